@@ -1,0 +1,58 @@
+package framework
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// acceptErrors is what a loop does about errors of its transport. None but a closed
+// transport ends a server: the errors pass, or somebody mends what causes them.
+type acceptErrors struct {
+	delay time.Duration
+	log   throttle
+}
+
+const minAcceptDelay, maxAcceptDelay = 5 * time.Millisecond, time.Second
+
+// transient are errors of one client or of a moment; they say nothing about the server.
+var transient = []error{
+	syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.EAGAIN, syscall.EPROTO,
+	syscall.EPERM, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ECONNREFUSED,
+	syscall.ETIMEDOUT, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP,
+}
+
+// exhausted are errors that last until something is given back.
+var exhausted = map[error]string{
+	syscall.EMFILE:  "this process is out of descriptors: raise its limit (ulimit -n, LimitNOFILE) or lower limits.connections",
+	syscall.ENFILE:  "the system is out of descriptors: raise fs.file-max",
+	syscall.ENOBUFS: "the system is out of network buffers: lower limits.connections",
+	syscall.ENOMEM:  "the system is out of memory: lower limits.connections",
+}
+
+// report logs err, at most one line a second, and returns how long to wait.
+func (a *acceptErrors) report(log hclog.Logger, err error) time.Duration {
+	a.delay = min(max(2*a.delay, minAcceptDelay), maxAcceptDelay)
+	more, ok := a.log.allow()
+	if !ok {
+		return a.delay
+	}
+	is := func(e error) bool { return errors.Is(err, e) }
+	if slices.ContainsFunc(transient, is) {
+		log.Debug("could not get a request", "error", err, "more", more)
+		return a.delay
+	}
+	for e, remedy := range exhausted {
+		if is(e) {
+			log.Error("could not get a request; waiting", "error", err, "next", remedy, "more", more)
+			return a.delay
+		}
+	}
+	log.Error("could not get a request; trying again", "error", err, "more", more)
+	return a.delay
+}
+
+func (a *acceptErrors) reset() { a.delay = 0 }

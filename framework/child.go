@@ -1,0 +1,237 @@
+package framework
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/logline"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+)
+
+// A Program is an executable that children run. It is opened once, when its server
+// opens: replacing the file does not change what a running server starts.
+type Program struct {
+	Path string   // empty: this program
+	Args []string // without the name
+	Env  []string // in addition to what children get of the environment
+
+	// Build is what its worker must say of itself, see [Build]; empty: that is not
+	// compared. Where they differ this program is used instead, and that is logged.
+	Build string
+	// Image is used instead of Path where it is set. It stays its owner's to close.
+	Image *process.Image
+	// Options are the handler's, as JSON; nil: those of the class.
+	Options []byte
+}
+
+// cohort is what the children of a strategy have in common.
+type cohort struct {
+	log      hclog.Logger
+	server   string
+	oneShot  bool
+	index    int
+	conf     []byte
+	done     chan struct{} // closed when the last server has closed
+	mismatch sync.Once
+
+	mu      sync.Mutex
+	program *Program
+	image   *process.Image
+	owned   bool // image is ours to close
+}
+
+func newCohort(f *Forking, s *BaseServer) (*cohort, error) {
+	if !processesSupported {
+		return nil, ErrNotSupported
+	}
+	program, index, err := f.program(s.Class)
+	if err != nil {
+		return nil, err
+	}
+	options := s.Class.options
+	if program.Options != nil {
+		options = program.Options
+	}
+	conf, err := json.Marshal(WorkerConfiguration{
+		Server: s.Name, Build: program.Build, Constructor: index, Options: options, Timeouts: s.Timeouts, LogLevel: s.log().GetLevel().String(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("configure children: %w", err)
+	}
+	if len(conf) > handoff.MaxFrame-64 {
+		return nil, fmt.Errorf("framework: the handler's options take %d bytes; a child can be given %d", len(conf), handoff.MaxFrame-64)
+	}
+	c := &cohort{
+		log: s.log(), server: s.Name, oneShot: f.maxRequests() == 1, index: index, conf: conf,
+		done: make(chan struct{}),
+	}
+	if err := c.use(program); err != nil {
+		return nil, err
+	}
+	if program.Path != "" {
+		err = c.probe()
+	}
+	return c, err
+}
+
+// probe starts a child to learn whether the program is a worker, and of which build.
+func (c *cohort) probe() error {
+	reaped := make(chan struct{})
+	child, err := c.start(func(*child) { close(reaped) })
+	if err != nil {
+		return err
+	}
+	close(child.known)
+	err = child.worker.Ready(patience)
+	if err != nil {
+		child.process.Kill()
+		err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", c.program.Path, err)
+	} else {
+		c.compare(child.worker, c.program)
+	}
+	child.worker.Close()
+	<-reaped
+	return err
+}
+
+// use makes children run program from now on.
+func (c *cohort) use(program *Program) (err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case program.Image != nil:
+		c.image, c.owned = program.Image, false
+	case program.Path == "":
+		c.image, err = process.Self()
+		c.owned = false
+	default:
+		c.image, err = process.Pin(program.Path)
+		c.owned = true
+	}
+	if err != nil {
+		return fmt.Errorf("open the program of the children: %w", err)
+	}
+	c.program = program
+	return nil
+}
+
+func (c *cohort) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.owned {
+		return nil
+	}
+	return c.image.Close()
+}
+
+// child is one process and the channel to it.
+type child struct {
+	process *process.Process
+	worker  *Worker
+	relay   *logline.Relay
+	output  *os.File
+	known   chan struct{} // closed when its strategy has taken note of it
+	drained chan struct{} // closed when all that it printed has been logged
+	served  int
+
+	timer *time.Timer // while it is idle
+}
+
+func (c *child) wait(d time.Duration, then func()) { c.timer = time.AfterFunc(d, then) }
+func (c *child) stopWaiting()                      { c.timer.Stop() }
+
+// start starts a child and configures it. It does not wait for the child: what is sent
+// to it before it runs lies in its channel. gone is called when it has been reaped.
+func (c *cohort) start(gone func(*child)) (*child, error) {
+	c.mu.Lock()
+	program, image := c.program, c.image
+	c.mu.Unlock()
+	channel, theirs, err := handoff.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	output, printed, err := os.Pipe()
+	if err != nil {
+		_ = channel.Close()
+		return nil, fmt.Errorf("make pipe: %w", err)
+	}
+	defer printed.Close()
+	p, err := process.Start(process.Command{
+		Image: image, Args: append([]string{"socketserver-worker: " + c.server}, program.Args...),
+		Env: c.environment(program), Stdout: printed, Stderr: printed, Three: theirs,
+	})
+	if err != nil {
+		return nil, errors.Join(err, channel.Close(), output.Close())
+	}
+	child := &child{
+		process: p, relay: logline.NewRelay(c.log), output: output,
+		known: make(chan struct{}), drained: make(chan struct{}),
+	}
+	go child.logOutput()
+	child.worker = NewWorker(channel, func() error {
+		defer gone(child)
+		return child.end()
+	}, p.Kill)
+	if program.Build != "" {
+		go c.compare(child.worker, program)
+	}
+	if err := channel.Send(&handoff.Frame{Kind: handoff.Configure, Body: c.conf}, nil); err != nil {
+		p.Kill() // end reaps it
+		close(child.known)
+		return nil, fmt.Errorf("configure child: %w", err)
+	}
+	return child, nil
+}
+
+func (c *cohort) environment(program *Program) []string {
+	env := append(process.Environment(), workerVariable+"="+c.server)
+	if c.oneShot {
+		env = append(env, "GOGC=off") // it ends before a collection would pay
+	}
+	return append(env, program.Env...)
+}
+
+// compare makes children run this program where the other one is of another build.
+func (c *cohort) compare(w *Worker, program *Program) {
+	select {
+	case <-w.ready:
+	case <-w.gone:
+		return
+	}
+	if w.hello.Build == program.Build {
+		return
+	}
+	c.mismatch.Do(func() {
+		c.log.Warn("the worker program is of another build; this program is used in its place", "worker", program.Path, "next", "install both from one build")
+		_ = c.use(&Program{})
+	})
+}
+
+func (c *child) logOutput() {
+	c.relay.Copy(c.output)
+	close(c.drained)
+}
+
+// end waits for the process, whose channel has ended, and says why it ended.
+func (c *child) end() error {
+	overdue := time.AfterFunc(patience, c.process.Kill)
+	defer overdue.Stop()
+	why := process.Describe(c.process.Wait())
+	select { // what it printed may say more; what it left behind may keep the pipe open
+	case <-c.drained:
+	case <-time.After(500 * time.Millisecond):
+	}
+	_ = c.output.Close()
+	if tail := c.relay.Tail(); why != nil && len(tail) > 0 {
+		return fmt.Errorf("%w (it printed %q)", why, tail[len(tail)-1])
+	}
+	return why
+}

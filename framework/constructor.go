@@ -1,0 +1,211 @@
+package framework
+
+import (
+	"bufio"
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// A Constructor makes handler classes from options. It is made once, as a
+// variable of the handler's package, by [Define] or [Func]; the same one is
+// compiled in, served by a plugin and given to [ServeWorker].
+type Constructor struct{ *definition }
+
+type definition struct {
+	schema []Option
+	class  func(options []byte) (*HandlerClass, error)
+}
+
+// An Option describes one option of a handler.
+type Option struct {
+	Name    string          `json:"name"`
+	Type    string          `json:"type"` // string, number, bool, list or map
+	Default json.RawMessage `json:"default"`
+	Doc     string          `json:"doc"`
+}
+
+// An OptionError says what is wrong with one option. Constructors return it, so
+// that the error is shown at the option's place in the configuration.
+type OptionError struct {
+	Option  string // its name
+	Problem string // what is wrong and what to do
+}
+
+func (e *OptionError) Error() string { return fmt.Sprintf("option %q: %s", e.Option, e.Problem) }
+
+// Define makes a Constructor from a struct of default options and a function that
+// makes the class. The exported fields of O are the options: the json tag names
+// one, the doc tag describes it. Unknown options and values of another type are
+// refused with an [OptionError] before construct is called. construct may be called
+// often, also only to check options, so it must not start anything.
+func Define[O any](defaults O, construct func(O) (*HandlerClass, error)) Constructor {
+	d := &definition{schema: schemaOf(reflect.ValueOf(defaults))}
+	d.class = func(options []byte) (*HandlerClass, error) {
+		o := defaults
+		if err := decode(options, &o, d.schema); err != nil {
+			return nil, err
+		}
+		return construct(o)
+	}
+	return Constructor{d}
+}
+
+// Func makes a Constructor from a function that has no options. The handler serves
+// every transport.
+func Func(handle func(rfile *bufio.Reader, wfile io.Writer) error) Constructor {
+	return Define(struct{}{}, func(struct{}) (*HandlerClass, error) {
+		return &HandlerClass{New: func() Handler { return &funcHandler{handle: handle} }}, nil
+	})
+}
+
+type funcHandler struct {
+	BaseRequestHandler
+	handle func(*bufio.Reader, io.Writer) error
+}
+
+func (h *funcHandler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	return h.handle(rfile, wfile)
+}
+
+// Class makes a class from options, a JSON object; nil means the defaults. All
+// that is wrong with the options is told at once, each as an [OptionError],
+// joined as by [errors.Join].
+func (c Constructor) Class(options []byte) (*HandlerClass, error) {
+	class, err := c.class(options)
+	if err != nil {
+		return nil, err
+	}
+	class.constructor, class.options = c.definition, options
+	return class, class.check("")
+}
+
+// Options describes the options in the order of their declaration.
+func (c Constructor) Options() []Option { return slices.Clone(c.schema) }
+
+func decode(options []byte, into any, schema []Option) error {
+	if len(options) == 0 {
+		return nil
+	}
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(options, &given); err != nil {
+		return fmt.Errorf("decode options: %w", err)
+	}
+	var errs []error
+	target := reflect.ValueOf(into).Elem()
+	for _, o := range schema {
+		value, ok := given[o.Name]
+		if !ok {
+			continue
+		}
+		delete(given, o.Name)
+		if bytes.Equal(value, []byte("null")) {
+			continue // as if it were not set, as in HCL
+		}
+		if err := json.Unmarshal(value, field(target, o.Name).Addr().Interface()); err != nil {
+			errs = append(errs, &OptionError{o.Name, wrongType(err, o)})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		errs = append(errs, &OptionError{name, unknownOption(name, schema)})
+	}
+	return errors.Join(errs...)
+}
+
+func wrongType(err error, o Option) string {
+	if mismatch := (*json.UnmarshalTypeError)(nil); errors.As(err, &mismatch) {
+		return fmt.Sprintf("is a %s where a %s is wanted, as in %s = %s", mismatch.Value, o.Type, o.Name, o.Default)
+	}
+	return err.Error()
+}
+
+func unknownOption(name string, schema []Option) string {
+	var names []string
+	for _, o := range schema {
+		if 2*distance(name, o.Name) <= len(o.Name) {
+			return fmt.Sprintf("there is no such option; did you mean %q?", o.Name)
+		}
+		names = append(names, o.Name)
+	}
+	if len(names) == 0 {
+		return "there is no such option; this handler has none"
+	}
+	return "there is no such option; there are " + strings.Join(names, ", ")
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+func schemaOf(defaults reflect.Value) []Option {
+	var schema []Option
+	for i := range defaults.NumField() {
+		f := defaults.Type().Field(i)
+		if !f.IsExported() {
+			continue
+		}
+		value, err := json.Marshal(defaults.Field(i).Interface())
+		if err != nil {
+			panic(fmt.Sprintf("framework: default of option %s: %v", f.Name, err))
+		}
+		schema = append(schema, Option{optionName(f), optionType(f.Type), value, f.Tag.Get("doc")})
+	}
+	return schema
+}
+
+func optionName(f reflect.StructField) string {
+	if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+		return name
+	}
+	return strings.ToLower(f.Name)
+}
+
+func field(options reflect.Value, name string) reflect.Value {
+	for i := range options.NumField() {
+		if f := options.Type().Field(i); f.IsExported() && optionName(f) == name {
+			return options.Field(i)
+		}
+	}
+	panic("framework: option without a field: " + name)
+}
+
+func optionType(t reflect.Type) string {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return "string"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "string"
+	case reflect.Bool:
+		return "bool"
+	case reflect.Slice, reflect.Array:
+		return "list"
+	case reflect.Map, reflect.Struct:
+		return "map"
+	default:
+		return "number"
+	}
+}

@@ -1,0 +1,115 @@
+package framework
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// A Handler serves one request: one connection of a stream transport, one
+// datagram of the others. A new value is made for every request, so its fields
+// belong to that request alone.
+//
+// The order is that of socketserver: Setup, then Handle, then Finish, and Finish
+// runs also after Handle has returned an error or panicked. If Setup fails
+// neither of the others runs. The connection is closed afterwards by the server,
+// never by the handler.
+//
+// rfile reads what the client sent, wfile writes the answer. On a stream wfile is
+// unbuffered unless a write buffer is set; a write buffer is flushed when it is
+// full, before a read from the client blocks, at the end, and by [Request.Flush].
+// On a datagram rfile holds the datagram, and what was written is the answer, sent
+// as one datagram at the end; nothing written is no answer. wfile may be used by
+// several goroutines at once; neither may be used after Finish has returned.
+//
+// An error is reported to the server's HandleError; [io.EOF] is the client's
+// regular end and is not.
+type Handler interface {
+	Setup(req *Request) error
+	Handle(rfile *bufio.Reader, wfile io.Writer) error
+	Finish() error
+}
+
+// BaseRequestHandler is embedded by handlers that serve every transport. It
+// supplies Setup and Finish and gives access to the request.
+type BaseRequestHandler struct{ *Request }
+
+// Setup keeps the request for the methods of the handler.
+func (h *BaseRequestHandler) Setup(req *Request) error {
+	h.Request = req
+	return nil
+}
+
+// Finish does nothing.
+func (h *BaseRequestHandler) Finish() error { return nil }
+
+// StreamRequestHandler is embedded by handlers that need a connection: tcp and unix.
+type StreamRequestHandler struct{ BaseRequestHandler }
+
+func (*StreamRequestHandler) networks() []string { return []string{"tcp", "unix"} }
+
+// DatagramRequestHandler is embedded by handlers that need datagrams: udp and unixgram.
+type DatagramRequestHandler struct{ BaseRequestHandler }
+
+func (*DatagramRequestHandler) networks() []string { return []string{"udp", "unixgram"} }
+
+// allNetworks are the transports of this package.
+var allNetworks = []string{"tcp", "udp", "unix", "unixgram"}
+
+// A HandlerClass is what a server makes its handlers from, as the
+// RequestHandlerClass of socketserver. It is made by hand or by a [Constructor];
+// [Forking] needs the latter, so that the child can make the same one.
+type HandlerClass struct {
+	// New makes the handler of one request.
+	New func() Handler
+
+	// Networks are the transports that the class can serve: tcp, udp, unix,
+	// unixgram. Nil means what the handler embedded by New's result says.
+	Networks []string
+
+	// Stateful says what the class keeps in memory between requests, as a noun
+	// phrase; empty means nothing. What is kept in memory is per process.
+	Stateful string
+
+	// WriteBuffer is the size of wfile's buffer in bytes; 0 means unbuffered.
+	// A server's own WriteBuffer goes before it.
+	WriteBuffer int
+
+	// Close releases what the class holds. The last server of the class calls it
+	// once it has closed. It may be nil.
+	Close func() error
+
+	// Remote is set where the handlers run in another program, as in a plugin;
+	// New is then not used.
+	Remote Remote
+
+	constructor *definition // nil: made by hand
+	options     []byte      // what the constructor was given, as JSON
+	users       users
+}
+
+// Serves returns the transports that the class can serve.
+func (c *HandlerClass) Serves() []string {
+	if c.Networks != nil {
+		return c.Networks
+	}
+	if c.New != nil {
+		if h, ok := c.New().(interface{ networks() []string }); ok {
+			return h.networks()
+		}
+	}
+	return allNetworks
+}
+
+// check says why the class cannot serve network; the error ends with what to do.
+func (c *HandlerClass) check(network string) error {
+	if c == nil || (c.New == nil && c.Remote == nil) {
+		return errors.New("framework: the server has no handler class; set Class to one that has New")
+	}
+	if serves := c.Serves(); network != "" && !slices.Contains(serves, network) {
+		return fmt.Errorf("framework: the handler serves %v and cannot serve %s; choose one of its transports", serves, network)
+	}
+	return nil
+}

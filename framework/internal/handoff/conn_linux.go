@@ -1,0 +1,192 @@
+package handoff
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Conn is one end of the channel. Several goroutines may send; one receives.
+type Conn struct {
+	unix *net.UnixConn
+	raw  syscall.RawConn
+}
+
+// ErrFull is returned by TrySend when the other side does not read fast enough.
+var ErrFull = errors.New("the worker's channel is full")
+
+// Pair makes a channel. The second end is for descriptor 3 of a new process; the caller
+// closes both.
+func Pair() (*Conn, *os.File, error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make channel: %w", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "worker")
+	c, err := FromFile(os.NewFile(uintptr(fds[0]), "server"))
+	if err != nil {
+		_ = theirs.Close()
+		return nil, nil, err
+	}
+	return c, theirs, nil
+}
+
+// FromFile makes a Conn of an end that was inherited. It closes f.
+func FromFile(f *os.File) (*Conn, error) {
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("open channel: %w", err)
+	}
+	unix, ok := c.(*net.UnixConn)
+	if !ok {
+		_ = c.Close()
+		return nil, fmt.Errorf("open channel: descriptor is a %T", c)
+	}
+	raw, err := unix.SyscallConn()
+	return &Conn{unix, raw}, err
+}
+
+// frames are the buffers that frames are sent from and received in.
+var frames = sync.Pool{New: func() any { b := make([]byte, MaxFrame+1); return &b }}
+
+// Send sends f and, where c is not nil, a copy of its descriptor. It waits while the
+// channel is full, until the write deadline.
+func (c *Conn) Send(f *Frame, conn net.Conn) error { return c.send(f, conn, true) }
+
+// TrySend is Send that returns ErrFull instead of waiting.
+func (c *Conn) TrySend(f *Frame) error { return c.send(f, nil, false) }
+
+func (c *Conn) send(f *Frame, conn net.Conn, wait bool) error {
+	buf := frames.Get().(*[]byte)
+	defer frames.Put(buf)
+	b := f.Append((*buf)[:0])
+	if len(b) > MaxFrame {
+		return fmt.Errorf("frame of %d bytes is longer than %d", len(b), MaxFrame)
+	}
+	var theirs syscall.RawConn
+	if conn != nil {
+		var err error
+		if theirs, err = conn.(syscall.Conn).SyscallConn(); err != nil {
+			return err
+		}
+	}
+	var failed error
+	// The descriptor is held only during an attempt: what waited while holding it would
+	// keep the connection from being closed.
+	err := c.raw.Write(func(fd uintptr) bool {
+		failed = sendOnce(int(fd), b, theirs)
+		return !wait || !full(failed)
+	})
+	if err == nil && full(failed) {
+		return ErrFull
+	}
+	if err != nil {
+		return err
+	}
+	return os.NewSyscallError("sendmsg", failed)
+}
+
+// full says whether a send succeeds once the other side has read.
+func full(err error) bool { return errors.Is(err, syscall.EAGAIN) }
+
+func sendOnce(fd int, b []byte, conn syscall.RawConn) error {
+	const flags = syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL
+	if conn == nil {
+		return syscall.Sendmsg(fd, b, nil, nil, flags)
+	}
+	var failed error
+	if err := conn.Control(func(passed uintptr) {
+		failed = syscall.Sendmsg(fd, b, syscall.UnixRights(int(passed)), nil, flags)
+	}); err != nil {
+		return err
+	}
+	return failed
+}
+
+// Receive waits for a frame and passes it to use, which must not keep its Body. The
+// server's side receives like this: without room for descriptors, so that a worker can
+// not push any. The error is io.EOF when the other side has gone.
+func (c *Conn) Receive(use func(Frame) error) error {
+	return c.receive(nil, func(f Frame, _ *os.File, _ bool) error { return use(f) })
+}
+
+// ReceiveFile is Receive for the worker's side. use owns the file, which is nil where
+// the frame had none. lost says that one was sent and did not arrive, as this process
+// has no room for more descriptors.
+func (c *Conn) ReceiveFile(use func(f Frame, file *os.File, lost bool) error) error {
+	return c.receive(make([]byte, syscall.CmsgSpace(4)), use)
+}
+
+func (c *Conn) receive(control []byte, use func(Frame, *os.File, bool) error) error {
+	var buf *[]byte
+	var n, controlled, flags int
+	var failed error // an Errno, compared directly: this runs for every frame
+	err := c.raw.Read(func(fd uintptr) bool {
+		// The buffer is taken for each attempt, so that an idle worker holds none.
+		buf = frames.Get().(*[]byte)
+		for failed = syscall.EINTR; failed == syscall.EINTR; {
+			n, controlled, flags, _, failed = syscall.Recvmsg(int(fd), *buf, control, syscall.MSG_DONTWAIT|syscall.MSG_CMSG_CLOEXEC)
+		}
+		if failed == syscall.EAGAIN {
+			frames.Put(buf)
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	defer frames.Put(buf)
+	if failed != nil {
+		return os.NewSyscallError("recvmsg", failed)
+	}
+	if n == 0 {
+		return io.EOF
+	}
+	file := passedFile(control[:controlled])
+	f, err := Parse((*buf)[:n])
+	if err == nil && flags&syscall.MSG_TRUNC != 0 {
+		err = fmt.Errorf("frame is longer than %d bytes", MaxFrame)
+	}
+	if err != nil {
+		if file != nil {
+			_ = file.Close()
+		}
+		return err
+	}
+	return use(f, file, flags&syscall.MSG_CTRUNC != 0)
+}
+
+func passedFile(control []byte) *os.File {
+	if len(control) == 0 {
+		return nil
+	}
+	messages, err := syscall.ParseSocketControlMessage(control)
+	if err != nil || len(messages) == 0 {
+		return nil
+	}
+	fds, err := syscall.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) == 0 {
+		return nil
+	}
+	return os.NewFile(uintptr(fds[0]), "connection")
+}
+
+// Unblock makes sends that wait fail, as the worker is going to be ended.
+func (c *Conn) Unblock() { _ = c.unix.SetWriteDeadline(time.Unix(1, 0)) }
+
+// CloseWrite says that nothing more is sent: the other side then reads the end of the
+// channel and may still answer.
+func (c *Conn) CloseWrite() error { return c.unix.CloseWrite() }
+
+// CloseRead makes Receive return io.EOF.
+func (c *Conn) CloseRead() error { return c.unix.CloseRead() }
+
+// Close closes this end: the other side then reads the end of the channel.
+func (c *Conn) Close() error { return c.unix.Close() }

@@ -1,0 +1,29 @@
+//go:build !linux
+
+package handoff
+
+import (
+	"errors"
+	"net"
+	"os"
+)
+
+// Conn does not exist outside Linux.
+type Conn struct{}
+
+var (
+	ErrFull        = errors.New("the worker's channel is full")
+	errUnsupported = errors.New("workers need Linux")
+)
+
+func Pair() (*Conn, *os.File, error)                              { return nil, nil, errUnsupported }
+func FromFile(*os.File) (*Conn, error)                            { return nil, errUnsupported }
+func (*Conn) Send(*Frame, net.Conn) error                         { return errUnsupported }
+func (*Conn) TrySend(*Frame) error                                { return errUnsupported }
+func (*Conn) Receive(func(Frame) error) error                     { return errUnsupported }
+func (*Conn) ReceiveFile(func(Frame, *os.File, bool) error) error { return errUnsupported }
+func (*Conn) Unblock()                                            {}
+func (*Conn) Close() error                                        { return nil }
+
+func (*Conn) CloseWrite() error { return errUnsupported }
+func (*Conn) CloseRead() error  { return errUnsupported }

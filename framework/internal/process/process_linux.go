@@ -1,0 +1,234 @@
+// Package process starts and ends the processes of workers and plugins.
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"unsafe"
+)
+
+// A Command is a process to be started. The child inherits descriptors 0 (nothing to
+// read), 1, 2 and 3 and no other one.
+type Command struct {
+	Image  *Image
+	Args   []string // Args[0] is its name
+	Env    []string
+	Stdout *os.File
+	Stderr *os.File
+	Three  *os.File // descriptor 3
+
+	// DieWithParent has the system kill the child when this process dies.
+	DieWithParent bool
+}
+
+// A Process is a child and the group that it leads.
+type Process struct {
+	Pid int
+	os  *os.Process
+
+	mu     sync.Mutex
+	reaped bool
+}
+
+// Start starts c. The files stay the caller's to close.
+func Start(c Command) (*Process, error) {
+	seal.Do(sealDescriptors)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	attr := &os.ProcAttr{
+		Env:   c.Env,
+		Files: []*os.File{null, c.Stdout, c.Stderr},
+		// A group of its own: what is typed at the terminal does not reach it, and what it
+		// starts can be ended with it.
+		Sys: &syscall.SysProcAttr{Setpgid: true},
+	}
+	if c.Three != nil {
+		attr.Files = append(attr.Files, c.Three)
+	}
+	start := func() (*os.Process, error) { return os.StartProcess(c.Image.path, c.Args, attr) }
+	if c.DieWithParent {
+		attr.Sys.Pdeathsig = syscall.SIGKILL
+		start = onSpawner(start)
+	}
+	p, err := start()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
+	}
+	return &Process{Pid: p.Pid, os: p}, nil
+}
+
+// Wait waits until the process has ended, ends what it left behind in its group, and
+// reaps it.
+func (p *Process) Wait() (*os.ProcessState, error) {
+	p.await()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = syscall.Kill(-p.Pid, syscall.SIGKILL) // before reaping, after which the number may be another's
+	p.reaped = true
+	return p.os.Wait()
+}
+
+// await waits without reaping.
+func (p *Process) await() {
+	const pPid, wExited, wNoWait = 1, 4, 0x01000000
+	var info [128]byte
+	for {
+		_, _, err := syscall.Syscall6(syscall.SYS_WAITID, pPid, uintptr(p.Pid), uintptr(unsafe.Pointer(&info)), wExited|wNoWait, 0, 0)
+		if err != syscall.EINTR {
+			return
+		}
+	}
+}
+
+// Kill ends the process and its group at once. Wait still has to be called.
+func (p *Process) Kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
+	}
+}
+
+// An Image is an executable that is pinned: what is started is what was opened, also
+// when the path has been replaced since.
+type Image struct {
+	Name string
+	path string
+}
+
+// Pin opens the executable at path. A script stays a path, as its interpreter opens it.
+func Pin(path string) (*Image, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	magic := make([]byte, 2)
+	if n, _ := f.ReadAt(magic, 0); n == 2 && string(magic) == "#!" {
+		return &Image{Name: path, path: path}, nil
+	}
+	// Well above the descriptors that a child gets: it is opened again by number between
+	// fork and exec, when those are in place already.
+	const above = 100
+	fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_DUPFD_CLOEXEC, above)
+	if errno != 0 {
+		return nil, fmt.Errorf("pin %s: %w", path, errno)
+	}
+	return &Image{Name: path, path: fmt.Sprintf("/proc/self/fd/%d", fd)}, nil
+}
+
+// Self is the image of this process.
+func Self() (*Image, error) {
+	self.once.Do(func() {
+		name, err := os.Executable()
+		if err != nil {
+			name = os.Args[0]
+		}
+		self.image, self.err = Pin("/proc/self/exe")
+		if self.image != nil {
+			self.image.Name = name
+		}
+	})
+	return self.image, self.err
+}
+
+var self struct {
+	once  sync.Once
+	image *Image
+	err   error
+}
+
+// Close unpins the image. Processes that run it go on.
+func (i *Image) Close() error {
+	var fd int
+	if _, err := fmt.Sscanf(i.path, "/proc/self/fd/%d", &fd); err != nil {
+		return nil
+	}
+	return syscall.Close(fd)
+}
+
+// onSpawner has start run on the one thread that never ends: the system sends the
+// parent's death signal when the thread that started the child dies.
+func onSpawner(start func() (*os.Process, error)) func() (*os.Process, error) {
+	type result struct {
+		p   *os.Process
+		err error
+	}
+	return func() (*os.Process, error) {
+		spawner.once.Do(func() {
+			spawner.jobs = make(chan func())
+			go func() {
+				runtime.LockOSThread()
+				for job := range spawner.jobs {
+					job()
+				}
+			}()
+		})
+		done := make(chan result)
+		spawner.jobs <- func() {
+			p, err := start()
+			done <- result{p, err}
+		}
+		r := <-done
+		return r.p, r.err
+	}
+}
+
+var spawner struct {
+	once sync.Once
+	jobs chan func()
+}
+
+// SetName sets the name that ps and top show. What the system takes from an image that
+// was started by descriptor is a number.
+func SetName(name string) {
+	_ = os.WriteFile("/proc/self/comm", []byte(name), 0) // 15 bytes are kept
+}
+
+// OpenFilesLimit is how many descriptors this process may have open.
+func OpenFilesLimit() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return int(min(limit.Cur, 1<<30))
+}
+
+var seal sync.Once
+
+// sealDescriptors keeps descriptors that this process inherited itself from its children.
+func sealDescriptors() {
+	const closeRange, cloexec = 436, 4
+	_, _, errno := syscall.Syscall(closeRange, 3, ^uintptr(0)>>33, cloexec)
+	if errno == 0 {
+		return
+	}
+	entries, err := os.ReadDir("/proc/self/fd") // before Linux 5.11
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		var fd int
+		if _, err := fmt.Sscan(e.Name(), &fd); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+}
+
+// Describe says how a process ended, for a log.
+func Describe(state *os.ProcessState, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case state.Success():
+		return nil
+	}
+	return errors.New(state.String())
+}

@@ -1,0 +1,35 @@
+//go:build !linux
+
+// Package process starts and ends the processes of workers and plugins, on Linux only.
+package process
+
+import (
+	"errors"
+	"os"
+)
+
+type (
+	// A Command is a process to be started.
+	Command struct {
+		Image                 *Image
+		Args, Env             []string
+		Stdout, Stderr, Three *os.File
+		DieWithParent         bool
+	}
+	// A Process is a child.
+	Process struct{ Pid int }
+	// An Image is an executable.
+	Image struct{ Name string }
+)
+
+var errUnsupported = errors.New("workers need Linux")
+
+func Start(Command) (*Process, error)              { return nil, errUnsupported }
+func (*Process) Wait() (*os.ProcessState, error)   { return nil, errUnsupported }
+func (*Process) Kill()                             {}
+func Pin(string) (*Image, error)                   { return nil, errUnsupported }
+func Self() (*Image, error)                        { return nil, errUnsupported }
+func (*Image) Close() error                        { return nil }
+func Describe(_ *os.ProcessState, err error) error { return err }
+func SetName(string)                               {}
+func OpenFilesLimit() int                          { return 0 }

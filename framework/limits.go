@@ -1,0 +1,128 @@
+package framework
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Limits bound the requests that are served at once. The zero value bounds nothing.
+type Limits struct {
+	// Connections is how many requests may be under way; 0: no limit. When they are, the
+	// next one waits, accepted and unread, and the others in the system's queue.
+	Connections int
+	// PerSource is how many of them may come from one IPv4 address or one /64 of IPv6; 0:
+	// no limit. More are always refused, as waiting would hold up everybody else.
+	PerSource int
+	// Refuse closes what comes beyond Connections instead of letting it wait.
+	Refuse bool
+	// Banner is sent to a client that is refused.
+	Banner string
+
+	total   bound
+	mu      sync.Mutex
+	sources map[netip.Prefix]*source
+	refused throttle
+}
+
+// source is what one request holds.
+type source struct {
+	prefix netip.Prefix
+	count  int
+}
+
+var errFull = errors.New("framework: limit reached")
+
+// admit lets r in, waiting for its turn if need be.
+func (l *Limits) admit(s *BaseServer, r *Request) error {
+	if l == nil || l.Connections == 0 && l.PerSource == 0 {
+		return nil
+	}
+	prefix := sourceOf(r.ClientAddress)
+	from := l.enter(prefix)
+	if from == nil {
+		l.refuse(s, r, "per_source", l.PerSource)
+		return errFull
+	}
+	if l.Connections > 0 {
+		wait := s.Done()
+		if l.Refuse {
+			wait = closed
+		}
+		if !l.total.acquire(l.Connections, wait) {
+			l.leave(from)
+			if !s.isStopped() {
+				l.refuse(s, r, "connections", l.Connections)
+			}
+			return errFull
+		}
+	}
+	r.slot = from
+	return nil
+}
+
+func (l *Limits) release(from *source) {
+	if l.Connections > 0 {
+		l.total.release()
+	}
+	l.leave(from)
+}
+
+func (l *Limits) enter(prefix netip.Prefix) *source {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sources == nil {
+		l.sources = map[netip.Prefix]*source{}
+	}
+	from := l.sources[prefix]
+	if from == nil {
+		from = &source{prefix: prefix}
+		l.sources[prefix] = from
+	}
+	if l.PerSource > 0 && prefix.IsValid() && from.count >= l.PerSource {
+		return nil
+	}
+	from.count++
+	return from
+}
+
+func (l *Limits) leave(from *source) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if from.count--; from.count == 0 {
+		delete(l.sources, from.prefix)
+	}
+}
+
+func (l *Limits) refuse(s *BaseServer, r *Request, limit string, value int) {
+	if more, ok := l.refused.allow(); ok {
+		s.log().Warn("client refused: limit reached", "client", r.client(), "limit", limit, "value", value, "more", more)
+	}
+	if l.Banner != "" && r.conn != nil {
+		_ = r.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		_, _ = r.conn.Write([]byte(l.Banner))
+	}
+}
+
+// sourceOf is whom a request counts against; invalid for Unix sockets.
+func sourceOf(a net.Addr) netip.Prefix {
+	var ip netip.Addr
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		ip = a.AddrPort().Addr().Unmap()
+	case *net.UDPAddr:
+		ip = a.AddrPort().Addr().Unmap()
+	default:
+		return netip.Prefix{}
+	}
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	prefix, _ := ip.WithZone("").Prefix(bits)
+	return prefix
+}
+
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()

@@ -1,0 +1,3 @@
+package framework
+
+const processesSupported = true

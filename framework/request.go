@@ -1,0 +1,175 @@
+package framework
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// A Request is what a handler knows of the one request that it serves. Handlers
+// reach it through the embedded [BaseRequestHandler].
+type Request struct {
+	ClientAddress net.Addr // who asks; a *net.UnixAddr with an empty name if the peer is not bound
+	LocalAddress  net.Addr // where it was asked
+	Network       string   // tcp, udp, unix or unixgram
+	Server        string   // the name of the server
+
+	server *BaseServer
+	conn   net.Conn  // nil for a datagram
+	packet *datagram // nil for a connection
+	files  files     // while the handler runs
+
+	mu     sync.Mutex // guards what is made on first use, and abort
+	ctx    context.Context
+	cancel context.CancelFunc
+	log    hclog.Logger
+	abort  func() // ends the request by force, where closing conn does not
+
+	readBuffer, writeBuffer int // in a worker: those of the server that accepted it
+
+	slot *source               // what it counts against in the limits
+	done func(*Request, error) // told once, when the request is over; may be nil
+	stop bool                  // StopServer was called
+}
+
+// files are rfile and wfile over one connection or datagram.
+type files interface {
+	open() (*bufio.Reader, io.Writer)
+	flush() error
+	close() error // flushes; neither file may be used any more
+}
+
+// NewStreamRequest makes the request of a connection, for a [Transport] of your
+// own. The request owns conn from here on.
+func NewStreamRequest(network string, conn net.Conn) *Request {
+	return &Request{
+		ClientAddress: conn.RemoteAddr(), LocalAddress: conn.LocalAddr(),
+		Network: network, conn: conn,
+	}
+}
+
+// NewDatagramRequest makes the request of a datagram, for a [Transport] of your
+// own. answer sends what the handler wrote; it is called at most once.
+func NewDatagramRequest(network string, data []byte, client, local net.Addr, answer func([]byte) error) *Request {
+	return &Request{
+		ClientAddress: client, LocalAddress: local,
+		Network: network, packet: &datagram{data: data, send: answer},
+	}
+}
+
+// Context is cancelled when the server stops and when the request is over.
+func (r *Request) Context() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx == nil { // a context costs more than a datagram, so it is made on first use
+		r.ctx, r.cancel = context.WithCancel(r.server.context())
+	}
+	return r.ctx
+}
+
+// cancelContext cancels the context, also one that nobody has asked for yet.
+func (r *Request) cancelContext() {
+	_ = r.Context()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cancel()
+}
+
+// Log is the server's logger with the client's address.
+func (r *Request) Log() hclog.Logger {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.log == nil {
+		r.log = r.server.log().With("client", r.client())
+	}
+	return r.log
+}
+
+// client is the client's address as text; hclog would otherwise format the struct.
+func (r *Request) client() string {
+	if r.ClientAddress == nil {
+		return ""
+	}
+	return r.ClientAddress.String()
+}
+
+// Conn is the connection itself, nil for a datagram. The server closes it. What is
+// read from or written to it directly goes past rfile, wfile and the timeouts.
+func (r *Request) Conn() net.Conn { return r.conn }
+
+// Flush sends what is in wfile's buffer. For a datagram it does nothing, as the
+// answer is one datagram, sent at the end.
+func (r *Request) Flush() error { return r.files.flush() }
+
+// StopServer stops the server as [BaseServer.Stop] does. From a handler in another
+// process it takes effect when the handler is done.
+func (r *Request) StopServer() {
+	r.mu.Lock()
+	r.stop = true
+	r.mu.Unlock()
+	r.server.stopServer()
+}
+
+func (r *Request) stopRequested() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stop
+}
+
+// onAbort sets what ends the request by force.
+func (r *Request) onAbort(abort func()) {
+	r.mu.Lock()
+	r.abort = abort
+	r.mu.Unlock()
+}
+
+// newFiles makes rfile and wfile.
+func (r *Request) newFiles(s *BaseServer) files {
+	if r.conn == nil {
+		return r.packet
+	}
+	read, write := s.ReadBuffer, s.WriteBuffer
+	if r.readBuffer != 0 { // the server that accepted it says so
+		read, write = r.readBuffer, r.writeBuffer
+	}
+	if read == 0 {
+		read = 4096
+	}
+	if write == 0 {
+		write = s.Class.WriteBuffer
+	}
+	return newStream(r.conn, &s.Timeouts, read, write)
+}
+
+// end tells everybody that the request is over.
+func (r *Request) end(s *BaseServer, err error) {
+	if r.slot != nil {
+		s.Limits.release(r.slot)
+	}
+	if r.cancel != nil {
+		r.cancel()
+	}
+	if r.done != nil {
+		r.done(r, err)
+	}
+	if r.packet != nil {
+		r.packet.release()
+	}
+}
+
+// kill ends the request by force: its reads and writes fail, its process ends.
+func (r *Request) kill() {
+	r.mu.Lock()
+	abort := r.abort
+	r.mu.Unlock()
+	if abort != nil {
+		abort()
+	}
+	if r.conn != nil {
+		_ = r.conn.Close()
+	}
+}

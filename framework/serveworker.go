@@ -1,0 +1,279 @@
+package framework
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+)
+
+// Build names the source that this program was built from. A worker of another Build
+// than its server is not used: it would run other handlers than the server knows. A
+// program whose workers are another program sets it in both before ServeWorker.
+var Build string
+
+// workerVariable is set in the environment of a worker, to the name of its server.
+const workerVariable = "SOCKETSERVER_WORKER"
+
+// own are the constructors that this program can be a worker of.
+var own []Constructor
+
+// ServeWorker is the first line of the main of a program that uses [Forking]: where the
+// program was started as a worker it serves as one and does not return. The server and
+// the worker have to name the same constructors in the same order.
+func ServeWorker(constructors ...Constructor) {
+	own = constructors
+	name, ok := os.LookupEnv(workerVariable)
+	if !ok {
+		return
+	}
+	_ = os.Unsetenv(workerVariable)
+	if err := serveWorker(name); err != nil {
+		workerLog("error").Error("worker ended", "error", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// workerLog writes what the server understands to stderr.
+func workerLog(level string) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Level: hclog.LevelFromString(level), Output: os.Stderr, JSONFormat: true})
+}
+
+// WorkerConfiguration is what a worker process has to know.
+type WorkerConfiguration struct {
+	Server      string          `json:"server"`
+	Build       string          `json:"build"`       // what the worker has to be of; empty: any
+	Constructor int             `json:"constructor"` // which of ServeWorker's
+	Options     json.RawMessage `json:"options"`     // of the handler
+	Timeouts    Timeouts        `json:"timeouts"`
+	LogLevel    string          `json:"log_level"`
+}
+
+func serveWorker(name string) error {
+	process.SetName(name)
+	// What is typed at the terminal is for the server, which ends its workers.
+	signal.Ignore(os.Interrupt)
+	channel, err := handoff.FromFile(os.NewFile(3, "channel"))
+	if err != nil {
+		return err
+	}
+	var c WorkerConfiguration
+	if err := channel.Receive(func(f handoff.Frame) error {
+		if f.Kind != handoff.Configure {
+			return fmt.Errorf("the first frame is of kind %d", f.Kind)
+		}
+		return json.Unmarshal(f.Body, &c)
+	}); err != nil {
+		if err == io.EOF { // the server had no use for us
+			return nil
+		}
+		return fmt.Errorf("receive configuration: %w", err)
+	}
+	if c.Constructor < 0 || c.Constructor >= len(own) {
+		return fmt.Errorf("handler %d of %d: the server is of another build", c.Constructor, len(own))
+	}
+	if c.Build != "" && c.Build != Build {
+		_ = sayHello(channel) // tells the server; serving would run other handlers than it knows
+		return errors.New("the server is of another build")
+	}
+	class, err := own[c.Constructor].Class(c.Options)
+	if err != nil {
+		return fmt.Errorf("configure handler: %w", err)
+	}
+	return ServeChannel(channel, c, class)
+}
+
+// ServeChannel serves the requests that arrive on channel until it ends, which means
+// that the server has no more or has gone. It then waits for those under way, for at most
+// the drain timeout, and closes class. Programs call [ServeWorker] or package plugin
+// instead.
+func ServeChannel(channel *handoff.Conn, c WorkerConfiguration, class *HandlerClass) error {
+	if err := sayHello(channel); err != nil {
+		return err
+	}
+	s := &BaseServer{
+		Name: c.Server, Transport: &parent{channel: channel, requests: map[uint64]*Request{}},
+		Strategy: &Threading{}, Class: class, Log: workerLog(c.LogLevel), Timeouts: c.Timeouts,
+		HandleError: func(*Request, error) {}, // it is told with the outcome
+		OnStop:      func() {},                // likewise
+	}
+	if err := s.ServeForever(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, ErrServerClosed) {
+		return err
+	}
+	grace := c.Timeouts.Drain
+	if grace == 0 {
+		grace = 10 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	return s.Shutdown(ctx)
+}
+
+func sayHello(channel *handoff.Conn) error {
+	says, err := json.Marshal(hello{Build: Build, Files: process.OpenFilesLimit()})
+	if err != nil {
+		return err
+	}
+	if err := channel.Send(&handoff.Frame{Kind: handoff.Hello, Body: says}, nil); err != nil {
+		return fmt.Errorf("say hello: %w", err)
+	}
+	return nil
+}
+
+// parent is a worker's transport: what its server hands over.
+type parent struct {
+	channel *handoff.Conn
+
+	mu       sync.Mutex
+	requests map[uint64]*Request // under way
+}
+
+func (*parent) Network() string             { return "" }
+func (*parent) Open() error                 { return nil }
+func (*parent) Addr() net.Addr              { return nil }
+func (*parent) SetDeadline(time.Time) error { return nil }
+
+// Close does nothing: outcomes are still to be sent. The process's end closes the channel.
+func (*parent) Close() error { return nil }
+
+func (t *parent) GetRequest() (*Request, error) {
+	for {
+		var r *Request
+		err := t.channel.ReceiveFile(func(f handoff.Frame, file *os.File, lost bool) (err error) {
+			switch f.Kind {
+			case handoff.Stream, handoff.Datagram:
+				r, err = t.receive(&f, file, lost)
+			case handoff.Cancel:
+				t.cancel(f.ID)
+			default:
+				err = fmt.Errorf("frame of kind %d", f.Kind)
+			}
+			return err
+		})
+		switch {
+		case err == io.EOF:
+			return nil, net.ErrClosed
+		case err != nil:
+			return nil, fmt.Errorf("%w: receive request: %w", net.ErrClosed, err)
+		case r != nil:
+			return r, nil
+		}
+	}
+}
+
+// receive makes the request of a frame. One that can not be made has its outcome told
+// at once; r is then nil.
+func (t *parent) receive(f *handoff.Frame, file *os.File, lost bool) (r *Request, err error) {
+	client, local := parseAddr(f.Network, f.Client), parseAddr(f.Network, f.Local)
+	var answer []byte
+	if f.Kind == handoff.Datagram {
+		data := append([]byte(nil), f.Body...)
+		r = NewDatagramRequest(f.Network, data, client, local, func(p []byte) error {
+			answer = append(answer, p...) // sent with the outcome
+			return nil
+		})
+	} else {
+		conn, err := openConn(file, lost)
+		if err != nil {
+			return nil, t.send(&handoff.Frame{Kind: handoff.Outcome, ID: f.ID, Status: handoff.Failed, Text: err.Error()})
+		}
+		r = NewStreamRequest(f.Network, conn)
+		// The client may have left, and the system then does not know its address any more.
+		r.ClientAddress, r.LocalAddress = client, local
+		r.readBuffer, r.writeBuffer = int(f.ReadBuffer), int(f.WriteBuffer)
+	}
+	id, last := f.ID, f.Flags&handoff.Last != 0
+	t.mu.Lock()
+	t.requests[id] = r
+	t.mu.Unlock()
+	r.done = func(r *Request, err error) {
+		t.mu.Lock()
+		delete(t.requests, id)
+		t.mu.Unlock()
+		f := outcomeFrame(id, r, err)
+		f.Body = answer
+		_ = t.send(f) // where the server has gone there is nobody to tell
+		if last {
+			_ = t.channel.CloseRead() // ends the loop
+		}
+	}
+	return r, nil
+}
+
+func openConn(file *os.File, lost bool) (net.Conn, error) {
+	if lost {
+		return nil, errors.New("the connection was lost: the worker is out of descriptors; raise the limit (ulimit -n)")
+	}
+	if file == nil {
+		return nil, errors.New("the connection's descriptor is missing")
+	}
+	defer file.Close()
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, fmt.Errorf("open connection: %w", err)
+	}
+	return conn, nil
+}
+
+func (t *parent) send(f *handoff.Frame) error { return t.channel.Send(f, nil) }
+
+func (t *parent) cancel(id uint64) {
+	t.mu.Lock()
+	r := t.requests[id]
+	t.mu.Unlock()
+	if r != nil {
+		r.cancelContext()
+	}
+}
+
+func outcomeFrame(id uint64, r *Request, err error) *handoff.Frame {
+	f := &handoff.Frame{Kind: handoff.Outcome, ID: id}
+	if r.stopRequested() {
+		f.Flags |= handoff.Stop
+	}
+	var panicked *PanicError
+	switch {
+	case err == nil || isEnd(err):
+		return f
+	case errors.As(err, &panicked):
+		f.Status, f.Text = handoff.Panicked, fmt.Sprintf("%v\n%s", panicked.Value, panicked.Stack)
+		return f
+	case errors.Is(err, ErrPeerGone):
+		f.Status = handoff.PeerGone
+	case routine(err):
+		f.Status = handoff.TimedOut
+	default:
+		f.Status = handoff.Failed
+	}
+	f.Text = err.Error()
+	return f
+}
+
+// parseAddr is the inverse of net.Addr.String.
+func parseAddr(network, text string) net.Addr {
+	switch network {
+	case "tcp", "udp":
+		at, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return &net.UnixAddr{Net: network, Name: text}
+		}
+		if network == "udp" {
+			return net.UDPAddrFromAddrPort(at)
+		}
+		return net.TCPAddrFromAddrPort(at)
+	}
+	return &net.UnixAddr{Net: network, Name: text}
+}

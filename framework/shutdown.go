@@ -1,0 +1,187 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Stop makes the server stop: it closes the transport, ends the loop and cancels the
+// contexts of requests. It does not wait, so that a handler may call it; what runs is
+// let run. It is socketserver's shutdown, with server_close and without its deadlocks.
+func (s *BaseServer) Stop() {
+	s.initialise()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isStopped() {
+		return
+	}
+	close(s.stopped)
+	if s.open {
+		_ = s.Transport.Close()
+	}
+	s.cancel()
+	go s.drain()
+}
+
+// stopServer does what a handler's StopServer asks for.
+func (s *BaseServer) stopServer() {
+	if s.OnStop != nil {
+		s.OnStop()
+		return
+	}
+	s.Stop()
+}
+
+// drain gives back what the server holds when its last request is over. The loop must
+// have left before the requests are waited for: until then there may be one more.
+func (s *BaseServer) drain() {
+	s.mu.Lock()
+	loop, open := s.loop, s.open
+	s.mu.Unlock()
+	if loop != nil {
+		<-loop
+	}
+	s.requests.Wait()
+	if open {
+		s.strategy.Close(s)
+		if err := s.Class.users.leave(s.Class.Close); err != nil {
+			s.log().Error("could not close the handler class", "error", err)
+		}
+	}
+	close(s.finished)
+}
+
+// Shutdown stops the server and waits until its requests are over and its processes
+// have gone. When ctx is done first it closes their connections, kills their processes
+// and returns an error that wraps that of ctx. It may be called often, from anywhere
+// and before the server serves; from a handler it would wait for that handler, which
+// calls Stop instead.
+//
+// block_on_close of socketserver is the choice of ctx; without waiting it is Stop.
+func (s *BaseServer) Shutdown(ctx context.Context) error {
+	s.Stop()
+	select {
+	case <-s.finished:
+		return nil
+	case <-ctx.Done():
+	}
+	cut := s.killRequests()
+	// Handlers notice at their next read or write. One that never does cannot be
+	// ended within this process, so the wait for it is short.
+	select {
+	case <-s.finished:
+	case <-time.After(time.Second):
+		s.log().Warn("a handler does not end though its connection is closed", "requests", s.Active())
+	}
+	if cut == 0 {
+		return nil
+	}
+	return fmt.Errorf("shutdown: %d requests cut off: %w", cut, ctx.Err())
+}
+
+// Close stops the server at once: what still runs is cut off.
+func (s *BaseServer) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Active is how many requests are being served.
+func (s *BaseServer) Active() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.active)
+}
+
+func (s *BaseServer) killRequests() int {
+	s.mu.Lock()
+	requests := make([]*Request, 0, len(s.active))
+	for r := range s.active {
+		requests = append(requests, r)
+	}
+	s.mu.Unlock()
+	for _, r := range requests {
+		r.kill()
+	}
+	return len(requests)
+}
+
+func (s *BaseServer) track(r *Request) {
+	s.requests.Add(1)
+	s.mu.Lock()
+	s.active[r] = struct{}{}
+	s.mu.Unlock()
+}
+
+func (s *BaseServer) untrack(r *Request) {
+	s.mu.Lock()
+	delete(s.active, r)
+	s.mu.Unlock()
+	s.requests.Done()
+}
+
+// ShutdownRequest ends a connection as seen by the client, which reads to the end what
+// was written, and closes it. It is for the process that ran the handler; one that has
+// only passed the connection on calls CloseRequest, as shutdown(2) acts on what both share.
+func (s *BaseServer) ShutdownRequest(r *Request) {
+	if half, ok := r.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		discardUnread(r.conn)
+	}
+	s.CloseRequest(r)
+}
+
+// CloseRequest closes this process's descriptor of the request.
+func (s *BaseServer) CloseRequest(r *Request) {
+	if r.conn != nil {
+		_ = r.conn.Close()
+	}
+}
+
+// discardUnread reads what the client has sent and nobody has read: closing with
+// unread bytes resets the connection, and the client could lose the answer. It takes
+// half a second and 256 KiB at the most.
+func discardUnread(conn net.Conn) {
+	const limit = 256 << 10
+	if !hasUnread(conn) {
+		return
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	buf := make([]byte, 4096)
+	for total := 0; total < limit; {
+		n, err := conn.Read(buf)
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}
+
+// report passes an error on to HandleError.
+func (s *BaseServer) report(r *Request, err error) {
+	switch {
+	case err == nil || isEnd(err):
+	case s.HandleError != nil:
+		s.HandleError(r, err)
+	default:
+		logError(r, err)
+	}
+}
+
+// logError is what HandleError does where it is not set.
+func logError(r *Request, err error) {
+	var panicked *PanicError
+	switch {
+	case routine(err):
+		r.Log().Debug("request ended early", "error", err)
+	case errors.As(err, &panicked):
+		r.Log().Error("handler panicked", "error", err, "stack", string(panicked.Stack))
+	default:
+		r.Log().Error("request failed", "error", err)
+	}
+}

@@ -1,0 +1,21 @@
+//go:build !linux
+
+package framework
+
+import (
+	"errors"
+	"net"
+)
+
+func setReuse(_ int, _, port bool) error {
+	if port {
+		return errors.New("SO_REUSEPORT is supported on Linux only; leave reuse_port out")
+	}
+	return nil
+}
+
+// setQueue leaves the queue at the system's maximum.
+func setQueue(l net.Listener, _ int) net.Listener { return l }
+
+// hasUnread can not be told here; closing may then reset a connection early.
+func hasUnread(net.Conn) bool { return false }

@@ -1,0 +1,251 @@
+package framework
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// stream is rfile and wfile of a connection. They are one object, so that a read
+// that is about to block can flush what was written before it.
+//
+// A write while another goroutine is blocked in a read goes out at once, or what a
+// room sends to its members would wait for the member's next word. The reader only
+// tries the lock: it must not wait behind a write to a client that does not read,
+// or a full-duplex copy deadlocks. Whoever holds the lock looks again after
+// unlocking it (settle), so nothing is left behind.
+type stream struct {
+	conn     net.Conn
+	rfile    *bufio.Reader
+	clock    clock
+	buffered bool // a write buffer is set
+	reading  atomic.Bool
+
+	mu     sync.Mutex
+	size   int // of the write buffer
+	buf    *[]byte
+	err    error // the first failed write; part of it may be out, so nothing may follow
+	closed bool
+}
+
+func newStream(conn net.Conn, t *Timeouts, readBuffer, writeBuffer int) *stream {
+	s := &stream{conn: conn, size: writeBuffer, buffered: writeBuffer > 0}
+	s.clock.start(conn, t)
+	s.rfile = readers.get((*streamReader)(s), readBuffer)
+	return s
+}
+
+func (s *stream) open() (*bufio.Reader, io.Writer) { return s.rfile, s }
+
+// Write is wfile's.
+func (s *stream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	n, err := s.write(p)
+	s.mu.Unlock()
+	s.settle()
+	return n, err
+}
+
+func (s *stream) write(p []byte) (int, error) {
+	if s.closed {
+		return 0, errors.New("framework: wfile used after the request was over")
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+	if s.buf != nil && len(*s.buf)+len(p) > s.size {
+		if err := s.flushLocked(); err != nil {
+			return 0, err
+		}
+	}
+	if len(p) >= s.size {
+		return s.send(p)
+	}
+	if s.buf == nil {
+		s.buf = writeBuffers.get(s.size)
+	}
+	*s.buf = append(*s.buf, p...)
+	return len(p), nil
+}
+
+func (s *stream) flush() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flushLocked()
+}
+
+// flushLocked gives the buffer back, so that an idle connection holds none.
+func (s *stream) flushLocked() error {
+	if s.err != nil || s.buf == nil {
+		return s.err
+	}
+	_, err := s.send(*s.buf)
+	writeBuffers.put(s.buf)
+	s.buf = nil
+	return err
+}
+
+func (s *stream) send(p []byte) (int, error) {
+	s.clock.beforeWrite()
+	n, err := s.conn.Write(p)
+	s.clock.active()
+	if err != nil {
+		s.err = peerError(err)
+	}
+	return n, s.err
+}
+
+// settle flushes for a reader that is blocked or about to be.
+func (s *stream) settle() {
+	for s.buffered && s.reading.Load() {
+		if !s.mu.TryLock() {
+			return // who holds it settles after unlocking
+		}
+		empty := s.buf == nil
+		_ = s.flushLocked() // the error stays in s.err
+		s.mu.Unlock()
+		if empty {
+			return
+		}
+	}
+}
+
+func (s *stream) close() error {
+	s.mu.Lock()
+	err := s.flushLocked()
+	s.closed = true
+	s.mu.Unlock()
+	readers.put(s.rfile)
+	s.rfile = nil
+	return err
+}
+
+// streamReader is what rfile reads from.
+type streamReader stream
+
+// Read flushes what was written, then waits for the client.
+func (r *streamReader) Read(p []byte) (int, error) {
+	s := (*stream)(r)
+	if s.buffered {
+		s.reading.Store(true)
+		defer s.reading.Store(false)
+		s.settle()
+	}
+	for began := now(); ; {
+		s.clock.beforeRead(began)
+		n, err := s.conn.Read(p)
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && !s.clock.expired(began) {
+			continue // something was written meanwhile: the connection is not idle
+		}
+		return n, peerError(err)
+	}
+}
+
+// WriteTo makes io.Copy(wfile, rfile) as fast as between two connections: bufio
+// looks for it. While the client sends in bulk the system moves the bytes without a
+// copy; otherwise this is a loop of reads and writes.
+func (r *streamReader) WriteTo(w io.Writer) (int64, error) {
+	buf := make([]byte, 4096)
+	to, spliced := w.(*stream)
+	for total := int64(0); ; {
+		n, err := r.Read(buf)
+		if n > 0 {
+			written, err := w.Write(buf[:n])
+			total += int64(written)
+			if err != nil {
+				return total, err
+			}
+		}
+		if err != nil {
+			if err == io.EOF {
+				err = nil
+			}
+			return total, err
+		}
+		if spliced && n == len(buf) {
+			moved, err := to.splice((*stream)(r))
+			total += moved
+			if err != nil {
+				return total, err
+			}
+		}
+	}
+}
+
+// splice moves what from sends until it pauses or ends. It goes in steps that a slow
+// reader manages within the write timeout, and waits for the sender only so long that
+// a write deadline can not pass during that wait: bytes would be lost.
+func (s *stream) splice(from *stream) (int64, error) {
+	const step, pause = 128 << 10, 100 * time.Millisecond
+	for total := int64(0); ; {
+		if err := s.flush(); err != nil {
+			return total, err
+		}
+		from.clock.readWithin(min(pause, s.armWrite()/2))
+		part := &io.LimitedReader{R: from.conn, N: step}
+		n, err := io.Copy(s.conn, part)
+		total += n
+		from.clock.active()
+		s.clock.active()
+		if errors.Is(err, os.ErrDeadlineExceeded) && s.clock.writable() {
+			return total, nil
+		}
+		if err != nil || part.N > 0 {
+			return total, peerError(err)
+		}
+	}
+}
+
+// armWrite returns how long a write may take.
+func (s *stream) armWrite() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clock.beforeWrite()
+}
+
+// readers and writeBuffers keep the buffers of connections that have ended.
+var (
+	readers      readerPool
+	writeBuffers bufferPool
+)
+
+type readerPool struct{ sizes sync.Map } // int -> *sync.Pool of *bufio.Reader
+
+func (p *readerPool) get(from io.Reader, size int) *bufio.Reader {
+	if free, ok := p.sizes.Load(max(size, 16)); ok {
+		if r, ok := free.(*sync.Pool).Get().(*bufio.Reader); ok {
+			r.Reset(from)
+			return r
+		}
+	}
+	return bufio.NewReaderSize(from, size)
+}
+
+func (p *readerPool) put(r *bufio.Reader) {
+	r.Reset(nil)
+	free, ok := p.sizes.Load(r.Size())
+	if !ok {
+		free, _ = p.sizes.LoadOrStore(r.Size(), new(sync.Pool))
+	}
+	free.(*sync.Pool).Put(r)
+}
+
+type bufferPool struct{ sync.Pool }
+
+func (p *bufferPool) get(size int) *[]byte {
+	if b, ok := p.Get().(*[]byte); ok && cap(*b) >= size {
+		return b
+	}
+	b := make([]byte, 0, size)
+	return &b
+}
+
+func (p *bufferPool) put(b *[]byte) {
+	*b = (*b)[:0]
+	p.Put(b)
+}

@@ -1,0 +1,103 @@
+package framework
+
+import (
+	"math"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// Timeouts bound a request. Zero means no bound.
+type Timeouts struct {
+	Idle    time.Duration `json:"idle"`    // no byte in either direction
+	Read    time.Duration `json:"read"`    // one wait for the client, as StreamRequestHandler.timeout in socketserver
+	Write   time.Duration `json:"write"`   // one write to a client that does not read
+	Request time.Duration `json:"request"` // the whole request
+	Drain   time.Duration `json:"drain"`   // what a worker whose server has gone takes for the requests it holds
+}
+
+// clock arms the deadlines of one connection. Arming costs more than asking the
+// time, so a deadline is set with some slack and stays until it would come too early.
+type clock struct {
+	conn     net.Conn
+	timeouts *Timeouts
+	end      int64 // of the whole request
+	readBy   int64 // the armed deadlines
+	writeBy  atomic.Int64
+	last     atomic.Int64 // when a byte was last written
+}
+
+const never = math.MaxInt64
+
+func (c *clock) start(conn net.Conn, t *Timeouts) {
+	c.conn, c.timeouts = conn, t
+	c.end, c.readBy = never, never
+	c.writeBy.Store(never)
+	if t.Request > 0 {
+		c.end = now() + int64(t.Request)
+	}
+}
+
+// readLimit is when a read that began then has waited too long.
+func (c *clock) readLimit(began int64) int64 {
+	limit := c.end
+	if c.timeouts.Idle > 0 {
+		limit = min(limit, max(began, c.last.Load())+int64(c.timeouts.Idle))
+	}
+	if c.timeouts.Read > 0 {
+		limit = min(limit, began+int64(c.timeouts.Read))
+	}
+	return limit
+}
+
+func (c *clock) beforeRead(began int64) {
+	limit := c.readLimit(began)
+	if limit == c.readBy {
+		return
+	}
+	latest := min(c.end, limit+slack(limit-began))
+	if c.readBy < limit || c.readBy > latest {
+		c.readBy = latest
+		_ = c.conn.SetReadDeadline(epoch.Add(time.Duration(latest)))
+	}
+}
+
+// readWithin makes the next read give up after a while.
+func (c *clock) readWithin(wait time.Duration) {
+	c.readBy = now() + int64(wait)
+	_ = c.conn.SetReadDeadline(epoch.Add(time.Duration(c.readBy)))
+}
+
+// expired says whether a read that began then and met its deadline is over.
+func (c *clock) expired(began int64) bool { return now() >= c.readLimit(began) }
+
+// beforeWrite arms the write deadline and returns how long it is away at least.
+func (c *clock) beforeWrite() time.Duration {
+	if c.timeouts.Write == 0 && c.end == never {
+		return never
+	}
+	at, limit := now(), c.end
+	if c.timeouts.Write > 0 {
+		limit = min(limit, at+int64(c.timeouts.Write))
+	}
+	latest := min(c.end, limit+slack(limit-at))
+	if by := c.writeBy.Load(); by < limit || by > latest {
+		c.writeBy.Store(latest)
+		_ = c.conn.SetWriteDeadline(epoch.Add(time.Duration(latest)))
+	}
+	return time.Duration(limit - at)
+}
+
+// writable says whether the write deadline has not passed.
+func (c *clock) writable() bool { return now() < c.writeBy.Load() }
+
+// active notes that bytes went out.
+func (c *clock) active() { c.last.Store(now()) }
+
+// slack is how much later than asked a timeout may come, in nanoseconds.
+func slack(timeout int64) int64 { return min(max(timeout, 0)/8, int64(time.Second)) }
+
+// now is the monotonic time in nanoseconds.
+func now() int64 { return int64(time.Since(epoch)) }
+
+var epoch = time.Now()

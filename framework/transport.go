@@ -1,0 +1,215 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A Transport is where requests come from.
+type Transport interface {
+	// Network is tcp, udp, unix, unixgram or a name of the transport's own.
+	Network() string
+	// Open makes the transport ready, so that clients can reach it.
+	Open() error
+	// Addr is where clients reach it; nil while it is not open.
+	Addr() net.Addr
+	// GetRequest waits for the next request. It returns an error that wraps
+	// [net.ErrClosed] once the transport is closed; after other errors it is called again.
+	GetRequest() (*Request, error)
+	// SetDeadline bounds GetRequest, which then returns [os.ErrDeadlineExceeded]; the
+	// zero time bounds it no longer.
+	SetDeadline(t time.Time) error
+	// Close makes GetRequest return and frees the address. Requests that it has returned go on.
+	Close() error
+}
+
+// TCPServer serves connections of TCP. The fields are set before it listens.
+type TCPServer struct {
+	BaseServer
+	Address string // host:port; port 0 takes a free one
+
+	// RequestQueueSize is how many connections the system keeps until they are accepted,
+	// bounded by net.core.somaxconn; 0 means 128. It is not a limit on clients.
+	RequestQueueSize int
+	// RefuseReuseAddress unsets SO_REUSEADDR, so that an address in TIME_WAIT can not be
+	// bound. socketserver's allow_reuse_address is false by default; here it is as if true.
+	RefuseReuseAddress bool
+	// ReusePort sets SO_REUSEPORT.
+	ReusePort bool
+	// Nagle leaves Nagle's algorithm on, which socketserver does by default.
+	Nagle bool
+	// KeepAlive is the interval of probes that find out that a silent client has gone;
+	// 0 means 15 s, less than 0 none.
+	KeepAlive time.Duration
+	// IPv6Only keeps a wildcard address from taking IPv4 clients too.
+	IPv6Only bool
+}
+
+// NewTCPServer makes a server of address that does not listen yet.
+func NewTCPServer(address string, class *HandlerClass) *TCPServer {
+	s := &TCPServer{Address: address}
+	s.Class = class
+	s.Transport = &streamTransport{network: "tcp", listen: s.listen}
+	return s
+}
+
+func (s *TCPServer) listen() (net.Listener, error) {
+	network := "tcp"
+	if s.IPv6Only {
+		network = "tcp6"
+	}
+	config := net.ListenConfig{KeepAlive: s.KeepAlive, Control: control(func(fd int) error {
+		if err := setReuse(fd, !s.RefuseReuseAddress, s.ReusePort); err != nil {
+			return err
+		}
+		return nil
+	})}
+	l, err := config.Listen(context.Background(), network, s.Address)
+	if err != nil {
+		return nil, err
+	}
+	l = setQueue(l, s.RequestQueueSize)
+	if s.Nagle {
+		l = nagleListener{l}
+	}
+	return l, nil
+}
+
+// nagleListener undoes what Go does for every connection.
+type nagleListener struct{ net.Listener }
+
+func (l nagleListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		_ = c.(*net.TCPConn).SetNoDelay(false)
+	}
+	return c, err
+}
+
+func (l nagleListener) SetDeadline(t time.Time) error {
+	return l.Listener.(interface{ SetDeadline(time.Time) error }).SetDeadline(t)
+}
+
+func (l nagleListener) SyscallConn() (syscall.RawConn, error) {
+	return l.Listener.(syscall.Conn).SyscallConn()
+}
+
+// UnixStreamServer serves connections of a Unix socket.
+type UnixStreamServer struct {
+	BaseServer
+	Path string // of the socket; one that begins with @ is abstract
+
+	RequestQueueSize int // as in TCPServer
+	// Mode is the permission of the socket, 0600 if 0. Whoever may write may connect.
+	Mode uint32
+}
+
+// NewUnixStreamServer makes a server of path that does not listen yet.
+func NewUnixStreamServer(path string, class *HandlerClass) *UnixStreamServer {
+	s := &UnixStreamServer{Path: path}
+	s.Class = class
+	s.Transport = &streamTransport{network: "unix", listen: s.listen}
+	return s
+}
+
+func (s *UnixStreamServer) listen() (net.Listener, error) {
+	socket, err := claimSocket("unix", s.Path, s.Mode)
+	if err != nil {
+		return nil, err
+	}
+	config := net.ListenConfig{Control: control(socket.prepare)}
+	l, err := config.Listen(context.Background(), "unix", s.Path)
+	if err != nil {
+		return nil, errors.Join(err, socket.abandon())
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err := socket.bound(); err != nil {
+		return nil, errors.Join(err, l.Close(), socket.remove())
+	}
+	return &unixListener{setQueue(l, s.RequestQueueSize).(*net.UnixListener), socket}, nil
+}
+
+type unixListener struct {
+	*net.UnixListener
+	socket *unixSocket
+}
+
+// Close removes the socket first: a client then finds no server instead of one that
+// does not answer.
+func (l *unixListener) Close() error {
+	return errors.Join(l.socket.remove(), l.UnixListener.Close())
+}
+
+// streamTransport accepts connections.
+type streamTransport struct {
+	network string
+	listen  func() (net.Listener, error)
+
+	mu       sync.Mutex
+	listener net.Listener
+	closed   bool
+}
+
+func (t *streamTransport) Network() string { return t.network }
+
+func (t *streamTransport) Open() error {
+	l, err := t.listen()
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.listener = l
+	return nil
+}
+
+func (t *streamTransport) opened() net.Listener {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.listener
+}
+
+func (t *streamTransport) Addr() net.Addr {
+	if l := t.opened(); l != nil {
+		return l.Addr()
+	}
+	return nil
+}
+
+func (t *streamTransport) GetRequest() (*Request, error) {
+	conn, err := t.opened().Accept()
+	if err != nil {
+		return nil, err
+	}
+	return NewStreamRequest(t.network, conn), nil
+}
+
+func (t *streamTransport) SetDeadline(at time.Time) error {
+	return t.opened().(interface{ SetDeadline(time.Time) error }).SetDeadline(at)
+}
+
+func (t *streamTransport) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || t.listener == nil {
+		return nil
+	}
+	t.closed = true
+	return t.listener.Close()
+}
+
+// control is a net.ListenConfig's Control from a function of the descriptor.
+func control(set func(fd int) error) func(string, string, syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if failed := c.Control(func(fd uintptr) { err = set(int(fd)) }); failed != nil {
+			return failed
+		}
+		return err
+	}
+}

@@ -1,0 +1,275 @@
+package framework
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+)
+
+// A Worker is the server's side of a process that finishes requests; the process's side
+// is [ServeChannel]. A connection is handed over with its descriptor and then closed
+// here, so that the process owns it alone; the answer of a datagram comes back and is
+// sent from here. The end of the channel means that the other side has gone.
+type Worker struct {
+	channel *handoff.Conn
+	end     func() error // waits until the process has gone and says why
+	kill    func()       // ends the process
+
+	ready chan struct{} // closed when hello has arrived
+	gone  chan struct{} // closed when the process has ended
+	hello hello
+
+	mu       sync.Mutex
+	last     uint64
+	pending  map[uint64]*handed
+	err      error // why it has gone
+	inFlight bound
+}
+
+// handed is a request that the worker has.
+type handed struct {
+	request *Request
+	outcome chan error
+}
+
+// hello is what a worker says first.
+type hello struct {
+	Build string `json:"build"` // see Build
+	Files int    `json:"files"` // its limit of open descriptors; 0: none
+}
+
+// reservedFiles is how many descriptors a worker is left for itself.
+const reservedFiles = 64
+
+// NewWorker takes over channel. end is called once, when the channel has ended; it must
+// make sure that the process goes, wait for it, and say why it went. kill ends the
+// process at once; it may be called at any time.
+func NewWorker(channel *handoff.Conn, end func() error, kill func()) *Worker {
+	w := &Worker{
+		channel: channel, end: end, kill: kill, pending: map[uint64]*handed{},
+		ready: make(chan struct{}), gone: make(chan struct{}),
+	}
+	go w.receive()
+	return w
+}
+
+// Ready waits until the worker has said what it is.
+func (w *Worker) Ready(timeout time.Duration) error {
+	select {
+	case <-w.ready:
+		return nil
+	case <-w.gone:
+		return w.err
+	case <-time.After(timeout):
+		return fmt.Errorf("the worker did not say hello within %s", timeout)
+	}
+}
+
+// Gone is closed when the process has ended.
+func (w *Worker) Gone() <-chan struct{} { return w.gone }
+
+// Close tells the process that there are no more requests; it ends when it is done.
+func (w *Worker) Close() {
+	w.channel.Unblock()
+	_ = w.channel.CloseWrite()
+}
+
+// receive reads what the worker says until its channel ends.
+func (w *Worker) receive() {
+	var err error
+	for err == nil {
+		err = w.channel.Receive(w.take)
+	}
+	w.channel.Unblock()
+	why := w.end()
+	_ = w.channel.Close()
+	if why == nil {
+		why = errors.New("it ended")
+	}
+	w.mu.Lock()
+	w.err = fmt.Errorf("the worker process has gone: %w", why)
+	pending := w.pending
+	w.pending = nil
+	w.mu.Unlock()
+	close(w.gone)
+	for _, h := range pending {
+		h.outcome <- w.err
+	}
+}
+
+// take handles one frame. An error means that the worker can not be trusted any more.
+func (w *Worker) take(f handoff.Frame) error {
+	switch f.Kind {
+	case handoff.Hello:
+		select {
+		case <-w.ready:
+			return errors.New("said hello twice")
+		default:
+		}
+		if err := json.Unmarshal(f.Body, &w.hello); err != nil {
+			return fmt.Errorf("read hello: %w", err)
+		}
+		close(w.ready)
+		return nil
+	case handoff.Outcome:
+		w.mu.Lock()
+		h := w.pending[f.ID]
+		delete(w.pending, f.ID)
+		w.mu.Unlock()
+		if h == nil {
+			return fmt.Errorf("outcome of request %d, which it does not have", f.ID)
+		}
+		h.outcome <- h.conclude(&f)
+		return nil
+	}
+	return fmt.Errorf("frame of kind %d", f.Kind)
+}
+
+// conclude does what the outcome asks for.
+func (h *handed) conclude(f *handoff.Frame) error {
+	if f.Flags&handoff.Stop != 0 {
+		h.request.StopServer()
+	}
+	err := outcomeError(f)
+	if h.request.packet != nil && len(f.Body) > 0 {
+		if failed := h.request.packet.send(f.Body); err == nil {
+			err = failed
+		}
+	}
+	return err
+}
+
+// outcomeError makes of an outcome what the handler's error was. Errors cross a process
+// as text; the kinds that the log tells apart are kept.
+func outcomeError(f *handoff.Frame) error {
+	switch f.Status {
+	case handoff.OK:
+		return nil
+	case handoff.PeerGone:
+		return fmt.Errorf("%w: %s", ErrPeerGone, f.Text)
+	case handoff.TimedOut:
+		return fmt.Errorf("%w: %s", os.ErrDeadlineExceeded, f.Text)
+	case handoff.Panicked:
+		value, stack, _ := strings.Cut(f.Text, "\n")
+		return &PanicError{Value: value, Stack: []byte(stack)}
+	}
+	return errors.New(f.Text)
+}
+
+// Finish hands r over and waits for its outcome. last says that the worker gets no
+// other request.
+func (w *Worker) Finish(s *BaseServer, r *Request, last bool) error {
+	if files := w.files(); files > 0 {
+		if !w.inFlight.acquire(files, s.Done()) {
+			return ErrServerClosed
+		}
+		defer w.inFlight.release()
+	}
+	id, h, err := w.register(r)
+	if err != nil {
+		return err
+	}
+	r.onAbort(w.kill)
+	if err := w.handOver(s, r, id, last); err != nil {
+		w.forget(id)
+		return fmt.Errorf("hand over: %w", err)
+	}
+	done := s.Done()
+	for {
+		select {
+		case err := <-h.outcome:
+			return err
+		case <-done:
+			done = nil
+			// Lost if the channel is full: the end of the drain then does the same.
+			_ = w.channel.TrySend(&handoff.Frame{Kind: handoff.Cancel, ID: id})
+		}
+	}
+}
+
+// files is how many connections the worker may hold; 0 while that is not known.
+func (w *Worker) files() int {
+	select {
+	case <-w.ready:
+		return max(w.hello.Files-reservedFiles, 0)
+	default:
+		return 0
+	}
+}
+
+func (w *Worker) register(r *Request) (uint64, *handed, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pending == nil {
+		return 0, nil, w.err
+	}
+	w.last++
+	h := &handed{request: r, outcome: make(chan error, 1)}
+	w.pending[w.last] = h
+	return w.last, h, nil
+}
+
+func (w *Worker) forget(id uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.pending, id)
+}
+
+func (w *Worker) handOver(s *BaseServer, r *Request, id uint64, last bool) error {
+	f := &handoff.Frame{ID: id, Network: r.Network, Client: r.client(), Local: r.LocalAddress.String()}
+	f.ReadBuffer, f.WriteBuffer = int32(s.ReadBuffer), int32(s.WriteBuffer)
+	if last {
+		f.Flags |= handoff.Last
+	}
+	if r.conn == nil {
+		f.Kind, f.Body = handoff.Datagram, r.packet.data
+		// As the system does with datagrams that a socket has no room for, it is dropped.
+		return w.channel.TrySend(f)
+	}
+	f.Kind = handoff.Stream
+	if _, ok := r.conn.(syscall.Conn); !ok {
+		return fmt.Errorf("a %T has no descriptor to hand over; use threading with a handler that is compiled in", r.conn)
+	}
+	if err := sendPatiently(w.channel, f, r.conn, s.Done()); err != nil {
+		return err
+	}
+	s.CloseRequest(r) // ours only; shutdown(2) would act on what the worker has now
+	return nil
+}
+
+// sendPatiently tries again while too many descriptors are under way between processes
+// of this user, which passes when their receivers read.
+func sendPatiently(channel *handoff.Conn, f *handoff.Frame, conn net.Conn, done <-chan struct{}) error {
+	const patience = time.Second
+	for delay := 5 * time.Millisecond; ; delay *= 2 {
+		err := channel.Send(f, conn)
+		if !errors.Is(err, syscall.ETOOMANYREFS) {
+			return err
+		}
+		if delay > patience {
+			return fmt.Errorf("too many descriptors are under way to workers, more than this process may have open; raise the limit (ulimit -n): %w", err)
+		}
+		select {
+		case <-time.After(delay):
+		case <-done:
+			return ErrServerClosed
+		}
+	}
+}
+
+// finishRemotely has the worker of the class finish r.
+func (s *BaseServer) finishRemotely(r *Request) error {
+	w, err := s.Class.Remote.Worker(s.context())
+	if err != nil {
+		return err
+	}
+	return w.Finish(s, r, false)
+}
