@@ -33,7 +33,7 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 // peerError marks the errors that mean that the client has gone.
 func peerError(err error) error {
-	if err == nil || err == io.EOF {
+	if err == nil || isEnd(err) {
 		return err
 	}
 	for _, gone := range []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED} {

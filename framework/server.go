@@ -70,7 +70,6 @@ type state struct {
 	active   map[*Request]struct{}
 	requests sync.WaitGroup
 	accept   acceptErrors
-	dropped  throttle
 }
 
 // serviceInterval is how often ServiceActions is called at least: socketserver's poll_interval.

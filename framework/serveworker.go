@@ -77,7 +77,7 @@ func serveWorker(name string) error {
 		}
 		return json.Unmarshal(f.Body, &c)
 	}); err != nil {
-		if err == io.EOF { // the server had no use for us
+		if errors.Is(err, io.EOF) { // the server had no use for us
 			return nil
 		}
 		return fmt.Errorf("receive configuration: %w", err)
@@ -164,7 +164,7 @@ func (t *parent) GetRequest() (*Request, error) {
 			return err
 		})
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil, net.ErrClosed
 		case err != nil:
 			return nil, fmt.Errorf("%w: receive request: %w", net.ErrClosed, err)

@@ -162,7 +162,7 @@ func (r *streamReader) WriteTo(w io.Writer) (int64, error) {
 			}
 		}
 		if err != nil {
-			if err == io.EOF {
+			if isEnd(err) {
 				err = nil
 			}
 			return total, err

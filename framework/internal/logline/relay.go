@@ -6,6 +6,7 @@ package logline
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -49,7 +50,7 @@ func (l *Relay) Copy(r io.Reader) {
 	for {
 		line, err := lines.ReadSlice('\n')
 		text := strings.TrimRight(string(line), "\r\n")
-		for err == bufio.ErrBufferFull { // the rest of a long line
+		for errors.Is(err, bufio.ErrBufferFull) { // the rest of a long line
 			_, err = lines.ReadSlice('\n')
 		}
 		if text != "" {

@@ -1,0 +1,86 @@
+# The servers that `socketserver serve` runs. Each is three choices: a transport, a
+# concurrency strategy and a handler. Everything listens on loopback only; to serve
+# others, write "0.0.0.0:PORT", "[::]:PORT" or ":PORT".
+
+# Answers whatever arrives with the time and the text: timestamp servers as they
+# were written for a first lesson in sockets. Clients send without a newline.
+server "timestamp" {
+  transport "tcp" { address = "localhost:21567" }
+  transport "udp" { address = "localhost:21567" }
+
+  concurrency "threading" {} # change this word to compare
+
+  handler "timestamp" { framing = "chunk" }
+}
+
+# One line per connection, each in a process of its own. Port 21567 in the originals.
+server "timestamp-line" {
+  transport "tcp" { address = "localhost:21566" }
+
+  concurrency "forking" {}
+
+  handler "timestamp" { requests = 1 }
+}
+
+server "hello" {
+  transport "tcp" { address = "localhost:12345" }
+
+  concurrency "threading" {}
+
+  handler "timestamp" {
+    framing = "chunk"
+    format  = "Hi,you send me :[{time}] {data}"
+  }
+}
+
+# "quit" closes the connection. With quit = "server" it stops this server, as it did in
+# the original, which every client could do.
+server "quit" {
+  transport "tcp" { address = "localhost:1122" }
+
+  concurrency "threading" {}
+
+  handler "timestamp" {
+    framing = "chunk"
+    format  = "{client_ip}发送给我的信息是:{data}"
+    quit    = "connection"
+  }
+}
+
+# time, date, os, ls: each client has a process of its own, taken from four that wait.
+server "command" {
+  transport "tcp" { address = "localhost:50006" }
+
+  concurrency "forking" {
+    spares       = 4
+    max_requests = 100
+  }
+
+  handler "command" { root = "." }
+}
+
+server "echo" {
+  transport "tcp" { address = "localhost:50007" }
+
+  concurrency "threading" {}
+
+  handler "echo" {}
+}
+
+# Logs the datagrams that it receives, one after the other, and never answers.
+server "sink" {
+  transport "udp" { address = "localhost:8081" }
+
+  concurrency "synchronous" {}
+
+  handler "sink" {}
+}
+
+# A handler in a program of its own: plugins/shout, built when the server starts.
+server "shout" {
+  transport "tcp" { address = "localhost:9000" }
+
+  concurrency "threading" {}
+
+  plugin "shout" {}
+}
