@@ -55,17 +55,17 @@ func (c *clock) beforeRead(began int64) {
 	if limit == c.readBy {
 		return
 	}
-	latest := min(c.end, limit+slack(limit-began))
+	latest := c.latest(began, limit)
 	if c.readBy < limit || c.readBy > latest {
 		c.readBy = latest
-		_ = c.conn.SetReadDeadline(epoch.Add(time.Duration(latest)))
+		_ = c.conn.SetReadDeadline(deadline(latest))
 	}
 }
 
 // readWithin makes the next read give up after a while.
 func (c *clock) readWithin(wait time.Duration) {
 	c.readBy = now() + int64(wait)
-	_ = c.conn.SetReadDeadline(epoch.Add(time.Duration(c.readBy)))
+	_ = c.conn.SetReadDeadline(deadline(c.readBy))
 }
 
 // expired says whether a read that began then and met its deadline is over.
@@ -80,10 +80,10 @@ func (c *clock) beforeWrite() time.Duration {
 	if c.timeouts.Write > 0 {
 		limit = min(limit, at+int64(c.timeouts.Write))
 	}
-	latest := min(c.end, limit+slack(limit-at))
+	latest := c.latest(at, limit)
 	if by := c.writeBy.Load(); by < limit || by > latest {
 		c.writeBy.Store(latest)
-		_ = c.conn.SetWriteDeadline(epoch.Add(time.Duration(latest)))
+		_ = c.conn.SetWriteDeadline(deadline(latest))
 	}
 	return time.Duration(limit - at)
 }
@@ -94,8 +94,23 @@ func (c *clock) writable() bool { return now() < c.writeBy.Load() }
 // active notes that bytes went out.
 func (c *clock) active() { c.last.Store(now()) }
 
-// slack is how much later than asked a timeout may come, in nanoseconds.
-func slack(timeout int64) int64 { return min(max(timeout, 0)/8, int64(time.Second)) }
+// latest is when a deadline that was asked for limit, at the time began, may come. There
+// is no slack behind never, nor behind the end of the request.
+func (c *clock) latest(began, limit int64) int64 {
+	slack := min(max(limit-began, 0)/8, int64(time.Second))
+	if limit > never-slack {
+		return c.end
+	}
+	return min(c.end, limit+slack)
+}
+
+// deadline is at as the time of a connection's deadline.
+func deadline(at int64) time.Time {
+	if at == never {
+		return time.Time{}
+	}
+	return epoch.Add(time.Duration(at))
+}
 
 // now is the monotonic time in nanoseconds.
 func now() int64 { return int64(time.Since(epoch)) }
