@@ -120,7 +120,9 @@ func (s *stream) close() error {
 	err := s.flushLocked()
 	s.closed = true
 	s.mu.Unlock()
-	readers.put(s.rfile)
+	if !s.reading.Load() { // a goroutine that the handler left behind may still be in a read
+		readers.put(s.rfile)
+	}
 	s.rfile = nil
 	return err
 }
@@ -131,11 +133,9 @@ type streamReader stream
 // Read flushes what was written, then waits for the client.
 func (r *streamReader) Read(p []byte) (int, error) {
 	s := (*stream)(r)
-	if s.buffered {
-		s.reading.Store(true)
-		defer s.reading.Store(false)
-		s.settle()
-	}
+	s.reading.Store(true)
+	defer s.reading.Store(false)
+	s.settle()
 	for began := now(); ; {
 		s.clock.beforeRead(began)
 		n, err := s.conn.Read(p)
@@ -182,6 +182,8 @@ func (r *streamReader) WriteTo(w io.Writer) (int64, error) {
 // a write deadline can not pass during that wait: bytes would be lost.
 func (s *stream) splice(from *stream) (int64, error) {
 	const step, pause = 128 << 10, 100 * time.Millisecond
+	from.reading.Store(true)
+	defer from.reading.Store(false)
 	for total := int64(0); ; {
 		if err := s.flush(); err != nil {
 			return total, err
@@ -227,12 +229,19 @@ func (p *readerPool) get(from io.Reader, size int) *bufio.Reader {
 }
 
 func (p *readerPool) put(r *bufio.Reader) {
-	r.Reset(nil)
+	r.Reset(over{})
 	free, ok := p.sizes.Load(r.Size())
 	if !ok {
 		free, _ = p.sizes.LoadOrStore(r.Size(), new(sync.Pool))
 	}
 	free.(*sync.Pool).Put(r)
+}
+
+// over is what the rfile of a request that is over reads from.
+type over struct{}
+
+func (over) Read([]byte) (int, error) {
+	return 0, errors.New("framework: rfile used after the request was over")
 }
 
 type bufferPool struct{ sync.Pool }
