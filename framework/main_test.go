@@ -2,21 +2,40 @@ package framework_test
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
 	"github.com/go-socketserver/socketserver/framework"
 )
 
 // The test binary is its own worker: what runs in a child is one of these.
-var constructors = []framework.Constructor{echo}
+var constructors = []framework.Constructor{echo, act, demanding}
+
+// roleVariable makes the test binary a server process of its own, for tests that kill
+// or starve one.
+const roleVariable = "FRAMEWORK_TEST_ROLE"
 
 func TestMain(m *testing.M) {
+	signal.Ignore(syscall.SIGPIPE) // as the daemon does
 	framework.ServeWorker(constructors...)
+	if role, ok := os.LookupEnv(roleVariable); ok {
+		roles[role]()
+		os.Exit(0)
+	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // children would sleep a second each
+	hclog.SetDefault(hclog.NewNullLogger())  // tests that look at the log bring their own
 	goleak.VerifyTestMain(m)
 }
 
@@ -29,3 +48,92 @@ var echo = framework.Func(func(rfile *bufio.Reader, wfile io.Writer) error {
 	_, err = io.WriteString(wfile, line)
 	return err
 })
+
+// demanding can only be made where PWD_OF_TEST is set, which a child does not inherit.
+var demanding = framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
+	if os.Getenv("DEMANDED") == "" {
+		return nil, errors.New("DEMANDED is not set")
+	}
+	return &framework.HandlerClass{New: func() framework.Handler { return &actor{} }}, nil
+})
+
+// act does what the first line of a request says.
+var act = framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
+	return &framework.HandlerClass{New: func() framework.Handler { return &actor{} }}, nil
+})
+
+type actor struct{ framework.BaseRequestHandler }
+
+func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	line, err := rfile.ReadString('\n')
+	if err != nil {
+		return err
+	}
+	verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	number, _ := strconv.Atoi(rest)
+	switch verb {
+	case "echo":
+		_, err = fmt.Fprintln(wfile, rest)
+	case "silent":
+	case "error":
+		err = errors.New(rest)
+	case "panic":
+		panic(rest)
+	case "goexit":
+		runtime.Goexit()
+	case "exit":
+		os.Exit(number)
+	case "overflow":
+		debug.SetMaxStack(64 << 10)
+		_, err = fmt.Fprintln(wfile, overflow(1))
+	case "kill":
+		err = syscall.Kill(os.Getpid(), syscall.Signal(number))
+		select {}
+	case "pid":
+		_, err = fmt.Fprintln(wfile, os.Getpid())
+	case "descriptors":
+		_, err = fmt.Fprintln(wfile, strings.Join(descriptors("self"), "\n"))
+	case "environment":
+		_, err = fmt.Fprintln(wfile, strings.Join(os.Environ(), "\n"))
+	case "files": // from now on at most number descriptors
+		limit := syscall.Rlimit{Cur: uint64(number), Max: uint64(number)}
+		if err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil {
+			_, err = fmt.Fprintln(wfile, "limited")
+		}
+	case "print":
+		fmt.Fprintln(os.Stderr, rest)
+	case "hold": // until the client says something or ends
+		if _, err = fmt.Fprintln(wfile, "holding"); err == nil {
+			line, err = rfile.ReadString('\n')
+			fmt.Fprintln(wfile, "released", line)
+		}
+	case "wait": // until the server stops
+		if _, err = fmt.Fprintln(wfile, "waiting"); err == nil {
+			<-h.Context().Done()
+			_, err = fmt.Fprintln(wfile, "cancelled")
+		}
+	case "stuck": // as long as its process lives
+		_, _ = fmt.Fprintln(wfile, "stuck")
+		select {}
+	case "stop":
+		h.StopServer()
+		_, err = fmt.Fprintln(wfile, "stopping")
+	default:
+		err = fmt.Errorf("no such verb: %q", verb)
+	}
+	return err
+}
+
+func overflow(n int) int { return overflow(n+1) + n }
+
+// descriptors is what the descriptors of a process point at.
+func descriptors(pid string) []string {
+	entries, _ := os.ReadDir("/proc/" + pid + "/fd")
+	var all []string
+	for _, e := range entries {
+		if target, err := os.Readlink("/proc/" + pid + "/fd/" + e.Name()); err == nil {
+			all = append(all, e.Name()+" "+target)
+		}
+	}
+	return all
+}

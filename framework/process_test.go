@@ -1,0 +1,3 @@
+package framework_test
+
+var roles = map[string]func(){}
