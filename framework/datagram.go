@@ -5,17 +5,40 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
+	"net/netip"
 	"sync"
 )
 
 // datagram is rfile and wfile of a datagram.
 type datagram struct {
-	data  []byte
-	send  func([]byte) error
-	clean func() // gives data back to its transport; may be nil
+	data   []byte
+	origin origin
 
-	buf   *datagramBuffer
-	wfile *datagramWriter
+	from     netip.AddrPort // whom a udpConn answers
+	unixFrom *net.UnixAddr  // whom a unixgramConn answers; nil: nobody
+	room     *[]byte        // of a packetTransport: where data lies
+
+	buf   *datagramBuffer // while its handler runs
+	wfile datagramWriter
+}
+
+// origin is where a datagram came from and its answer goes.
+type origin interface {
+	answer(d *datagram, p []byte) error
+	release(d *datagram) // nobody needs data any more
+}
+
+// answerFunc is the origin of a datagram of a transport of somebody's own.
+type answerFunc func([]byte) error
+
+func (f answerFunc) answer(_ *datagram, p []byte) error { return f(p) }
+func (answerFunc) release(*datagram)                    {}
+
+// datagramRequest is both in one allocation.
+type datagramRequest struct {
+	Request
+	datagram
 }
 
 // datagramBuffer is what a datagram needs while its handler runs. It is used again.
@@ -50,8 +73,8 @@ func (d *datagram) open() (*bufio.Reader, io.Writer) {
 	d.buf = datagramBuffers.Get().(*datagramBuffer)
 	d.buf.reader.Reset(d.data)
 	d.buf.rfile.Reset(&d.buf.reader)
-	d.wfile = &datagramWriter{buf: d.buf}
-	return d.buf.rfile, d.wfile
+	d.wfile.buf = d.buf
+	return d.buf.rfile, &d.wfile
 }
 
 func (d *datagram) flush() error { return nil }
@@ -64,16 +87,9 @@ func (d *datagram) close() error {
 	d.wfile.mu.Unlock()
 	var err error
 	if len(d.buf.answer) > 0 {
-		err = d.send(d.buf.answer)
+		err = d.origin.answer(d, d.buf.answer)
 	}
 	d.buf.answer = d.buf.answer[:0]
 	datagramBuffers.Put(d.buf)
 	return err
-}
-
-// release gives the datagram's bytes back once nobody needs them.
-func (d *datagram) release() {
-	if d.clean != nil {
-		d.clean()
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -82,7 +83,9 @@ func (s *UnixDatagramServer) listen() (packetConn, error) {
 
 // packetConn is what udp and unixgram differ in.
 type packetConn interface {
-	receive(buf []byte) (n int, client net.Addr, answer func([]byte) error, err error)
+	// receive fills in who sent it.
+	receive(r *datagramRequest, buf []byte) (n int, err error)
+	answer(d *datagram, p []byte) error
 	LocalAddr() net.Addr
 	SetReadDeadline(time.Time) error
 	Close() error
@@ -90,16 +93,17 @@ type packetConn interface {
 
 type udpConn struct{ *net.UDPConn }
 
-func (c udpConn) receive(buf []byte) (int, net.Addr, func([]byte) error, error) {
+func (c udpConn) receive(r *datagramRequest, buf []byte) (int, error) {
 	n, from, err := c.ReadFromUDPAddrPort(buf)
-	if err != nil {
-		return 0, nil, nil, err
-	}
-	to := netip.AddrPortFrom(from.Addr().Unmap(), from.Port()) // 127.0.0.1, never ::ffff:127.0.0.1
-	return n, net.UDPAddrFromAddrPort(to), func(p []byte) error {
-		_, err := c.WriteToUDPAddrPort(p, from)
-		return err
-	}, nil
+	r.from = from
+	// 127.0.0.1, never ::ffff:127.0.0.1
+	r.ClientAddress = net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+	return n, err
+}
+
+func (c udpConn) answer(d *datagram, p []byte) error {
+	_, err := c.WriteToUDPAddrPort(p, d.from)
+	return err
 }
 
 type unixgramConn struct {
@@ -107,20 +111,22 @@ type unixgramConn struct {
 	socket *unixSocket
 }
 
-func (c unixgramConn) receive(buf []byte) (int, net.Addr, func([]byte) error, error) {
+func (c unixgramConn) receive(r *datagramRequest, buf []byte) (int, error) {
 	n, from, err := c.ReadFromUnix(buf)
-	if err != nil {
-		return 0, nil, nil, err
+	if from == nil || from.Name == "" { // the client has not bound an address
+		r.ClientAddress = &net.UnixAddr{Net: "unixgram"}
+		return n, err
 	}
-	if from == nil || from.Name == "" {
-		unbound := &net.UnixAddr{Net: "unixgram"}
-		return n, unbound, func([]byte) error {
-			return fmt.Errorf("%w: it has no address to answer to", ErrPeerGone)
-		}, nil
+	r.ClientAddress, r.unixFrom = from, from
+	return n, err
+}
+
+func (c unixgramConn) answer(d *datagram, p []byte) error {
+	to := d.unixFrom
+	if to == nil {
+		return fmt.Errorf("%w: it has no address to answer to", ErrPeerGone)
 	}
-	return n, from, func(p []byte) error {
-		return answerUnixgram(c.UnixConn, p, from)
-	}, nil
+	return answerUnixgram(c.UnixConn, p, to)
 }
 
 func (c unixgramConn) Close() error { return errors.Join(c.socket.remove(), c.UnixConn.Close()) }
@@ -134,9 +140,10 @@ type packetTransport struct {
 	max     *int
 
 	mu      sync.Mutex
-	conn    packetConn
-	closing bool
-	pending int // requests that may still answer
+	conn    packetConn // set by Open
+	closing atomic.Bool
+	// users are the open transport and the requests that may still answer.
+	users atomic.Int64
 
 	buffers sync.Pool
 	long    throttle
@@ -155,6 +162,7 @@ func (t *packetTransport) Open() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.conn = c
+	t.users.Store(1)
 	return nil
 }
 
@@ -176,65 +184,58 @@ func (t *packetTransport) Addr() net.Addr {
 func (t *packetTransport) GetRequest() (*Request, error) {
 	conn := t.opened()
 	for {
-		buf, _ := t.buffers.Get().(*[]byte)
-		if buf == nil {
+		r := &datagramRequest{}
+		if r.room, _ = t.buffers.Get().(*[]byte); r.room == nil {
 			b := make([]byte, *t.max+1)
-			buf = &b
+			r.room = &b
 		}
-		n, client, answer, err := conn.receive(*buf)
-		if err != nil {
-			t.buffers.Put(buf)
-			return nil, t.receiveError(err)
+		n, err := conn.receive(r, *r.room)
+		if err != nil || n > *t.max {
+			t.buffers.Put(r.room)
 		}
-		if n > *t.max {
-			t.buffers.Put(buf)
-			if more, ok := t.long.allow(); ok {
-				t.owner.log().Warn("datagram dropped: it is longer than max_packet_size", "client", client.String(), "max_packet_size", *t.max, "more", more)
-			}
-			continue
-		}
-		if !t.begin() {
-			t.buffers.Put(buf)
+		if t.closing.Load() { // the error is the deadline that Close has set
 			return nil, net.ErrClosed
 		}
-		r := NewDatagramRequest(t.network, (*buf)[:n], client, conn.LocalAddr(), answer)
-		r.packet.clean = func() { t.buffers.Put(buf); t.end() }
-		return r, nil
+		if err != nil {
+			return nil, err
+		}
+		if n > *t.max {
+			t.tellTooLong(&r.Request)
+			continue
+		}
+		t.users.Add(1)
+		r.LocalAddress, r.Network, r.packet = conn.LocalAddr(), t.network, &r.datagram
+		r.data, r.origin = (*r.room)[:n], t
+		return &r.Request, nil
 	}
 }
 
-// receiveError tells the deadline that Close sets from one that HandleRequest has set.
-func (t *packetTransport) receiveError(err error) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closing {
-		return net.ErrClosed
+func (t *packetTransport) tellTooLong(r *Request) {
+	if more, ok := t.long.allow(); ok {
+		t.owner.log().Warn("datagram dropped: it is longer than max_packet_size",
+			"client", r.client(), "max_packet_size", *t.max, "more", more)
 	}
-	return err
 }
 
-func (t *packetTransport) begin() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closing {
-		return false
-	}
-	t.pending++
-	return true
+// answer implements origin.
+func (t *packetTransport) answer(d *datagram, p []byte) error { return t.opened().answer(d, p) }
+
+// release implements origin.
+func (t *packetTransport) release(d *datagram) {
+	t.buffers.Put(d.room)
+	t.leave()
 }
 
-func (t *packetTransport) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.pending--; t.closing && t.pending == 0 {
-		_ = t.conn.Close()
+func (t *packetTransport) leave() {
+	if t.users.Add(-1) == 0 {
+		_ = t.opened().Close()
 	}
 }
 
 func (t *packetTransport) SetDeadline(at time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closing {
+	if t.closing.Load() {
 		return net.ErrClosed
 	}
 	return t.conn.SetReadDeadline(at)
@@ -242,13 +243,13 @@ func (t *packetTransport) SetDeadline(at time.Time) error {
 
 func (t *packetTransport) Close() error {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closing || t.conn == nil {
+	conn := t.conn
+	if t.closing.Swap(true) || conn == nil {
+		t.mu.Unlock()
 		return nil
 	}
-	t.closing = true
-	if t.pending == 0 {
-		return t.conn.Close()
-	}
-	return t.conn.SetReadDeadline(time.Unix(1, 0)) // wakes the loop; end closes
+	err := conn.SetReadDeadline(time.Unix(1, 0)) // wakes the loop
+	t.mu.Unlock()
+	t.leave()
+	return err
 }

@@ -55,10 +55,11 @@ func NewStreamRequest(network string, conn net.Conn) *Request {
 // NewDatagramRequest makes the request of a datagram, for a [Transport] of your
 // own. answer sends what the handler wrote; it is called at most once.
 func NewDatagramRequest(network string, data []byte, client, local net.Addr, answer func([]byte) error) *Request {
-	return &Request{
-		ClientAddress: client, LocalAddress: local,
-		Network: network, packet: &datagram{data: data, send: answer},
-	}
+	r := &datagramRequest{}
+	r.ClientAddress, r.LocalAddress, r.Network = client, local, network
+	r.data, r.origin = data, answerFunc(answer)
+	r.packet = &r.datagram
+	return &r.Request
 }
 
 // Context is cancelled when the server stops and when the request is over.
@@ -125,6 +126,7 @@ func (r *Request) onAbort(abort func()) {
 	r.mu.Lock()
 	r.abort = abort
 	r.mu.Unlock()
+	r.server.remember(r)
 }
 
 // newFiles makes rfile and wfile.
@@ -157,7 +159,7 @@ func (r *Request) end(s *BaseServer, err error) {
 		r.done(r, err)
 	}
 	if r.packet != nil {
-		r.packet.release()
+		r.packet.origin.release(r.packet)
 	}
 }
 

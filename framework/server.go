@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -66,8 +67,9 @@ type state struct {
 
 	mu       sync.Mutex
 	open     bool
-	loop     chan struct{} // closed when the loop that runs now has left; nil: none runs
-	active   map[*Request]struct{}
+	loop     chan struct{}         // closed when the loop that runs now has left; nil: none runs
+	active   map[*Request]struct{} // those that can be ended by force
+	count    atomic.Int64          // all
 	requests sync.WaitGroup
 	accept   acceptErrors
 }

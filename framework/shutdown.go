@@ -68,7 +68,8 @@ func (s *BaseServer) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	cut := s.killRequests()
+	cut := s.Active()
+	s.killRequests()
 	// Handlers notice at their next read or write. One that never does cannot be
 	// ended within this process, so the wait for it is short.
 	select {
@@ -94,12 +95,10 @@ func (s *BaseServer) Close() error {
 
 // Active is how many requests are being served.
 func (s *BaseServer) Active() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.active)
+	return int(s.count.Load())
 }
 
-func (s *BaseServer) killRequests() int {
+func (s *BaseServer) killRequests() {
 	s.mu.Lock()
 	requests := make([]*Request, 0, len(s.active))
 	for r := range s.active {
@@ -109,20 +108,30 @@ func (s *BaseServer) killRequests() int {
 	for _, r := range requests {
 		r.kill()
 	}
-	return len(requests)
 }
 
 func (s *BaseServer) track(r *Request) {
 	s.requests.Add(1)
+	s.count.Add(1)
+	if r.conn != nil { // a datagram has nothing to be closed
+		s.remember(r)
+	}
+}
+
+// remember keeps r as one that may have to be ended by force.
+func (s *BaseServer) remember(r *Request) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.active[r] = struct{}{}
-	s.mu.Unlock()
 }
 
 func (s *BaseServer) untrack(r *Request) {
-	s.mu.Lock()
-	delete(s.active, r)
-	s.mu.Unlock()
+	if r.conn != nil || r.abort != nil {
+		s.mu.Lock()
+		delete(s.active, r)
+		s.mu.Unlock()
+	}
+	s.count.Add(-1)
 	s.requests.Done()
 }
 
