@@ -1,0 +1,148 @@
+package command
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// maxScan bounds how many names of a directory are read for one answer.
+	maxScan = 100_000
+	// maxDatagram is how long an answer by datagram may be, in bytes.
+	maxDatagram = 8192
+)
+
+// list answers ls.
+func (h *handler) list(path string) string {
+	names, err := scan(h.Context(), h.options.Root, path, h.options.MaxEntries)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "permission denied"
+	case err != nil: // also a file, and all that lies outside the root
+		return "not exist path"
+	}
+	if h.Conn() == nil {
+		names.fit(maxDatagram)
+	}
+	return names.String()
+}
+
+// scan reads the directory path within root. An absolute path begins at root, as after
+// chroot.
+func scan(ctx context.Context, root, path string, most int) (*listing, error) {
+	within, err := os.OpenRoot(root)
+	if err != nil {
+		return nil, err
+	}
+	defer within.Close()
+	// The dots make path a step on the way, and those are opened only if they are
+	// directories: to open a pipe would be to wait for its writer.
+	dir, err := within.Open("./" + strings.TrimLeft(path, "/") + "/.")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return readNames(ctx, dir, most, maxScan)
+}
+
+// readNames keeps the first names in order, at most so many, and counts the others, so
+// that a directory of any size costs little memory. It gives up after limit names.
+func readNames(ctx context.Context, dir *os.File, most, limit int) (*listing, error) {
+	const batch = 512
+	l := &listing{}
+	for l.size() < limit {
+		names, err := dir.Readdirnames(batch)
+		for _, name := range names {
+			l.add(name, most)
+		}
+		if err == io.EOF {
+			return l.sorted(), nil
+		}
+		if err := errors.Join(err, ctx.Err()); err != nil {
+			return nil, err
+		}
+	}
+	l.unread = true
+	return l.sorted(), nil
+}
+
+// A listing is what ls answers.
+type listing struct {
+	names  last
+	more   int  // how many names are left out
+	unread bool // and there are others that were not even read
+}
+
+func (l *listing) size() int { return len(l.names) + l.more }
+
+func (l *listing) add(name string, most int) {
+	heap.Push(&l.names, name)
+	if len(l.names) > most {
+		heap.Pop(&l.names)
+		l.more++
+	}
+}
+
+func (l *listing) sorted() *listing {
+	slices.Sort(l.names)
+	return l
+}
+
+// fit leaves names out until the answer is not longer than size bytes.
+func (l *listing) fit(size int) {
+	for len(l.String()) > size {
+		half := len(l.names) / 2
+		l.more += len(l.names) - half
+		l.names = l.names[:half]
+	}
+}
+
+// String has one name a line. An empty directory is told as (empty): with no answer the
+// client would wait for ever.
+func (l *listing) String() string {
+	var lines []string
+	for _, name := range l.names {
+		lines = append(lines, quote(name))
+	}
+	switch {
+	case l.unread:
+		lines = append(lines, fmt.Sprintf("(more than %d more)", l.more))
+	case l.more > 0:
+		lines = append(lines, fmt.Sprintf("(%d more)", l.more))
+	case len(lines) == 0:
+		return "(empty)"
+	}
+	return strings.Join(lines, "\n")
+}
+
+// quote keeps a name on its line and a terminal safe from it.
+func quote(name string) string {
+	hidden := func(r rune) bool { return !unicode.IsPrint(r) }
+	if strings.HasPrefix(name, `"`) || strings.ContainsFunc(name, hidden) || !utf8.ValidString(name) {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+// last is a heap of names, the last one in order on top.
+type last []string
+
+func (n last) Len() int           { return len(n) }
+func (n last) Less(i, j int) bool { return n[i] > n[j] }
+func (n last) Swap(i, j int)      { n[i], n[j] = n[j], n[i] }
+func (n *last) Push(name any)     { *n = append(*n, name.(string)) }
+func (n *last) Pop() any {
+	name := (*n)[len(*n)-1]
+	*n = (*n)[:len(*n)-1]
+	return name
+}

@@ -1,0 +1,47 @@
+// Package handlers names the handlers that are compiled in.
+package handlers
+
+import (
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/handlers/command"
+	"github.com/go-socketserver/socketserver/handlers/echo"
+	"github.com/go-socketserver/socketserver/handlers/sink"
+	"github.com/go-socketserver/socketserver/handlers/timestamp"
+)
+
+// An Entry is a handler that is compiled in.
+type Entry struct {
+	Name        string // what a configuration calls it
+	Doc         string // what it does, in half a sentence
+	Constructor framework.Constructor
+}
+
+// Table has the handlers in the order of their names. A handler is compiled in by a line
+// here, and in no other way.
+var Table = []Entry{
+	{"command", "tells the time, the system and what lies in a directory", command.Constructor},
+	{"echo", "sends back what it receives", echo.Constructor},
+	{"sink", "logs what it receives and never answers", sink.Constructor},
+	{"timestamp", "answers every message with the time and the message", timestamp.Constructor},
+}
+
+// Lookup returns the constructor of a handler.
+func Lookup(name string) (framework.Constructor, bool) {
+	for _, e := range Table {
+		if e.Name == name {
+			return e.Constructor, true
+		}
+	}
+	return framework.Constructor{}, false
+}
+
+// ServeWorker is [framework.ServeWorker] with the handlers of Table. It also says which
+// source the program was built from, so that a server does not use a worker of another.
+func ServeWorker() {
+	framework.Build = Build()
+	constructors := make([]framework.Constructor, len(Table))
+	for i, e := range Table {
+		constructors[i] = e.Constructor
+	}
+	framework.ServeWorker(constructors...)
+}

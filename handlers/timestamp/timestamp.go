@@ -1,0 +1,114 @@
+// Package timestamp is the handler that answers every message with the time and the
+// message itself.
+package timestamp
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/handlers/framing"
+)
+
+// Options are the options of the handler.
+type Options struct {
+	Framing  framing.Kind `json:"framing" doc:"what is one message: line, what ends with a newline; chunk, what one read brings"`
+	Requests int          `json:"requests" doc:"how many messages are answered before the connection is closed; 0 means no limit"`
+	Format   string       `json:"format" doc:"the answer, with {time}, {data}, {client} and {client_ip} in it; {{ and }} are braces"`
+	Layout   string       `json:"layout" doc:"how {time} is written, as a layout of Go's package time; it is local time"`
+	Quit     Quit         `json:"quit" doc:"what a client that sends quit ends: off, nothing; connection, its own; server, the server"`
+}
+
+// A Quit says what the message quit ends, in any case of its letters.
+type Quit string
+
+const (
+	QuitOff        Quit = "off"
+	QuitConnection Quit = "connection"
+	QuitServer     Quit = "server"
+)
+
+// Constructor makes the handler.
+var Constructor = framework.Define(Options{
+	Framing: framing.Line,
+	Format:  "[{time}] {data}",
+	Layout:  time.ANSIC,
+	Quit:    QuitOff,
+}, construct)
+
+func construct(o Options) (*framework.HandlerClass, error) {
+	format, err := parseFormat(o.Format)
+	if err := errors.Join(err, o.check()); err != nil {
+		return nil, err
+	}
+	return &framework.HandlerClass{
+		New:         func() framework.Handler { return &handler{options: &o, format: format} },
+		WriteBuffer: 4096,
+	}, nil
+}
+
+func (o *Options) check() error {
+	errs := []error{o.Framing.Check(framing.Line, framing.Chunk)}
+	refuse := func(option, format string, args ...any) {
+		errs = append(errs, &framework.OptionError{Option: option, Problem: fmt.Sprintf(format, args...)})
+	}
+	if o.Requests < 0 {
+		refuse("requests", "is %d; give how many messages are answered, or 0 for no limit", o.Requests)
+	}
+	if o.Layout == "" {
+		refuse("layout", "is empty; give the time of the layouts of Go, such as %q", time.ANSIC)
+	}
+	switch o.Quit {
+	case QuitOff, QuitConnection, QuitServer:
+	default:
+		refuse("quit", "there is no quit %q; choose one of %q, %q, %q", o.Quit, QuitOff, QuitConnection, QuitServer)
+	}
+	return errors.Join(errs...)
+}
+
+type handler struct {
+	framework.BaseRequestHandler
+	options *Options
+	format  format
+}
+
+func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	messages := framing.NewReader(h.options.Framing, h.Request, rfile)
+	values := h.values()
+	var answer []byte
+	for n := 1; ; n++ {
+		m, err := messages.Next()
+		if err != nil {
+			return framing.Refuse(wfile, err)
+		}
+		values.data = m.Data
+		answer = append(h.format.append(answer[:0], &values), m.Ending...)
+		if _, err := wfile.Write(answer); err != nil { // once, as clients read once
+			return err
+		}
+		if h.options.Quit != QuitOff && isQuit(m.Data) {
+			return h.quit()
+		}
+		if n == h.options.Requests {
+			return nil
+		}
+	}
+}
+
+// quit ends the connection by returning. The client has its answer before the server stops.
+func (h *handler) quit() error {
+	err := h.Flush()
+	if h.options.Quit == QuitServer {
+		h.Log().Info("client stops the server")
+		h.StopServer()
+	}
+	return err
+}
+
+func isQuit(data []byte) bool {
+	return bytes.EqualFold(bytes.TrimRight(data, "\r\n"), []byte("quit"))
+}
