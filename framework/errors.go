@@ -23,6 +23,9 @@ var (
 	ErrNotSupported = errors.New("framework: forking and plugins need Linux; use synchronous or threading with a handler that is compiled in")
 )
 
+// errDropped ends a datagram that has been counted already.
+var errDropped = errors.New("framework: datagram dropped")
+
 // A PanicError is what a handler's panic becomes.
 type PanicError struct {
 	Value any
@@ -48,7 +51,7 @@ func peerError(err error) error {
 // fell silent, or it was cut off by a shutdown that has logged that.
 func routine(err error) bool {
 	return errors.Is(err, ErrPeerGone) || errors.Is(err, os.ErrDeadlineExceeded) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, ErrServerClosed)
+		errors.Is(err, net.ErrClosed) || errors.Is(err, ErrServerClosed) || errors.Is(err, errDropped)
 }
 
 // isEnd says whether an error is the regular end of what the client sends.

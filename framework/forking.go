@@ -43,6 +43,8 @@ const (
 	maxStartDelay      = time.Second
 	// maxIdle is how long a child that is not a spare waits for another request.
 	maxIdle = 30 * time.Second
+	// overtime is how long a handler has to notice that its request has timed out.
+	overtime = time.Second
 	// patience is how long children may take to end by themselves.
 	patience = 5 * time.Second
 )
@@ -131,6 +133,7 @@ func (f *Forking) serve(s *BaseServer, r *Request, c *child) {
 			}
 		}
 		c.served++
+		defer f.limit(s, c)()
 		return c.worker.Finish(s, r, c.served >= f.maxRequests())
 	})
 	if failed {
@@ -138,6 +141,19 @@ func (f *Forking) serve(s *BaseServer, r *Request, c *child) {
 		return
 	}
 	f.put(c)
+}
+
+// limit ends a child whose handler does not notice that its request has timed out. The
+// result undoes that.
+func (f *Forking) limit(s *BaseServer, c *child) func() {
+	if s.Timeouts.Request == 0 {
+		return func() {}
+	}
+	overdue := time.AfterFunc(s.Timeouts.Request+overtime, func() {
+		s.log().Warn("child killed: its request has timed out", "pid", c.process.Pid, "timeout", s.Timeouts.Request)
+		c.process.Kill()
+	})
+	return func() { overdue.Stop() }
 }
 
 // put makes c idle, if it may serve another request.

@@ -1,7 +1,6 @@
 package framework
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -33,18 +32,16 @@ type source struct {
 	count  int
 }
 
-var errFull = errors.New("framework: limit reached")
-
-// admit lets r in, waiting for its turn if need be.
-func (l *Limits) admit(s *BaseServer, r *Request) error {
+// admit lets r in, waiting for its turn if need be, or says that it may not come in.
+func (l *Limits) admit(s *BaseServer, r *Request) bool {
 	if l == nil || l.Connections == 0 && l.PerSource == 0 {
-		return nil
+		return true
 	}
 	prefix := sourceOf(r.ClientAddress)
 	from := l.enter(prefix)
 	if from == nil {
 		l.refuse(s, r, "per_source", l.PerSource)
-		return errFull
+		return false
 	}
 	if l.Connections > 0 {
 		wait := s.Done()
@@ -56,11 +53,11 @@ func (l *Limits) admit(s *BaseServer, r *Request) error {
 			if !s.isStopped() {
 				l.refuse(s, r, "connections", l.Connections)
 			}
-			return errFull
+			return false
 		}
 	}
 	r.slot = from
-	return nil
+	return true
 }
 
 func (l *Limits) release(from *source) {

@@ -71,8 +71,15 @@ type state struct {
 	active   map[*Request]struct{} // those that can be ended by force
 	count    atomic.Int64          // all
 	requests sync.WaitGroup
+	leaving  chan struct{} // holds one for each client that is being turned away
 	accept   acceptErrors
+	failures throttle
 }
+
+const (
+	maxLeaving  = 64 // clients that are being turned away
+	maxFailures = 10 // requests that failed, logged a second
+)
 
 // serviceInterval is how often ServiceActions is called at least: socketserver's poll_interval.
 const serviceInterval = 500 * time.Millisecond
@@ -82,6 +89,8 @@ func (s *BaseServer) initialise() {
 		s.ctx, s.cancel = context.WithCancel(context.Background())
 		s.stopped, s.finished = make(chan struct{}), make(chan struct{})
 		s.active = map[*Request]struct{}{}
+		s.leaving = make(chan struct{}, maxLeaving)
+		s.failures.burst = maxFailures
 		s.strategy = s.Strategy
 		if s.strategy == nil {
 			s.strategy = &Synchronous{}
@@ -243,14 +252,8 @@ func (s *BaseServer) getRequest() (*Request, error) {
 // processRequest verifies r and passes it to the strategy, which owns it then.
 func (s *BaseServer) processRequest(r *Request) {
 	r.server, r.Server = s, s.Name
-	if !s.verify(r) {
-		s.ShutdownRequest(r)
-		r.end(s, nil)
-		return
-	}
-	if err := s.Limits.admit(s, r); err != nil {
-		s.ShutdownRequest(r)
-		r.end(s, nil)
+	if !s.verify(r) || !s.Limits.admit(s, r) {
+		s.turnAway(r)
 		return
 	}
 	s.track(r)

@@ -145,6 +145,22 @@ func (s *BaseServer) ShutdownRequest(r *Request) {
 	s.CloseRequest(r)
 }
 
+// turnAway ends a request that is not served. The client may have sent something already,
+// so that takes a moment, which the loop must not wait for; where many are turned away at
+// once they are closed right away.
+func (s *BaseServer) turnAway(r *Request) {
+	defer r.end(s, nil)
+	select {
+	case s.leaving <- struct{}{}:
+		go func() {
+			s.ShutdownRequest(r)
+			<-s.leaving
+		}()
+	default:
+		s.CloseRequest(r)
+	}
+}
+
 // CloseRequest closes this process's descriptor of the request.
 func (s *BaseServer) CloseRequest(r *Request) {
 	if r.conn != nil {
@@ -178,19 +194,24 @@ func (s *BaseServer) report(r *Request, err error) {
 	case s.HandleError != nil:
 		s.HandleError(r, err)
 	default:
-		logError(r, err)
+		s.logError(r, err)
 	}
 }
 
-// logError is what HandleError does where it is not set.
-func logError(r *Request, err error) {
-	var panicked *PanicError
-	switch {
-	case routine(err):
+// logError is what HandleError does where it is not set. Clients that can make a handler
+// fail can not fill a disk with that.
+func (s *BaseServer) logError(r *Request, err error) {
+	if routine(err) {
 		r.Log().Debug("request ended early", "error", err)
-	case errors.As(err, &panicked):
-		r.Log().Error("handler panicked", "error", err, "stack", string(panicked.Stack))
-	default:
-		r.Log().Error("request failed", "error", err)
+		return
 	}
+	more, ok := s.failures.allow()
+	if !ok {
+		return
+	}
+	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
+		r.Log().Error("handler panicked", "error", err, "stack", string(panicked.Stack), "more", more)
+		return
+	}
+	r.Log().Error("request failed", "error", err, "more", more)
 }

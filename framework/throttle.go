@@ -5,10 +5,14 @@ import (
 	"time"
 )
 
-// throttle lets one event a second be logged and counts the others.
+// throttle lets a kind of event be logged once a second, or burst times in that second,
+// and counts the others.
 type throttle struct {
+	burst int // 0: 1
+
 	mu         sync.Mutex
-	last       time.Time
+	since      time.Time
+	logged     int
 	suppressed int
 }
 
@@ -16,10 +20,14 @@ type throttle struct {
 func (t *throttle) allow() (suppressed int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if at := time.Now(); t.last.IsZero() || at.Sub(t.last) >= time.Second {
-		suppressed, t.suppressed, t.last = t.suppressed, 0, at
-		return suppressed, true
+	if at := time.Now(); t.since.IsZero() || at.Sub(t.since) >= time.Second {
+		t.since, t.logged = at, 0
 	}
-	t.suppressed++
-	return 0, false
+	if t.logged >= max(t.burst, 1) {
+		t.suppressed++
+		return 0, false
+	}
+	t.logged++
+	suppressed, t.suppressed = t.suppressed, 0
+	return suppressed, true
 }

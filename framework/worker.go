@@ -32,6 +32,7 @@ type Worker struct {
 	pending  map[uint64]*handed
 	err      error // why it has gone
 	inFlight bound
+	full     throttle
 }
 
 // handed is a request that the worker has.
@@ -140,7 +141,7 @@ func (h *handed) conclude(f *handoff.Frame) error {
 	}
 	err := outcomeError(f)
 	if h.request.packet != nil && len(f.Body) > 0 {
-		if failed := h.request.packet.send(f.Body); err == nil {
+		if failed := h.request.packet.origin.answer(h.request.packet, f.Body); err == nil {
 			err = failed
 		}
 	}
@@ -175,11 +176,14 @@ func (w *Worker) Finish(s *BaseServer, r *Request, last bool) error {
 	}
 	id, h, err := w.register(r)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUntaken, err)
 	}
 	r.onAbort(w.kill)
 	if err := w.handOver(s, r, id, last); err != nil {
 		w.forget(id)
+		if channelEnded(err) {
+			return fmt.Errorf("%w: %w", errUntaken, err)
+		}
 		return fmt.Errorf("hand over: %w", err)
 	}
 	done := s.Done()
@@ -231,8 +235,7 @@ func (w *Worker) handOver(s *BaseServer, r *Request, id uint64, last bool) error
 	}
 	if r.conn == nil {
 		f.Kind, f.Body = handoff.Datagram, r.packet.data
-		// As the system does with datagrams that a socket has no room for, it is dropped.
-		return w.channel.TrySend(f)
+		return w.handOverDatagram(s, f)
 	}
 	f.Kind = handoff.Stream
 	if _, ok := r.conn.(syscall.Conn); !ok {
@@ -243,6 +246,19 @@ func (w *Worker) handOver(s *BaseServer, r *Request, id uint64, last bool) error
 	}
 	s.CloseRequest(r) // ours only; shutdown(2) would act on what the worker has now
 	return nil
+}
+
+// handOverDatagram drops what the worker has no room for, as the system does with what a
+// socket has no room for.
+func (w *Worker) handOverDatagram(s *BaseServer, f *handoff.Frame) error {
+	err := w.channel.TrySend(f)
+	if !errors.Is(err, handoff.ErrFull) {
+		return err
+	}
+	if more, ok := w.full.allow(); ok {
+		s.log().Warn("datagram dropped: the worker is busy", "more", more)
+	}
+	return errDropped
 }
 
 // sendPatiently tries again while too many descriptors are under way between processes
@@ -265,11 +281,28 @@ func sendPatiently(channel *handoff.Conn, f *handoff.Frame, conn net.Conn, done 
 	}
 }
 
-// finishRemotely has the worker of the class finish r.
+// errUntaken marks a request that could not be handed over, as the process has gone: the
+// server still owns it.
+var errUntaken = errors.New("hand over")
+
+// channelEnded says whether a send failed because the other side has gone, or was still
+// waiting when it went.
+func channelEnded(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOTCONN)
+}
+
+// finishRemotely has the worker of the class finish r. Where the worker went before it
+// took r, the one that takes its place gets it.
 func (s *BaseServer) finishRemotely(r *Request) error {
-	w, err := s.Class.Remote.Worker(s.context())
-	if err != nil {
-		return err
+	for {
+		w, err := s.Class.Remote.Worker(s.context())
+		if err != nil {
+			return err
+		}
+		err = w.Finish(s, r, false)
+		if !errors.Is(err, errUntaken) || s.isStopped() {
+			return err
+		}
+		<-w.gone // until then it would be offered again
 	}
-	return w.Finish(s, r, false)
 }

@@ -29,6 +29,10 @@ const (
 
 // A Relay logs what one process prints.
 type Relay struct {
+	// Before, where it is set before Copy, sees each line first and returns what of it is
+	// to be logged.
+	Before func(line string) string
+
 	log hclog.Logger
 
 	mu    sync.Mutex
