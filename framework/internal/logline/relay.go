@@ -57,6 +57,9 @@ func (l *Relay) Copy(r io.Reader) {
 		for errors.Is(err, bufio.ErrBufferFull) { // the rest of a long line
 			_, err = lines.ReadSlice('\n')
 		}
+		if l.Before != nil {
+			text = l.Before(text)
+		}
 		if text != "" {
 			l.line(text)
 		}
