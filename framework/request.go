@@ -23,7 +23,7 @@ type Request struct {
 	packet *datagram // nil for a connection
 	files  files     // while the handler runs
 
-	mu     sync.Mutex // guards what is made on first use, and abort
+	mu     sync.Mutex // guards what is made on first use, abort, stop and over
 	ctx    context.Context
 	cancel context.CancelFunc
 	log    hclog.Logger
@@ -34,6 +34,7 @@ type Request struct {
 	slot *source               // what it counts against in the limits
 	done func(*Request, error) // told once, when the request is over; may be nil
 	stop bool                  // StopServer was called
+	over bool                  // the request has ended
 }
 
 // files are rfile and wfile over one connection or datagram.
@@ -68,6 +69,9 @@ func (r *Request) Context() context.Context {
 	defer r.mu.Unlock()
 	if r.ctx == nil { // a context costs more than a datagram, so it is made on first use
 		r.ctx, r.cancel = context.WithCancel(r.server.context())
+		if r.over {
+			r.cancel()
+		}
 	}
 	return r.ctx
 }
@@ -152,9 +156,12 @@ func (r *Request) end(s *BaseServer, err error) {
 	if r.slot != nil {
 		s.Limits.release(r.slot)
 	}
+	r.mu.Lock()
+	r.over = true
 	if r.cancel != nil {
 		r.cancel()
 	}
+	r.mu.Unlock()
 	if r.done != nil {
 		r.done(r, err)
 	}
