@@ -172,6 +172,9 @@ func (s *BaseServer) HandleRequest() error {
 	defer s.leave()
 	if s.Timeout > 0 {
 		if err := s.Transport.SetDeadline(time.Now().Add(s.Timeout)); err != nil {
+			if s.isStopped() {
+				return ErrServerClosed
+			}
 			return fmt.Errorf("set timeout: %w", err)
 		}
 		// A deadline left behind would make a later ServeForever spin.
@@ -300,7 +303,10 @@ func (s *BaseServer) conclude(r *Request, finish func() error) {
 }
 
 func (s *BaseServer) runHandler(r *Request) (err error) {
-	h := s.Class.New()
+	var h Handler
+	if err := protect(func() error { h = s.Class.New(); return nil }); err != nil {
+		return fmt.Errorf("make handler: %w", err)
+	}
 	r.files = r.newFiles(s)
 	defer func() {
 		if failed := r.files.close(); err == nil {
