@@ -35,12 +35,8 @@ func NewUDPServer(address string, class *HandlerClass) *UDPServer {
 }
 
 func (s *UDPServer) listen() (packetConn, error) {
-	network := "udp"
-	if s.IPv6Only {
-		network = "udp6"
-	}
 	config := net.ListenConfig{Control: control(func(fd int) error { return setReuse(fd, false, s.ReusePort) })}
-	c, err := config.ListenPacket(context.Background(), network, s.Address)
+	c, err := config.ListenPacket(context.Background(), family("udp", s.Address, s.IPv6Only), s.Address)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -59,17 +60,13 @@ func NewTCPServer(address string, class *HandlerClass) *TCPServer {
 }
 
 func (s *TCPServer) listen() (net.Listener, error) {
-	network := "tcp"
-	if s.IPv6Only {
-		network = "tcp6"
-	}
 	config := net.ListenConfig{KeepAlive: s.KeepAlive, Control: control(func(fd int) error {
 		if err := setReuse(fd, !s.RefuseReuseAddress, s.ReusePort); err != nil {
 			return err
 		}
 		return nil
 	})}
-	l, err := config.Listen(context.Background(), network, s.Address)
+	l, err := config.Listen(context.Background(), family("tcp", s.Address, s.IPv6Only), s.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +75,17 @@ func (s *TCPServer) listen() (net.Listener, error) {
 		l = nagleListener{l}
 	}
 	return l, nil
+}
+
+// family is the network to listen on: Go would take IPv6 clients at 0.0.0.0 too.
+func family(network, address string, ipv6Only bool) string {
+	if ipv6Only {
+		return network + "6"
+	}
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
+		return network + "4"
+	}
+	return network
 }
 
 // nagleListener undoes what Go does for every connection.
