@@ -250,6 +250,14 @@ func (b *logBook) await(t *testing.T, part string) string {
 	}
 }
 
+// pinSelf has the program opened that children run, which stays open.
+func pinSelf(t *testing.T) {
+	t.Helper()
+	s := forkingServer(t, &framework.Forking{})
+	require.NoError(t, s.Listen())
+	require.NoError(t, s.Close())
+}
+
 // openFiles is how many descriptors this process has.
 func openFiles(t *testing.T) int {
 	t.Helper()

@@ -1,0 +1,170 @@
+package framework_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// S2, T6: no error but a closed transport ends the loop.
+func TestS2AcceptErrors(t *testing.T) {
+	for _, errno := range []syscall.Errno{
+		syscall.ECONNABORTED, syscall.EPROTO, syscall.ENETDOWN, syscall.EHOSTUNREACH, syscall.ENOBUFS,
+		syscall.ENOMEM, syscall.EINTR, syscall.EPERM, syscall.EMFILE, syscall.ENFILE, syscall.EINVAL,
+	} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				transport := newFakeTransport()
+				s := &framework.BaseServer{Transport: transport, Class: class(t, echo)}
+				served := start(t, s)
+				transport.errs <- &net.OpError{Op: "accept", Err: errno}
+				began := time.Now()
+				server, client := net.Pipe()
+				transport.requests <- framework.NewStreamRequest("tcp", server)
+				require.Equal(t, 5*time.Millisecond, time.Since(began))
+				say(t, client, "hello\n")
+				hear(t, client, "hello\n")
+				transport.errs <- fmt.Errorf("accept: %w", net.ErrClosed)
+				require.ErrorIs(t, <-served, net.ErrClosed)
+				s.Stop()
+				require.NoError(t, client.Close())
+			})
+		})
+	}
+}
+
+// S1: while descriptors are short the loop backs off, 5 ms to 1 s, and says once a
+// second what to do. The end of the shortage is noticed within a second.
+func TestS1BackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := newFakeTransport()
+		book := newLogBook()
+		var short atomic.Bool
+		short.Store(true)
+		transport.fail = func() error {
+			if short.Load() {
+				return &net.OpError{Op: "accept", Err: syscall.EMFILE}
+			}
+			return nil
+		}
+		s := &framework.BaseServer{Transport: transport, Class: class(t, echo), Log: hclog.New(&hclog.LoggerOptions{Output: book})}
+		served := start(t, s)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		require.LessOrEqual(t, transport.calls.Load(), int64(40))
+		require.InDelta(t, 30, book.count("ulimit -n"), 2)
+		short.Store(false)
+		began := time.Now()
+		server, client := net.Pipe()
+		transport.requests <- framework.NewStreamRequest("tcp", server)
+		require.LessOrEqual(t, time.Since(began), time.Second)
+		say(t, client, "hello\n")
+		hear(t, client, "hello\n")
+
+		require.NoError(t, client.Close())
+		s.Stop()
+		require.ErrorIs(t, <-served, framework.ErrServerClosed)
+	})
+}
+
+// S1: a process at its limit keeps the connections that it has, and takes new ones as
+// soon as some are given back.
+func TestS1OutOfDescriptors(t *testing.T) {
+	p := startRole(t, "server", `{"files": 40}`)
+	old := p.dial(t)
+	say(t, old, "hold\n")
+	hear(t, old, "holding\n")
+	var crowd []net.Conn
+	for range 60 {
+		crowd = append(crowd, p.dial(t))
+	}
+	require.Contains(t, p.log.await(t, "ulimit -n"), "too many open files")
+	say(t, old, "still here\n")
+	hear(t, old, "released still here\n")
+	for _, conn := range crowd {
+		require.NoError(t, conn.Close())
+	}
+	conn := p.dial(t)
+	say(t, conn, "echo back again\n")
+	hear(t, conn, "back again\n")
+	p.stop(t)
+}
+
+// S12: an address that is taken is an error of Listen, and nothing is left half open.
+func TestS12AddressInUse(t *testing.T) {
+	for network, again := range map[string]func(address string) *framework.BaseServer{
+		"tcp": func(a string) *framework.BaseServer {
+			return &framework.NewTCPServer(a, class(t, echo)).BaseServer
+		},
+		"udp": func(a string) *framework.BaseServer {
+			return &framework.NewUDPServer(a, class(t, echo)).BaseServer
+		},
+	} {
+		first := newServer[network](t, class(t, echo))
+		serve(t, first)
+		pinSelf(t)
+		before := openFiles(t)
+		second := again(first.Addr().String())
+		f := &framework.Forking{Spares: 1}
+		second.Strategy = f
+		err := second.Listen()
+		require.ErrorIs(t, err, syscall.EADDRINUSE)
+		require.ErrorContains(t, err, first.Addr().String())
+		require.Empty(t, f.ActiveChildren())
+		require.Equal(t, before, openFiles(t))
+		require.NoError(t, second.Close())
+		require.Equal(t, "hello\n", ask(t, first, "hello\n"))
+	}
+}
+
+// S12: so is one that does not exist here.
+func TestS12NoSuchAddress(t *testing.T) {
+	for _, address := range []string{"192.0.2.1:0", "localhost", "localhost:http:", "localhost:70000"} {
+		s := framework.NewTCPServer(address, class(t, echo))
+		require.Error(t, s.Listen(), address)
+		require.NoError(t, s.Close())
+	}
+}
+
+// Both families of a wildcard, or one that leaves the other to somebody else.
+func TestIPv6Only(t *testing.T) {
+	six := framework.NewTCPServer("[::]:0", class(t, echo))
+	six.IPv6Only = true
+	if err := six.Listen(); err != nil {
+		t.Skip("needs IPv6:", err)
+	}
+	defer six.Close()
+	four := framework.NewTCPServer(fmt.Sprintf("0.0.0.0:%d", six.Addr().(*net.TCPAddr).Port), class(t, echo))
+	serve(t, &four.BaseServer)
+	require.Equal(t, "hello\n", ask(t, &four.BaseServer, "hello\n"))
+}
+
+// Closing frees the address at once, also while connections of it live on.
+func TestAddressIsFree(t *testing.T) {
+	s := newServer["tcp"](t, class(t, act))
+	s.Strategy = &framework.Threading{}
+	start(t, s)
+	conn := dial(t, s)
+	say(t, conn, "hold\n")
+	hear(t, conn, "holding\n")
+	address := s.Addr().String()
+	s.Stop()
+	next := framework.NewTCPServer(address, class(t, echo))
+	serve(t, &next.BaseServer)
+	require.Equal(t, "hello\n", ask(t, &next.BaseServer, "hello\n"))
+	say(t, conn, "go\n")
+	hear(t, conn, "released go\n")
+	_, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	shutdown(t, s)
+}

@@ -1,0 +1,356 @@
+package framework_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// T3: Shutdown before the server serves: it then never does.
+func TestShutdownBeforeServing(t *testing.T) {
+	s := newServer["tcp"](t, class(t, echo))
+	shutdown(t, s)
+	require.ErrorIs(t, s.ServeForever(), framework.ErrServerClosed)
+	require.ErrorIs(t, s.HandleRequest(), framework.ErrServerClosed)
+	require.ErrorIs(t, s.Listen(), framework.ErrServerClosed)
+	require.Nil(t, s.Addr())
+}
+
+// T3: twice, at once, and after the loop has ended.
+func TestShutdownTwice(t *testing.T) {
+	s := newServer["tcp"](t, class(t, echo))
+	served := start(t, s)
+	both := make(chan error, 2)
+	for range 2 {
+		go func() { both <- s.Shutdown(context.Background()) }()
+	}
+	require.NoError(t, await(t, both))
+	require.NoError(t, await(t, both))
+	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	shutdown(t, s)
+	require.NoError(t, s.Close())
+}
+
+// T3: from a handler, which ends in its own time.
+func TestStopFromHandler(t *testing.T) {
+	for network := range newServer {
+		for name, strategy := range newStrategy {
+			t.Run(network+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s := newServer[network](t, class(t, act))
+				s.Strategy = strategy()
+				served := start(t, s)
+				require.Equal(t, "stopping\n", ask(t, s, "stop\n"))
+				require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+				shutdown(t, s)
+			})
+		}
+	}
+}
+
+// OnStop takes the place of Stop, as for a block of several servers.
+func TestOnStop(t *testing.T) {
+	s := newServer["tcp"](t, class(t, act))
+	asked := make(chan struct{}, 1)
+	s.OnStop = func() { asked <- struct{}{} }
+	serve(t, s)
+	require.Equal(t, "stopping\n", ask(t, s, "stop\n"))
+	await(t, asked)
+	require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+}
+
+// Nothing is served after Stop, also what was in the queue already.
+func TestStopServesNothingMore(t *testing.T) {
+	s := newServer["tcp"](t, class(t, act))
+	served := start(t, s)
+	conn := dial(t, s)
+	say(t, conn, "hold\n")
+	hear(t, conn, "holding\n")
+	queued := dial(t, s)
+	say(t, queued, "echo late\n")
+	s.Stop()
+	say(t, conn, "go\n")
+	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	hearEnd(t, queued)
+	shutdown(t, s)
+}
+
+// T11, H9: clients are waited for until the deadline and then cut off.
+func TestShutdownDeadline(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["tcp"](t, class(t, act))
+			s.Strategy = strategy()
+			served := start(t, s)
+			conn := dial(t, s)
+			say(t, conn, "hold\n")
+			hear(t, conn, "holding\n")
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			require.ErrorIs(t, s.Shutdown(ctx), context.DeadlineExceeded)
+			hearEnd(t, conn)
+			require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+			shutdown(t, s) // nothing is left to be waited for
+		})
+	}
+}
+
+// Contexts are cancelled at once, and the handler has time to say goodbye.
+func TestShutdownCancelsContexts(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["tcp"](t, class(t, act))
+			s.Strategy = strategy()
+			served := start(t, s)
+			conn := dial(t, s)
+			say(t, conn, "wait\n")
+			hear(t, conn, "waiting\n")
+			shutdown(t, s)
+			hear(t, conn, "cancelled\n")
+			hearEnd(t, conn)
+			require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+		})
+	}
+}
+
+// The context of a request that is over is cancelled, also for who asks late.
+func TestContextAfterTheRequest(t *testing.T) {
+	requests := make(chan *framework.Request, 1)
+	s := newServer["tcp"](t, &framework.HandlerClass{New: func() framework.Handler { return &keeper{kept: requests} }})
+	s.Strategy = &framework.Threading{}
+	serve(t, s)
+	hearEnd(t, dial(t, s))
+	await(t, await(t, requests).Context().Done())
+}
+
+type keeper struct {
+	framework.BaseRequestHandler
+	kept chan *framework.Request
+}
+
+func (h *keeper) Handle(*bufio.Reader, io.Writer) error {
+	h.kept <- h.Request
+	return nil
+}
+
+// Only one loop runs at a time.
+func TestServeTwice(t *testing.T) {
+	s := newServer["tcp"](t, class(t, act))
+	serve(t, s)
+	require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+	require.ErrorContains(t, s.ServeForever(), "serving already")
+	require.ErrorContains(t, s.HandleRequest(), "serving already")
+}
+
+// HandleRequest serves one request, with or without a bound on the wait.
+func TestHandleRequest(t *testing.T) {
+	for network := range newServer {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			s := newServer[network](t, class(t, echo))
+			require.NoError(t, s.Listen())
+			timeouts := 0
+			s.HandleTimeout = func() { timeouts++ }
+			s.Timeout = 10 * time.Millisecond
+			require.NoError(t, s.HandleRequest())
+			require.Equal(t, 1, timeouts)
+
+			s.Timeout = patience
+			handled := make(chan error, 1)
+			go func() { handled <- s.HandleRequest() }()
+			require.Equal(t, "hello\n", ask(t, s, "hello\n"))
+			require.NoError(t, await(t, handled))
+			require.Equal(t, 1, timeouts)
+			shutdown(t, s)
+			require.ErrorIs(t, s.HandleRequest(), framework.ErrServerClosed)
+		})
+	}
+}
+
+// Trap: a deadline of HandleRequest does not outlive it.
+func TestServeForeverAfterHandleRequest(t *testing.T) {
+	for network := range newServer {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			s := newServer[network](t, class(t, echo))
+			require.NoError(t, s.Listen())
+			s.Timeout = time.Millisecond
+			require.NoError(t, s.HandleRequest())
+			serve(t, s)
+			time.Sleep(5 * time.Millisecond) // the deadline would have passed
+			require.Equal(t, "hello\n", ask(t, s, "hello\n"))
+		})
+	}
+}
+
+// Stop ends HandleRequest, whatever the moment.
+func TestStopHandleRequest(t *testing.T) {
+	for network := range newServer {
+		for range 20 {
+			s := newServer[network](t, class(t, echo))
+			require.NoError(t, s.Listen())
+			s.Timeout = patience
+			handled := make(chan error, 1)
+			go func() { handled <- s.HandleRequest() }()
+			s.Stop()
+			require.ErrorIs(t, await(t, handled), framework.ErrServerClosed)
+			shutdown(t, s)
+		}
+	}
+}
+
+// ServiceActions runs after each request and twice a second, never at once with itself.
+func TestServiceActions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := newFakeTransport()
+		var running, calls atomic.Int64
+		s := &framework.BaseServer{
+			Transport: transport, Class: class(t, echo),
+			ServiceActions: func() {
+				require.EqualValues(t, 1, running.Add(1))
+				calls.Add(1)
+				running.Add(-1)
+			},
+		}
+		served := start(t, s)
+		time.Sleep(5*time.Second + time.Millisecond)
+		require.EqualValues(t, 10, calls.Load())
+		server, client := net.Pipe()
+		transport.requests <- framework.NewStreamRequest("tcp", server)
+		say(t, client, "hello\n")
+		hear(t, client, "hello\n")
+		synctest.Wait()
+		require.EqualValues(t, 11, calls.Load())
+		s.Stop()
+		require.ErrorIs(t, <-served, framework.ErrServerClosed)
+		time.Sleep(time.Minute)
+		require.EqualValues(t, 11, calls.Load())
+		require.NoError(t, client.Close())
+	})
+}
+
+// T4: a panic in VerifyRequest refuses the request and nothing more.
+func TestVerifyRequestPanics(t *testing.T) {
+	s := newServer["tcp"](t, class(t, echo))
+	errs := errorsOf(s)
+	var calls atomic.Int64
+	s.VerifyRequest = func(r *framework.Request) bool {
+		if calls.Add(1) == 1 {
+			panic(fmt.Sprint("no ", r.Network))
+		}
+		return true
+	}
+	serve(t, s)
+	conn := dial(t, s)
+	hearEnd(t, conn)
+	var panicked *framework.PanicError
+	require.ErrorAs(t, await(t, errs), &panicked)
+	require.Equal(t, "no tcp", panicked.Value)
+	require.Equal(t, "hello\n", ask(t, s, "hello\n"))
+}
+
+// A client that is refused does not hold up the loop, whatever it sends.
+func TestRefusedClientDoesNotHoldUp(t *testing.T) {
+	s := newServer["tcp"](t, class(t, echo))
+	var refuse atomic.Bool
+	refuse.Store(true)
+	s.VerifyRequest = func(*framework.Request) bool { return !refuse.Load() }
+	require.NoError(t, s.Listen())
+	var stubborn []net.Conn // they have sent something and stay
+	for range 40 {
+		conn := dial(t, s)
+		say(t, conn, "unread")
+		stubborn = append(stubborn, conn)
+	}
+	began := time.Now()
+	serve(t, s)
+	for _, conn := range stubborn {
+		hearEnd(t, conn)
+	}
+	refuse.Store(false)
+	require.Equal(t, "hello\n", ask(t, s, "hello\n"))
+	require.Less(t, time.Since(began), 10*time.Second, "half a second for each")
+}
+
+// Several servers share a strategy and a class, which is closed with the last of them.
+func TestSharedStrategyAndClass(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var closed atomic.Int64
+			c := class(t, act)
+			c.Close = func() error { closed.Add(1); return errors.New("could not") }
+			shared := strategy()
+			var servers []*framework.BaseServer
+			var served []<-chan error
+			for _, network := range []string{"tcp", "udp", "unix"} {
+				s := newServer[network](t, c)
+				s.Strategy = shared
+				servers, served = append(servers, s), append(served, start(t, s))
+			}
+			for i, s := range servers {
+				for _, other := range servers[i:] {
+					require.Equal(t, "hello\n", ask(t, other, "echo hello\n"))
+				}
+				require.Zero(t, closed.Load())
+				shutdown(t, s)
+				require.ErrorIs(t, await(t, served[i]), framework.ErrServerClosed)
+			}
+			require.EqualValues(t, 1, closed.Load())
+		})
+	}
+}
+
+// Synchronous is one request at a time over all the servers that share it.
+func TestSharedSynchronous(t *testing.T) {
+	shared := &framework.Synchronous{}
+	one, two := newServer["tcp"](t, class(t, act)), newServer["unix"](t, class(t, act))
+	one.Strategy, two.Strategy = shared, shared
+	serve(t, one)
+	serve(t, two)
+	conn := dial(t, one)
+	say(t, conn, "hold\n")
+	hear(t, conn, "holding\n")
+	waiting := dial(t, two)
+	say(t, waiting, "echo hello\n")
+	require.NoError(t, waiting.SetReadDeadline(time.Now().Add(20*time.Millisecond)))
+	_, err := waiting.Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.NoError(t, waiting.SetReadDeadline(time.Now().Add(patience)))
+	say(t, conn, "go\n")
+	hear(t, waiting, "hello\n")
+}
+
+// A handler class that can not serve is refused before anything is open.
+func TestListenRefuses(t *testing.T) {
+	streamOnly := &framework.HandlerClass{New: func() framework.Handler { return &direct{} }}
+	for problem, s := range map[string]*framework.BaseServer{
+		"has no handler class": {Transport: newFakeTransport()},
+		"has no transport":     {Class: class(t, echo)},
+		"cannot serve udp":     newServer["udp"](t, streamOnly),
+		"call framework.ServeWorker": func() *framework.BaseServer {
+			s := newServer["tcp"](t, streamOnly) // made by hand: a child can not make it
+			s.Strategy = &framework.Forking{}
+			return s
+		}(),
+	} {
+		if problem == "call framework.ServeWorker" {
+			problem = "given to ServeWorker"
+		}
+		require.ErrorContains(t, s.Listen(), problem)
+	}
+}
