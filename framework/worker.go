@@ -37,8 +37,10 @@ type Worker struct {
 
 // handed is a request that the worker has.
 type handed struct {
+	server  *BaseServer
 	request *Request
 	outcome chan error
+	kept    bool // the connection is open here too, until the worker has it
 }
 
 // hello is what a worker says first.
@@ -102,6 +104,10 @@ func (w *Worker) receive() {
 	w.mu.Unlock()
 	close(w.gone)
 	for _, h := range pending {
+		if h.kept {
+			h.outcome <- fmt.Errorf("%w: %w", errUntaken, w.err)
+			continue
+		}
 		h.outcome <- w.err
 	}
 }
@@ -110,15 +116,26 @@ func (w *Worker) receive() {
 func (w *Worker) take(f handoff.Frame) error {
 	switch f.Kind {
 	case handoff.Hello:
-		select {
-		case <-w.ready:
+		if w.saidHello() {
 			return errors.New("said hello twice")
-		default:
 		}
 		if err := json.Unmarshal(f.Body, &w.hello); err != nil {
 			return fmt.Errorf("read hello: %w", err)
 		}
 		close(w.ready)
+		return nil
+	case handoff.Taken:
+		w.mu.Lock()
+		h := w.pending[f.ID]
+		kept := h != nil && h.kept
+		if kept {
+			h.kept = false
+		}
+		w.mu.Unlock()
+		if !kept {
+			return fmt.Errorf("took request %d, which it was not given", f.ID)
+		}
+		h.server.CloseRequest(h.request)
 		return nil
 	case handoff.Outcome:
 		w.mu.Lock()
@@ -168,18 +185,25 @@ func outcomeError(f *handoff.Frame) error {
 // Finish hands r over and waits for its outcome. last says that the worker gets no
 // other request.
 func (w *Worker) Finish(s *BaseServer, r *Request, last bool) error {
+	if last {
+		return w.finish(s, r, handoff.Last)
+	}
+	return w.finish(s, r, 0)
+}
+
+func (w *Worker) finish(s *BaseServer, r *Request, flags byte) error {
 	if files := w.files(); files > 0 {
 		if !w.inFlight.acquire(files, s.Done()) {
 			return ErrServerClosed
 		}
 		defer w.inFlight.release()
 	}
-	id, h, err := w.register(r)
+	id, h, err := w.register(s, r, flags&handoff.Tell != 0)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUntaken, err)
 	}
 	r.onAbort(w.kill)
-	if err := w.handOver(s, r, id, last); err != nil {
+	if err := w.handOver(s, r, id, flags); err != nil {
 		w.forget(id)
 		if channelEnded(err) {
 			return fmt.Errorf("%w: %w", errUntaken, err)
@@ -201,22 +225,29 @@ func (w *Worker) Finish(s *BaseServer, r *Request, last bool) error {
 
 // files is how many connections the worker may hold; 0 while that is not known.
 func (w *Worker) files() int {
+	if !w.saidHello() {
+		return 0
+	}
+	return max(w.hello.Files-reservedFiles, 0)
+}
+
+func (w *Worker) saidHello() bool {
 	select {
 	case <-w.ready:
-		return max(w.hello.Files-reservedFiles, 0)
+		return true
 	default:
-		return 0
+		return false
 	}
 }
 
-func (w *Worker) register(r *Request) (uint64, *handed, error) {
+func (w *Worker) register(s *BaseServer, r *Request, keep bool) (uint64, *handed, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.pending == nil {
 		return 0, nil, w.err
 	}
 	w.last++
-	h := &handed{request: r, outcome: make(chan error, 1)}
+	h := &handed{server: s, request: r, outcome: make(chan error, 1), kept: keep}
 	w.pending[w.last] = h
 	return w.last, h, nil
 }
@@ -227,12 +258,9 @@ func (w *Worker) forget(id uint64) {
 	delete(w.pending, id)
 }
 
-func (w *Worker) handOver(s *BaseServer, r *Request, id uint64, last bool) error {
-	f := &handoff.Frame{ID: id, Network: r.Network, Client: r.client(), Local: r.LocalAddress.String()}
+func (w *Worker) handOver(s *BaseServer, r *Request, id uint64, flags byte) error {
+	f := &handoff.Frame{ID: id, Flags: flags, Network: r.Network, Client: r.client(), Local: r.LocalAddress.String()}
 	f.ReadBuffer, f.WriteBuffer = int32(s.ReadBuffer), int32(s.WriteBuffer)
-	if last {
-		f.Flags |= handoff.Last
-	}
 	if r.conn == nil {
 		f.Kind, f.Body = handoff.Datagram, r.packet.data
 		return w.handOverDatagram(s, f)
@@ -244,7 +272,9 @@ func (w *Worker) handOver(s *BaseServer, r *Request, id uint64, last bool) error
 	if err := sendPatiently(w.channel, f, r.conn, s.Done()); err != nil {
 		return err
 	}
-	s.CloseRequest(r) // ours only; shutdown(2) would act on what the worker has now
+	if flags&handoff.Tell == 0 {
+		s.CloseRequest(r) // ours only; shutdown(2) would act on what the worker has now
+	}
 	return nil
 }
 
@@ -291,15 +321,20 @@ func channelEnded(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOTCONN)
 }
 
-// finishRemotely has the worker of the class finish r. Where the worker went before it
-// took r, the one that takes its place gets it.
+// finishRemotely has the worker of the class finish r. The connection stays open here
+// until the worker says that it has it: where the worker goes before that, the one that
+// takes its place gets it, and a process that dies costs only what it had taken.
 func (s *BaseServer) finishRemotely(r *Request) error {
+	var flags byte
+	if r.conn != nil {
+		flags = handoff.Tell
+	}
 	for {
 		w, err := s.Class.Remote.Worker(s.context())
 		if err != nil {
 			return err
 		}
-		err = w.Finish(s, r, false)
+		err = w.finish(s, r, flags)
 		if !errors.Is(err, errUntaken) || s.isStopped() {
 			return err
 		}

@@ -20,6 +20,7 @@ const (
 	Datagram                  // server: a datagram; Body is its bytes
 	Cancel                    // server: the context of request ID is to be cancelled
 	Outcome                   // worker: request ID is over; Text says why it failed, Body is a datagram's answer
+	Taken                     // worker: the stream ID has arrived; only where the server wants to know
 )
 
 // Status is how a request ended.
@@ -38,6 +39,7 @@ const (
 const (
 	Last byte = 1 << iota // request: the worker gets no other one
 	Stop                  // outcome: the handler asks the server to stop
+	Tell                  // stream: the server wants to know that it has arrived
 )
 
 // MaxFrame is the largest frame in bytes, what the system's default send buffer takes.
@@ -124,7 +126,7 @@ func Parse(b []byte) (Frame, error) {
 			return Frame{}, fmt.Errorf("outcome with a text of %d bytes and status %d", n, f.Status)
 		}
 		f.Text, b = string(b[4:4+n]), b[4+n:]
-	case Hello, Configure, Cancel:
+	case Hello, Configure, Cancel, Taken:
 	default:
 		return Frame{}, fmt.Errorf("frame of unknown kind %d", f.Kind)
 	}
