@@ -44,7 +44,7 @@ type cohort struct {
 	mu      sync.Mutex
 	program *Program
 	image   *process.Image
-	owned   bool // image is ours to close
+	owned   []*process.Image // ours to close
 }
 
 func newCohort(f *Forking, s *BaseServer) (*cohort, error) {
@@ -76,14 +76,16 @@ func newCohort(f *Forking, s *BaseServer) (*cohort, error) {
 		return nil, err
 	}
 	if program.Path != "" {
-		err = c.probe()
+		if err := c.probe(); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
 	}
-	return c, err
+	return c, nil
 }
 
 // probe starts a child to learn whether the program is a worker, and of which build.
 func (c *cohort) probe() error {
-	reaped := make(chan struct{})
+	program, reaped := c.program, make(chan struct{})
 	child, err := c.start(func(*child) { close(reaped) })
 	if err != nil {
 		return err
@@ -92,9 +94,9 @@ func (c *cohort) probe() error {
 	err = child.worker.Ready(patience)
 	if err != nil {
 		child.process.Kill()
-		err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", c.program.Path, err)
-	} else {
-		c.compare(child.worker, c.program)
+		err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", program.Path, err)
+	} else if program.Build != "" {
+		c.compare(child.worker, program)
 	}
 	child.worker.Close()
 	<-reaped
@@ -107,13 +109,13 @@ func (c *cohort) use(program *Program) (err error) {
 	defer c.mu.Unlock()
 	switch {
 	case program.Image != nil:
-		c.image, c.owned = program.Image, false
+		c.image = program.Image
 	case program.Path == "":
 		c.image, err = process.Self()
-		c.owned = false
 	default:
-		c.image, err = process.Pin(program.Path)
-		c.owned = true
+		if c.image, err = process.Pin(program.Path); err == nil {
+			c.owned = append(c.owned, c.image)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("open the program of the children: %w", err)
@@ -122,13 +124,15 @@ func (c *cohort) use(program *Program) (err error) {
 	return nil
 }
 
+// close unpins the programs: no child is started any more.
 func (c *cohort) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.owned {
-		return nil
+	var errs []error
+	for _, image := range c.owned {
+		errs = append(errs, image.Close())
 	}
-	return c.image.Close()
+	return errors.Join(errs...)
 }
 
 // child is one process and the channel to it.
@@ -183,11 +187,8 @@ func (c *cohort) start(gone func(*child)) (*child, error) {
 	if program.Build != "" {
 		go c.compare(child.worker, program)
 	}
-	if err := channel.Send(&handoff.Frame{Kind: handoff.Configure, Body: c.conf}, nil); err != nil {
-		p.Kill() // end reaps it
-		close(child.known)
-		return nil, fmt.Errorf("configure child: %w", err)
-	}
+	// Where the child has died already this fails; that is told with its first request.
+	_ = channel.Send(&handoff.Frame{Kind: handoff.Configure, Body: c.conf}, nil)
 	return child, nil
 }
 

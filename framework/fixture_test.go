@@ -158,6 +158,7 @@ func ask(t *testing.T, s *framework.BaseServer, text string) string {
 	answer := make([]byte, 64<<10)
 	n, err := conn.Read(answer)
 	require.NoError(t, err)
+	require.NoError(t, conn.Close())
 	return string(answer[:n])
 }
 
@@ -168,6 +169,7 @@ func askAll(t *testing.T, s *framework.BaseServer, text string) string {
 	say(t, conn, text)
 	answer, err := io.ReadAll(conn)
 	require.NoError(t, err)
+	require.NoError(t, conn.Close())
 	return string(answer)
 }
 

@@ -126,21 +126,36 @@ func (f *Forking) take(done <-chan struct{}) (*child, error) {
 func (f *Forking) serve(s *BaseServer, r *Request, c *child) {
 	var failed bool
 	s.conclude(r, func() (err error) {
-		if c == nil {
-			if c, err = f.start(); err != nil {
-				failed = true
+		for {
+			waited := c != nil
+			if c == nil {
+				if c, err = f.start(); err != nil {
+					failed = true
+					return err
+				}
+			}
+			err = f.finish(s, r, c)
+			if !waited || !errors.Is(err, errUntaken) {
+				return err
+			}
+			if c, err = f.take(s.Done()); err != nil { // it died while it was idle
 				return err
 			}
 		}
-		c.served++
-		defer f.limit(s, c)()
-		return c.worker.Finish(s, r, c.served >= f.maxRequests())
 	})
-	if failed {
+	switch {
+	case failed:
 		f.startFailed(s.Done())
-		return
+	case c != nil:
+		f.put(c)
 	}
-	f.put(c)
+}
+
+// finish has c finish r.
+func (f *Forking) finish(s *BaseServer, r *Request, c *child) error {
+	c.served++
+	defer f.limit(s, c)()
+	return c.worker.Finish(s, r, c.served >= f.maxRequests())
 }
 
 // limit ends a child whose handler does not notice that its request has timed out. The
@@ -195,7 +210,6 @@ func (f *Forking) start() (*child, error) {
 	}
 	f.mu.Lock()
 	f.all[c] = struct{}{}
-	f.delay = 0
 	f.mu.Unlock()
 	close(c.known)
 	return c, nil
@@ -215,20 +229,27 @@ func (f *Forking) startFailed(done <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.live--
+	f.refill()
 	f.broadcast()
 }
 
-// gone takes note that a child has been reaped.
+// gone takes note that a child has been reaped. One that did not get as far as to say
+// hello is a start that failed.
 func (f *Forking) gone(c *child) {
 	<-c.known
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.live--
 	delete(f.all, c)
 	if i := slices.Index(f.idle, c); i >= 0 {
 		c.stopWaiting()
 		f.idle = slices.Delete(f.idle, i, i+1)
 	}
+	if !c.worker.saidHello() {
+		go f.startFailed(f.cohort.done)
+		return
+	}
+	f.delay = 0
+	f.live--
 	f.refill()
 	f.broadcast()
 }

@@ -29,6 +29,10 @@ const roleVariable = "FRAMEWORK_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	signal.Ignore(syscall.SIGPIPE) // as the daemon does
+	framework.Build = "this"
+	if build, ok := os.LookupEnv("BUILD_OF_TEST"); ok {
+		framework.Build = build
+	}
 	framework.ServeWorker(constructors...)
 	if role, ok := os.LookupEnv(roleVariable); ok {
 		roles[role]()

@@ -58,6 +58,9 @@ func Start(c Command) (*Process, error) {
 		start = onSpawner(start)
 	}
 	p, err := start()
+	if failed := (*os.PathError)(nil); errors.As(err, &failed) {
+		err = failed.Err // its path is that of a descriptor
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
 	}
