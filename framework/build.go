@@ -33,7 +33,7 @@ func Fingerprint(others ...embed.FS) string {
 // of that. It returns false, having added nothing, where there is no such hash.
 func addHashes(sum io.Writer, tree embed.FS) bool {
 	list := reflect.ValueOf(tree).FieldByName("files")
-	if list.Kind() != reflect.Pointer || list.Type().Elem().Kind() != reflect.Slice {
+	if list.Kind() != reflect.Pointer || list.IsNil() || list.Type().Elem().Kind() != reflect.Slice {
 		return false
 	}
 	file := list.Type().Elem().Elem()

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -60,50 +59,44 @@ func scan(ctx context.Context, root, path string, most int) (*listing, error) {
 func readNames(ctx context.Context, dir *os.File, most, limit int) (*listing, error) {
 	const batch = 512
 	l := &listing{}
-	for l.size() < limit {
+	for !l.unread {
 		names, err := dir.Readdirnames(batch)
-		for _, name := range names {
-			l.add(name, most)
+		l.names = append(l.names, names...)
+		if len(l.names) > 2*most {
+			l.cut(most)
 		}
 		if err == io.EOF {
-			return l.sorted(), nil
+			break
 		}
 		if err := errors.Join(err, ctx.Err()); err != nil {
 			return nil, err
 		}
+		l.unread = len(l.names)+l.more >= limit
 	}
-	l.unread = true
-	return l.sorted(), nil
+	l.cut(most)
+	return l, nil
 }
 
 // A listing is what ls answers.
 type listing struct {
-	names  last
+	names  []string
 	more   int  // how many names are left out
-	unread bool // and there are others that were not even read
+	unread bool // and there may be others that were not even read
 }
 
-func (l *listing) size() int { return len(l.names) + l.more }
-
-func (l *listing) add(name string, most int) {
-	heap.Push(&l.names, name)
-	if len(l.names) > most {
-		heap.Pop(&l.names)
-		l.more++
-	}
-}
-
-func (l *listing) sorted() *listing {
+// cut sorts the names and keeps the first ones.
+func (l *listing) cut(most int) {
 	slices.Sort(l.names)
-	return l
+	if len(l.names) > most {
+		l.more += len(l.names) - most
+		l.names = slices.Delete(l.names, most, len(l.names))
+	}
 }
 
 // fit leaves names out until the answer is not longer than size bytes.
 func (l *listing) fit(size int) {
 	for len(l.String()) > size {
-		half := len(l.names) / 2
-		l.more += len(l.names) - half
-		l.names = l.names[:half]
+		l.cut(len(l.names) * 3 / 4)
 	}
 }
 
@@ -131,18 +124,5 @@ func quote(name string) string {
 	if strings.HasPrefix(name, `"`) || strings.ContainsFunc(name, hidden) || !utf8.ValidString(name) {
 		return strconv.Quote(name)
 	}
-	return name
-}
-
-// last is a heap of names, the last one in order on top.
-type last []string
-
-func (n last) Len() int           { return len(n) }
-func (n last) Less(i, j int) bool { return n[i] > n[j] }
-func (n last) Swap(i, j int)      { n[i], n[j] = n[j], n[i] }
-func (n *last) Push(name any)     { *n = append(*n, name.(string)) }
-func (n *last) Pop() any {
-	name := (*n)[len(*n)-1]
-	*n = (*n)[:len(*n)-1]
 	return name
 }

@@ -22,9 +22,12 @@ const patience = 20 * time.Second
 // Networks are the transports.
 var Networks = []string{"tcp", "udp", "unix", "unixgram"}
 
-// Class makes a class; options is JSON and may be empty.
+// Class makes a class; options is JSON, and empty means the defaults.
 func Class(t testing.TB, c framework.Constructor, options string) *framework.HandlerClass {
 	t.Helper()
+	if options == "" {
+		options = "{}"
+	}
 	class, err := c.Class([]byte(options))
 	require.NoError(t, err)
 	return class

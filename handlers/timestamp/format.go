@@ -60,6 +60,9 @@ func (f format) append(answer []byte, v *values) []byte {
 
 // parseFormat returns a [framework.OptionError] where the format is not one.
 func parseFormat(s string) (format, error) {
+	if s == "" {
+		return nil, formatError(fmt.Sprintf("is empty, so that clients would wait for an answer; the default is %q", defaultFormat))
+	}
 	var f format
 	for s != "" {
 		i := strings.IndexAny(s, "{}")

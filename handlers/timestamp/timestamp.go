@@ -32,10 +32,12 @@ const (
 	QuitServer     Quit = "server"
 )
 
+const defaultFormat = "[{time}] {data}"
+
 // Constructor makes the handler.
 var Constructor = framework.Define(Options{
 	Framing: framing.Line,
-	Format:  "[{time}] {data}",
+	Format:  defaultFormat,
 	Layout:  time.ANSIC,
 	Quit:    QuitOff,
 }, construct)
@@ -60,7 +62,7 @@ func (o *Options) check() error {
 		refuse("requests", "is %d; give how many messages are answered, or 0 for no limit", o.Requests)
 	}
 	if o.Layout == "" {
-		refuse("layout", "is empty; give the time of the layouts of Go, such as %q", time.ANSIC)
+		refuse("layout", "is empty; give a layout of Go, such as %q", time.ANSIC)
 	}
 	switch o.Quit {
 	case QuitOff, QuitConnection, QuitServer:
