@@ -66,7 +66,7 @@ func serveWorker(name string) error {
 	process.SetName(name)
 	// What is typed at the terminal is for the server, which ends its workers.
 	signal.Ignore(os.Interrupt)
-	channel, err := handoff.FromFile(os.NewFile(3, "channel"))
+	channel, err := handoff.FromDescriptor(3)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func ServeChannel(channel *handoff.Conn, c WorkerConfiguration, class *HandlerCl
 		return err
 	}
 	s := &BaseServer{
-		Name: c.Server, Transport: &parent{channel: channel, requests: map[uint64]*Request{}},
+		Name: c.Server, Transport: &parent{channel: channel, class: class, requests: map[uint64]*Request{}},
 		Strategy: &Threading{}, Class: class, Log: workerLog(c.LogLevel), Timeouts: c.Timeouts,
 		HandleError: func(*Request, error) {}, // it is told with the outcome
 		OnStop:      func() {},                // likewise
@@ -136,6 +136,7 @@ func sayHello(channel *handoff.Conn) error {
 // parent is a worker's transport: what its server hands over.
 type parent struct {
 	channel *handoff.Conn
+	class   *HandlerClass
 
 	mu       sync.Mutex
 	requests map[uint64]*Request // under way
@@ -196,6 +197,12 @@ func (t *parent) receive(f *handoff.Frame, file *os.File, lost bool) (r *Request
 		r.readBuffer, r.writeBuffer = int(f.ReadBuffer), int(f.WriteBuffer)
 	}
 	id, last := f.ID, f.Flags&handoff.Last != 0
+	if f.Flags&handoff.Tell != 0 {
+		if err := t.send(&handoff.Frame{Kind: handoff.Taken, ID: id}); err != nil {
+			_ = r.conn.Close() // the server hands it to another one
+			return nil, err
+		}
+	}
 	t.mu.Lock()
 	t.requests[id] = r
 	t.mu.Unlock()
@@ -207,10 +214,20 @@ func (t *parent) receive(f *handoff.Frame, file *os.File, lost bool) (r *Request
 		f.Body = answer
 		_ = t.send(f) // where the server has gone there is nobody to tell
 		if last {
-			_ = t.channel.CloseRead() // ends the loop
+			t.exit()
 		}
 	}
 	return r, nil
+}
+
+// exit ends the process after its last request. The way through the loop and Shutdown
+// would cost a child that serves one request a tenth of its life.
+func (t *parent) exit() {
+	status := 0
+	if t.class.Close != nil && t.class.Close() != nil {
+		status = 1
+	}
+	os.Exit(status)
 }
 
 func openConn(file *os.File, lost bool) (net.Conn, error) {

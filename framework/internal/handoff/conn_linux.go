@@ -13,7 +13,7 @@ import (
 
 // Conn is one end of the channel. Several goroutines may send; one receives.
 type Conn struct {
-	unix *net.UnixConn
+	file *os.File // and not a net.Conn, which takes ten system calls to make of a descriptor
 	raw  syscall.RawConn
 }
 
@@ -28,7 +28,7 @@ func Pair() (*Conn, *os.File, error) {
 		return nil, nil, fmt.Errorf("make channel: %w", err)
 	}
 	theirs := os.NewFile(uintptr(fds[1]), "worker")
-	c, err := FromFile(os.NewFile(uintptr(fds[0]), "server"))
+	c, err := FromDescriptor(fds[0])
 	if err != nil {
 		_ = theirs.Close()
 		return nil, nil, err
@@ -36,20 +36,19 @@ func Pair() (*Conn, *os.File, error) {
 	return c, theirs, nil
 }
 
-// FromFile makes a Conn of an end that was inherited. It closes f.
-func FromFile(f *os.File) (*Conn, error) {
-	defer f.Close()
-	c, err := net.FileConn(f)
-	if err != nil {
+// FromDescriptor makes a Conn of one end, and owns the descriptor.
+func FromDescriptor(fd int) (*Conn, error) {
+	kind, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_TYPE)
+	if err != nil || kind != syscall.SOCK_SEQPACKET {
+		return nil, fmt.Errorf("open channel: descriptor %d is not one", fd)
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil {
 		return nil, fmt.Errorf("open channel: %w", err)
 	}
-	unix, ok := c.(*net.UnixConn)
-	if !ok {
-		_ = c.Close()
-		return nil, fmt.Errorf("open channel: descriptor is a %T", c)
-	}
-	raw, err := unix.SyscallConn()
-	return &Conn{unix, raw}, err
+	syscall.CloseOnExec(fd) // what a handler starts would keep the channel from ending
+	file := os.NewFile(uintptr(fd), "channel")
+	raw, err := file.SyscallConn()
+	return &Conn{file, raw}, err
 }
 
 // frames are the buffers that frames are sent from and received in.
@@ -179,14 +178,22 @@ func passedFile(control []byte) *os.File {
 }
 
 // Unblock makes sends that wait fail, as the worker is going to be ended.
-func (c *Conn) Unblock() { _ = c.unix.SetWriteDeadline(time.Unix(1, 0)) }
+func (c *Conn) Unblock() { _ = c.file.SetWriteDeadline(time.Unix(1, 0)) }
 
 // CloseWrite says that nothing more is sent: the other side then reads the end of the
 // channel and may still answer.
-func (c *Conn) CloseWrite() error { return c.unix.CloseWrite() }
+func (c *Conn) CloseWrite() error { return c.shutdown(syscall.SHUT_WR) }
 
 // CloseRead makes Receive return io.EOF.
-func (c *Conn) CloseRead() error { return c.unix.CloseRead() }
+func (c *Conn) CloseRead() error { return c.shutdown(syscall.SHUT_RD) }
+
+func (c *Conn) shutdown(how int) error {
+	var failed error
+	if err := c.raw.Control(func(fd uintptr) { failed = syscall.Shutdown(int(fd), how) }); err != nil {
+		return err
+	}
+	return os.NewSyscallError("shutdown", failed)
+}
 
 // Close closes this end: the other side then reads the end of the channel.
-func (c *Conn) Close() error { return c.unix.Close() }
+func (c *Conn) Close() error { return c.file.Close() }

@@ -17,7 +17,7 @@ var (
 )
 
 func Pair() (*Conn, *os.File, error)                              { return nil, nil, errUnsupported }
-func FromFile(*os.File) (*Conn, error)                            { return nil, errUnsupported }
+func FromDescriptor(int) (*Conn, error)                           { return nil, errUnsupported }
 func (*Conn) Send(*Frame, net.Conn) error                         { return errUnsupported }
 func (*Conn) TrySend(*Frame) error                                { return errUnsupported }
 func (*Conn) Receive(func(Frame) error) error                     { return errUnsupported }

@@ -192,7 +192,12 @@ var spawner struct {
 // SetName sets the name that ps and top show. What the system takes from an image that
 // was started by descriptor is a number.
 func SetName(name string) {
-	_ = os.WriteFile("/proc/self/comm", []byte(name), 0) // 15 bytes are kept
+	fd, err := syscall.Open("/proc/self/comm", syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_, _ = syscall.Write(fd, []byte(name)) // 15 bytes are kept
+	_ = syscall.Close(fd)
 }
 
 // OpenFilesLimit is how many descriptors this process may have open.
