@@ -1,0 +1,248 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+	"github.com/go-socketserver/socketserver/framework/plugin/control"
+)
+
+const (
+	minBackoff   = 100 * time.Millisecond
+	maxBackoff   = 30 * time.Second
+	deathsWindow = time.Minute
+	maxDeaths    = 5 // within the window; requests do not wait any more then
+
+	// maxWait is how long a request waits for a plugin that is being started again.
+	maxWait = 5 * time.Second
+)
+
+// host runs the plugin of one server: one process at a time, started again when it has
+// gone. It is the [framework.Remote] of the class that Open returns.
+type host struct {
+	settings  Settings
+	image     *process.Image
+	socketDir string
+	build     string
+
+	ctx    context.Context // done when the class is being closed
+	cancel context.CancelFunc
+	ended  chan struct{} // closed when nobody starts it again any more
+	closed sync.Once
+
+	mu      sync.Mutex
+	current *instance     // nil while it is being started again
+	refused error         // why requests do not wait for it
+	changed chan struct{} // closed when one of these has changed
+	deaths  []time.Time   // within the window
+}
+
+// Open starts the plugin of a server and returns the class whose handlers run in it. What
+// is wrong with its options is told as [framework.OptionError], joined. The class is the
+// caller's to close until a server has it; closing ends the process, after at most the
+// drain timeout and three seconds. ctx bounds Open alone.
+//
+// The executable is opened once: replacing the file changes nothing for a running server.
+// A process that ends is started again, after 0.1 to 30 seconds, and requests wait for it
+// for up to five seconds. They do not wait for one that has ended five times within a
+// minute.
+func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
+	h, err := newHost(s)
+	if err != nil {
+		return nil, err
+	}
+	first, answer, err := h.start(ctx)
+	if err != nil {
+		h.release()
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
+	}
+	h.current, h.build = first, answer.Build
+	go h.supervise(first)
+	return &framework.HandlerClass{Networks: answer.Networks, Stateful: answer.Stateful, Remote: h, Close: h.close}, nil
+}
+
+// Describe starts the plugin for a moment to learn what it is. Of the settings it needs
+// Name, Path and Log.
+func Describe(ctx context.Context, s Settings) (*Description, error) {
+	h, err := newHost(s)
+	if err != nil {
+		return nil, err
+	}
+	defer h.release()
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	i, err := launch(ctx, &h.settings, h.image, h.socketDir)
+	if err != nil {
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
+	}
+	defer i.discard()
+	answer, err := i.control.Describe(ctx, &control.DescribeRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("plugin %q: describe: %w", s.Name, plain(err))
+	}
+	d := &Description{}
+	for _, o := range answer.Options {
+		d.Options = append(d.Options, framework.Option{Name: o.Name, Type: o.Type, Default: o.Default, Doc: o.Doc})
+	}
+	return d, nil
+}
+
+func newHost(s Settings) (*host, error) {
+	if s.Log == nil {
+		s.Log = hclog.Default()
+	}
+	s.Log = s.Log.With("plugin", s.Name)
+	if s.Timeouts.Drain == 0 {
+		s.Timeouts.Drain = 10 * time.Second
+	}
+	h := &host{settings: s, ended: make(chan struct{}), changed: make(chan struct{})}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	var err error
+	if h.image, err = process.Pin(s.Path); err != nil {
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
+	}
+	if h.socketDir, err = enterRuntimeDir(); err != nil {
+		return nil, errors.Join(fmt.Errorf("plugin %q: %w", s.Name, err), h.image.Close())
+	}
+	return h, nil
+}
+
+// release gives back what newHost took.
+func (h *host) release() {
+	h.cancel()
+	_ = h.image.Close()
+	leaveRuntimeDir()
+}
+
+// start starts a process and configures it.
+func (h *host) start(ctx context.Context) (*instance, *control.ConfigureResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	i, err := launch(ctx, &h.settings, h.image, h.socketDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	answer, err := i.configure(ctx, &h.settings)
+	if err != nil {
+		i.discard()
+		return nil, nil, err
+	}
+	return i, answer, nil
+}
+
+// supervise starts the plugin again whenever it has gone, until the class is closed; it
+// ends it then.
+func (h *host) supervise(i *instance) {
+	defer close(h.ended)
+	for {
+		i.watch(h.ctx, h.settings.Log)
+		if h.ctx.Err() != nil {
+			i.stop(h.settings.Timeouts.Drain)
+			return
+		}
+		h.set(nil, nil)
+		i.discard()
+		if i = h.restart(i.end()); i == nil {
+			return
+		}
+		h.set(i, nil)
+	}
+}
+
+// restart starts the plugin, which went for that reason, until it succeeds. It returns nil
+// when the class is being closed.
+func (h *host) restart(why error) *instance {
+	log := h.settings.Log
+	for {
+		delay := h.died(why)
+		log.Error("plugin ended and is started again", "error", why, "delay", delay)
+		select {
+		case <-time.After(delay):
+		case <-h.ctx.Done():
+			return nil
+		}
+		var i *instance
+		if i, _, why = h.start(h.ctx); why == nil {
+			log.Info("plugin started again", "pid", i.runner.ID())
+			return i
+		}
+		if h.ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// died takes note of a death and returns how long to wait before the next start.
+func (h *host) died(why error) time.Duration {
+	now := time.Now()
+	h.deaths = slices.DeleteFunc(h.deaths, func(at time.Time) bool { return now.Sub(at) > deathsWindow })
+	h.deaths = append(h.deaths, now)
+	if len(h.deaths) < maxDeaths {
+		return minBackoff << (len(h.deaths) - 1)
+	}
+	h.set(nil, fmt.Errorf("plugin %q is not available: it ended %d times within %s, last because: %w", h.settings.Name, len(h.deaths), deathsWindow, why))
+	return maxBackoff
+}
+
+// set says which process serves, or why none does.
+func (h *host) set(i *instance, refused error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.current, h.refused = i, refused
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// Worker returns the process, and waits while there is none.
+func (h *host) Worker(ctx context.Context) (*framework.Worker, error) {
+	late := time.NewTimer(maxWait)
+	defer late.Stop()
+	for {
+		h.mu.Lock()
+		i, refused, changed := h.current, h.refused, h.changed
+		h.mu.Unlock()
+		if i != nil {
+			select {
+			case <-i.worker.Gone(): // and supervise is about to notice
+			default:
+				return i.worker, nil
+			}
+		}
+		if refused != nil {
+			return nil, refused
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, framework.ErrServerClosed
+		case <-h.ctx.Done():
+			return nil, framework.ErrServerClosed
+		case <-late.C:
+			return nil, fmt.Errorf("plugin %q is being started again and is not ready after %s", h.settings.Name, maxWait)
+		}
+	}
+}
+
+// Program is what serves as a worker: the image that was opened once, so that children
+// never run another one than the process that was asked what it is.
+func (h *host) Program() *framework.Program {
+	return &framework.Program{Path: h.settings.Path, Image: h.image, Build: h.build, Options: h.settings.Options}
+}
+
+// close ends the plugin; it may be called often.
+func (h *host) close() error {
+	h.closed.Do(func() {
+		h.cancel()
+		<-h.ended
+		h.release()
+	})
+	return nil
+}

@@ -1,0 +1,243 @@
+package plugin_test
+
+import (
+	"context"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin"
+)
+
+var strategies = map[string]func() framework.Strategy{
+	"synchronous": func() framework.Strategy { return &framework.Synchronous{} },
+	"threading":   func() framework.Strategy { return &framework.Threading{} },
+	"forking":     func() framework.Strategy { return &framework.Forking{} },
+}
+
+func TestMatrix(t *testing.T) {
+	for network, server := range newServer {
+		for name, strategy := range strategies {
+			t.Run(network+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				j := newJournal()
+				conf := settings(t, "subject", j)
+				conf.Options = []byte(`{"greeting": "hello "}`)
+				s := serve(t, server(t, open(t, conf)), strategy(), j)
+				for range 3 {
+					c := dial(t, s)
+					require.Equal(t, "hello world", c.ask(t, "echo world"))
+					if network == "tcp" {
+						require.Equal(t, "hello "+c.LocalAddr().String(), c.ask(t, "client"))
+					}
+					c.Close()
+				}
+			})
+		}
+	}
+}
+
+func TestClassIsWhatThePluginSays(t *testing.T) {
+	t.Parallel()
+	conf := settings(t, "subject", newJournal())
+	conf.Options = []byte(`{"stateful": "a list of words"}`)
+	class := open(t, conf)
+	require.Equal(t, "a list of words", class.Stateful)
+	require.Equal(t, []string{"tcp", "udp", "unix", "unixgram"}, class.Serves())
+	require.NoError(t, class.Close())
+}
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	d, err := plugin.Describe(context.Background(), settings(t, "subject", newJournal()))
+	require.NoError(t, err)
+	require.Equal(t, subject.Options(), d.Options)
+}
+
+func TestOptionErrors(t *testing.T) {
+	t.Parallel()
+	conf := settings(t, "subject", newJournal())
+	conf.Options = []byte(`{"greting": "hello", "count": "x"}`)
+	_, err := plugin.Open(context.Background(), conf)
+	var wrong *framework.OptionError
+	require.ErrorAs(t, err, &wrong)
+	require.ErrorContains(t, err, `option "greting": there is no such option; did you mean "greeting"?`)
+	require.ErrorContains(t, err, `option "count": is a string where a number is wanted`)
+
+	conf.Options = []byte(`{"count": -1}`)
+	_, err = plugin.Open(context.Background(), conf)
+	require.ErrorAs(t, err, &wrong)
+	require.Equal(t, framework.OptionError{Option: "count", Problem: "has to be positive"}, *wrong)
+	require.ErrorContains(t, err, "too little")
+}
+
+// What a program that is no plugin does is told in one line that names it.
+func TestP5PluginsThatDoNotStart(t *testing.T) {
+	t.Parallel()
+	for name, says := range map[string]string{
+		"noise":   `plugin "noise": exit status 2 (it printed "usage: noise FILE")`,
+		"clean":   `plugin "clean": it ended with exit status 0`,
+		"silent":  `plugin "silent": it did not shake hands within 5s; its main has to be plugin.Serve`,
+		"version": `plugin "version": it speaks version 9 of the protocol and this server version 1; build it again with this version of socketserver`,
+		"netrpc":  `plugin "netrpc": it serves netrpc over unix instead of grpc over unix; write it with plugin.Serve`,
+		"nowhere": `dial unix /nowhere`,
+		"crash":   `crashed before the handshake`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := plugin.Open(context.Background(), settings(t, name, newJournal()))
+			require.ErrorContains(t, err, says)
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestOpenIsCancelled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := plugin.Open(ctx, settings(t, "silent", newJournal()))
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestKilledPluginCostsOnlyWhatItHeld(t *testing.T) {
+	s, j := serveTCP(t, "subject")
+	other, _ := serveTCP(t, "subject")
+	bystander := dial(t, other)
+	require.Equal(t, "a", bystander.ask(t, "echo a"))
+	held := dial(t, s)
+	pid := held.pid(t)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	began := time.Now()
+	again := dial(t, s) // maybe before the process has gone
+	require.NotEqual(t, pid, again.pid(t))
+	require.Less(t, time.Since(began), 2*time.Second)
+	_, err := held.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.Equal(t, "b", bystander.ask(t, "echo b"))
+	j.await(t, 1, "plugin ended and is started again: plugin=subject error=\"signal: killed\"")
+	j.await(t, 1, "plugin started again")
+}
+
+// Connections that arrive while the plugin dies lose nothing but what it had taken.
+func TestRequestsWaitForTheNextProcess(t *testing.T) {
+	t.Parallel()
+	s, _ := serveTCP(t, "subject")
+	c := dial(t, s)
+	_, err := io.WriteString(c, "exit\n")
+	require.NoError(t, err)
+	_, err = c.Read(make([]byte, 1)) // it has gone
+	require.Error(t, err)
+	for range 20 {
+		require.Equal(t, "still here", dial(t, s).ask(t, "echo still here"))
+	}
+}
+
+func TestP3CrashLoopIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	s, j := serveTCP(t, "subject")
+	for n := range 5 {
+		c := dial(t, s)
+		_, err := io.WriteString(c, "exit\n")
+		require.NoError(t, err)
+		_, err = c.Read(make([]byte, 1))
+		require.Error(t, err)
+		j.await(t, n+1, "plugin ended and is started again")
+	}
+	require.Contains(t, j.String(), "delay=30s")
+	began := time.Now()
+	_, err := dial(t, s).Read(make([]byte, 1))
+	require.Error(t, err)
+	require.Less(t, time.Since(began), 2*time.Second)
+	j.await(t, 1, `plugin \"subject\" is not available: it ended 5 times within 1m0s, last because: exit status 3`)
+}
+
+// A plugin that does not answer is killed and started again.
+func TestP2StoppedPlugin(t *testing.T) {
+	t.Parallel()
+	s, j := serveTCP(t, "subject")
+	held := dial(t, s)
+	pid := held.pid(t)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	j.await(t, 1, "plugin does not answer and is killed")
+	_, err := held.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.NotEqual(t, pid, dial(t, s).pid(t))
+	j.await(t, 1, "the server has killed it")
+}
+
+// Closing takes at most the drain timeout and three seconds, whatever the plugin does.
+func TestP2CloseOfAStoppedPlugin(t *testing.T) {
+	t.Parallel()
+	j := newJournal()
+	conf := settings(t, "subject", j)
+	conf.Timeouts.Drain = time.Second
+	class := open(t, conf)
+	w, err := class.Remote.Worker(context.Background())
+	require.NoError(t, err)
+	s := newServer["tcp"](t, class)
+	s.Log = j.logger()
+	require.NoError(t, s.Listen())
+	go func() { _ = s.HandleRequest() }()
+	require.NoError(t, syscall.Kill(dial(t, s).pid(t), syscall.SIGSTOP))
+	began := time.Now()
+	require.NoError(t, class.Close())
+	require.Less(t, time.Since(began), 4*time.Second)
+	<-w.Gone()
+	require.NoError(t, s.Close())
+}
+
+func TestCloseWaitsForRequests(t *testing.T) {
+	t.Parallel()
+	j := newJournal()
+	class := open(t, settings(t, "subject", j))
+	s := newServer["tcp"](t, class)
+	s.Strategy, s.Log = &framework.Threading{}, j.logger()
+	require.NoError(t, s.Listen())
+	go func() { _ = s.ServeForever() }()
+	c := dial(t, s)
+	require.Equal(t, "begun", c.ask(t, "finish begun"))
+	require.NoError(t, s.Shutdown(context.Background()))
+	rest, err := io.ReadAll(c.lines)
+	require.NoError(t, err)
+	require.Equal(t, "finished\n", string(rest))
+	require.NotContains(t, j.String(), "ERROR")
+}
+
+func TestPanicCostsOneRequest(t *testing.T) {
+	t.Parallel()
+	s, j := serveTCP(t, "subject")
+	held := dial(t, s)
+	pid := held.pid(t)
+	c := dial(t, s)
+	_, err := io.WriteString(c, "panic over\n")
+	require.NoError(t, err)
+	_, err = c.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	j.await(t, 1, "panic: over")
+	require.Equal(t, pid, held.pid(t))
+}
+
+// What the plugin gets of the server: no descriptor, nothing of the environment that is
+// not listed, not the terminal.
+func TestWhatAPluginInherits(t *testing.T) {
+	t.Setenv("SECRET_X", "canary")
+	for name, strategy := range strategies {
+		t.Run(name, func(t *testing.T) {
+			j := newJournal()
+			s := serve(t, newServer["tcp"](t, open(t, settings(t, "subject", j))), strategy(), j)
+			c := dial(t, s)
+			require.Equal(t, "0=/dev/null 1=pipe 2=pipe 3=socket", c.ask(t, "files"))
+			require.Equal(t, "0 EOF", c.ask(t, "stdin"))
+			for _, variable := range strings.Fields(c.ask(t, "environment")) {
+				name, _, _ := strings.Cut(variable, "=")
+				require.Regexp(t, "^(PATH|HOME|TZ|LANG|LC_.*|TMPDIR|GORACE|GOCOVERDIR|GOGC|PLUGIN_.*|SOCKETSERVER_PLUGIN)$", name)
+			}
+		})
+	}
+}

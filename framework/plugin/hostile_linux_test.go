@@ -1,0 +1,242 @@
+package plugin_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin"
+)
+
+// Whatever is printed, wherever and when, is a line of the server's log.
+func TestWhatIsPrintedIsLogged(t *testing.T) {
+	t.Parallel()
+	for name, strategy := range strategies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := newJournal()
+			s := serve(t, newServer["tcp"](t, open(t, settings(t, "talkative", j))), strategy(), j)
+			require.Equal(t, "printed", dial(t, s).ask(t, "print a b"))
+			j.await(t, 1, "[INFO]  printed by init: plugin=talkative")
+			j.await(t, 1, "[INFO]  not a whole line: plugin=talkative")
+			j.await(t, 1, "[INFO]  a b")
+			j.await(t, 1, "[INFO]  error: a b")
+			j.await(t, 1, " log: a b")
+			j.await(t, 1, "[INFO]  hclog: a b: ")
+			require.NotContains(t, j.String(), "|grpc|")
+		})
+	}
+}
+
+// Section 1, row 1: what go-plugin's own reader of the log panics at.
+func TestP1HostileLogLines(t *testing.T) {
+	t.Parallel()
+	s, j := serveTCP(t, "json")
+	require.Equal(t, "alive", dial(t, s).ask(t, "echo alive"))
+	j.await(t, 1, `{"@message":1}`)
+	j.await(t, 1, "[INFO]  timestamp")
+}
+
+// Row 8: nothing of what a plugin prints reaches a terminal as a control sequence.
+func TestEscapesAreMadeVisible(t *testing.T) {
+	t.Parallel()
+	s, j := serveTCP(t, "escape")
+	require.Equal(t, "alive", dial(t, s).ask(t, "echo alive"))
+	j.await(t, 1, `\u001b]0;title\u0007 and \u001b[31mred\u202e`)
+	require.NotContains(t, j.String(), "\x1b")
+}
+
+// A plugin that prints too much is neither held up nor does it fill the log.
+func TestP8Flood(t *testing.T) {
+	t.Parallel()
+	s, j := serveTCP(t, "flood")
+	require.Equal(t, "alive", dial(t, s).ask(t, "echo alive"))
+	require.Equal(t, "printed", dial(t, s).ask(t, "print on"))
+	require.Less(t, len(j.String()), 4<<20)
+}
+
+// Row 6: more on standard output than a line may have does not block the plugin.
+func TestEndlessLineOnStandardOutput(t *testing.T) {
+	t.Parallel()
+	s, _ := serveTCP(t, "subject")
+	c := dial(t, s)
+	require.Equal(t, "307200 <nil>", c.ask(t, "block"))
+	require.Equal(t, "alive", c.ask(t, "echo alive"))
+}
+
+// Row 3: processes that a plugin leaves behind, with its descriptors, hold up nobody.
+func TestP9GrandchildrenHoldDescriptors(t *testing.T) {
+	t.Parallel()
+	j := newJournal()
+	class := open(t, settings(t, "daemon", j))
+	j.await(t, 2, "left behind ")
+	pids := leftBehind(t, j)
+	t.Cleanup(func() { _ = syscall.Kill(pids[1], syscall.SIGKILL) }) // it has left the group, so it survives
+	began := time.Now()
+	require.NoError(t, class.Close())
+	require.Less(t, time.Since(began), 2*time.Second)
+	requireGone(t, pids[0])
+}
+
+// The same for one that is killed: its requests end, and it is started again.
+func TestP9GrandchildrenOfAKilledPlugin(t *testing.T) {
+	t.Parallel()
+	s, j := serveTCP(t, "daemon")
+	j.await(t, 2, "left behind ")
+	c := dial(t, s)
+	pid := c.pid(t)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	_, err := c.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.NotEqual(t, pid, dial(t, s).pid(t))
+	j.await(t, 4, "left behind ")
+	for i, left := range leftBehind(t, j) {
+		if i%2 == 1 {
+			t.Cleanup(func() { _ = syscall.Kill(left, syscall.SIGKILL) })
+		}
+	}
+}
+
+func leftBehind(t *testing.T, j *journal) []int {
+	t.Helper()
+	var pids []int
+	for _, text := range strings.Split(j.String(), "left behind ")[1:] {
+		var pid int
+		_, err := fmt.Sscanf(text, "%d", &pid)
+		require.NoError(t, err)
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// requireGone waits until a process that is not ours has ended.
+func requireGone(t *testing.T, pid int) {
+	t.Helper()
+	fd, _, errno := syscall.Syscall(434, uintptr(pid), 0, 0) // pidfd_open
+	if errno == syscall.ESRCH {
+		return
+	}
+	require.Zero(t, errno)
+	f := os.NewFile(fd, "pidfd")
+	defer f.Close()
+	var set syscall.FdSet
+	set.Bits[fd/64] |= 1 << (fd % 64)
+	n, err := syscall.Select(int(fd)+1, &set, nil, nil, &syscall.Timeval{Sec: 1})
+	require.NoError(t, err)
+	require.Equal(t, 1, n, "process %d lives", pid)
+}
+
+// hostProcess is a server with a plugin that a test kills.
+func hostProcess() {
+	self, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	class, err := plugin.Open(context.Background(), plugin.Settings{Name: "subject", Path: self, Log: hclog.NewNullLogger()})
+	if err != nil {
+		panic(err)
+	}
+	s := framework.NewTCPServer("127.0.0.1:0", class)
+	s.Strategy = &framework.Threading{}
+	if err := s.Listen(); err != nil {
+		panic(err)
+	}
+	fmt.Println(s.Addr())
+	panic(s.ServeForever())
+}
+
+// When the server is killed its plugin is gone within a second, and the next server
+// removes what is left of both.
+func TestP4ServerIsKilled(t *testing.T) {
+	dir := shortDir(t)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	host := exec.Command(self)
+	host.Env = append(os.Environ(), "TEST_HOST=1", "RUNTIME_DIRECTORY="+dir)
+	host.Stderr = os.Stderr
+	said, err := host.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, host.Start())
+	t.Cleanup(func() { _ = host.Process.Kill() })
+	address, err := bufio.NewReader(said).ReadString('\n')
+	require.NoError(t, err)
+	c := dialAddress(t, strings.TrimSpace(address))
+	pid := c.pid(t)
+	left, err := filepath.Glob(filepath.Join(dir, "socketserver-plugins-*"))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+
+	require.NoError(t, host.Process.Kill())
+	_ = host.Wait()
+	requireGone(t, pid)
+	_, err = c.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	require.DirExists(t, left[0])
+
+	t.Setenv("RUNTIME_DIRECTORY", dir)
+	_, err = plugin.Describe(context.Background(), settings(t, "subject", newJournal()))
+	require.NoError(t, err)
+	require.NoDirExists(t, left[0])
+}
+
+// shortDir is a directory that leaves room for the names of sockets.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "t")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func TestRuntimeDirectoryIsPrivate(t *testing.T) {
+	dir := shortDir(t)
+	t.Setenv("RUNTIME_DIRECTORY", dir)
+	class := open(t, settings(t, "subject", newJournal()))
+	made, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	require.Len(t, made, 1)
+	info, err := os.Stat(made[0])
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	require.NoError(t, class.Close())
+	require.NoDirExists(t, made[0])
+}
+
+func TestRuntimeDirectoryIsTooLong(t *testing.T) {
+	long := filepath.Join(t.TempDir(), strings.Repeat("x", 60))
+	require.NoError(t, os.Mkdir(long, 0o700))
+	t.Setenv("RUNTIME_DIRECTORY", long)
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	t.Setenv("TMPDIR", long)
+	_, err := plugin.Open(context.Background(), settings(t, "subject", newJournal()))
+	require.ErrorContains(t, err, "set RUNTIME_DIRECTORY or TMPDIR to a shorter directory")
+}
+
+// Closing leaves no descriptor and no process; TestMain looks for goroutines.
+func TestNothingIsLeft(t *testing.T) {
+	count := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		require.NoError(t, err)
+		return len(entries)
+	}
+	before := count()
+	for _, name := range []string{"subject", "version", "crash"} {
+		class, err := plugin.Open(context.Background(), settings(t, name, newJournal()))
+		if err == nil {
+			require.NoError(t, class.Close())
+		}
+	}
+	require.Equal(t, before, count())
+}

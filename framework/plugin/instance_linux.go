@@ -1,0 +1,206 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	pluginrunner "github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/status"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/logline"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+	"github.com/go-socketserver/socketserver/framework/plugin/control"
+)
+
+const (
+	startTimeout   = 5 * time.Second // from its start until it serves
+	healthInterval = 2 * time.Second
+	healthDeadline = 2 * time.Second
+	healthMisses   = 3
+	maxMessage     = 1 << 20 // bytes that the plugin may answer
+)
+
+// An instance is one process of the plugin, from its start until it has been reaped.
+type instance struct {
+	runner  *runner
+	client  *goplugin.Client
+	control control.ControlClient
+	channel *handoff.Conn     // worker owns it, where there is one
+	worker  *framework.Worker // nil until it is configured
+}
+
+// launch starts a process and shakes hands with it. The process ends when ctx is done
+// before launch has returned.
+func launch(ctx context.Context, s *Settings, image *process.Image, socketDir string) (*instance, error) {
+	channel, theirs, err := handoff.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	i := &instance{runner: newRunner(s.Name, image, theirs, s.Log), channel: channel}
+	i.client = goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig:  handshake,
+		VersionedPlugins: versions(nil),
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		SkipHostEnv:      true,
+		StartTimeout:     2 * startTimeout,      // ctx comes first
+		Logger:           hclog.NewNullLogger(), // what matters of it is in our errors
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: socketDir},
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: startTimeout}),
+		},
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (pluginrunner.Runner, error) {
+			i.runner.use(cmd, dir)
+			return i.runner, nil
+		},
+	})
+	defer context.AfterFunc(ctx, i.runner.kill)()
+	if err := i.connect(); err != nil {
+		i.discard()
+		switch ctx.Err() {
+		case context.Canceled:
+			return nil, ctx.Err()
+		case context.DeadlineExceeded:
+			err = fmt.Errorf("it did not shake hands within %s; its main has to be plugin.Serve", startTimeout)
+		}
+		return nil, i.runner.problem(errors.New(logline.Clean(err.Error())))
+	}
+	return i, nil
+}
+
+func (i *instance) connect() error {
+	protocol, err := i.client.Client()
+	if err != nil {
+		return err
+	}
+	service, err := protocol.Dispense(controlName)
+	if err != nil {
+		return err
+	}
+	i.control = service.(control.ControlClient)
+	return nil
+}
+
+// configure makes the process serve descriptor 3.
+func (i *instance) configure(ctx context.Context, s *Settings) (*control.ConfigureResponse, error) {
+	conf, err := json.Marshal(framework.WorkerConfiguration{
+		Server: s.Server, Options: s.Options, Timeouts: s.Timeouts, LogLevel: s.Log.GetLevel().String(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("configure: %w", err)
+	}
+	answer, err := i.control.Configure(ctx, &control.ConfigureRequest{Configuration: conf})
+	if err != nil {
+		return nil, fmt.Errorf("configure: %w", i.runner.problem(plain(err)))
+	}
+	if len(answer.Problems) > 0 {
+		return nil, optionErrors(answer.Problems)
+	}
+	i.worker = framework.NewWorker(i.channel, i.end, i.runner.kill)
+	go func() { // what it left behind may hold descriptor 3 open
+		<-i.runner.done
+		_ = i.channel.CloseRead()
+	}()
+	deadline, _ := ctx.Deadline()
+	if err := i.worker.Ready(time.Until(deadline)); err != nil {
+		return nil, i.runner.problem(err)
+	}
+	return answer, nil
+}
+
+// plain takes off what grpc writes before the text of an error.
+func plain(err error) error {
+	return errors.New(logline.Clean(status.Convert(err).Message()))
+}
+
+func optionErrors(problems []*control.Problem) error {
+	var errs []error
+	for _, p := range problems {
+		if p.Option == "" {
+			errs = append(errs, errors.New(logline.Clean(p.Problem)))
+			continue
+		}
+		errs = append(errs, &framework.OptionError{Option: logline.Clean(p.Option), Problem: logline.Clean(p.Problem)})
+	}
+	return errors.Join(errs...)
+}
+
+// end waits for the process, whose channel has ended, and says why it ended.
+func (i *instance) end() error {
+	overdue := time.AfterFunc(patience, i.runner.kill)
+	defer overdue.Stop()
+	<-i.runner.done
+	return i.runner.problem(errors.New("the server has killed it"))
+}
+
+// watch returns when the process has gone or ctx is done. One that does not answer is
+// killed.
+func (i *instance) watch(ctx context.Context, log hclog.Logger) {
+	ticker := time.NewTicker(healthInterval)
+	defer ticker.Stop()
+	for missed := 0; ; {
+		select {
+		case <-i.worker.Gone():
+			return
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if i.checkHealth(ctx) == nil {
+			missed = 0
+			continue
+		}
+		if missed++; missed == healthMisses {
+			log.Error("plugin does not answer and is killed", "checks", missed)
+			i.runner.kill()
+		}
+	}
+}
+
+func (i *instance) checkHealth(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, healthDeadline)
+	defer cancel()
+	_, err := i.control.Health(ctx, &control.HealthRequest{})
+	return err
+}
+
+// stop ends the process: it may finish its requests for as long as drain, and is killed
+// then.
+func (i *instance) stop(drain time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	i.worker.Close()
+	if _, err := i.control.Stop(ctx, &control.StopRequest{}); err != nil {
+		i.runner.kill()
+	}
+	i.discard()
+}
+
+// discard ends the process without further ado and gives back what it held.
+func (i *instance) discard() {
+	watchdog := time.AfterFunc(patience/2, i.runner.kill)
+	defer watchdog.Stop()
+	i.client.Kill() // asks it to end; waits for ever for one that does not answer
+	if i.runner.ID() != "" {
+		i.runner.kill()
+		<-i.runner.done
+	}
+	if i.worker != nil {
+		<-i.worker.Gone()
+	} else {
+		_ = i.channel.Close()
+	}
+	_ = os.RemoveAll(i.runner.socketDir) // go-plugin leaves that of one that could not be started
+}

@@ -1,0 +1,174 @@
+package plugin_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin"
+)
+
+// The test binary is the plugin, too: which one is said by the name that it is started
+// with, as nothing else of the test's reaches it.
+func TestMain(m *testing.M) {
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // plugins would sleep a second each
+	if os.Getenv("SOCKETSERVER_PLUGIN") != "" {
+		if behave := hostile[os.Args[0]]; behave != nil {
+			behave()
+		}
+		plugin.Serve(subject)
+	}
+	if os.Getenv("TEST_HOST") != "" {
+		hostProcess()
+	}
+	framework.ServeWorker(subject)
+	leakDescriptor()
+	// The thread that starts plugins stays for good.
+	self, _ := os.Executable()
+	if _, err := plugin.Describe(context.Background(), plugin.Settings{Name: "subject", Path: self}); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
+}
+
+// atStart are the descriptors that this process has inherited.
+var atStart = openFiles()
+
+// openFiles names what the descriptors of this process are, but for those of the runtime.
+func openFiles() []string {
+	var files []string
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		target, err := os.Readlink("/proc/self/fd/" + e.Name())
+		if err != nil || strings.HasPrefix(target, "anon_inode:") || strings.HasPrefix(target, "/proc/") || strings.HasPrefix(target, "/sys/fs/cgroup/") {
+			continue
+		}
+		kind, _, _ := strings.Cut(target, ":")
+		files = append(files, e.Name()+"="+kind)
+	}
+	return files
+}
+
+// leakDescriptor does to this process what a careless parent does: it leaves it a
+// descriptor that passes through exec. It is never closed.
+func leakDescriptor() {
+	if _, err := syscall.Open("/etc/passwd", syscall.O_RDONLY, 0); err != nil {
+		panic(err)
+	}
+}
+
+// What is printed before main has no newline: the worst that can be.
+func init() {
+	if os.Getenv("SOCKETSERVER_PLUGIN") != "" && os.Args[0] == "talkative" {
+		fmt.Println("printed by init")
+		fmt.Print("not a whole line")
+	}
+}
+
+type options struct {
+	Greeting string `json:"greeting" doc:"said before the answer"`
+	Stateful string `json:"stateful" doc:"what is kept"`
+	Count    int    `json:"count" doc:"has to be positive"`
+}
+
+// subject answers the commands of its clients, one line each.
+var subject = framework.Define(options{Count: 1}, func(o options) (*framework.HandlerClass, error) {
+	if o.Count < 1 {
+		return nil, errors.Join(&framework.OptionError{Option: "count", Problem: "has to be positive"}, errors.New("too little"))
+	}
+	return &framework.HandlerClass{
+		New:      func() framework.Handler { return &handler{greeting: o.Greeting} },
+		Stateful: o.Stateful,
+	}, nil
+})
+
+type handler struct {
+	framework.BaseRequestHandler
+	greeting string
+}
+
+func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	for {
+		line, err := rfile.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		command, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if _, err := fmt.Fprintf(wfile, "%s%s\n", h.greeting, h.answer(command, rest)); err != nil {
+			return err
+		}
+		if command == "finish" { // waits for the server's end, and answers then
+			<-h.Context().Done()
+			_, err := fmt.Fprintln(wfile, "finished")
+			return err
+		}
+	}
+}
+
+func (h *handler) answer(command, rest string) string {
+	switch command {
+	case "echo", "finish":
+		return rest
+	case "pid":
+		return fmt.Sprint(os.Getpid())
+	case "client":
+		return h.ClientAddress.String()
+	case "environment":
+		return strings.Join(os.Environ(), " ")
+	case "files":
+		return strings.Join(atStart, " ")
+	case "stdin":
+		n, err := os.Stdin.Read(make([]byte, 1))
+		return fmt.Sprint(n, " ", err)
+	case "print":
+		fmt.Println(rest)
+		fmt.Fprintln(os.Stderr, "error: "+rest)
+		log.Print("log: " + rest)
+		h.Log().Info("hclog: " + rest)
+		return "printed"
+	case "block": // more than a pipe holds, without a newline
+		n, err := os.Stdout.WriteString(strings.Repeat("x", 300<<10))
+		return fmt.Sprint(n, " ", err)
+	case "panic":
+		panic(rest)
+	case "exit":
+		os.Exit(3)
+	}
+	return "no such command"
+}
+
+// hostile are plugins that misbehave before they serve, or instead.
+var hostile = map[string]func(){
+	"talkative": func() {},
+	"json": func() {
+		for _, line := range []string{`{"@message":1}`, `{"@level":1,"@message":"level"}`, `{"@timestamp":1,"@message":"timestamp"}`, `{"@message":"deep","a":` + strings.Repeat("[", 1000), `{`, `null`} {
+			fmt.Fprintln(os.Stderr, line)
+		}
+	},
+	"escape": func() { fmt.Fprintln(os.Stderr, "\x1b]0;title\x07 and \x1b[31mred\u202e") },
+	"flood": func() {
+		fmt.Fprintln(os.Stderr, strings.Repeat("y", 300<<10))
+		for range 20000 {
+			fmt.Fprintln(os.Stderr, strings.Repeat("z", 1000))
+		}
+	},
+	"noise":   func() { fmt.Println("usage: noise FILE"); os.Exit(2) },
+	"clean":   func() { os.Exit(0) },
+	"silent":  func() { time.Sleep(time.Hour) },
+	"version": func() { fmt.Println("1|9|unix|/nowhere|grpc|"); time.Sleep(time.Hour) },
+	"netrpc":  func() { fmt.Println("1|1|unix|/nowhere|netrpc|"); time.Sleep(time.Hour) },
+	"nowhere": func() { fmt.Println("1|1|unix|/nowhere|grpc|"); time.Sleep(time.Hour) },
+	"crash":   func() { panic("crashed before the handshake") },
+	"daemon":  leaveChildren,
+}

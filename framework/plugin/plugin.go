@@ -1,0 +1,71 @@
+// Package plugin lets handlers live in programs of their own. [Serve] is the whole main
+// of such a program; [Open] is the server's side of it, and [Prepare] finds and builds
+// what lies in a directory of plugins.
+//
+// A plugin process has two connections to its server. Control is gRPC over go-plugin:
+// what the plugin is, its configuration, its health and its end. Requests do not pass
+// through it: they arrive on descriptor 3, each connection as its descriptor, so that the
+// plugin talks to the client itself. PROTOCOL.md describes both for other languages.
+package plugin
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin/control"
+)
+
+// Settings say which plugin serves which server.
+type Settings struct {
+	Name     string             // of the plugin, for the log and for ps
+	Path     string             // its executable; it is opened once, by Open
+	Server   string             // the name of the server
+	Options  []byte             // of its handler, as a JSON object; nil: the defaults
+	Timeouts framework.Timeouts // of the server; Drain bounds Close, 0: 10 seconds
+	Log      hclog.Logger       // of the server; nil: hclog.Default()
+}
+
+// A Description is what a plugin says of itself before it is configured.
+type Description struct {
+	Options []framework.Option // of its handler, in the order of their declaration
+}
+
+// protocolVersion is that of the control service and of descriptor 3 together.
+const protocolVersion = 1
+
+// controlName is what the control service is called in go-plugin's set of plugins.
+const controlName = "control"
+
+// handshake tells a plugin that a server has started it.
+var handshake = goplugin.HandshakeConfig{
+	MagicCookieKey:   "SOCKETSERVER_PLUGIN",
+	MagicCookieValue: "descriptor-3",
+}
+
+// versions are the plugin sets of go-plugin, for both sides; service is nil in the server.
+func versions(service control.ControlServer) map[int]goplugin.PluginSet {
+	return map[int]goplugin.PluginSet{protocolVersion: {controlName: &link{service: service}}}
+}
+
+// link makes the control service a plugin in the sense of go-plugin.
+type link struct {
+	goplugin.NetRPCUnsupportedPlugin
+	service control.ControlServer
+}
+
+func (l *link) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
+	if l.service == nil {
+		return errors.New("no service to serve")
+	}
+	control.RegisterControlServer(s, l.service)
+	return nil
+}
+
+func (*link) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+	return control.NewControlClient(conn), nil
+}

@@ -1,0 +1,224 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/framework/internal/logline"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+)
+
+// A runner is one process of a plugin, as go-plugin's runner.Runner. go-plugin is shown
+// nothing of what the process prints but its handshake: it trusts that more than a
+// program that somebody has dropped into a directory deserves, and waits for the end of
+// pipes that a grandchild may hold.
+type runner struct {
+	name  string
+	image *process.Image
+	env   []string
+	three *os.File // the process's descriptor 3
+	relay *logline.Relay
+
+	socketDir string // go-plugin's, for this process
+
+	handshake  *io.PipeReader // what go-plugin reads as the standard output
+	handshaken *io.PipeWriter
+	found      bool // of the goroutine that reads what it prints
+
+	done    chan struct{} // closed when the process has been reaped
+	drained chan struct{} // closed when all that it printed has been logged
+
+	mu      sync.Mutex
+	process *process.Process // nil: not started
+	killed  bool
+	why     error // why it can not be used
+	ended   error // how it ended, if not by kill
+}
+
+func newRunner(name string, image *process.Image, three *os.File, log hclog.Logger) *runner {
+	r := &runner{
+		name: name, image: image, three: three, relay: logline.NewRelay(log),
+		done: make(chan struct{}), drained: make(chan struct{}),
+	}
+	r.handshake, r.handshaken = io.Pipe()
+	r.relay.Before = r.find
+	return r
+}
+
+// use takes from go-plugin what it wants in the environment; its command would read the
+// terminal.
+func (r *runner) use(cmd *exec.Cmd, socketDir string) {
+	r.env = append(process.Environment(), cmd.Env...)
+	r.socketDir = socketDir
+}
+
+// Start starts the process.
+func (r *runner) Start(context.Context) error {
+	output, printed, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("make pipe: %w", err)
+	}
+	defer printed.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.killed {
+		return errors.Join(context.Canceled, output.Close())
+	}
+	// One pipe for both, so that what it prints is logged in the order in which it was.
+	r.process, err = process.Start(process.Command{
+		Image: r.image, Args: []string{r.name}, Env: r.env,
+		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true,
+	})
+	if err != nil {
+		r.why = explain(err)
+		return errors.Join(r.why, output.Close())
+	}
+	go func() {
+		r.relay.Copy(output)
+		close(r.drained)
+	}()
+	go r.wait(output)
+	return nil
+}
+
+// explain says what to do about a program that the system does not start.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return fmt.Errorf("it is no program for %s/%s; build it for this system: %w", runtime.GOOS, runtime.GOARCH, err)
+	case errors.Is(err, syscall.ENOENT):
+		return fmt.Errorf("the interpreter or the loader that it names is not installed: %w", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("it may not be executed; check its mode and whether its file system is mounted noexec: %w", err)
+	}
+	return err
+}
+
+// wait reaps the process and ends what it left behind.
+func (r *runner) wait(output *os.File) {
+	state, err := r.process.Wait()
+	select {
+	case <-r.drained:
+	case <-time.After(500 * time.Millisecond): // something outside its group holds the pipe
+	}
+	_ = output.Close()
+	_ = r.handshaken.Close()
+	<-r.drained
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil || !r.killed || state.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		if r.ended = process.Describe(state, err); r.ended == nil {
+			r.ended = errors.New("it ended with exit status 0")
+		}
+	}
+	close(r.done)
+}
+
+// handshakeLine is at the end of a line: what was printed before may lack its newline.
+var handshakeLine = regexp.MustCompile(`1\|(\d+)\|([a-z]+)\|[^|]+\|([a-z]*)(\|[^|]*)*$`)
+
+// find passes the handshake on to go-plugin and returns what was printed before it.
+func (r *runner) find(line string) string {
+	at := handshakeLine.FindStringSubmatchIndex(line)
+	if at == nil || r.found {
+		return line
+	}
+	r.found = true
+	version, network, protocol := line[at[2]:at[3]], line[at[4]:at[5]], line[at[6]:at[7]]
+	switch {
+	case version != strconv.Itoa(protocolVersion):
+		r.refuse(fmt.Errorf("it speaks version %s of the protocol and this server version %d; build it again with this version of socketserver", version, protocolVersion))
+	case network != "unix" || protocol != "grpc":
+		r.refuse(fmt.Errorf("it serves %s over %s instead of grpc over unix; write it with plugin.Serve", protocol, network))
+	default:
+		_, _ = io.WriteString(r.handshaken, line[at[0]:]+"\n")
+	}
+	return line[:at[0]]
+}
+
+// refuse ends a process that can not be used.
+func (r *runner) refuse(why error) {
+	r.mu.Lock()
+	r.why = why
+	r.mu.Unlock()
+	r.kill()
+}
+
+// problem says why the process can not be used, or how it ended by itself; err is what is
+// known otherwise.
+func (r *runner) problem(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.why != nil {
+		return r.why
+	}
+	if r.ended != nil {
+		err = r.ended
+	}
+	if tail := strings.Join(r.relay.Tail(), "; "); tail != "" {
+		const most = 400
+		if len(tail) > most {
+			tail = "..." + tail[len(tail)-most:]
+		}
+		return fmt.Errorf("%w (it printed %q)", err, tail)
+	}
+	return err
+}
+
+// kill ends the process and its group, now or when it is started.
+func (r *runner) kill() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.killed = true
+	if r.process != nil {
+		r.process.Kill()
+	}
+}
+
+// Kill is kill for go-plugin.
+func (r *runner) Kill(context.Context) error {
+	r.kill()
+	return nil
+}
+
+// Wait waits until the process has been reaped.
+func (r *runner) Wait(context.Context) error {
+	<-r.done
+	return nil
+}
+
+// ID is empty as long as there is nothing to kill.
+func (r *runner) ID() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.process == nil {
+		return ""
+	}
+	return strconv.Itoa(r.process.Pid)
+}
+
+func (r *runner) Name() string                    { return r.name }
+func (r *runner) Stdout() io.ReadCloser           { return r.handshake }
+func (r *runner) Stderr() io.ReadCloser           { return io.NopCloser(strings.NewReader("")) }
+func (r *runner) Diagnose(context.Context) string { return "" }
+
+func (r *runner) PluginToHost(network, address string) (string, string, error) {
+	return network, address, nil
+}
+
+func (r *runner) HostToPlugin(network, address string) (string, string, error) {
+	return network, address, nil
+}

@@ -1,0 +1,139 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// runtimeDir is where the control sockets of this process's plugins lie: one directory
+// with mode 0700, made for the first plugin and removed after the last.
+var runtimeDir struct {
+	mu    sync.Mutex
+	users int
+	path  string
+	lock  *os.File
+}
+
+const (
+	runtimePrefix = "socketserver-plugins-"
+	// maxRuntimeDir keeps a socket's path within the 107 bytes that the system takes:
+	// go-plugin makes a directory and a file in it with names of 21 and 17 bytes.
+	maxRuntimeDir = 107 - 21 - 17
+)
+
+// enterRuntimeDir returns the directory; each call is paired with leaveRuntimeDir.
+func enterRuntimeDir() (string, error) {
+	d := &runtimeDir
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.users == 0 {
+		path, lock, err := makeRuntimeDir()
+		if err != nil {
+			return "", err
+		}
+		d.path, d.lock = path, lock
+	}
+	d.users++
+	return d.path, nil
+}
+
+func leaveRuntimeDir() {
+	d := &runtimeDir
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.users--; d.users == 0 {
+		_ = os.RemoveAll(d.path)
+		_ = d.lock.Close()
+	}
+}
+
+// makeRuntimeDir makes the directory in the first place of the system's that takes it,
+// and removes what dead processes have left there.
+func makeRuntimeDir() (string, *os.File, error) {
+	var errs []error
+	for _, base := range runtimeBases() {
+		sweepRuntimeDirs(base)
+		path, lock, err := makeLockedDir(base)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		return path, lock, nil
+	}
+	return "", nil, fmt.Errorf("make a directory for the sockets of plugins: %w", errors.Join(errs...))
+}
+
+// makeLockedDir makes a directory that gets the name by which sweepRuntimeDirs finds it
+// when it is locked.
+func makeLockedDir(base string) (string, *os.File, error) {
+	path := filepath.Join(base, runtimePrefix+strconv.FormatInt(time.Now().UnixNano(), 36))
+	if len(path) > maxRuntimeDir {
+		return "", nil, fmt.Errorf("%s takes %d bytes and may take %d; set RUNTIME_DIRECTORY or TMPDIR to a shorter directory", path, len(path), maxRuntimeDir)
+	}
+	made, err := os.MkdirTemp(base, "."+runtimePrefix)
+	if err != nil {
+		return "", nil, err
+	}
+	lock, err := lockDir(made)
+	if err != nil {
+		_ = os.Remove(made)
+		return "", nil, err
+	}
+	if err := os.Rename(made, path); err != nil {
+		_ = os.Remove(made)
+		return "", nil, errors.Join(err, lock.Close())
+	}
+	return path, lock, nil
+}
+
+func runtimeBases() []string {
+	var bases []string
+	first, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":") // systemd may name several
+	for _, base := range []string{first, os.Getenv("XDG_RUNTIME_DIR"), os.TempDir()} {
+		if filepath.IsAbs(base) {
+			bases = append(bases, base)
+		}
+	}
+	return bases
+}
+
+// lockDir holds path for as long as this process lives, whatever ends it. It also keeps
+// systemd-tmpfiles from removing what is old there.
+func lockDir(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// sweepRuntimeDirs removes the directories in base whose process has gone.
+func sweepRuntimeDirs(base string) {
+	found, err := filepath.Glob(filepath.Join(base, runtimePrefix+"*"))
+	if err != nil {
+		return
+	}
+	for _, path := range found {
+		info, err := os.Lstat(path)
+		if err != nil || !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
+			continue
+		}
+		lock, err := lockDir(path)
+		if err != nil {
+			continue // its process lives
+		}
+		_ = os.RemoveAll(path)
+		_ = lock.Close()
+	}
+}

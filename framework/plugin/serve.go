@@ -1,0 +1,161 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+	"github.com/go-socketserver/socketserver/framework/plugin/control"
+)
+
+// patience is how long a side waits for the other's last word.
+const patience = 2 * time.Second
+
+// Serve is the whole main of a plugin; it does not return. It serves the handlers that c
+// makes until its server has no more requests or has gone. What the program prints, to
+// standard output too, and what it logs is a line in the server's log.
+//
+// The same program is started for each request under [framework.Forking]; it is a worker
+// then, as by [framework.ServeWorker]. Started by hand it says what it is and exits with
+// status 1.
+func Serve(c framework.Constructor) {
+	framework.ServeWorker(c)
+	if os.Getenv(handshake.MagicCookieKey) != handshake.MagicCookieValue {
+		fmt.Fprintf(os.Stderr, "%[1]s is a plugin of socketserver and is not started by hand: put it into the directory plugins/ and name it in servers.hcl: plugin %[1]q {}\n", filepath.Base(os.Args[0]))
+		os.Exit(1)
+	}
+	process.SetName(os.Args[0])
+	s := &service{constructor: c, stdout: os.Stdout, stderr: os.Stderr, done: make(chan struct{})}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		goplugin.Serve(&goplugin.ServeConfig{
+			HandshakeConfig:  handshake,
+			VersionedPlugins: versions(s),
+			GRPCServer:       goplugin.DefaultGRPCServer,
+			Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
+		})
+	}()
+	select {
+	case <-ended: // the server wants no more of it
+		s.stop()
+	case <-s.done: // the server has no more requests, or has gone and can not say so
+		select {
+		case <-ended:
+		case <-time.After(patience):
+		}
+	}
+	os.Exit(0)
+}
+
+// service is the plugin's side of the control service.
+type service struct {
+	control.UnimplementedControlServer
+	constructor    framework.Constructor
+	stdout, stderr *os.File
+
+	mu      sync.Mutex
+	channel *handoff.Conn // nil until it is configured
+	done    chan struct{} // closed when the requests of the channel are over
+}
+
+// Describe says what the plugin is.
+func (s *service) Describe(context.Context, *control.DescribeRequest) (*control.DescribeResponse, error) {
+	d := &control.DescribeResponse{}
+	for _, o := range s.constructor.Options() {
+		d.Options = append(d.Options, &control.Option{Name: o.Name, Type: o.Type, Default: o.Default, Doc: o.Doc})
+	}
+	return d, nil
+}
+
+// Configure makes the class and begins to serve.
+func (s *service) Configure(_ context.Context, r *control.ConfigureRequest) (*control.ConfigureResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.channel != nil {
+		return nil, status.Error(codes.FailedPrecondition, "the plugin is configured already")
+	}
+	var c framework.WorkerConfiguration
+	if err := json.Unmarshal(r.Configuration, &c); err != nil {
+		return nil, status.Errorf(codes.InvalidArgument, "read configuration: %v", err)
+	}
+	class, err := s.constructor.Class(c.Options)
+	if err != nil {
+		return &control.ConfigureResponse{Problems: problems(err)}, nil
+	}
+	channel, err := handoff.FromDescriptor(3)
+	if err != nil {
+		return nil, status.Errorf(codes.FailedPrecondition, "%v", err)
+	}
+	s.channel = channel
+	// go-plugin has replaced these by pipes into the control connection, where what is
+	// printed just before the end would be lost.
+	os.Stdout, os.Stderr = s.stdout, s.stderr
+	go func() {
+		defer close(s.done)
+		if err := framework.ServeChannel(channel, c, class); err != nil {
+			hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true}).Error("plugin ended", "error", err)
+		}
+	}()
+	return &control.ConfigureResponse{Networks: class.Serves(), Stateful: class.Stateful, Build: framework.Build}, nil
+}
+
+// problems takes apart what a constructor says is wrong.
+func problems(err error) []*control.Problem {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []*control.Problem
+		for _, err := range joined.Unwrap() {
+			all = append(all, problems(err)...)
+		}
+		return all
+	}
+	var wrong *framework.OptionError
+	if errors.As(err, &wrong) {
+		return []*control.Problem{{Option: wrong.Option, Problem: wrong.Problem}}
+	}
+	return []*control.Problem{{Problem: err.Error()}}
+}
+
+// Health answers.
+func (s *service) Health(context.Context, *control.HealthRequest) (*control.HealthResponse, error) {
+	return &control.HealthResponse{}, nil
+}
+
+// Stop waits until the requests are over.
+func (s *service) Stop(ctx context.Context, _ *control.StopRequest) (*control.StopResponse, error) {
+	s.mu.Lock()
+	serving := s.channel != nil
+	s.mu.Unlock()
+	if serving {
+		select {
+		case <-s.done:
+		case <-ctx.Done():
+			return nil, status.FromContextError(ctx.Err()).Err()
+		}
+	}
+	return &control.StopResponse{}, nil
+}
+
+// stop takes no more requests and waits for those under way.
+func (s *service) stop() {
+	s.mu.Lock()
+	channel := s.channel
+	s.mu.Unlock()
+	if channel != nil {
+		_ = channel.CloseRead()
+		<-s.done
+	}
+}
