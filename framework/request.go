@@ -29,6 +29,7 @@ type Request struct {
 	log    hclog.Logger
 	abort  func() // ends the request by force, where closing conn does not
 
+	socket                  socketOptions
 	readBuffer, writeBuffer int // in a worker: those of the server that accepted it
 
 	slot *source               // what it counts against in the limits
@@ -138,12 +139,9 @@ func (r *Request) newFiles(s *BaseServer) files {
 	if r.conn == nil {
 		return r.packet
 	}
-	read, write := s.ReadBuffer, s.WriteBuffer
+	read, write := s.readBuffer(), s.WriteBuffer
 	if r.readBuffer != 0 { // the server that accepted it says so
 		read, write = r.readBuffer, r.writeBuffer
-	}
-	if read == 0 {
-		read = 4096
 	}
 	if write == 0 {
 		write = s.Class.WriteBuffer

@@ -77,7 +77,9 @@ type state struct {
 }
 
 const (
-	maxLeaving  = 64 // clients that are being turned away
+	maxLeaving        = 64   // clients that are being turned away
+	defaultReadBuffer = 4096 // bytes
+
 	maxFailures = 10 // requests that failed, logged a second
 )
 
@@ -216,6 +218,13 @@ func (s *BaseServer) leave() {
 	defer s.mu.Unlock()
 	close(s.loop)
 	s.loop = nil
+}
+
+func (s *BaseServer) readBuffer() int {
+	if s.ReadBuffer == 0 {
+		return defaultReadBuffer
+	}
+	return s.ReadBuffer
 }
 
 func (s *BaseServer) isStopped() bool {

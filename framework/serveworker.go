@@ -192,6 +192,10 @@ func (t *parent) receive(f *handoff.Frame, file *os.File, lost bool) (r *Request
 			return nil, t.send(&handoff.Frame{Kind: handoff.Outcome, ID: f.ID, Status: handoff.Failed, Text: err.Error()})
 		}
 		r = NewStreamRequest(f.Network, conn)
+		r.socket = socketOptions{
+			nagle: f.Flags&handoff.Nagle != 0, keepAlive: time.Duration(f.KeepAlive) * time.Millisecond,
+		}
+		r.socket.apply(conn)
 		// The client may have left, and the system then does not know its address any more.
 		r.ClientAddress, r.LocalAddress = client, local
 		r.readBuffer, r.writeBuffer = int(f.ReadBuffer), int(f.WriteBuffer)

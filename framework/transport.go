@@ -55,8 +55,12 @@ type TCPServer struct {
 func NewTCPServer(address string, class *HandlerClass) *TCPServer {
 	s := &TCPServer{Address: address}
 	s.Class = class
-	s.Transport = &streamTransport{network: "tcp", listen: s.listen}
+	s.Transport = &streamTransport{network: "tcp", listen: s.listen, socket: s.socket}
 	return s
+}
+
+func (s *TCPServer) socket() socketOptions {
+	return socketOptions{nagle: s.Nagle, keepAlive: s.KeepAlive}
 }
 
 func (s *TCPServer) listen() (net.Listener, error) {
@@ -70,11 +74,7 @@ func (s *TCPServer) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l = setQueue(l, s.RequestQueueSize)
-	if s.Nagle {
-		l = nagleListener{l}
-	}
-	return l, nil
+	return setQueue(l, s.RequestQueueSize), nil
 }
 
 // family is the network to listen on: Go would take IPv6 clients at 0.0.0.0 too.
@@ -88,23 +88,28 @@ func family(network, address string, ipv6Only bool) string {
 	return network
 }
 
-// nagleListener undoes what Go does for every connection.
-type nagleListener struct{ net.Listener }
+// socketOptions are those of a TCP connection that may differ from Go's own, which are
+// the zero value. A worker sets them again, as making a connection of a descriptor sets
+// Go's own.
+type socketOptions struct {
+	nagle     bool
+	keepAlive time.Duration
+}
 
-func (l nagleListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err == nil {
-		_ = c.(*net.TCPConn).SetNoDelay(false)
+func (o socketOptions) apply(conn net.Conn) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
 	}
-	return c, err
-}
-
-func (l nagleListener) SetDeadline(t time.Time) error {
-	return l.Listener.(interface{ SetDeadline(time.Time) error }).SetDeadline(t)
-}
-
-func (l nagleListener) SyscallConn() (syscall.RawConn, error) {
-	return l.Listener.(syscall.Conn).SyscallConn()
+	if o.nagle {
+		_ = tcp.SetNoDelay(false)
+	}
+	switch {
+	case o.keepAlive < 0:
+		_ = tcp.SetKeepAlive(false)
+	case o.keepAlive > 0:
+		_ = tcp.SetKeepAlivePeriod(o.keepAlive)
+	}
 }
 
 // UnixStreamServer serves connections of a Unix socket.
@@ -157,6 +162,7 @@ func (l *unixListener) Close() error {
 type streamTransport struct {
 	network string
 	listen  func() (net.Listener, error)
+	socket  func() socketOptions // nil: there are none
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -194,7 +200,14 @@ func (t *streamTransport) GetRequest() (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewStreamRequest(t.network, conn), nil
+	r := NewStreamRequest(t.network, conn)
+	if t.socket != nil {
+		r.socket = t.socket()
+	}
+	if r.socket.nagle { // the listener has set the rest
+		r.socket.apply(conn)
+	}
+	return r, nil
 }
 
 func (t *streamTransport) SetDeadline(at time.Time) error {

@@ -260,12 +260,19 @@ func (w *Worker) forget(id uint64) {
 
 func (w *Worker) handOver(s *BaseServer, r *Request, id uint64, flags byte) error {
 	f := &handoff.Frame{ID: id, Flags: flags, Network: r.Network, Client: r.client(), Local: r.LocalAddress.String()}
-	f.ReadBuffer, f.WriteBuffer = int32(s.ReadBuffer), int32(s.WriteBuffer)
 	if r.conn == nil {
 		f.Kind, f.Body = handoff.Datagram, r.packet.data
 		return w.handOverDatagram(s, f)
 	}
 	f.Kind = handoff.Stream
+	f.ReadBuffer, f.WriteBuffer = int32(s.readBuffer()), int32(s.WriteBuffer)
+	f.KeepAlive = int32(r.socket.keepAlive.Milliseconds())
+	if r.socket.keepAlive < 0 {
+		f.KeepAlive = -1
+	}
+	if r.socket.nagle {
+		f.Flags |= handoff.Nagle
+	}
 	if _, ok := r.conn.(syscall.Conn); !ok {
 		return fmt.Errorf("a %T has no descriptor to hand over; use threading with a handler that is compiled in", r.conn)
 	}

@@ -37,9 +37,10 @@ const (
 
 // Flags of a frame.
 const (
-	Last byte = 1 << iota // request: the worker gets no other one
-	Stop                  // outcome: the handler asks the server to stop
-	Tell                  // stream: the server wants to know that it has arrived
+	Last  byte = 1 << iota // request: the worker gets no other one
+	Stop                   // outcome: the handler asks the server to stop
+	Nagle                  // stream: Nagle's algorithm is on
+	Tell                   // stream: the server wants to know that it has arrived
 )
 
 // MaxFrame is the largest frame in bytes, what the system's default send buffer takes.
@@ -56,7 +57,8 @@ type Frame struct {
 	ID     uint64
 
 	Network, Client, Local  string // of a request; addresses as text
-	ReadBuffer, WriteBuffer int32  // of a stream, in bytes
+	ReadBuffer, WriteBuffer int32  // of a stream, in bytes; WriteBuffer less than 0: none, 0: the handler's
+	KeepAlive               int32  // of a stream, in milliseconds; less than 0: none, 0: 15 s
 
 	Text string
 	Body []byte
@@ -68,8 +70,8 @@ const headerSize = 12
 //
 //	0   kind, flags, status, 0
 //	4   id, 8 bytes
-//	12  Stream, Datagram: read buffer and write buffer, 4 bytes each; network, client and
-//	    local, each a length of 2 bytes and its bytes
+//	12  Stream, Datagram: read buffer, write buffer and keep-alive, 4 bytes each; network,
+//	    client and local, each a length of 2 bytes and its bytes
 //	    Outcome: text, a length of 4 bytes and its bytes
 //	..  body, to the end
 func (f *Frame) Append(b []byte) []byte {
@@ -79,6 +81,7 @@ func (f *Frame) Append(b []byte) []byte {
 	case Stream, Datagram:
 		b = binary.BigEndian.AppendUint32(b, uint32(f.ReadBuffer))
 		b = binary.BigEndian.AppendUint32(b, uint32(f.WriteBuffer))
+		b = binary.BigEndian.AppendUint32(b, uint32(f.KeepAlive))
 		for _, s := range []string{f.Network, f.Client, f.Local} {
 			b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
 			b = append(b, s...)
@@ -105,11 +108,13 @@ func Parse(b []byte) (Frame, error) {
 	b = b[headerSize:]
 	switch f.Kind {
 	case Stream, Datagram:
-		if len(b) < 8 {
+		if len(b) < 12 {
 			return Frame{}, errShort
 		}
-		f.ReadBuffer, f.WriteBuffer = int32(binary.BigEndian.Uint32(b)), int32(binary.BigEndian.Uint32(b[4:]))
-		b = b[8:]
+		for i, n := range []*int32{&f.ReadBuffer, &f.WriteBuffer, &f.KeepAlive} {
+			*n = int32(binary.BigEndian.Uint32(b[4*i:]))
+		}
+		b = b[12:]
 		for _, s := range []*string{&f.Network, &f.Client, &f.Local} {
 			if len(b) < 2 || len(b)-2 < int(binary.BigEndian.Uint16(b)) {
 				return Frame{}, errShort

@@ -1,0 +1,69 @@
+package framework_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// options tells what the connection's socket is set to.
+var options = framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
+	return &framework.HandlerClass{New: func() framework.Handler { return &optionsHandler{} }}, nil
+})
+
+func init() { constructors = append(constructors, options) }
+
+type optionsHandler struct{ framework.StreamRequestHandler }
+
+func (h *optionsHandler) Handle(_ *bufio.Reader, wfile io.Writer) error {
+	raw, err := h.Conn().(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	values := make([]int, 3)
+	return raw.Control(func(fd uintptr) {
+		for i, o := range [][2]int{
+			{syscall.IPPROTO_TCP, syscall.TCP_NODELAY},
+			{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE},
+			{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE},
+		} {
+			values[i], _ = syscall.GetsockoptInt(int(fd), o[0], o[1])
+		}
+		fmt.Fprint(wfile, values)
+	})
+}
+
+func TestSocketOptions(t *testing.T) {
+	for name, strategy := range map[string]func() framework.Strategy{
+		"threading": func() framework.Strategy { return &framework.Threading{} },
+		"forking":   func() framework.Strategy { return &framework.Forking{} },
+	} {
+		for want, set := range map[string]func(*framework.TCPServer){
+			"[1 1 15]": func(*framework.TCPServer) {},
+			"[0 1 15]": func(s *framework.TCPServer) { s.Nagle = true },
+			"[1 1 42]": func(s *framework.TCPServer) { s.KeepAlive = 42 * time.Second },
+			"[1 0 ":    func(s *framework.TCPServer) { s.KeepAlive = -1 },
+		} {
+			t.Run(name+" "+want, func(t *testing.T) {
+				class, err := options.Class(nil)
+				require.NoError(t, err)
+				s := framework.NewTCPServer("127.0.0.1:0", class)
+				set(s)
+				s.Strategy = strategy()
+				start(t, &s.BaseServer)
+				conn := dial(t, &s.BaseServer)
+				got, err := io.ReadAll(conn)
+				require.NoError(t, err)
+				require.Contains(t, string(got), want)
+			})
+		}
+	}
+}
