@@ -33,6 +33,7 @@ func (c *clock) start(conn net.Conn, t *Timeouts) {
 	c.conn, c.timeouts = conn, t
 	c.end, c.readBy = never, never
 	c.writeBy.Store(never)
+	c.last.Store(-never) // the clock of a test may be behind epoch
 	if t.Request > 0 {
 		c.end = now() + int64(t.Request)
 	}
