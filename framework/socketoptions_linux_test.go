@@ -58,7 +58,7 @@ func TestSocketOptions(t *testing.T) {
 				s := framework.NewTCPServer("127.0.0.1:0", class)
 				set(s)
 				s.Strategy = strategy()
-				start(t, &s.BaseServer)
+				serve(t, &s.BaseServer)
 				conn := dial(t, &s.BaseServer)
 				got, err := io.ReadAll(conn)
 				require.NoError(t, err)

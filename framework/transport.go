@@ -44,8 +44,8 @@ type TCPServer struct {
 	ReusePort bool
 	// Nagle leaves Nagle's algorithm on, which socketserver does by default.
 	Nagle bool
-	// KeepAlive is the interval of probes that find out that a silent client has gone;
-	// 0 means 15 s, less than 0 none.
+	// KeepAlive is how long a client is silent before it is probed; one that has gone is
+	// found out after as long again. 0 means 15 s, less than 0 that nobody is probed.
 	KeepAlive time.Duration
 	// IPv6Only keeps a wildcard address from taking IPv4 clients too.
 	IPv6Only bool
@@ -64,7 +64,7 @@ func (s *TCPServer) socket() socketOptions {
 }
 
 func (s *TCPServer) listen() (net.Listener, error) {
-	config := net.ListenConfig{KeepAlive: s.KeepAlive, Control: control(func(fd int) error {
+	config := net.ListenConfig{KeepAlive: -1, KeepAliveConfig: s.socket().probes(), Control: control(func(fd int) error {
 		if err := setReuse(fd, !s.RefuseReuseAddress, s.ReusePort); err != nil {
 			return err
 		}
@@ -104,12 +104,19 @@ func (o socketOptions) apply(conn net.Conn) {
 	if o.nagle {
 		_ = tcp.SetNoDelay(false)
 	}
-	switch {
-	case o.keepAlive < 0:
-		_ = tcp.SetKeepAlive(false)
-	case o.keepAlive > 0:
-		_ = tcp.SetKeepAlivePeriod(o.keepAlive)
+	_ = tcp.SetKeepAliveConfig(o.probes())
+}
+
+// probes are three, where Go sends nine.
+func (o socketOptions) probes() net.KeepAliveConfig {
+	if o.keepAlive < 0 {
+		return net.KeepAliveConfig{}
 	}
+	idle := o.keepAlive
+	if idle == 0 {
+		idle = 15 * time.Second
+	}
+	return net.KeepAliveConfig{Enable: true, Idle: idle, Interval: max(idle/3, time.Second), Count: 3}
 }
 
 // UnixStreamServer serves connections of a Unix socket.
