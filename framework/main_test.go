@@ -109,7 +109,7 @@ func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	case "hold": // until the client says something or ends
 		if _, err = fmt.Fprintln(wfile, "holding"); err == nil {
 			line, err = rfile.ReadString('\n')
-			fmt.Fprintln(wfile, "released", line)
+			fmt.Fprintln(wfile, "released", strings.TrimSpace(line))
 		}
 	case "wait": // until the server stops
 		if _, err = fmt.Fprintln(wfile, "waiting"); err == nil {

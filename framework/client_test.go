@@ -1,0 +1,172 @@
+package framework_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// S7: a client that resets the connection is an error of its kind to the handler, and a
+// line of the log only at debug.
+func TestS7Reset(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["tcp"](t, class(t, act))
+			s.Strategy = strategy()
+			book := logOf(t, s)
+			serve(t, s)
+			conn := hold(t, s)
+			require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
+			require.NoError(t, conn.Close())
+			book.await(t, "request ended early")
+			require.NotContains(t, book.String(), "[ERROR]")
+			require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+		})
+	}
+}
+
+// S7: so is a write to one that has gone.
+func TestS7Pipe(t *testing.T) {
+	errs := make(chan error, 1)
+	s := threadingServer(t, func(_ *bufio.Reader, wfile io.Writer) error {
+		for {
+			if _, err := wfile.Write(make([]byte, 64<<10)); err != nil {
+				errs <- err
+				return err
+			}
+		}
+	})
+	serve(t, s)
+	conn := dial(t, s)
+	_, err := io.ReadFull(conn, make([]byte, 100))
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	require.ErrorIs(t, await(t, errs), framework.ErrPeerGone)
+}
+
+// S8: a client that has ended its half reads the whole answer.
+func TestS8HalfClose(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["tcp"](t, class(t, act))
+			s.Strategy = strategy()
+			serve(t, s)
+			conn := dial(t, s)
+			say(t, conn, "hold\n")
+			require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+			hear(t, conn, "holding\n")
+			hear(t, conn, "released \n")
+			hearEnd(t, conn)
+		})
+	}
+}
+
+// S8: so does one that has sent more than anybody reads. Closing with unread bytes would
+// reset the connection and take the answer with it.
+func TestS8UnreadBytes(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["tcp"](t, class(t, act))
+			s.Strategy = strategy()
+			serve(t, s)
+			conn := dial(t, s)
+			say(t, conn, "echo "+strings.Repeat("answer", 100)+"\n"+strings.Repeat("unread", 10000))
+			require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+			answer, err := io.ReadAll(conn)
+			require.NoError(t, err)
+			require.Equal(t, strings.Repeat("answer", 100)+"\n", string(answer))
+		})
+	}
+}
+
+// S9: a handler gets the bytes as they are, and a line without an end costs no more than
+// its buffer where the handler reads so.
+func TestS9Bytes(t *testing.T) {
+	s := threadingServer(t, copyBack)
+	serve(t, s)
+	for _, text := range []string{"\x00\x00", "\xff\xfe", "a\rb\r\nc\n", "\u202e\x1b[2J"} {
+		require.Equal(t, text, ask(t, s, text))
+	}
+}
+
+// S9: ReadSlice refuses what is longer than the read buffer.
+func TestS9LongLine(t *testing.T) {
+	errs := make(chan error, 1)
+	s := threadingServer(t, func(rfile *bufio.Reader, wfile io.Writer) error {
+		_, err := rfile.ReadSlice('\n')
+		errs <- err
+		return nil
+	})
+	s.ReadBuffer = 100
+	serve(t, s)
+	conn := dial(t, s)
+	say(t, conn, strings.Repeat("a", 101))
+	require.ErrorIs(t, await(t, errs), bufio.ErrBufferFull)
+}
+
+// S5: a client whose machine has lost power is found out by probes, within the interval
+// and a few seconds. The machine is a network namespace that
+// can not answer any more.
+func TestS5HalfOpen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	ip := func(args ...string) error { return exec.Command("ip", args...).Run() }
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("needs ip, of iproute2")
+	}
+	nc, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("needs python3")
+	}
+	const far = "framework-test"
+	if ip("netns", "add", far) != nil {
+		t.Skip("needs the right to make a network namespace")
+	}
+	t.Cleanup(func() { // the link first: what was never acknowledged keeps the namespace
+		_ = ip("link", "del", "framework-test")
+		require.NoError(t, ip("netns", "del", far))
+	})
+	require.NoError(t, ip("link", "add", "framework-test", "type", "veth", "peer", "name", "far", "netns", far))
+	require.NoError(t, ip("addr", "add", "198.18.77.1/30", "dev", "framework-test"))
+	require.NoError(t, ip("link", "set", "framework-test", "up"))
+	require.NoError(t, ip("-n", far, "addr", "add", "198.18.77.2/30", "dev", "far"))
+	require.NoError(t, ip("-n", far, "link", "set", "far", "up"))
+
+	s := framework.NewTCPServer("198.18.77.1:0", class(t, act))
+	s.Strategy = &framework.Threading{}
+	s.KeepAlive = time.Second
+	errs := errorsOf(&s.BaseServer)
+	serve(t, &s.BaseServer)
+	client := exec.Command("ip", "netns", "exec", far, nc, "-c", `
+import socket, sys
+host, port = sys.argv[1].rsplit(":", 1)
+s = socket.create_connection((host, int(port)))
+s.sendall(b"hold\n")
+print(s.recv(100), flush=True)
+sys.stdin.read()
+`, s.Addr().String())
+	stdin, err := client.StdinPipe()
+	require.NoError(t, err)
+	stdout, err := client.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, client.Start())
+	t.Cleanup(func() { _ = client.Process.Kill() })
+	_, err = bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	require.NoError(t, ip("-n", far, "route", "add", "blackhole", "198.18.77.1/32"))
+	require.Error(t, await(t, errs))
+	require.NoError(t, stdin.Close())
+	require.NoError(t, client.Wait())
+}

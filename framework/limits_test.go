@@ -1,0 +1,135 @@
+package framework_test
+
+import (
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// hold makes a connection whose handler waits.
+func hold(t *testing.T, s *framework.BaseServer) net.Conn {
+	t.Helper()
+	conn := dial(t, s)
+	say(t, conn, "hold\n")
+	hear(t, conn, "holding\n")
+	return conn
+}
+
+// requireSilent expects that nothing is said to conn for now.
+func requireSilent(t *testing.T, conn net.Conn) {
+	t.Helper()
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(30*time.Millisecond)))
+	_, err := conn.Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+}
+
+// The next connection waits for its turn, and Shutdown does not wait with it.
+func TestLimitWaits(t *testing.T) {
+	bounds := map[string]func(s *framework.BaseServer){
+		"connections": func(s *framework.BaseServer) {
+			s.Strategy, s.Limits = &framework.Threading{}, &framework.Limits{Connections: 2}
+		},
+		"max_threads":  func(s *framework.BaseServer) { s.Strategy = &framework.Threading{MaxThreads: 2} },
+		"max_children": func(s *framework.BaseServer) { s.Strategy = &framework.Forking{MaxChildren: 2} },
+		"synchronous":  func(*framework.BaseServer) {},
+	}
+	for name, set := range bounds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["tcp"](t, class(t, act))
+			set(s)
+			served := start(t, s)
+			conn := hold(t, s)
+			if name != "synchronous" {
+				hold(t, s)
+			}
+			waiting := dial(t, s)
+			say(t, waiting, "hold\n")
+			requireSilent(t, waiting)
+			say(t, conn, "go\n")
+			hear(t, conn, "released go\n")
+			hear(t, waiting, "holding\n") // it has its place
+			waiting = dial(t, s)
+			say(t, waiting, "echo never\n")
+			requireSilent(t, waiting)
+			require.NoError(t, s.Close())
+			require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+			hearEnd(t, waiting)
+		})
+	}
+}
+
+// Or it is refused and told so.
+func TestLimitRefuses(t *testing.T) {
+	s := newServer["tcp"](t, class(t, act))
+	s.Strategy = &framework.Threading{}
+	s.Limits = &framework.Limits{Connections: 1, Refuse: true, Banner: "full, try later\n"}
+	book := logOf(t, s)
+	serve(t, s)
+	conn := hold(t, s)
+	for range 10 {
+		refused := dial(t, s)
+		say(t, refused, "what it says does not matter\n")
+		hear(t, refused, "full, try later\n")
+		hearEnd(t, refused)
+	}
+	require.Contains(t, book.await(t, "client refused"), "limit=connections")
+	require.LessOrEqual(t, book.count("client refused"), 2, "one line a second")
+	say(t, conn, "go\n")
+	hear(t, conn, "released go\n")
+	hearEnd(t, conn)
+	eventually(t, func() bool { return s.Active() == 0 }, "the place is not given back")
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+}
+
+// What one source may have is for itself alone.
+func TestLimitPerSource(t *testing.T) {
+	s := newServer["tcp"](t, class(t, act))
+	s.Strategy = &framework.Threading{}
+	s.Limits = &framework.Limits{PerSource: 2}
+	serve(t, s)
+	from := func(host string) net.Conn {
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}).Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Skip("needs other addresses of 127.0.0.0/8:", err)
+		}
+		return limit(t, conn)
+	}
+	for _, host := range []string{"127.0.0.2", "127.0.0.3"} {
+		for range 2 {
+			conn := from(host)
+			say(t, conn, "hold\n")
+			hear(t, conn, "holding\n")
+		}
+		hearEnd(t, from(host))
+	}
+}
+
+// Servers that share limits share the places.
+func TestLimitShared(t *testing.T) {
+	limits := &framework.Limits{Connections: 1, Refuse: true}
+	one, two := newServer["tcp"](t, class(t, act)), newServer["unix"](t, class(t, act))
+	for _, s := range []*framework.BaseServer{one, two} {
+		s.Strategy, s.Limits = &framework.Threading{}, limits
+		serve(t, s)
+	}
+	hold(t, one)
+	hearEnd(t, dial(t, two))
+}
+
+// Datagrams count too, and give their place back.
+func TestLimitDatagrams(t *testing.T) {
+	s := newServer["udp"](t, class(t, act))
+	s.Strategy, s.Limits = &framework.Threading{}, &framework.Limits{Connections: 1, PerSource: 1}
+	serve(t, s)
+	for range 20 {
+		require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+		eventually(t, func() bool { return s.Active() == 0 }, "the place is not given back")
+	}
+}

@@ -1,0 +1,194 @@
+package framework_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// inBubble serves one connection with a clock of its own, whose slack is an eighth. The
+// result of handle is sent to ended.
+func inBubble(t *testing.T, timeouts framework.Timeouts, handle func(rfile *bufio.Reader, wfile io.Writer) error, client func(conn net.Conn, ended <-chan error)) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan error, 1)
+		transport := newFakeTransport()
+		s := &framework.BaseServer{
+			Transport: transport, Strategy: &framework.Threading{}, Timeouts: timeouts,
+			Class: class(t, framework.Func(func(rfile *bufio.Reader, wfile io.Writer) error {
+				err := handle(rfile, wfile)
+				ended <- err
+				return err
+			})),
+		}
+		served := start(t, s)
+		server, conn := net.Pipe()
+		transport.requests <- framework.NewStreamRequest("tcp", server)
+		client(conn, ended)
+		require.NoError(t, conn.Close())
+		require.NoError(t, s.Close())
+		require.ErrorIs(t, <-served, framework.ErrServerClosed)
+	})
+}
+
+func readLines(rfile *bufio.Reader, _ io.Writer) error {
+	for {
+		if _, err := rfile.ReadString('\n'); err != nil {
+			return err
+		}
+	}
+}
+
+// requireAfter expects the handler to time out when it should, or up to the slack later.
+func requireAfter(t *testing.T, began time.Time, timeout time.Duration, ended <-chan error) {
+	t.Helper()
+	require.ErrorIs(t, <-ended, os.ErrDeadlineExceeded)
+	require.GreaterOrEqual(t, time.Since(began), timeout)
+	require.LessOrEqual(t, time.Since(began), timeout+min(timeout/8, time.Second)+time.Millisecond)
+}
+
+// A client that says nothing is idle.
+func TestIdleTimeout(t *testing.T) {
+	inBubble(t, framework.Timeouts{Idle: time.Minute}, readLines, func(conn net.Conn, ended <-chan error) {
+		time.Sleep(50 * time.Second)
+		say(t, conn, "one byte a minute is enough\n")
+		began := time.Now()
+		requireAfter(t, began, time.Minute, ended)
+	})
+}
+
+// A client that listens is not, whether a read has begun before the write or after.
+func TestIdleTimeoutCountsWrites(t *testing.T) {
+	const writes = 10
+	handle := func(rfile *bufio.Reader, wfile io.Writer) error {
+		go func() {
+			for range writes {
+				time.Sleep(50 * time.Second)
+				_, _ = io.WriteString(wfile, "tick")
+			}
+		}()
+		return readLines(rfile, wfile)
+	}
+	inBubble(t, framework.Timeouts{Idle: time.Minute}, handle, func(conn net.Conn, ended <-chan error) {
+		for range writes {
+			hear(t, conn, "tick")
+		}
+		requireAfter(t, time.Now(), time.Minute, ended)
+	})
+}
+
+// Read bounds one wait for the client, whatever is written meanwhile.
+func TestReadTimeout(t *testing.T) {
+	handle := func(rfile *bufio.Reader, wfile io.Writer) error {
+		go func() {
+			time.Sleep(5 * time.Second)
+			_, _ = io.WriteString(wfile, "tick")
+		}()
+		return readLines(rfile, wfile)
+	}
+	inBubble(t, framework.Timeouts{Read: 8 * time.Second}, handle, func(conn net.Conn, ended <-chan error) {
+		began := time.Now()
+		hear(t, conn, "tick")
+		requireAfter(t, began, 8*time.Second, ended)
+	})
+}
+
+// Write bounds a write to a client that does not read; what follows fails at once.
+func TestWriteTimeout(t *testing.T) {
+	handle := func(_ *bufio.Reader, wfile io.Writer) error {
+		_, err := io.WriteString(wfile, "nobody listens")
+		_, again := io.WriteString(wfile, "nobody listens")
+		if again == nil {
+			return again
+		}
+		return err
+	}
+	inBubble(t, framework.Timeouts{Write: 8 * time.Second}, handle, func(_ net.Conn, ended <-chan error) {
+		requireAfter(t, time.Now(), 8*time.Second, ended)
+	})
+}
+
+// Request bounds all of it, without slack, however busy the client is.
+func TestRequestTimeout(t *testing.T) {
+	timeouts := framework.Timeouts{Request: 10 * time.Second, Idle: 5 * time.Second, Write: 5 * time.Second}
+	inBubble(t, timeouts, readLines, func(conn net.Conn, ended <-chan error) {
+		began := time.Now()
+		for range 9 {
+			time.Sleep(time.Second)
+			say(t, conn, "busy\n")
+		}
+		require.ErrorIs(t, <-ended, os.ErrDeadlineExceeded)
+		require.Equal(t, 10*time.Second, time.Since(began).Truncate(time.Millisecond))
+	})
+}
+
+// After a timeout rfile can be read on.
+func TestReadOnAfterTimeout(t *testing.T) {
+	handle := func(rfile *bufio.Reader, wfile io.Writer) error {
+		for range 3 {
+			if _, err := rfile.Peek(1); err == nil {
+				return io.ErrUnexpectedEOF
+			}
+		}
+		return copyBack(rfile, wfile)
+	}
+	inBubble(t, framework.Timeouts{Read: time.Second}, handle, func(conn net.Conn, ended <-chan error) {
+		time.Sleep(3600 * time.Millisecond)
+		say(t, conn, "late")
+		hear(t, conn, "late")
+		require.ErrorIs(t, <-ended, os.ErrDeadlineExceeded)
+	})
+}
+
+// A copy in bulk ends as a read does: when the client pauses for too long, when it does
+// not read, and when the time of the request is over.
+func TestBulkCopyTimeouts(t *testing.T) {
+	for name, timeouts := range map[string]framework.Timeouts{
+		"idle":    {Idle: 300 * time.Millisecond},
+		"write":   {Write: 300 * time.Millisecond},
+		"request": {Request: 300 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ended := make(chan error, 1)
+			s := threadingServer(t, func(rfile *bufio.Reader, wfile io.Writer) error {
+				err := copyBack(rfile, wfile)
+				ended <- err
+				return err
+			})
+			s.Timeouts = timeouts
+			serve(t, s)
+			conn := dial(t, s)
+			switch name {
+			case "idle": // sends, and then no more
+				go func() { _, _ = io.CopyN(conn, zeros{}, 1<<20) }()
+				_, err := io.CopyN(io.Discard, conn, 1<<20)
+				require.NoError(t, err)
+			case "write": // sends, and never reads
+				go func() { _, _ = io.Copy(conn, zeros{}) }()
+			case "request": // does both without end
+				go func() { _, _ = io.Copy(conn, zeros{}) }()
+				go func() { _, _ = io.Copy(io.Discard, conn) }()
+			}
+			require.ErrorIs(t, await(t, ended), os.ErrDeadlineExceeded)
+			require.NoError(t, conn.Close())
+		})
+	}
+}
+
+// The timeouts are those of the server, also in its children.
+func TestTimeoutInChild(t *testing.T) {
+	s := forkingServer(t, &framework.Forking{})
+	s.Timeouts.Idle = 50 * time.Millisecond
+	errs := errorsOf(s)
+	serve(t, s)
+	hearEnd(t, dial(t, s))
+	require.ErrorIs(t, await(t, errs), os.ErrDeadlineExceeded)
+}
