@@ -6,10 +6,9 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// sourceFiles are those of the handlers, also of those that are added. The patterns leave
-// out tests, whose names end in st.go.
+// sourceFiles are those of the handlers, also of those that are added.
 //
-//go:embed *[^t].go */*[^t].go */*[^s]t.go
+//go:embed *.go */*.go
 var sourceFiles embed.FS
 
 // Build names the source of the framework and of the handlers, for [framework.Build].

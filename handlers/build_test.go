@@ -34,13 +34,10 @@ func TestBuildHasAllFiles(t *testing.T) {
 		}
 	}
 	require.Empty(t, missing, "add a pattern for them in build.go")
-	matches, err := fs.Glob(sourceFiles, "*/*_test.go")
-	require.NoError(t, err)
-	require.Empty(t, matches, "tests do not change what a worker does")
 }
 
 func TestBuild(t *testing.T) {
-	require.Equal(t, framework.Build, Build(), "ServeWorker sets it")
+	require.Equal(t, framework.Build(), Build(), "ServeWorker sets it")
 	require.NotEqual(t, framework.Fingerprint(), Build())
 }
 

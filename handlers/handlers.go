@@ -38,7 +38,7 @@ func Lookup(name string) (framework.Constructor, bool) {
 // ServeWorker is [framework.ServeWorker] with the handlers of Table. It also says which
 // source the program was built from, so that a server does not use a worker of another.
 func ServeWorker() {
-	framework.Build = Build()
+	framework.Build = Build
 	constructors := make([]framework.Constructor, len(Table))
 	for i, e := range Table {
 		constructors[i] = e.Constructor

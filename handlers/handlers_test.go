@@ -84,7 +84,7 @@ func TestWorker(t *testing.T) {
 		var log strings.Builder
 		s := handlertest.NewServer(t, "tcp", handlertest.Class(t, e.Constructor, ""))
 		s.Log = hclog.New(&hclog.LoggerOptions{Output: &log})
-		s.Strategy = &framework.Forking{Command: &framework.Program{Path: worker, Build: framework.Build}}
+		s.Strategy = &framework.Forking{Command: &framework.Program{Path: worker, Build: framework.Build()}}
 		handlertest.Serve(t, s)
 		conn := handlertest.Dial(t, s)
 		if e.Name == "sink" {

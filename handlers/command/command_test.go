@@ -178,6 +178,15 @@ func TestMaxEntries(t *testing.T) {
 	}
 }
 
+// A client that reads 1024 bytes once has all of the answer.
+func TestRefusalIsBounded(t *testing.T) {
+	conn := handlertest.Dial(t, serve(t, "tcp", t.TempDir(), `, "framing": "line"`))
+	input := strings.Repeat("x", 8192)
+	_, err := io.WriteString(conn, input)
+	require.NoError(t, err)
+	require.Equal(t, ("this is no order" + input)[:1024], handlertest.End(t, conn))
+}
+
 // What a name has in it can neither end its line nor steer a terminal.
 func TestNamesAreQuoted(t *testing.T) {
 	root := t.TempDir()

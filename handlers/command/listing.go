@@ -46,7 +46,7 @@ func scan(ctx context.Context, root, path string, most int) (*listing, error) {
 	defer within.Close()
 	// The dots make path a step on the way, and those are opened only if they are
 	// directories: to open a pipe would be to wait for its writer.
-	dir, err := within.Open("./" + strings.TrimLeft(path, "/") + "/.")
+	dir, err := within.Open("./" + path + "/.")
 	if err != nil {
 		return nil, err
 	}

@@ -203,9 +203,9 @@ func FuzzReader(f *testing.F) {
 			}
 			want := input
 			switch {
-			case kind == Line && err == ErrTooLong:
+			case kind == Line && errors.Is(err, ErrTooLong):
 				want = input[:len(got)]
-			case err != io.EOF:
+			case !errors.Is(err, io.EOF):
 				t.Fatal(err)
 			case kind == Auto: // it takes endings off
 				got, want = without(got), without(input)
