@@ -33,13 +33,11 @@ type Program struct {
 
 // cohort is what the children of a strategy have in common.
 type cohort struct {
-	log      hclog.Logger
-	server   string
-	oneShot  bool
-	index    int
-	conf     []byte
-	done     chan struct{} // closed when the last server has closed
-	mismatch sync.Once
+	log     hclog.Logger
+	server  string
+	oneShot bool
+	conf    []byte        // what they are told first
+	done    chan struct{} // closed when the last server has closed
 
 	mu      sync.Mutex
 	program *Program
@@ -59,28 +57,35 @@ func newCohort(f *Forking, s *BaseServer) (*cohort, error) {
 	if program.Options != nil {
 		options = program.Options
 	}
-	conf, err := json.Marshal(WorkerConfiguration{
-		Server: s.Name, Build: program.Build, Constructor: index, Options: options, Timeouts: s.Timeouts, LogLevel: s.log().GetLevel().String(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("configure children: %w", err)
-	}
-	if len(conf) > handoff.MaxFrame-64 {
-		return nil, fmt.Errorf("framework: the handler's options take %d bytes; a child can be given %d", len(conf), handoff.MaxFrame-64)
-	}
-	c := &cohort{
-		log: s.log(), server: s.Name, oneShot: f.maxRequests() == 1, index: index, conf: conf,
-		done: make(chan struct{}),
+	c := &cohort{log: s.log(), server: s.Name, oneShot: f.maxRequests() == 1, done: make(chan struct{})}
+	conf := WorkerConfiguration{
+		Server: s.Name, Constructor: index, Options: options, Timeouts: s.Timeouts, LogLevel: s.log().GetLevel().String(),
 	}
 	if err := c.use(program); err != nil {
 		return nil, err
 	}
 	if program.Path != "" {
-		if err := c.probe(); err != nil {
+		asking := conf
+		asking.Build = program.Build
+		if err := errors.Join(c.configure(asking), c.probe()); err != nil {
 			return nil, errors.Join(err, c.close())
 		}
 	}
+	if err := c.configure(conf); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
 	return c, nil
+}
+
+// configure says what children are told first.
+func (c *cohort) configure(conf WorkerConfiguration) (err error) {
+	if c.conf, err = json.Marshal(conf); err != nil {
+		return fmt.Errorf("configure children: %w", err)
+	}
+	if most := handoff.MaxFrame - 64; len(c.conf) > most {
+		return fmt.Errorf("framework: the handler's options take %d bytes; a child can be given %d", len(c.conf), most)
+	}
+	return nil
 }
 
 // probe starts a child to learn whether the program is a worker, and of which build.
@@ -95,8 +100,8 @@ func (c *cohort) probe() error {
 	if err != nil {
 		child.process.Kill()
 		err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", program.Path, err)
-	} else if program.Build != "" {
-		c.compare(child.worker, program)
+	} else if child.worker.hello.Build != program.Build {
+		c.instead("the worker program is of another build")
 	}
 	child.worker.Close()
 	<-reaped
@@ -157,6 +162,10 @@ func (c *cohort) start(gone func(*child)) (*child, error) {
 	c.mu.Lock()
 	program, image := c.program, c.image
 	c.mu.Unlock()
+	if image.Changed() {
+		c.instead("the worker program has been overwritten")
+		return c.start(gone)
+	}
 	channel, theirs, err := handoff.Pair()
 	if err != nil {
 		return nil, err
@@ -184,9 +193,6 @@ func (c *cohort) start(gone func(*child)) (*child, error) {
 		defer gone(child)
 		return child.end()
 	}, p.Kill)
-	if program.Build != "" {
-		go c.compare(child.worker, program)
-	}
 	// Where the child has died already this fails; that is told with its first request.
 	_ = channel.Send(&handoff.Frame{Kind: handoff.Configure, Body: c.conf}, nil)
 	return child, nil
@@ -200,20 +206,18 @@ func (c *cohort) environment(program *Program) []string {
 	return append(env, program.Env...)
 }
 
-// compare makes children run this program where the other one is of another build.
-func (c *cohort) compare(w *Worker, program *Program) {
-	select {
-	case <-w.ready:
-	case <-w.gone:
+// instead makes children run this program.
+func (c *cohort) instead(why string) {
+	c.mu.Lock()
+	path := c.program.Path
+	c.mu.Unlock()
+	if path == "" { // another goroutine has done so
 		return
 	}
-	if w.hello.Build == program.Build {
-		return
+	c.log.Warn(why+"; this program is used in its place", "worker", path, "next", "install both from one build")
+	if err := c.use(&Program{}); err != nil {
+		c.log.Error("could not use this program", "error", err)
 	}
-	c.mismatch.Do(func() {
-		c.log.Warn("the worker program is of another build; this program is used in its place", "worker", program.Path, "next", "install both from one build")
-		_ = c.use(&Program{})
-	})
 }
 
 func (c *child) logOutput() {

@@ -341,7 +341,7 @@ func TestBuildMismatch(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "worker")
 	require.NoError(t, os.Symlink(os.Args[0], path))
 	s := forkingServer(t, &framework.Forking{Command: &framework.Program{
-		Path: path, Build: framework.Build, Env: []string{"BUILD_OF_TEST=another"},
+		Path: path, Build: framework.Build(), Env: []string{"BUILD_OF_TEST=another"},
 	}, Spares: 2})
 	book := logOf(t, s)
 	served := start(t, s)

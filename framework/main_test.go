@@ -29,10 +29,7 @@ const roleVariable = "FRAMEWORK_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	signal.Ignore(syscall.SIGPIPE) // as the daemon does
-	framework.Build = "this"
-	if build, ok := os.LookupEnv("BUILD_OF_TEST"); ok {
-		framework.Build = build
-	}
+	framework.Build = func() string { return "this" + os.Getenv("BUILD_OF_TEST") }
 	framework.ServeWorker(constructors...)
 	if role, ok := os.LookupEnv(roleVariable); ok {
 		roles[role]()

@@ -19,10 +19,18 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 )
 
-// Build names the source that this program was built from. A worker of another Build
-// than its server is not used: it would run other handlers than the server knows. A
-// program whose workers are another program sets it in both before ServeWorker.
-var Build string
+// Build names the source that this program was built from, or is nil where nobody knows.
+// A worker of another Build than its server is not used: it would run other handlers than
+// the server knows. A program whose workers are another program sets it in both before
+// ServeWorker. It is a function, as most workers are not asked.
+var Build func() string
+
+func build() string {
+	if Build == nil {
+		return ""
+	}
+	return Build()
+}
 
 // workerVariable is set in the environment of a worker, to the name of its server.
 const workerVariable = "SOCKETSERVER_WORKER"
@@ -55,7 +63,7 @@ func workerLog(level string) hclog.Logger {
 // WorkerConfiguration is what a worker process has to know.
 type WorkerConfiguration struct {
 	Server      string          `json:"server"`
-	Build       string          `json:"build"`       // what the worker has to be of; empty: any
+	Build       string          `json:"build"`       // what the worker has to be of; empty: it is not asked
 	Constructor int             `json:"constructor"` // which of ServeWorker's
 	Options     json.RawMessage `json:"options"`     // of the handler
 	Timeouts    Timeouts        `json:"timeouts"`
@@ -85,8 +93,8 @@ func serveWorker(name string) error {
 	if c.Constructor < 0 || c.Constructor >= len(own) {
 		return fmt.Errorf("handler %d of %d: the server is of another build", c.Constructor, len(own))
 	}
-	if c.Build != "" && c.Build != Build {
-		_ = sayHello(channel) // tells the server; serving would run other handlers than it knows
+	if c.Build != "" && c.Build != build() {
+		_ = sayHello(channel, c) // tells the server; serving would run other handlers than it knows
 		return errors.New("the server is of another build")
 	}
 	class, err := own[c.Constructor].Class(c.Options)
@@ -101,7 +109,7 @@ func serveWorker(name string) error {
 // the drain timeout, and closes class. Programs call [ServeWorker] or package plugin
 // instead.
 func ServeChannel(channel *handoff.Conn, c WorkerConfiguration, class *HandlerClass) error {
-	if err := sayHello(channel); err != nil {
+	if err := sayHello(channel, c); err != nil {
 		return err
 	}
 	s := &BaseServer{
@@ -122,8 +130,12 @@ func ServeChannel(channel *handoff.Conn, c WorkerConfiguration, class *HandlerCl
 	return s.Shutdown(ctx)
 }
 
-func sayHello(channel *handoff.Conn) error {
-	says, err := json.Marshal(hello{Build: Build, Files: process.OpenFilesLimit()})
+func sayHello(channel *handoff.Conn, c WorkerConfiguration) error {
+	h := hello{Files: process.OpenFilesLimit()}
+	if c.Build != "" { // the server asks
+		h.Build = build()
+	}
+	says, err := json.Marshal(h)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ type handed struct {
 
 // hello is what a worker says first.
 type hello struct {
-	Build string `json:"build"` // see Build
+	Build string `json:"build"` // see Build; empty where it was not asked
 	Files int    `json:"files"` // its limit of open descriptors; 0: none
 }
 

@@ -31,7 +31,6 @@ type host struct {
 	settings  Settings
 	image     *process.Image
 	socketDir string
-	build     string
 
 	ctx    context.Context // done when the class is being closed
 	cancel context.CancelFunc
@@ -64,7 +63,7 @@ func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 		h.release()
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
 	}
-	h.current, h.build = first, answer.Build
+	h.current = first
 	go h.supervise(first)
 	return &framework.HandlerClass{Networks: answer.Networks, Stateful: answer.Stateful, Remote: h, Close: h.close}, nil
 }
@@ -234,7 +233,7 @@ func (h *host) Worker(ctx context.Context) (*framework.Worker, error) {
 // Program is what serves as a worker: the image that was opened once, so that children
 // never run another one than the process that was asked what it is.
 func (h *host) Program() *framework.Program {
-	return &framework.Program{Path: h.settings.Path, Image: h.image, Build: h.build, Options: h.settings.Options}
+	return &framework.Program{Path: h.settings.Path, Image: h.image, Options: h.settings.Options}
 }
 
 // close ends the plugin; it may be called often.

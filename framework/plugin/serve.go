@@ -110,7 +110,7 @@ func (s *service) Configure(_ context.Context, r *control.ConfigureRequest) (*co
 			hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true}).Error("plugin ended", "error", err)
 		}
 	}()
-	return &control.ConfigureResponse{Networks: class.Serves(), Stateful: class.Stateful, Build: framework.Build}, nil
+	return &control.ConfigureResponse{Networks: class.Serves(), Stateful: class.Stateful}, nil
 }
 
 // problems takes apart what a constructor says is wrong.

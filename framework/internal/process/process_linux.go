@@ -104,6 +104,15 @@ func (p *Process) Kill() {
 type Image struct {
 	Name string
 	path string
+	fd   int              // 0: not pinned
+	made syscall.Timespec // when its content was last changed, as it was opened
+}
+
+// Changed says whether the content is another one than when the image was pinned: a file
+// may be overwritten in place while nobody runs it.
+func (i *Image) Changed() bool {
+	var now syscall.Stat_t
+	return i.fd != 0 && (syscall.Fstat(i.fd, &now) != nil || now.Mtim != i.made)
 }
 
 // Pin opens the executable at path. A script stays a path, as its interpreter opens it.
@@ -124,7 +133,11 @@ func Pin(path string) (*Image, error) {
 	if errno != 0 {
 		return nil, fmt.Errorf("pin %s: %w", path, errno)
 	}
-	return &Image{Name: path, path: fmt.Sprintf("/proc/self/fd/%d", fd)}, nil
+	var now syscall.Stat_t
+	if err := syscall.Fstat(int(fd), &now); err != nil {
+		return nil, fmt.Errorf("pin %s: %w", path, err)
+	}
+	return &Image{Name: path, path: fmt.Sprintf("/proc/self/fd/%d", fd), fd: int(fd), made: now.Mtim}, nil
 }
 
 // Self is the image of this process.
@@ -150,11 +163,10 @@ var self struct {
 
 // Close unpins the image. Processes that run it go on.
 func (i *Image) Close() error {
-	var fd int
-	if _, err := fmt.Sscanf(i.path, "/proc/self/fd/%d", &fd); err != nil {
+	if i.fd == 0 {
 		return nil
 	}
-	return syscall.Close(fd)
+	return syscall.Close(i.fd)
 }
 
 // onSpawner has start run on the one thread that never ends: the system sends the

@@ -29,6 +29,7 @@ func (*Process) Wait() (*os.ProcessState, error)   { return nil, errUnsupported 
 func (*Process) Kill()                             {}
 func Pin(string) (*Image, error)                   { return nil, errUnsupported }
 func Self() (*Image, error)                        { return nil, errUnsupported }
+func (*Image) Changed() bool                       { return false }
 func (*Image) Close() error                        { return nil }
 func Describe(_ *os.ProcessState, err error) error { return err }
 func SetName(string)                               {}

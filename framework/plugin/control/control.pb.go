@@ -227,9 +227,7 @@ type ConfigureResponse struct {
 	// The transports that the handlers serve: tcp, udp, unix, unixgram; empty: all.
 	Networks []string `protobuf:"bytes,2,rep,name=networks,proto3" json:"networks,omitempty"`
 	// What is kept in memory between requests, as a noun phrase; empty: nothing.
-	Stateful string `protobuf:"bytes,3,opt,name=stateful,proto3" json:"stateful,omitempty"`
-	// The source that the plugin was built from, which its workers say in their hello.
-	Build         string `protobuf:"bytes,4,opt,name=build,proto3" json:"build,omitempty"`
+	Stateful      string `protobuf:"bytes,3,opt,name=stateful,proto3" json:"stateful,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,13 +279,6 @@ func (x *ConfigureResponse) GetNetworks() []string {
 func (x *ConfigureResponse) GetStateful() string {
 	if x != nil {
 		return x.Stateful
-	}
-	return ""
-}
-
-func (x *ConfigureResponse) GetBuild() string {
-	if x != nil {
-		return x.Build
 	}
 	return ""
 }
@@ -504,12 +495,11 @@ const file_control_proto_rawDesc = "" +
 	"\adefault\x18\x03 \x01(\fR\adefault\x12\x10\n" +
 	"\x03doc\x18\x04 \x01(\tR\x03doc\"8\n" +
 	"\x10ConfigureRequest\x12$\n" +
-	"\rconfiguration\x18\x01 \x01(\fR\rconfiguration\"\x9e\x01\n" +
+	"\rconfiguration\x18\x01 \x01(\fR\rconfiguration\"\x88\x01\n" +
 	"\x11ConfigureResponse\x12;\n" +
 	"\bproblems\x18\x01 \x03(\v2\x1f.socketserver.plugin.v1.ProblemR\bproblems\x12\x1a\n" +
 	"\bnetworks\x18\x02 \x03(\tR\bnetworks\x12\x1a\n" +
-	"\bstateful\x18\x03 \x01(\tR\bstateful\x12\x14\n" +
-	"\x05build\x18\x04 \x01(\tR\x05build\";\n" +
+	"\bstateful\x18\x03 \x01(\tR\bstateful\";\n" +
 	"\aProblem\x12\x16\n" +
 	"\x06option\x18\x01 \x01(\tR\x06option\x12\x18\n" +
 	"\aproblem\x18\x02 \x01(\tR\aproblem\"\x0f\n" +
