@@ -1,0 +1,171 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+func isUnix(network string) bool { return network == "unix" || network == "unixgram" }
+
+// maxSocketPath is what fits into sun_path of Linux.
+const maxSocketPath = 107
+
+// address is the attribute of a transport. beside makes paths relative to where they are
+// written; one that begins with @ has no file.
+func address(t *Transport, beside func(string) string) field {
+	check := typed(cty.String, "text in quotes", func(s string) *fault {
+		if isUnix(t.Network) && s != "" && !strings.HasPrefix(s, "@") {
+			s = beside(s)
+		}
+		if f := checkAddress(t.Network, s); f != nil {
+			return f
+		}
+		t.Address = s
+		return nil
+	})
+	return func(v cty.Value) *fault {
+		if v.IsNull() {
+			return faultf("write one", "the address is null")
+		}
+		return check(v)
+	}
+}
+
+var hostName = regexp.MustCompile(`^[\pL\pN_]([\pL\pN_.-]{0,252})$`)
+
+// checkAddress says what is wrong with an address. Names are not looked up.
+func checkAddress(network, address string) *fault {
+	if isUnix(network) {
+		switch {
+		case address == "" || address == "@":
+			return faultf("write the path of the socket", "the address is empty")
+		case len(address) > maxSocketPath:
+			return faultf("choose a shorter path", "the path has %d bytes, and a socket's has at most %d", len(address), maxSocketPath)
+		}
+		return nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return splitFault(address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || port != strconv.FormatUint(n, 10) {
+		return faultf("write a number from 0 to 65535 after the colon; 0 takes a free port", "%q in %q is not a port", port, address)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !hostName.MatchString(host) {
+		return faultf(`write a name or an address, as in "localhost:9000" or "[::1]:9000"`, "%q in %q is not a host", host, address)
+	}
+	return nil
+}
+
+func splitFault(address string) *fault {
+	switch _, err := netip.ParseAddr(address); {
+	case address == "":
+		return faultf(`write host:port, as in "localhost:9000", or ":9000" for every address`, "the address is empty")
+	case strings.Contains(address, "://"):
+		return faultf(`write host:port, as in "localhost:9000"`, "%q is a URL, as for the command line", address)
+	case err == nil && strings.Contains(address, ":"), strings.Count(address, ":") > 1 && !strings.HasPrefix(address, "["):
+		return faultf(`write IPv6 in brackets, with a port, as in "[::1]:9000"`, "it is not clear where the port of %q begins", address)
+	case strings.Trim(address, "0123456789") == "":
+		return faultf(fmt.Sprintf("write %q, or %q for every address", "localhost:"+address, ":"+address), "%q has no host", address)
+	}
+	return faultf(fmt.Sprintf("write %q", strings.TrimSuffix(address, ":")+":9000"), "%q has no port", address)
+}
+
+// endpoint is one thing that only one listener can have.
+type endpoint struct {
+	network string // tcp or udp; unix for both kinds of Unix sockets, as their files clash
+	port    string
+	host    string // an address, "*4" or "*6" for all of a family, a name, or a path
+}
+
+// endpoints are what a listener takes. A free port is never taken by another.
+func endpoints(t *Transport) []endpoint {
+	if t.Address == "" {
+		return nil
+	}
+	if isUnix(t.Network) {
+		path := t.Address
+		if absolute, err := filepath.Abs(path); err == nil && !strings.HasPrefix(path, "@") {
+			path = absolute
+		}
+		return []endpoint{{"unix", "", path}}
+	}
+	host, port, err := net.SplitHostPort(t.Address)
+	if err != nil || port == "0" {
+		return nil
+	}
+	var all []endpoint
+	for _, h := range hosts(strings.ToLower(strings.TrimSuffix(host, "."))) {
+		all = append(all, endpoint{t.Network, port, h})
+	}
+	return all
+}
+
+func hosts(host string) []string {
+	switch host {
+	case "":
+		return []string{"*4", "*6"}
+	case "localhost":
+		return []string{"127.0.0.1", "::1"}
+	}
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return []string{host}
+	case ip == netip.IPv4Unspecified():
+		return []string{"*4"}
+	case ip == netip.IPv6Unspecified():
+		return []string{"*6"}
+	}
+	return []string{ip.Unmap().String()}
+}
+
+// taken is what the listeners before the current one have.
+type taken struct {
+	exact    map[endpoint]int
+	wildcard map[endpoint]int // by a specific address: some listener on its port
+}
+
+// claim returns the number of a listener that has an endpoint already, or -1.
+func (t *taken) claim(e endpoint, by int) int {
+	if other, ok := t.exact[e]; ok {
+		return other
+	}
+	if e.network != "unix" {
+		if strings.HasPrefix(e.host, "*") {
+			if other, ok := t.wildcard[e]; ok {
+				return other
+			}
+		}
+		for _, family := range families(e.host) {
+			all := endpoint{e.network, e.port, family}
+			if other, ok := t.exact[all]; ok {
+				return other
+			}
+			t.wildcard[all] = by
+		}
+	}
+	t.exact[e] = by
+	return -1
+}
+
+// families are the wildcards that an address is part of; a name may be of either family.
+func families(host string) []string {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case strings.HasPrefix(host, "*"):
+		return nil
+	case err != nil:
+		return []string{"*4", "*6"}
+	case ip.Is4():
+		return []string{"*4"}
+	}
+	return []string{"*6"}
+}

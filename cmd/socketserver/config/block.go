@@ -1,0 +1,146 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// block is a block that is being read, or a whole file.
+type block struct {
+	*reader
+	source *source
+	name   string // in errors, with a colon, as `server "x": transport "tcp": `
+	at     hcl.Range
+	body   *hclsyntax.Body
+}
+
+// attributes and blocks are the grammar of a block. What is nil belongs to later work:
+// it is refused by name.
+type (
+	attributes map[string]field
+	blocks     map[string]*part
+)
+
+// part reads a block that may stand inside another.
+type part struct {
+	read    func(*hclsyntax.Block)
+	repeats bool
+}
+
+func once(read func(*hclsyntax.Block)) *part   { return &part{read: read} }
+func repeat(read func(*hclsyntax.Block)) *part { return &part{read: read, repeats: true} }
+
+func (b *block) problem(at hcl.Range, f *fault) {
+	b.add(at, &fault{b.name + f.message, f.next})
+}
+
+// inner is the block inside b that h begins.
+func (b *block) inner(h *hclsyntax.Block) *block {
+	name := b.name + h.Type
+	for _, l := range h.Labels {
+		name += fmt.Sprintf(" %q", l)
+	}
+	return &block{b.reader, b.source, name + ": ", h.DefRange(), h.Body}
+}
+
+// place is where an attribute has its value; b itself if it is not set.
+func (b *block) place(name string) hcl.Range {
+	if a := b.body.Attributes[name]; a != nil {
+		return a.Expr.Range()
+	}
+	return b.at
+}
+
+// read reads the block by its grammar.
+func (b *block) read(attributes attributes, blocks blocks) {
+	for name, a := range b.body.Attributes {
+		field, known := attributes[name]
+		switch {
+		case known && field == nil:
+			b.problem(a.NameRange, notYet(name))
+		case known:
+			b.set(a, field)
+		case blocks[name] != nil:
+			b.problem(a.NameRange, faultf(fmt.Sprintf("write %s { ... }, without =", name), "%s is a block", name))
+		default:
+			b.problem(a.NameRange, unknown("attribute", name, attributes, blocks))
+		}
+	}
+	first := map[string]*hclsyntax.Block{}
+	for _, h := range b.body.Blocks {
+		part, known := blocks[h.Type]
+		_, isAttribute := attributes[h.Type]
+		switch {
+		case known && part == nil, isAttribute && attributes[h.Type] == nil:
+			b.problem(h.TypeRange, notYet(h.Type))
+		case isAttribute:
+			b.problem(h.TypeRange, faultf(fmt.Sprintf("write %s = ...", h.Type), "%s is an attribute", h.Type))
+		case !known:
+			b.problem(h.TypeRange, unknown("block", h.Type, attributes, blocks))
+		case first[h.Type] != nil && !part.repeats:
+			b.problem(h.DefRange(), faultf("leave one of them", "there is a second %s block; the first is in line %d", h.Type, first[h.Type].TypeRange.Start.Line))
+		default:
+			first[h.Type] = h
+			part.read(h)
+		}
+	}
+}
+
+// set evaluates an attribute into a field.
+func (b *block) set(a *hclsyntax.Attribute, set field) {
+	v, diags := a.Expr.Value(b.source.context)
+	if diags.HasErrors() {
+		b.diagnose(b.name+a.Name+": ", diags)
+		return
+	}
+	if f := set(v); f != nil {
+		b.problem(a.Expr.Range(), &fault{a.Name + ": " + f.message, f.next})
+	}
+}
+
+// label returns the one label of a block.
+func (b *block) label(h *hclsyntax.Block, example string) (string, bool) {
+	switch len(h.Labels) {
+	case 1:
+		return h.Labels[0], true
+	case 0:
+		b.problem(h.TypeRange, faultf(fmt.Sprintf("write it as in %s %q { ... }", h.Type, example), "%s has no name", h.Type))
+	default:
+		b.problem(h.LabelRanges[1], faultf("remove this one", "%s has more than one name", h.Type))
+	}
+	return "", false
+}
+
+// bare refuses labels.
+func (b *block) bare(h *hclsyntax.Block) {
+	if len(h.Labels) > 0 {
+		b.problem(h.LabelRanges[0], faultf(fmt.Sprintf("write %s { ... }", h.Type), "%s has no name", h.Type))
+	}
+}
+
+func notYet(name string) *fault {
+	return faultf("remove it", "%s is not available yet", name)
+}
+
+// unknown is an attribute or block that the grammar does not have.
+func unknown(what, name string, attributes attributes, blocks blocks) *fault {
+	var names []string
+	for n, f := range attributes {
+		if f != nil {
+			names = append(names, n)
+		}
+	}
+	for n, p := range blocks {
+		if p != nil {
+			names = append(names, n)
+		}
+	}
+	return faultf(suggest(name, names), "there is no %s %q here", what, name)
+}
+
+// names are those of the grammar.
+func names[V any](of map[string]V) []string { return slices.Sorted(maps.Keys(of)) }

@@ -1,0 +1,165 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// check looks at what cannot be seen in one attribute, and makes the classes.
+func (r *reader) check(catalog Catalog) {
+	r.checkNames()
+	r.checkAddresses()
+	for _, d := range r.servers {
+		r.checkParts(d)
+		if d.Limits.PerSource == notSet {
+			d.Limits.PerSource = d.Concurrency.perSource()
+		}
+	}
+	if len(r.servers) == 0 {
+		return
+	}
+	catalog.Prepare(&r.config)
+	for _, d := range r.servers {
+		if d.Handler.Options != nil {
+			r.makeClass(d, catalog)
+		}
+	}
+}
+
+func (r *reader) checkNames() {
+	first := map[string]*draft{}
+	for _, d := range r.servers {
+		if other := first[d.Name]; other != nil {
+			r.add(d.at, faultf("choose another name", "%sthere is a server of this name already, in %s", d.block, where("", other.at)))
+			continue
+		}
+		first[d.Name] = d
+	}
+}
+
+func (r *reader) checkAddresses() {
+	type listener struct {
+		server *draft
+		index  int
+	}
+	var all []listener
+	t := taken{map[endpoint]int{}, map[endpoint]int{}}
+	for _, d := range r.servers {
+		for i := range d.Transports {
+			all = append(all, listener{d, i})
+			for _, e := range endpoints(&d.Transports[i]) {
+				n := t.claim(e, len(all)-1)
+				if n < 0 {
+					continue
+				}
+				if other := all[n]; n != len(all)-1 {
+					own, others := d.Transports[i], other.server.Transports[other.index]
+					at := d.transports[i]
+					r.add(at, faultf("choose another one", "%stransport %q: %s is taken by %s %s of server %q%s",
+						d.block, own.Network, own.Address, others.Network, others.Address, other.server.Name,
+						where(", in ", other.server.transports[other.index])))
+					break
+				}
+			}
+		}
+	}
+}
+
+// checkParts looks for what a server must have.
+func (r *reader) checkParts(d *draft) {
+	if !d.has.transport {
+		r.add(d.at, faultf(`add one, as in transport "tcp" { address = "localhost:9000" }`, "%sthere is no transport", d.block))
+	}
+	if !d.has.concurrency {
+		r.add(d.at, faultf(`add concurrency "threading" {}, or "synchronous" or "forking"`, "%sthere is no concurrency", d.block))
+	}
+	if !d.has.handler {
+		r.add(d.at, faultf(`add one, as in handler "echo" {}`, "%sthere is no handler and no plugin", d.block))
+	}
+	if c := d.Concurrency; c.Spares > c.MaxChildren {
+		r.add(d.spares, faultf("lower spares or raise max_children", "%sconcurrency %q: spares is %d and max_children only %d", d.block, c.Kind, c.Spares, c.MaxChildren))
+	}
+}
+
+// makeClass makes the class of a server and checks that it fits the other parts.
+func (r *reader) makeClass(d *draft, catalog Catalog) {
+	h := d.Handler
+	block := fmt.Sprintf("%s%s %q: ", d.block, h.Kind, h.Name)
+	if there := catalog.Names(h.Kind); len(there) > 0 && !slices.Contains(there, h.Name) {
+		f := unknownName(h.Kind, h.Name, there)
+		if other := map[string]string{"handler": "plugin", "plugin": "handler"}[h.Kind]; slices.Contains(catalog.Names(other), h.Name) {
+			f.next = fmt.Sprintf("there is a %s of that name: write %s %q", other, other, h.Name)
+		}
+		r.add(d.handler, &fault{d.block + f.message, f.next})
+		return
+	}
+	class, err := catalog.Class(d.Server)
+	for _, err := range separate(err) {
+		option := (*framework.OptionError)(nil)
+		at := d.handler
+		if errors.As(err, &option) {
+			if place, set := d.options[option.Option]; set {
+				at = place
+			}
+			err = option
+		}
+		r.add(at, &fault{message: block + err.Error()})
+	}
+	if d.Class = class; class == nil || err != nil {
+		return
+	}
+	r.checkClass(d, block)
+}
+
+func (r *reader) checkClass(d *draft, block string) {
+	serves := d.Class.Serves()
+	for i, t := range d.Transports {
+		if !slices.Contains(serves, t.Network) {
+			r.add(d.transports[i], faultf("use another handler, or another transport", "%stransport %q: %s %q serves %s only", d.block, t.Network, d.Handler.Kind, d.Handler.Name, list(serves)))
+		}
+	}
+	if d.Class.Stateful != "" && d.Concurrency.Kind == "forking" && !d.Concurrency.IsolatedState {
+		r.add(d.concurrency, faultf(`use concurrency "threading", or write isolated_state = true if each process may have its own`,
+			"%s%q makes no sense for it, as it keeps %s in memory, and what a request changes in its own process no other request sees",
+			block, d.Concurrency.Kind, d.Class.Stateful))
+	}
+}
+
+// separate takes joined errors apart, where that leads to errors of options.
+func separate(err error) []error {
+	switch joined := err.(type) { //nolint:errorlint // what is wrapped is what is looked for here
+	case nil:
+		return nil
+	case *framework.OptionError:
+		return []error{err}
+	case interface{ Unwrap() []error }:
+		var all []error
+		for _, one := range joined.Unwrap() {
+			all = append(all, separate(one)...)
+		}
+		return all
+	case interface{ Unwrap() error }:
+		if option := (*framework.OptionError)(nil); errors.As(err, &option) {
+			return separate(joined.Unwrap())
+		}
+	}
+	return []error{err}
+}
+
+// where names a place in an error of another one; a flag of the command line has none.
+func where(before string, at hcl.Range) string {
+	if at.Start.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s%s, line %d", before, at.Filename, at.Start.Line)
+}
+
+// flag is the place of what the command line says.
+func flag(name, value string) hcl.Range {
+	return hcl.Range{Filename: fmt.Sprintf("--%s %s", name, value)}
+}

@@ -1,0 +1,156 @@
+// Package config reads servers.hcl: a file or a directory of files becomes a [Config]
+// that is complete and checked, or all that is wrong with it is told at once.
+//
+// The way is always the same. A source is guarded, as HCL's parser is recursive and
+// deep nesting would end the process. It is parsed, and every block is read by a
+// grammar: a table of its attributes and blocks. What needs more than one attribute,
+// addresses that clash or a handler that cannot serve a transport, is checked when all
+// blocks have been read. A server of the command line skips the grammar and shares the rest.
+package config
+
+import (
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// A Catalog tells what handlers and plugins there are.
+type Catalog interface {
+	// Prepare is called once, before Names and Class, when all that c says has been
+	// read. c may be wrong still.
+	Prepare(c *Config)
+	// Names returns what there is, for suggestions; kind is "handler" or "plugin". An
+	// empty result means that it is not known: then Class finds out.
+	Names(kind string) []string
+	// Class makes the class of a server. Its error may be or join [framework.OptionError],
+	// each of which is shown at its option. Where plugins are not to be looked at, both
+	// results are nil, and what a class says is not checked.
+	Class(s *Server) (*framework.HandlerClass, error)
+}
+
+// A Config is a configuration in which nothing is wrong.
+type Config struct {
+	Plugins Plugins
+	Log     Log
+	Servers []*Server // in the order of the files and of the blocks in them
+}
+
+// Plugins is the block of that name.
+type Plugins struct {
+	Directory string // default: "plugins" beside the first file
+}
+
+// Log is the block of that name. What is empty is not set.
+type Log struct{ Level, Format string }
+
+// A Server is a server block with all its defaults.
+type Server struct {
+	Name        string
+	Transports  []Transport
+	Concurrency Concurrency
+	Handler     Handler
+	Limits      Limits
+	Timeouts    framework.Timeouts
+
+	// Class is what the catalog made of Handler; whoever runs the server closes it.
+	Class *framework.HandlerClass
+}
+
+// A Transport is where a server listens. Sizes are in bytes.
+type Transport struct {
+	Network string // tcp, udp, unix or unixgram
+	Address string // host:port, or the path of a Unix socket
+
+	RequestQueueSize int           // tcp, unix
+	ReadBuffer       int           // tcp, unix
+	WriteBuffer      int           // tcp, unix; 0: unbuffered; -1: not set, so the handler's own
+	ReusePort        bool          // tcp
+	NoDelay          bool          // tcp
+	KeepAlive        time.Duration // tcp; 0: none
+	MaxPacketSize    int           // udp, unixgram
+	Mode             uint32        // unix, unixgram: the permission of the socket
+}
+
+// Concurrency is where requests run.
+type Concurrency struct {
+	Kind          string // synchronous, threading or forking
+	MaxThreads    int    // threading; 0: no bound
+	MaxChildren   int    // forking, and so are the following
+	Spares        int
+	MaxRequests   int
+	IsolatedState bool // a handler that keeps state is wanted, although every process has its own
+}
+
+// A Handler is what a server does.
+type Handler struct {
+	Kind    string // handler: compiled in; plugin: its own program
+	Name    string
+	Options []byte // a JSON object
+}
+
+// Limits bound the requests of one server. 0 is no limit.
+type Limits struct {
+	Connections int
+	PerSource   int
+	Refuse      bool   // close what comes beyond Connections instead of letting it wait
+	Banner      string // sent to who is refused
+}
+
+// Load reads a file, or all .hcl files of a directory in the order of their names. The
+// error is an [*Errors] with all that is wrong. Together the files are at most 1 MiB.
+func Load(path string, catalog Catalog) (*Config, error) {
+	r := newReader()
+	r.load(path)
+	return r.finish(catalog)
+}
+
+// Parse is Load for one source in memory. Relative paths are relative to filename.
+func Parse(filename string, src []byte, catalog Catalog) (*Config, error) {
+	r := newReader()
+	r.parse(filename, src)
+	return r.finish(catalog)
+}
+
+func defaultTransport(network string) Transport {
+	t := Transport{Network: network}
+	switch network {
+	case "tcp", "unix":
+		t.RequestQueueSize, t.ReadBuffer, t.WriteBuffer = 128, 4096, -1
+	case "udp", "unixgram":
+		t.MaxPacketSize = 8192
+	}
+	switch network {
+	case "tcp":
+		t.NoDelay, t.KeepAlive = true, 15*time.Second
+	case "unix", "unixgram":
+		t.Mode = 0o600
+	}
+	return t
+}
+
+func defaultConcurrency(kind string) Concurrency {
+	c := Concurrency{Kind: kind}
+	if kind == "forking" {
+		c.MaxChildren, c.MaxRequests = 40, 1
+	}
+	return c
+}
+
+// notSet is a PerSource that finish replaces.
+const notSet = -1
+
+func defaultLimits() Limits { return Limits{Connections: 1000, PerSource: notSet} }
+
+func defaultTimeouts() framework.Timeouts {
+	return framework.Timeouts{Idle: 2 * time.Minute, Write: 10 * time.Second, Drain: 10 * time.Second}
+}
+
+// perSource is the default: no client alone gets at more than half of what the strategy
+// can do at once.
+func (c Concurrency) perSource() int {
+	const usual = 64
+	if bound := max(c.MaxThreads, c.MaxChildren); bound > 0 {
+		return max(1, min(usual, bound/2))
+	}
+	return usual
+}

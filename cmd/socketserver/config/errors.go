@@ -1,0 +1,226 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/agext/levenshtein"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"golang.org/x/text/width"
+)
+
+// Errors is all that is wrong with a configuration, in the order of the places.
+type Errors struct{ List []Error }
+
+// An Error is one thing that is wrong.
+type Error struct {
+	File         string // or the flag of the command line
+	Line, Column int    // from 1; 0: the error has no place inside File
+	Source       string // the line, with what cannot be printed made visible, cut to what is around Column
+	Message      string // what is wrong, beginning with the block it is in
+	Next         string // what to do
+
+	caret string // what stands before the place in Source, as blanks and tabs
+}
+
+// shown is how many errors are worth reading at a time.
+const shown = 20
+
+// Error shows every error as a line of its own, followed by its place in the source.
+func (e *Errors) Error() string {
+	var b strings.Builder
+	for i, one := range e.List[:min(len(e.List), shown)] {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(one.Error())
+	}
+	if more := len(e.List) - shown; more > 0 {
+		fmt.Fprintf(&b, "\nand %d more", more)
+	}
+	return b.String()
+}
+
+func (e Error) Error() string {
+	var b strings.Builder
+	b.WriteString(visible(e.File))
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
+	}
+	b.WriteString(": " + e.Message)
+	if e.Next != "" {
+		b.WriteString("; " + e.Next)
+	}
+	if e.Source != "" {
+		fmt.Fprintf(&b, "\n    %s\n    %s^", e.Source, e.caret)
+	}
+	return b.String()
+}
+
+// problems collects errors. A place is an [hcl.Range]; its line is 0 for a whole file
+// and for a flag of the command line.
+type problems struct {
+	sources map[string][]byte // by file name
+	list    []Error
+}
+
+// fault is an error that does not know its place yet.
+type fault struct{ message, next string }
+
+func faultf(next, format string, args ...any) *fault {
+	return &fault{fmt.Sprintf(format, args...), next}
+}
+
+func (p *problems) add(at hcl.Range, f *fault) {
+	e := Error{
+		File: at.Filename, Line: at.Start.Line, Column: at.Start.Column,
+		Message: oneLine(f.message), Next: oneLine(f.next),
+	}
+	if src := p.sources[at.Filename]; e.Line > 0 && at.Start.Byte <= len(src) {
+		e.Source, e.caret = excerpt(src, at.Start.Byte)
+	}
+	p.list = append(p.list, e)
+}
+
+// err returns the errors sorted and without duplicates; nil if there are none.
+func (p *problems) err() error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(p.list, func(a, b Error) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Message, b.Message))
+	})
+	return &Errors{slices.Compact(p.list)}
+}
+
+// diagnose adds what HCL found, in the words of this package where it has some.
+func (p *problems) diagnose(block string, diags hcl.Diagnostics) {
+	for _, d := range diags {
+		if d.Severity != hcl.DiagError {
+			continue
+		}
+		at := hcl.Range{}
+		if d.Subject != nil {
+			at = *d.Subject
+		}
+		f := translate(d)
+		f.message = block + f.message
+		p.add(at, f)
+	}
+}
+
+func translate(d *hcl.Diagnostic) *fault {
+	if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d); ok && call.FunctionCallError() != nil {
+		f := &fault{message: lowerFirst(call.FunctionCallError().Error())}
+		_ = errors.As(call.FunctionCallError(), &f)
+		return &fault{fmt.Sprintf("%s(): %s", call.CalledFunctionName(), f.message), f.next}
+	}
+	if v, ok := d.Expression.(*hclsyntax.ScopeTraversalExpr); ok && (d.Summary == "Unknown variable" || d.Summary == "Variables not allowed") {
+		return faultf(fmt.Sprintf("write text in quotes, as in %q", v.Traversal.RootName()), "there is no variable %q", v.Traversal.RootName())
+	}
+	return &fault{lowerFirst(d.Summary), strings.TrimSuffix(lowerFirst(d.Detail), ".")}
+}
+
+func (f *fault) Error() string { return f.message }
+
+// excerpt returns the line of src around an offset, and blanks that lead to it.
+func excerpt(src []byte, offset int) (line, caret string) {
+	const before, after = 120, 80
+	start := strings.LastIndexByte(string(src[max(0, offset-before):offset]), '\n') + 1 + max(0, offset-before)
+	head := strings.ToValidUTF8(string(src[start:offset]), "")
+	tail := string(src[offset:min(len(src), offset+after)])
+	tail, _, _ = strings.Cut(tail, "\n")
+	tail = strings.ToValidUTF8(strings.TrimSuffix(tail, "\r"), "")
+	head, tail = visible(head), visible(tail)
+	if start > 0 && src[start-1] != '\n' {
+		head = "…" + head
+	}
+	return head + tail, blanks(head)
+}
+
+// blanks is as wide as text on a terminal.
+func blanks(text string) string {
+	var b strings.Builder
+	for _, c := range text {
+		kind := width.LookupRune(c).Kind()
+		switch {
+		case c == '\t':
+			b.WriteByte('\t')
+		case unicode.Is(unicode.Mn, c):
+		case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
+			b.WriteString("  ")
+		default:
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+// visible shows what a terminal would obey or hide. Tabs stay.
+func visible(text string) string {
+	var b strings.Builder
+	for _, c := range text {
+		if c == '\t' || unicode.IsPrint(c) {
+			b.WriteRune(c)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
+		}
+	}
+	return b.String()
+}
+
+// oneLine makes a line of a reasonable length of any text.
+func oneLine(text string) string {
+	const longest = 500
+	if len(text) > longest {
+		text = strings.ToValidUTF8(text[:longest], "") + "…"
+	}
+	return visible(strings.Join(strings.Fields(text), " "))
+}
+
+func lowerFirst(text string) string {
+	if len(text) > 1 && text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'a' && text[1] <= 'z' {
+		return string(text[0]+'a'-'A') + text[1:]
+	}
+	return text
+}
+
+// suggest says which of the names may have been meant, or which there are.
+func suggest(name string, names []string) string {
+	if len(names) == 0 {
+		return "remove it"
+	}
+	best, least := "", 3
+	for _, n := range names {
+		d := levenshtein.Distance(strings.ToLower(name[:min(len(name), 64)]), strings.ToLower(n), nil)
+		if len(name) >= 3 && strings.HasPrefix(n, name) {
+			d = 1
+		}
+		if d < least && d <= (len(n)+1)/2 {
+			best, least = n, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return "there is " + list(names)
+}
+
+// list writes names as a sentence does.
+func list(names []string) string {
+	var quoted []string
+	for _, n := range slices.Sorted(slices.Values(names)) {
+		quoted = append(quoted, strconv.Quote(n))
+	}
+	if n := len(quoted); n > 1 {
+		return strings.Join(quoted[:n-1], ", ") + " and " + quoted[n-1]
+	}
+	return strings.Join(quoted, "")
+}

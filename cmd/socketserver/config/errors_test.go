@@ -1,0 +1,231 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+func TestErrors(t *testing.T) {
+	for _, c := range []struct{ name, src, want string }{
+		{"concurrency", server(tcp + `concurrency "treading" {}` + "\n" + echo), `3:13: server "s": there is no concurrency "treading"; did you mean "threading"?`},
+		{"concurrency by its beginning", server(tcp + `concurrency "fork" {}` + "\n" + echo), `3:13: server "s": there is no concurrency "fork"; did you mean "forking"?`},
+		{"concurrency later", server(tcp + `concurrency "preforking" {}` + "\n" + echo), `3:13: server "s": concurrency "preforking" is not available yet; use "forking", with spares`},
+		{"concurrency without a word", server(tcp + "concurrency {}\n" + echo), `3:1: server "s": concurrency has no name; write it as in concurrency "threading" { ... }`},
+		{"concurrency with two words", server(tcp + `concurrency "threading" "forking" {}` + "\n" + echo), `3:25: server "s": concurrency has more than one name; remove this one`},
+		{"concurrency twice", server(tcp + threading + threading + echo), `4:1: server "s": there is a second concurrency block; the first is in line 3; choose one of them`},
+		{"no concurrency", server(tcp + echo), `1:1: server "s": there is no concurrency; add concurrency "threading" {}, or "synchronous" or "forking"`},
+		{"no transport", server(threading + echo), `1:1: server "s": there is no transport; add one, as in transport "tcp" { address = "localhost:9000" }`},
+		{"no handler", server(tcp + threading), `1:1: server "s": there is no handler and no plugin; add one, as in handler "echo" {}`},
+		{"handler and plugin", server(tcp + threading + echo + `plugin "shout" {}`), `5:1: server "s": there is a second handler or plugin; the first is in line 4; choose one of them`},
+		{"transport", server(`transport "tpc" { address = ":1" }` + "\n" + threading + echo), `2:11: server "s": there is no transport "tpc"; did you mean "tcp"?`},
+		{"handler", server(tcp + threading + `handler "ehco" {}`), `4:1: server "s": there is no handler "ehco"; did you mean "echo"?`},
+		{"handler that is a plugin", server(tcp + threading + `handler "shout" {}`), `4:1: server "s": there is no handler "shout"; there is a plugin of that name: write plugin "shout"`},
+		{"spares", server(tcp + "concurrency \"forking\" {\n  max_children = 2\n  spares = 3\n}\n" + echo), `5:12: server "s": concurrency "forking": spares is 3 and max_children only 2; lower spares or raise max_children`},
+		{"attribute of another word", server(tcp + "concurrency \"threading\" { max_children = 2 }\n" + echo), `3:27: server "s": concurrency "threading": max_children is for "forking"; remove it, or change the word`},
+		{"isolated state without processes", server(tcp + "concurrency \"threading\" { isolated_state = true }\n" + echo), `3:27: server "s": concurrency "threading": isolated_state is for "forking"; remove it, or change the word`},
+		{"unknown attribute", server("transport \"tcp\" {\n  addrss = \":1\"\n  address = \":1\"\n}\n" + threading + echo), `3:3: server "s": transport "tcp": there is no attribute "addrss" here; did you mean "address"?`},
+		{"unknown block", server(tcp + threading + echo + "limit {}"), `5:1: server "s": there is no block "limit" here; did you mean "limits"?`},
+		{"block as attribute", server(tcp + threading + echo + "limits = {}"), `5:1: server "s": limits is a block; write limits { ... }, without =`},
+		{"attribute as block", server("transport \"tcp\" {\n  address = \":1\"\n  no_delay {}\n}\n" + threading + echo), `4:3: server "s": transport "tcp": no_delay is an attribute; write no_delay = ...`},
+		{"top level", "sever \"s\" {}\n" + server(tcp+threading+echo), `1:1: there is no block "sever" here; did you mean "server"?`},
+		{"limits twice", server(tcp + threading + echo + "limits {}\nlimits {}"), `6:1: server "s": there is a second limits block; the first is in line 5; leave one of them`},
+		{"server without a name", "server {}\n" + server(tcp+threading+echo), `1:1: server has no name; write it as in server "echo" { ... }`},
+		{"bad name", "server \"../s\" {\n" + tcp + threading + echo + "}", `1:8: server "../s": this cannot be a name; begin with a letter or digit, and go on with those, blanks, dots, dashes and underscores, at most 64`},
+		{"stream handler on datagrams", server(`transport "udp" { address = ":1" }` + "\n" + threading + `handler "greet" {}`), `2:29: server "s": transport "udp": handler "greet" serves "tcp" and "unix" only; use another handler, or another transport`},
+		{"state and forking", server(tcp + `concurrency "forking" {}` + "\n" + `handler "room" {}`), `3:1: server "s": handler "room": "forking" makes no sense for it, as it keeps its members in memory, and what a request changes in its own process no other request sees; use concurrency "threading", or write isolated_state = true if each process may have its own`},
+		{"unknown option", server(tcp + threading + "handler \"greet\" {\n  greting = 1\n}"), `5:3: server "s": handler "greet": option "greting": there is no such option; did you mean "greeting"?`},
+		{"type of option", server(tcp + threading + "handler \"greet\" {\n  greeting = 1\n}"), `5:3: server "s": handler "greet": option "greeting": is a number where a string is wanted, as in greeting = ""`},
+		{"value of option", server(tcp + threading + "handler \"greet\" {\n  requests = -1\n}"), `5:3: server "s": handler "greet": option "requests": is negative; write 0 for no limit`},
+		{"block as option", server(tcp + threading + "handler \"greet\" {\n  tags {}\n}"), `5:3: server "s": handler "greet": options are attributes, and tags is a block; write tags = { ... }`},
+		{"infinite option", server(tcp + threading + "handler \"greet\" {\n  requests = pow(10, 1000)\n}"), `5:14: server "s": handler "greet": option "requests": this value cannot be passed to a handler; write a number, text, a list or a map`},
+		{"variable", server(tcp + threading + "handler \"greet\" {\n  greeting = hello\n}"), `5:14: server "s": handler "greet": greeting: there is no variable "hello"; write text in quotes, as in "hello"`},
+		{"function", server(tcp + threading + "handler \"greet\" {\n  greeting = uper(\"a\")\n}"), `5:14: server "s": handler "greet": greeting: call to unknown function; there is no function named "uper". Did you mean "upper"?`},
+		{"environment", server(tcp + threading + "handler \"greet\" {\n  greeting = env(\"SOCKETSERVER_NOT_SET\")\n}"), `5:14: server "s": handler "greet": greeting: env(): the environment variable "SOCKETSERVER_NOT_SET" is not set; set it before starting, or write the value here`},
+		{"file", server(tcp + threading + "handler \"greet\" {\n  greeting = file(\"not.there\")\n}"), `5:14: server "s": handler "greet": greeting: file(): not.there: there is no such file or directory; check the path, or write the file`},
+		{"missing quote", server(tcp + "concurrency \"threading {}\n" + echo), `3:26: invalid multi-line string; quoted strings may not be split over multiple lines. To produce a multi-line string, either use the \n escape to represent a newline character or use the "heredoc" multi-line template syntax`},
+		{"not closed", "server \"s\" {\n" + tcp, `1:12: unclosed configuration block; there is no closing brace for this block before the end of the file. This may be caused by incorrect brace nesting elsewhere in this file`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			require.Equal(t, c.want, strings.Join(problems(t, c.src), "\n"))
+		})
+	}
+}
+
+func TestErrorsOfAttributes(t *testing.T) {
+	for attribute, want := range map[string]string{
+		`transport.tcp.address = "localhost"`:                       `"localhost" has no port; write "localhost:9000"`,
+		`transport.tcp.address = "9000"`:                            `"9000" has no host; write "localhost:9000", or ":9000" for every address`,
+		`transport.tcp.address = ""`:                                `the address is empty; write host:port, as in "localhost:9000", or ":9000" for every address`,
+		`transport.tcp.address = null`:                              `the address is null; write one`,
+		`transport.tcp.address = ":99999"`:                          `"99999" in ":99999" is not a port; write a number from 0 to 65535 after the colon; 0 takes a free port`,
+		`transport.tcp.address = ":http"`:                           `"http" in ":http" is not a port; write a number from 0 to 65535 after the colon; 0 takes a free port`,
+		`transport.tcp.address = "::1:80"`:                          `it is not clear where the port of "::1:80" begins; write IPv6 in brackets, with a port, as in "[::1]:9000"`,
+		`transport.tcp.address = "tcp://:80"`:                       `"tcp://:80" is a URL, as for the command line; write host:port, as in "localhost:9000"`,
+		`transport.tcp.address = "a b:80"`:                          `"a b" in "a b:80" is not a host; write a name or an address, as in "localhost:9000" or "[::1]:9000"`,
+		`transport.unix.address = ""`:                               `the address is empty; write the path of the socket`,
+		`transport.tcp.address = [":80"]`:                           `this is not text in quotes; write text in quotes`,
+		`transport.tcp.request_queue_size = -1`:                     `-1 is out of range; write a whole number from 1 to 65535`,
+		`transport.tcp.request_queue_size = "many"`:                 `this is not a whole number from 1 to 65535; write a whole number from 1 to 65535`,
+		`transport.tcp.request_queue_size = 1.5`:                    `this is not a whole number from 1 to 65535; write a whole number from 1 to 65535`,
+		`transport.tcp.read_buffer = 15`:                            `15 is out of range; write a number of bytes from 16 to 16777216 (16 MiB)`,
+		`transport.tcp.read_buffer = 16777217`:                      `16777217 is out of range; write a number of bytes from 16 to 16777216 (16 MiB)`,
+		`transport.tcp.write_buffer = 1`:                            `1 is out of range; write a number of bytes from 16 to 16777216 (16 MiB), or 0 for no buffer`,
+		`transport.tcp.no_delay = "maybe"`:                          `this is not true or false; write true or false`,
+		`transport.tcp.keep_alive = "soon"`:                         `"soon" is not a duration; write it as in "2m", "1.5s" or "500ms", or "0" for none`,
+		`transport.tcp.keep_alive = 15`:                             `"15" is not a duration; write it as in "2m", "1.5s" or "500ms", or "0" for none`,
+		`transport.tcp.keep_alive = "-1s"`:                          `"-1s" is negative; write it as in "2m", "1.5s" or "500ms", or "0" for none`,
+		`transport.udp.max_packet_size = 65508`:                     `65508 is out of range; write a whole number from 1 to 65507`,
+		`transport.unix.mode = "0888"`:                              `"0888" is not an octal mode from 0001 to 0777; write it as in "0600" (this user) or "0660" (its group, too)`,
+		`concurrency.threading.max_threads = -1`:                    `-1 is out of range; write a whole number from 0 to 1000000`,
+		`concurrency.forking.max_children = 0`:                      `0 is out of range; write a whole number from 1 to 1000000`,
+		`concurrency.forking.max_requests = 1000000000000000000000`: `this is not a whole number from 1 to 1000000; write a whole number from 1 to 1000000`,
+	} {
+		t.Run(attribute, func(t *testing.T) {
+			path, value, _ := strings.Cut(attribute, " = ")
+			parts := strings.Split(path, ".")
+			block, label, name := parts[0], parts[1], parts[2]
+			src := server(map[string]string{
+				"transport":   block + ` "` + label + "\" {\n" + name + " = " + value + "\n" + map[bool]string{true: `address = ":1"`}[name != "address" && label != "unix"] + map[bool]string{true: `address = "s"`}[name != "address" && label == "unix"] + "\n}\n" + threading + echo,
+				"concurrency": tcp + block + ` "` + label + "\" {\n" + name + " = " + value + "\n}\n" + echo,
+			}[block])
+			got := problems(t, src)
+			require.Len(t, got, 1)
+			_, got[0], _ = strings.Cut(got[0], ": ")
+			require.Equal(t, `server "s": `+block+` "`+label+`": `+name+": "+want, got[0])
+		})
+	}
+}
+
+func TestNotAvailableYet(t *testing.T) {
+	src := `admin {}
+metrics {}
+plugin "x" {}
+server "s" {
+  transport "tcp" {
+    address = ":1"
+    tls {}
+    proxy_protocol {}
+  }
+  transport "unix" {
+    address = "s"
+    owner = "x"
+    group = "x"
+  }
+  concurrency "preforking" { workers = 2 }
+  handler "echo" {}
+  limits {
+    rate = 1
+    burst = 1
+    allow = []
+    deny = []
+  }
+}
+`
+	got := problems(t, src)
+	require.Len(t, got, 12)
+	for _, line := range got {
+		require.Contains(t, line, "is not available yet; ")
+	}
+}
+
+func TestClashes(t *testing.T) {
+	for _, c := range []struct {
+		a, b  string
+		clash bool
+	}{
+		{`tcp localhost:1`, `tcp 127.0.0.1:1`, true},
+		{`tcp localhost:1`, `tcp [::1]:1`, true},
+		{`tcp localhost:1`, `udp localhost:1`, false},
+		{`tcp localhost:1`, `tcp localhost:2`, false},
+		{`tcp localhost:0`, `tcp localhost:0`, false},
+		{`tcp :1`, `tcp 127.0.0.1:1`, true},
+		{`tcp [::1]:1`, `tcp :1`, true},
+		{`tcp :1`, `tcp 0.0.0.0:1`, true},
+		{`tcp 0.0.0.0:1`, `tcp [::1]:1`, false},
+		{`tcp 0.0.0.0:1`, `tcp [::]:1`, false},
+		{`tcp 127.0.0.1:1`, `tcp 127.0.0.2:1`, false},
+		{`tcp [::ffff:127.0.0.1]:1`, `tcp 127.0.0.1:1`, true},
+		{`tcp Example.org:1`, `tcp example.org.:1`, true},
+		{`tcp example.org:1`, `tcp example.com:1`, false},
+		{`tcp example.org:1`, `tcp [::]:1`, true},
+		{`unix a/s`, `unixgram ./b/../a/s`, true},
+		{`unix a/s`, `unix a/t`, false},
+		{`unix @a`, `unix @a`, true},
+	} {
+		t.Run(c.a+" and "+c.b, func(t *testing.T) {
+			for _, together := range []bool{true, false} {
+				transport := func(s string) string {
+					network, address, _ := strings.Cut(s, " ")
+					return `transport "` + network + `" { address = "` + address + `" }` + "\n"
+				}
+				src := server(transport(c.a) + transport(c.b) + threading + echo)
+				if !together {
+					src = server(transport(c.a)+threading+echo) + strings.Replace(server(transport(c.b)+threading+echo), `"s"`, `"s2"`, 1)
+				}
+				_, err := config.Parse("servers.hcl", []byte(src), catalog)
+				if !c.clash {
+					require.NoError(t, err)
+					continue
+				}
+				require.Len(t, linesOf(t, err), 1)
+				require.Contains(t, err.Error(), "is taken by")
+			}
+		})
+	}
+}
+
+func TestEveryErrorAtOnce(t *testing.T) {
+	_, err := config.Parse("servers.hcl", []byte(`server "timestamp" {
+	transport "tcp" { address = "localhost" }
+	transport "udp" { address = "中文 \u001b31m:1" }
+  concurrency "treading" {}
+  handler "greet" { greting = 1 }
+}
+`), catalog)
+	require.Equal(t, `servers.hcl:2:30: server "timestamp": transport "tcp": address: "localhost" has no port; write "localhost:9000"
+    	transport "tcp" { address = "localhost" }
+    	                            ^
+servers.hcl:3:30: server "timestamp": transport "udp": address: "中文 \x1b31m" in "中文 \x1b31m:1" is not a host; write a name or an address, as in "localhost:9000" or "[::1]:9000"
+    	transport "udp" { address = "中文 \u001b31m:1" }
+    	                            ^
+servers.hcl:4:15: server "timestamp": there is no concurrency "treading"; did you mean "threading"?
+      concurrency "treading" {}
+                  ^
+servers.hcl:5:21: server "timestamp": handler "greet": option "greting": there is no such option; did you mean "greeting"?
+      handler "greet" { greting = 1 }
+                        ^`, report(err))
+}
+
+func TestExcerptOfALongLine(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	_, err := config.Parse("servers.hcl", []byte("/* "+long+" */ 世 = \x1b # "+long), catalog)
+	lines := strings.Split(report(err), "\n")
+	require.Len(t, lines, 3)
+	require.Less(t, len(lines[1]), 250)
+	require.NotContains(t, lines[1], "\x1b")
+	require.Contains(t, lines[1], `世 = \x1b # xxx`)
+	require.Equal(t, strings.Index(lines[2], "^"), len([]rune(lines[1][:strings.Index(lines[1], `\x1b`)]))+1, "世 is two columns wide")
+}
+
+func TestManyErrors(t *testing.T) {
+	_, err := config.Parse("servers.hcl", []byte(strings.Repeat("a = 1\n", 3)+strings.Repeat("b {}\n", 50)), catalog)
+	require.Contains(t, err.Error(), "redefined")
+	_, err = config.Parse("servers.hcl", []byte(strings.Repeat("b {}\n", 50)), catalog)
+	require.Len(t, linesOf(t, err), 50)
+	require.True(t, strings.HasSuffix(err.Error(), "^\nand 30 more"), err)
+}
+
+func TestNotARegularFile(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "d.hcl"), 0o755))
+	_, err := config.Load(dir, catalog)
+	require.ErrorContains(t, err, "it is not a regular file; move it elsewhere")
+	_, err = config.Parse("servers.hcl", []byte(server(tcp+threading+`handler "greet" { greeting = file("/dev/zero") }`)), catalog)
+	require.ErrorContains(t, err, "file(): /dev/zero: this is not a regular file; name a text file")
+}

@@ -1,0 +1,119 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+	"github.com/zclconf/go-cty/cty/gocty"
+)
+
+// A field stores the value of an attribute, or says what is wrong with it. null leaves
+// the default.
+type field func(cty.Value) *fault
+
+// typed makes a field of the function that gets the value as a T of Go.
+func typed[T any](of cty.Type, wanted string, store func(T) *fault) field {
+	return func(v cty.Value) *fault {
+		if v.IsNull() {
+			return nil
+		}
+		converted, err := convert.Convert(v, of)
+		var value T
+		if err == nil {
+			err = gocty.FromCtyValue(converted, &value)
+		}
+		if err != nil {
+			return faultf("write "+wanted, "this is not %s", wanted)
+		}
+		return store(value)
+	}
+}
+
+func text(into *string) field {
+	return typed(cty.String, "text in quotes", func(s string) *fault {
+		*into = s
+		return nil
+	})
+}
+
+func boolean(into *bool) field {
+	return typed(cty.Bool, "true or false", func(v bool) *fault {
+		*into = v
+		return nil
+	})
+}
+
+// count is the most of anything that is counted.
+const count = 1_000_000
+
+// integer is a whole number from least to most.
+func integer(into *int, least, most int) field {
+	wanted := fmt.Sprintf("a whole number from %d to %d", least, most)
+	return typed(cty.Number, wanted, func(n int) *fault {
+		if n < least || n > most {
+			return faultf("write "+wanted, "%d is out of range", n)
+		}
+		*into = n
+		return nil
+	})
+}
+
+// buffer is a size in bytes. bufio has no buffer below 16; 0 is one that is not there.
+func buffer(into *int, zero bool) field {
+	const least, most = 16, 16 << 20
+	next := "write a number of bytes from 16 to 16777216 (16 MiB)"
+	if zero {
+		next += ", or 0 for no buffer"
+	}
+	return typed(cty.Number, "a number of bytes", func(n int) *fault {
+		if (n < least || n > most) && (n != 0 || !zero) {
+			return faultf(next, "%d is out of range", n)
+		}
+		*into = n
+		return nil
+	})
+}
+
+// duration is one of Go's. "0" means none.
+func duration(into *time.Duration) field {
+	const next = `write it as in "2m", "1.5s" or "500ms", or "0" for none`
+	return typed(cty.String, "a duration in quotes", func(s string) *fault {
+		d, err := time.ParseDuration(strings.TrimSpace(s))
+		switch {
+		case err != nil:
+			return faultf(next, "%q is not a duration", s)
+		case d < 0:
+			return faultf(next, "%q is negative", s)
+		}
+		*into = d
+		return nil
+	})
+}
+
+// mode is the permission of a file in octal.
+func mode(into *uint32) field {
+	return typed(cty.String, `a mode in quotes, as in "0600"`, func(s string) *fault {
+		n, err := strconv.ParseUint(s, 8, 32)
+		if err != nil || n == 0 || n > 0o777 {
+			return faultf(`write it as in "0600" (this user) or "0660" (its group, too)`, "%q is not an octal mode from 0001 to 0777", s)
+		}
+		*into = uint32(n)
+		return nil
+	})
+}
+
+// choice is one of some words.
+func choice(store func(string), words ...string) field {
+	return typed(cty.String, "text in quotes", func(s string) *fault {
+		if !slices.Contains(words, s) {
+			return faultf(suggest(s, words), "%q is not known", s)
+		}
+		store(s)
+		return nil
+	})
+}

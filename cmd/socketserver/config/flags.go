@@ -1,0 +1,171 @@
+package config
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// Flags are one server of the command line.
+type Flags struct {
+	Listen          []string // URLs: tcp://host:port, udp://host:port, unix:///path, unixgram:///path
+	Concurrency     string   // empty: threading
+	Handler, Plugin string   // one of them; it names the server, too
+	Set             []string // options of the handler, as key=value
+	PluginDirectory string   // empty: plugins
+}
+
+// FromFlags makes the configuration of one server, with the defaults and checks of a
+// file. Paths are relative to the current directory. A value of Set is JSON if it can be
+// read as such and the option takes it, and text otherwise.
+func FromFlags(f Flags, catalog Catalog) (*Config, error) {
+	r := newReader()
+	r.config.Plugins.Directory = cmp.Or(f.PluginDirectory, "plugins")
+	d := &draft{
+		Server: &Server{Limits: r.limits, Timeouts: r.timeouts}, at: hcl.Range{Filename: "command line"},
+		options: map[string]hcl.Range{},
+	}
+	d.has.transport, d.has.concurrency, d.has.handler = true, true, true
+	for _, url := range f.Listen {
+		r.listen(d, url)
+	}
+	if len(f.Listen) == 0 {
+		r.add(flag("listen", ""), faultf("add it, as in --listen tcp://localhost:9000", "it is missing"))
+	}
+	kind := cmp.Or(f.Concurrency, "threading")
+	d.Concurrency, d.concurrency = defaultConcurrency(kind), flag("concurrency", kind)
+	if fault := checkConcurrency(kind); fault != nil {
+		r.add(d.concurrency, fault)
+	}
+	texts := r.handle(d, f)
+	r.servers = []*draft{d}
+	r.config.Servers = []*Server{d.Server}
+	return r.finish(&textCatalog{catalog, texts})
+}
+
+func (r *reader) listen(d *draft, url string) {
+	at := flag("listen", url)
+	network, address, ok := strings.Cut(url, "://")
+	t := defaultTransport(network)
+	grammar := transportGrammar(&t, filepath.Clean)
+	switch _, known := grammar[network]; {
+	case !ok:
+		r.add(at, faultf("write it as in tcp://localhost:9000 or unix:///run/server.sock", "this is not a URL"))
+	case network == "tls":
+		r.add(at, faultf("use tcp://", "tls is not available yet"))
+	case !known:
+		r.add(at, unknownName("transport", network, names(grammar)))
+	default:
+		if f := grammar[network]["address"](cty.StringVal(address)); f != nil {
+			r.add(at, f)
+			return
+		}
+		d.Transports = append(d.Transports, t)
+		d.transports = append(d.transports, at)
+	}
+}
+
+// handle sets the handler. It returns the text of the options that could be JSON.
+func (r *reader) handle(d *draft, f Flags) map[string]string {
+	switch {
+	case f.Handler != "" && f.Plugin != "":
+		r.add(flag("plugin", f.Plugin), faultf("leave one of them", "--handler excludes it"))
+		return nil
+	case f.Handler != "":
+		d.Handler, d.handler = Handler{Kind: "handler", Name: f.Handler}, flag("handler", f.Handler)
+	case f.Plugin != "":
+		d.Handler, d.handler = Handler{Kind: "plugin", Name: f.Plugin}, flag("plugin", f.Plugin)
+	default:
+		r.add(flag("handler", ""), faultf("add it, or --plugin", "it is missing"))
+		return nil
+	}
+	d.Name = d.Handler.Name
+	values, texts := map[string]json.RawMessage{}, map[string]string{}
+	for _, set := range f.Set {
+		at := flag("set", set)
+		key, value, ok := strings.Cut(set, "=")
+		switch _, again := values[key]; {
+		case !ok || key == "":
+			r.add(at, faultf("write it as in --set framing=line", "this is not key=value"))
+			continue
+		case again:
+			r.add(at, faultf("leave one of them", "the option %q is set twice", key))
+			continue
+		}
+		d.options[key] = at
+		if json.Valid([]byte(value)) && shallow(value) {
+			values[key], texts[key] = json.RawMessage(value), value
+		} else {
+			values[key], _ = json.Marshal(value) // text always can be
+		}
+	}
+	d.Handler.Options, _ = json.Marshal(values) // valid as its parts are
+	return texts
+}
+
+// textCatalog decides what a value of the command line is. Only the handler knows what its
+// options take, so a value that it refuses is tried as text.
+type textCatalog struct {
+	Catalog
+	texts map[string]string // of values that have been passed as JSON, by option
+}
+
+func (c *textCatalog) Class(s *Server) (*framework.HandlerClass, error) {
+	class, err := c.Catalog.Class(s)
+	given := s.Handler.Options
+	again, retry := c.asText(given, err)
+	if !retry {
+		return class, err
+	}
+	s.Handler.Options = again
+	class, failed := c.Catalog.Class(s)
+	if failed == nil {
+		return class, nil
+	}
+	// What was wrong as text, too, is shown as it was written.
+	s.Handler.Options = given
+	var errs []error
+	for _, one := range separate(err) {
+		if option := (*framework.OptionError)(nil); !errors.As(one, &option) || refused(failed, option.Option) {
+			errs = append(errs, one)
+		}
+	}
+	if len(errs) == 0 {
+		return nil, failed
+	}
+	return nil, errors.Join(errs...)
+}
+
+// asText makes text of the options that err complains about.
+func (c *textCatalog) asText(options []byte, err error) (again []byte, changed bool) {
+	var values map[string]json.RawMessage
+	if json.Unmarshal(options, &values) != nil {
+		return nil, false
+	}
+	for name, text := range c.texts {
+		if !bytes.HasPrefix(values[name], []byte(`"`)) && refused(err, name) {
+			values[name], _ = json.Marshal(text)
+			changed = true
+		}
+	}
+	again, _ = json.Marshal(values)
+	return again, changed
+}
+
+// refused says whether err complains about an option.
+func refused(err error, name string) bool {
+	for _, one := range separate(err) {
+		if option := (*framework.OptionError)(nil); errors.As(one, &option) && option.Option == name {
+			return true
+		}
+	}
+	return false
+}

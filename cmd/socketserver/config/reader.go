@@ -1,0 +1,139 @@
+package config
+
+import (
+	"cmp"
+	"path/filepath"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// reader turns sources into a Config and collects what is wrong with them.
+type reader struct {
+	problems
+	guard  guard
+	budget budget
+	files  []*source
+	broken bool // a file could not be parsed, so what else is missing may be in there
+
+	limits   Limits // the defaults of every server
+	timeouts framework.Timeouts
+	config   Config
+	servers  []*draft
+}
+
+// draft is a server whose parts have been read one by one, and their places.
+type draft struct {
+	*Server
+	block string // in errors, with a colon
+	at    hcl.Range
+	// has says what was there, even if it was wrong, so that it is not said to be missing.
+	has         struct{ transport, concurrency, handler bool }
+	transports  []hcl.Range
+	concurrency hcl.Range
+	spares      hcl.Range
+	handler     hcl.Range
+	options     map[string]hcl.Range
+}
+
+func newReader() *reader {
+	return &reader{
+		problems: problems{sources: map[string][]byte{}},
+		limits:   defaultLimits(), timeouts: defaultTimeouts(),
+	}
+}
+
+// finish reads the blocks of all files and checks what they are together.
+func (r *reader) finish(catalog Catalog) (*Config, error) {
+	if !r.broken {
+		r.readFiles()
+		r.check(catalog)
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return &r.config, nil
+}
+
+// readFiles reads what is for every server first.
+func (r *reader) readFiles() {
+	first := map[string]hcl.Range{} // blocks that a configuration has once, in whatever file
+	for _, s := range r.files {
+		b := &block{reader: r, source: s, body: s.body, at: hcl.Range{Filename: s.name}}
+		sole := func(read func(*block)) *part {
+			return repeat(func(h *hclsyntax.Block) {
+				if there, ok := first[h.Type]; ok {
+					b.problem(h.DefRange(), faultf("leave one of them", "there is a second %s block; the first is in %s, line %d", h.Type, there.Filename, there.Start.Line))
+					return
+				}
+				first[h.Type] = h.DefRange()
+				b.bare(h)
+				read(b.inner(h))
+			})
+		}
+		ignore := repeat(func(*hclsyntax.Block) {}) // read below
+		b.read(attributes{}, blocks{
+			"plugins": sole(r.readPlugins), "log": sole(r.readLog), "defaults": sole(r.readDefaults), "server": ignore,
+			"plugin": nil, "admin": nil, "metrics": nil,
+		})
+	}
+	for _, s := range r.files {
+		b := &block{reader: r, source: s, body: s.body}
+		for _, h := range s.body.Blocks {
+			if h.Type == "server" {
+				b.readServer(h)
+			}
+		}
+	}
+	if len(r.files) > 0 {
+		first := r.files[0]
+		r.config.Plugins.Directory = cmp.Or(r.config.Plugins.Directory, filepath.Join(filepath.Dir(first.name), "plugins"))
+		if len(r.servers) == 0 && len(r.list) == 0 {
+			r.add(hcl.Range{Filename: first.name}, faultf(`add one, as in server "echo" { ... }`, "there is no server"))
+		}
+	}
+}
+
+func (r *reader) readPlugins(b *block) {
+	var directory string
+	b.read(attributes{"directory": text(&directory)}, nil)
+	if directory != "" {
+		r.config.Plugins.Directory = b.source.beside(directory)
+	}
+}
+
+func (r *reader) readLog(b *block) {
+	l := &r.config.Log
+	b.read(attributes{
+		"level":  choice(func(s string) { l.Level = s }, "trace", "debug", "info", "warn", "error"),
+		"format": choice(func(s string) { l.Format = s }, "text", "json"),
+	}, nil)
+}
+
+func (r *reader) readDefaults(b *block) {
+	b.read(nil, blocks{
+		"limits":   once(func(h *hclsyntax.Block) { b.readLimits(h, &r.limits) }),
+		"timeouts": once(func(h *hclsyntax.Block) { b.readTimeouts(h, &r.timeouts) }),
+	})
+}
+
+func (b *block) readLimits(h *hclsyntax.Block, l *Limits) {
+	b.bare(h)
+	b.inner(h).read(attributes{
+		"connections": integer(&l.Connections, 0, count),
+		"per_source":  integer(&l.PerSource, 0, count),
+		"when_full":   choice(func(s string) { l.Refuse = s == "refuse" }, "wait", "refuse"),
+		"banner":      text(&l.Banner),
+		"rate":        nil, "burst": nil, "allow": nil, "deny": nil,
+	}, nil)
+}
+
+func (b *block) readTimeouts(h *hclsyntax.Block, t *framework.Timeouts) {
+	b.bare(h)
+	b.inner(h).read(attributes{
+		"idle": duration(&t.Idle), "read": duration(&t.Read), "write": duration(&t.Write),
+		"request": duration(&t.Request), "drain": duration(&t.Drain),
+	}, nil)
+}

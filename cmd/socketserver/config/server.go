@@ -1,0 +1,209 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+)
+
+// serverName is what can be part of a file's name, as a server's is.
+var serverName = regexp.MustCompile(`^[\pL\pN][\pL\pN\pM ._-]{0,63}$`)
+
+// readServer reads a server block. What is missing in it is found by check.
+func (b *block) readServer(h *hclsyntax.Block) {
+	name, ok := b.label(h, "echo")
+	if !ok {
+		return
+	}
+	if !serverName.MatchString(name) {
+		b.problem(h.LabelRanges[0], faultf("begin with a letter or digit, and go on with those, blanks, dots, dashes and underscores, at most 64", "server %q: this cannot be a name", name))
+	}
+	s := b.inner(h)
+	d := &draft{
+		Server: &Server{Name: name, Limits: b.limits, Timeouts: b.timeouts},
+		block:  s.name, at: s.at, options: map[string]hcl.Range{},
+	}
+	b.servers = append(b.servers, d)
+	b.config.Servers = append(b.config.Servers, d.Server)
+	s.read(nil, blocks{
+		"transport":   repeat(func(h *hclsyntax.Block) { s.readTransport(h, d) }),
+		"concurrency": repeat(func(h *hclsyntax.Block) { s.readConcurrency(h, d) }),
+		"handler":     repeat(func(h *hclsyntax.Block) { s.readHandler(h, d) }),
+		"plugin":      repeat(func(h *hclsyntax.Block) { s.readHandler(h, d) }),
+		"limits":      once(func(h *hclsyntax.Block) { s.readLimits(h, &d.Limits) }),
+		"timeouts":    once(func(h *hclsyntax.Block) { s.readTimeouts(h, &d.Timeouts) }),
+	})
+}
+
+// transportGrammar has what each network understands. beside makes paths relative to
+// the file.
+func transportGrammar(t *Transport, beside func(string) string) map[string]attributes {
+	queue, read, write := integer(&t.RequestQueueSize, 1, 65535), buffer(&t.ReadBuffer, false), buffer(&t.WriteBuffer, true)
+	address, size, mode := address(t, beside), integer(&t.MaxPacketSize, 1, 65507), mode(&t.Mode)
+	return map[string]attributes{
+		"tcp": {
+			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
+			"reuse_port": boolean(&t.ReusePort), "no_delay": boolean(&t.NoDelay), "keep_alive": duration(&t.KeepAlive),
+			"tls": nil, "proxy_protocol": nil,
+		},
+		"udp": {"address": address, "max_packet_size": size, "proxy_protocol": nil},
+		"unix": {
+			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
+			"mode": mode, "owner": nil, "group": nil, "tls": nil, "proxy_protocol": nil,
+		},
+		"unixgram": {"address": address, "max_packet_size": size, "mode": mode, "owner": nil, "group": nil},
+	}
+}
+
+func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
+	d.has.transport = true
+	network, ok := b.label(h, "tcp")
+	if !ok {
+		return
+	}
+	t := defaultTransport(network)
+	grammar := transportGrammar(&t, b.source.beside)
+	switch {
+	case network == "tls":
+		b.problem(h.LabelRanges[0], faultf(`use "tcp"`, "transport %q is not available yet", network))
+		return
+	case grammar[network] == nil:
+		b.problem(h.LabelRanges[0], unknownName("transport", network, names(grammar)))
+		return
+	}
+	i := b.inner(h)
+	i.readVariant(network, grammar)
+	if i.body.Attributes["address"] == nil {
+		example := "localhost:9000"
+		if isUnix(network) {
+			example = "server.sock"
+		}
+		i.problem(i.at, faultf(fmt.Sprintf("add address = %q", example), "there is no address"))
+	}
+	d.Transports = append(d.Transports, t)
+	d.transports = append(d.transports, i.place("address"))
+}
+
+// readVariant reads a block by the grammar of its label. An attribute of another label is
+// known, and is refused with that.
+func (b *block) readVariant(label string, grammar map[string]attributes) {
+	own := grammar[label]
+	for name, a := range b.body.Attributes {
+		if _, known := own[name]; known {
+			continue
+		}
+		var others []string
+		for _, other := range names(grammar) {
+			if f, ok := grammar[other][name]; ok && f != nil {
+				others = append(others, other)
+			}
+		}
+		if len(others) > 0 {
+			b.problem(a.NameRange, faultf("remove it, or change the word", "%s is for %s", name, list(others)))
+			delete(b.body.Attributes, name)
+		}
+	}
+	b.read(own, nil)
+}
+
+func concurrencyGrammar(c *Concurrency) map[string]attributes {
+	return map[string]attributes{
+		"synchronous": {},
+		"threading":   {"max_threads": integer(&c.MaxThreads, 0, count)},
+		"forking": {
+			"max_children": integer(&c.MaxChildren, 1, count), "spares": integer(&c.Spares, 0, count),
+			"max_requests": integer(&c.MaxRequests, 1, count), "isolated_state": boolean(&c.IsolatedState),
+		},
+	}
+}
+
+func (b *block) readConcurrency(h *hclsyntax.Block, d *draft) {
+	if d.has.concurrency {
+		b.problem(h.DefRange(), faultf("choose one of them", "there is a second concurrency block; the first is in line %d", d.concurrency.Start.Line))
+		return
+	}
+	d.has.concurrency, d.concurrency = true, h.DefRange()
+	kind, ok := b.label(h, "threading")
+	if !ok {
+		return
+	}
+	c := &d.Concurrency
+	*c = defaultConcurrency(kind)
+	if f := checkConcurrency(kind); f != nil {
+		b.problem(h.LabelRanges[0], f)
+		return
+	}
+	i := b.inner(h)
+	i.readVariant(kind, concurrencyGrammar(c))
+	d.spares = i.place("spares")
+}
+
+// checkConcurrency says what is wrong with the word.
+func checkConcurrency(kind string) *fault {
+	grammar := concurrencyGrammar(new(Concurrency))
+	switch {
+	case grammar[kind] != nil:
+		return nil
+	case kind == "preforking":
+		return faultf(`use "forking", with spares`, "concurrency %q is not available yet", kind)
+	}
+	return unknownName("concurrency", kind, names(grammar))
+}
+
+func unknownName(what, name string, names []string) *fault {
+	return faultf(suggest(name, names), "there is no %s %q", what, name)
+}
+
+// readHandler reads a handler or plugin block, whose attributes are the handler's own.
+func (b *block) readHandler(h *hclsyntax.Block, d *draft) {
+	if d.has.handler {
+		b.problem(h.DefRange(), faultf("choose one of them", "there is a second handler or plugin; the first is in line %d", d.handler.Start.Line))
+		return
+	}
+	d.has.handler, d.handler = true, h.DefRange()
+	name, ok := b.label(h, "echo")
+	if !ok {
+		return
+	}
+	d.Handler = Handler{Kind: h.Type, Name: name}
+	i := b.inner(h)
+	values := map[string]cty.Value{}
+	own := attributes{}
+	for option, a := range h.Body.Attributes {
+		d.options[option] = a.NameRange
+		own[option] = func(v cty.Value) *fault {
+			if !v.IsNull() { // as if it were not set
+				values[option] = v
+			}
+			return nil
+		}
+	}
+	for _, inner := range h.Body.Blocks {
+		i.problem(inner.TypeRange, faultf(fmt.Sprintf("write %s = { ... }", inner.Type), "options are attributes, and %s is a block", inner.Type))
+	}
+	i.body = &hclsyntax.Body{Attributes: h.Body.Attributes}
+	i.read(own, nil)
+	d.Handler.Options = i.options(values)
+}
+
+// options are the values as JSON.
+func (b *block) options(values map[string]cty.Value) []byte {
+	object := map[string]json.RawMessage{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		value, err := ctyjson.SimpleJSONValue{Value: values[name]}.MarshalJSON()
+		if err != nil || !json.Valid(value) { // an infinite number
+			b.problem(b.place(name), faultf("write a number, text, a list or a map", "option %q: this value cannot be passed to a handler", name))
+			continue
+		}
+		object[name] = value
+	}
+	options, _ := json.Marshal(object) // of valid JSON
+	return options
+}

@@ -1,0 +1,110 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// source is one file that could be parsed.
+type source struct {
+	name string
+	body *hclsyntax.Body
+	// context is what expressions of this file may use.
+	context *hcl.EvalContext
+}
+
+// beside makes a path relative to the file.
+func (s *source) beside(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(s.name), path)
+}
+
+// load reads a file or the files of a directory.
+func (r *reader) load(path string) {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		r.loadFile(path)
+		return
+	}
+	if err != nil {
+		r.add(hcl.Range{Filename: path}, pathFault(err))
+		return
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		r.add(hcl.Range{Filename: path}, pathFault(err))
+		return
+	}
+	found := false
+	for _, e := range entries { // sorted
+		if strings.HasPrefix(e.Name(), ".") || filepath.Ext(e.Name()) != ".hcl" {
+			continue
+		}
+		found = true
+		name := filepath.Join(path, e.Name())
+		// Not every file of a directory has been named by somebody who knows what it is:
+		// opening a pipe would wait.
+		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+			r.add(hcl.Range{Filename: name}, faultf("move it elsewhere or give it another name", "it is not a regular file"))
+			continue
+		}
+		r.loadFile(name)
+	}
+	if !found {
+		r.add(hcl.Range{Filename: path}, faultf("write one, or name another directory", "there is no .hcl file in this directory"))
+	}
+}
+
+func (r *reader) loadFile(name string) {
+	src, err := readBounded(name, maxSource+1)
+	if err != nil {
+		r.add(hcl.Range{Filename: name}, pathFault(err))
+		return
+	}
+	r.parse(name, src)
+}
+
+func (r *reader) parse(name string, src []byte) {
+	s := &source{name: name}
+	if _, s.body = r.syntax(name, src, &r.guard); s.body == nil {
+		r.broken = true
+		return
+	}
+	s.context = &hcl.EvalContext{Functions: r.budget.functions(s)}
+	r.budget.meter(s.body)
+	r.files = append(r.files, s)
+}
+
+// readBounded reads at most limit bytes.
+func readBounded(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// pathFault says what is wrong with a path, which the error's place names already.
+func pathFault(err error) *fault {
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return faultf("check the path, or write the file", "there is no such file or directory")
+	case errors.Is(err, fs.ErrPermission):
+		return faultf("allow this user to read it", "permission denied")
+	case errors.As(err, &path):
+		return faultf("check the path", "%s: %v", path.Op, path.Err)
+	}
+	return &fault{fmt.Sprint(err), "check the path"}
+}
