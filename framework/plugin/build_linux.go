@@ -1,0 +1,302 @@
+package plugin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Prepare finds the plugins of those names in dir and builds those that are source. It
+// returns the executable of each, or why there is none. Building runs the go command each
+// time, and its cache decides what is to be done. The results lie in the user's cache
+// directory. What is built, and that it takes its time, is logged.
+func Prepare(ctx context.Context, dir string, names []string, log hclog.Logger) (map[string]string, map[string]error) {
+	paths, errs := map[string]string{}, map[string]error{}
+	modules := map[string][]*found{} // by the directory of their go.mod
+	for _, name := range names {
+		f, err := find(dir, name)
+		switch {
+		case err != nil:
+			errs[name] = fmt.Errorf("plugin %q: %w", name, err)
+		case f.source:
+			root := moduleRoot(f.path)
+			modules[root] = append(modules[root], f)
+		default:
+			paths[name] = f.path
+		}
+	}
+	if len(modules) == 0 {
+		return paths, errs
+	}
+	var mu sync.Mutex
+	done := func(f *found, path string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			errs[f.name] = fmt.Errorf("plugin %q: %w", f.name, err)
+			return
+		}
+		paths[f.name] = path
+	}
+	b, err := newBuilder(dir, log)
+	var wg sync.WaitGroup
+	for i, root := range slices.Sorted(maps.Keys(modules)) {
+		all := modules[root]
+		switch {
+		case err != nil:
+			for _, f := range all {
+				done(f, "", err)
+			}
+		case i == 0: // alone, as it compiles what the others need as well
+			b.module(ctx, root, all, done)
+		default:
+			wg.Go(func() { b.module(ctx, root, all, done) })
+		}
+	}
+	wg.Wait()
+	return paths, errs
+}
+
+// builder builds what lies in one directory of plugins.
+type builder struct {
+	goTool string // empty: there is none
+	out    string // where the programs go
+	env    []string
+	dir    string
+	log    hclog.Logger
+}
+
+func newBuilder(dir string, log hclog.Logger) (*builder, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("find a directory for what is built: %w; set XDG_CACHE_HOME", err)
+	}
+	cache = filepath.Join(cache, "socketserver")
+	b := &builder{dir: dir, log: log}
+	b.out = filepath.Join(cache, "plugins", fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:16])
+	// go renames what it has linked, if that is in the same file system.
+	tmp := filepath.Join(b.out, ".tmp")
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		return nil, err
+	}
+	if b.goTool, err = exec.LookPath("go"); err != nil {
+		const usual = "/usr/local/go/bin/go"
+		if b.goTool = ""; exists(usual) {
+			b.goTool = usual
+		}
+	}
+	b.env = buildEnvironment(cache, tmp)
+	return b, nil
+}
+
+// buildEnvironment is what go gets: where its caches and modules are, and nothing of the
+// user's that makes the build another one.
+func buildEnvironment(cache, tmp string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return !slices.Contains([]string{
+			"PATH", "HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TMPDIR", "GOROOT", "GOPATH", "GOCACHE", "GOMODCACHE", "GOENV",
+			"GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
+		}, name)
+	})
+	if os.Getenv("HOME") == "" { // as under systemd
+		env = append(env, "GOCACHE="+filepath.Join(cache, "go-build"), "GOMODCACHE="+filepath.Join(cache, "go-mod"))
+	}
+	return append(env, "GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local", "CGO_ENABLED=0", "GOTMPDIR="+tmp)
+}
+
+// module builds the plugins of one module, all by one command.
+func (b *builder) module(ctx context.Context, root string, all []*found, done func(*found, string, error)) {
+	if b.goTool == "" {
+		for _, f := range all {
+			path, err := b.builtBefore(f)
+			done(f, path, err)
+		}
+		return
+	}
+	if root != "" && len(all) > 1 && b.build(ctx, root, all...) == nil {
+		for _, f := range all {
+			done(f, b.path(f), nil)
+		}
+		return
+	}
+	for _, f := range all { // one by one, to know whose error it is
+		done(f, b.path(f), b.build(ctx, root, f))
+	}
+}
+
+func (b *builder) path(f *found) string { return filepath.Join(b.out, f.name) }
+
+// builtBefore is what there is to run where there is no go command.
+func (b *builder) builtBefore(f *found) (string, error) {
+	if !exists(b.path(f)) {
+		return "", fmt.Errorf("%s is source and there is no go command to build it; put Go on the PATH, or a built program named %s in its place", f.path, f.name)
+	}
+	b.log.Warn("no go command: what was built before is used and may be old", "plugin", f.name, "program", b.path(f))
+	return b.path(f), nil
+}
+
+// build builds plugins of the module at root; empty: of none, and then one plugin.
+func (b *builder) build(ctx context.Context, root string, all ...*found) error {
+	args := []string{"build", "-trimpath", "-buildvcs=false"}
+	in, env := root, b.env
+	switch {
+	case root == "":
+		overlay, err := b.overlay(all[0])
+		if err != nil {
+			return err
+		}
+		in = all[0].path
+		args = append(args, "-overlay", overlay, "-o", b.path(all[0]), ".")
+	case root == all[0].path: // its own module
+		env = append(slices.Clip(env), "GOPROXY=off")
+		args = append(args, "-o", b.path(all[0]), ".")
+	case len(all) == 1:
+		args = append(args, "-o", b.path(all[0]), relative(root, all[0].path))
+	default: // named after their directories
+		args = append(args, "-o", b.out+"/")
+		for _, f := range all {
+			args = append(args, relative(root, f.path))
+		}
+	}
+	return b.run(ctx, in, env, args, all)
+}
+
+func relative(root, path string) string { return "." + strings.TrimPrefix(path, root) }
+
+func (b *builder) run(ctx context.Context, in string, env, args []string, all []*found) error {
+	var names []string
+	before := map[*found]os.FileInfo{}
+	for _, f := range all {
+		names = append(names, f.name)
+		before[f], _ = os.Stat(b.path(f))
+	}
+	began := time.Now()
+	slow := time.AfterFunc(time.Second, func() {
+		b.log.Info("building "+strings.Join(names, ", ")+" (first time: up to a minute)", "in", in)
+	})
+	defer slow.Stop()
+	cmd := exec.CommandContext(ctx, b.goTool, args...)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = in, env, time.Second
+	output, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return buildError(in, string(output), err)
+	}
+	for _, f := range all {
+		after, err := os.Stat(b.path(f))
+		if err != nil {
+			return fmt.Errorf("%s is no program: its package has to be main", f.path)
+		}
+		if was := before[f]; was == nil || !os.SameFile(was, after) {
+			b.log.Info("built", "plugin", f.name, "from", f.path, "took", time.Since(began).Round(time.Millisecond))
+		}
+	}
+	return nil
+}
+
+// position is the beginning of what go prints about a place, relative to where it ran.
+var position = regexp.MustCompile(`^(\./|\.\./)*[^ :]+\.go:\d+`)
+
+// buildError makes one line of what go printed.
+func buildError(in, output string, err error) error {
+	const most = 3
+	var lines []string
+	rest := 0
+	for line := range strings.Lines(output) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "" || strings.HasPrefix(line, "# "):
+			continue
+		case len(lines) == most:
+			rest++
+			continue
+		case position.MatchString(line):
+			line = in + "/" + strings.TrimPrefix(line, "./")
+		}
+		lines = append(lines, line)
+	}
+	text := strings.Join(lines, "; ")
+	if rest > 0 {
+		text += fmt.Sprintf("; and %d lines more", rest)
+	}
+	switch {
+	case text == "":
+		return fmt.Errorf("build it: %w", err)
+	case strings.Contains(text, "updates to go.mod needed") || strings.Contains(text, "missing go.sum entry"):
+		text += "; run: cd " + in + " && go mod tidy"
+	case strings.Contains(text, "disabled by GOPROXY=off"):
+		text += "; it is built without network: run: cd " + in + " && go mod download"
+	}
+	return errors.New("it does not build: " + text)
+}
+
+// moduleRoot is the directory of the go.mod that dir belongs to; empty: none.
+func moduleRoot(dir string) string {
+	for ; ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil && info.Mode().IsRegular() {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			return ""
+		}
+	}
+}
+
+const ownModule = "github.com/go-socketserver/socketserver"
+
+var moduleLine = regexp.MustCompile(`(?m)^module[ \t].*$`)
+
+// overlay makes a go.mod for a directory that is in no module, and returns the file that
+// tells go to see it there. It asks for the modules that the source tree asks for.
+func (b *builder) overlay(f *found) (string, error) {
+	tree, mod := b.sourceTree()
+	if tree == "" {
+		return "", fmt.Errorf(`%[1]s is in no Go module, and no source of socketserver is around it or the current directory; write %[1]s/go.mod with the lines "module %[2]s", "go 1.26.0", "require %[3]s v0.0.0", "replace %[3]s v0.0.0 => DIRECTORY-OF-ITS-SOURCE" and run: cd %[1]s && go mod tidy`, f.path, f.name, ownModule)
+	}
+	mod = moduleLine.ReplaceAllString(mod, "module plugin.local/"+f.name)
+	mod += fmt.Sprintf("\nrequire %[1]s v0.0.0\n\nreplace %[1]s v0.0.0 => %[2]q\n", ownModule, tree)
+	at := filepath.Join(b.out, ".module-"+f.name)
+	replaced := map[string]string{
+		filepath.Join(f.path, "go.mod"): at + ".mod",
+		filepath.Join(f.path, "go.sum"): filepath.Join(tree, "go.sum"),
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replaced})
+	if err != nil {
+		return "", err
+	}
+	return at + ".json", errors.Join(os.WriteFile(at+".mod", []byte(mod), 0o600), os.WriteFile(at+".json", list, 0o600))
+}
+
+// sourceTree is the source of socketserver around the plugins or the current directory,
+// and its go.mod.
+func (b *builder) sourceTree() (string, string) {
+	here, _ := os.Getwd()
+	for _, dir := range []string{b.dir, here} {
+		root := moduleRoot(dir)
+		mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+		if root != "" && err == nil && strings.TrimPrefix(moduleLine.FindString(string(mod)), "module ") == ownModule {
+			return root, string(mod)
+		}
+	}
+	return "", ""
+}

@@ -1,0 +1,248 @@
+package plugin_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin"
+)
+
+const shout = `package main
+
+import (
+	"bufio"
+	"io"
+	"strings"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin"
+)
+
+func main() {
+	plugin.Serve(framework.Func(func(rfile *bufio.Reader, wfile io.Writer) error {
+		line, err := rfile.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(wfile, strings.ToUpper(line))
+		return err
+	}))
+}
+`
+
+// tree is the source of this module.
+func tree(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	return dir
+}
+
+// ownCache makes builds go to a directory of the test, and lets go keep its own.
+func ownCache(t *testing.T) {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Skip("there is no go command")
+	}
+	t.Setenv("GOCACHE", strings.TrimSpace(string(out)))
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+}
+
+func write(t *testing.T, path, text string, mode os.FileMode) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), mode))
+	require.NoError(t, os.Chmod(path, mode))
+}
+
+// works says whether the program is a plugin that shouts.
+func works(t *testing.T, name, path string) {
+	t.Helper()
+	j := newJournal()
+	conf := settings(t, name, j)
+	conf.Path = path
+	s := serve(t, newServer["tcp"](t, open(t, conf)), &framework.Threading{}, j)
+	require.Equal(t, "HELLO", dial(t, s).ask(t, "hello"))
+}
+
+func TestDroppingIn(t *testing.T) {
+	ownCache(t)
+	dir, j := t.TempDir(), newJournal()
+	goMod, err := os.ReadFile(filepath.Join(tree(t), "go.mod"))
+	require.NoError(t, err)
+	goSum, err := os.ReadFile(filepath.Join(tree(t), "go.sum"))
+	require.NoError(t, err)
+	own := strings.Replace(string(goMod), "module github.com/go-socketserver/socketserver", "module example.org/own", 1) +
+		"\nrequire github.com/go-socketserver/socketserver v0.0.0\nreplace github.com/go-socketserver/socketserver => " + tree(t) + "\n"
+
+	write(t, dir+"/own/shouter.go", shout, 0o644)
+	write(t, dir+"/own/go.mod", own, 0o644)
+	write(t, dir+"/own/go.sum", string(goSum), 0o644)
+	write(t, dir+"/without/main.go", shout, 0o644)
+	write(t, dir+"/wrong/main.go", strings.Replace(shout, "strings.ToUpper(line)", "upper(line)", 1), 0o644)
+
+	names := []string{"own", "without", "wrong"}
+	paths, errs := plugin.Prepare(context.Background(), dir, names, j.logger())
+	require.Len(t, errs, 1)
+	require.EqualError(t, errs["wrong"], `plugin "wrong": it does not build: `+dir+`/wrong/main.go:6:2: "strings" imported and not used; `+dir+`/wrong/main.go:18:34: undefined: upper`)
+	require.Contains(t, j.String(), "[INFO]  built: plugin=own")
+	require.Contains(t, j.String(), "[INFO]  built: plugin=without")
+	works(t, "own", paths["own"])
+	works(t, "without", paths["without"])
+
+	// What was built is used as it is where it lies under a name.
+	program, err := os.ReadFile(paths["own"])
+	require.NoError(t, err)
+	write(t, dir+"/program", string(program), 0o755)
+	write(t, dir+"/script", "#!/bin/sh\nexec "+paths["own"]+"\n", 0o755)
+	again := newJournal()
+	paths, errs = plugin.Prepare(context.Background(), dir, []string{"own", "without", "program", "script"}, again.logger())
+	require.Empty(t, errs)
+	require.NotContains(t, again.String(), "built:", "nothing was to be built")
+	works(t, "program", paths["program"])
+	works(t, "script", paths["script"])
+	require.Equal(t, []string{"own", "program", "script", "without", "wrong"}, plugin.Names(dir))
+
+	// Without go what was built before is used.
+	t.Setenv("PATH", "")
+	paths, errs = plugin.Prepare(context.Background(), dir, names, again.logger())
+	if exists("/usr/local/go/bin/go") {
+		require.NotEmpty(t, paths)
+		return
+	}
+	require.Contains(t, again.String(), "may be old")
+	works(t, "own", paths["own"])
+	require.ErrorContains(t, errs["wrong"], "there is no go command to build it")
+}
+
+// The plugins that are shipped lie in this module and are built by one command.
+func TestDroppingIntoThisModule(t *testing.T) {
+	ownCache(t)
+	dir := filepath.Join(tree(t), "plugins")
+	j := newJournal()
+	names := plugin.Names(dir)
+	require.Subset(t, names, []string{"shout"})
+	paths, errs := plugin.Prepare(context.Background(), dir, names, j.logger())
+	require.Empty(t, errs)
+	require.Len(t, paths, len(names))
+	works(t, "shout", paths["shout"])
+}
+
+func TestInNoModuleAndNoSourceTree(t *testing.T) {
+	ownCache(t)
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write(t, dir+"/alone/main.go", shout, 0o644)
+	_, errs := plugin.Prepare(context.Background(), dir, []string{"alone"}, newJournal().logger())
+	require.ErrorContains(t, errs["alone"], `"require github.com/go-socketserver/socketserver v0.0.0"`)
+	require.NotContains(t, errs["alone"].Error(), "\n")
+}
+
+// Each thing that is no plugin has its own line, and the others are not affected.
+func TestP5WhatIsNoPlugin(t *testing.T) {
+	dir := t.TempDir()
+	outside := t.TempDir()
+	write(t, dir+"/loose.go", shout, 0o644)
+	write(t, dir+"/plain", "text", 0o644)
+	write(t, dir+"/binary", "\x7fELF\x02\x01\x01 of another system", 0o755)
+	write(t, dir+"/script", "#!/nonexistent/python\n", 0o755)
+	write(t, dir+"/empty/README", "", 0o644)
+	write(t, outside+"/program", "#!/bin/sh\n", 0o755)
+	require.NoError(t, os.Symlink("nowhere", dir+"/dangling"))
+	require.NoError(t, os.Symlink(outside+"/program", dir+"/escape"))
+	require.NoError(t, syscall.Mkfifo(dir+"/fifo", 0o755))
+	write(t, dir+"/good", "#!/bin/sh\n", 0o755)
+
+	wants := map[string]string{
+		"loose":    dir + "/loose.go is a Go file of its own, and a plugin is a directory; run: mkdir " + dir + "/loose && mv " + dir + "/loose.go " + dir + "/loose/main.go",
+		"loose.go": "is a Go file of its own",
+		"plain":    dir + "/plain is not executable; run: chmod +x " + dir + "/plain",
+		"script":   dir + "/script is a script for /nonexistent/python, which is not installed",
+		"empty":    dir + "/empty has no main.go; put the plugin's main there",
+		"dangling": dir + "/dangling is a symbolic link to nowhere, which does not exist; correct or remove it",
+		"escape":   dir + "/escape is a symbolic link to " + outside + "/program, out of the directory of plugins; put the program itself there",
+		"fifo":     dir + "/fifo is a named pipe; a plugin is a program or a directory with its source",
+		"none":     "there is none in " + dir + "; there are binary, escape, good, script",
+		"../x":     `"../x" is no name of a plugin`,
+		"":         `"" is no name of a plugin`,
+	}
+	names := []string{"good", "binary"}
+	for name := range wants {
+		names = append(names, name)
+	}
+	paths, errs := plugin.Prepare(context.Background(), dir, names, newJournal().logger())
+	require.Equal(t, dir+"/good", paths["good"])
+	require.Len(t, errs, len(wants))
+	for name, want := range wants {
+		require.ErrorContains(t, errs[name], want)
+		require.NotContains(t, errs[name].Error(), "\n")
+	}
+
+	conf := settings(t, "binary", newJournal())
+	conf.Path = paths["binary"]
+	_, err := plugin.Open(context.Background(), conf)
+	require.ErrorContains(t, err, `plugin "binary": it is no program for linux/`)
+}
+
+func TestNoDirectoryOfPlugins(t *testing.T) {
+	_, errs := plugin.Prepare(context.Background(), "/nonexistent/plugins", []string{"x"}, newJournal().logger())
+	require.EqualError(t, errs["x"], `plugin "x": there is no directory /nonexistent/plugins; create it and put the plugin there`)
+}
+
+// What others can write is not run by a privileged user.
+func TestP6Permissions(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	prepare := func(dir string) error {
+		_, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, newJournal().logger())
+		return errs["p"]
+	}
+	for _, c := range []struct {
+		what          string
+		file, dir     os.FileMode
+		uid, gid      int
+		says          string
+		sourceInstead bool
+	}{
+		{what: "private", file: 0o755, dir: 0o755},
+		{what: "others", file: 0o757, dir: 0o755, says: "/p has mode 0757, so that others can write it"},
+		{what: "directory of others", file: 0o755, dir: 0o777, says: " has mode 0777, so that others can write it"},
+		{what: "sticky directory", file: 0o755, dir: 0o777 | os.ModeSticky},
+		{what: "group", file: 0o775, dir: 0o755, gid: 1, says: "/p has mode 0775, so that its group can write it"},
+		{what: "the owner's own group", file: 0o775, dir: 0o775, uid: 1, gid: 1},
+		{what: "source", file: 0o666, dir: 0o755, sourceInstead: true, says: "/p/main.go has mode 0666, so that others can write it"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "plugins")
+			file := dir + "/p"
+			if c.sourceInstead {
+				file += "/main.go"
+			}
+			write(t, file, "#!/bin/sh\n", c.file)
+			require.NoError(t, os.Chown(file, c.uid, c.gid))
+			require.NoError(t, os.Chown(dir, c.uid, c.gid))
+			require.NoError(t, os.Chmod(file, c.file))
+			require.NoError(t, os.Chmod(dir, c.dir))
+			if err := prepare(dir); c.says != "" {
+				require.ErrorContains(t, err, c.says)
+			} else {
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
