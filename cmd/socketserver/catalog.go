@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin"
+	"github.com/go-socketserver/socketserver/handlers"
+)
+
+// catalog tells a configuration what handlers there are: those compiled in, and plugins,
+// which it builds and starts.
+type catalog struct {
+	ctx         context.Context
+	logs        logFlags
+	log         hclog.Logger // from Prepare on
+	skipPlugins bool
+
+	directory   string
+	executables map[string]string // of plugins, by name
+	problems    map[string]error  // with plugins, by name
+	opened      []*framework.HandlerClass
+}
+
+func newCatalog(ctx context.Context, logs logFlags) *catalog {
+	return &catalog{ctx: ctx, logs: logs}
+}
+
+// Names implements [config.Catalog].
+func (c *catalog) Names(kind string) []string {
+	if kind == "plugin" {
+		return plugin.Names(c.directory)
+	}
+	var names []string
+	for _, h := range handlers.Table {
+		names = append(names, h.Name)
+	}
+	return names
+}
+
+// Prepare implements [config.Catalog]: it builds the plugins that the configuration
+// names, all at once.
+func (c *catalog) Prepare(conf *config.Config) {
+	c.log = c.logs.logger(conf.Log)
+	c.directory = conf.Plugins.Directory
+	var names []string
+	for _, s := range conf.Servers {
+		if s.Handler.Kind == "plugin" {
+			names = append(names, s.Handler.Name)
+		}
+	}
+	if len(names) > 0 && !c.skipPlugins {
+		c.executables, c.problems = plugin.Prepare(c.ctx, c.directory, names, c.log)
+	}
+}
+
+// Class implements [config.Catalog].
+func (c *catalog) Class(s *config.Server) (*framework.HandlerClass, error) {
+	if s.Handler.Kind == "handler" {
+		h, ok := handlers.Lookup(s.Handler.Name)
+		if !ok {
+			return nil, fmt.Errorf("there is no handler %q", s.Handler.Name)
+		}
+		return h.Class(s.Handler.Options)
+	}
+	if c.skipPlugins {
+		return nil, nil
+	}
+	if err := c.problems[s.Handler.Name]; err != nil {
+		return nil, err
+	}
+	class, err := plugin.Open(c.ctx, plugin.Settings{
+		Name: s.Handler.Name, Path: c.executables[s.Handler.Name], Server: s.Name,
+		Options: s.Handler.Options, Timeouts: s.Timeouts, Log: c.log.With("server", s.Name),
+	})
+	if err == nil {
+		c.opened = append(c.opened, class)
+	}
+	return class, err
+}
+
+// close ends the plugins that have been started, where no server is going to use them.
+func (c *catalog) close() {
+	for _, class := range c.opened {
+		if err := class.Close(); err != nil {
+			c.log.Error("could not stop a plugin", "error", err)
+		}
+	}
+}

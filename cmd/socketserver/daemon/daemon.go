@@ -1,0 +1,87 @@
+// Package daemon runs the servers of a configuration.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// A Daemon runs server blocks until they are stopped.
+type Daemon struct {
+	log    hclog.Logger
+	blocks []*block
+}
+
+// Options are what a daemon is told beside the configuration.
+type Options struct {
+	Log    hclog.Logger
+	Worker *framework.Program // of forked children with compiled-in handlers; nil: this program
+}
+
+// Start opens all listeners of c, or none: what was opened before an error is closed. The
+// classes of c are the daemon's to close from here on.
+func Start(ctx context.Context, c *config.Config, o Options) (*Daemon, error) {
+	d := &Daemon{log: o.Log}
+	var errs []error
+	for _, s := range c.Servers {
+		b := newBlock(s, o)
+		d.blocks = append(d.blocks, b)
+		if err := b.listen(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("server %q: %w", s.Name, err))
+		}
+	}
+	if len(errs) > 0 {
+		for _, b := range d.blocks {
+			b.close()
+		}
+		return nil, errors.Join(errs...)
+	}
+	warnAboutFiles(c, o.Log)
+	return d, nil
+}
+
+// Run serves until ctx is done or every block has stopped by itself, and then stops the
+// others, each within its drain timeout. What had to be cut off is logged.
+func (d *Daemon) Run(ctx context.Context) {
+	for _, b := range d.blocks {
+		b.announce()
+	}
+	var serving sync.WaitGroup
+	for _, b := range d.blocks {
+		serving.Go(func() { b.serve() })
+	}
+	ended := make(chan struct{})
+	go func() { serving.Wait(); close(ended) }()
+	select {
+	case <-ctx.Done():
+		d.log.Info("stopping; a second signal stops at once")
+	case <-ended:
+		d.log.Info("every server has stopped")
+	}
+	var stopping sync.WaitGroup
+	for _, b := range d.blocks {
+		stopping.Go(b.shutdown)
+	}
+	stopping.Wait()
+	<-ended
+}
+
+// warnAboutFiles compares the limit of descriptors with what the configuration allows.
+func warnAboutFiles(c *config.Config, log hclog.Logger) {
+	limit := openFilesLimit()
+	need := 64
+	for _, s := range c.Servers {
+		need += 2 * s.Limits.Connections
+	}
+	if limit > 0 && need > limit {
+		log.Warn("the limit of open descriptors is lower than the configuration may need",
+			"limit", limit, "need", need, "next", "raise it (ulimit -n, LimitNOFILE) or lower limits.connections")
+	}
+}

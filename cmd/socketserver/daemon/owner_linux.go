@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const stateListen = "0A" // of a TCP socket in /proc/net/tcp
+
+// socketOwner names a process that has bound the port of address, as far as this user
+// may see; empty otherwise.
+func socketOwner(network, address string) string {
+	port, ok := portOf(address)
+	if !ok {
+		return ""
+	}
+	inodes := map[string]bool{}
+	for _, family := range []string{"", "6"} {
+		for _, inode := range boundSockets("/proc/net/"+network+family, port, network == "tcp") {
+			inodes["socket:["+inode+"]"] = true
+		}
+	}
+	if len(inodes) == 0 {
+		return ""
+	}
+	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, link := range links {
+		if to, err := os.Readlink(link); err == nil && inodes[to] {
+			pid := strings.Split(link, "/")[2]
+			name, _ := os.ReadFile("/proc/" + pid + "/comm")
+			return fmt.Sprintf("process %s (%s)", pid, strings.TrimSpace(string(name)))
+		}
+	}
+	return ""
+}
+
+// boundSockets returns the inodes of the sockets in a table of the kernel that have port.
+func boundSockets(table string, port int, listening bool) []string {
+	f, err := os.Open(table)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var inodes []string
+	suffix := fmt.Sprintf(":%04X", port)
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		// sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 10 || !strings.HasSuffix(fields[1], suffix) {
+			continue
+		}
+		if !listening || fields[3] == stateListen {
+			inodes = append(inodes, fields[9])
+		}
+	}
+	return inodes
+}

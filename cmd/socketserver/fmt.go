@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+// formatter rewrites files in canonical layout.
+type formatter struct {
+	check, diff bool
+	stdin       io.Reader
+	stdout      io.Writer
+	differs     bool
+}
+
+func newFmt() *cobra.Command {
+	var f formatter
+	c := &cobra.Command{
+		Use:   "fmt [--check] [--diff] [FILE|-]...",
+		Short: "Rewrite configurations in canonical layout",
+		Long:  "Rewrite configurations in canonical layout: servers.hcl, the files and directories\nnamed, or standard input to standard output for '-'.",
+		RunE: func(c *cobra.Command, args []string) error {
+			f.stdin, f.stdout = c.InOrStdin(), c.OutOrStdout()
+			if len(args) == 0 {
+				args = []string{"servers.hcl"}
+			}
+			var errs []error
+			for _, arg := range args {
+				errs = append(errs, f.path(arg))
+			}
+			if err := errors.Join(errs...); err != nil {
+				return failed(err)
+			}
+			if f.check && f.differs {
+				return statusError{code: exitFailed}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&f.check, "check", false, "write nothing; list files that would change, with status 1")
+	c.Flags().BoolVar(&f.diff, "diff", false, "write nothing; print what would change")
+	return c
+}
+
+func (f *formatter) path(path string) error {
+	if path == "-" {
+		src, err := io.ReadAll(f.stdin)
+		if err != nil {
+			return fmt.Errorf("read standard input: %w", err)
+		}
+		return f.source("<stdin>", src, func(formatted []byte) error {
+			_, err := f.stdout.Write(formatted)
+			return err
+		})
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return f.file(path, info.Mode().Perm())
+	}
+	files, err := filepath.Glob(filepath.Join(path, "*.hcl"))
+	var errs []error
+	for _, file := range files {
+		errs = append(errs, f.path(file))
+	}
+	return errors.Join(err, errors.Join(errs...))
+}
+
+func (f *formatter) file(path string, mode os.FileMode) error {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return f.source(path, src, func(formatted []byte) error {
+		if bytes.Equal(src, formatted) {
+			return nil
+		}
+		fmt.Fprintln(f.stdout, path)
+		return replaceFile(path, formatted, mode)
+	})
+}
+
+// source formats src and has write store the result, unless it is only to be shown.
+func (f *formatter) source(name string, src []byte, write func([]byte) error) error {
+	formatted, err := config.Format(name, src)
+	if err != nil {
+		return err
+	}
+	changed := !bytes.Equal(src, formatted)
+	f.differs = f.differs || changed
+	switch {
+	case f.diff && changed:
+		_, err = f.stdout.Write(diff.Diff(name, src, name+" (formatted)", formatted))
+	case f.check && changed:
+		_, err = fmt.Fprintln(f.stdout, name)
+	case !f.diff && !f.check:
+		err = write(formatted)
+	}
+	return err
+}
+
+// replaceFile writes beside the file and renames, so that nobody reads half of it.
+func replaceFile(path string, content []byte, mode os.FileMode) error {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".fmt-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(mode), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}

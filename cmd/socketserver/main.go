@@ -1,0 +1,94 @@
+// The command socketserver runs the servers of a configuration.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/go-socketserver/socketserver/handlers"
+)
+
+func main() {
+	handlers.ServeWorker() // does not return in a forked child
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Exit statuses. What a usage error or a second signal ends is exitUsage.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// run executes the command line and returns the exit status.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	var status statusError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		if status.err != nil {
+			fmt.Fprintln(stderr, status.err)
+		}
+		return status.code
+	}
+	// Everything else comes from reading the command line.
+	fmt.Fprintf(stderr, "socketserver: %v\nTry 'socketserver --help'.\n", err)
+	return exitUsage
+}
+
+// statusError ends the command with a status and, where err is set, a message.
+type statusError struct {
+	code int
+	err  error
+}
+
+func (e statusError) Error() string { return fmt.Sprint(e.err) }
+func (e statusError) Unwrap() error { return e.err }
+
+// failed is for what is wrong with the world and not with the command line.
+func failed(err error) error { return statusError{exitFailed, err} }
+
+func usage(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "socketserver",
+		Short:         "Network servers from a file: transport, concurrency, handler",
+		Long:          "socketserver runs network servers. Each is three choices, made in servers.hcl:\na transport (tcp, udp, unix, unixgram), a concurrency strategy (synchronous,\nthreading, forking) and a handler, compiled in or a plugin.",
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newVersion(), newMan())
+	root.AddCommand(newLater()...)
+	return root
+}
+
+// newLater are the commands that are named but do not exist yet. They are refused by
+// name, whatever their arguments.
+func newLater() []*cobra.Command {
+	var commands []*cobra.Command
+	for _, name := range []string{
+		"connect", "console", "compare", "plugin", "status", "reload", "suspend", "resume", "drain", "stop",
+	} {
+		commands = append(commands, &cobra.Command{
+			Use: name, Hidden: true, DisableFlagParsing: true,
+			RunE: func(*cobra.Command, []string) error {
+				return usage("%q is not available yet", name)
+			},
+		})
+	}
+	return commands
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/daemon"
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+func newServe() *cobra.Command {
+	var file string
+	var flags config.Flags
+	var logs logFlags
+	var console string
+	c := &cobra.Command{
+		Use:   "serve [-c servers.hcl]",
+		Short: "Run the servers of a configuration",
+		Long:  "Run the servers of a file, of a directory of .hcl files, or of the command line.\nSIGINT and SIGTERM stop gracefully, a second one at once.",
+		Example: "  socketserver serve\n" +
+			"  socketserver serve --listen tcp://:9000 --concurrency forking --handler timestamp --set framing=chunk",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if console != "" {
+				return usage("--console is not available yet")
+			}
+			single := len(flags.Listen) > 0 || flags.Handler != "" || flags.Plugin != ""
+			if single && c.Flags().Changed("config") {
+				return usage("--config and --listen exclude each other; put the server into the file, or leave --config out")
+			}
+			if !single {
+				for _, name := range []string{"set", "concurrency"} {
+					if c.Flags().Changed(name) {
+						return usage("--%s belongs to --listen; in a file it is part of the server block", name)
+					}
+				}
+			}
+			return serve(logs, func(catalog *catalog) (*config.Config, error) {
+				if single {
+					return config.FromFlags(flags, catalog)
+				}
+				return config.Load(file, catalog)
+			})
+		},
+	}
+	f := c.Flags()
+	addConfigFlag(c, &file)
+	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, udp://host:port, unix:///path or unixgram:///path; repeatable")
+	f.StringVar(&flags.Concurrency, "concurrency", "threading", "synchronous, threading or forking")
+	f.StringVar(&flags.Handler, "handler", "", "compiled-in handler")
+	f.StringVar(&flags.Plugin, "plugin", "", "plugin, in place of --handler")
+	f.StringArrayVar(&flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
+	f.StringVar(&flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
+	f.StringVar(&console, "console", "", "attach this terminal to a chat server (not available yet)")
+	logs.add(f)
+	return c
+}
+
+func addConfigFlag(c *cobra.Command, file *string) {
+	c.Flags().StringVarP(file, "config", "c", "servers.hcl", "file, or directory of .hcl files")
+	_ = c.MarkFlagFilename("config", "hcl")
+}
+
+// serve loads a configuration, runs it until a signal comes, and stops.
+func serve(logs logFlags, load func(*catalog) (*config.Config, error)) error {
+	// A log or an answer that nobody reads is no reason to end.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := logs.check(); err != nil {
+		return err
+	}
+	catalog := newCatalog(ctx, logs)
+	c, err := load(catalog)
+	if err != nil {
+		catalog.close()
+		return failed(err)
+	}
+	log := catalog.log
+	d, err := daemon.Start(ctx, c, daemon.Options{Log: log, Worker: findWorker(log)})
+	if err != nil {
+		return failed(fmt.Errorf("socketserver: could not start:\n%w", err))
+	}
+	ignoreHangup(log)
+	go forceOnSecondSignal(ctx)
+	d.Run(ctx)
+	return nil
+}
+
+// forceOnSecondSignal ends the process where the first signal has begun a shutdown.
+func forceOnSecondSignal(first context.Context) {
+	<-first.Done()
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+	<-again
+	os.Exit(exitUsage)
+}
+
+func ignoreHangup(log hclog.Logger) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			log.Warn("SIGHUP ignored: reloading is not available yet; restart to use a changed configuration")
+		}
+	}()
+}
+
+// findWorker looks for the small program for forked children beside this one. Where it
+// is not installed this program is its own worker.
+func findWorker(log hclog.Logger) *framework.Program {
+	self, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	if resolved, err := filepath.EvalSymlinks(self); err == nil {
+		self = resolved
+	}
+	path := filepath.Join(filepath.Dir(self), "socketserver-worker")
+	if _, err := os.Stat(path); err != nil {
+		if !errors.Is(err, os.ErrNotExist) {
+			log.Warn("cannot use socketserver-worker", "error", err)
+		}
+		return nil
+	}
+	return &framework.Program{Path: path, Build: framework.Build()}
+}

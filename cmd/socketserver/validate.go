@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+func newValidate() *cobra.Command {
+	var file string
+	var noPlugins bool
+	var logs logFlags
+	c := &cobra.Command{
+		Use:   "validate [-c servers.hcl]",
+		Short: "Check a configuration without listening",
+		Long:  "Check a configuration without listening. The plugins that it names are built and\nstarted to be asked for their options, unless --no-plugins says otherwise.",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := logs.check(); err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			if logs.level == "" {
+				logs.level = "warn"
+			}
+			catalog := newCatalog(ctx, logs)
+			catalog.skipPlugins = noPlugins
+			conf, err := config.Load(file, catalog)
+			catalog.close()
+			if err != nil {
+				return failed(err)
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: %d servers, no errors\n", file, len(conf.Servers))
+			return nil
+		},
+	}
+	addConfigFlag(c, &file)
+	c.Flags().BoolVar(&noPlugins, "no-plugins", false, "do not look at plugins")
+	logs.add(c.Flags())
+	return c
+}
