@@ -109,7 +109,7 @@ func decode(options []byte, into any, schema []Option) error {
 		if bytes.Equal(value, []byte("null")) {
 			continue // as if it were not set, as in HCL
 		}
-		if err := json.Unmarshal(value, field(target, o.Name).Addr().Interface()); err != nil {
+		if err := decodeOption(value, field(target, o.Name), o); err != nil {
 			errs = append(errs, &OptionError{o.Name, wrongType(err, o)})
 		}
 	}
@@ -119,11 +119,30 @@ func decode(options []byte, into any, schema []Option) error {
 	return errors.Join(errs...)
 }
 
+// decodeOption sets an option to what is given. It is decoded into memory of its own, as
+// lists and maps of the defaults are shared by all classes; of a struct, what is not given
+// keeps its default.
+func decodeOption(given []byte, into reflect.Value, o Option) error {
+	fresh := reflect.New(into.Type())
+	if into.Kind() == reflect.Struct {
+		if err := json.Unmarshal(o.Default, fresh.Interface()); err != nil {
+			return err
+		}
+	}
+	d := json.NewDecoder(bytes.NewReader(given))
+	d.DisallowUnknownFields()
+	if err := d.Decode(fresh.Interface()); err != nil {
+		return err
+	}
+	into.Set(fresh.Elem())
+	return nil
+}
+
 func wrongType(err error, o Option) string {
 	if mismatch := (*json.UnmarshalTypeError)(nil); errors.As(err, &mismatch) {
 		return fmt.Sprintf("is a %s where a %s is wanted, as in %s = %s", mismatch.Value, o.Type, o.Name, o.Default)
 	}
-	return err.Error()
+	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 func unknownOption(name string, schema []Option) string {
