@@ -260,6 +260,13 @@ func pinSelf(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+// requireOpenFiles expects as many descriptors as before. The channel of a child that has
+// been reaped is closed a moment later.
+func requireOpenFiles(t *testing.T, before int) {
+	t.Helper()
+	eventually(t, func() bool { return openFiles(t) <= before }, "descriptors are left open")
+}
+
 // openFiles is how many descriptors this process has.
 func openFiles(t *testing.T) int {
 	t.Helper()

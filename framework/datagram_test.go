@@ -1,0 +1,133 @@
+package framework_test
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// T7: nothing written is no answer, unlike in socketserver.
+func TestSilentDatagram(t *testing.T) {
+	for _, network := range []string{"udp", "unixgram"} {
+		for name, strategy := range newStrategy {
+			t.Run(network+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s := newServer[network](t, class(t, act))
+				s.Strategy = strategy()
+				serve(t, s)
+				conn := dial(t, s)
+				say(t, conn, "silent\n")
+				requireSilent(t, conn)
+				say(t, conn, "echo one datagram\n")
+				hear(t, conn, "one datagram\n")
+			})
+		}
+	}
+}
+
+// What was written before an error or a panic is sent, as it is on a connection.
+func TestDatagramSizes(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := framework.NewUDPServer("127.0.0.1:0", class(t, echo))
+			s.Strategy = strategy()
+			s.MaxPacketSize = 60000
+			book := logOf(t, &s.BaseServer)
+			serve(t, &s.BaseServer)
+			conn := dial(t, &s.BaseServer)
+			for _, size := range []int{1, 1500, 8193, 59999} {
+				text := strings.Repeat("x", size) + "\n"
+				say(t, conn, text)
+				answer := make([]byte, 1<<16)
+				n, err := conn.Read(answer)
+				require.NoError(t, err)
+				require.Equal(t, text, string(answer[:n]), "in one datagram")
+			}
+			say(t, conn, strings.Repeat("x", 60001)) // dropped, as it would be cut
+			book.await(t, "longer than max_packet_size")
+			say(t, conn, "hello\n")
+			hear(t, conn, "hello\n")
+		})
+	}
+}
+
+// An empty datagram is a request whose rfile is at its end.
+func TestEmptyDatagram(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["udp"](t, class(t, echo))
+			s.Strategy = strategy()
+			serve(t, s)
+			conn := dial(t, s)
+			_, err := conn.Write(nil)
+			require.NoError(t, err)
+			say(t, conn, "hello\n")
+			hear(t, conn, "hello\n")
+		})
+	}
+}
+
+// An answer to a client that has gone disturbs nobody.
+func TestDatagramClientGone(t *testing.T) {
+	for _, network := range []string{"udp", "unixgram"} {
+		s := newServer[network](t, class(t, act))
+		s.Strategy = &framework.Threading{}
+		serve(t, s)
+		for range 10 {
+			conn := dial(t, s)
+			say(t, conn, "echo hello\n")
+			require.NoError(t, conn.Close())
+		}
+		require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+	}
+}
+
+// Stop lets the answers out that are under way.
+func TestDatagramStop(t *testing.T) {
+	for network, server := range newServer {
+		if network != "udp" && network != "unixgram" {
+			continue
+		}
+		for name, strategy := range newStrategy {
+			t.Run(network+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s := server(t, class(t, act))
+				s.Strategy = strategy()
+				began := make(chan struct{}, 1)
+				s.VerifyRequest = func(*framework.Request) bool { began <- struct{}{}; return true }
+				served := start(t, s)
+				conn := dial(t, s)
+				say(t, conn, "wait\n")
+				await(t, began)
+				shutdown(t, s)
+				answer, err := io.ReadAll(io.LimitReader(conn, int64(len("waiting\ncancelled\n"))))
+				require.NoError(t, err)
+				require.Equal(t, "waiting\ncancelled\n", string(answer))
+				require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+			})
+		}
+	}
+}
+
+// Addresses are those of the client, whatever runs the handler.
+func TestUDPAddressFamily(t *testing.T) {
+	s := framework.NewUDPServer(":0", class(t, echo))
+	addresses := make(chan string, 1)
+	s.VerifyRequest = func(r *framework.Request) bool { addresses <- r.ClientAddress.String(); return true }
+	serve(t, &s.BaseServer)
+	_, port, err := net.SplitHostPort(s.Addr().String())
+	require.NoError(t, err)
+	conn, err := net.Dial("udp", "127.0.0.1:"+port)
+	require.NoError(t, err)
+	limit(t, conn)
+	say(t, conn, "hello\n")
+	hear(t, conn, "hello\n")
+	require.Equal(t, conn.LocalAddr().String(), await(t, addresses))
+}

@@ -1,0 +1,138 @@
+package framework_test
+
+import (
+	"context"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+)
+
+// flags are the status flags of a description, which all that share it see.
+func flags(t *testing.T, fd int) int {
+	t.Helper()
+	flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFL, 0)
+	require.Zero(t, errno)
+	return int(flags)
+}
+
+// listeningAt finds this process's socket that listens at a port.
+func listeningAt(t *testing.T, port int) int {
+	t.Helper()
+	for fd := range 1000 {
+		if listens, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN); err != nil || listens == 0 {
+			continue
+		}
+		if at, err := syscall.Getsockname(fd); err == nil {
+			if at, ok := at.(*syscall.SockaddrInet4); ok && at.Port == port {
+				return fd
+			}
+		}
+	}
+	require.FailNow(t, "nothing listens")
+	return 0
+}
+
+// Trap: passing a connection on leaves it non-blocking, and the listener as well. The
+// server's own accept would otherwise hang after Close.
+func TestHandOverKeepsNonblocking(t *testing.T) {
+	s := forkingServer(t, &framework.Forking{})
+	dups := make(chan int, 1)
+	s.VerifyRequest = func(r *framework.Request) bool {
+		raw, err := r.Conn().(syscall.Conn).SyscallConn()
+		if err != nil {
+			return false
+		}
+		return raw.Control(func(fd uintptr) {
+			dup, _ := syscall.Dup(int(fd))
+			dups <- dup
+		}) == nil
+	}
+	serve(t, s)
+	conn := hold(t, s)
+	shared := await(t, dups)
+	defer syscall.Close(shared)
+	require.NotZero(t, flags(t, shared)&syscall.O_NONBLOCK)
+	require.NotZero(t, flags(t, listeningAt(t, s.Addr().(*net.TCPAddr).Port))&syscall.O_NONBLOCK)
+	say(t, conn, "go\n")
+	hear(t, conn, "released go\n")
+}
+
+// Trap: a child out of descriptors says so, with the remedy, and goes on: only the
+// connection that it had no room for is lost.
+func TestChildOutOfDescriptors(t *testing.T) {
+	s := forkingServer(t, &framework.Forking{MaxRequests: 10, MaxChildren: 1})
+	errs := errorsOf(s)
+	serve(t, s)
+	require.Equal(t, "limited\n", ask(t, s, "files 3\n"))
+	for range 3 {
+		conn := dial(t, s)
+		say(t, conn, "echo hello\n")
+		hearEnd(t, conn)
+		require.ErrorContains(t, await(t, errs), "raise the limit (ulimit -n)")
+	}
+}
+
+// stoppedRemote is a class's worker that never reads.
+type stoppedRemote struct{ worker *framework.Worker }
+
+func (r stoppedRemote) Worker(context.Context) (*framework.Worker, error) { return r.worker, nil }
+func (stoppedRemote) Program() *framework.Program                         { return nil }
+
+// Trap: connections that a stopped worker has no room for hold up neither the loop nor
+// Shutdown.
+func TestStoppedWorker(t *testing.T) {
+	channel, theirs, err := handoff.Pair()
+	require.NoError(t, err)
+	worker := framework.NewWorker(channel, func() error { return nil }, func() { theirs.Close() })
+	s := newServer["tcp"](t, &framework.HandlerClass{Remote: stoppedRemote{worker}})
+	s.Strategy = &framework.Threading{}
+	served := start(t, s)
+	const more = 400 // than a channel holds
+	var conns []net.Conn
+	for range more {
+		conns = append(conns, dial(t, s))
+	}
+	eventually(t, func() bool { return s.Active() == more }, "the loop is held up")
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, s.Shutdown(ctx), context.DeadlineExceeded)
+	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	for _, conn := range conns {
+		hearEnd(t, conn)
+	}
+	shutdown(t, s)
+}
+
+// Trap: a child that is stopped holds up its own requests and nothing else: the loop goes
+// on, and Shutdown returns at its deadline.
+func TestStoppedChild(t *testing.T) {
+	f := &framework.Forking{Spares: 1, MaxRequests: 10}
+	s := forkingServer(t, f)
+	served := start(t, s)
+	stopped := hold(t, s)
+	for _, pid := range f.ActiveChildren() { // the idle one too, which gets the next request
+		require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	}
+	var waiting []net.Conn
+	for range 4 {
+		conn := dial(t, s)
+		say(t, conn, "echo hello\n")
+		waiting = append(waiting, conn)
+	}
+	hear(t, waiting[3], "hello\n")
+	say(t, stopped, "go\n")
+	requireSilent(t, stopped)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, s.Shutdown(ctx), context.DeadlineExceeded)
+	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	hearEnd(t, stopped)
+	shutdown(t, s)
+	require.Empty(t, f.ActiveChildren())
+}
