@@ -27,7 +27,7 @@ type definition struct {
 // An Option describes one option of a handler.
 type Option struct {
 	Name    string          `json:"name"`
-	Type    string          `json:"type"` // string, number, bool, list or map
+	Type    string          `json:"type"` // string, path, number, bool, list or map
 	Default json.RawMessage `json:"default"`
 	Doc     string          `json:"doc"`
 }
@@ -79,6 +79,9 @@ func (h *funcHandler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 // that is wrong with the options is told at once, each as an [OptionError],
 // joined as by [errors.Join].
 func (c Constructor) Class(options []byte) (*HandlerClass, error) {
+	if len(options) == 0 {
+		options = nil
+	}
 	class, err := c.class(options)
 	if err != nil {
 		return nil, err
@@ -212,6 +215,9 @@ func field(options reflect.Value, name string) reflect.Value {
 }
 
 func optionType(t reflect.Type) string {
+	if t == reflect.TypeFor[Path]() {
+		return pathType
+	}
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return "string"
 	}

@@ -13,7 +13,7 @@ import (
 // A Request is what a handler knows of the one request that it serves. Handlers
 // reach it through the embedded [BaseRequestHandler].
 type Request struct {
-	ClientAddress net.Addr // who asks; a *net.UnixAddr with an empty name if the peer is not bound
+	ClientAddress net.Addr // who asks; for a Unix socket that is not bound, @ or the empty name
 	LocalAddress  net.Addr // where it was asked
 	Network       string   // tcp, udp, unix or unixgram
 	Server        string   // the name of the server

@@ -65,7 +65,11 @@ func (c *catalog) Class(s *config.Server) (*framework.HandlerClass, error) {
 		if !ok {
 			return nil, fmt.Errorf("there is no handler %q", s.Handler.Name)
 		}
-		return h.Class(s.Handler.Options)
+		options, err := framework.AbsolutePaths(h.Options(), s.Handler.Options, s.Handler.Directory)
+		if err != nil {
+			return nil, err
+		}
+		return h.Class(options)
 	}
 	if c.skipPlugins {
 		return nil, nil

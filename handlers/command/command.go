@@ -18,9 +18,9 @@ import (
 
 // Options are the options of the handler.
 type Options struct {
-	Root       string       `json:"root" doc:"the directory that ls is confined to"`
-	Framing    framing.Kind `json:"framing" doc:"what is one command: auto, a line or else what one read brings; line; chunk"`
-	MaxEntries int          `json:"max_entries" doc:"how many names ls returns at most"`
+	Root       framework.Path `json:"root" doc:"the directory that ls is confined to"`
+	Framing    framing.Kind   `json:"framing" doc:"what is one command: auto, a line or else what one read brings; line; chunk"`
+	MaxEntries int            `json:"max_entries" doc:"how many names ls returns at most"`
 }
 
 // Constructor makes the handler.
@@ -35,7 +35,7 @@ func construct(o Options) (*framework.HandlerClass, error) {
 			Option: "max_entries", Problem: fmt.Sprintf("is %d; give a number from 1 to %d", o.MaxEntries, maxScan),
 		}
 	}
-	if err := checkRoot(o.Root); err != nil {
+	if err := checkRoot(string(o.Root)); err != nil {
 		return nil, err
 	}
 	return &framework.HandlerClass{

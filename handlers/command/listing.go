@@ -23,7 +23,7 @@ const (
 
 // list answers ls.
 func (h *handler) list(path string) string {
-	names, err := scan(h.Context(), h.options.Root, path, h.options.MaxEntries)
+	names, err := scan(h.Context(), string(h.options.Root), path, h.options.MaxEntries)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return "permission denied"

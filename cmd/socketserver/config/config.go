@@ -86,6 +86,10 @@ type Handler struct {
 	Kind    string // handler: compiled in; plugin: its own program
 	Name    string
 	Options []byte // a JSON object
+
+	// Directory is what relative paths in Options are relative to: that of the file;
+	// the current one for a server of the command line.
+	Directory string
 }
 
 // Limits bound the requests of one server. 0 is no limit.

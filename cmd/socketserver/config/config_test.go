@@ -38,7 +38,7 @@ server "forks" {
 	require.Equal(t, config.Concurrency{Kind: "threading"}, s.Concurrency)
 	require.Equal(t, config.Limits{Connections: 1000, PerSource: 64}, s.Limits)
 	require.Equal(t, framework.Timeouts{Idle: 2 * time.Minute, Write: 10 * time.Second, Drain: 10 * time.Second}, s.Timeouts)
-	require.Equal(t, config.Handler{Kind: "handler", Name: "echo", Options: []byte("{}")}, s.Handler)
+	require.Equal(t, config.Handler{Kind: "handler", Name: "echo", Options: []byte("{}"), Directory: "."}, s.Handler)
 	require.NotNil(t, s.Class)
 
 	s = c.Servers[1]

@@ -80,9 +80,9 @@ func (r *reader) handle(d *draft, f Flags) map[string]string {
 		r.add(flag("plugin", f.Plugin), faultf("leave one of them", "--handler excludes it"))
 		return nil
 	case f.Handler != "":
-		d.Handler, d.handler = Handler{Kind: "handler", Name: f.Handler}, flag("handler", f.Handler)
+		d.Handler, d.handler = Handler{Kind: "handler", Name: f.Handler, Directory: "."}, flag("handler", f.Handler)
 	case f.Plugin != "":
-		d.Handler, d.handler = Handler{Kind: "plugin", Name: f.Plugin}, flag("plugin", f.Plugin)
+		d.Handler, d.handler = Handler{Kind: "plugin", Name: f.Plugin, Directory: "."}, flag("plugin", f.Plugin)
 	default:
 		r.add(flag("handler", ""), faultf("add it, or --plugin", "it is missing"))
 		return nil

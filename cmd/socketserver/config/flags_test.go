@@ -43,7 +43,7 @@ func TestFlagsDefaults(t *testing.T) {
 	c, err := config.FromFlags(config.Flags{Listen: []string{"udp://:0"}, Plugin: "shout", PluginDirectory: "x"}, catalog)
 	require.NoError(t, err)
 	require.Equal(t, "threading", c.Servers[0].Concurrency.Kind)
-	require.Equal(t, config.Handler{Kind: "plugin", Name: "shout", Options: []byte("{}")}, c.Servers[0].Handler)
+	require.Equal(t, config.Handler{Kind: "plugin", Name: "shout", Options: []byte("{}"), Directory: "."}, c.Servers[0].Handler)
 	require.Equal(t, "x", c.Plugins.Directory)
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 
@@ -172,7 +173,7 @@ func (b *block) readHandler(h *hclsyntax.Block, d *draft) {
 	if !ok {
 		return
 	}
-	d.Handler = Handler{Kind: h.Type, Name: name}
+	d.Handler = Handler{Kind: h.Type, Name: name, Directory: filepath.Dir(h.DefRange().Filename)}
 	i := b.inner(h)
 	values := map[string]cty.Value{}
 	own := attributes{}
