@@ -100,7 +100,7 @@ func (c *cohort) probe() error {
 	if err != nil {
 		child.process.Kill()
 		err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", program.Path, err)
-	} else if child.worker.hello.Build != program.Build {
+	} else if program.Build != "" && child.worker.hello.Build != program.Build {
 		c.instead("the worker program is of another build")
 	}
 	child.worker.Close()
@@ -163,6 +163,9 @@ func (c *cohort) start(gone func(*child)) (*child, error) {
 	program, image := c.program, c.image
 	c.mu.Unlock()
 	if image.Changed() {
+		if program.Image != nil { // this program does not have its handlers
+			return nil, fmt.Errorf("%s has been overwritten since its server opened; restart the server to use what is there now", program.Path)
+		}
 		c.instead("the worker program has been overwritten")
 		return c.start(gone)
 	}
