@@ -26,7 +26,7 @@ import (
 func Prepare(ctx context.Context, dir string, names []string, log hclog.Logger) (map[string]string, map[string]error) {
 	paths, errs := map[string]string{}, map[string]error{}
 	modules := map[string][]*found{} // by the directory of their go.mod
-	for _, name := range names {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		f, err := find(dir, name)
 		switch {
 		case err != nil:

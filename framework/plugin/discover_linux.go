@@ -55,18 +55,15 @@ func find(dir, name string) (*found, error) {
 		return nil, fmt.Errorf("%q is no name of a plugin: it is that of a file or directory in %s", name, dir)
 	}
 	path := filepath.Join(dir, name)
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, notThere(dir, name)
-	case err != nil:
-		return nil, err
 	}
 	real, err := resolve(dir, path)
 	if err != nil {
 		return nil, err
 	}
-	if info, err = os.Stat(real); err != nil {
+	info, err := os.Stat(real)
+	if err != nil {
 		return nil, err
 	}
 	switch mode := info.Mode(); {

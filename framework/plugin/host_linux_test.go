@@ -3,6 +3,9 @@ package plugin_test
 import (
 	"context"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -164,10 +167,11 @@ func TestP2StoppedPlugin(t *testing.T) {
 	held := dial(t, s)
 	pid := held.pid(t)
 	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
-	j.await(t, 1, "plugin does not answer and is killed")
+	waiting := dial(t, s) // handed over, and never taken
+	require.NotEqual(t, pid, waiting.pid(t))
 	_, err := held.Read(make([]byte, 1))
 	require.Error(t, err)
-	require.NotEqual(t, pid, dial(t, s).pid(t))
+	j.await(t, 1, "plugin does not answer and is killed")
 	j.await(t, 1, "the server has killed it")
 }
 
@@ -207,6 +211,54 @@ func TestCloseWaitsForRequests(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "finished\n", string(rest))
 	require.NotContains(t, j.String(), "ERROR")
+}
+
+// go-plugin's own end would cut requests off after two seconds.
+func TestDrainIsLongerThanGoPluginWaits(t *testing.T) {
+	t.Parallel()
+	j := newJournal()
+	conf := settings(t, "subject", j)
+	conf.Timeouts.Drain = wait
+	class := open(t, conf)
+	s := newServer["tcp"](t, class)
+	s.Strategy, s.Log = &framework.Threading{}, j.logger()
+	require.NoError(t, s.Listen())
+	go func() { _ = s.ServeForever() }()
+	c := dial(t, s)
+	require.Equal(t, "begun", c.ask(t, "take begun"))
+	require.NoError(t, class.Close())
+	rest, err := io.ReadAll(c.lines)
+	require.NoError(t, err)
+	require.Equal(t, "taken\n", string(rest))
+	require.NoError(t, s.Shutdown(context.Background()))
+}
+
+func TestStartedByHand(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	var printed strings.Builder
+	cmd := exec.Command(self)
+	cmd.Env, cmd.Stderr = append(os.Environ(), "TEST_BY_HAND=1"), &printed
+	require.EqualError(t, cmd.Run(), "exit status 1")
+	require.Contains(t, printed.String(), "plugin.test is a plugin of socketserver and is not started by hand: put it into the directory plugins/ and name it in servers.hcl: plugin \"plugin.test\" {}\n")
+}
+
+// The file may be overwritten in place while the plugin does not run.
+func TestOverwrittenPluginIsNotStarted(t *testing.T) {
+	t.Parallel()
+	j := newJournal()
+	conf := settings(t, "subject", j)
+	program, err := os.ReadFile(conf.Path)
+	require.NoError(t, err)
+	conf.Path = filepath.Join(t.TempDir(), "program")
+	require.NoError(t, os.WriteFile(conf.Path, program, 0o755))
+	s := serve(t, newServer["tcp"](t, open(t, conf)), &framework.Threading{}, j)
+	c := dial(t, s)
+	_, err = io.WriteString(c, "exit\n")
+	require.NoError(t, err)
+	require.NoError(t, os.Chtimes(conf.Path, time.Time{}, time.Unix(1, 0)))
+	j.await(t, 1, "it has been overwritten since its server opened; restart the server")
 }
 
 func TestPanicCostsOneRequest(t *testing.T) {

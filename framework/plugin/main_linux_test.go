@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("TEST_HOST") != "" {
 		hostProcess()
 	}
+	if os.Getenv("TEST_BY_HAND") != "" {
+		plugin.Serve(subject)
+	}
 	framework.ServeWorker(subject)
 	leakDescriptor()
 	// The thread that starts plugins stays for good.
@@ -113,12 +116,17 @@ func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 			_, err := fmt.Fprintln(wfile, "finished")
 			return err
 		}
+		if command == "take" { // its time, whatever the server wants
+			time.Sleep(3 * time.Second)
+			_, err := fmt.Fprintln(wfile, "taken")
+			return err
+		}
 	}
 }
 
 func (h *handler) answer(command, rest string) string {
 	switch command {
-	case "echo", "finish":
+	case "echo", "finish", "take":
 		return rest
 	case "pid":
 		return fmt.Sprint(os.Getpid())
