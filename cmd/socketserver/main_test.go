@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -9,13 +11,33 @@ import (
 	"github.com/go-socketserver/socketserver/handlers"
 )
 
-// The test binary is the command itself, also as the worker that it forks, so that the
-// scripts and tests start real processes without building anything first.
+// The test binary is the command itself, also as the worker that it forks and as a plugin,
+// so that the scripts and tests start real processes without building anything first.
 func TestMain(m *testing.M) {
 	handlers.ServeWorker()
-	os.Setenv("GORACE", "atexit_sleep_ms=0")
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tests{m}, map[string]func(){
 		"socketserver": main,
 		"nc":           netcat,
+		"talkative":    talkative,
 	})
+}
+
+// tests run in an environment in which nothing is left behind.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // every child would sleep a second
+	// What is built for a test goes with it; Go's own cache stays, or all would take minutes.
+	cache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("GOCACHE", strings.TrimSpace(string(cache)))
+	dir, err := os.MkdirTemp("", "socketserver-test")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	os.Setenv("XDG_CACHE_HOME", dir)
+	return m.M.Run()
 }

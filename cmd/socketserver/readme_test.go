@@ -1,21 +1,13 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -65,24 +57,9 @@ func steps(text string) []step {
 	return all
 }
 
-// source copies what is committed of this module, so that what the README has a reader
-// write does not end up here.
-func source(t *testing.T) string {
-	t.Helper()
-	root, err := filepath.Abs("../..")
-	require.NoError(t, err)
-	dir := filepath.Join(t.TempDir(), "socketserver")
-	copyTree := exec.Command("sh", "-c", `mkdir "$2" && cd "$1" && tar -cf - --exclude=.git . | tar -xf - -C "$2"`, "sh", root, dir)
-	out, err := copyTree.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return dir
-}
-
-// TestReadme runs every command and every configuration that the README shows, on the
-// ports of the shipped servers.hcl. It is the only test that needs fixed ports.
-func TestReadme(t *testing.T) {
-	dir := source(t)
-	start(t, dir, exec.Command("socketserver", "serve", "--log-format", "json")).awaitListening(t, 9*families())
+// readme runs every command and every configuration that the README shows, in a copy of the
+// source in which the shipped servers run.
+func readme(t *testing.T, dir string) {
 	for _, f := range fences(t, filepath.Join(dir, "README.md")) {
 		t.Run(fmt.Sprintf("line %d", f.line), func(t *testing.T) {
 			switch f.language {
@@ -101,16 +78,6 @@ func TestReadme(t *testing.T) {
 			}
 		})
 	}
-}
-
-// families is how many of IPv4 and IPv6 this machine has.
-func families() int {
-	l, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		return 1
-	}
-	l.Close()
-	return 2
 }
 
 // newTestCatalog knows the compiled-in handlers and takes any plugin on trust.
@@ -152,7 +119,7 @@ func transcript(t *testing.T, dir string, f fence) {
 	for _, s := range steps(f.text) {
 		if command, ok := strings.CutSuffix(s.command, " &"); ok {
 			background := exec.Command("sh", "-c", "exec "+command+" --log-format json")
-			start(t, dir, background).awaitListening(t, families())
+			start(t, dir, background).awaitListening(t)
 			continue
 		}
 		command := exec.Command("sh", "-c", s.command)
@@ -171,83 +138,3 @@ func transcript(t *testing.T, dir string, f fence) {
 var date = regexp.MustCompile(`[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}`)
 
 func undated(text string) string { return date.ReplaceAllString(text, "DATE") }
-
-// A process is a socketserver that runs beside a test, with its log as JSON.
-type process struct {
-	*exec.Cmd
-	events chan event
-	ended  chan error
-}
-
-// An event is a line of the log.
-type event map[string]any
-
-// start starts a socketserver and ends it with the test.
-func start(t *testing.T, dir string, command *exec.Cmd) *process {
-	t.Helper()
-	p := &process{Cmd: command, events: make(chan event, 1000), ended: make(chan error, 1)}
-	p.Dir = dir
-	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	stderr, err := p.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, p.Start())
-	go p.read(stderr)
-	t.Cleanup(func() {
-		_ = p.Process.Signal(os.Interrupt)
-		select {
-		case <-p.ended:
-		case <-time.After(30 * time.Second):
-			_ = p.Process.Kill()
-			t.Error("the server did not stop")
-		}
-	})
-	return p
-}
-
-func (p *process) read(stderr io.Reader) {
-	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		e := event{}
-		if json.Unmarshal(bytes.TrimSpace(lines.Bytes()), &e) != nil {
-			e["@message"] = lines.Text()
-		}
-		select {
-		case p.events <- e:
-		default: // nobody reads that many
-		}
-	}
-	close(p.events)
-	p.ended <- p.Wait()
-}
-
-// await returns the first event with a message.
-func (p *process) await(t *testing.T, message string) event {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	var seen []event
-	for {
-		select {
-		case e, ok := <-p.events:
-			if !ok {
-				t.Fatalf("the server ended without saying %q; it said %v", message, seen)
-			}
-			if e["@message"] == message {
-				return e
-			}
-			seen = append(seen, e)
-		case <-ctx.Done():
-			t.Fatalf("the server did not say %q; it said %v", message, seen)
-		}
-	}
-}
-
-// awaitListening waits for n listeners and returns the addresses, network://address.
-func (p *process) awaitListening(t *testing.T, n int) []string {
-	t.Helper()
-	var addresses []string
-	for range n {
-		e := p.await(t, "listening")
-		addresses = append(addresses, fmt.Sprintf("%v://%v", e["network"], e["address"]))
-	}
-	return addresses
-}

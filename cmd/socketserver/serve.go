@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -74,13 +73,17 @@ func addConfigFlag(c *cobra.Command, file *string) {
 func serve(logs logFlags, load func(*catalog) (*config.Config, error)) error {
 	// A log or an answer that nobody reads is no reason to end.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := stopOnSignal()
 	defer stop()
 	if err := logs.check(); err != nil {
 		return err
 	}
 	catalog := newCatalog(ctx, logs)
 	c, err := load(catalog)
+	if ctx.Err() != nil {
+		catalog.close()
+		return failed(errors.New("socketserver: stopped by a signal before it listened"))
+	}
 	if err != nil {
 		catalog.close()
 		return failed(err)
@@ -88,21 +91,27 @@ func serve(logs logFlags, load func(*catalog) (*config.Config, error)) error {
 	log := catalog.log
 	d, err := daemon.Start(ctx, c, daemon.Options{Log: log, Worker: findWorker(log)})
 	if err != nil {
-		return failed(fmt.Errorf("socketserver: could not start:\n%w", err))
+		return failed(err)
 	}
 	ignoreHangup(log)
-	go forceOnSecondSignal(ctx)
 	d.Run(ctx)
 	return nil
 }
 
-// forceOnSecondSignal ends the process where the first signal has begun a shutdown.
-func forceOnSecondSignal(first context.Context) {
-	<-first.Done()
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
-	<-again
-	os.Exit(exitUsage)
+// stopOnSignal returns a context that the first signal ends. The second one ends the
+// process, also while it is still starting. One channel takes both, so that none is lost
+// between them.
+func stopOnSignal() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitUsage)
+	}()
+	return ctx, cancel
 }
 
 func ignoreHangup(log hclog.Logger) {

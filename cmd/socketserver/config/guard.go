@@ -14,12 +14,12 @@ import (
 // stack that has grown to its limit ends the process and cannot be recovered, so a source
 // is measured by its tokens first. The lexer does not recurse.
 const (
-	maxSource   = 1 << 20   // bytes, of all files
-	maxTokens   = 100_000   // of all files; each costs some 200 bytes
-	maxDepth    = 64        // brackets, quotes, templates and blocks inside each other
-	maxChain    = 64        // operators in one expression
-	maxLiterals = 1000      // pieces of a string; the parser joins lines in quadratic time
-	maxNumber   = 64        // characters of a number
+	maxSource   = 1 << 20  // bytes, of all files
+	maxTokens   = 100_000  // of all files; each costs some 200 bytes
+	maxDepth    = 64       // brackets, quotes, templates and blocks inside each other
+	maxChain    = 64       // operators in one expression
+	maxLiterals = 1000     // pieces of a string; the parser joins lines in quadratic time
+	maxNumber   = 64       // characters of a number
 	lexStep     = 32 << 10 // bytes that are lexed at first, and more than fit later
 )
 
@@ -155,7 +155,7 @@ func (n *nesting) enter(t hclsyntax.Token, rest hclsyntax.Tokens) *fault {
 		return faultf("write a shorter one", "the number is too long")
 	case t.Type == hclsyntax.TokenQuotedLit, t.Type == hclsyntax.TokenStringLit:
 		if top.literals++; top.literals > maxLiterals {
-			return faultf(`put it into a file of its own and write file("path")`, "the string has more than %d lines", maxLiterals)
+			return faultf(`put it into a file of its own and write file("path")`, "the string has more than %d lines, or signs like $", maxLiterals)
 		}
 	case len(n.frames) > 0 && t.Type == top.closer:
 		n.directives -= top.directives

@@ -66,7 +66,7 @@ func (b *block) listen(ctx context.Context) error {
 			err = b.open(t, t.Address)
 		}
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, fmt.Errorf("server %q: %w", b.config.Name, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -207,18 +207,26 @@ func (b *block) announce() {
 	}
 }
 
-// serve serves on every listener until the block is stopped.
-func (b *block) serve() {
-	var listeners sync.WaitGroup
+// run serves until ctx is done or the block has been stopped by one of its requests, and
+// then ends the block, also what it holds: the others may go on for long.
+func (b *block) run(ctx context.Context) {
 	for _, s := range b.servers {
-		listeners.Go(func() {
-			if err := s.ServeForever(); !errors.Is(err, framework.ErrServerClosed) {
-				b.log.Error("the listener has ended", "address", s.Addr().String(), "error", err)
-				b.stop()
-			}
-		})
+		go b.serve(s)
 	}
-	listeners.Wait()
+	select {
+	case <-ctx.Done():
+	case <-b.servers[0].Done(): // stop stops all of them
+	}
+	b.shutdown()
+}
+
+// serve serves on one listener. It may outlast the block: under synchronous its loop is in
+// a handler, and one that never returns can not be ended.
+func (b *block) serve(s *framework.BaseServer) {
+	if err := s.ServeForever(); !errors.Is(err, framework.ErrServerClosed) {
+		b.log.Error("the listener has ended", "address", s.Addr().String(), "error", err)
+		b.stop()
+	}
 }
 
 // stop ends the block without waiting. Handlers may call it.

@@ -4,7 +4,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -26,7 +25,8 @@ type Options struct {
 }
 
 // Start opens all listeners of c, or none: what was opened before an error is closed. The
-// classes of c are the daemon's to close from here on.
+// error has a line for every transport that can not listen. The classes of c are the
+// daemon's to close from here on.
 func Start(ctx context.Context, c *config.Config, o Options) (*Daemon, error) {
 	d := &Daemon{log: o.Log}
 	var errs []error
@@ -34,7 +34,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Daemon, error) {
 		b := newBlock(s, o)
 		d.blocks = append(d.blocks, b)
 		if err := b.listen(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("server %q: %w", s.Name, err))
+			errs = append(errs, err)
 		}
 	}
 	if len(errs) > 0 {
@@ -50,27 +50,25 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Daemon, error) {
 // Run serves until ctx is done or every block has stopped by itself, and then stops the
 // others, each within its drain timeout. What had to be cut off is logged.
 func (d *Daemon) Run(ctx context.Context) {
+	listeners := 0
 	for _, b := range d.blocks {
 		b.announce()
+		listeners += len(b.servers)
 	}
-	var serving sync.WaitGroup
+	d.log.Info("ready", "servers", len(d.blocks), "listeners", listeners)
+	var running sync.WaitGroup
 	for _, b := range d.blocks {
-		serving.Go(func() { b.serve() })
+		running.Go(func() { b.run(ctx) })
 	}
 	ended := make(chan struct{})
-	go func() { serving.Wait(); close(ended) }()
+	go func() { running.Wait(); close(ended) }()
 	select {
 	case <-ctx.Done():
 		d.log.Info("stopping; a second signal stops at once")
+		<-ended
 	case <-ended:
 		d.log.Info("every server has stopped")
 	}
-	var stopping sync.WaitGroup
-	for _, b := range d.blocks {
-		stopping.Go(b.shutdown)
-	}
-	stopping.Wait()
-	<-ended
 }
 
 // warnAboutFiles compares the limit of descriptors with what the configuration allows.

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// patience bounds what a test waits for, so that one that fails ends.
+const patience = time.Minute
+
+// A process is a socketserver that runs beside a test, with its log as JSON.
+type process struct {
+	*exec.Cmd
+	ended chan struct{} // closed when it has been reaped and all that it said has been read
+
+	mu     sync.Mutex
+	events []event       // that no await has taken
+	more   chan struct{} // closed when there is another one
+}
+
+// An event is a line of the log.
+type event map[string]any
+
+// start starts a command that is or becomes a socketserver, and ends it with the test.
+func start(t *testing.T, dir string, command *exec.Cmd) *process {
+	t.Helper()
+	p := &process{Cmd: command, ended: make(chan struct{}), more: make(chan struct{})}
+	p.Dir = dir
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stderr, err := p.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.Start())
+	go p.read(stderr)
+	t.Cleanup(func() {
+		_ = p.Process.Signal(os.Interrupt)
+		select {
+		case <-p.ended:
+		case <-time.After(30 * time.Second):
+			_ = p.Process.Kill()
+			t.Error("the server did not stop")
+		}
+		if t.Failed() {
+			t.Logf("the server said also %v", p.events)
+		}
+	})
+	return p
+}
+
+// serveArgs starts socketserver serve and waits until it listens.
+func serveArgs(t *testing.T, args ...string) (*process, []listener) {
+	t.Helper()
+	p := start(t, t.TempDir(), exec.Command("socketserver", append([]string{"serve"}, args...)...))
+	return p, p.awaitListening(t)
+}
+
+// serveFile is serveArgs with a configuration of its own, in a directory of its own.
+func serveFile(t *testing.T, text string) (*process, []listener) {
+	t.Helper()
+	return serveArgs(t, "-c", write(t, "servers.hcl", text))
+}
+
+// write makes a file in a new directory and returns its path.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	return path
+}
+
+func (p *process) read(stderr io.Reader) {
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		e := event{}
+		if json.Unmarshal(bytes.TrimSpace(lines.Bytes()), &e) != nil {
+			e["@message"] = lines.Text()
+		}
+		p.mu.Lock()
+		p.events = append(p.events, e)
+		close(p.more)
+		p.more = make(chan struct{})
+		p.mu.Unlock()
+	}
+	_ = p.Wait()
+	close(p.ended)
+}
+
+// await takes the first event with a message and those fields.
+func (p *process) await(t *testing.T, message string, fields ...event) event {
+	t.Helper()
+	wanted := event{"@message": message}
+	for _, f := range fields {
+		maps.Copy(wanted, f)
+	}
+	late := time.After(patience)
+	for {
+		e, more := p.take(wanted)
+		if e != nil {
+			return e
+		}
+		select {
+		case <-more:
+			continue
+		case <-p.ended:
+			if e, _ := p.take(wanted); e != nil {
+				return e
+			}
+			t.Fatalf("the server ended without saying %v", wanted)
+		case <-late:
+			t.Fatalf("the server did not say %v", wanted)
+		}
+	}
+}
+
+func (p *process) take(wanted event) (event, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+next:
+	for i, e := range p.events {
+		for key, value := range wanted {
+			if e[key] != value {
+				continue next
+			}
+		}
+		p.events = append(p.events[:i:i], p.events[i+1:]...)
+		return e, nil
+	}
+	return nil, p.more
+}
+
+// A listener is what a server says of one.
+type listener struct{ server, network, address string }
+
+// awaitListening waits until every listener has been told of.
+func (p *process) awaitListening(t *testing.T) []listener {
+	t.Helper()
+	var all []listener
+	for range int(p.await(t, "ready")["listeners"].(float64)) {
+		e := p.await(t, "listening")
+		all = append(all, listener{e["server"].(string), e["network"].(string), e["address"].(string)})
+	}
+	return all
+}
+
+// signal sends a signal.
+func (p *process) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	require.NoError(t, p.Process.Signal(s))
+}
+
+// exit waits for the end and returns the status.
+func (p *process) exit(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		t.Fatal("the server did not end")
+	}
+	return p.ProcessState.ExitCode()
+}
+
+// dial connects to l.
+func dial(t *testing.T, l listener) net.Conn {
+	t.Helper()
+	var conn net.Conn
+	var err error
+	if l.network == "unixgram" {
+		local := &net.UnixAddr{Net: "unixgram", Name: filepath.Join(t.TempDir(), "c")}
+		conn, err = net.DialUnix("unixgram", local, &net.UnixAddr{Net: "unixgram", Name: l.address})
+	} else {
+		conn, err = net.Dial(l.network, l.address)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	return conn
+}
+
+// ask sends text in one write and returns what one read brings.
+func ask(t *testing.T, conn net.Conn, text string) string {
+	t.Helper()
+	send(t, conn, text)
+	return receive(t, conn)
+}
+
+func send(t *testing.T, conn net.Conn, text string) {
+	t.Helper()
+	_, err := io.WriteString(conn, text)
+	require.NoError(t, err)
+}
+
+func receive(t *testing.T, conn net.Conn) string {
+	t.Helper()
+	answer := make([]byte, 1024)
+	n, err := conn.Read(answer)
+	require.NoError(t, err)
+	return string(answer[:n])
+}
+
+// requireEcho asks an echo server over a connection of its own.
+func requireEcho(t *testing.T, l listener) {
+	t.Helper()
+	conn := dial(t, l)
+	require.Equal(t, "hello", ask(t, conn, "hello"))
+	require.NoError(t, conn.Close())
+}
+
+// requireEnd waits until the server has ended a connection.
+func requireEnd(t *testing.T, conn net.Conn) {
+	t.Helper()
+	_, err := io.Copy(io.Discard, conn)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded) // a reset is an end
+}
+
+// families is how many of IPv4 and IPv6 this machine has.
+func families() int {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		return 1
+	}
+	l.Close()
+	return 2
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestShipped runs the shipped configuration, as in a fresh checkout. It is the only test
+// that needs fixed ports.
+func TestShipped(t *testing.T) {
+	dir := source(t)
+	p := startShipped(t, dir)
+	listeners := p.awaitListening(t)
+	t.Run("ports", func(t *testing.T) { shippedPorts(t, listeners) })
+	t.Run("readme", func(t *testing.T) { readme(t, dir) })
+	t.Run("clients", func(t *testing.T) { clients(t, p) })
+	t.Run("again", func(t *testing.T) { startAgain(t, dir, p) })
+}
+
+func startShipped(t *testing.T, dir string) *process {
+	return start(t, dir, exec.Command("socketserver", "serve", "--log-format", "json"))
+}
+
+// source copies this module, so that what the README has a reader write does not end up
+// here.
+func source(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "socketserver")
+	copyTree := exec.Command("sh", "-c", `mkdir "$2" && cd "$1" && tar -cf - --exclude=.git . | tar -xf - -C "$2"`, "sh", root, dir)
+	out, err := copyTree.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return dir
+}
+
+// shippedPorts are those that the documentation names, on both loopback addresses.
+func shippedPorts(t *testing.T, listeners []listener) {
+	var got []string
+	for _, l := range listeners {
+		if host, ok := strings.CutPrefix(l.address, "127.0.0.1:"); ok {
+			got = append(got, l.network+" "+host)
+		}
+	}
+	slices.Sort(got)
+	require.Equal(t, []string{
+		"tcp 1122", "tcp 12345", "tcp 21566", "tcp 21567", "tcp 50006", "tcp 50007", "tcp 9000",
+		"udp 21567", "udp 8081",
+	}, got)
+	require.Len(t, listeners, families()*len(got))
+}
+
+// clients runs the programs that the servers were first written for.
+func clients(t *testing.T, p *process) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("there is no python3")
+	}
+	names, err := exec.Command(python, "testdata/clients.py").Output()
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	for name := range strings.FieldsSeq(string(names)) {
+		t.Run(name, func(t *testing.T) {
+			if strings.HasSuffix(name, "_ipv6") && families() == 1 {
+				t.Skip("there is no IPv6")
+			}
+			out, err := exec.Command(python, "testdata/clients.py", name).CombinedOutput()
+			require.NoError(t, err, "%s", out)
+		})
+	}
+	e := p.await(t, "received", event{"server": "sink"})
+	require.Equal(t, "hello,this is a test info !", strings.Trim(e["data"].(string), `"`))
+	select {
+	case <-p.ended:
+		t.Fatal("a client has ended the server")
+	default:
+	}
+}
+
+// startAgain starts once more what has been built. The fastest of a few starts counts, as
+// other tests run beside this one.
+func startAgain(t *testing.T, dir string, p *process) {
+	p.signal(t, syscall.SIGTERM)
+	require.Zero(t, p.exit(t))
+	limit := 2 * time.Second
+	if raceEnabled() {
+		limit *= 2
+	}
+	fastest := time.Hour
+	for range 3 {
+		began := time.Now()
+		p := startShipped(t, dir)
+		p.await(t, "ready")
+		fastest = min(fastest, time.Since(began))
+		p.signal(t, syscall.SIGTERM)
+		require.Zero(t, p.exit(t))
+		if fastest < limit {
+			break
+		}
+	}
+	t.Logf("listened after %s", fastest)
+	require.Less(t, fastest, limit)
+}
+
+func raceEnabled() bool {
+	info, _ := debug.ReadBuildInfo()
+	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
