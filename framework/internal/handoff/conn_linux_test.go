@@ -1,0 +1,140 @@
+package handoff
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// pair is both ends of a channel.
+func pair(t *testing.T) (ours, theirs *Conn) {
+	t.Helper()
+	ours, file, err := Pair()
+	require.NoError(t, err)
+	t.Cleanup(func() { ours.Close() })
+	fd, err := syscall.Dup(int(file.Fd()))
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	theirs, err = FromDescriptor(fd)
+	require.NoError(t, err)
+	t.Cleanup(func() { theirs.Close() })
+	return ours, theirs
+}
+
+// One message carries the frame and the connection.
+func TestSendConnection(t *testing.T) {
+	ours, theirs := pair(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	server, err := l.Accept()
+	require.NoError(t, err)
+	require.NoError(t, ours.Send(&Frame{Kind: Stream, ID: 7, Network: "tcp"}, server))
+	require.NoError(t, server.Close())
+	require.NoError(t, theirs.ReceiveFile(func(f Frame, file *os.File, lost bool) error {
+		require.EqualValues(t, 7, f.ID)
+		require.False(t, lost)
+		defer file.Close()
+		conn, err := net.FileConn(file)
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, "hello")
+		return err
+	}))
+	text, err := io.ReadAll(client)
+	require.NoError(t, err)
+	require.Equal(t, "hello", string(text))
+}
+
+// The server's side takes no descriptors: a worker could fill its table with them.
+func TestReceiveTakesNoDescriptors(t *testing.T) {
+	ours, theirs := pair(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	before := open(t)
+	require.NoError(t, theirs.Send(&Frame{Kind: Hello}, client))
+	require.NoError(t, ours.Receive(func(f Frame) error { require.Equal(t, Hello, f.Kind); return nil }))
+	require.Equal(t, before, open(t))
+}
+
+func open(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	return len(entries)
+}
+
+// A full channel makes TrySend fail and Send wait until it has been read or is given up.
+func TestFull(t *testing.T) {
+	ours, theirs := pair(t)
+	big := &Frame{Kind: Configure, Body: make([]byte, 60<<10)}
+	fill := func() (frames int) {
+		for ; ; frames++ {
+			if err := ours.TrySend(big); err != nil {
+				require.ErrorIs(t, err, ErrFull)
+				return frames
+			}
+		}
+	}
+	frames := fill()
+	require.NotZero(t, frames)
+	sent := make(chan error, 1)
+	go func() { sent <- ours.Send(big, nil) }()
+	for range frames + 1 { // the system wakes the sender when most of it has been read
+		require.NoError(t, theirs.Receive(func(Frame) error { return nil }))
+	}
+	require.NoError(t, <-sent)
+
+	fill()
+	go func() { sent <- ours.Send(big, nil) }()
+	ours.Unblock()
+	require.ErrorIs(t, <-sent, os.ErrDeadlineExceeded)
+}
+
+func TestTooLong(t *testing.T) {
+	ours, _ := pair(t)
+	err := ours.Send(&Frame{Kind: Configure, Body: make([]byte, MaxFrame)}, nil)
+	require.ErrorContains(t, err, "longer than")
+}
+
+// The end of the channel is io.EOF, in either direction alone.
+func TestEnd(t *testing.T) {
+	ours, theirs := pair(t)
+	require.NoError(t, ours.CloseWrite())
+	require.ErrorIs(t, theirs.Receive(nil), io.EOF)
+	require.NoError(t, theirs.Send(&Frame{Kind: Hello}, nil))
+	require.NoError(t, ours.Receive(func(Frame) error { return nil }))
+
+	ended := make(chan error, 1)
+	go func() { ended <- ours.Receive(nil) }()
+	require.NoError(t, theirs.Close())
+	select {
+	case err := <-ended:
+		require.ErrorIs(t, err, io.EOF)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the end is not noticed")
+	}
+}
+
+// What is not a channel is refused with a plain error.
+func TestNotAChannel(t *testing.T) {
+	fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0)
+	require.NoError(t, err)
+	_, err = FromDescriptor(fd)
+	require.ErrorContains(t, err, "open channel")
+	_ = syscall.Close(fd)
+	_, err = FromDescriptor(fd)
+	require.ErrorContains(t, err, "open channel")
+}
