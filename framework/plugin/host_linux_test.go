@@ -196,6 +196,16 @@ func TestP2CloseOfAStoppedPlugin(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+func TestP2StoppedWhileItIsConfigured(t *testing.T) {
+	t.Parallel()
+	conf := settings(t, "subject", newJournal())
+	conf.Options = []byte(`{"count": 13}`)
+	began := time.Now()
+	_, err := plugin.Open(context.Background(), conf)
+	require.ErrorContains(t, err, `plugin "subject": it did not answer within 5s when it was configured`)
+	require.Less(t, time.Since(began), 9*time.Second)
+}
+
 func TestCloseWaitsForRequests(t *testing.T) {
 	t.Parallel()
 	j := newJournal()
@@ -286,6 +296,7 @@ func TestWhatAPluginInherits(t *testing.T) {
 			c := dial(t, s)
 			require.Equal(t, "0=/dev/null 1=pipe 2=pipe 3=socket", c.ask(t, "files"))
 			require.Equal(t, "0 EOF", c.ask(t, "stdin"))
+			require.Equal(t, "0 1 2 3 <nil>", c.ask(t, "child")) // 3 is the directory that ls reads
 			for _, variable := range strings.Fields(c.ask(t, "environment")) {
 				name, _, _ := strings.Cut(variable, "=")
 				require.Regexp(t, "^(PATH|HOME|TZ|LANG|LC_.*|TMPDIR|GORACE|GOCOVERDIR|GOGC|PLUGIN_.*|SOCKETSERVER_PLUGIN)$", name)

@@ -14,6 +14,7 @@ import (
 	pluginrunner "github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -105,6 +106,9 @@ func (i *instance) configure(ctx context.Context, s *Settings) (*control.Configu
 		return nil, fmt.Errorf("configure: %w", err)
 	}
 	answer, err := i.control.Configure(ctx, &control.ConfigureRequest{Configuration: conf})
+	if status.Code(err) == codes.DeadlineExceeded {
+		return nil, fmt.Errorf("it did not answer within %s when it was configured", startTimeout)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", i.runner.problem(plain(err)))
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -87,6 +88,9 @@ type options struct {
 
 // subject answers the commands of its clients, one line each.
 var subject = framework.Define(options{Count: 1}, func(o options) (*framework.HandlerClass, error) {
+	if o.Count == 13 { // as if it were stuck
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	}
 	if o.Count < 1 {
 		return nil, errors.Join(&framework.OptionError{Option: "count", Problem: "has to be positive"}, errors.New("too little"))
 	}
@@ -148,6 +152,9 @@ func (h *handler) answer(command, rest string) string {
 	case "block": // more than a pipe holds, without a newline
 		n, err := os.Stdout.WriteString(strings.Repeat("x", 300<<10))
 		return fmt.Sprint(n, " ", err)
+	case "child": // what a program that the handler starts inherits
+		out, err := exec.Command("sh", "-c", "ls /proc/self/fd | tr '\\n' ' '").Output()
+		return fmt.Sprint(string(out), err)
 	case "panic":
 		panic(rest)
 	case "exit":
