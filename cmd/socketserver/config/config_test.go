@@ -103,6 +103,10 @@ server "all" {
 	require.Equal(t, framework.Timeouts{Read: time.Second, Write: 2 * time.Second, Request: 3 * time.Second, Drain: 4 * time.Second}, s.Timeouts)
 }
 
+func TestIsolatedState(t *testing.T) {
+	parse(t, server(tcp+"concurrency \"forking\" { isolated_state = true }\nhandler \"room\" {}"))
+}
+
 func TestDefaultsBlock(t *testing.T) {
 	c := parse(t, server(tcp+threading+echo+`
   limits { per_source = 9 }

@@ -20,6 +20,8 @@ func TestLineEndsAndByteOrderMark(t *testing.T) {
 	require.Equal(t, "localhost:9000", parse(t, src).Servers[0].Transports[0].Address)
 	got := problems(t, strings.Replace(src, "threading", "treading", 1))
 	require.Equal(t, []string{`3:13: server "s": there is no concurrency "treading"; did you mean "threading"?`}, got)
+	_, err := config.Parse("servers.hcl", []byte("\ufeffa = 1\r\n"), catalog)
+	require.EqualError(t, err, "servers.hcl:1:1: there is no attribute \"a\" here; there is \"defaults\", \"log\", \"plugins\" and \"server\"\n    a = 1\n    ^")
 }
 
 func TestNotText(t *testing.T) {
@@ -87,7 +89,8 @@ var bombs = map[string]struct{ src, want string }{
 	"squared number":              {option(`"` + "${" + strings.Repeat(`[for x in [`, 30) + `1e99` + strings.Repeat(` ] : x * x][0]`, 30) + `}"`), much},
 	"replaced":                    {option(strings.Repeat(`replace(`, 60) + `"x"` + strings.Repeat(`, "x", "xxxxxxxxxxxxxxxx")`, 60)), "replace(): the arguments are too large"},
 	"replaced by regex":           {option(strings.Repeat(`regexreplace(`, 60) + `"x"` + strings.Repeat(`, "x", "$0$0$0$0$0$0")`, 60)), "regexreplace(): the arguments are too large"},
-	"replaced by much":            {option(`length(replace(join("", [for i in range(1000) : "xxxxxxxxxx"]), "x", join("", [for i in range(1000) : "xxxxxxxxxx"])))`), "replace(): " + much},
+	"replaced by much":            {option(`length(replace(join("", [for i in range(1000) : "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"]), "x", join("", [for i in range(1000) : "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"])))`), "replace(): " + much},
+	"ranges":                      {option(`length([` + strings.Repeat("range(1000), ", 5000) + `])`), "range(): " + much},
 	"encoded":                     {option(strings.Repeat(`jsonencode(`, 60) + `"\""` + strings.Repeat(`)`, 60)), "jsonencode(): the arguments are too large"},
 	"joined":                      {option(strings.Repeat(`join(`, 30) + `"xxxxxxxx"` + strings.Repeat(`, split("", "xxxxxxxxxxxxxxxxxxxxxxxx"))`, 30)), "join(): the arguments are too large"},
 	"formatted":                   {option(strings.Repeat(`format("%[1]s%[1]s%[1]s%[1]s", `, 60) + `"x"` + strings.Repeat(`)`, 60)), "format(): the arguments are too large"},
@@ -119,6 +122,10 @@ func TestBombs(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			require.ErrorContains(t, err, bomb.want)
 			require.Less(t, len(err.Error()), 20_000)
+			require.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, uint64(250), "MiB")
+			if bomb.want == much {
+				require.Less(t, len(linesOf(t, err)), 50)
+			}
 			t.Log(took, (after.TotalAlloc-before.TotalAlloc)>>20, "MiB", strings.SplitN(err.Error(), "\n", 2)[0])
 		})
 	}
@@ -134,6 +141,9 @@ func TestLargeButFine(t *testing.T) {
 	require.Len(t, parse(t, b.String()).Servers, 300)
 
 	brackets := strings.Repeat("[", 60) + strings.Repeat("]", 60)
+	_, err := config.Format("servers.hcl", []byte(strings.Repeat("a = -1\n", 100)+"b = ["+strings.Repeat("-1, ", 100)+"]\n"))
+	require.NotContains(t, report(err), "operators")
+
 	require.Len(t, problems(t, server(tcp+threading+"handler \"greet\" {\n greeting = "+brackets+"\n}")), 1, "only of another type")
 }
 

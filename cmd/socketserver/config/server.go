@@ -199,7 +199,7 @@ func (b *block) options(values map[string]cty.Value) []byte {
 	object := map[string]json.RawMessage{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value, err := ctyjson.SimpleJSONValue{Value: values[name]}.MarshalJSON()
-		if err != nil || !json.Valid(value) { // an infinite number
+		if err != nil { // an infinite number
 			b.problem(b.place(name), faultf("write a number, text, a list or a map", "option %q: this value cannot be passed to a handler", name))
 			continue
 		}
