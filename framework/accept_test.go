@@ -77,29 +77,6 @@ func TestS1BackOff(t *testing.T) {
 	})
 }
 
-// S1: a process at its limit keeps the connections that it has, and takes new ones as
-// soon as some are given back.
-func TestS1OutOfDescriptors(t *testing.T) {
-	p := startRole(t, "server", `{"files": 40}`)
-	old := p.dial(t)
-	say(t, old, "hold\n")
-	hear(t, old, "holding\n")
-	var crowd []net.Conn
-	for range 60 {
-		crowd = append(crowd, p.dial(t))
-	}
-	require.Contains(t, p.log.await(t, "ulimit -n"), "too many open files")
-	say(t, old, "still here\n")
-	hear(t, old, "released still here\n")
-	for _, conn := range crowd {
-		require.NoError(t, conn.Close())
-	}
-	conn := p.dial(t)
-	say(t, conn, "echo back again\n")
-	hear(t, conn, "back again\n")
-	p.stop(t)
-}
-
 // S12: an address that is taken is an error of Listen, and nothing is left half open.
 func TestS12AddressInUse(t *testing.T) {
 	for network, again := range map[string]func(address string) *framework.BaseServer{

@@ -18,7 +18,8 @@ var greet = framework.Define(struct {
 	Greeting string `json:"greeting" doc:"said to every client"`
 }{"hello"}, func(o struct {
 	Greeting string `json:"greeting" doc:"said to every client"`
-}) (*framework.HandlerClass, error) {
+},
+) (*framework.HandlerClass, error) {
 	return &framework.HandlerClass{New: func() framework.Handler { return &greeter{greeting: o.Greeting} }}, nil
 })
 

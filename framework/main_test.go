@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -27,8 +25,14 @@ var constructors = []framework.Constructor{echo, act, demanding}
 // or starve one.
 const roleVariable = "FRAMEWORK_TEST_ROLE"
 
+// roles are what such a process can be, and verbs are of act, both by name; they are those
+// that need Linux.
+var (
+	roles = map[string]func(){}
+	verbs = map[string]func(wfile io.Writer, number int) error{}
+)
+
 func TestMain(m *testing.M) {
-	signal.Ignore(syscall.SIGPIPE) // as the daemon does
 	framework.Build = func() string { return "this" + os.Getenv("BUILD_OF_TEST") }
 	framework.ServeWorker(constructors...)
 	if role, ok := os.LookupEnv(roleVariable); ok {
@@ -50,7 +54,7 @@ var echo = framework.Func(func(rfile *bufio.Reader, wfile io.Writer) error {
 	return err
 })
 
-// demanding can only be made where PWD_OF_TEST is set, which a child does not inherit.
+// demanding can only be made where DEMANDED is set, which a child does not inherit.
 var demanding = framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
 	if os.Getenv("DEMANDED") == "" {
 		return nil, errors.New("DEMANDED is not set")
@@ -87,20 +91,12 @@ func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	case "overflow":
 		debug.SetMaxStack(64 << 10)
 		_, err = fmt.Fprintln(wfile, overflow(1))
-	case "kill":
-		err = syscall.Kill(os.Getpid(), syscall.Signal(number))
-		select {}
 	case "pid":
 		_, err = fmt.Fprintln(wfile, os.Getpid())
 	case "descriptors":
 		_, err = fmt.Fprintln(wfile, strings.Join(descriptors("self"), "\n"))
 	case "environment":
 		_, err = fmt.Fprintln(wfile, strings.Join(os.Environ(), "\n"))
-	case "files": // from now on at most number descriptors
-		limit := syscall.Rlimit{Cur: uint64(number), Max: uint64(number)}
-		if err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil {
-			_, err = fmt.Fprintln(wfile, "limited")
-		}
 	case "print":
 		fmt.Fprintln(os.Stderr, rest)
 	case "hold": // until the client says something or ends
@@ -119,13 +115,20 @@ func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	case "stop":
 		h.StopServer()
 		_, err = fmt.Fprintln(wfile, "stopping")
+	case "kill", "files":
+		err = verbs[verb](wfile, number)
 	default:
 		err = fmt.Errorf("no such verb: %q", verb)
 	}
 	return err
 }
 
-func overflow(n int) int { return overflow(n+1) + n }
+func overflow(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return overflow(n+1) + n
+}
 
 // descriptors is what the descriptors of a process point at.
 func descriptors(pid string) []string {

@@ -93,7 +93,6 @@ func (w *Worker) receive() {
 	}
 	w.channel.Unblock()
 	why := w.end()
-	_ = w.channel.Close()
 	if why == nil {
 		why = errors.New("it ended")
 	}
@@ -102,6 +101,7 @@ func (w *Worker) receive() {
 	pending := w.pending
 	w.pending = nil
 	w.mu.Unlock()
+	_ = w.channel.Close()
 	close(w.gone)
 	for _, h := range pending {
 		if h.kept {
@@ -205,7 +205,7 @@ func (w *Worker) finish(s *BaseServer, r *Request, flags byte) error {
 	r.onAbort(w.kill)
 	if err := w.handOver(s, r, id, flags); err != nil {
 		w.forget(id)
-		if channelEnded(err) {
+		if channelEnded(err) || w.ended() {
 			return fmt.Errorf("%w: %w", errUntaken, err)
 		}
 		return fmt.Errorf("hand over: %w", err)
@@ -250,6 +250,13 @@ func (w *Worker) register(s *BaseServer, r *Request, keep bool) (uint64, *handed
 	h := &handed{server: s, request: r, outcome: make(chan error, 1), kept: keep}
 	w.pending[w.last] = h
 	return w.last, h, nil
+}
+
+// ended says whether the process has gone: the channel is closed then, or is about to be.
+func (w *Worker) ended() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pending == nil
 }
 
 func (w *Worker) forget(id uint64) {

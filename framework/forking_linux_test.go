@@ -1,0 +1,477 @@
+package framework_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// One request is one child, which has gone afterwards.
+func TestForkingOneChildPerRequest(t *testing.T) {
+	f := &framework.Forking{}
+	s := forkingServer(t, f)
+	serve(t, s)
+	pids := map[string]bool{}
+	for range 5 {
+		pids[ask(t, s, "pid\n")] = true
+	}
+	require.Len(t, pids, 5)
+	eventually(t, func() bool { return len(f.ActiveChildren()) == 0 }, "children are left")
+}
+
+// MaxRequests requests are one child.
+func TestForkingMaxRequests(t *testing.T) {
+	s := forkingServer(t, &framework.Forking{MaxRequests: 3, MaxChildren: 1})
+	serve(t, s)
+	var pids []string
+	for range 6 {
+		pids = append(pids, ask(t, s, "pid\n"))
+	}
+	require.Equal(t, pids[0], pids[1])
+	require.Equal(t, pids[0], pids[2])
+	require.NotEqual(t, pids[2], pids[3])
+	require.Equal(t, pids[3], pids[5])
+}
+
+// Spares wait, and those that are used or killed are made up for.
+func TestForkingSpares(t *testing.T) {
+	f := &framework.Forking{Spares: 2}
+	s := forkingServer(t, f)
+	serve(t, s)
+	full := func() bool { return len(f.ActiveChildren()) == 2 }
+	eventually(t, full, "spares are missing")
+	ready := f.ActiveChildren()
+	pid, err := strconv.Atoi(strings.TrimSpace(ask(t, s, "pid\n")))
+	require.NoError(t, err)
+	require.Contains(t, ready, pid)
+	for range 5 {
+		eventually(t, full, "spares are missing")
+		for _, pid := range f.ActiveChildren() {
+			w := watch(t, pid)
+			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			require.True(t, w.ends(patience))
+		}
+		require.NotEmpty(t, ask(t, s, "pid\n"))
+	}
+}
+
+// T2, H6: MaxChildren bounds the children, whatever they do, and Shutdown returns there.
+func TestForkingMaxChildren(t *testing.T) {
+	f := &framework.Forking{MaxChildren: 2, Spares: 5}
+	s := forkingServer(t, f)
+	served := start(t, s)
+	var held []net.Conn
+	for range 2 {
+		conn := dial(t, s)
+		say(t, conn, "hold\n")
+		hear(t, conn, "holding\n")
+		held = append(held, conn)
+	}
+	waiting := dial(t, s)
+	say(t, waiting, "pid\n")
+	require.NoError(t, waiting.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+	_, err := waiting.Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Len(t, f.ActiveChildren(), 2)
+	s.Stop()
+	for _, conn := range held {
+		say(t, conn, "go\n")
+		hear(t, conn, "released go\n")
+	}
+	shutdown(t, s)
+	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	require.Empty(t, f.ActiveChildren())
+}
+
+// T1, H6: many short children are never more than allowed, those that nobody has reaped
+// included, and none is left; also where HandleRequest is called in a loop.
+func TestH6ManyChildren(t *testing.T) {
+	for name, loop := range map[string]func(s *framework.BaseServer) error{
+		"ServeForever": (*framework.BaseServer).ServeForever,
+		"HandleRequest": func(s *framework.BaseServer) error {
+			for {
+				if err := s.HandleRequest(); err != nil {
+					return err
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pinSelf(t)
+			p := os.Getpid()
+			before := len(childrenOf(t, p))
+			files := openFiles(t)
+			f := &framework.Forking{MaxChildren: 4}
+			s := forkingServer(t, f)
+			require.NoError(t, s.Listen())
+			served := make(chan error, 1)
+			go func() { served <- loop(s) }()
+			var clients sync.WaitGroup
+			for range 6 {
+				clients.Go(func() {
+					for range 10 {
+						conn, err := net.Dial("tcp", s.Addr().String())
+						if err != nil {
+							return
+						}
+						_, _ = io.WriteString(conn, "pid\n")
+						_, _ = io.ReadAll(conn)
+						_ = conn.Close()
+						if n := len(childrenOf(t, p)); n > before+4 {
+							t.Errorf("%d children", n)
+						}
+					}
+				})
+			}
+			clients.Wait()
+			shutdown(t, s)
+			require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+			require.Len(t, childrenOf(t, p), before)
+			requireOpenFiles(t, files)
+		})
+	}
+}
+
+// H1: a panic is told to the server, with its stack, and the child goes on.
+func TestH1Panic(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["tcp"](t, class(t, act))
+			s.Strategy = strategy()
+			errs := errorsOf(s)
+			serve(t, s)
+			require.Empty(t, askAll(t, s, "panic at the disco\n"))
+			var panicked *framework.PanicError
+			require.ErrorAs(t, await(t, errs), &panicked)
+			require.Equal(t, "panic: at the disco", panicked.Error())
+			require.Contains(t, string(panicked.Stack), "main_test.go")
+			require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+		})
+	}
+}
+
+// H1: where nobody asks to be told it is logged once, with its stack.
+func TestH1PanicIsLogged(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["tcp"](t, class(t, act))
+			s.Strategy = strategy()
+			book := logOf(t, s)
+			serve(t, s)
+			require.Empty(t, askAll(t, s, "panic at the disco\n"))
+			require.Contains(t, book.await(t, "handler panicked"), "main_test.go")
+			require.Equal(t, 1, book.count("at the disco"))
+		})
+	}
+}
+
+// Trap: a child that serves several requests survives a panic, and none of os.Exit.
+func TestPanicDoesNotEndTheChild(t *testing.T) {
+	s := forkingServer(t, &framework.Forking{MaxRequests: 10, MaxChildren: 1})
+	serve(t, s)
+	pid := ask(t, s, "pid\n")
+	askAll(t, s, "panic now\n")
+	askAll(t, s, "error now\n")
+	require.Equal(t, pid, ask(t, s, "pid\n"))
+	askAll(t, s, "exit 3\n")
+	require.NotEqual(t, pid, ask(t, s, "pid\n"))
+}
+
+// H2: what ends a process ends one child, is reported, and the next request is served.
+func TestH2ChildEnds(t *testing.T) {
+	for line, says := range map[string]string{
+		"exit 3":   "exit status 3",
+		"overflow": "stack overflow",
+		fmt.Sprint("kill ", int(syscall.SIGSEGV)): "SIGSEGV",
+		fmt.Sprint("kill ", int(syscall.SIGABRT)): "SIGABRT",
+		fmt.Sprint("kill ", int(syscall.SIGKILL)): "killed",
+	} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			s := forkingServer(t, &framework.Forking{MaxRequests: 3})
+			book := logOf(t, s)
+			errs := errorsOf(s)
+			serve(t, s)
+			conn := dial(t, s)
+			say(t, conn, line+"\n")
+			hearEnd(t, conn)
+			require.ErrorContains(t, await(t, errs), "the worker process has gone")
+			book.await(t, "")
+			eventually(t, func() bool {
+				return strings.Contains(book.String(), says) || line[0] == 'e' || strings.HasSuffix(line, " 9")
+			}, "not logged: "+says)
+			require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+		})
+	}
+}
+
+// H6: children that are killed while they are idle or busy cost only what they held.
+func TestChildKilled(t *testing.T) {
+	f := &framework.Forking{MaxRequests: 10}
+	s := forkingServer(t, f)
+	errs := errorsOf(s)
+	serve(t, s)
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+	eventually(t, func() bool { return len(f.ActiveChildren()) == 1 }, "no idle child")
+	idle := watch(t, f.ActiveChildren()[0])
+	require.NoError(t, syscall.Kill(idle.pid, syscall.SIGKILL))
+	require.True(t, idle.ends(patience))
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n")) // whether the server knows it yet or not
+
+	conn := dial(t, s)
+	say(t, conn, "hold\n")
+	hear(t, conn, "holding\n")
+	for _, pid := range f.ActiveChildren() {
+		child := watch(t, pid)
+		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+		require.True(t, child.ends(patience))
+	}
+	hearEnd(t, conn)
+	require.ErrorContains(t, await(t, errs), "killed")
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+}
+
+// H7: the program of the children has gone, or is none: a clear error before listening.
+func TestH7NotAWorker(t *testing.T) {
+	dir := t.TempDir()
+	loose := filepath.Join(dir, "loose")
+	require.NoError(t, os.WriteFile(loose, []byte("not a program"), 0o600))
+	empty := filepath.Join(dir, "empty")
+	require.NoError(t, os.WriteFile(empty, []byte("not a program"), 0o700))
+	busy := filepath.Join(dir, "busy")
+	program, err := os.ReadFile("/bin/true")
+	require.NoError(t, err)
+	writing, err := os.OpenFile(busy, os.O_CREATE|os.O_WRONLY, 0o700)
+	require.NoError(t, err)
+	defer writing.Close()
+	_, err = writing.Write(program)
+	require.NoError(t, err)
+	for path, says := range map[string]string{
+		filepath.Join(dir, "none"): "no such file",
+		dir:                        "permission denied",
+		loose:                      "permission denied",
+		empty:                      "exec format error",
+		busy:                       "text file busy",
+		"/bin/true":                "has to call framework.ServeWorker first",
+		"/bin/false":               "exit status 1",
+	} {
+		before := openFiles(t)
+		s := forkingServer(t, &framework.Forking{Command: &framework.Program{Path: path}})
+		err := s.Listen()
+		require.ErrorContains(t, err, says, path)
+		require.ErrorContains(t, err, path)
+		require.NotContains(t, err.Error(), "/proc/self/fd", path)
+		require.Nil(t, s.Addr())
+		require.NoError(t, s.Close())
+		requireOpenFiles(t, before)
+	}
+}
+
+// H7: where a child can not be started the connection is closed, the next one is tried
+// after a pause, and the server lives.
+func TestH7StartFails(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "worker") // not pinned, as its interpreter opens it
+	write := func() {
+		require.NoError(t, os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\nexec %s\n", os.Args[0]), 0o700))
+	}
+	write()
+	f := &framework.Forking{Command: &framework.Program{Path: script}}
+	s := forkingServer(t, f)
+	errs := errorsOf(s)
+	serve(t, s)
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+	require.NoError(t, os.Remove(script))
+	for range 3 {
+		conn := dial(t, s)
+		say(t, conn, "echo hello\n")
+		hearEnd(t, conn)
+		require.ErrorContains(t, await(t, errs), "no such file")
+	}
+	write()
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+}
+
+// H7: spares that die at once are not started again without a pause.
+func TestH7SparesDie(t *testing.T) {
+	t.Setenv("DEMANDED", "yes") // here, not in the children
+	f := &framework.Forking{Spares: 2}
+	s := newServer["tcp"](t, class(t, demanding))
+	s.Strategy = f
+	book := logOf(t, s)
+	began := time.Now()
+	serve(t, s)
+	book.await(t, "DEMANDED is not set")
+	conn := dial(t, s)
+	hearEnd(t, conn)
+	// Pauses of 5, 10, 20 ... ms: 8 of them are more than a second.
+	eventually(t, func() bool { return time.Since(began) > time.Second }, "")
+	require.Less(t, book.count("DEMANDED is not set"), 40)
+}
+
+// What is started is what was opened, also when the path has been replaced since.
+func TestProgramIsPinned(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "worker")
+	program, err := os.ReadFile(os.Args[0])
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, program, 0o700))
+	s := forkingServer(t, &framework.Forking{Command: &framework.Program{Path: path}})
+	serve(t, s)
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.WriteFile(path, []byte("another"), 0o700))
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+}
+
+// A worker of another build is not used: this program is, and that is said once.
+func TestBuildMismatch(t *testing.T) {
+	pinSelf(t)
+	before := openFiles(t)
+	path := filepath.Join(t.TempDir(), "worker")
+	require.NoError(t, os.Symlink(os.Args[0], path))
+	s := forkingServer(t, &framework.Forking{Command: &framework.Program{
+		Path: path, Build: framework.Build(), Env: []string{"BUILD_OF_TEST=another"},
+	}, Spares: 2})
+	book := logOf(t, s)
+	served := start(t, s)
+	for range 3 {
+		require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+	}
+	shutdown(t, s)
+	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	require.Equal(t, 1, book.count("another build; this program"), book)
+	requireOpenFiles(t, before)
+}
+
+// H8: SIGKILL of the server: idle children go within a second, a busy one finishes.
+func TestH8ServerKilled(t *testing.T) {
+	p := startRole(t, "server", `{"forking": true, "spares": 2}`)
+	conn := p.dial(t)
+	say(t, conn, "hold\n")
+	hear(t, conn, "holding\n")
+	server := p.cmd.Process.Pid
+	eventually(t, func() bool { return len(childrenOf(t, server)) == 3 }, "spares are missing")
+	var children []watched
+	for pid := range childrenOf(t, server) {
+		children = append(children, watch(t, pid))
+	}
+	p.kill(t)
+	gone := 0
+	for _, child := range children {
+		if child.ends(time.Second) {
+			gone++
+		}
+	}
+	require.Equal(t, 2, gone)
+	say(t, conn, "still here?\n")
+	hear(t, conn, "released still here?\n")
+	for _, child := range children {
+		require.True(t, child.ends(patience))
+	}
+}
+
+// H8: SIGSTOP of the server loses nothing.
+func TestH8ServerStopped(t *testing.T) {
+	p := startRole(t, "server", `{"forking": true, "spares": 1}`)
+	conn := p.dial(t)
+	say(t, conn, "hold\n")
+	hear(t, conn, "holding\n")
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	queued := p.dial(t)
+	say(t, queued, "echo hello\n")
+	say(t, conn, "go\n")
+	hear(t, conn, "released go\n")
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGCONT))
+	hear(t, queued, "hello\n")
+	p.stop(t)
+}
+
+// H9: the server waits for what its children serve, then takes them with it.
+func TestH9ShutdownKillsChildren(t *testing.T) {
+	f := &framework.Forking{Spares: 1}
+	s := forkingServer(t, f)
+	served := start(t, s)
+	conn := dial(t, s)
+	say(t, conn, "stuck\n")
+	hear(t, conn, "stuck\n")
+	var children []watched
+	for _, pid := range f.ActiveChildren() {
+		children = append(children, watch(t, pid))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, s.Shutdown(ctx), context.DeadlineExceeded)
+	hearEnd(t, conn)
+	for _, child := range children {
+		require.True(t, child.ends(patience))
+	}
+	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	shutdown(t, s)
+	require.Empty(t, f.ActiveChildren())
+}
+
+// H10: a child has descriptors 0, 1, 2, the channel and the connection, and what its
+// runtime opened. Nothing that the server holds or was started with is among them.
+func TestH10Descriptors(t *testing.T) {
+	canary := filepath.Join(t.TempDir(), "canary")
+	require.NoError(t, os.WriteFile(canary, nil, 0o600))
+	p := startRole(t, "server", fmt.Sprintf(`{"forking": true, "canary": %q}`, canary))
+	require.Contains(t, strings.Join(descriptors(strconv.Itoa(p.cmd.Process.Pid)), " "), canary)
+	conn := p.dial(t)
+	say(t, conn, "descriptors\n")
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	kinds := map[string]int{}
+	for line := range strings.Lines(string(answer)) {
+		_, target, _ := strings.Cut(strings.TrimSpace(line), " ")
+		kinds[regexp.MustCompile(`:\[\d+\]$|^/proc/\d+`).ReplaceAllString(target, "")]++
+	}
+	delete(kinds, "/fd") // the directory that is being read
+	for kind := range kinds {
+		if strings.HasPrefix(kind, "/sys/fs/cgroup/") { // the runtime asks how many processors it may use
+			delete(kinds, kind)
+		}
+	}
+	require.Equal(t, map[string]int{
+		"/dev/null": 1, "pipe": 2, "socket": 2, "anon_inode:[eventpoll]": 1, "anon_inode:[eventfd]": 1,
+	}, kinds, string(answer))
+	p.stop(t)
+}
+
+// H11: a child's environment is an allow-list.
+func TestH11Environment(t *testing.T) {
+	t.Setenv("SECRET_CANARY", "secret")
+	t.Setenv("LC_ALL", "C")
+	s := forkingServer(t, &framework.Forking{Command: &framework.Program{Path: os.Args[0], Env: []string{"GIVEN=yes"}}})
+	serve(t, s)
+	answer := askAll(t, s, "environment\n")
+	require.NotContains(t, answer, "secret")
+	for line := range strings.Lines(answer) {
+		require.Regexp(t, `^(PATH|HOME|TZ|LANG|LC_\w+|TMPDIR|GORACE|GOCOVERDIR|GOGC|GIVEN)=`, line)
+	}
+	require.Contains(t, answer, "GIVEN=yes")
+	require.Contains(t, answer, "LC_ALL=C")
+}
+
+// What a child prints is a line of the server's log.
+func TestChildPrints(t *testing.T) {
+	s := forkingServer(t, &framework.Forking{})
+	book := logOf(t, s)
+	serve(t, s)
+	askAll(t, s, "print to whom it may concern \x1b[2J\n")
+	require.Contains(t, book.await(t, "to whom it may concern"), `\u001b[2J`)
+}

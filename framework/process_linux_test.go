@@ -1,0 +1,226 @@
+package framework_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+func init() {
+	roles["server"] = runServer
+	verbs["kill"] = func(_ io.Writer, signal int) error {
+		_ = syscall.Kill(os.Getpid(), syscall.Signal(signal))
+		select {} // until it arrives
+	}
+	verbs["files"] = func(wfile io.Writer, limit int) error { // from now on at most so many descriptors
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(limit), Max: uint64(limit)}); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(wfile, "limited")
+		return err
+	}
+}
+
+// serverOptions are those of the role server.
+type serverOptions struct {
+	Forking     bool   `json:"forking"`
+	Spares      int    `json:"spares"`
+	MaxRequests int    `json:"max_requests"`
+	Files       uint64 `json:"files"`  // the hard limit of open descriptors
+	Canary      string `json:"canary"` // a file to be held open without close-on-exec
+}
+
+// runServer serves act over TCP until its standard input ends.
+func runServer() {
+	var o serverOptions
+	must(json.Unmarshal([]byte(os.Args[1]), &o))
+	if o.Canary != "" {
+		for range 3 {
+			_, err := syscall.Open(o.Canary, syscall.O_RDONLY, 0)
+			must(err)
+		}
+	}
+	if o.Files > 0 { // the hard one too, as the runtime raises the soft one
+		must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: o.Files, Max: o.Files}))
+	}
+	class, err := act.Class(nil)
+	must(err)
+	s := framework.NewTCPServer("127.0.0.1:0", class)
+	s.Log = hclog.New(&hclog.LoggerOptions{Output: os.Stderr, Level: hclog.Debug})
+	s.Strategy = &framework.Threading{}
+	if o.Forking {
+		s.Strategy = &framework.Forking{Spares: o.Spares, MaxRequests: o.MaxRequests}
+	}
+	must(s.Listen())
+	fmt.Println(s.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		s.Stop()
+	}()
+	if err := s.ServeForever(); !errors.Is(err, framework.ErrServerClosed) {
+		must(err)
+	}
+	must(s.Close())
+}
+
+func must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// role is a process of this binary.
+type role struct {
+	cmd     *exec.Cmd
+	stdin   io.Closer
+	address string
+	log     *logBook
+	ended   chan error
+}
+
+// startRole starts a process and waits until it listens.
+func startRole(t *testing.T, name, options string) *role {
+	t.Helper()
+	p := &role{cmd: exec.Command(os.Args[0], options), log: newLogBook(), ended: make(chan error, 1)}
+	p.cmd.Env = append(os.Environ(), roleVariable+"="+name, "SECRET_CANARY=secret", "DEMANDED=yes")
+	p.cmd.Stderr = p.log
+	stdin, err := p.cmd.StdinPipe()
+	require.NoError(t, err)
+	p.stdin = stdin
+	stdout, err := p.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err, p.log)
+	p.address = strings.TrimSpace(line)
+	p.cmd.WaitDelay = time.Second // a child that outlives it may hold its stderr
+	go func() { p.ended <- p.cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		if t.Failed() {
+			t.Log(p.log)
+		}
+	})
+	return p
+}
+
+func (p *role) dial(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", p.address)
+	require.NoError(t, err)
+	return limit(t, conn)
+}
+
+// stop ends the process as an operator does.
+func (p *role) stop(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.stdin.Close())
+	require.NoError(t, await(t, p.ended))
+}
+
+// kill ends it as a crash does.
+func (p *role) kill(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.cmd.Process.Kill())
+	require.Error(t, await(t, p.ended))
+}
+
+// watched is a process whose end can be waited for though it is nobody's child.
+type watched struct {
+	pid int
+	fd  int
+}
+
+// watch begins to watch a process that lives.
+func watch(t *testing.T, pid int) watched {
+	t.Helper()
+	const pidfdOpen = 434
+	fd, _, errno := syscall.Syscall(pidfdOpen, uintptr(pid), 0, 0)
+	if errno == syscall.ENOSYS {
+		t.Skip("needs pidfd_open, of Linux 5.3")
+	}
+	require.Zero(t, errno)
+	t.Cleanup(func() { _ = syscall.Close(int(fd)) })
+	return watched{pid, int(fd)}
+}
+
+// ends says whether the process ends within d.
+func (w watched) ends(d time.Duration) bool {
+	poll := struct {
+		fd              int32
+		events, revents int16
+	}{fd: int32(w.fd), events: 1}
+	for late := time.Now().Add(d); ; {
+		left := max(time.Until(late), 0)
+		n, _, errno := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(left.Milliseconds()))
+		if errno != syscall.EINTR {
+			return n == 1
+		}
+	}
+}
+
+// childrenOf are the processes that pid started, those that nobody has reaped included,
+// by their state: R, S, D, T or Z.
+func childrenOf(t *testing.T, pid int) map[int]string {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(t, err)
+	if len(stats) == 0 {
+		t.Skip("needs /proc")
+	}
+	children := map[int]string{}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has gone
+		}
+		_, after, _ := strings.Cut(string(text), ") ") // the name may hold anything
+		fields := strings.Fields(after)
+		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
+			child, _ := strconv.Atoi(strings.Split(path, "/")[2])
+			children[child] = fields[0]
+		}
+	}
+	return children
+}
+
+// S1: a process at its limit keeps the connections that it has, and takes new ones as
+// soon as some are given back.
+func TestS1OutOfDescriptors(t *testing.T) {
+	p := startRole(t, "server", `{"files": 40}`)
+	old := p.dial(t)
+	say(t, old, "hold\n")
+	hear(t, old, "holding\n")
+	var crowd []net.Conn
+	for range 60 {
+		crowd = append(crowd, p.dial(t))
+	}
+	require.Contains(t, p.log.await(t, "ulimit -n"), "too many open files")
+	say(t, old, "still here\n")
+	hear(t, old, "released still here\n")
+	for _, conn := range crowd {
+		require.NoError(t, conn.Close())
+	}
+	conn := p.dial(t)
+	say(t, conn, "echo back again\n")
+	hear(t, conn, "back again\n")
+	p.stop(t)
+}
