@@ -166,7 +166,7 @@ func TestP2StoppedPlugin(t *testing.T) {
 	s, j := serveTCP(t, "subject")
 	held := dial(t, s)
 	pid := held.pid(t)
-	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	freeze(t, pid)
 	waiting := dial(t, s) // handed over, and never taken
 	require.NotEqual(t, pid, waiting.pid(t))
 	_, err := held.Read(make([]byte, 1))
@@ -188,7 +188,7 @@ func TestP2CloseOfAStoppedPlugin(t *testing.T) {
 	s.Log = j.logger()
 	require.NoError(t, s.Listen())
 	go func() { _ = s.HandleRequest() }()
-	require.NoError(t, syscall.Kill(dial(t, s).pid(t), syscall.SIGSTOP))
+	freeze(t, dial(t, s).pid(t))
 	began := time.Now()
 	require.NoError(t, class.Close())
 	require.Less(t, time.Since(began), 4*time.Second)
