@@ -135,11 +135,11 @@ func (s *BaseServer) untrack(r *Request) {
 	s.requests.Done()
 }
 
-// ShutdownRequest ends a connection as seen by the client, which reads to the end what
-// was written, and closes it. It is for the process that ran the handler; one that has
+// ShutdownRequest ends a connection so that the client reads to the end what was written,
+// also where it has sent what nobody has read, and closes it. It is for the process that ran the handler; one that has
 // only passed the connection on calls CloseRequest, as shutdown(2) acts on what both share.
 func (s *BaseServer) ShutdownRequest(r *Request) {
-	if half, ok := r.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+	if r.conn != nil && hasUnread(r.conn) {
 		discardUnread(r.conn)
 	}
 	s.CloseRequest(r)
@@ -173,7 +173,8 @@ func (s *BaseServer) CloseRequest(r *Request) {
 // half a second and 256 KiB at the most.
 func discardUnread(conn net.Conn) {
 	const limit = 256 << 10
-	if !hasUnread(conn) {
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
 		return
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))

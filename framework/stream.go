@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -28,13 +29,21 @@ type stream struct {
 
 	mu     sync.Mutex
 	size   int // of the write buffer
+	room   int // bytes that the system is going to take without waiting
 	buf    *[]byte
 	err    error // the first failed write; part of it may be out, so nothing may follow
 	closed bool
 }
 
+// alwaysTaken is how many bytes of a socket the system takes whether or not the client
+// reads. Arming a deadline for them would be a twentieth of a short request.
+const alwaysTaken = 4096
+
 func newStream(conn net.Conn, t *Timeouts, readBuffer, writeBuffer int) *stream {
 	s := &stream{conn: conn, size: writeBuffer, buffered: writeBuffer > 0}
+	if _, ok := conn.(syscall.Conn); ok {
+		s.room = alwaysTaken
+	}
 	s.clock.start(conn, t)
 	s.rfile = readers.get((*streamReader)(s), readBuffer)
 	return s
@@ -91,7 +100,9 @@ func (s *stream) flushLocked() error {
 }
 
 func (s *stream) send(p []byte) (int, error) {
-	s.clock.beforeWrite()
+	if s.room -= len(p); s.room < 0 {
+		s.clock.beforeWrite()
+	}
 	n, err := s.conn.Write(p)
 	s.clock.active()
 	if err != nil {
