@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -24,7 +27,8 @@ const patience = time.Minute
 // A process is a socketserver that runs beside a test, with its log as JSON.
 type process struct {
 	*exec.Cmd
-	ended chan struct{} // closed when it has been reaped and all that it said has been read
+	stderr io.ReadCloser
+	ended  chan struct{} // closed when it has been reaped and all that it said has been read
 
 	mu     sync.Mutex
 	events []event       // that no await has taken
@@ -40,10 +44,11 @@ func start(t *testing.T, dir string, command *exec.Cmd) *process {
 	p := &process{Cmd: command, ended: make(chan struct{}), more: make(chan struct{})}
 	p.Dir = dir
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	stderr, err := p.StderrPipe()
+	var err error
+	p.stderr, err = p.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.Start())
-	go p.read(stderr)
+	go p.read()
 	t.Cleanup(func() {
 		_ = p.Process.Signal(os.Interrupt)
 		select {
@@ -80,8 +85,8 @@ func write(t *testing.T, name, text string) string {
 	return path
 }
 
-func (p *process) read(stderr io.Reader) {
-	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+func (p *process) read() {
+	for lines := bufio.NewScanner(p.stderr); lines.Scan(); {
 		e := event{}
 		if json.Unmarshal(bytes.TrimSpace(lines.Bytes()), &e) != nil {
 			e["@message"] = lines.Text()
@@ -103,40 +108,55 @@ func (p *process) await(t *testing.T, message string, fields ...event) event {
 	for _, f := range fields {
 		maps.Copy(wanted, f)
 	}
+	return p.awaitEvent(t, fmt.Sprint(wanted), func(e event) bool {
+		for key, value := range wanted {
+			if e[key] != value {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// awaitText takes the first line with text in it, of a log that is not JSON or of what was
+// printed before there is a log.
+func (p *process) awaitText(t *testing.T, text string) string {
+	t.Helper()
+	e := p.awaitEvent(t, text, func(e event) bool { return strings.Contains(e["@message"].(string), text) })
+	return e["@message"].(string)
+}
+
+func (p *process) awaitEvent(t *testing.T, what string, wanted func(event) bool) event {
+	t.Helper()
 	late := time.After(patience)
-	for {
+	for ended := false; ; {
 		e, more := p.take(wanted)
 		if e != nil {
 			return e
 		}
+		if ended {
+			t.Fatalf("the server ended without saying %s", what)
+		}
 		select {
 		case <-more:
-			continue
 		case <-p.ended:
-			if e, _ := p.take(wanted); e != nil {
-				return e
-			}
-			t.Fatalf("the server ended without saying %v", wanted)
+			ended = true
 		case <-late:
-			t.Fatalf("the server did not say %v", wanted)
+			t.Fatalf("the server did not say %s", what)
 		}
 	}
 }
 
-func (p *process) take(wanted event) (event, <-chan struct{}) {
+func (p *process) take(wanted func(event) bool) (event, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-next:
-	for i, e := range p.events {
-		for key, value := range wanted {
-			if e[key] != value {
-				continue next
-			}
-		}
-		p.events = append(p.events[:i:i], p.events[i+1:]...)
-		return e, nil
+	i := slices.IndexFunc(p.events, wanted)
+	if i < 0 {
+		return nil, p.more
 	}
-	return nil, p.more
+	e := p.events[i]
+	p.events = slices.Delete(p.events, i, i+1)
+	return e, nil
 }
 
 // A listener is what a server says of one.
@@ -208,12 +228,18 @@ func receive(t *testing.T, conn net.Conn) string {
 	return string(answer[:n])
 }
 
-// requireEcho asks an echo server over a connection of its own.
-func requireEcho(t *testing.T, l listener) {
+// askOnce asks over a connection of its own.
+func askOnce(t *testing.T, l listener, text string) string {
 	t.Helper()
 	conn := dial(t, l)
-	require.Equal(t, "hello", ask(t, conn, "hello"))
+	answer := ask(t, conn, text)
 	require.NoError(t, conn.Close())
+	return answer
+}
+
+func requireEcho(t *testing.T, l listener) {
+	t.Helper()
+	require.Equal(t, "hello", askOnce(t, l, "hello"))
 }
 
 // requireEnd waits until the server has ended a connection.
@@ -231,4 +257,16 @@ func families() int {
 	}
 	l.Close()
 	return 2
+}
+
+// readUntil returns what was read when text has come.
+func readUntil(t *testing.T, r io.Reader, text string) string {
+	t.Helper()
+	var all strings.Builder
+	for buf := make([]byte, 1024); !strings.Contains(all.String(), text); {
+		n, err := r.Read(buf)
+		all.Write(buf[:n])
+		require.NoError(t, err, "%s", &all)
+	}
+	return all.String()
 }

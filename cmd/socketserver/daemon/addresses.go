@@ -56,7 +56,9 @@ func listenError(network, address string, err error) error {
 			return fmt.Errorf("%s %s is in use by %s; stop it or choose another address", network, address, owner)
 		}
 		return fmt.Errorf("%s %s is in use; stop what uses it or choose another address", network, address)
-	case errors.Is(err, syscall.EACCES) && (network == "tcp" || network == "udp"):
+	case network == "unix" || network == "unixgram": // err names the path
+		return fmt.Errorf("%s: %w", network, err)
+	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s %s: permission denied; choose a port from 1024 up, or run with CAP_NET_BIND_SERVICE", network, address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s %s is no address of this machine; choose one that is", network, address)

@@ -103,7 +103,7 @@ func (b *block) listenEach(t config.Transport, addresses []netip.AddrPort) error
 		return missing
 	}
 	if missing != nil {
-		b.log.Warn("not listening on an address that this machine does not have", "error", missing)
+		b.warnMissing(missing)
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func (b *block) listenSamePort(t config.Transport, addresses []netip.AddrPort) e
 		before := len(b.servers)
 		if err = b.open(t, addresses[0].String()); err != nil {
 			if familyMissing(err) && len(addresses) > 1 {
-				b.log.Warn("not listening on an address that this machine does not have", "error", err)
+				b.warnMissing(err)
 				return b.listenSamePort(t, addresses[1:])
 			}
 			return err
@@ -130,13 +130,20 @@ func (b *block) listenSamePort(t config.Transport, addresses []netip.AddrPort) e
 		if len(rest) == 0 {
 			return nil
 		}
-		err = b.listenEach(t, rest)
-		if err == nil || familyMissing(err) {
+		switch err = b.listenEach(t, rest); {
+		case err == nil:
+			return nil
+		case familyMissing(err):
+			b.warnMissing(err)
 			return nil
 		}
 		b.closeFrom(before)
 	}
 	return fmt.Errorf("no port is free on all addresses of %s: %w", t.Address, err)
+}
+
+func (b *block) warnMissing(err error) {
+	b.log.Warn("not listening on an address that this machine does not have", "error", err)
 }
 
 // open makes one listener of a transport.

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+var port = regexp.MustCompile(`(localhost):\d+`)
+
+// TestExamples validates every configuration that the documentation shows, and runs those
+// of the handlers, on ports that are free.
+func TestExamples(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	handlers := map[string]int{}
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		require.NoError(t, err)
+		for _, f := range fences(t, path) {
+			if f.language != "hcl" {
+				continue
+			}
+			c, err := config.Parse(path, []byte(f.text), newTestCatalog(t))
+			require.NoError(t, err, "%s, line %d", name, f.line)
+			if !strings.HasPrefix(name, "handlers/") {
+				continue
+			}
+			handlers[filepath.Dir(name)]++
+			t.Run(fmt.Sprintf("%s line %d", name, f.line), func(t *testing.T) {
+				t.Parallel()
+				_, listeners := serveFile(t, port.ReplaceAllString(f.text, "$1:0"))
+				require.GreaterOrEqual(t, len(listeners), len(c.Servers))
+				for _, l := range listeners {
+					dial(t, l)
+				}
+			})
+		}
+		return nil
+	}))
+	readmes, err := filepath.Glob(filepath.Join(root, "handlers", "*", "README.md"))
+	require.NoError(t, err)
+	require.Len(t, handlers, len(readmes), "every handler has an example")
+}
