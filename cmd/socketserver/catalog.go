@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/go-hclog"
@@ -75,16 +76,25 @@ func (c *catalog) Class(s *config.Server) (*framework.HandlerClass, error) {
 		return nil, nil
 	}
 	if err := c.problems[s.Handler.Name]; err != nil {
-		return nil, err
+		return nil, withoutName(err)
 	}
 	class, err := plugin.Open(c.ctx, plugin.Settings{
 		Name: s.Handler.Name, Path: c.executables[s.Handler.Name], Server: s.Name,
-		Options: s.Handler.Options, Timeouts: s.Timeouts, Log: c.log.With("server", s.Name),
+		Options: s.Handler.Options, Directory: s.Handler.Directory, Timeouts: s.Timeouts, Log: c.log.With("server", s.Name),
 	})
-	if err == nil {
-		c.opened = append(c.opened, class)
+	if err != nil {
+		return nil, withoutName(err)
 	}
-	return class, err
+	c.opened = append(c.opened, class)
+	return class, nil
+}
+
+// withoutName takes off the name of the plugin, which the configuration says itself.
+func withoutName(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
 }
 
 // close ends the plugins that have been started, where no server is going to use them.

@@ -68,32 +68,6 @@ func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	return &framework.HandlerClass{Networks: answer.Networks, Stateful: answer.Stateful, Remote: h, Close: h.close}, nil
 }
 
-// Describe starts the plugin for a moment to learn what it is. Of the settings it needs
-// Name, Path and Log.
-func Describe(ctx context.Context, s Settings) (*Description, error) {
-	h, err := newHost(s)
-	if err != nil {
-		return nil, err
-	}
-	defer h.release()
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	i, err := launch(ctx, &h.settings, h.image, h.socketDir)
-	if err != nil {
-		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
-	}
-	defer i.discard()
-	answer, err := i.control.Describe(ctx, &control.DescribeRequest{})
-	if err != nil {
-		return nil, fmt.Errorf("plugin %q: describe: %w", s.Name, plain(err))
-	}
-	d := &Description{}
-	for _, o := range answer.Options {
-		d.Options = append(d.Options, framework.Option{Name: o.Name, Type: o.Type, Default: o.Default, Doc: o.Doc})
-	}
-	return d, nil
-}
-
 func newHost(s Settings) (*host, error) {
 	if s.Log == nil {
 		s.Log = hclog.Default()
@@ -129,12 +103,24 @@ func (h *host) start(ctx context.Context) (*instance, *control.ConfigureResponse
 	if err != nil {
 		return nil, nil, err
 	}
-	answer, err := i.configure(ctx, &h.settings)
+	answer, err := h.configure(ctx, i)
 	if err != nil {
 		i.discard()
 		return nil, nil, err
 	}
 	return i, answer, nil
+}
+
+// configure configures a process. The first one says which options are paths.
+func (h *host) configure(ctx context.Context, i *instance) (*control.ConfigureResponse, error) {
+	if h.settings.Directory != "" {
+		options, err := i.options(ctx, h.settings)
+		if err != nil {
+			return nil, err
+		}
+		h.settings.Options, h.settings.Directory = options, ""
+	}
+	return i.configure(ctx, &h.settings)
 }
 
 // supervise starts the plugin again whenever it has gone, until the class is closed; it

@@ -55,11 +55,14 @@ func TestClassIsWhatThePluginSays(t *testing.T) {
 	require.NoError(t, class.Close())
 }
 
-func TestDescribe(t *testing.T) {
+// Options that are paths are relative to the configuration, for forked children too.
+func TestPathsAreJoined(t *testing.T) {
 	t.Parallel()
-	d, err := plugin.Describe(context.Background(), settings(t, "subject", newJournal()))
-	require.NoError(t, err)
-	require.Equal(t, subject.Options(), d.Options)
+	conf := settings(t, "subject", newJournal())
+	conf.Options, conf.Directory = []byte(`{"motto": "a/b"}`), "/etc/x"
+	class := open(t, conf)
+	require.JSONEq(t, `{"motto": "/etc/x/a/b"}`, string(class.Remote.Program().Options))
+	require.NoError(t, class.Close())
 }
 
 func TestOptionErrors(t *testing.T) {

@@ -186,8 +186,7 @@ func TestP4ServerIsKilled(t *testing.T) {
 	require.DirExists(t, left[0])
 
 	t.Setenv("RUNTIME_DIRECTORY", dir)
-	_, err = plugin.Describe(context.Background(), settings(t, "subject", newJournal()))
-	require.NoError(t, err)
+	require.NoError(t, open(t, settings(t, "subject", newJournal())).Close())
 	require.NoDirExists(t, left[0])
 }
 

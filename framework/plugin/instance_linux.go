@@ -127,6 +127,20 @@ func (i *instance) configure(ctx context.Context, s *Settings) (*control.Configu
 	return answer, nil
 }
 
+// options are those of s with their paths joined to its directory: the process says which
+// of them are paths.
+func (i *instance) options(ctx context.Context, s Settings) ([]byte, error) {
+	answer, err := i.control.Describe(ctx, &control.DescribeRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("describe: %w", i.runner.problem(plain(err)))
+	}
+	schema := make([]framework.Option, len(answer.Options))
+	for n, o := range answer.Options {
+		schema[n] = framework.Option{Name: o.Name, Type: o.Type, Default: o.Default, Doc: o.Doc}
+	}
+	return framework.AbsolutePaths(schema, s.Options, s.Directory)
+}
+
 // plain takes off what grpc writes before the text of an error.
 func plain(err error) error {
 	return errors.New(logline.Clean(status.Convert(err).Message()))

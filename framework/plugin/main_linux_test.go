@@ -81,9 +81,10 @@ func init() {
 }
 
 type options struct {
-	Greeting string `json:"greeting" doc:"said before the answer"`
-	Stateful string `json:"stateful" doc:"what is kept"`
-	Count    int    `json:"count" doc:"has to be positive"`
+	Greeting string         `json:"greeting" doc:"said before the answer"`
+	Stateful string         `json:"stateful" doc:"what is kept"`
+	Count    int            `json:"count" doc:"has to be positive"`
+	Motto    framework.Path `json:"motto" doc:"a file"`
 }
 
 // subject answers the commands of its clients, one line each.

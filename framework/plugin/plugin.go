@@ -22,17 +22,13 @@ import (
 
 // Settings say which plugin serves which server.
 type Settings struct {
-	Name     string             // of the plugin, for the log and for ps
-	Path     string             // its executable; it is opened once, by Open
-	Server   string             // the name of the server
-	Options  []byte             // of its handler, as a JSON object; nil: the defaults
-	Timeouts framework.Timeouts // of the server; Drain bounds Close, 0: 10 seconds
-	Log      hclog.Logger       // of the server; nil: hclog.Default()
-}
-
-// A Description is what a plugin says of itself before it is configured.
-type Description struct {
-	Options []framework.Option // of its handler, in the order of their declaration
+	Name      string             // of the plugin, for the log and for ps
+	Path      string             // its executable; it is opened once, by Open
+	Server    string             // the name of the server
+	Options   []byte             // of its handler, as a JSON object; nil: the defaults
+	Directory string             // what relative paths among the options are relative to
+	Timeouts  framework.Timeouts // of the server; Drain bounds Close, 0: 10 seconds
+	Log       hclog.Logger       // of the server; nil: hclog.Default()
 }
 
 // protocolVersion is that of the control service and of descriptor 3 together.
