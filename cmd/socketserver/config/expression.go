@@ -13,7 +13,7 @@ import (
 // arguments and its result. A unit is about a byte.
 type budget struct{ spent int }
 
-const maxSpent = 4 << 20
+const maxSpent = 2 << 20
 
 var errBudget = faultf("make its lists and texts smaller", "the expression makes too much")
 
@@ -54,7 +54,7 @@ type metered struct {
 
 func (m *metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	source := m.Range()
-	price := 16 + 8*(source.End.Byte-source.Start.Byte)
+	price := each + 8*(source.End.Byte-source.Start.Byte)
 	for _, t := range m.variables {
 		v, _ := t.TraverseAbs(ctx)
 		price = min(price+size(v), maxSpent+1)
@@ -67,9 +67,11 @@ func (m *metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	return m.Expression.Value(ctx)
 }
 
+// each is what a value takes by itself.
+const each = 16
+
 // size is what a value takes, roughly, in bytes.
 func size(v cty.Value) int {
-	const each = 16
 	switch {
 	case !v.IsKnown() || v.IsNull():
 		return each

@@ -92,7 +92,7 @@ func (b *budget) admit(name string, args []cty.Value) error {
 	}
 	price := first + rest
 	if multiplies[name] {
-		price += first * rest
+		price += (first - each + 1) * rest
 	}
 	if !b.spend(price) {
 		return errBudget

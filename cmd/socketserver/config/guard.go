@@ -15,12 +15,12 @@ import (
 // is measured by its tokens first. The lexer does not recurse.
 const (
 	maxSource   = 1 << 20  // bytes, of all files
-	maxTokens   = 100_000  // of all files; each costs some 200 bytes
+	maxTokens   = 50_000   // of all files; each costs some 200 bytes
 	maxDepth    = 64       // brackets, quotes, templates and blocks inside each other
 	maxChain    = 64       // operators in one expression
 	maxLiterals = 1000     // pieces of a string; the parser joins lines in quadratic time
 	maxNumber   = 64       // characters of a number
-	lexStep     = 32 << 10 // bytes that are lexed at first, and more than fit later
+	lexStep     = 64 << 10 // bytes that are lexed at first, and more than fit later
 )
 
 // guard measures sources. It is used for all files of a configuration.
@@ -75,9 +75,6 @@ func (g *guard) measure(name string, src []byte) (hcl.Range, *fault) {
 	for end, step := 0, lexStep; ; {
 		end = min(end+step, len(src))
 		tokens := lex(name, src[:end])
-		if g.tokens+len(tokens) > maxTokens {
-			return tokens[len(tokens)-1].Range, faultf("split the servers among several daemons", "the configuration has more than %d words and signs", maxTokens)
-		}
 		var n nesting
 		for i, t := range tokens {
 			if f := n.enter(t, tokens[i+1:]); f != nil {
@@ -86,6 +83,9 @@ func (g *guard) measure(name string, src []byte) (hcl.Range, *fault) {
 			if t.Type == hclsyntax.TokenComment && t.Range.End.Byte > len(src)+1 {
 				return t.Range, faultf("close it with */", "the comment has no end")
 			}
+		}
+		if g.tokens+len(tokens) > maxTokens {
+			return tokens[len(tokens)-1].Range, faultf("split the servers among several daemons", "the configuration has more than %d words and signs", maxTokens)
 		}
 		if end == len(src) {
 			g.tokens += len(tokens)
