@@ -40,7 +40,11 @@ func TestMain(m *testing.M) {
 	leakDescriptor()
 	// The thread that starts plugins stays for good.
 	self, _ := os.Executable()
-	if _, err := plugin.Describe(context.Background(), plugin.Settings{Name: "subject", Path: self}); err != nil {
+	class, err := plugin.Open(context.Background(), plugin.Settings{Name: "subject", Path: self})
+	if err == nil {
+		err = class.Close()
+	}
+	if err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
