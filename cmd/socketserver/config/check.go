@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -161,5 +162,5 @@ func where(before string, at hcl.Range) string {
 
 // flag is the place of what the command line says.
 func flag(name, value string) hcl.Range {
-	return hcl.Range{Filename: fmt.Sprintf("--%s %s", name, value)}
+	return hcl.Range{Filename: strings.TrimSpace("--" + name + " " + value)}
 }

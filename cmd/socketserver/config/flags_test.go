@@ -71,7 +71,7 @@ func TestFlagErrors(t *testing.T) {
 		flags config.Flags
 		want  string
 	}{
-		{config.Flags{Handler: "echo"}, `--listen : it is missing; add it, as in --listen tcp://localhost:9000`},
+		{config.Flags{Handler: "echo"}, `--listen: it is missing; add it, as in --listen tcp://localhost:9000`},
 		{config.Flags{Listen: []string{"localhost:1"}, Handler: "echo"}, `--listen localhost:1: this is not a URL; write it as in tcp://localhost:9000 or unix:///run/server.sock`},
 		{config.Flags{Listen: []string{"tls://:1"}, Handler: "echo"}, `--listen tls://:1: tls is not available yet; use tcp://`},
 		{config.Flags{Listen: []string{"tpc://:1"}, Handler: "echo"}, `--listen tpc://:1: there is no transport "tpc"; did you mean "tcp"?`},
@@ -80,7 +80,7 @@ func TestFlagErrors(t *testing.T) {
 		{config.Flags{Listen: []string{"udp://:1"}, Handler: "greet"}, `--listen udp://:1: transport "udp": handler "greet" serves "tcp" and "unix" only; use another handler, or another transport`},
 		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "ecko"}, `--handler ecko: there is no handler "ecko"; did you mean "echo"?`},
 		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "echo", Plugin: "shout"}, `--plugin shout: --handler excludes it; leave one of them`},
-		{config.Flags{Listen: []string{"tcp://:1"}}, `--handler : it is missing; add it, or --plugin`},
+		{config.Flags{Listen: []string{"tcp://:1"}}, `--handler: it is missing; add it, or --plugin`},
 		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "echo", Concurrency: "sync"}, `--concurrency sync: there is no concurrency "sync"; did you mean "synchronous"?`},
 		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "greet", Set: []string{"greeting"}}, `--set greeting: this is not key=value; write it as in --set framing=line`},
 		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "greet", Set: []string{"requests=1", "requests=2"}}, `--set requests=2: the option "requests" is set twice; leave one of them`},
