@@ -63,6 +63,8 @@ func TestConstructorOptions(t *testing.T) {
 func TestConstructorDefaults(t *testing.T) {
 	var given allOptions
 	c := construct(&given)
+	_, err := c.Class([]byte(`{"names": ["x"], "map": {"b": 2}}`))
+	require.NoError(t, err)
 	for options, want := range map[string]func(*allOptions){
 		``:                              func(*allOptions) {},
 		`{}`:                            func(*allOptions) {},

@@ -94,21 +94,41 @@ func TestLimitPerSource(t *testing.T) {
 	s.Strategy = &framework.Threading{}
 	s.Limits = &framework.Limits{PerSource: 2}
 	serve(t, s)
-	from := func(host string) net.Conn {
-		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}).Dial("tcp", s.Addr().String())
-		if err != nil {
-			t.Skip("needs other addresses of 127.0.0.0/8:", err)
-		}
-		return limit(t, conn)
-	}
 	for _, host := range []string{"127.0.0.2", "127.0.0.3"} {
 		for range 2 {
-			conn := from(host)
+			conn := dialFrom(t, s, host)
 			say(t, conn, "hold\n")
 			hear(t, conn, "holding\n")
 		}
-		hearEnd(t, from(host))
+		hearEnd(t, dialFrom(t, s, host))
 	}
+}
+
+// What was refused for another reason does not count against its source.
+func TestLimitRefusedDoesNotCount(t *testing.T) {
+	s := newServer["tcp"](t, class(t, act))
+	s.Strategy = &framework.Threading{}
+	s.Limits = &framework.Limits{Connections: 1, PerSource: 1, Refuse: true}
+	serve(t, s)
+	conn := dialFrom(t, s, "127.0.0.2")
+	say(t, conn, "hold\n")
+	hear(t, conn, "holding\n")
+	hearEnd(t, dial(t, s))
+	say(t, conn, "go\n")
+	hear(t, conn, "released go\n")
+	hearEnd(t, conn)
+	eventually(t, func() bool { return s.Active() == 0 }, "the place is not given back")
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+}
+
+// dialFrom connects from another address of this machine.
+func dialFrom(t *testing.T, s *framework.BaseServer, host string) net.Conn {
+	t.Helper()
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}).Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Skip("needs other addresses of 127.0.0.0/8:", err)
+	}
+	return limit(t, conn)
 }
 
 // Servers that share limits share the places.

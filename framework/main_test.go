@@ -115,7 +115,7 @@ func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	case "stop":
 		h.StopServer()
 		_, err = fmt.Fprintln(wfile, "stopping")
-	case "kill", "files":
+	case "kill", "files", "linger":
 		err = verbs[verb](wfile, number)
 	default:
 		err = fmt.Errorf("no such verb: %q", verb)

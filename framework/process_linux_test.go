@@ -29,6 +29,16 @@ func init() {
 		_ = syscall.Kill(os.Getpid(), syscall.Signal(signal))
 		select {} // until it arrives
 	}
+	verbs["linger"] = func(wfile io.Writer, seconds int) error { // a process of its own keeps our stderr
+		background := exec.Command("sleep", strconv.Itoa(seconds))
+		background.Stderr = os.Stderr
+		background.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := background.Start(); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(wfile, "lingering")
+		return err
+	}
 	verbs["files"] = func(wfile io.Writer, limit int) error { // from now on at most so many descriptors
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(limit), Max: uint64(limit)}); err != nil {
 			return err
