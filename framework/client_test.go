@@ -2,8 +2,10 @@ package framework_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -126,30 +128,33 @@ func TestS5HalfOpen(t *testing.T) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("needs ip, of iproute2")
 	}
-	nc, err := exec.LookPath("python3")
+	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("needs python3")
 	}
-	const far = "framework-test"
-	if ip("netns", "add", far) != nil {
+	// Names and addresses of this process alone, as another one may run the same test.
+	pid := os.Getpid()
+	name := fmt.Sprint("fwtest", pid%1e7)
+	address := func(last int) string { return fmt.Sprintf("198.18.%d.%d", pid>>6&255, pid&63<<2+last) }
+	if ip("netns", "add", name) != nil {
 		t.Skip("needs the right to make a network namespace")
 	}
 	t.Cleanup(func() { // the link first: what was never acknowledged keeps the namespace
-		_ = ip("link", "del", "framework-test")
-		require.NoError(t, ip("netns", "del", far))
+		_ = ip("link", "del", name)
+		require.NoError(t, ip("netns", "del", name))
 	})
-	require.NoError(t, ip("link", "add", "framework-test", "type", "veth", "peer", "name", "far", "netns", far))
-	require.NoError(t, ip("addr", "add", "198.18.77.1/30", "dev", "framework-test"))
-	require.NoError(t, ip("link", "set", "framework-test", "up"))
-	require.NoError(t, ip("-n", far, "addr", "add", "198.18.77.2/30", "dev", "far"))
-	require.NoError(t, ip("-n", far, "link", "set", "far", "up"))
+	require.NoError(t, ip("link", "add", name, "type", "veth", "peer", "name", "far", "netns", name))
+	require.NoError(t, ip("addr", "add", address(1)+"/30", "dev", name))
+	require.NoError(t, ip("link", "set", name, "up"))
+	require.NoError(t, ip("-n", name, "addr", "add", address(2)+"/30", "dev", "far"))
+	require.NoError(t, ip("-n", name, "link", "set", "far", "up"))
 
-	s := framework.NewTCPServer("198.18.77.1:0", class(t, act))
+	s := framework.NewTCPServer(address(1)+":0", class(t, act))
 	s.Strategy = &framework.Threading{}
 	s.KeepAlive = time.Second
 	errs := errorsOf(&s.BaseServer)
 	serve(t, &s.BaseServer)
-	client := exec.Command("ip", "netns", "exec", far, nc, "-c", `
+	client := exec.Command("ip", "netns", "exec", name, python, "-c", `
 import socket, sys
 host, port = sys.argv[1].rsplit(":", 1)
 s = socket.create_connection((host, int(port)))
@@ -165,7 +170,7 @@ sys.stdin.read()
 	t.Cleanup(func() { _ = client.Process.Kill() })
 	_, err = bufio.NewReader(stdout).ReadString('\n')
 	require.NoError(t, err)
-	require.NoError(t, ip("-n", far, "route", "add", "blackhole", "198.18.77.1/32"))
+	require.NoError(t, ip("-n", name, "route", "add", "blackhole", address(1)+"/32"))
 	require.Error(t, await(t, errs))
 	require.NoError(t, stdin.Close())
 	require.NoError(t, client.Wait())
