@@ -33,11 +33,10 @@ type Program struct {
 
 // cohort is what the children of a strategy have in common.
 type cohort struct {
-	log     hclog.Logger
-	server  string
-	oneShot bool
-	conf    []byte        // what they are told first
-	done    chan struct{} // closed when the last server has closed
+	log    hclog.Logger
+	server string
+	conf   []byte        // what they are told first
+	done   chan struct{} // closed when the last server has closed
 
 	mu      sync.Mutex
 	program *Program
@@ -45,9 +44,15 @@ type cohort struct {
 	owned   []*process.Image // ours to close
 }
 
+// maxHandedOver is the largest datagram that fits into a frame with its addresses, in bytes.
+const maxHandedOver = handoff.MaxFrame - 1024
+
 func newCohort(f *Forking, s *BaseServer) (*cohort, error) {
 	if !processesSupported {
 		return nil, ErrNotSupported
+	}
+	if t, ok := s.Transport.(*packetTransport); ok && *t.max > maxHandedOver {
+		return nil, fmt.Errorf("framework: MaxPacketSize is %d; a child can be handed %d bytes", *t.max, maxHandedOver)
 	}
 	program, index, err := f.program(s.Class)
 	if err != nil {
@@ -57,7 +62,7 @@ func newCohort(f *Forking, s *BaseServer) (*cohort, error) {
 	if program.Options != nil {
 		options = program.Options
 	}
-	c := &cohort{log: s.log(), server: s.Name, oneShot: f.maxRequests() == 1, done: make(chan struct{})}
+	c := &cohort{log: s.log(), server: s.Name, done: make(chan struct{})}
 	conf := WorkerConfiguration{
 		Server: s.Name, Constructor: index, Options: options, Timeouts: s.Timeouts, LogLevel: s.log().GetLevel().String(),
 	}
@@ -68,11 +73,11 @@ func newCohort(f *Forking, s *BaseServer) (*cohort, error) {
 		asking := conf
 		asking.Build = program.Build
 		if err := errors.Join(c.configure(asking), c.probe()); err != nil {
-			return nil, errors.Join(err, c.close())
+			return nil, errors.Join(err, c.unpin())
 		}
 	}
 	if err := c.configure(conf); err != nil {
-		return nil, errors.Join(err, c.close())
+		return nil, errors.Join(err, c.unpin())
 	}
 	return c, nil
 }
@@ -101,7 +106,7 @@ func (c *cohort) probe() error {
 		child.process.Kill()
 		err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", program.Path, err)
 	} else if program.Build != "" && child.worker.hello.Build != program.Build {
-		c.instead("the worker program is of another build")
+		err = c.instead("the worker program is of another build")
 	}
 	child.worker.Close()
 	<-reaped
@@ -112,25 +117,25 @@ func (c *cohort) probe() error {
 func (c *cohort) use(program *Program) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	image := program.Image
 	switch {
-	case program.Image != nil:
-		c.image = program.Image
+	case image != nil:
 	case program.Path == "":
-		c.image, err = process.Self()
+		image, err = process.Self()
 	default:
-		if c.image, err = process.Pin(program.Path); err == nil {
-			c.owned = append(c.owned, c.image)
+		if image, err = process.Pin(program.Path); err == nil {
+			c.owned = append(c.owned, image)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("open the program of the children: %w", err)
 	}
-	c.program = program
+	c.program, c.image = program, image
 	return nil
 }
 
-// close unpins the programs: no child is started any more.
-func (c *cohort) close() error {
+// unpin gives the programs back: no child is started any more.
+func (c *cohort) unpin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var errs []error
@@ -166,7 +171,9 @@ func (c *cohort) start(gone func(*child)) (*child, error) {
 		if program.Image != nil { // this program does not have its handlers
 			return nil, fmt.Errorf("%s has been overwritten since its server opened; restart the server to use what is there now", program.Path)
 		}
-		c.instead("the worker program has been overwritten")
+		if err := c.instead("the worker program has been overwritten"); err != nil {
+			return nil, err
+		}
 		return c.start(gone)
 	}
 	channel, theirs, err := handoff.Pair()
@@ -203,24 +210,19 @@ func (c *cohort) start(gone func(*child)) (*child, error) {
 
 func (c *cohort) environment(program *Program) []string {
 	env := append(process.Environment(), workerVariable+"="+c.server)
-	if c.oneShot {
-		env = append(env, "GOGC=off") // it ends before a collection would pay
-	}
 	return append(env, program.Env...)
 }
 
 // instead makes children run this program.
-func (c *cohort) instead(why string) {
+func (c *cohort) instead(why string) error {
 	c.mu.Lock()
 	path := c.program.Path
 	c.mu.Unlock()
 	if path == "" { // another goroutine has done so
-		return
+		return nil
 	}
 	c.log.Warn(why+"; this program is used in its place", "worker", path, "next", "install both from one build")
-	if err := c.use(&Program{}); err != nil {
-		c.log.Error("could not use this program", "error", err)
-	}
+	return c.use(&Program{})
 }
 
 func (c *child) logOutput() {

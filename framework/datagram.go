@@ -12,28 +12,27 @@ import (
 
 // datagram is rfile and wfile of a datagram.
 type datagram struct {
-	data   []byte
+	data   []byte // its own, as a handler may keep rfile
 	origin origin
 
 	from     netip.AddrPort // whom a udpConn answers
 	unixFrom *net.UnixAddr  // whom a unixgramConn answers; nil: nobody
-	room     *[]byte        // of a packetTransport: where data lies
 
-	buf   *datagramBuffer // while its handler runs
-	wfile datagramWriter
+	reader bytes.Reader
+	wfile  datagramWriter
 }
 
 // origin is where a datagram came from and its answer goes.
 type origin interface {
 	answer(d *datagram, p []byte) error
-	release(d *datagram) // nobody needs data any more
+	release() // it does not answer any more
 }
 
 // answerFunc is the origin of a datagram of a transport of somebody's own.
 type answerFunc func([]byte) error
 
 func (f answerFunc) answer(_ *datagram, p []byte) error { return f(p) }
-func (answerFunc) release(*datagram)                    {}
+func (answerFunc) release()                             {}
 
 // datagramRequest is both in one allocation.
 type datagramRequest struct {
@@ -41,40 +40,32 @@ type datagramRequest struct {
 	datagram
 }
 
-// datagramBuffer is what a datagram needs while its handler runs. It is used again.
-type datagramBuffer struct {
-	reader bytes.Reader
-	rfile  *bufio.Reader
-	answer []byte
-}
-
-var datagramBuffers = sync.Pool{New: func() any {
-	return &datagramBuffer{rfile: bufio.NewReaderSize(nil, 1024)}
-}}
-
-// datagramWriter outlives the buffer, so that a handler that keeps wfile gets an
-// error and not another request's answer.
+// datagramWriter collects the answer.
 type datagramWriter struct {
-	mu  sync.Mutex
-	buf *datagramBuffer // nil: the request is over
+	mu     sync.Mutex
+	answer *[]byte // nil: nothing yet
+	over   bool
 }
+
+// answers keeps the buffers of answers that have been sent.
+var answers bufferPool
 
 func (w *datagramWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.buf == nil {
+	if w.over {
 		return 0, errors.New("framework: wfile used after the request was over")
 	}
-	w.buf.answer = append(w.buf.answer, p...)
+	if w.answer == nil {
+		w.answer = answers.get(len(p))
+	}
+	*w.answer = append(*w.answer, p...)
 	return len(p), nil
 }
 
 func (d *datagram) open() (*bufio.Reader, io.Writer) {
-	d.buf = datagramBuffers.Get().(*datagramBuffer)
-	d.buf.reader.Reset(d.data)
-	d.buf.rfile.Reset(&d.buf.reader)
-	d.wfile.buf = d.buf
-	return d.buf.rfile, &d.wfile
+	d.reader.Reset(d.data)
+	return bufio.NewReaderSize(&d.reader, len(d.data)), &d.wfile
 }
 
 func (d *datagram) flush() error { return nil }
@@ -83,13 +74,15 @@ func (d *datagram) flush() error { return nil }
 // handler could not stay silent.
 func (d *datagram) close() error {
 	d.wfile.mu.Lock()
-	d.wfile.buf = nil
+	d.wfile.over = true
+	answer := d.wfile.answer
 	d.wfile.mu.Unlock()
-	var err error
-	if len(d.buf.answer) > 0 {
-		err = d.origin.answer(d, d.buf.answer)
+	if answer == nil {
+		return nil
 	}
-	d.buf.answer = d.buf.answer[:0]
-	datagramBuffers.Put(d.buf)
-	return err
+	defer answers.put(answer)
+	if len(*answer) == 0 {
+		return nil
+	}
+	return d.origin.answer(d, *answer)
 }

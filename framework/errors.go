@@ -39,7 +39,7 @@ func peerError(err error) error {
 	if err == nil || isEnd(err) {
 		return err
 	}
-	for _, gone := range []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED} {
+	for _, gone := range []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
 		if errors.Is(err, gone) {
 			return fmt.Errorf("%w: %w", ErrPeerGone, err)
 		}

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -141,8 +142,8 @@ type packetTransport struct {
 	// users are the open transport and the requests that may still answer.
 	users atomic.Int64
 
-	buffers sync.Pool
-	long    throttle
+	buf  []byte // what GetRequest receives into
+	long throttle
 }
 
 func (t *packetTransport) Network() string { return t.network }
@@ -157,7 +158,7 @@ func (t *packetTransport) Open() error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.conn = c
+	t.conn, t.buf = c, make([]byte, *t.max+1)
 	t.users.Store(1)
 	return nil
 }
@@ -181,14 +182,7 @@ func (t *packetTransport) GetRequest() (*Request, error) {
 	conn := t.opened()
 	for {
 		r := &datagramRequest{}
-		if r.room, _ = t.buffers.Get().(*[]byte); r.room == nil {
-			b := make([]byte, *t.max+1)
-			r.room = &b
-		}
-		n, err := conn.receive(r, *r.room)
-		if err != nil || n > *t.max {
-			t.buffers.Put(r.room)
-		}
+		n, err := conn.receive(r, t.buf)
 		if t.closing.Load() { // the error is the deadline that Close has set
 			return nil, net.ErrClosed
 		}
@@ -201,7 +195,7 @@ func (t *packetTransport) GetRequest() (*Request, error) {
 		}
 		t.users.Add(1)
 		r.LocalAddress, r.Network, r.packet = conn.LocalAddr(), t.network, &r.datagram
-		r.data, r.origin = (*r.room)[:n], t
+		r.data, r.origin = bytes.Clone(t.buf[:n]), t
 		return &r.Request, nil
 	}
 }
@@ -217,12 +211,7 @@ func (t *packetTransport) tellTooLong(r *Request) {
 func (t *packetTransport) answer(d *datagram, p []byte) error { return t.opened().answer(d, p) }
 
 // release implements origin.
-func (t *packetTransport) release(d *datagram) {
-	t.buffers.Put(d.room)
-	t.leave()
-}
-
-func (t *packetTransport) leave() {
+func (t *packetTransport) release() {
 	if t.users.Add(-1) == 0 {
 		_ = t.opened().Close()
 	}
@@ -246,6 +235,6 @@ func (t *packetTransport) Close() error {
 	}
 	err := conn.SetReadDeadline(time.Unix(1, 0)) // wakes the loop
 	t.mu.Unlock()
-	t.leave()
+	t.release()
 	return err
 }

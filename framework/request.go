@@ -96,15 +96,19 @@ func (r *Request) Log() hclog.Logger {
 }
 
 // client is the client's address as text; hclog would otherwise format the struct.
-func (r *Request) client() string {
-	if r.ClientAddress == nil {
+func (r *Request) client() string { return addressText(r.ClientAddress) }
+
+func addressText(a net.Addr) string {
+	if a == nil {
 		return ""
 	}
-	return r.ClientAddress.String()
+	return a.String()
 }
 
 // Conn is the connection itself, nil for a datagram. The server closes it. What is
-// read from or written to it directly goes past rfile, wfile and the timeouts.
+// read from or written to it directly goes past rfile, wfile and the timeouts. A deadline
+// that is set on it ends a read of rfile that waits; the server's timeouts replace it when
+// they are armed anew, about once a second.
 func (r *Request) Conn() net.Conn { return r.conn }
 
 // Flush sends what is in wfile's buffer. For a datagram it does nothing, as the
@@ -132,6 +136,9 @@ func (r *Request) onAbort(abort func()) {
 	r.abort = abort
 	r.mu.Unlock()
 	r.server.remember(r)
+	if r.server.isCut() { // it came while the others were being ended
+		abort()
+	}
 }
 
 // newFiles makes rfile and wfile.
@@ -164,7 +171,7 @@ func (r *Request) end(s *BaseServer, err error) {
 		r.done(r, err)
 	}
 	if r.packet != nil {
-		r.packet.origin.release(r.packet)
+		r.packet.origin.release()
 	}
 }
 

@@ -62,9 +62,11 @@ type state struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	stopped  chan struct{} // closed by Stop
+	cut      chan struct{} // closed when what still runs is ended by force
 	finished chan struct{} // closed when nothing of the server is left
 	strategy Strategy
 
+	opening  sync.Mutex // held by Listen
 	mu       sync.Mutex
 	open     bool
 	loop     chan struct{}         // closed when the loop that runs now has left; nil: none runs
@@ -89,7 +91,7 @@ const serviceInterval = 500 * time.Millisecond
 func (s *BaseServer) initialise() {
 	s.setup.Do(func() {
 		s.ctx, s.cancel = context.WithCancel(context.Background())
-		s.stopped, s.finished = make(chan struct{}), make(chan struct{})
+		s.stopped, s.cut, s.finished = make(chan struct{}), make(chan struct{}), make(chan struct{})
 		s.active = map[*Request]struct{}{}
 		s.leaving = make(chan struct{}, maxLeaving)
 		s.failures.burst = maxFailures
@@ -117,12 +119,12 @@ func (s *BaseServer) log() hclog.Logger {
 // it has not been called. On an error nothing stays open.
 func (s *BaseServer) Listen() error {
 	s.initialise()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.opening.Lock()
+	defer s.opening.Unlock()
 	if s.isStopped() {
 		return ErrServerClosed
 	}
-	if s.open {
+	if s.isOpen() {
 		return nil
 	}
 	if s.Transport == nil {
@@ -131,6 +133,7 @@ func (s *BaseServer) Listen() error {
 	if err := s.Class.check(s.Transport.Network()); err != nil {
 		return err
 	}
+	// Opening may take a while, which Stop does not wait for.
 	if err := s.strategy.Open(s); err != nil {
 		return err
 	}
@@ -138,9 +141,22 @@ func (s *BaseServer) Listen() error {
 		s.strategy.Close(s)
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isStopped() {
+		_ = s.Transport.Close()
+		s.strategy.Close(s)
+		return ErrServerClosed
+	}
 	s.Class.users.enter()
 	s.open = true
 	return nil
+}
+
+func (s *BaseServer) isOpen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
 }
 
 // Addr is where the server listens, with the real port; nil if it does not yet.
@@ -270,10 +286,7 @@ func (s *BaseServer) processRequest(r *Request) {
 	}
 	s.track(r)
 	if err := s.strategy.ProcessRequest(s, r); err != nil {
-		s.report(r, err)
-		s.ShutdownRequest(r)
-		r.end(s, err)
-		s.untrack(r)
+		s.conclude(r, func() error { return err })
 	}
 }
 
@@ -302,12 +315,8 @@ func (s *BaseServer) FinishRequest(r *Request) {
 // conclude does all that follows what finishes r.
 func (s *BaseServer) conclude(r *Request, finish func() error) {
 	var err error
-	defer func() { // deferred, as a handler may call runtime.Goexit
-		r.end(s, err)
-		s.untrack(r)
-	}()
-	defer s.ShutdownRequest(r)
-	err = finish()
+	defer func() { s.over(r, err) }() // deferred, as a handler may call runtime.Goexit
+	err = protect(finish)
 	s.report(r, err)
 }
 

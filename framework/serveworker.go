@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -72,8 +73,9 @@ type WorkerConfiguration struct {
 
 func serveWorker(name string) error {
 	process.SetName(name)
-	// What is typed at the terminal is for the server, which ends its workers.
-	signal.Ignore(os.Interrupt)
+	// What is typed at the terminal and what a service manager sends to everybody is for the
+	// server, which drains and ends its workers.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	channel, err := handoff.FromDescriptor(3)
 	if err != nil {
 		return err

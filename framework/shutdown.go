@@ -74,11 +74,13 @@ func (s *BaseServer) Shutdown(ctx context.Context) error {
 	// ended within this process, so the wait for it is short.
 	select {
 	case <-s.finished:
+		if cut == 0 {
+			return nil
+		}
 	case <-time.After(time.Second):
-		s.log().Warn("a handler does not end though its connection is closed", "requests", s.Active())
-	}
-	if cut == 0 {
-		return nil
+		if n := s.Active(); n > 0 {
+			s.log().Warn("a handler does not end though its connection is closed", "requests", n)
+		}
 	}
 	return fmt.Errorf("shutdown: %d requests cut off: %w", cut, ctx.Err())
 }
@@ -98,8 +100,12 @@ func (s *BaseServer) Active() int {
 	return int(s.count.Load())
 }
 
+// killRequests ends by force what runs and what a strategy is about to start.
 func (s *BaseServer) killRequests() {
 	s.mu.Lock()
+	if !s.isCut() {
+		close(s.cut)
+	}
 	requests := make([]*Request, 0, len(s.active))
 	for r := range s.active {
 		requests = append(requests, r)
@@ -107,6 +113,15 @@ func (s *BaseServer) killRequests() {
 	s.mu.Unlock()
 	for _, r := range requests {
 		r.kill()
+	}
+}
+
+func (s *BaseServer) isCut() bool {
+	select {
+	case <-s.cut:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -145,19 +160,45 @@ func (s *BaseServer) ShutdownRequest(r *Request) {
 	s.CloseRequest(r)
 }
 
-// turnAway ends a request that is not served. The client may have sent something already,
-// so that takes a moment, which the loop must not wait for; where many are turned away at
-// once they are closed right away.
+// over ends a request that was tracked. Under Synchronous the client's unread bytes are not
+// waited for in the loop.
+func (s *BaseServer) over(r *Request, err error) {
+	end := func() {
+		r.end(s, err)
+		s.untrack(r)
+	}
+	if _, inLoop := s.strategy.(*Synchronous); inLoop {
+		s.closeAside(r, end)
+		return
+	}
+	s.ShutdownRequest(r)
+	end()
+}
+
+// turnAway ends a request that is not served.
 func (s *BaseServer) turnAway(r *Request) {
-	defer r.end(s, nil)
+	s.closeAside(r, func() { r.end(s, nil) })
+}
+
+// closeAside is ShutdownRequest for the loop, which must not wait for a client: where that
+// takes a moment it happens beside it, and where many do so at once they are closed right
+// away.
+func (s *BaseServer) closeAside(r *Request, end func()) {
+	if r.conn == nil || !hasUnread(r.conn) {
+		s.CloseRequest(r)
+		end()
+		return
+	}
 	select {
 	case s.leaving <- struct{}{}:
 		go func() {
 			s.ShutdownRequest(r)
+			end()
 			<-s.leaving
 		}()
 	default:
 		s.CloseRequest(r)
+		end()
 	}
 }
 
@@ -193,9 +234,16 @@ func (s *BaseServer) report(r *Request, err error) {
 	switch {
 	case err == nil || isEnd(err):
 	case s.HandleError != nil:
-		s.HandleError(r, err)
+		s.handleError(r, err)
 	default:
 		s.logError(r, err)
+	}
+}
+
+// handleError calls HandleError, whose own panic ends nothing.
+func (s *BaseServer) handleError(r *Request, err error) {
+	if failed := protect(func() error { s.HandleError(r, err); return nil }); failed != nil {
+		s.logError(r, fmt.Errorf("handle error: %w", failed))
 	}
 }
 

@@ -45,7 +45,7 @@ func newStream(conn net.Conn, t *Timeouts, readBuffer, writeBuffer int) *stream 
 		s.room = alwaysTaken
 	}
 	s.clock.start(conn, t)
-	s.rfile = readers.get((*streamReader)(s), readBuffer)
+	s.rfile = bufio.NewReaderSize((*streamReader)(s), readBuffer)
 	return s
 }
 
@@ -131,10 +131,6 @@ func (s *stream) close() error {
 	err := s.flushLocked()
 	s.closed = true
 	s.mu.Unlock()
-	if !s.reading.Load() { // a goroutine that the handler left behind may still be in a read
-		readers.put(s.rfile)
-	}
-	s.rfile = nil
 	return err
 }
 
@@ -150,7 +146,7 @@ func (r *streamReader) Read(p []byte) (int, error) {
 	for began := now(); ; {
 		s.clock.beforeRead(began)
 		n, err := s.conn.Read(p)
-		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && !s.clock.expired(began) {
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.clock.early(began) {
 			continue // something was written meanwhile: the connection is not idle
 		}
 		return n, peerError(err)
@@ -200,60 +196,46 @@ func (s *stream) splice(from *stream) (int64, error) {
 			return total, err
 		}
 		from.clock.readWithin(min(pause, s.armWrite()/2))
+		writeBy := s.clock.writeBy.Load()
 		part := &io.LimitedReader{R: from.conn, N: step}
 		n, err := io.Copy(s.conn, part)
 		total += n
 		from.clock.active()
 		s.clock.active()
-		if errors.Is(err, os.ErrDeadlineExceeded) && s.clock.writable() {
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && now() < writeBy: // the sender's
+			return total, nil
+		case err != nil:
+			return total, s.fail(err)
+		case part.N > 0:
 			return total, nil
 		}
-		if err != nil || part.N > 0 {
-			return total, peerError(err)
-		}
 	}
+}
+
+// fail notes an error after which nothing may be written: some of what was taken from the
+// sender may be lost.
+func (s *stream) fail(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = peerError(err)
+	}
+	return s.err
 }
 
 // armWrite returns how long a write may take.
 func (s *stream) armWrite() time.Duration {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.clock.beforeWrite()
+	wait := s.clock.beforeWrite()
+	s.mu.Unlock()
+	s.settle()
+	return wait
 }
 
-// readers and writeBuffers keep the buffers of connections that have ended.
-var (
-	readers      readerPool
-	writeBuffers bufferPool
-)
-
-type readerPool struct{ sizes sync.Map } // int -> *sync.Pool of *bufio.Reader
-
-func (p *readerPool) get(from io.Reader, size int) *bufio.Reader {
-	if free, ok := p.sizes.Load(max(size, 16)); ok {
-		if r, ok := free.(*sync.Pool).Get().(*bufio.Reader); ok {
-			r.Reset(from)
-			return r
-		}
-	}
-	return bufio.NewReaderSize(from, size)
-}
-
-func (p *readerPool) put(r *bufio.Reader) {
-	r.Reset(over{})
-	free, ok := p.sizes.Load(r.Size())
-	if !ok {
-		free, _ = p.sizes.LoadOrStore(r.Size(), new(sync.Pool))
-	}
-	free.(*sync.Pool).Put(r)
-}
-
-// over is what the rfile of a request that is over reads from.
-type over struct{}
-
-func (over) Read([]byte) (int, error) {
-	return 0, errors.New("framework: rfile used after the request was over")
-}
+// writeBuffers keeps the write buffers of connections that have none to send. Handlers
+// never hold one; rfile, which they might keep, is made anew for each connection.
+var writeBuffers bufferPool
 
 type bufferPool struct{ sync.Pool }
 

@@ -69,8 +69,14 @@ func (c *clock) readWithin(wait time.Duration) {
 	_ = c.conn.SetReadDeadline(deadline(c.readBy))
 }
 
-// expired says whether a read that began then and met its deadline is over.
-func (c *clock) expired(began int64) bool { return now() >= c.readLimit(began) }
+// early says whether a read that began then met the deadline that was armed for it, and
+// may go on as it has not waited too long. A deadline that is not ours ends the read; the
+// next one has ours again.
+func (c *clock) early(began int64) bool {
+	armed := c.readBy
+	c.readBy = never
+	return now() >= armed && now() < c.readLimit(began)
+}
 
 // beforeWrite arms the write deadline and returns how long it is away at least.
 func (c *clock) beforeWrite() time.Duration {
@@ -88,9 +94,6 @@ func (c *clock) beforeWrite() time.Duration {
 	}
 	return time.Duration(limit - at)
 }
-
-// writable says whether the write deadline has not passed.
-func (c *clock) writable() bool { return now() < c.writeBy.Load() }
 
 // active notes that bytes went out.
 func (c *clock) active() { c.last.Store(now()) }

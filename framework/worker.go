@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -49,6 +50,9 @@ type hello struct {
 	Files int    `json:"files"` // its limit of open descriptors; 0: none
 }
 
+// untakenPatience is how long a process that takes no requests may take to end.
+const untakenPatience = time.Second
+
 // reservedFiles is how many descriptors a worker is left for itself.
 const reservedFiles = 64
 
@@ -90,6 +94,9 @@ func (w *Worker) receive() {
 	var err error
 	for err == nil {
 		err = w.channel.Receive(w.take)
+	}
+	if !errors.Is(err, io.EOF) { // it does not keep to the protocol
+		w.kill()
 	}
 	w.channel.Unblock()
 	why := w.end()
@@ -228,7 +235,7 @@ func (w *Worker) files() int {
 	if !w.saidHello() {
 		return 0
 	}
-	return max(w.hello.Files-reservedFiles, 0)
+	return max(w.hello.Files-reservedFiles, 1)
 }
 
 func (w *Worker) saidHello() bool {
@@ -266,7 +273,7 @@ func (w *Worker) forget(id uint64) {
 }
 
 func (w *Worker) handOver(s *BaseServer, r *Request, id uint64, flags byte) error {
-	f := &handoff.Frame{ID: id, Flags: flags, Network: r.Network, Client: r.client(), Local: r.LocalAddress.String()}
+	f := &handoff.Frame{ID: id, Flags: flags, Network: r.Network, Client: r.client(), Local: addressText(r.LocalAddress)}
 	if r.conn == nil {
 		f.Kind, f.Body = handoff.Datagram, r.packet.data
 		return w.handOverDatagram(s, f)
@@ -352,6 +359,12 @@ func (s *BaseServer) finishRemotely(r *Request) error {
 		if !errors.Is(err, errUntaken) || s.isStopped() {
 			return err
 		}
-		<-w.gone // until then it would be offered again
+		select { // until then it would be offered again
+		case <-w.gone:
+		case <-s.Done():
+			return ErrServerClosed
+		case <-time.After(untakenPatience):
+			w.kill() // it lives and takes nothing
+		}
 	}
 }

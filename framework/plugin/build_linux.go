@@ -96,6 +96,9 @@ func newBuilder(dir string, log hclog.Logger) (*builder, error) {
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return nil, err
 	}
+	if err := checkAround(b.out, b.out); err != nil {
+		return nil, fmt.Errorf("%w (what is built goes there: XDG_CACHE_HOME says where)", err)
+	}
 	if b.goTool, err = exec.LookPath("go"); err != nil {
 		const usual = "/usr/local/go/bin/go"
 		if b.goTool = ""; exists(usual) {
@@ -272,6 +275,9 @@ func (b *builder) overlay(f *found) (string, error) {
 	tree, mod := b.sourceTree()
 	if tree == "" {
 		return "", fmt.Errorf(`%[1]s is in no Go module, and no source of socketserver is around it or the current directory; write %[1]s/go.mod with the lines "module %[2]s", "go 1.26.0", "require %[3]s v0.0.0", "replace %[3]s v0.0.0 => DIRECTORY-OF-ITS-SOURCE" and run: cd %[1]s && go mod tidy`, f.path, f.name, ownModule)
+	}
+	if err := checkAround(tree, tree); err != nil {
+		return "", err
 	}
 	mod = moduleLine.ReplaceAllString(mod, "module plugin.local/"+f.name)
 	mod += fmt.Sprintf("\nrequire %[1]s v0.0.0\n\nreplace %[1]s v0.0.0 => %[2]q\n", ownModule, tree)

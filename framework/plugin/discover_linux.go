@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 )
 
 // Names are the plugins that lie in dir, whether or not they can be used; sorted. What is
@@ -58,7 +55,7 @@ func find(dir, name string) (*found, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, notThere(dir, name)
 	}
-	real, err := resolve(dir, path)
+	home, real, err := resolve(dir, path)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +65,7 @@ func find(dir, name string) (*found, error) {
 	}
 	switch mode := info.Mode(); {
 	case mode.IsDir():
-		return findSource(name, real)
+		return findSource(name, real, home)
 	case strings.HasSuffix(name, ".go"):
 		return nil, looseFile(path)
 	case !mode.IsRegular():
@@ -76,36 +73,36 @@ func find(dir, name string) (*found, error) {
 	case mode&0o111 == 0:
 		return nil, fmt.Errorf("%s is not executable; run: chmod +x %s", path, path)
 	}
-	if err := errors.Join(checkInterpreter(real), checkTree(real, false)); err != nil {
+	if err := errors.Join(checkInterpreter(real), checkTree(real, home)); err != nil {
 		return nil, err
 	}
 	return &found{name: name, path: real}, nil
 }
 
-// resolve follows symbolic links, which may not lead out of dir.
-func resolve(dir, path string) (string, error) {
-	home, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return "", err
+// resolve follows symbolic links, which may not lead out of dir. It returns what dir and
+// path are without them.
+func resolve(dir, path string) (home, real string, err error) {
+	if home, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", "", err
 	}
 	if home, err = filepath.Abs(home); err != nil {
-		return "", err
+		return "", "", err
 	}
-	real, err := filepath.EvalSymlinks(path)
+	real, err = filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		target, _ := os.Readlink(path)
-		return "", fmt.Errorf("%s is a symbolic link to %s, which does not exist; correct or remove it", path, target)
+		return "", "", fmt.Errorf("%s is a symbolic link to %s, which does not exist; correct or remove it", path, target)
 	}
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if real, err = filepath.Abs(real); err != nil {
-		return "", err
+		return "", "", err
 	}
 	if !strings.HasPrefix(real, home+"/") {
-		return "", fmt.Errorf("%s is a symbolic link to %s, out of the directory of plugins; put the program itself there", path, real)
+		return "", "", fmt.Errorf("%s is a symbolic link to %s, out of the directory of plugins; put the program itself there", path, real)
 	}
-	return real, nil
+	return home, real, nil
 }
 
 func notThere(dir, name string) error {
@@ -131,11 +128,11 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func findSource(name, path string) (*found, error) {
+func findSource(name, path, home string) (*found, error) {
 	if !isSource(path) {
 		return nil, fmt.Errorf("%s has no main.go; put the plugin's main there", path)
 	}
-	if err := checkTree(path, true); err != nil {
+	if err := checkTree(path, home); err != nil {
 		return nil, err
 	}
 	return &found{name: name, path: path, source: true}, nil
@@ -168,60 +165,4 @@ func checkInterpreter(path string) error {
 		return fmt.Errorf("%s is a script for %s, which is not installed", path, fields[0])
 	}
 	return nil
-}
-
-// checkTree refuses what others can write where a privileged user would run it: path,
-// what is in it where inside is set, and the directories that it lies in.
-func checkTree(path string, inside bool) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	if inside {
-		if err := filepath.WalkDir(path, func(path string, _ fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			return checkWritable(path)
-		}); err != nil {
-			return err
-		}
-	}
-	for ; ; path = filepath.Dir(path) {
-		if err := checkWritable(path); err != nil {
-			return err
-		}
-		if path == filepath.Dir(path) {
-			return nil
-		}
-	}
-}
-
-func checkWritable(path string) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return err
-	}
-	mode := info.Mode()
-	switch {
-	case mode&fs.ModeSymlink != 0, mode.IsDir() && mode&fs.ModeSticky != 0:
-		return nil
-	case mode.Perm()&0o002 != 0:
-		return fmt.Errorf("%s has mode %#o, so that others can write it, and a privileged user would run it; run: chmod o-w %s", path, mode.Perm(), path)
-	case mode.Perm()&0o020 != 0 && !isPrivateGroup(info.Sys().(*syscall.Stat_t)):
-		return fmt.Errorf("%s has mode %#o, so that its group can write it, and a privileged user would run it; run: chmod g-w %s", path, mode.Perm(), path)
-	}
-	return nil
-}
-
-// isPrivateGroup says whether the group is the owner's own, named like him.
-func isPrivateGroup(s *syscall.Stat_t) bool {
-	if s.Uid == 0 && s.Gid == 0 {
-		return true
-	}
-	owner, err := user.LookupId(strconv.Itoa(int(s.Uid)))
-	if err != nil {
-		return false
-	}
-	group, err := user.LookupGroupId(strconv.Itoa(int(s.Gid)))
-	return err == nil && owner.Username == group.Name
 }

@@ -2,6 +2,7 @@ package plugin_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,48 +199,98 @@ func TestNoDirectoryOfPlugins(t *testing.T) {
 	require.EqualError(t, errs["x"], `plugin "x": there is no directory /nonexistent/plugins; create it and put the plugin there`)
 }
 
-// What others can write is not run by a privileged user.
+// What other users can change is not run by a privileged user.
 func TestP6Permissions(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	prepare := func(dir string) error {
-		_, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, newJournal().logger())
-		return errs["p"]
-	}
+	const sticky = os.ModeSticky
+	type owner struct{ uid, gid int }
 	for _, c := range []struct {
-		what          string
-		file, dir     os.FileMode
-		uid, gid      int
-		says          string
-		sourceInstead bool
+		what              string
+		source            bool
+		file, dir, around os.FileMode // those around are 0755 where they are not given
+		files, dirs, home owner
+		says              string
 	}{
 		{what: "private", file: 0o755, dir: 0o755},
 		{what: "others", file: 0o757, dir: 0o755, says: "/p has mode 0757, so that others can write it"},
-		{what: "directory of others", file: 0o755, dir: 0o777, says: " has mode 0777, so that others can write it"},
-		{what: "sticky directory", file: 0o755, dir: 0o777 | os.ModeSticky},
-		{what: "group", file: 0o775, dir: 0o755, gid: 1, says: "/p has mode 0775, so that its group can write it"},
-		{what: "the owner's own group", file: 0o775, dir: 0o775, uid: 1, gid: 1},
-		{what: "source", file: 0o666, dir: 0o755, sourceInstead: true, says: "/p/main.go has mode 0666, so that others can write it"},
+		{what: "directory of others", file: 0o755, dir: 0o777, says: "/plugins has mode 0777, so that others can write it"},
+		{what: "sticky directory", file: 0o755, dir: 0o777 | sticky, says: "/plugins has mode 0777, so that others can write it"},
+		{what: "in a directory of others", file: 0o755, dir: 0o755, around: 0o777, says: "/around has mode 0777, so that others can write it"},
+		{what: "in a sticky directory", file: 0o755, dir: 0o755, around: 0o777 | sticky},
+		{what: "in another user's sticky directory", file: 0o755, dir: 0o755, around: 0o777 | sticky, home: owner{1, 0}, says: "/around belongs to user 1"},
+		{what: "group", file: 0o775, dir: 0o755, files: owner{0, 1}, says: "/p has mode 0775, so that its group can write it"},
+		{what: "the group of root", file: 0o775, dir: 0o775},
+		{what: "another user's program", file: 0o755, dir: 0o755, files: owner{1, 1}, says: "/p belongs to user 1, who could change what a privileged user would run; run: chown -R root:root DIR/plugins"},
+		{what: "another user's directory", file: 0o755, dir: 0o755, dirs: owner{1, 1}, says: "/plugins belongs to user 1, who could change what a privileged user would run; run: chown -R root:root DIR/plugins"},
+		{what: "another user's home", file: 0o755, dir: 0o755, home: owner{1, 1}, says: "/around belongs to user 1, who could change what a privileged user would run; run: chown root:root DIR, or put DIR/plugins where all directories are root's"},
+		{what: "source", source: true, file: 0o666, dir: 0o755, says: "/p/main.go has mode 0666, so that others can write it"},
+		{what: "another user's source", source: true, file: 0o644, dir: 0o755, files: owner{1, 1}, says: "/p/main.go belongs to user 1"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "plugins")
+			around := filepath.Join(t.TempDir(), "around")
+			dir := filepath.Join(around, "plugins")
 			file := dir + "/p"
-			if c.sourceInstead {
+			if c.source {
 				file += "/main.go"
 			}
 			write(t, file, "#!/bin/sh\n", c.file)
-			require.NoError(t, os.Chown(file, c.uid, c.gid))
-			require.NoError(t, os.Chown(dir, c.uid, c.gid))
-			require.NoError(t, os.Chmod(file, c.file))
-			require.NoError(t, os.Chmod(dir, c.dir))
-			if err := prepare(dir); c.says != "" {
-				require.ErrorContains(t, err, c.says)
-			} else {
-				require.NoError(t, err)
+			if c.around == 0 {
+				c.around = 0o755
 			}
+			for path, is := range map[string]struct {
+				owner owner
+				mode  os.FileMode
+			}{file: {c.files, c.file}, dir: {c.dirs, c.dir}, around: {c.home, c.around}} {
+				require.NoError(t, os.Chown(path, is.owner.uid, is.owner.gid))
+				require.NoError(t, os.Chmod(path, is.mode))
+			}
+			paths, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, newJournal().logger())
+			if c.says != "" {
+				require.ErrorContains(t, errs["p"], strings.ReplaceAll(c.says, "DIR", around))
+				return
+			}
+			require.NoError(t, errs["p"])
+			require.Equal(t, file, paths["p"])
 		})
 	}
+}
+
+// A checkout that another user owns is handed over as a whole.
+func TestP6AnotherUsersCheckout(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir := t.TempDir()
+	write(t, dir+"/go.mod", "module x\n", 0o644)
+	write(t, dir+"/plugins/p/main.go", shout, 0o644)
+	require.NoError(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Chown(path, 1, 1))
+	}))
+	_, errs := plugin.Prepare(context.Background(), dir+"/plugins", []string{"p"}, newJournal().logger())
+	require.ErrorContains(t, errs["p"], "/plugins/p belongs to user 1, who could change what a privileged user would run; run: chown -R root:root "+dir)
+}
+
+// What is built is not put where another user could replace it, and not made of his
+// source tree.
+func TestP6WhereItIsBuilt(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	ownCache(t)
+	dir, other := t.TempDir(), t.TempDir()
+	write(t, dir+"/p/main.go", shout, 0o644)
+	write(t, other+"/go.mod", "module github.com/go-socketserver/socketserver\n", 0o644)
+	require.NoError(t, os.Chown(other, 1, 1))
+	t.Chdir(other)
+	_, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, newJournal().logger())
+	require.ErrorContains(t, errs["p"], other+" belongs to user 1")
+
+	t.Setenv("XDG_CACHE_HOME", other)
+	_, errs = plugin.Prepare(context.Background(), dir, []string{"p"}, newJournal().logger())
+	require.ErrorContains(t, errs["p"], other+" belongs to user 1")
+	require.ErrorContains(t, errs["p"], "XDG_CACHE_HOME says where")
 }
 
 func exists(path string) bool {

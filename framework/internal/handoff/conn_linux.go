@@ -76,12 +76,16 @@ func (c *Conn) send(f *Frame, conn net.Conn, wait bool) error {
 		}
 	}
 	var failed error
-	// The descriptor is held only during an attempt: what waited while holding it would
-	// keep the connection from being closed.
-	err := c.raw.Write(func(fd uintptr) bool {
-		failed = sendOnce(int(fd), b, theirs)
-		return !wait || !full(failed)
-	})
+	// The first attempt does not queue behind those who wait.
+	err := c.raw.Control(func(fd uintptr) { failed = sendOnce(int(fd), b, theirs) })
+	if err == nil && wait && full(failed) {
+		// The descriptor is held only during an attempt: what waited while holding it would
+		// keep the connection from being closed.
+		err = c.raw.Write(func(fd uintptr) bool {
+			failed = sendOnce(int(fd), b, theirs)
+			return !full(failed)
+		})
+	}
 	if err == nil && full(failed) {
 		return ErrFull
 	}

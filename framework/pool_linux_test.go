@@ -1,0 +1,90 @@
+package framework_test
+
+import (
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// A request that cannot be handed over costs no child for ever.
+func TestChildrenThatGotNothing(t *testing.T) {
+	transport := newFakeTransport()
+	f := &framework.Forking{MaxChildren: 2}
+	s := &framework.BaseServer{Transport: transport, Strategy: f, Class: class(t, act)}
+	failures := errorsOf(s)
+	serve(t, s)
+	for range 5 {
+		ours, theirs := net.Pipe() // has no descriptor
+		limit(t, ours)
+		transport.requests <- framework.NewStreamRequest("tcp", theirs)
+		require.ErrorContains(t, await(t, failures), "has no descriptor")
+	}
+	eventually(t, func() bool { return len(f.ActiveChildren()) == 0 }, "children are left")
+}
+
+// A request without addresses is one too.
+func TestNoAddresses(t *testing.T) {
+	transport := newFakeTransport()
+	s := &framework.BaseServer{Transport: transport, Strategy: &framework.Forking{}, Class: class(t, act)}
+	serve(t, s)
+	answers := make(chan string, 1)
+	transport.requests <- framework.NewDatagramRequest("udp", []byte("echo hello\n"), nil, nil, func(p []byte) error {
+		answers <- string(p)
+		return nil
+	})
+	require.Equal(t, "hello\n", await(t, answers))
+}
+
+func TestForkingIsSharedByOneClass(t *testing.T) {
+	f := &framework.Forking{}
+	a, b := forkingServer(t, f), newServer["tcp"](t, class(t, echo))
+	b.Strategy = f
+	serve(t, a)
+	require.ErrorContains(t, b.Listen(), "the same Class")
+	require.NoError(t, b.Close())
+}
+
+// A server that opens while the children of another one end has children of its own.
+func TestForkingOpensAgain(t *testing.T) {
+	f := &framework.Forking{Spares: 1}
+	a := forkingServer(t, f)
+	served := start(t, a)
+	conn := dial(t, a)
+	say(t, conn, "stuck\n")
+	eventually(t, func() bool { return len(f.ActiveChildren()) == 2 }, "the spare is missing")
+	go a.Close()
+	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+
+	b := forkingServer(t, f)
+	b.Class = a.Class
+	serve(t, b)
+	held := dial(t, b)
+	say(t, held, "hold\n")
+	hear(t, held, "holding\n")
+	shutdownAnyhow(t, a)
+	say(t, held, "on\n")
+	hear(t, held, "released on\n")
+}
+
+// SIGTERM is for the server: a service manager sends it to everybody.
+func TestTermForAChild(t *testing.T) {
+	s := forkingServer(t, &framework.Forking{})
+	serve(t, s)
+	conn := dial(t, s)
+	say(t, conn, "hold\n")
+	hear(t, conn, "holding\n")
+	for _, pid := range s.Strategy.(*framework.Forking).ActiveChildren() {
+		require.NoError(t, syscall.Kill(pid, syscall.SIGTERM))
+	}
+	say(t, conn, "still here?\n")
+	hear(t, conn, "released still here?\n")
+}
+
+func shutdownAnyhow(t *testing.T, s *framework.BaseServer) {
+	t.Helper()
+	_ = s.Close() // again: it waits for the first one
+}
