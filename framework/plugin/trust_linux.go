@@ -1,0 +1,85 @@
+package plugin
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// checkTree refuses what another user could change where a privileged user would run it:
+// path and what is in it, and the directories that it lies in. home is the directory of
+// plugins.
+func checkTree(path, home string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	err := filepath.WalkDir(path, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return checkPrivate(path, home)
+	})
+	if err != nil {
+		return err
+	}
+	return checkAround(filepath.Dir(path), home)
+}
+
+// checkAround is checkTree for a directory and those that it lies in alone.
+func checkAround(dir, home string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if err := checkPrivate(dir, home); err != nil {
+			return err
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
+}
+
+// checkPrivate refuses a file or directory that is not root's, or that others than root
+// can write. A directory around home may be sticky: what it has of root's is safe there.
+// One that is home or in it may not be, as others could add files.
+func checkPrivate(path, home string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	mode, owner := info.Mode(), info.Sys().(*syscall.Stat_t)
+	around := home != path && isIn(home, path)
+	switch {
+	case owner.Uid != 0:
+		return fmt.Errorf("%s belongs to user %d, who could change what a privileged user would run; %s", path, owner.Uid, handOver(path, home))
+	case mode&fs.ModeSymlink != 0, around && mode&fs.ModeSticky != 0:
+		return nil
+	case mode.Perm()&0o002 != 0:
+		return fmt.Errorf("%s has mode %#o, so that others can write it, and a privileged user would run it; run: chmod o-w %s", path, mode.Perm(), path)
+	case mode.Perm()&0o020 != 0 && owner.Gid != 0: // root's group is its own
+		return fmt.Errorf("%s has mode %#o, so that its group can write it, and a privileged user would run it; run: chmod g-w %s", path, mode.Perm(), path)
+	}
+	return nil
+}
+
+// handOver says how path becomes root's: with the whole checkout that the plugins are
+// part of, or alone where it is a directory around it, which may be somebody's home.
+func handOver(path, home string) string {
+	top := home
+	if root := moduleRoot(home); root != "" {
+		top = root
+	}
+	if isIn(path, top) {
+		return "run: chown -R root:root " + top
+	}
+	return fmt.Sprintf("run: chown root:root %s, or put %s where all directories are root's", path, top)
+}
+
+// isIn says whether path is dir or in it; both are absolute and clean.
+func isIn(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
