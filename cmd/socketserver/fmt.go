@@ -14,6 +14,10 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
+// maxSource is more than a configuration may have, in bytes: what is longer is not read to
+// its end and refused for its length.
+const maxSource = 1<<20 + 1
+
 // formatter rewrites files in canonical layout.
 type formatter struct {
 	check, diff bool
@@ -53,7 +57,7 @@ func newFmt() *cobra.Command {
 
 func (f *formatter) path(path string) error {
 	if path == "-" {
-		src, err := io.ReadAll(f.stdin)
+		src, err := io.ReadAll(io.LimitReader(f.stdin, maxSource))
 		if err != nil {
 			return fmt.Errorf("read standard input: %w", err)
 		}
@@ -78,9 +82,14 @@ func (f *formatter) path(path string) error {
 }
 
 func (f *formatter) file(path string, mode os.FileMode) error {
-	src, err := os.ReadFile(path)
+	in, err := os.Open(path)
 	if err != nil {
 		return err
+	}
+	defer in.Close()
+	src, err := io.ReadAll(io.LimitReader(in, maxSource))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
 	}
 	return f.source(path, src, func(formatted []byte) error {
 		if bytes.Equal(src, formatted) {

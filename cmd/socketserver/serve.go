@@ -71,8 +71,9 @@ func addConfigFlag(c *cobra.Command, file *string) {
 
 // serve loads a configuration, runs it until a signal comes, and stops.
 func serve(logs logFlags, load func(*catalog) (*config.Config, error)) error {
-	// A log or an answer that nobody reads is no reason to end.
-	signal.Ignore(syscall.SIGPIPE)
+	// A log or an answer that nobody reads is no reason to end. The signal is taken and not
+	// ignored, as what is ignored stays so in the programs that handlers start.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := stopOnSignal()
 	defer stop()
 	if err := logs.check(); err != nil {
