@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,9 +22,9 @@ import (
 )
 
 const (
-	maxLine   = 8 << 10  // bytes; what is longer is cut
-	maxStack  = 16 << 10 // bytes of a crash
-	maxRate   = 200      // lines a second
+	maxLine   = 8 << 10     // bytes; what is longer is cut
+	maxStack  = 16 << 10    // bytes of a crash
+	silence   = time.Second // after which a crash is whole
 	keepLines = 10
 )
 
@@ -33,19 +34,22 @@ type Relay struct {
 	// to be logged.
 	Before func(line string) string
 
-	log hclog.Logger
+	log    hclog.Logger
+	budget *Budget
+	alone  bool // nobody shares the budget
 
-	mu    sync.Mutex
-	tail  []string // its last lines
-	crash strings.Builder
+	mu   sync.Mutex
+	tail []string // its last lines
 
-	second  time.Time
-	lines   int
-	dropped int
+	crash strings.Builder // what has been printed of a crash
+	cut   int             // lines that were too much of it
+	quiet *time.Timer     // ends it; nil: there is none
 }
 
-// NewRelay makes a relay to log.
-func NewRelay(log hclog.Logger) *Relay { return &Relay{log: log} }
+// NewRelay makes a relay to log that has a budget of its own.
+func NewRelay(log hclog.Logger) *Relay {
+	return &Relay{log: log, budget: &Budget{}, alone: true}
+}
 
 // Copy logs what r brings until it ends. It always reads on, so that the process is
 // never held up. Two streams of a process may be copied at once.
@@ -67,7 +71,10 @@ func (l *Relay) Copy(r io.Reader) {
 			break
 		}
 	}
-	l.flush()
+	l.endCrash()
+	if l.alone {
+		l.budget.Tell()
+	}
 }
 
 // Tail returns the last lines, for saying why the process ended.
@@ -81,19 +88,22 @@ func (l *Relay) line(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clean := Clean(text)
-	if l.crash.Len() == 0 {
-		l.tail = append(l.tail, clean)
-		if len(l.tail) > keepLines {
-			l.tail = slices.Delete(l.tail, 0, 1)
+	if l.quiet != nil {
+		if inCrash.MatchString(text) {
+			l.growCrash(clean)
+			return
 		}
+		l.tellCrash() // it was none, or the process goes on
 	}
-	if l.crash.Len() > 0 || isCrash(text) {
-		if l.crash.Len()+len(clean) < maxStack {
-			l.crash.WriteString(clean + "\n")
-		}
+	l.tail = append(l.tail, clean)
+	if len(l.tail) > keepLines {
+		l.tail = slices.Delete(l.tail, 0, 1)
+	}
+	if isCrash(text) {
+		l.growCrash(clean)
 		return
 	}
-	if !l.allow() {
+	if !l.budget.line(l.log) {
 		return
 	}
 	if event, ok := parse(text); ok {
@@ -104,41 +114,54 @@ func (l *Relay) line(text string) {
 }
 
 // isCrash says whether a line begins what the Go runtime prints before it ends a process.
+// A program may print such a line, too, and go on.
 func isCrash(text string) bool {
 	return strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ") ||
 		strings.HasPrefix(text, "runtime: ")
 }
 
-// allow bounds the rate.
-func (l *Relay) allow() bool {
-	if at := time.Now(); at.Sub(l.second) >= time.Second {
-		l.tellDropped()
-		l.second, l.lines = at, 0
+// inCrash matches the lines that follow: messages, headings, places, functions with their
+// arguments, registers and the like.
+var inCrash = regexp.MustCompile(`^(\s*$|\t|fatal error: |runtime: |runtime stack:|goroutine |created by |exit status |` +
+	`\[signal |\[originating |\.\.\.|stack: |0x|SIG[A-Z]+: |PC=|signal arrived |[a-z][a-z0-9]+ +0x|` +
+	`[^\s(]+(\([^)\s]*\)[^\s(]*)?\(.*\)$)`)
+
+// growCrash adds a line to a crash, which it may begin.
+func (l *Relay) growCrash(line string) {
+	if l.quiet == nil {
+		l.quiet = time.AfterFunc(silence, l.endCrash)
+	} else {
+		l.quiet.Reset(silence)
 	}
-	l.lines++
-	if l.lines > maxRate {
-		l.dropped++
-		return false
+	if l.crash.Len() > 0 && l.crash.Len()+len(line) >= maxStack {
+		l.cut++
+		return
 	}
-	return true
+	l.crash.WriteString(line + "\n")
 }
 
-func (l *Relay) tellDropped() {
-	if l.dropped > 0 {
-		l.log.Warn("log lines dropped: the process prints too much", "lines", l.dropped)
-		l.dropped = 0
-	}
-}
-
-func (l *Relay) flush() {
+// endCrash logs a crash, if there is one: nothing more of it is printed.
+func (l *Relay) endCrash() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.tellDropped()
-	if l.crash.Len() > 0 {
-		first, stack, _ := strings.Cut(l.crash.String(), "\n")
-		l.log.Error("process crashed", "error", first, "stack", stack)
-		l.crash.Reset()
+	l.tellCrash()
+}
+
+func (l *Relay) tellCrash() {
+	if l.quiet == nil {
+		return
 	}
+	l.quiet.Stop()
+	first, stack, _ := strings.Cut(l.crash.String(), "\n")
+	args := []any{"error", first, "stack", stack}
+	if l.cut > 0 {
+		args = append(args, "lines_cut", l.cut)
+	}
+	if l.budget.crash(l.log) {
+		l.log.Error("process crashed", args...)
+	}
+	l.crash.Reset()
+	l.cut, l.quiet = 0, nil
 }
 
 type event struct {

@@ -13,6 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// logged passes on what is logged.
+type logged chan string
+
+func (l logged) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
 // relayed is what is logged of output, as text or as JSON.
 func relayed(output string, asJSON bool) string {
 	var book bytes.Buffer
@@ -77,7 +85,94 @@ func TestCrash(t *testing.T) {
 	require.Equal(t, 2, strings.Count(text, "\n"))
 	require.Contains(t, text, `"error":"panic: at the disco"`)
 	require.Contains(t, text, "main.go:1")
-	require.Less(t, len(relayed("fatal error: x\n"+strings.Repeat("goroutine\n", 100000), true)), 4*maxStack)
+	text = relayed("fatal error: x\n"+strings.Repeat("goroutine 1:\n", 100000), true)
+	require.Less(t, len(text), 4*maxStack)
+	require.Equal(t, 1, strings.Count(text, "\n"))
+	require.Contains(t, text, `"lines_cut":98`)
+	require.Contains(t, relayed("panic: "+strings.Repeat("\x00", maxLine), true), `"error":"panic: `)
+}
+
+// What every kind of crash prints is one line of the log.
+func TestCrashIsWhole(t *testing.T) {
+	for _, output := range []string{
+		"panic: x [recovered]\n\tpanic: y\n[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x4]\n\n" +
+			"goroutine 7 [running]:\npanic({0x4a?, 0xc00?})\n\t/go/panic.go:1 +0x1\nmain.(*List[...]).Push(...)\n" +
+			"net/http.HandlerFunc.ServeHTTP(0x1?, {0x2, 0x3}, 0x4)\nmain.(*T).f.func1()\ncreated by main.main in goroutine 1\n\t/main.go:3\nexit status 2\n",
+		"runtime: goroutine stack exceeds 1000000000-byte limit\nruntime: sp=0xc02 stack=[0xc02, 0xc04]\nfatal error: stack overflow\n\n" +
+			"runtime stack:\nruntime.throw({0x4, 0xe})\n\t/go/panic.go:1\n\ngoroutine 1 gp=0xc0 m=0 mp=0x5 [running]:\nmain.f(...)\n...1024 frames elided...\n",
+		"fatal error: unexpected signal\n[signal SIGBUS]\nPC=0x1 m=0 sigcode=0\nsignal arrived during cgo execution\nSIGQUIT: quit\nrax    0x0\nr8     0x1\n",
+	} {
+		text := relayed(output, true)
+		require.Equal(t, 1, strings.Count(text, "\n"), text)
+		require.Contains(t, text, "process crashed")
+	}
+}
+
+// A line that only looks like the beginning of a crash does not keep the ones that follow.
+func TestNoCrash(t *testing.T) {
+	require.Equal(t, "[ERROR] process crashed: error=\"panic: x\" stack=\"\"\n[INFO]  on: n=1\n[INFO]  and on\n"+
+		"[ERROR] process crashed: error=\"panic: y\" stack=\"\"\n[ERROR] process crashed: error=\"panic: z\" stack=\"\"\n",
+		relayed("panic: x\n"+`{"@message":"on","n":1}`+"\nand on\npanic: y\npanic: z\n", false))
+}
+
+// A crash is logged though nothing follows and the process lives.
+func TestCrashAndSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := make(logged, 10)
+		r, w := io.Pipe()
+		done := make(chan struct{})
+		relay := NewRelay(hclog.New(&hclog.LoggerOptions{Output: lines, DisableTime: true, JSONFormat: true}))
+		go func() {
+			relay.Copy(r)
+			close(done)
+		}()
+		began := time.Now()
+		for _, line := range []string{"panic: x\n", "goroutine 1:\n"} {
+			_, err := io.WriteString(w, line)
+			require.NoError(t, err)
+			time.Sleep(silence / 2)
+		}
+		require.Contains(t, <-lines, `"stack":"goroutine 1:\n"`)
+		require.Equal(t, silence*3/2, time.Since(began))
+		require.NoError(t, w.Close())
+		<-done
+		require.Empty(t, lines)
+	})
+}
+
+// Relays that share a budget log no more than one of them may, and what is dropped is
+// told once a second.
+func TestSharedBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := make(logged, 1000)
+		log := hclog.New(&hclog.LoggerOptions{Output: lines, DisableTime: true})
+		var budget Budget
+		relay := func(output string) { budget.NewRelay(log).Copy(strings.NewReader(output)) }
+		for range 300 {
+			relay("again\n")
+		}
+		require.Len(t, lines, maxRate)
+		for range 30 { // crashes have a budget of their own
+			relay("panic: x\n")
+		}
+		require.Len(t, lines, maxRate+maxCrashes)
+		for len(lines) > 0 {
+			<-lines
+		}
+		began := time.Now()
+		require.Equal(t, "[WARN]  log lines dropped: too much is printed: lines=110\n", <-lines)
+		require.Equal(t, time.Second, time.Since(began))
+
+		for range maxRate + 1 {
+			relay("again\n")
+		}
+		require.Len(t, lines, maxRate)
+		budget.Tell()
+		require.Len(t, lines, maxRate+1)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.Len(t, lines, maxRate+1, "it is told once")
+	})
 }
 
 func TestTail(t *testing.T) {
