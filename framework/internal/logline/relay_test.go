@@ -134,6 +134,10 @@ func TestCrashAndSilence(t *testing.T) {
 		}
 		require.Contains(t, <-lines, `"stack":"goroutine 1:\n"`)
 		require.Equal(t, silence*3/2, time.Since(began))
+		_, err := io.WriteString(w, "panic: y\n")
+		require.NoError(t, err)
+		require.Contains(t, <-lines, `"error":"panic: y"`)
+		require.Equal(t, silence*5/2, time.Since(began))
 		require.NoError(t, w.Close())
 		<-done
 		require.Empty(t, lines)
