@@ -249,6 +249,17 @@ func requireEnd(t *testing.T, conn net.Conn) {
 	require.NotErrorIs(t, err, os.ErrDeadlineExceeded) // a reset is an end
 }
 
+// requireSilence requires that nothing comes for a while. It passes too easily on a slow
+// machine, and never fails without reason.
+func requireSilence(t *testing.T, conn net.Conn) {
+	t.Helper()
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(300*time.Millisecond)))
+	n, err := conn.Read(make([]byte, 1))
+	require.Zero(t, n)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+}
+
 // families is how many of IPv4 and IPv6 this machine has.
 func families() int {
 	l, err := net.Listen("tcp", "[::1]:0")

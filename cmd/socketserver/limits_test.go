@@ -45,6 +45,7 @@ func requireWaits(t *testing.T, l listener) {
 	require.Equal(t, "hello", ask(t, first, "hello"))
 	second := dial(t, l)
 	send(t, second, "me too")
+	requireSilence(t, second)
 	require.Equal(t, "still", ask(t, first, "still"))
 	require.NoError(t, first.Close())
 	require.Equal(t, "me too", receive(t, second))

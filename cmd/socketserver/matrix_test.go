@@ -67,6 +67,9 @@ func cell(t *testing.T, l listener) {
 			require.Equal(t, fmt.Sprintf("hello %d", i), receive(t, conn))
 		}
 	}
+	if inTurn {
+		requireSilence(t, conns[1])
+	}
 	for i, conn := range conns {
 		if inTurn {
 			require.Equal(t, fmt.Sprintf("hello %d", i), receive(t, conn))

@@ -137,7 +137,7 @@ func TestQuitServer(t *testing.T) {
 	t.Parallel()
 	p, listeners := serveFile(t, quitters("threading", "synchronous", "forking"))
 	for len(listeners) > 0 {
-		require.Equal(t, "quit", ask(t, dial(t, listeners[0]), "quit"))
+		require.Equal(t, "quit", ask(t, dial(t, listeners[1]), "quit"))
 		p.await(t, "stopped", event{"server": listeners[0].server})
 		for _, l := range listeners[:2] {
 			_, err := net.Dial(l.network, l.address)
@@ -165,7 +165,7 @@ func TestClosedLog(t *testing.T) {
 	require.NoError(t, read.Close())
 	require.NoError(t, p.stderr.Close())
 	require.Equal(t, "quit", ask(t, dial(t, listeners[0]), "quit")) // is logged
-	require.Equal(t, "hello", ask(t, dial(t, listeners[2]), "hello"))
+	requireEcho(t, listeners[2])
 	require.Equal(t, "quit", ask(t, dial(t, listeners[2]), "quit"))
 	require.Zero(t, p.exit(t))
 }

@@ -10,5 +10,5 @@ func openFilesLimit() int {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return 0
 	}
-	return int(min(uint64(limit.Cur), 1<<30))
+	return int(min(uint64(limit.Cur), 1<<30)) //nolint:unconvert // signed on some systems
 }
