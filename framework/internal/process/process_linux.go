@@ -37,7 +37,7 @@ type Process struct {
 // Start starts c. The files stay the caller's to close.
 func Start(c Command) (*Process, error) {
 	seal.Do(sealDescriptors)
-	null, err := os.Open(os.DevNull)
+	null, err := openNull()
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func Start(c Command) (*Process, error) {
 	if c.Three != nil {
 		attr.Files = append(attr.Files, c.Three)
 	}
-	start := func() (*os.Process, error) { return os.StartProcess(c.Image.path, c.Args, attr) }
+	start := func() (*os.Process, error) { return c.Image.start(c.Args, attr) }
 	if c.DieWithParent {
 		attr.Sys.Pdeathsig = syscall.SIGKILL
 		start = onSpawner(start)
@@ -67,25 +67,40 @@ func Start(c Command) (*Process, error) {
 	return &Process{Pid: p.Pid, os: p}, nil
 }
 
+// openNull is os.Open for what is not going to be polled.
+func openNull() (*os.File, error) {
+	fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: os.DevNull, Err: err}
+	}
+	return os.NewFile(uintptr(fd), os.DevNull), nil
+}
+
 // Wait waits until the process has ended, ends what it left behind in its group, and
 // reaps it.
 func (p *Process) Wait() (*os.ProcessState, error) {
-	p.await()
+	err := p.await()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = syscall.Kill(-p.Pid, syscall.SIGKILL) // before reaping, after which the number may be another's
+	if err == nil { // before reaping, after which the number may be another's
+		_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
+	}
 	p.reaped = true
 	return p.os.Wait()
 }
 
-// await waits without reaping.
-func (p *Process) await() {
+// await waits without reaping. Where it fails somebody else has reaped the process.
+func (p *Process) await() error {
 	const pPid, wExited, wNoWait = 1, 4, 0x01000000
 	var info [128]byte
 	for {
 		_, _, err := syscall.Syscall6(syscall.SYS_WAITID, pPid, uintptr(p.Pid), uintptr(unsafe.Pointer(&info)), wExited|wNoWait, 0, 0)
-		if err != syscall.EINTR {
-			return
+		switch err {
+		case 0:
+			return nil
+		case syscall.EINTR:
+		default:
+			return err
 		}
 	}
 }
@@ -96,6 +111,7 @@ func (p *Process) Kill() {
 	defer p.mu.Unlock()
 	if !p.reaped {
 		_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
+		_ = p.os.Kill() // it may have left its group
 	}
 }
 
@@ -126,6 +142,10 @@ func Pin(path string) (*Image, error) {
 	if n, _ := f.ReadAt(magic, 0); n == 2 && string(magic) == "#!" {
 		return &Image{Name: path, path: path}, nil
 	}
+	var now syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &now); err != nil {
+		return nil, fmt.Errorf("pin %s: %w", path, err)
+	}
 	// Well above the descriptors that a child gets: it is opened again by number between
 	// fork and exec, when those are in place already.
 	const above = 100
@@ -133,32 +153,43 @@ func Pin(path string) (*Image, error) {
 	if errno != 0 {
 		return nil, fmt.Errorf("pin %s: %w", path, errno)
 	}
-	var now syscall.Stat_t
-	if err := syscall.Fstat(int(fd), &now); err != nil {
-		return nil, fmt.Errorf("pin %s: %w", path, err)
-	}
-	return &Image{Name: path, path: fmt.Sprintf("/proc/self/fd/%d", fd), fd: int(fd), made: now.Mtim}, nil
+	return &Image{Name: path, path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), fd: int(fd), made: now.Mtim}, nil
 }
 
-// Self is the image of this process.
+// start runs the image by its descriptor. By the name of this process: a name that the
+// child looks up below its own entry in /proc stays cached there, and clearing that away
+// makes reaping the child expensive. Where the system does not let a child look there, as
+// for a program with capabilities, it is the child's own all the same.
+func (i *Image) start(args []string, attr *os.ProcAttr) (*os.Process, error) {
+	p, err := os.StartProcess(i.path, args, attr)
+	if i.fd != 0 && errors.Is(err, syscall.EACCES) {
+		return os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", i.fd), args, attr)
+	}
+	return p, err
+}
+
+// Self is the image of this process. It stays open; an error is not kept, as there may
+// only be no descriptor left just now.
 func Self() (*Image, error) {
-	self.once.Do(func() {
-		name, err := os.Executable()
-		if err != nil {
-			name = os.Args[0]
-		}
-		self.image, self.err = Pin("/proc/self/exe")
-		if self.image != nil {
-			self.image.Name = name
-		}
-	})
-	return self.image, self.err
+	self.mu.Lock()
+	defer self.mu.Unlock()
+	if self.image != nil {
+		return self.image, nil
+	}
+	image, err := Pin("/proc/self/exe")
+	if err != nil {
+		return nil, err
+	}
+	if image.Name, err = os.Executable(); err != nil {
+		image.Name = os.Args[0]
+	}
+	self.image = image
+	return image, nil
 }
 
 var self struct {
-	once  sync.Once
+	mu    sync.Mutex
 	image *Image
-	err   error
 }
 
 // Close unpins the image. Processes that run it go on.
@@ -204,6 +235,12 @@ var spawner struct {
 // SetName sets the name that ps and top show. What the system takes from an image that
 // was started by descriptor is a number.
 func SetName(name string) {
+	if syscall.Gettid() == syscall.Getpid() { // the usual case, and cheap
+		const prSetName = 15
+		bytes := append([]byte(name), 0)
+		_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetName, uintptr(unsafe.Pointer(&bytes[0])), 0)
+		return
+	}
 	fd, err := syscall.Open("/proc/self/comm", syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return

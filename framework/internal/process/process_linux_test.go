@@ -1,0 +1,94 @@
+package process
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The test binary is the child, too.
+func TestMain(m *testing.M) {
+	if os.Getenv("TEST_CHILD") != "" {
+		leaveGroup()
+		fmt.Println("ready")
+		time.Sleep(time.Hour)
+	}
+	os.Exit(m.Run())
+}
+
+// leaveGroup makes this process one of its parent's group.
+func leaveGroup() {
+	group, err := syscall.Getpgid(os.Getppid())
+	if err == nil {
+		err = syscall.Setpgid(0, group)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+// A process that has left its group is killed all the same, and the group that it has
+// joined, which is ours, is not.
+func TestKillOfAProcessThatLeftItsGroup(t *testing.T) {
+	image, err := Self()
+	require.NoError(t, err)
+	output, printed, err := os.Pipe()
+	require.NoError(t, err)
+	defer output.Close()
+	p, err := Start(Command{
+		Image: image, Args: []string{"child"}, Env: append(os.Environ(), "TEST_CHILD=1"),
+		Stdout: printed, Stderr: os.Stderr,
+	})
+	require.NoError(t, printed.Close())
+	require.NoError(t, err)
+	line, err := bufio.NewReader(output).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "ready\n", line)
+
+	p.Kill()
+	late := time.AfterFunc(10*time.Second, func() { _ = syscall.Kill(p.Pid, syscall.SIGTERM) })
+	defer late.Stop()
+	state, err := p.Wait()
+	require.NoError(t, err)
+	require.Equal(t, p.Pid, state.Pid())
+	require.EqualError(t, Describe(state, nil), "signal: killed")
+	p.Kill() // of nobody
+}
+
+// What has been reaped by somebody else is an error.
+func TestWaitForAProcessThatSomebodyElseReaped(t *testing.T) {
+	image, err := Pin("/bin/true")
+	require.NoError(t, err)
+	defer image.Close()
+	p, err := Start(Command{Image: image, Args: []string{"true"}, Stdout: os.Stderr, Stderr: os.Stderr})
+	require.NoError(t, err)
+	_, err = syscall.Wait4(p.Pid, nil, 0, nil)
+	require.NoError(t, err)
+	require.Error(t, p.await())
+	_, err = p.Wait()
+	require.Error(t, err)
+}
+
+// That there is no descriptor left is not remembered.
+func TestSelfIsTriedAgain(t *testing.T) {
+	self.image = nil
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: limit.Max}))
+	_, err := Self()
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+	require.ErrorIs(t, err, syscall.EMFILE)
+	image, err := Self()
+	require.NoError(t, err)
+	name, err := os.Executable()
+	require.NoError(t, err)
+	require.Equal(t, name, image.Name)
+	again, err := Self()
+	require.NoError(t, err)
+	require.Same(t, image, again)
+}
