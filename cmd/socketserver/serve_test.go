@@ -226,6 +226,7 @@ func TestColour(t *testing.T) {
 		input, err := c.StdinPipe()
 		require.NoError(t, err)
 		require.NoError(t, c.Start())
+		t.Cleanup(func() { _ = c.Process.Signal(syscall.SIGTERM) }) // passed on; for a test that fails
 		text := readUntil(t, out, "ready")
 		require.Contains(t, text, "listening: ")
 		require.Equal(t, noColor == "", strings.Contains(text, "\x1b["), "%q", text)
