@@ -133,7 +133,9 @@ func (c *Conn) receive(control []byte, use func(Frame, *os.File, bool) error) er
 	err := c.raw.Read(func(fd uintptr) bool {
 		// The buffer is taken for each attempt, so that an idle worker holds none.
 		buf = frames.Get().(*[]byte)
-		for failed = syscall.EINTR; failed == syscall.EINTR; {
+		// A reset says once that the other side has gone before it had read everything.
+		// What it sent before that comes after, and then the end.
+		for failed = syscall.EINTR; failed == syscall.EINTR || failed == syscall.ECONNRESET; {
 			n, controlled, flags, _, failed = syscall.Recvmsg(int(fd), *buf, control, syscall.MSG_DONTWAIT|syscall.MSG_CMSG_CLOEXEC)
 		}
 		if failed == syscall.EAGAIN {

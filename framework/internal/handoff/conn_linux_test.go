@@ -128,6 +128,19 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+// A side that goes before it has read everything has still said what it said.
+func TestEndWithFramesUnread(t *testing.T) {
+	ours, theirs := pair(t)
+	require.NoError(t, ours.Send(&Frame{Kind: Cancel}, nil))
+	require.NoError(t, theirs.Send(&Frame{Kind: Hello}, nil))
+	require.NoError(t, theirs.Close())
+	require.NoError(t, ours.Receive(func(f Frame) error {
+		require.Equal(t, Hello, f.Kind)
+		return nil
+	}))
+	require.ErrorIs(t, ours.Receive(nil), io.EOF)
+}
+
 // What is not a channel is refused with a plain error.
 func TestNotAChannel(t *testing.T) {
 	fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0)
