@@ -132,8 +132,11 @@ var handshakeLine = regexp.MustCompile(`1\|(\d+)\|([a-z]+)\|[^|]+\|([a-z]*)(\|[^
 
 // find passes the handshake on to go-plugin and returns what was printed before it.
 func (r *runner) find(line string) string {
+	if r.found {
+		return line
+	}
 	at := handshakeLine.FindStringSubmatchIndex(line)
-	if at == nil || r.found {
+	if at == nil {
 		return line
 	}
 	r.found = true
