@@ -190,6 +190,30 @@ func TestP4ServerIsKilled(t *testing.T) {
 	require.NoDirExists(t, left[0])
 }
 
+// A directory that a process has left before it was locked and named is removed when it
+// is old: before, it may be just being made.
+func TestUnnamedRuntimeDirectories(t *testing.T) {
+	dir := shortDir(t)
+	old := time.Now().Add(-time.Hour)
+	for _, name := range []string{"left", "held", "new"} {
+		path := filepath.Join(dir, ".socketserver-plugins-"+name)
+		require.NoError(t, os.Mkdir(path, 0o700))
+		if name != "new" {
+			require.NoError(t, os.Chtimes(path, old, old))
+		}
+	}
+	held, err := os.Open(filepath.Join(dir, ".socketserver-plugins-held"))
+	require.NoError(t, err)
+	defer held.Close()
+	require.NoError(t, syscall.Flock(int(held.Fd()), syscall.LOCK_EX))
+
+	t.Setenv("RUNTIME_DIRECTORY", dir)
+	require.NoError(t, open(t, settings(t, "subject", newJournal())).Close())
+	left, err := filepath.Glob(filepath.Join(dir, ".*"))
+	require.NoError(t, err)
+	require.Equal(t, []string{held.Name(), filepath.Join(dir, ".socketserver-plugins-new")}, left)
+}
+
 // shortDir is a directory that leaves room for the names of sockets.
 func shortDir(t *testing.T) string {
 	t.Helper()

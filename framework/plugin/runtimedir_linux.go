@@ -26,6 +26,9 @@ const (
 	// maxRuntimeDir keeps a socket's path within the 107 bytes that the system takes:
 	// go-plugin makes a directory and a file in it with names of 21 and 17 bytes.
 	maxRuntimeDir = 107 - 21 - 17
+
+	// unlocked is how long a directory may be there before its process has locked it.
+	unlocked = time.Minute
 )
 
 // enterRuntimeDir returns the directory; each call is paired with leaveRuntimeDir.
@@ -118,17 +121,26 @@ func lockDir(path string) (*os.File, error) {
 	return f, nil
 }
 
-// sweepRuntimeDirs removes the directories in base whose process has gone.
+// sweepRuntimeDirs removes the directories in base whose process has gone. Those that do
+// not have their name yet may not be locked yet, so they have to be old as well.
 func sweepRuntimeDirs(base string) {
-	found, err := filepath.Glob(filepath.Join(base, runtimePrefix+"*"))
+	entries, err := os.ReadDir(base)
 	if err != nil {
 		return
 	}
-	for _, path := range found {
-		info, err := os.Lstat(path)
+	for _, e := range entries {
+		name, unnamed := strings.CutPrefix(e.Name(), ".")
+		if !strings.HasPrefix(name, runtimePrefix) {
+			continue
+		}
+		info, err := e.Info()
 		if err != nil || !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
 			continue
 		}
+		if unnamed && time.Since(info.ModTime()) < unlocked {
+			continue
+		}
+		path := filepath.Join(base, e.Name())
 		lock, err := lockDir(path)
 		if err != nil {
 			continue // its process lives
