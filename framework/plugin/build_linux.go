@@ -106,7 +106,31 @@ func newBuilder(dir string, log hclog.Logger) (*builder, error) {
 		}
 	}
 	b.env = buildEnvironment(cache, tmp)
-	return b, nil
+	if b.goTool != "" {
+		err = b.settle(tmp)
+	}
+	return b, err
+}
+
+// settle takes over what the user has told go about caches and modules by go env -w, and
+// has go take no notice of all else that he has: flags, for another system.
+func (b *builder) settle(tmp string) error {
+	cmd := exec.Command(b.goTool, "env", "-json", "GOPATH", "GOCACHE", "GOMODCACHE",
+		"GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH")
+	cmd.Dir, cmd.Env = tmp, b.env // tmp is in no module
+	var settings map[string]string
+	text, err := cmd.Output()
+	if err == nil {
+		err = json.Unmarshal(text, &settings)
+	}
+	if err != nil {
+		return fmt.Errorf("ask %s env for its settings: %w", b.goTool, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		b.env = append(b.env, name+"="+settings[name])
+	}
+	b.env = append(b.env, "GOENV=off")
+	return nil
 }
 
 // buildEnvironment is what go gets: where its caches and modules are, and nothing of the

@@ -138,6 +138,23 @@ func TestDroppingIntoThisModule(t *testing.T) {
 	works(t, "shout", paths["shout"])
 }
 
+// What the user has set by go env -w counts as far as it says where modules are, and
+// does not make the build another one.
+func TestSettingsOfGo(t *testing.T) {
+	ownCache(t)
+	modules, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	require.NoError(t, err)
+	dir, home := t.TempDir(), t.TempDir()
+	write(t, dir+"/p/main.go", shout, 0o644)
+	write(t, home+"/env", "GOFLAGS=-mod=vendor\nGOOS=plan9\nGOPROXY=off\nGOMODCACHE="+string(modules), 0o644)
+	t.Setenv("GOENV", home+"/env")
+	t.Setenv("HOME", home)
+	t.Setenv("GOFLAGS", "")
+	paths, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, newJournal().logger())
+	require.Empty(t, errs)
+	works(t, "p", paths["p"])
+}
+
 func TestInNoModuleAndNoSourceTree(t *testing.T) {
 	ownCache(t)
 	dir := t.TempDir()
