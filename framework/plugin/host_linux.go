@@ -50,6 +50,7 @@ type host struct {
 // drain timeout and three seconds. ctx bounds Open alone.
 //
 // The executable is opened once: replacing the file changes nothing for a running server.
+// A script is not: it is started by its path, and what is there then is run.
 // A process that ends is started again, after 0.1 to 30 seconds, and requests wait for it
 // for up to five seconds. They do not wait for one that has ended five times within a
 // minute.

@@ -2,6 +2,7 @@ package plugin_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -224,6 +225,20 @@ func TestCloseWaitsForRequests(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "finished\n", string(rest))
 	require.NotContains(t, j.String(), "ERROR")
+}
+
+// A service manager sends SIGTERM to the plugin as well; the server is to drain it.
+func TestSIGTERM(t *testing.T) {
+	t.Parallel()
+	s, j := serveTCP(t, "subject")
+	c := dial(t, s)
+	pid := c.pid(t)
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		require.Equal(t, "<nil>", c.ask(t, fmt.Sprintf("signal %d", signal)))
+		require.Equal(t, "SigIgn:\t0000000000000000", c.ask(t, "ignored"), "by programs that it starts")
+	}
+	require.Equal(t, pid, c.pid(t))
+	require.NotContains(t, j.String(), "ended")
 }
 
 // go-plugin's own end would cut requests off after two seconds.

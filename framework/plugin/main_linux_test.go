@@ -9,6 +9,7 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -94,7 +95,7 @@ type options struct {
 // subject answers the commands of its clients, one line each.
 var subject = framework.Define(options{Count: 1}, func(o options) (*framework.HandlerClass, error) {
 	if o.Count == 13 { // as if it were stuck
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		signalSelf(syscall.SIGSTOP)
 	}
 	if o.Count < 1 {
 		return nil, errors.Join(&framework.OptionError{Option: "count", Problem: "has to be positive"}, errors.New("too little"))
@@ -160,12 +161,32 @@ func (h *handler) answer(command, rest string) string {
 	case "child": // what a program that the handler starts inherits
 		out, err := exec.Command("sh", "-c", "ls /proc/self/fd | tr '\\n' ' '").Output()
 		return fmt.Sprint(string(out), err)
+	case "signal":
+		var signal int
+		if _, err := fmt.Sscan(rest, &signal); err != nil {
+			return err.Error()
+		}
+		return fmt.Sprint(signalSelf(syscall.Signal(signal)))
+	case "ignored": // signals, in a program that the handler starts
+		out, err := exec.Command("grep", "SigIgn", "/proc/self/status").Output()
+		if err != nil {
+			return err.Error()
+		}
+		return strings.TrimSpace(string(out))
 	case "panic":
 		panic(rest)
 	case "exit":
 		os.Exit(3)
 	}
 	return "no such command"
+}
+
+// signalSelf sends this process a signal, which has arrived when it returns: the thread
+// sends it to itself.
+func signalSelf(s syscall.Signal) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return syscall.Tgkill(os.Getpid(), syscall.Gettid(), s)
 }
 
 // hostile are plugins that misbehave before they serve, or instead.

@@ -23,7 +23,7 @@ import (
 // Settings say which plugin serves which server.
 type Settings struct {
 	Name      string             // of the plugin, for the log and for ps
-	Path      string             // its executable; it is opened once, by Open
+	Path      string             // its executable; it is opened once, by Open, if it is no script
 	Server    string             // the name of the server
 	Options   []byte             // of its handler, as a JSON object; nil: the defaults
 	Directory string             // what relative paths among the options are relative to

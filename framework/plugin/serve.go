@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -25,7 +27,8 @@ import (
 const patience = 2 * time.Second
 
 // Serve is the whole main of a plugin; it does not return. It serves the handlers that c
-// makes until its server has no more requests or has gone. What the program prints, to
+// makes until its server has no more requests or has gone; SIGINT and SIGTERM, which service
+// managers send to the processes of a server as well, do not end it. What the program prints, to
 // standard output too, and what it logs is a line in the server's log.
 //
 // The same program is started for each request under [framework.Forking]; it is a worker
@@ -38,6 +41,10 @@ func Serve(c framework.Constructor) {
 		os.Exit(1)
 	}
 	process.SetName(os.Args[0])
+	// What is typed at the terminal and what a service manager sends to all processes of a
+	// service are for the server, which lets requests come to their end. They are received
+	// and not read: to ignore them would pass on to programs that a handler starts.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM)
 	s := &service{constructor: c, stdout: os.Stdout, stderr: os.Stderr, done: make(chan struct{})}
 	ended := make(chan struct{})
 	go func() {
