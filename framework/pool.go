@@ -3,6 +3,7 @@ package framework
 import (
 	"errors"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ type pool struct {
 	class                        *HandlerClass
 	timeouts                     Timeouts
 	maxLive, spares, maxRequests int
+	starting                     bound
 
 	mu      sync.Mutex
 	closed  bool
@@ -174,12 +176,24 @@ func (p *pool) retire(c *child) {
 	c.worker.Close()
 }
 
-// startKnown starts a child, for which the caller has counted one.
+// startKnown starts a child, for which the caller has counted one. Only as many begin at
+// once as there are processors: more would only keep each other from getting ready.
 func (p *pool) startKnown() (*child, error) {
+	if !p.starting.acquire(runtime.GOMAXPROCS(0), p.done) {
+		return nil, ErrServerClosed
+	}
 	c, err := p.start(p.gone)
 	if err != nil {
+		p.starting.release()
 		return nil, err
 	}
+	go func() {
+		select {
+		case <-c.worker.ready:
+		case <-c.worker.gone:
+		}
+		p.starting.release()
+	}()
 	p.mu.Lock()
 	p.all[c] = struct{}{}
 	p.mu.Unlock()

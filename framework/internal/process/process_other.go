@@ -28,6 +28,7 @@ func Start(Command) (*Process, error)              { return nil, errUnsupported 
 func (*Process) Wait() (*os.ProcessState, error)   { return nil, errUnsupported }
 func (*Process) Kill()                             {}
 func Pin(string) (*Image, error)                   { return nil, errUnsupported }
+func PinCopy(string) (*Image, error)               { return nil, errUnsupported }
 func Self() (*Image, error)                        { return nil, errUnsupported }
 func (*Image) Changed() bool                       { return false }
 func (*Image) Close() error                        { return nil }

@@ -1,0 +1,149 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// An Image is an executable that is pinned: what is started is what was opened, also
+// when the path has been replaced since.
+type Image struct {
+	Name string
+	path string
+	fd   int              // 0: not pinned
+	made syscall.Timespec // when its content was last changed, as it was opened
+}
+
+// Changed says whether the content is another one than when the image was pinned: a file
+// may be overwritten in place while nobody runs it.
+func (i *Image) Changed() bool {
+	var now syscall.Stat_t
+	return i.fd != 0 && (syscall.Fstat(i.fd, &now) != nil || now.Mtim != i.made)
+}
+
+// Pin opens the executable at path. A script stays a path, as its interpreter opens it.
+func Pin(path string) (*Image, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if isScript(f) {
+		return &Image{Name: path, path: path}, nil
+	}
+	return pin(f, path)
+}
+
+func isScript(f *os.File) bool {
+	magic := make([]byte, 2)
+	n, _ := f.ReadAt(magic, 0)
+	return n == 2 && string(magic) == "#!"
+}
+
+func pin(f *os.File, name string) (*Image, error) {
+	var now syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &now); err != nil {
+		return nil, fmt.Errorf("pin %s: %w", name, err)
+	}
+	// Well above the descriptors that a child gets: it is opened again by number between
+	// fork and exec, when those are in place already.
+	const above = 100
+	fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_DUPFD_CLOEXEC, above)
+	if errno != 0 {
+		return nil, fmt.Errorf("pin %s: %w", name, errno)
+	}
+	return &Image{Name: name, path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), fd: int(fd), made: now.Mtim}, nil
+}
+
+// PinCopy is Pin of a copy of the executable that nobody else can reach. What is started
+// often starts faster from it: the system keeps a file that was written in one go in larger
+// pieces than one that a linker has written here and there, and maps it with fewer faults.
+// Where no copy can be made, or none can be run, it is Pin.
+func PinCopy(path string) (*Image, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if isScript(f) {
+		return &Image{Name: path, path: path}, nil
+	}
+	if copied := privateCopy(f); copied != nil {
+		defer copied.Close()
+		return pin(copied, path)
+	}
+	return pin(f, path)
+}
+
+// privateCopy returns an executable copy without a name, or nil.
+func privateCopy(f *os.File) *os.File {
+	const noExec = 8 // ST_NOEXEC
+	dir := os.TempDir()
+	var fs syscall.Statfs_t
+	if syscall.Statfs(dir, &fs) != nil || fs.Flags&noExec != 0 {
+		return nil
+	}
+	to, err := os.CreateTemp(dir, "socketserver-")
+	if err != nil {
+		return nil
+	}
+	defer os.Remove(to.Name())
+	// Through memory: what the system copies by itself keeps the pieces as they are.
+	_, err = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{f}, make([]byte, 1<<20))
+	if errors.Join(err, to.Chmod(0o500), to.Close()) != nil {
+		return nil
+	}
+	copied, err := os.Open(to.Name()) // not the one for writing, which would keep it from being run
+	if err != nil {
+		return nil
+	}
+	return copied
+}
+
+// start runs the image by its descriptor. By the name of this process: a name that the
+// child looks up below its own entry in /proc stays cached there, and clearing that away
+// makes reaping the child expensive. Where the system does not let a child look there, as
+// for a program with capabilities, it is the child's own all the same.
+func (i *Image) start(args []string, attr *os.ProcAttr) (*os.Process, error) {
+	p, err := os.StartProcess(i.path, args, attr)
+	if i.fd != 0 && errors.Is(err, syscall.EACCES) {
+		return os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", i.fd), args, attr)
+	}
+	return p, err
+}
+
+// Self is the image of this process. It stays open; an error is not kept, as there may
+// only be no descriptor left just now.
+func Self() (*Image, error) {
+	self.mu.Lock()
+	defer self.mu.Unlock()
+	if self.image != nil {
+		return self.image, nil
+	}
+	image, err := Pin("/proc/self/exe")
+	if err != nil {
+		return nil, err
+	}
+	if image.Name, err = os.Executable(); err != nil {
+		image.Name = os.Args[0]
+	}
+	self.image = image
+	return image, nil
+}
+
+var self struct {
+	mu    sync.Mutex
+	image *Image
+}
+
+// Close unpins the image. Processes that run it go on.
+func (i *Image) Close() error {
+	if i.fd == 0 {
+		return nil
+	}
+	return syscall.Close(i.fd)
+}
