@@ -81,6 +81,9 @@ func PinCopy(path string) (*Image, error) {
 
 // privateCopy returns an executable copy without a name, or nil.
 func privateCopy(f *os.File) *os.File {
+	if info, err := f.Stat(); err != nil || info.Mode()&0o111 == 0 {
+		return nil // a copy could be run, and the file may not
+	}
 	const noExec = 8 // ST_NOEXEC
 	dir := os.TempDir()
 	var fs syscall.Statfs_t
