@@ -43,7 +43,9 @@ func (e *OptionError) Error() string { return fmt.Sprintf("option %q: %s", e.Opt
 
 // Define makes a Constructor from a struct of default options and a function that
 // makes the class. The exported fields of O are the options: the json tag names
-// one, the doc tag describes it. Unknown options and values of another type are
+// one, "-" says that a field is none, and the doc tag describes it. The fields of an
+// embedded struct are options like the others. Define panics where two options have one
+// name. Unknown options and values of another type are
 // refused with an [OptionError] before construct is called. construct may be called
 // often, also only to check options, so it must not start anything.
 func Define[O any](defaults O, construct func(O) (*HandlerClass, error)) Constructor {
@@ -85,6 +87,9 @@ func (c Constructor) Class(options []byte) (*HandlerClass, error) {
 	class, err := c.class(options)
 	if err != nil {
 		return nil, err
+	}
+	if class == nil {
+		return nil, errors.New("framework: the function given to Define returned neither a class nor an error; return a *HandlerClass")
 	}
 	class.constructor, class.options = c.definition, options
 	return class, class.check("")
@@ -184,18 +189,41 @@ func distance(a, b string) int {
 
 func schemaOf(defaults reflect.Value) []Option {
 	var schema []Option
-	for i := range defaults.NumField() {
-		f := defaults.Type().Field(i)
-		if !f.IsExported() {
-			continue
-		}
-		value, err := json.Marshal(defaults.Field(i).Interface())
+	for _, f := range optionFields(defaults.Type(), nil) {
+		value, err := json.Marshal(defaults.FieldByIndex(f.Index).Interface())
 		if err != nil {
 			panic(fmt.Sprintf("framework: default of option %s: %v", f.Name, err))
 		}
-		schema = append(schema, Option{optionName(f), optionType(f.Type), value, f.Tag.Get("doc")})
+		o := Option{optionName(f), optionType(f.Type), value, f.Tag.Get("doc")}
+		if slices.ContainsFunc(schema, func(other Option) bool { return other.Name == o.Name }) {
+			panic(fmt.Sprintf("framework: two options of %s are named %s; name one by a json tag", defaults.Type(), o.Name))
+		}
+		schema = append(schema, o)
 	}
 	return schema
+}
+
+// optionFields are the fields of options that are options, with those of the structs that
+// it embeds. at is where it is embedded itself.
+func optionFields(options reflect.Type, at []int) []reflect.StructField {
+	var fields []reflect.StructField
+	for i := range options.NumField() {
+		f := options.Field(i)
+		f.Index = append(slices.Clone(at), i)
+		tag := f.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		embedded := f.Anonymous && name == ""
+		switch {
+		case tag == "-":
+		case embedded && f.Type.Kind() == reflect.Pointer:
+			panic(fmt.Sprintf("framework: options embed %s; embed the struct itself", f.Type))
+		case embedded && f.Type.Kind() == reflect.Struct && optionType(f.Type) == "map":
+			fields = append(fields, optionFields(f.Type, f.Index)...)
+		case f.IsExported():
+			fields = append(fields, f)
+		}
+	}
+	return fields
 }
 
 func optionName(f reflect.StructField) string {
@@ -206,9 +234,9 @@ func optionName(f reflect.StructField) string {
 }
 
 func field(options reflect.Value, name string) reflect.Value {
-	for i := range options.NumField() {
-		if f := options.Type().Field(i); f.IsExported() && optionName(f) == name {
-			return options.Field(i)
+	for _, f := range optionFields(options.Type(), nil) {
+		if optionName(f) == name {
+			return options.FieldByIndex(f.Index)
 		}
 	}
 	panic("framework: option without a field: " + name)
