@@ -268,7 +268,7 @@ func TestH7NotAWorker(t *testing.T) {
 		dir:                        "permission denied",
 		loose:                      "permission denied",
 		empty:                      "exec format error",
-		busy:                       "text file busy",
+		busy:                       "has to call framework.ServeWorker first", // a copy of it is not busy
 		"/bin/true":                "has to call framework.ServeWorker first",
 		"/bin/false":               "exit status 1",
 	} {
