@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -299,93 +298,6 @@ func (s *BaseServer) verify(r *Request) (ok bool) {
 		s.report(r, fmt.Errorf("verify request: %w", err))
 	}
 	return ok && err == nil
-}
-
-// FinishRequest runs the handler of r to its end, in this process or where the class
-// runs its handlers, reports its error and closes r. Strategies call it once for every
-// request that they took, from the goroutine that the handler is to run in.
-func (s *BaseServer) FinishRequest(r *Request) {
-	if s.Class.Remote != nil {
-		s.conclude(r, func() error { return s.finishRemotely(r) })
-		return
-	}
-	s.conclude(r, func() error { return s.runHandler(r) })
-}
-
-// conclude does all that follows what finishes r.
-func (s *BaseServer) conclude(r *Request, finish func() error) {
-	var err error
-	defer func() { s.over(r, err) }() // deferred, as a handler may call runtime.Goexit
-	err = protect(finish)
-	s.report(r, err)
-}
-
-func (s *BaseServer) runHandler(r *Request) (err error) {
-	var h Handler
-	if err := protect(func() error { h = s.Class.New(); return nil }); err != nil {
-		return fmt.Errorf("make handler: %w", err)
-	}
-	r.files = r.newFiles(s)
-	defer func() {
-		if failed := r.files.close(); err == nil {
-			err = failed
-		}
-	}()
-	rfile, wfile := r.files.open()
-	if err := protect(func() error { return h.Setup(r) }); err != nil {
-		return fmt.Errorf("set up handler: %w", err)
-	}
-	defer func() {
-		if failed := protect(h.Finish); err == nil && failed != nil {
-			err = fmt.Errorf("finish handler: %w", failed)
-		}
-	}()
-	return protect(func() error { return h.Handle(rfile, wfile) })
-}
-
-func newPanicError(value any) error { return &PanicError{Value: value, Stack: debug.Stack()} }
-
-// serviceActions calls a server's ServiceActions; it does nothing where there is none.
-type serviceActions struct {
-	mu     sync.Mutex
-	action func()
-	ticker *time.Ticker
-	ended  chan struct{}
-}
-
-func (s *BaseServer) startServiceActions() *serviceActions {
-	a := &serviceActions{action: s.ServiceActions, ended: make(chan struct{})}
-	if a.action == nil {
-		return a
-	}
-	a.ticker = time.NewTicker(serviceInterval)
-	go func() {
-		for {
-			select {
-			case <-a.ticker.C:
-				a.run()
-			case <-a.ended:
-				return
-			}
-		}
-	}()
-	return a
-}
-
-func (a *serviceActions) run() {
-	if a.action == nil {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.action()
-}
-
-func (a *serviceActions) stop() {
-	if a.ticker != nil {
-		a.ticker.Stop()
-	}
-	close(a.ended)
 }
 
 // users counts the servers of something that they share.
