@@ -22,7 +22,6 @@ type deeper struct{ Depth int }
 type someOptions struct {
 	limits
 	Name   string `json:"name,omitempty"`
-	Dash   string `json:"-,"`
 	Secret string `json:"-"`
 	Named  inner  `json:"named"`
 }
@@ -39,12 +38,12 @@ func TestEmbeddedOptions(t *testing.T) {
 	for _, o := range c.Options() {
 		names = append(names, o.Name+" "+o.Type+" "+string(o.Default))
 	}
-	require.Equal(t, []string{`most number 3`, `depth number 4`, `name string ""`, `- string ""`, `named map {"Never":0}`}, names)
+	require.Equal(t, []string{`most number 3`, `depth number 4`, `name string ""`, `named map {"Never":0}`}, names)
 
-	_, err := c.Class([]byte(`{"depth": 7, "name": "x", "-": "y"}`))
+	_, err := c.Class([]byte(`{"depth": 7, "name": "x"}`))
 	require.NoError(t, err)
 	expected := defaults
-	expected.Depth, expected.Name, expected.Dash = 7, "x", "y"
+	expected.Depth, expected.Name = 7, "x"
 	require.Equal(t, expected, given)
 	for _, name := range []string{"secret", "limits", "never", "Secret"} {
 		_, err = c.Class([]byte(`{"` + name + `": "x"}`))
