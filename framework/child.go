@@ -33,6 +33,7 @@ type Program struct {
 
 // cohort is what the children of a strategy have in common.
 type cohort struct {
+	lines  logline.Budget // what they log together
 	log    hclog.Logger
 	server string
 	conf   []byte        // what they are told first
@@ -195,7 +196,7 @@ func (c *cohort) start(gone func(*child)) (*child, error) {
 		return nil, errors.Join(err, channel.Close(), output.Close())
 	}
 	child := &child{
-		process: p, relay: logline.NewRelay(c.log), output: output,
+		process: p, relay: c.lines.NewRelay(c.log), output: output,
 		known: make(chan struct{}), drained: make(chan struct{}),
 	}
 	go child.logOutput()

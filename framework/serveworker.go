@@ -74,7 +74,8 @@ type WorkerConfiguration struct {
 func serveWorker(name string) error {
 	process.SetName(name)
 	// What is typed at the terminal and what a service manager sends to everybody is for the
-	// server, which drains and ends its workers.
+	// server, which drains and ends its workers. They are ignored and not taken, which would
+	// cost a short child a tenth of its life; programs that a handler starts ignore them too.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	channel, err := handoff.FromDescriptor(3)
 	if err != nil {

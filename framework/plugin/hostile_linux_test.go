@@ -67,6 +67,21 @@ func TestP8Flood(t *testing.T) {
 	require.Less(t, len(j.String()), 4<<20)
 }
 
+// Processes of a server that each print too much are bounded together: under forking
+// every client could make one.
+func TestP8FloodOfManyProcesses(t *testing.T) {
+	j := newJournal()
+	s := serve(t, newServer["tcp"](t, open(t, settings(t, "subject", j))), &framework.Forking{}, j)
+	const children, rate = 20, 200 // lines a second
+	began := time.Now()
+	for range children {
+		require.Equal(t, "printed", dial(t, s).ask(t, fmt.Sprint("lines ", 2*rate)))
+	}
+	j.await(t, 1, "log lines dropped: too much is printed")
+	seconds := int(time.Since(began)/time.Second) + 2 // one that has begun, and one that ends
+	require.LessOrEqual(t, strings.Count(j.String(), "a line of many"), seconds*rate)
+}
+
 // Row 6: more on standard output than a line may have does not block the plugin.
 func TestEndlessLineOnStandardOutput(t *testing.T) {
 	t.Parallel()

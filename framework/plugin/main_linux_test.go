@@ -155,6 +155,16 @@ func (h *handler) answer(command, rest string) string {
 		log.Print("log: " + rest)
 		h.Log().Info("hclog: " + rest)
 		return "printed"
+	case "lines":
+		var n int
+		_, err := fmt.Sscan(rest, &n)
+		for range n {
+			fmt.Println("a line of many")
+		}
+		if err != nil {
+			return err.Error()
+		}
+		return "printed"
 	case "block": // more than a pipe holds, without a newline
 		n, err := os.Stdout.WriteString(strings.Repeat("x", 300<<10))
 		return fmt.Sprint(n, " ", err)
