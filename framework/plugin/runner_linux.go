@@ -132,7 +132,7 @@ var handshakeLine = regexp.MustCompile(`1\|(\d+)\|([a-z]+)\|[^|]+\|([a-z]*)(\|[^
 
 // find passes the handshake on to go-plugin and returns what was printed before it.
 func (r *runner) find(line string) string {
-	if r.found {
+	if r.found || !strings.Contains(line, "|") {
 		return line
 	}
 	at := handshakeLine.FindStringSubmatchIndex(line)

@@ -39,7 +39,7 @@ type Relay struct {
 	alone  bool // nobody shares the budget
 
 	mu   sync.Mutex
-	tail []string // its last lines
+	tail []string // its last lines, as they were printed
 
 	crash strings.Builder // what has been printed of a crash
 	cut   int             // lines that were too much of it
@@ -81,26 +81,29 @@ func (l *Relay) Copy(r io.Reader) {
 func (l *Relay) Tail() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.tail)
+	tail := make([]string, len(l.tail))
+	for i, line := range l.tail {
+		tail[i] = Clean(line)
+	}
+	return tail
 }
 
 func (l *Relay) line(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	clean := Clean(text)
 	if l.quiet != nil {
 		if inCrash.MatchString(text) {
-			l.growCrash(clean)
+			l.growCrash(Clean(text))
 			return
 		}
 		l.tellCrash() // it was none, or the process goes on
 	}
-	l.tail = append(l.tail, clean)
+	l.tail = append(l.tail, text)
 	if len(l.tail) > keepLines {
 		l.tail = slices.Delete(l.tail, 0, 1)
 	}
 	if isCrash(text) {
-		l.growCrash(clean)
+		l.growCrash(Clean(text))
 		return
 	}
 	if !l.budget.line(l.log) {
@@ -110,7 +113,7 @@ func (l *Relay) line(text string) {
 		l.log.Log(event.level, event.message, event.args...)
 		return
 	}
-	l.log.Info(clean)
+	l.log.Info(Clean(text))
 }
 
 // isCrash says whether a line begins what the Go runtime prints before it ends a process.
@@ -203,6 +206,9 @@ func parse(text string) (event, bool) {
 
 // Clean makes control characters, formatting characters and invalid UTF-8 visible.
 func Clean(s string) string {
+	if plain(s) {
+		return s
+	}
 	if strings.IndexFunc(s, hidden) < 0 && utf8.ValidString(s) {
 		return s
 	}
@@ -220,6 +226,16 @@ func Clean(s string) string {
 		s = s[size:]
 	}
 	return b.String()
+}
+
+// plain says whether s is printable ASCII, as most of what is printed is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if (s[i] < ' ' && s[i] != '\t') || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func hidden(r rune) bool {
