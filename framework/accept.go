@@ -42,16 +42,16 @@ func (a *acceptErrors) report(log hclog.Logger, err error) time.Duration {
 	}
 	is := func(e error) bool { return errors.Is(err, e) }
 	if slices.ContainsFunc(transient, is) {
-		log.Debug("could not get a request", "error", err, "more", more)
+		log.Debug("could not get a request", withMore(more, "error", err)...)
 		return a.delay
 	}
 	for e, remedy := range exhausted {
 		if is(e) {
-			log.Error("could not get a request; waiting", "error", err, "next", remedy, "more", more)
+			log.Error("could not get a request; waiting", withMore(more, "error", err, "next", remedy)...)
 			return a.delay
 		}
 	}
-	log.Error("could not get a request; trying again", "error", err, "more", more)
+	log.Error("could not get a request; trying again", withMore(more, "error", err)...)
 	return a.delay
 }
 

@@ -34,10 +34,12 @@ type answerFunc func([]byte) error
 func (f answerFunc) answer(_ *datagram, p []byte) error { return f(p) }
 func (answerFunc) release()                             {}
 
-// datagramRequest is both in one allocation.
+// datagramRequest is what a datagram needs, in one allocation.
 type datagramRequest struct {
 	Request
 	datagram
+	address net.UDPAddr
+	ip      [16]byte
 }
 
 // datagramWriter collects the answer.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -73,7 +74,7 @@ func (s *BaseServer) handleError(r *Request, err error) {
 // logError is what HandleError does where it is not set. Clients that can make a handler
 // fail can not fill a disk with that.
 func (s *BaseServer) logError(r *Request, err error) {
-	if routine(err) {
+	if routine(err) || s.isCut() { // what a stop cuts off is told by who stops
 		r.Log().Debug("request ended early", "error", err)
 		return
 	}
@@ -82,10 +83,10 @@ func (s *BaseServer) logError(r *Request, err error) {
 		return
 	}
 	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
-		r.Log().Error("handler panicked", "error", err, "stack", string(panicked.Stack), "more", more)
+		r.Log().Error("handler panicked", withMore(more, "error", err, "stack", strings.ReplaceAll(string(panicked.Stack), "\t", "    "))...)
 		return
 	}
-	r.Log().Error("request failed", "error", err, "more", more)
+	r.Log().Error("request failed", withMore(more, "error", err)...)
 }
 
 // over ends a request that was tracked. Under Synchronous the client's unread bytes are not

@@ -83,7 +83,7 @@ func (w *Worker) handOverDatagram(s *BaseServer, f *handoff.Frame) error {
 		return err
 	}
 	if more, ok := w.full.allow(); ok {
-		s.log().Warn("datagram dropped: the worker is busy", "more", more)
+		s.log().Warn("datagram dropped: the worker is busy", withMore(more)...)
 	}
 	return errDropped
 }

@@ -37,6 +37,9 @@ func (l *Limits) admit(s *BaseServer, r *Request) bool {
 	if l == nil || l.Connections == 0 && l.PerSource == 0 {
 		return true
 	}
+	if _, inLoop := s.strategy.(*Synchronous); inLoop && r.conn == nil {
+		return true // there is never another one
+	}
 	prefix := sourceOf(r.ClientAddress)
 	from := l.enter(prefix)
 	if from == nil {
@@ -95,7 +98,7 @@ func (l *Limits) leave(from *source) {
 
 func (l *Limits) refuse(s *BaseServer, r *Request, limit string, value int) {
 	if more, ok := l.refused.allow(); ok {
-		s.log().Warn("client refused: limit reached", "client", r.client(), "limit", limit, "value", value, "more", more)
+		s.log().Warn("client refused: limit reached", withMore(more, "client", r.client(), "limit", limit, "value", value, "next", "raise limits."+limit)...)
 	}
 	if l.Banner != "" && r.conn != nil {
 		_ = r.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))

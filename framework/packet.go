@@ -93,9 +93,20 @@ type udpConn struct{ *net.UDPConn }
 func (c udpConn) receive(r *datagramRequest, buf []byte) (int, error) {
 	n, from, err := c.ReadFromUDPAddrPort(buf)
 	r.from = from
-	// 127.0.0.1, never ::ffff:127.0.0.1
-	r.ClientAddress = net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+	r.setClient(from)
 	return n, err
+}
+
+// setClient makes the client's address in the memory of the request. It is 127.0.0.1, never
+// ::ffff:127.0.0.1.
+func (r *datagramRequest) setClient(from netip.AddrPort) {
+	ip := from.Addr().Unmap()
+	if r.ip = ip.As16(); ip.Is4() {
+		v4 := ip.As4()
+		copy(r.ip[:], v4[:])
+	}
+	r.address = net.UDPAddr{IP: r.ip[:ip.BitLen()/8], Port: int(from.Port()), Zone: ip.Zone()}
+	r.ClientAddress = &r.address
 }
 
 func (c udpConn) answer(d *datagram, p []byte) error {
@@ -202,8 +213,7 @@ func (t *packetTransport) GetRequest() (*Request, error) {
 
 func (t *packetTransport) tellTooLong(r *Request) {
 	if more, ok := t.long.allow(); ok {
-		t.owner.log().Warn("datagram dropped: it is longer than max_packet_size",
-			"client", r.client(), "max_packet_size", *t.max, "more", more)
+		t.owner.log().Warn("datagram dropped: it is longer than max_packet_size", withMore(more, "client", r.client(), "max_packet_size", *t.max)...)
 	}
 }
 

@@ -259,8 +259,8 @@ func (p *pool) warm() {
 	}
 	p.mu.Unlock()
 	if err != nil {
-		if more, ok := p.failed.allow(); ok {
-			p.log.Error("could not start a spare", "error", err, "more", more)
+		if more, ok := p.failed.allow(); ok && !errors.Is(err, ErrServerClosed) {
+			p.log.Error("could not start a spare", withMore(more, "error", err)...)
 		}
 		p.startFailed(p.done)
 	}

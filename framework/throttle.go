@@ -16,6 +16,14 @@ type throttle struct {
 	suppressed int
 }
 
+// withMore adds to what is logged how many such events have not been since the last line.
+func withMore(suppressed int, args ...any) []any {
+	if suppressed == 0 {
+		return args
+	}
+	return append(args, "more", suppressed)
+}
+
 // allow says whether the event is to be logged, and how many have not been since.
 func (t *throttle) allow() (suppressed int, ok bool) {
 	t.mu.Lock()

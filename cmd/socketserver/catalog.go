@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -24,6 +26,7 @@ type catalog struct {
 	directory   string
 	executables map[string]string // of plugins, by name
 	problems    map[string]error  // with plugins, by name
+	unusable    []string          // of those that are named: there is something, but no plugin
 	opened      []*framework.HandlerClass
 }
 
@@ -34,7 +37,7 @@ func newCatalog(ctx context.Context, logs logFlags) *catalog {
 // Names implements [config.Catalog].
 func (c *catalog) Names(kind string) []string {
 	if kind == "plugin" {
-		return plugin.Names(c.directory)
+		return append(plugin.Names(c.directory), c.unusable...)
 	}
 	var names []string
 	for _, h := range handlers.Table {
@@ -52,6 +55,13 @@ func (c *catalog) Prepare(conf *config.Config) {
 	for _, s := range conf.Servers {
 		if s.Handler.Kind == "plugin" {
 			names = append(names, s.Handler.Name)
+		}
+	}
+	for _, name := range names {
+		for _, path := range []string{name, name + ".go"} {
+			if _, err := os.Lstat(filepath.Join(c.directory, path)); err == nil {
+				c.unusable = append(c.unusable, name) // Prepare says what is wrong with it
+			}
 		}
 	}
 	if len(names) > 0 && !c.skipPlugins {

@@ -231,11 +231,11 @@ func (b *builder) run(ctx context.Context, in string, env, args []string, all []
 	}
 	for _, f := range all {
 		after, err := os.Stat(b.path(f))
-		if err != nil {
+		if err != nil || after.Mode()&0o111 == 0 {
 			return fmt.Errorf("%s is no program: its package has to be main", f.path)
 		}
 		if was := before[f]; was == nil || !os.SameFile(was, after) {
-			b.log.Info("built", "plugin", f.name, "from", f.path, "took", time.Since(began).Round(time.Millisecond))
+			b.log.Info("built", "plugin", f.name, "from", f.path, "took", time.Since(began).Round(time.Millisecond).String())
 		}
 	}
 	return nil

@@ -244,12 +244,29 @@ func (b *block) stop() {
 }
 
 // shutdown ends the block, within its drain timeout.
+// tellWaiting says what a stop waits for.
+func (b *block) tellWaiting() {
+	requests := 0
+	for _, s := range b.servers {
+		requests += s.Active()
+	}
+	if requests == 0 {
+		return
+	}
+	atMost := "as long as they take"
+	if drain := b.config.Timeouts.Drain; drain > 0 {
+		atMost = drain.String()
+	}
+	b.log.Info("waiting for requests", "requests", requests, "at_most", atMost)
+}
+
 func (b *block) shutdown() {
 	ctx, cancel := context.WithCancel(context.Background())
 	if drain := b.config.Timeouts.Drain; drain > 0 {
 		ctx, cancel = context.WithTimeout(context.Background(), drain)
 	}
 	defer cancel()
+	b.tellWaiting()
 	var servers sync.WaitGroup
 	for _, s := range b.servers {
 		servers.Go(func() {

@@ -156,7 +156,7 @@ func (l *Relay) tellCrash() {
 	}
 	l.quiet.Stop()
 	first, stack, _ := strings.Cut(l.crash.String(), "\n")
-	args := []any{"error", first, "stack", stack}
+	args := []any{"error", first, "stack", strings.ReplaceAll(stack, "\t", "    ")}
 	if l.cut > 0 {
 		args = append(args, "lines_cut", l.cut)
 	}
