@@ -68,7 +68,7 @@ func (f *formatter) path(path string) error {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; check the path, or write the file", err)
 	}
 	if !info.IsDir() {
 		return f.file(path, info.Mode().Perm())

@@ -26,7 +26,7 @@ func newServe() *cobra.Command {
 		Short: "Run the servers of a configuration",
 		Long:  "Run the servers of a file, of a directory of .hcl files, or of the command line.\nSIGINT and SIGTERM stop gracefully, a second one at once.",
 		Example: "  socketserver serve\n" +
-			"  socketserver serve --listen tcp://:9000 --concurrency forking --handler timestamp --set framing=chunk",
+			"  socketserver serve --listen tcp://localhost:9000 --concurrency forking --handler timestamp --set framing=chunk",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if console != "" {
@@ -34,7 +34,7 @@ func newServe() *cobra.Command {
 			}
 			single := len(flags.Listen) > 0 || flags.Handler != "" || flags.Plugin != ""
 			if single && c.Flags().Changed("config") {
-				return usage("--config and --listen exclude each other; put the server into the file, or leave --config out")
+				return usage("--config and --listen, --handler and --plugin exclude each other; put the server into the file, or leave --config out")
 			}
 			if !single {
 				for _, name := range []string{"set", "concurrency"} {
@@ -60,6 +60,7 @@ func newServe() *cobra.Command {
 	f.StringArrayVar(&flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
 	f.StringVar(&flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
 	f.StringVar(&console, "console", "", "attach this terminal to a chat server (not available yet)")
+	_ = f.MarkHidden("console")
 	logs.add(f)
 	return c
 }
