@@ -39,8 +39,8 @@ const (
 const (
 	Last  byte = 1 << iota // request: the worker gets no other one
 	Stop                   // outcome: the handler asks the server to stop
-	Nagle                  // stream: Nagle's algorithm is on
 	Tell                   // stream: the server wants to know that it has arrived
+	Nagle                  // stream: Nagle's algorithm is on
 )
 
 // MaxFrame is the largest frame in bytes, what the system's default send buffer takes.

@@ -67,3 +67,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The numbers are in PROTOCOL.md: plugins in other languages have them.
+func TestNumbersOfTheProtocol(t *testing.T) {
+	require.Equal(t, []Kind{1, 2, 3, 4, 5, 6, 7}, []Kind{Hello, Configure, Stream, Datagram, Cancel, Outcome, Taken})
+	require.Equal(t, []byte{1, 2, 4, 8}, []byte{Last, Stop, Tell, Nagle})
+	require.Equal(t, []Status{0, 1, 2, 3, 4}, []Status{OK, Failed, Panicked, PeerGone, TimedOut})
+	f := Frame{Kind: Stream, Flags: Tell, ID: 7, ReadBuffer: 1, WriteBuffer: -1, KeepAlive: 3, Network: "tcp", Client: "c", Local: "l"}
+	require.Equal(t, "\x03\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07"+
+		"\x00\x00\x00\x01\xff\xff\xff\xff\x00\x00\x00\x03\x00\x03tcp\x00\x01c\x00\x01l", string(f.Append(nil)))
+}
