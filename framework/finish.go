@@ -96,7 +96,7 @@ func (s *BaseServer) over(r *Request, err error) {
 		r.end(s, err)
 		s.untrack(r)
 	}
-	if _, inLoop := s.strategy.(*Synchronous); inLoop {
+	if s.inLoop() {
 		s.closeAside(r, end)
 		return
 	}

@@ -37,7 +37,7 @@ func (l *Limits) admit(s *BaseServer, r *Request) bool {
 	if l == nil || l.Connections == 0 && l.PerSource == 0 {
 		return true
 	}
-	if _, inLoop := s.strategy.(*Synchronous); inLoop && r.conn == nil {
+	if s.inLoop() && r.conn == nil {
 		return true // there is never another one
 	}
 	prefix := sourceOf(r.ClientAddress)

@@ -242,9 +242,17 @@ func (s *BaseServer) readBuffer() int {
 	return s.ReadBuffer
 }
 
-func (s *BaseServer) isStopped() bool {
+func (s *BaseServer) isStopped() bool { return isClosed(s.stopped) }
+
+// inLoop says whether handlers run in the loop, which then must not wait for a client.
+func (s *BaseServer) inLoop() bool {
+	_, ok := s.strategy.(*Synchronous)
+	return ok
+}
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-s.stopped:
+	case <-c:
 		return true
 	default:
 		return false

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -196,8 +197,7 @@ func (t *parent) receive(f *handoff.Frame, file *os.File, lost bool) (r *Request
 	client, local := parseAddr(f.Network, f.Client), parseAddr(f.Network, f.Local)
 	var answer []byte
 	if f.Kind == handoff.Datagram {
-		data := append([]byte(nil), f.Body...)
-		r = NewDatagramRequest(f.Network, data, client, local, func(p []byte) error {
+		r = NewDatagramRequest(f.Network, bytes.Clone(f.Body), client, local, func(p []byte) error {
 			answer = append(answer, p...) // sent with the outcome
 			return nil
 		})

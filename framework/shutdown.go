@@ -115,14 +115,7 @@ func (s *BaseServer) killRequests() {
 	}
 }
 
-func (s *BaseServer) isCut() bool {
-	select {
-	case <-s.cut:
-		return true
-	default:
-		return false
-	}
-}
+func (s *BaseServer) isCut() bool { return isClosed(s.cut) }
 
 func (s *BaseServer) track(r *Request) {
 	s.requests.Add(1)

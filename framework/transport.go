@@ -65,10 +65,7 @@ func (s *TCPServer) socket() socketOptions {
 
 func (s *TCPServer) listen() (net.Listener, error) {
 	config := net.ListenConfig{KeepAlive: -1, KeepAliveConfig: s.socket().probes(), Control: control(func(fd int) error {
-		if err := setReuse(fd, !s.RefuseReuseAddress, s.ReusePort); err != nil {
-			return err
-		}
-		return nil
+		return setReuse(fd, !s.RefuseReuseAddress, s.ReusePort)
 	})}
 	l, err := config.Listen(context.Background(), family("tcp", s.Address, s.IPv6Only), s.Address)
 	if err != nil {

@@ -236,14 +236,7 @@ func (w *Worker) files() int {
 	return max(w.hello.Files-reservedFiles, 1)
 }
 
-func (w *Worker) saidHello() bool {
-	select {
-	case <-w.ready:
-		return true
-	default:
-		return false
-	}
-}
+func (w *Worker) saidHello() bool { return isClosed(w.ready) }
 
 func (w *Worker) register(s *BaseServer, r *Request, keep bool) (uint64, *handed, error) {
 	w.mu.Lock()

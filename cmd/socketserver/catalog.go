@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -24,6 +25,7 @@ type catalog struct {
 	skipPlugins bool
 
 	directory   string
+	plugins     []string          // that lie there
 	executables map[string]string // of plugins, by name
 	problems    map[string]error  // with plugins, by name
 	unusable    []string          // of those that are named: there is something, but no plugin
@@ -37,7 +39,7 @@ func newCatalog(ctx context.Context, logs logFlags) *catalog {
 // Names implements [config.Catalog].
 func (c *catalog) Names(kind string) []string {
 	if kind == "plugin" {
-		return append(plugin.Names(c.directory), c.unusable...)
+		return append(slices.Clone(c.plugins), c.unusable...)
 	}
 	var names []string
 	for _, h := range handlers.Table {
@@ -57,16 +59,26 @@ func (c *catalog) Prepare(conf *config.Config) {
 			names = append(names, s.Handler.Name)
 		}
 	}
+	c.plugins = plugin.Names(c.directory)
 	for _, name := range names {
-		for _, path := range []string{name, name + ".go"} {
-			if _, err := os.Lstat(filepath.Join(c.directory, path)); err == nil {
-				c.unusable = append(c.unusable, name) // Prepare says what is wrong with it
-			}
+		if !slices.Contains(c.plugins, name) && c.exists(name) {
+			c.unusable = append(c.unusable, name) // plugin.Prepare says what is wrong with it
 		}
 	}
 	if len(names) > 0 && !c.skipPlugins {
 		c.executables, c.problems = plugin.Prepare(c.ctx, c.directory, names, c.log)
 	}
+}
+
+// exists says whether something bears the name of a plugin, or is a file of Go that may be
+// meant to be one.
+func (c *catalog) exists(name string) bool {
+	for _, path := range []string{name, name + ".go"} {
+		if _, err := os.Lstat(filepath.Join(c.directory, path)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Class implements [config.Catalog].

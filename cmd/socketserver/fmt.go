@@ -57,9 +57,9 @@ func newFmt() *cobra.Command {
 
 func (f *formatter) path(path string) error {
 	if path == "-" {
-		src, err := io.ReadAll(io.LimitReader(f.stdin, maxSource))
+		src, err := readSource("standard input", f.stdin)
 		if err != nil {
-			return fmt.Errorf("read standard input: %w", err)
+			return err
 		}
 		return f.source("<stdin>", src, func(formatted []byte) error {
 			_, err := f.stdout.Write(formatted)
@@ -87,9 +87,9 @@ func (f *formatter) file(path string, mode os.FileMode) error {
 		return err
 	}
 	defer in.Close()
-	src, err := io.ReadAll(io.LimitReader(in, maxSource))
+	src, err := readSource(path, in)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
+		return err
 	}
 	return f.source(path, src, func(formatted []byte) error {
 		if bytes.Equal(src, formatted) {
@@ -98,6 +98,14 @@ func (f *formatter) file(path string, mode os.FileMode) error {
 		fmt.Fprintln(f.stdout, path)
 		return replaceFile(path, formatted, mode)
 	})
+}
+
+func readSource(name string, in io.Reader) ([]byte, error) {
+	src, err := io.ReadAll(io.LimitReader(in, maxSource))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return src, nil
 }
 
 // source formats src and has write store the result, unless it is only to be shown.

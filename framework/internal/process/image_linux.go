@@ -27,6 +27,26 @@ func (i *Image) Changed() bool {
 
 // Pin opens the executable at path. A script stays a path, as its interpreter opens it.
 func Pin(path string) (*Image, error) {
+	return open(path, func(f *os.File) (*Image, error) { return pin(f, path) })
+}
+
+// PinCopy is Pin of a copy of the executable that nobody else can reach. What is started
+// often starts faster from it: the system keeps a file that was written in one go in larger
+// pieces than one that a linker has written here and there, and maps it with fewer faults.
+// Where no copy can be made, or none can be run, it is Pin.
+func PinCopy(path string) (*Image, error) {
+	return open(path, func(f *os.File) (*Image, error) {
+		copied := privateCopy(f)
+		if copied == nil {
+			return pin(f, path)
+		}
+		defer copied.Close()
+		return pin(copied, path)
+	})
+}
+
+// open opens path for pinned, unless it is a script.
+func open(path string, pinned func(*os.File) (*Image, error)) (*Image, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -35,7 +55,7 @@ func Pin(path string) (*Image, error) {
 	if isScript(f) {
 		return &Image{Name: path, path: path}, nil
 	}
-	return pin(f, path)
+	return pinned(f)
 }
 
 func isScript(f *os.File) bool {
@@ -57,26 +77,6 @@ func pin(f *os.File, name string) (*Image, error) {
 		return nil, fmt.Errorf("pin %s: %w", name, errno)
 	}
 	return &Image{Name: name, path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), fd: int(fd), made: now.Mtim}, nil
-}
-
-// PinCopy is Pin of a copy of the executable that nobody else can reach. What is started
-// often starts faster from it: the system keeps a file that was written in one go in larger
-// pieces than one that a linker has written here and there, and maps it with fewer faults.
-// Where no copy can be made, or none can be run, it is Pin.
-func PinCopy(path string) (*Image, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if isScript(f) {
-		return &Image{Name: path, path: path}, nil
-	}
-	if copied := privateCopy(f); copied != nil {
-		defer copied.Close()
-		return pin(copied, path)
-	}
-	return pin(f, path)
 }
 
 // privateCopy returns an executable copy without a name, or nil.
