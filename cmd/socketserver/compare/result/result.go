@@ -1,0 +1,191 @@
+// Package result is what a comparison of strategies found, as data: what was run, what was
+// measured, what was observed, and what follows from it. It knows neither how it was
+// measured nor how it is shown. Its JSON form is documented in docs/compare.schema.json.
+package result
+
+import "time"
+
+// Schema is the version of the JSON form. It grows when a field changes its meaning or goes.
+const Schema = 1
+
+// A Report is one comparison.
+type Report struct {
+	Schema      int         `json:"schema"`
+	Environment Environment `json:"environment"`
+	Settings    Settings    `json:"settings"`
+	Subjects    []Subject   `json:"subjects"` // in the order in which they take turns
+	Loads       []Load      `json:"loads"`
+	Mishaps     []Mishap    `json:"mishaps"` // empty where they were left out
+
+	// What follows from the above, see Conclude.
+	Comparisons []Comparison `json:"comparisons"`
+	Ranks       []Ranking    `json:"ranks"`
+	Advice      []Advice     `json:"advice"`
+	Warnings    []string     `json:"warnings"`   // why not all of it can be trusted
+	Noisy       bool         `json:"noisy"`      // the machine was too noisy to tell
+	Assertions  []Assertion  `json:"assertions"` // in the order in which they were given
+}
+
+// Environment is where the comparison ran. What is not known is empty.
+type Environment struct {
+	Time    time.Time `json:"time"`
+	CPU     string    `json:"cpu"`    // model
+	Cores   int       `json:"cores"`  // that this process may use
+	Memory  uint64    `json:"memory"` // bytes
+	Kernel  string    `json:"kernel"`
+	Go      string    `json:"go"`
+	Version string    `json:"version"` // of socketserver
+	Commit  string    `json:"commit"`
+	Python  string    `json:"python"`  // empty: no peers
+	Command string    `json:"command"` // what to type to repeat it, quoted for a shell
+}
+
+// Settings are what the user chose, defaults filled in.
+type Settings struct {
+	Handler  string        `json:"handler"` // as in: handler "timestamp", or plugin "shout"
+	Server   string        `json:"server"`  // of a configuration; empty: none was given
+	Network  string        `json:"network"` // tcp, udp, unix or unixgram
+	Clients  int           `json:"clients"`
+	Duration time.Duration `json:"duration"` // of load for each subject and kind of load, over all rounds
+	Rounds   int           `json:"rounds"`
+	Rate     float64       `json:"rate"`    // requests per second of all clients together; 0: closed loop
+	Message  string        `json:"message"` // what clients send
+	Answer   string        `json:"answer"`  // how they know its end: line, chunk or eof
+	Timeout  time.Duration `json:"timeout"` // after which a request has failed
+}
+
+// A Subject is one server under test.
+type Subject struct {
+	Name        string `json:"name"`        // as in threading or plugin-forking; unique
+	Strategy    string `json:"strategy"`    // synchronous, threading, forking or preforking
+	Form        string `json:"form"`        // compiled, plugin or python
+	Concurrency string `json:"concurrency"` // as in: forking { max_requests = 100, spares = 4 }
+}
+
+// Forms of a subject.
+const (
+	Compiled = "compiled"
+	Plugin   = "plugin"
+	Python   = "python"
+)
+
+// A Load is one kind of load on all subjects.
+type Load struct {
+	Kind    string     `json:"kind"`    // see below
+	Results []Measured `json:"results"` // one for each subject, in their order
+}
+
+// Kinds of load.
+const (
+	Connections   = "connections"   // one request per connection
+	Conversations = "conversations" // one connection per client, request after request
+	Datagrams     = "datagrams"     // one request per datagram
+)
+
+// Measured is what a subject did under a load. All durations are nanoseconds in JSON.
+type Measured struct {
+	Subject string           `json:"subject"`
+	Problem string           `json:"problem"` // why nothing was measured, or not to the end; empty: none
+	Rounds  []Round          `json:"rounds"`
+	Rate    float64          `json:"rate"` // answered requests per second: the median of the rounds
+	Latency Latency          `json:"latency"`
+	Buckets []Bucket         `json:"buckets"` // the distribution of latencies, ascending
+	Errors  map[string]int64 `json:"errors"`  // by kind, as in refused, reset, timeout, wrong answer
+	// Unserved is how many clients got no answer in a whole round, at the most.
+	Unserved int  `json:"unserved"`
+	Cost     Cost `json:"cost"`
+}
+
+// A Round is one turn of a subject.
+type Round struct {
+	Requests  int64         `json:"requests"` // that were answered
+	Elapsed   time.Duration `json:"elapsed"`
+	Rate      float64       `json:"rate"`
+	Latency   Latency       `json:"latency"`
+	CPU       time.Duration `json:"cpu"`       // of the subject's process tree
+	Generator float64       `json:"generator"` // the load generator's share of all CPU that the machine has
+}
+
+// Latency is from when a request was to be sent, where there is a rate, else from when it was.
+type Latency struct {
+	P50  time.Duration `json:"p50"`
+	P90  time.Duration `json:"p90"`
+	P99  time.Duration `json:"p99"`
+	P999 time.Duration `json:"p999"`
+	Max  time.Duration `json:"max"`
+}
+
+// A Bucket counts the latencies above the one before and up to UpTo.
+type Bucket struct {
+	UpTo  time.Duration `json:"up_to"`
+	Count int64         `json:"count"`
+}
+
+// Cost is of the whole process tree. What could not be found out is less than 0.
+type Cost struct {
+	CPU          time.Duration `json:"cpu"`          // per answered request
+	Resident     int64         `json:"resident"`     // bytes, under load; shared pages count once per process
+	Proportional int64         `json:"proportional"` // bytes, under load; shared pages are divided
+	Started      int64         `json:"started"`      // processes, over all rounds
+	Processes    int           `json:"processes"`    // under load
+	Threads      int           `json:"threads"`
+	Descriptors  int           `json:"descriptors"`
+	Switches     float64       `json:"switches"` // context switches per answered request
+}
+
+// A Mishap is one experiment, tried on every subject.
+type Mishap struct {
+	Name  string        `json:"name"`  // as in panic
+	Title string        `json:"title"` // as in: The handler panics
+	Rows  []Observation `json:"rows"`
+}
+
+// An Observation is what really happened, in a few words each.
+type Observation struct {
+	Subject string `json:"subject"`
+	Problem string `json:"problem"` // why it could not be tried; empty: it was
+	Finding string `json:"finding"` // what is special to this experiment, as in: the second client waited
+	Noticed string `json:"noticed"` // who noticed: the client, the log, nobody
+	CutOff  string `json:"cut_off"` // who was cut off: nobody, that client, every client
+	Lived   string `json:"lived"`   // whether the server went on: yes, or how it ended
+	Left    string `json:"left"`    // what was left behind: nothing, 1 process, a socket file
+}
+
+// A Comparison is of two subjects under one load.
+type Comparison struct {
+	Load    string `json:"load"`
+	Metric  string `json:"metric"` // rate, p50, p99 or cpu
+	Subject string `json:"subject"`
+	Base    string `json:"base"`
+	Ratio   Ratio  `json:"ratio"`
+	Verdict string `json:"verdict"` // more, less, or equal: the two cannot be told apart
+}
+
+// A Ratio is the subject's value divided by the base's, with its confidence interval.
+type Ratio struct {
+	Value      float64 `json:"value"`
+	Low        float64 `json:"low"`
+	High       float64 `json:"high"`
+	Confidence float64 `json:"confidence"` // as in 0.95
+}
+
+// A Ranking is the order of the subjects under one load by rate, best first. Subjects that
+// can not be told apart share a place.
+type Ranking struct {
+	Load   string     `json:"load"`
+	Metric string     `json:"metric"`
+	Places [][]string `json:"places"`
+}
+
+// Advice is a sentence and the numbers that it rests on.
+type Advice struct {
+	Text  string   `json:"text"`
+	Rests []string `json:"rests"` // as in: forking.connections.rate = 284/s
+}
+
+// An Assertion is a condition that the user gave.
+type Assertion struct {
+	Condition string `json:"condition"`
+	Held      bool   `json:"held"`
+	Found     string `json:"found"` // the values, as in: threading.p99 = 3.1ms
+}
