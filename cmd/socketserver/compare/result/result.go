@@ -104,6 +104,7 @@ type Round struct {
 	Latency   Latency       `json:"latency"`
 	CPU       time.Duration `json:"cpu"`       // of the subject's process tree
 	Generator float64       `json:"generator"` // the load generator's share of all CPU that the machine has
+	Others    float64       `json:"others"`    // that of everybody else, without the subject; less than 0: not known
 }
 
 // Latency is from when a request was to be sent, where there is a rate, else from when it was.

@@ -1,0 +1,147 @@
+package result
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	// tooMuchForOthers is the share of the machine that others may use: with more, whether
+	// they use it in the turn of one subject or of another is the difference that is seen.
+	tooMuchForOthers = 0.2
+
+	// tooMuchForGenerator is the share beyond which the load generator, not the subject,
+	// is what the machine spends its time on.
+	tooMuchForGenerator = 0.6
+)
+
+// doubt adds the reasons for which not all of the report can be trusted.
+func doubt(r *Report) {
+	for i := range r.Loads {
+		l := &r.Loads[i]
+		if few := fewRounds(l); few != "" {
+			r.warn(few)
+		}
+		for _, noise := range []string{wideIntervals(r, l), busyOthers(l)} {
+			if noise != "" {
+				r.Noisy = true
+				r.warn(noise)
+			}
+		}
+		for _, text := range []string{busyGenerator(l), leftOut(r, l)} {
+			if text != "" {
+				r.warn(text)
+			}
+		}
+	}
+}
+
+func (r *Report) warn(text string) {
+	if !slices.Contains(r.Warnings, text) {
+		r.Warnings = append(r.Warnings, text)
+	}
+}
+
+func fewRounds(l *Load) string {
+	most := 0
+	for _, m := range l.Results {
+		most = max(most, len(m.Rounds))
+	}
+	if most == 0 || most >= leastRounds {
+		return ""
+	}
+	return fmt.Sprintf("%s: with %s nothing can be told apart; use --rounds %d or more", l.Kind, counted(most, "round"), leastRounds)
+}
+
+// wideIntervals says which rates differ too much from round to round to tell anything.
+func wideIntervals(r *Report, l *Load) string {
+	var names []string
+	var widest Comparison
+	for _, c := range r.Comparisons {
+		if c.Load != l.Kind || c.Metric != "rate" || !c.Ratio.undecided() {
+			continue
+		}
+		names = append(names, c.Subject)
+		if widest.Subject == "" || c.Ratio.High*widest.Ratio.Low > widest.Ratio.High*c.Ratio.Low {
+			widest = c
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: the rounds differ too much to tell %s from %s (%s may have anything from %s to %s times its rate); "+
+		"use a longer --duration, more --rounds or a quieter machine",
+		l.Kind, list(names), widest.Base, widest.Subject, count.format(widest.Ratio.Low), count.format(widest.Ratio.High))
+}
+
+func busyOthers(l *Load) string {
+	share := 0.0
+	for _, m := range l.Results {
+		if len(m.Rounds) > 0 {
+			share = max(share, medianOf(m.Rounds, func(r Round) float64 { return r.Others }))
+		}
+	}
+	if share <= tooMuchForOthers {
+		return ""
+	}
+	return fmt.Sprintf("%s: other programs used up to %s of the machine meanwhile; stop them, or use a quieter machine", l.Kind, percent(share))
+}
+
+func busyGenerator(l *Load) string {
+	var names []string
+	for _, m := range l.Results {
+		if len(m.Rounds) > 0 && medianOf(m.Rounds, func(r Round) float64 { return r.Generator }) > tooMuchForGenerator {
+			names = append(names, m.Subject)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: the load generator used more than %s of the machine, so that it was the limit with %s, "+
+		"which could answer more; compare the CPU per request, or use a machine with more cores", l.Kind, percent(tooMuchForGenerator), list(names))
+}
+
+// leftOut names the bounds that kept clients waiting for a whole conversation. Under the
+// other kinds of load a client without an answer was only unlucky.
+func leftOut(r *Report, l *Load) string {
+	if l.Kind != Conversations {
+		return ""
+	}
+	var parts []string
+	for _, s := range r.Subjects {
+		m := l.of(s.Name)
+		knob := s.bound()
+		if m == nil || m.Problem != "" || m.Unserved <= 0 || knob == "" {
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s left %d out (raise %s)", s.Name, m.Unserved, knob))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: not all of the %s got an answer: %s, or use fewer --clients", l.Kind, counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
+}
+
+// bound is the option that says how many conversations the subject has at once; empty: there
+// is none to raise.
+func (s Subject) bound() string {
+	switch {
+	case s.Form == Python:
+		return ""
+	case s.Strategy == "forking":
+		return "max_children"
+	case s.Strategy == "threading" && s.option("max_threads") > 0:
+		return "max_threads"
+	}
+	return ""
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,158 @@
+package result
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A metric is a number that was measured of every subject under every load.
+type metric struct {
+	name string
+	unit *unit
+	// of is the value; less than 0: not known.
+	of func(*Measured) float64
+	// round is the value in one round, for what is compared round by round; 0: none.
+	round func(Round) float64
+	// zero says that 0 is a value, not the lack of one.
+	zero bool
+}
+
+var metrics = []metric{
+	{name: "rate", unit: perSecond, zero: true, of: func(m *Measured) float64 { return m.Rate }, round: func(r Round) float64 { return r.Rate }},
+	latency("p50", func(l Latency) time.Duration { return l.P50 }),
+	latency("p90", func(l Latency) time.Duration { return l.P90 }),
+	latency("p99", func(l Latency) time.Duration { return l.P99 }),
+	latency("p999", func(l Latency) time.Duration { return l.P999 }),
+	latency("max", func(l Latency) time.Duration { return l.Max }),
+	{name: "cpu", unit: nanoseconds, of: func(m *Measured) float64 { return float64(m.Cost.CPU) }, round: Round.cpu},
+	{name: "memory", unit: bytes, of: func(m *Measured) float64 { return float64(m.Cost.Proportional) }},
+	{name: "resident", unit: bytes, of: func(m *Measured) float64 { return float64(m.Cost.Resident) }},
+	{name: "errors", unit: count, zero: true, of: (*Measured).errors},
+	{name: "unserved", unit: count, zero: true, of: func(m *Measured) float64 { return float64(m.Unserved) }},
+	{name: "started", unit: count, zero: true, of: func(m *Measured) float64 { return float64(m.Cost.Started) }},
+	{name: "switches", unit: count, zero: true, of: func(m *Measured) float64 { return m.Cost.Switches }},
+}
+
+// compared are the metrics that Conclude compares.
+var compared = []string{"rate", "p50", "p99", "cpu"}
+
+func latency(name string, of func(Latency) time.Duration) metric {
+	return metric{
+		name: name, unit: nanoseconds,
+		of:    func(m *Measured) float64 { return float64(of(m.Latency)) },
+		round: func(r Round) float64 { return float64(of(r.Latency)) },
+	}
+}
+
+// cpu is per answered request.
+func (r Round) cpu() float64 {
+	if r.Requests <= 0 {
+		return 0
+	}
+	return float64(r.CPU) / float64(r.Requests)
+}
+
+func (m *Measured) errors() float64 {
+	var sum int64
+	for _, n := range m.Errors {
+		sum += n
+	}
+	return float64(sum)
+}
+
+func (m *Measured) requests() int64 {
+	var sum int64
+	for _, r := range m.Rounds {
+		sum += r.Requests
+	}
+	return sum
+}
+
+// metricNamed returns nil where there is none.
+func metricNamed(name string) *metric {
+	if name == "p99.9" {
+		name = "p999"
+	}
+	i := slices.IndexFunc(metrics, func(m metric) bool { return m.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &metrics[i]
+}
+
+// value returns what was measured, or why there is nothing.
+func (m *metric) value(d *Measured) (v float64, why string) {
+	switch {
+	case d == nil:
+		return 0, "it was not measured"
+	case d.Problem != "":
+		return 0, d.Problem
+	case len(d.Rounds) == 0:
+		return 0, "it was not measured"
+	}
+	v = m.of(d)
+	if v > 0 || v == 0 && m.zero {
+		return v, ""
+	}
+	if d.requests() == 0 {
+		return 0, "no request was answered"
+	}
+	return 0, "it could not be found out"
+}
+
+// rounds are the values round by round.
+func (m *metric) rounds(d *Measured) []float64 {
+	values := make([]float64, len(d.Rounds))
+	for i, r := range d.Rounds {
+		values[i] = m.round(r)
+	}
+	return values
+}
+
+// load returns nil where the subjects were not put under that kind of load.
+func (r *Report) load(kind string) *Load {
+	for i := range r.Loads {
+		if r.Loads[i].Kind == kind {
+			return &r.Loads[i]
+		}
+	}
+	return nil
+}
+
+// of returns nil where the subject is not among the results.
+func (l *Load) of(subject string) *Measured {
+	if l == nil {
+		return nil
+	}
+	for i := range l.Results {
+		if l.Results[i].Subject == subject {
+			return &l.Results[i]
+		}
+	}
+	return nil
+}
+
+// observed returns nil where the mishap was not tried on the subject.
+func (r *Report) observed(mishap, subject string) *Observation {
+	for i := range r.Mishaps {
+		if r.Mishaps[i].Name != mishap {
+			continue
+		}
+		for j, row := range r.Mishaps[i].Rows {
+			if row.Subject == subject {
+				return &r.Mishaps[i].Rows[j]
+			}
+		}
+	}
+	return nil
+}
+
+// option is a number among the attributes of the subject's concurrency; 0: it is not there.
+func (s Subject) option(name string) int {
+	_, after, _ := strings.Cut(s.Concurrency, " "+name+" = ")
+	digits := len(after) - len(strings.TrimLeft(after, "0123456789"))
+	n, _ := strconv.Atoi(after[:digits])
+	return n
+}

@@ -1,0 +1,99 @@
+package result
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// A unit is what a value is measured in. Values are float64 of its smallest part.
+type unit struct {
+	name   string
+	base   float64  // from one of shown to the next
+	shown  []string // suffixes, ascending
+	parsed map[string]float64
+	as     string // an example
+}
+
+var (
+	perSecond = &unit{
+		"a rate", 1000,
+		[]string{"/s", "k/s", "M/s"},
+		map[string]float64{"": 1, "k": 1e3, "M": 1e6, "/s": 1, "k/s": 1e3, "M/s": 1e6},
+		"2.5k/s",
+	}
+	nanoseconds = &unit{
+		"a time", 1000,
+		[]string{"ns", "us", "ms", "s"},
+		map[string]float64{"ns": 1, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9},
+		"5ms",
+	}
+	bytes = &unit{
+		"a size", 1024,
+		[]string{"B", "KiB", "MiB", "GiB", "TiB"},
+		map[string]float64{
+			"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9,
+			"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
+		},
+		"40MiB",
+	}
+	count = &unit{"a number", 0, []string{""}, map[string]float64{"": 1, "k": 1e3, "M": 1e6}, "10"}
+)
+
+// format shows a value in three digits, as parse reads it. Counts are shown in full.
+func (u *unit) format(v float64) string {
+	if u.base == 0 && v == math.Trunc(v) {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	i := 0
+	for i < len(u.shown)-1 && threeDigits(v) >= u.base {
+		v /= u.base
+		i++
+	}
+	return strconv.FormatFloat(threeDigits(v), 'f', -1, 64) + u.shown[i]
+}
+
+func threeDigits(v float64) float64 {
+	if v == 0 {
+		return 0
+	}
+	if digits := 2 - math.Floor(math.Log10(math.Abs(v))); digits >= 0 {
+		scale := math.Pow(10, digits)
+		return math.Round(v*scale) / scale
+	}
+	return math.Round(v)
+}
+
+var quantity = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(.*)$`)
+
+// parse reads a number and its unit. Zero needs none.
+func (u *unit) parse(text string) (float64, error) {
+	parts := quantity.FindStringSubmatch(text)
+	if parts == nil {
+		return 0, fmt.Errorf("%q is not %s; write one, as in %s", text, u.name, u.as)
+	}
+	v, err := strconv.ParseFloat(parts[1], 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is too large", text)
+	}
+	factor, ok := u.parsed[parts[2]]
+	switch {
+	case ok:
+		return v * factor, nil
+	case parts[2] != "":
+		return 0, fmt.Errorf("%q is not %s: there is no unit %q; write it as in %s", text, u.name, parts[2], u.as)
+	case v != 0:
+		return 0, fmt.Errorf("%q has no unit; write it as in %s", text, u.as)
+	}
+	return 0, nil
+}
+
+// list writes names as a sentence does.
+func list(names []string) string {
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+	return strings.Join(names, "")
+}

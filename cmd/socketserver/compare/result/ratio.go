@@ -1,0 +1,99 @@
+package result
+
+import "math"
+
+// Verdicts of a comparison.
+const (
+	More  = "more"
+	Less  = "less"
+	Equal = "equal"
+)
+
+const (
+	// confidence is that of every interval.
+	confidence = 0.95
+
+	// margin is the difference that is worth a verdict. Two runs of one program on one
+	// shared machine differ by as much as a tenth, and nobody should choose for less.
+	margin = 0.10
+
+	// leastRounds is how many rounds an interval needs: two say nothing about a spread.
+	leastRounds = 3
+)
+
+// ratioOf compares what was measured in turns: round i of one with round i of the other, so
+// that what slowed the machine down meanwhile is in both. Ratios are symmetrical and nearly
+// normal as logarithms; the interval is Student's over these. There is none with fewer than
+// leastRounds, and none where a round has no value, as leaving it out would flatter.
+func ratioOf(subject, base []float64) (Ratio, bool) {
+	n := min(len(subject), len(base))
+	if n < leastRounds {
+		return Ratio{}, false
+	}
+	logs := make([]float64, n)
+	for i := range n {
+		if subject[i] <= 0 || base[i] <= 0 {
+			return Ratio{}, false
+		}
+		logs[i] = math.Log(subject[i] / base[i])
+	}
+	mean, deviation := spread(logs)
+	half := student(n-1) * deviation / math.Sqrt(float64(n))
+	return Ratio{math.Exp(mean), math.Exp(mean - half), math.Exp(mean + half), confidence}, true
+}
+
+// spread returns the mean and the standard deviation of a sample.
+func spread(values []float64) (mean, deviation float64) {
+	n := float64(len(values))
+	for _, v := range values {
+		mean += v / n
+	}
+	var squares float64
+	for _, v := range values {
+		squares += (v - mean) * (v - mean)
+	}
+	return mean, math.Sqrt(squares / (n - 1))
+}
+
+// verdict is more or less only where the whole interval lies beyond the margin.
+func (q Ratio) verdict() string {
+	switch {
+	case q.Low > 1+margin:
+		return More
+	case q.High < 1/(1+margin):
+		return Less
+	}
+	return Equal
+}
+
+// undecided says that equal is not what was found: so wide an interval allows for anything.
+func (q Ratio) undecided() bool {
+	const wide = 1.5
+	return q.verdict() == Equal && q.High > wide*q.Low
+}
+
+// quantiles are those of Student's distribution at 0.975, which is 95 % on two sides, for 1
+// to 30 degrees of freedom: Abramowitz and Stegun, table 26.10.
+var quantiles = [...]float64{
+	12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+	2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+	2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+}
+
+// student returns the quantile at 0.975. Beyond the table it is the first terms of
+// Abramowitz and Stegun, 26.7.5.
+func student(freedom int) float64 {
+	if freedom <= len(quantiles) {
+		return quantiles[freedom-1]
+	}
+	const z = 1.959964 // of the normal distribution
+	return z + (z*z*z+z)/(4*float64(freedom))
+}
+
+// compare returns false where there is no comparison of the two.
+func (m *metric) compare(subject, base *Measured) (Ratio, bool) {
+	if subject == nil || base == nil || subject.Problem != "" || base.Problem != "" {
+		return Ratio{}, false
+	}
+	return ratioOf(m.rounds(subject), m.rounds(base))
+}
