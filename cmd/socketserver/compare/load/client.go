@@ -1,0 +1,208 @@
+package load
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+// A client sends one request after the other. Its goroutine owns it; only stop is called
+// from outside.
+type client struct {
+	*round
+	pace
+	number int
+	shard  *shard
+	dialer net.Dialer
+	opened int // connections, so far
+
+	mu      sync.Mutex // of conn being set, its deadline and stopped
+	conn    net.Conn   // nil: to be opened
+	armed   time.Time  // conn's deadline
+	stopped bool
+
+	answer   []byte // the latest one, or what there is of it
+	answered int64
+	errors   map[string]int64
+}
+
+func newClient(r *round, number int, start time.Time) *client {
+	c := &client{
+		round:  r,
+		pace:   newPace(r.Plan, number, start),
+		number: number,
+		shard:  &r.shards[number%len(r.shards)],
+		dialer: net.Dialer{Timeout: r.Timeout, KeepAlive: -1},
+		answer: make([]byte, 0, 4096+2*len(r.Message)),
+		errors: map[string]int64{},
+	}
+	return c
+}
+
+// run works until the round is over.
+func (c *client) run() {
+	defer c.close()
+	for c.next(c.ctx) {
+		err := c.request()
+		if err != nil || c.Kind == result.Connections {
+			c.close()
+		}
+		c.now = time.Now()
+		if !c.now.Before(c.end) || err != nil && c.ctx.Err() != nil {
+			return // unanswered
+		}
+		c.count(err)
+		c.settled(err)
+	}
+}
+
+// count counts what became of the request that has just ended.
+func (c *client) count(err error) {
+	if c.now.Before(c.begin) {
+		return
+	}
+	if err == nil {
+		c.answered++
+		c.shard.record(c.now.Sub(c.since))
+		return
+	}
+	kind := kind(err)
+	c.errors[kind]++
+	if kind == Timeout {
+		c.shard.record(c.now.Sub(c.since))
+	}
+}
+
+// request sends a request and reads its answer.
+func (c *client) request() error {
+	c.waiting = true
+	if err := c.open(); err != nil {
+		return err
+	}
+	if _, err := c.conn.Write(c.Message); err != nil {
+		return err
+	}
+	if c.Answer == EOF && c.Kind == result.Connections {
+		if err := c.conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			return err
+		}
+	}
+	return c.read()
+}
+
+// open opens a connection where there is none, and arms its deadline where the latest one
+// leaves less than the timeout. That is with slack, as arming costs as much as the rest of
+// what a client does itself.
+func (c *client) open() error {
+	if c.conn != nil && c.armed.Sub(c.now) >= c.Timeout {
+		return nil
+	}
+	conn := c.conn
+	if conn == nil {
+		var err error
+		if conn, err = c.dial(); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn, c.armed = conn, c.now.Add(c.Timeout+c.Timeout/8)
+	if c.stopped {
+		c.armed = past
+	}
+	return conn.SetDeadline(c.armed)
+}
+
+var past = time.Unix(1, 0)
+
+func (c *client) dial() (net.Conn, error) {
+	c.opened++
+	if c.Network == "unixgram" {
+		// An address that is not used twice: an answer that comes too late would be taken for
+		// that of the next request.
+		c.dialer.LocalAddr = &net.UnixAddr{Net: c.Network, Name: filepath.Join(c.directory, strconv.Itoa(c.number)+"."+strconv.Itoa(c.opened))}
+	}
+	return c.dialer.DialContext(c.ctx, c.Network, c.Address)
+}
+
+// read reads the answer.
+func (c *client) read() error {
+	c.answer = c.answer[:0]
+	for {
+		if len(c.answer) == cap(c.answer) {
+			if len(c.answer) >= maxAnswer {
+				return errWrongAnswer
+			}
+			c.answer = append(c.answer, 0)[:len(c.answer)]
+		}
+		n, err := c.conn.Read(c.answer[len(c.answer):cap(c.answer)])
+		c.answer = c.answer[:len(c.answer)+n]
+		if c.complete(n, err) {
+			return c.check()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// complete says whether the n bytes just read, or the error instead, end the answer.
+func (c *client) complete(n int, err error) bool {
+	switch {
+	case c.Kind == result.Datagrams:
+		return err == nil
+	case c.Answer == Chunk:
+		return n > 0
+	case c.Answer == Line:
+		return bytes.IndexByte(c.answer[len(c.answer)-n:], '\n') >= 0
+	}
+	return errors.Is(err, io.EOF) && len(c.answer) > 0
+}
+
+// check says whether the answer is right. What comes after a line would be taken for the
+// next answer in a conversation.
+func (c *client) check() error {
+	more := c.Kind == result.Conversations && c.Answer == Line && bytes.IndexByte(c.answer, '\n') < len(c.answer)-1
+	if more || !bytes.Contains(c.answer, c.Contains) {
+		return errWrongAnswer
+	}
+	return nil
+}
+
+// stop ends what the client is waiting for, now and from now on.
+func (c *client) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
+	if c.conn != nil {
+		_ = c.conn.SetDeadline(past)
+	}
+}
+
+// close closes the connection, if there is one.
+func (c *client) close() {
+	c.mu.Lock()
+	conn := c.conn
+	c.conn = nil
+	c.mu.Unlock()
+	if conn == nil {
+		return
+	}
+	// The side that closes first keeps the port for a minute. Where they get short, the
+	// connection is reset instead, which a server may notice.
+	if tcp, ok := conn.(*net.TCPConn); ok && c.budget.Add(-1) < 0 {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+	if local, ok := c.dialer.LocalAddr.(*net.UnixAddr); ok {
+		_ = os.Remove(local.Name)
+	}
+}

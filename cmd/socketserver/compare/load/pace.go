@@ -1,0 +1,108 @@
+package load
+
+import (
+	"context"
+	"time"
+)
+
+// lateTimer is how late a timer may fire without it being anybody's fault.
+const lateTimer = 2 * time.Millisecond
+
+// never is an interval that no round reaches.
+const never = 100 * 365 * 24 * time.Hour
+
+// The pauses of a client after errors in a row: a server that refuses is not hammered.
+const (
+	firstPause   = time.Millisecond
+	longestPause = 100 * time.Millisecond
+)
+
+// A pace says when a client sends its next request.
+type pace struct {
+	interval time.Duration // 0: closed loop
+	limit    time.Time     // end of the round
+
+	now     time.Time     // when the client last looked
+	due     time.Time     // of the request that is under way, or else of the next one; open loop
+	since   time.Time     // from when the latency of the one under way counts
+	waiting bool          // one is under way
+	pause   time.Duration // before the next one, for the errors before it
+	timer   *time.Timer
+}
+
+// newPace spreads the clients over the interval.
+func newPace(p Plan, number int, start time.Time) pace {
+	timer := time.NewTimer(0)
+	<-timer.C
+	var interval time.Duration
+	if p.Rate > 0 {
+		interval = time.Duration(max(1, min(float64(time.Second)*float64(p.Clients)/p.Rate, float64(never))))
+	}
+	phase := time.Duration(float64(interval) * float64(number) / float64(p.Clients))
+	return pace{interval: interval, limit: start.Add(p.Warmup + p.Duration), now: start, due: start.Add(phase), timer: timer}
+}
+
+// next waits until the next request is to be sent. It is false when the round is over
+// before that.
+func (p *pace) next(ctx context.Context) bool {
+	if p.pause > 0 && !p.sleep(ctx, p.now.Add(p.pause)) {
+		return false
+	}
+	if p.interval == 0 {
+		p.since = p.now
+		return true
+	}
+	// A request that is late because the one before was not answered counts from when it was
+	// due. One that is late because the timer was, counts from now.
+	if p.since = p.due; p.now.Before(p.due) {
+		if !p.sleep(ctx, p.due) {
+			p.due = p.limit
+			return false
+		}
+		if p.now.Sub(p.due) < lateTimer {
+			p.since = p.now
+		}
+	}
+	return true
+}
+
+func (p *pace) sleep(ctx context.Context, until time.Time) bool {
+	p.timer.Reset(until.Sub(p.now))
+	select {
+	case <-p.timer.C:
+		p.now = time.Now()
+		return p.now.Before(p.limit)
+	case <-ctx.Done():
+		p.timer.Stop()
+		return false
+	}
+}
+
+// settled is called when the request under way has been answered, or has failed.
+func (p *pace) settled(err error) {
+	p.waiting = false
+	p.due = p.due.Add(p.interval)
+	if err == nil {
+		p.pause = 0
+		return
+	}
+	p.pause = min(max(firstPause, 2*p.pause), longestPause)
+}
+
+// unanswered yields how long those requests have waited that were under way or due when
+// the round was over, and how many of them.
+func (p *pace) unanswered(yield func(waited time.Duration, times int64)) {
+	if p.interval == 0 {
+		if p.waiting {
+			yield(p.limit.Sub(p.since), 1)
+		}
+		return
+	}
+	// They are evenly spaced, and there may be any number of them.
+	const steps = 1000
+	waited := p.limit.Sub(p.due)
+	stride := max(1, int64(waited/p.interval)/steps)
+	for ; waited > 0; waited -= p.interval * time.Duration(stride) {
+		yield(waited, min(stride, int64((waited+p.interval-1)/p.interval)))
+	}
+}

@@ -1,0 +1,149 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
+)
+
+// A Round is what the clients of a [Plan] saw while it was counted.
+type Round struct {
+	Answered int64 // requests
+	Elapsed  time.Duration
+
+	// Latencies are of answered requests, and of those that waited in vain, for their timeout
+	// or for the end of the round, with the time that they waited. They count from when the
+	// request was sent; in an open loop, from when it was due. Those of several rounds merge.
+	Latencies *hdrhistogram.Histogram
+
+	Errors   map[string]int64 // failed requests by kind, see [Refused] and its like
+	Unserved int              // clients that wanted an answer and got none at all
+	CPU      time.Duration    // that this process used meanwhile; less than 0: not known
+}
+
+// round is what the clients share while they run.
+type round struct {
+	Plan
+	ctx        context.Context // done when the round is over
+	begin, end time.Time       // of what is counted
+	directory  string          // of the clients' own unixgram sockets
+	shards     []shard
+	budget     atomic.Int64 // how many more connections may leave their port waiting
+}
+
+// Run lets the clients of p work for its warm-up and its duration. It returns at the end of
+// that, or when ctx is done, which is an error, and has closed all sockets then. A server
+// that misbehaves is not an error but counted.
+func Run(ctx context.Context, p Plan) (*Round, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	begin := start.Add(p.Warmup)
+	r := &round{Plan: p, begin: begin, end: begin.Add(p.Duration), shards: newShards(min(p.Clients, runtime.GOMAXPROCS(0)))}
+	r.budget.Store(portBudget())
+	if p.Network == "unixgram" {
+		var err error
+		if r.directory, err = os.MkdirTemp("", "socketserver-load-"); err != nil {
+			return nil, fmt.Errorf("make a directory for the clients' sockets: %w", err)
+		}
+		defer os.RemoveAll(r.directory)
+		if longest := filepath.Join(r.directory, "99999.99999999"); len(longest) > 100 {
+			return nil, fmt.Errorf("the path of a socket in %s is too long: set TMPDIR to a shorter one", r.directory)
+		}
+	}
+	var cancel context.CancelFunc
+	r.ctx, cancel = context.WithDeadline(ctx, r.end)
+	defer cancel()
+
+	var working sync.WaitGroup
+	clients := make([]*client, p.Clients)
+	for i := range clients {
+		clients[i] = newClient(r, i, start)
+	}
+	for _, c := range clients {
+		working.Go(c.run)
+	}
+	cpu, err := r.wait(ctx, clients)
+	working.Wait()
+	if err != nil {
+		return nil, fmt.Errorf("load on %s: %w", p.Address, err)
+	}
+	return r.sum(clients, cpu), nil
+}
+
+// wait waits until the round is over and stops the clients. It returns the CPU time that
+// was used while it was counted.
+func (r *round) wait(ctx context.Context, clients []*client) (time.Duration, error) {
+	select {
+	case <-time.After(time.Until(r.begin)):
+	case <-ctx.Done():
+	}
+	before := usage.Self()
+	if r.Begin != nil && ctx.Err() == nil {
+		r.Begin()
+	}
+	<-r.ctx.Done()
+	after := usage.Self()
+	if r.End != nil && ctx.Err() == nil {
+		r.End()
+	}
+	for _, c := range clients {
+		c.stop()
+	}
+	return after.CPUSince(before), ctx.Err()
+}
+
+// sum adds up what the clients counted.
+func (r *round) sum(clients []*client, cpu time.Duration) *Round {
+	sum := &Round{Elapsed: r.Duration, Latencies: newHistogram(), Errors: map[string]int64{}, CPU: cpu}
+	for i := range r.shards {
+		sum.Latencies.Merge(r.shards[i].latencies)
+	}
+	// A wait that the end of the round cut short says something only where it was longer
+	// than usual.
+	usual := time.Duration(sum.Latencies.ValueAtPercentile(50))
+	for _, c := range clients {
+		sum.Answered += c.answered
+		for kind, n := range c.errors {
+			sum.Errors[kind] += n
+		}
+		wanted := len(c.errors) > 0
+		c.unanswered(func(waited time.Duration, times int64) {
+			wanted = true
+			if waited > usual {
+				record(sum.Latencies, waited, times)
+			}
+		})
+		if wanted && c.answered == 0 {
+			sum.Unserved++
+		}
+	}
+	return sum
+}
+
+// Add adds another round of the same clients to r.
+func (r *Round) Add(other *Round) {
+	r.Answered += other.Answered
+	r.Elapsed += other.Elapsed
+	r.Latencies.Merge(other.Latencies)
+	for kind, n := range maps.All(other.Errors) {
+		r.Errors[kind] += n
+	}
+	r.Unserved = max(r.Unserved, other.Unserved)
+	if r.CPU >= 0 && other.CPU >= 0 {
+		r.CPU += other.CPU
+	} else {
+		r.CPU = -1
+	}
+}

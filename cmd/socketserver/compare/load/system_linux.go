@@ -1,0 +1,68 @@
+package load
+
+import (
+	"bufio"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Descriptors is how many descriptors this process has open and how many it may have.
+// Both are less than 0 where that is not known.
+func Descriptors() (open, limit int) {
+	var l syscall.Rlimit
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil || syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
+		return -1, -1
+	}
+	return len(entries) - 1, int(min(l.Cur, math.MaxInt32)) // one is that of the directory
+}
+
+// Ports is how many local ports are free for connections from this machine. It is less than
+// 0 where that is not known.
+func Ports() int {
+	var low, high int
+	if !scan("/proc/sys/net/ipv4/ip_local_port_range", "", &low, &high) {
+		return -1
+	}
+	free := high - low + 1
+	var words [4]string
+	var waiting int
+	if !reusesPorts() && scan("/proc/net/sockstat", "TCP:", &words[0], &words[1], &words[2], &words[3], &words[0], &waiting) {
+		free -= waiting
+	}
+	return max(free, 0)
+}
+
+// reusesPorts says whether the system lets a port be used again that a closed connection
+// on this machine left waiting.
+func reusesPorts() bool {
+	var reuse int
+	return scan("/proc/sys/net/ipv4/tcp_tw_reuse", "", &reuse) && reuse != 0
+}
+
+// portBudget is how many connections may leave their port waiting before they get short.
+func portBudget() int64 {
+	if ports := Ports(); ports >= 0 && !reusesPorts() {
+		return int64(ports / 2)
+	}
+	return math.MaxInt64
+}
+
+// scan reads the fields of the first line of a file that starts with prefix.
+func scan(path, prefix string, fields ...any) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if rest, ok := strings.CutPrefix(lines.Text(), prefix); ok {
+			n, _ := fmt.Sscan(rest, fields...)
+			return n == len(fields)
+		}
+	}
+	return false
+}

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package load
+
+import "math"
+
+// Descriptors is how many descriptors this process has open and how many it may have.
+// Both are less than 0, as that is not known here.
+func Descriptors() (open, limit int) { return -1, -1 }
+
+// Ports is how many local ports are free for connections from this machine. It is less than
+// 0, as that is not known here.
+func Ports() int { return -1 }
+
+// portBudget is how many connections may leave their port waiting before they get short.
+func portBudget() int64 { return math.MaxInt64 }

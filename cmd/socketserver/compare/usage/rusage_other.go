@@ -1,0 +1,9 @@
+//go:build !unix
+
+package usage
+
+import "os"
+
+func ended(*os.ProcessState) Usage { return Unknown }
+
+func self() Usage { return Unknown }

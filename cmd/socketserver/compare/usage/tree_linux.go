@@ -1,0 +1,162 @@
+package usage
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// tick is the unit of times in /proc, the same on all systems that Go runs on.
+const tick = 10 * time.Millisecond
+
+func of(pid int) (Usage, error) {
+	u, err := tree(pid)
+	if err != nil {
+		return Unknown, fmt.Errorf("usage of process %d: %w", pid, err)
+	}
+	return u, nil
+}
+
+// tree adds up a process and its descendants. The children come first and the process after
+// them; those that are gone by then are left out, as their time is the parent's already.
+func tree(pid int) (Usage, error) {
+	below := map[int]Usage{}
+	for _, child := range children(pid) {
+		if u, err := tree(child); err == nil {
+			below[child] = u
+		}
+	}
+	sum, err := one(pid)
+	if err != nil {
+		return Usage{}, err
+	}
+	for _, child := range children(pid) {
+		if u, ok := below[child]; ok {
+			sum.add(u)
+		}
+	}
+	return sum, nil
+}
+
+func (u *Usage) add(v Usage) {
+	u.CPU += v.CPU
+	u.Processes += v.Processes
+	u.Threads += v.Threads
+	u.Descriptors += v.Descriptors
+	u.Switches += v.Switches
+	if v.Resident < 0 || u.Resident < 0 {
+		u.Resident, u.Proportional = -1, -1
+		return
+	}
+	u.Resident += v.Resident
+	u.Proportional += v.Proportional
+}
+
+// children are those of all threads of a process, the ended ones that nobody has waited for
+// included.
+func children(pid int) []int {
+	var all []int
+	for _, thread := range list(pid, "task") {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, thread))
+		for word := range strings.FieldsSeq(string(line)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				all = append(all, child)
+			}
+		}
+	}
+	return all
+}
+
+// one is a process by itself, with the CPU time of the children that it has waited for.
+func one(pid int) (Usage, error) {
+	ticks, err := cpu(pid)
+	if err != nil {
+		return Usage{}, err
+	}
+	u := Usage{Processes: 1, Descriptors: len(list(pid, "fd"))}
+	var running time.Duration // of the threads that live, exactly
+	for _, thread := range list(pid, "task") {
+		u.Threads++
+		path := fmt.Sprintf("/proc/%d/task/%s/", pid, thread)
+		nanoseconds, _ := os.ReadFile(path + "schedstat")
+		if fields := strings.Fields(string(nanoseconds)); len(fields) > 0 {
+			running += time.Duration(number(fields[0]))
+		}
+		status, _ := os.ReadFile(path + "status")
+		u.Switches += field(status, "voluntary_ctxt_switches:") + field(status, "nonvoluntary_ctxt_switches:")
+	}
+	u.CPU = max(ticks.own, running) + ticks.waited
+	u.Resident, u.Proportional = memory(pid)
+	return u, nil
+}
+
+type times struct{ own, waited time.Duration }
+
+// cpu is what a process has used, in ticks.
+func cpu(pid int) (times, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if gone(err) {
+		return times{}, os.ErrProcessDone
+	}
+	if err != nil {
+		return times{}, err
+	}
+	// The name, in brackets, may hold anything. The third field comes after it.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 15 {
+		return times{}, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields)+2)
+	}
+	at := func(i int) time.Duration { return time.Duration(number(fields[i-3])) * tick }
+	return times{own: at(14) + at(15), waited: at(16) + at(17)}, nil
+}
+
+// gone says whether the process has ended, as its file could not be opened or be read.
+func gone(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH)
+}
+
+// memory is the resident and the proportional memory. Both are 0 of a process that has just
+// ended, and less than 0 where the system does not tell.
+func memory(pid int) (resident, proportional int64) {
+	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if gone(err) {
+		return 0, 0
+	}
+	if err != nil {
+		return -1, -1
+	}
+	return field(rollup, "Rss:") * 1024, field(rollup, "Pss:") * 1024
+}
+
+// field is the number after a name at the start of a line.
+func field(text []byte, name string) int64 {
+	for line := range bytes.Lines(text) {
+		if rest, ok := bytes.CutPrefix(line, []byte(name)); ok {
+			if fields := strings.Fields(string(rest)); len(fields) > 0 {
+				return number(fields[0])
+			}
+		}
+	}
+	return 0
+}
+
+func number(text string) int64 {
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return n
+}
+
+// list is what a directory of a process holds; nothing where the process is gone.
+func list(pid int, directory string) []string {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/%s", pid, directory))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(-1)
+	return names
+}
