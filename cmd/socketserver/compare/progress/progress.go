@@ -1,0 +1,226 @@
+// Package progress shows on a terminal or in a log how far a comparison has come.
+package progress
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+// Progress is what stands on stderr while a comparison runs. Its methods may be called by
+// several goroutines at once.
+type Progress interface {
+	// Plan says how long all of it is expected to take. It may be called again, when the
+	// plan changes; what has been done stays done.
+	Plan(total time.Duration)
+	// Doing says what is being done from now on, in a few words.
+	Doing(what string)
+	// Advance says that so much of the plan is done.
+	Advance(d time.Duration)
+	// Warn writes a line that stays.
+	Warn(text string)
+	// Close ends it and waits until nothing more will be written. Calls after it do
+	// nothing.
+	Close()
+}
+
+// New chooses a progress for w: a bar on a terminal, a line per phase and every five
+// seconds elsewhere, and nothing where it is to be quiet. It does not close w.
+func New(w io.Writer, terminal, quiet bool) Progress {
+	switch {
+	case quiet:
+		return silent{}
+	case terminal:
+		b := &bar{}
+		return start(w, b, 250*time.Millisecond)
+	}
+	return start(w, &lines{}, 5*time.Second)
+}
+
+// silent shows nothing.
+type silent struct{}
+
+func (silent) Plan(time.Duration)    {}
+func (silent) Doing(string)          {}
+func (silent) Advance(time.Duration) {}
+func (silent) Warn(string)           {}
+func (silent) Close()                {}
+
+// A look is how a state is shown. It is asked under the lock of what it shows.
+type look interface {
+	phase(s *state) string // a new phase has begun
+	tick(s *state) string  // time has passed
+	clear() string         // makes room for a line that stays, or for the end
+}
+
+// state is how far it has come.
+type state struct {
+	what  string
+	total time.Duration
+	done  time.Duration
+	since time.Time // the last time that done grew
+}
+
+// left is how long the rest is expected to take; it runs down while nothing is reported.
+func (s *state) left() time.Duration {
+	left := s.total - s.done
+	if !s.since.IsZero() {
+		left -= time.Since(s.since)
+	}
+	return max(0, left)
+}
+
+// part is how much is done, between 0 and 1.
+func (s *state) part() float64 {
+	if s.total <= 0 {
+		return 0
+	}
+	return 1 - float64(min(s.left(), s.total))/float64(s.total)
+}
+
+// shown is a state that is kept on w.
+type shown struct {
+	mu      sync.Mutex
+	w       io.Writer
+	look    look
+	state   state
+	closed  bool
+	closing chan struct{}
+	ended   chan struct{}
+}
+
+func start(w io.Writer, l look, interval time.Duration) *shown {
+	s := &shown{w: w, look: l, closing: make(chan struct{}), ended: make(chan struct{})}
+	go s.run(interval)
+	return s
+}
+
+func (s *shown) run(interval time.Duration) {
+	defer close(s.ended)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-ticker.C:
+			s.change(func() string { return s.look.tick(&s.state) })
+		}
+	}
+}
+
+// change does what f does to the state, and writes what it returns.
+func (s *shown) change(f func() string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	if text := f(); text != "" {
+		_, _ = io.WriteString(s.w, text) // who has closed stderr does not want to know
+	}
+}
+
+func (s *shown) Plan(total time.Duration) {
+	s.change(func() string {
+		s.state.total, s.state.since = total, time.Now()
+		return ""
+	})
+}
+
+func (s *shown) Doing(what string) {
+	s.change(func() string {
+		s.state.what = visible(what)
+		return s.look.phase(&s.state)
+	})
+}
+
+func (s *shown) Advance(d time.Duration) {
+	s.change(func() string {
+		s.state.done, s.state.since = s.state.done+d, time.Now()
+		return ""
+	})
+}
+
+func (s *shown) Warn(text string) {
+	s.change(func() string {
+		line := s.look.clear() + "warning: " + visible(text) + "\n"
+		if _, ok := s.look.(*bar); ok {
+			line += s.look.tick(&s.state)
+		}
+		return line
+	})
+}
+
+func (s *shown) Close() {
+	s.change(func() string {
+		s.closed = true
+		close(s.closing)
+		return s.look.clear()
+	})
+	<-s.ended
+}
+
+// bar is one line of a terminal that is written again and again.
+type bar struct{}
+
+// Escape sequences: to the beginning of an empty line, and without wrapping a text that is
+// wider than the terminal, which would leave lines behind.
+const (
+	fresh  = "\r\x1b[2K"
+	noWrap = "\x1b[?7l"
+	rewrap = "\x1b[?7h"
+)
+
+const columns = 20
+
+func (b *bar) phase(s *state) string { return b.tick(s) }
+
+func (*bar) tick(s *state) string {
+	full := int(math.Floor(s.part() * columns))
+	drawn := strings.Repeat("#", full) + strings.Repeat(".", columns-full)
+	return fmt.Sprintf("%s%s[%s] %3.0f %%  %8s  %s%s", fresh, noWrap, drawn, 100*s.part(), remaining(s),
+		s.what, rewrap)
+}
+
+func (*bar) clear() string { return fresh }
+
+// lines are for a log.
+type lines struct{}
+
+func (*lines) phase(s *state) string { return s.what + "\n" }
+
+func (*lines) tick(s *state) string {
+	if s.total <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %% done, %s: %s\n", 100*s.part(), remaining(s), s.what)
+}
+
+func (*lines) clear() string { return "" }
+
+// remaining is as in 1m5s left.
+func remaining(s *state) string {
+	if s.total <= 0 {
+		return ""
+	}
+	left := s.left().Round(time.Second)
+	if left == 0 {
+		return "<1s left"
+	}
+	return left.String() + " left"
+}
+
+// visible keeps a text on its line and off the terminal's controls.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}

@@ -1,0 +1,127 @@
+package render
+
+import (
+	"encoding/csv"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+// sheet is a table with one value in each row. What is not known is an empty value.
+type sheet struct{ rows [][]string }
+
+// writeCSV writes one tidy table. Texts that a spreadsheet would take for a formula begin
+// with an apostrophe.
+func writeCSV(w io.Writer, r *result.Report, _ Options) error {
+	r = cleaned(r)
+	s := &sheet{rows: [][]string{{"load", "subject", "metric", "value", "unit"}}}
+	for _, l := range r.Loads {
+		place := places(r, l.Kind)
+		for _, m := range l.Results {
+			s.measured(l.Kind, m, strings.TrimSuffix(place[m.Subject], "="))
+		}
+	}
+	for _, c := range r.Comparisons {
+		s.comparison(c)
+	}
+	for _, m := range r.Mishaps {
+		for _, o := range m.Rows {
+			s.text("mishaps", o.Subject, m.Name+".problem", o.Problem)
+			s.text("mishaps", o.Subject, m.Name+".finding", o.Finding)
+			s.text("mishaps", o.Subject, m.Name+".noticed", o.Noticed)
+			s.text("mishaps", o.Subject, m.Name+".cut_off", o.CutOff)
+			s.text("mishaps", o.Subject, m.Name+".lived", o.Lived)
+			s.text("mishaps", o.Subject, m.Name+".left", o.Left)
+		}
+	}
+	out := csv.NewWriter(w)
+	return out.WriteAll(s.rows)
+}
+
+func (s *sheet) measured(load string, m result.Measured, place string) {
+	s.text(load, m.Subject, "problem", m.Problem)
+	if !measured(m) {
+		return
+	}
+	if place != "" {
+		s.add(load, m.Subject, "place", place, "")
+	}
+	s.number(load, m.Subject, "rate", m.Rate, "1/s")
+	s.latency(load, m.Subject, m.Latency)
+	for _, kind := range slices.Sorted(maps.Keys(m.Errors)) {
+		s.number(load, m.Subject, "errors."+kind, float64(m.Errors[kind]), "")
+	}
+	s.number(load, m.Subject, "unserved", float64(m.Unserved), "clients")
+	c := m.Cost
+	s.number(load, m.Subject, "cpu", microseconds(c.CPU), "us/request")
+	s.number(load, m.Subject, "switches", c.Switches, "1/request")
+	s.number(load, m.Subject, "memory", float64(c.Proportional), "bytes")
+	s.number(load, m.Subject, "resident", float64(c.Resident), "bytes")
+	s.number(load, m.Subject, "started", float64(c.Started), "processes")
+	s.number(load, m.Subject, "processes", float64(c.Processes), "")
+	s.number(load, m.Subject, "threads", float64(c.Threads), "")
+	s.number(load, m.Subject, "descriptors", float64(c.Descriptors), "")
+}
+
+func (s *sheet) latency(load, subject string, l result.Latency) {
+	for _, p := range percentiles(l) {
+		if p.value == 0 {
+			p.value = -1
+		}
+		s.number(load, subject, p.name, microseconds(p.value), "us")
+	}
+}
+
+func (s *sheet) comparison(c result.Comparison) {
+	metric := c.Metric + "/" + c.Base
+	s.number(c.Load, c.Subject, metric, c.Ratio.Value, "ratio")
+	if c.Ratio.Low == 0 && c.Ratio.High == 0 {
+		return
+	}
+	s.number(c.Load, c.Subject, metric+".low", c.Ratio.Low, "ratio")
+	s.number(c.Load, c.Subject, metric+".high", c.Ratio.High, "ratio")
+	s.text(c.Load, c.Subject, metric+".verdict", c.Verdict)
+}
+
+func (s *sheet) number(load, subject, metric string, v float64, unit string) {
+	value := strconv.FormatFloat(v, 'f', -1, 64)
+	if v < 0 {
+		value = ""
+	}
+	s.add(load, subject, metric, value, unit)
+}
+
+func (s *sheet) text(load, subject, metric, value string) {
+	if value != "" {
+		s.add(load, subject, metric, value, "")
+	}
+}
+
+func (s *sheet) add(cells ...string) {
+	for i, cell := range cells {
+		if strings.HasPrefix(cell, "=") || strings.HasPrefix(cell, "+") ||
+			strings.HasPrefix(cell, "-") || strings.HasPrefix(cell, "@") {
+			cells[i] = "'" + cell
+		}
+	}
+	s.rows = append(s.rows, cells)
+}
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// A percentile is one of a latency's values by name.
+type percentile struct {
+	name  string
+	value time.Duration
+}
+
+func percentiles(l result.Latency) []percentile {
+	return []percentile{
+		{"p50", l.P50}, {"p90", l.P90}, {"p99", l.P99}, {"p99.9", l.P999}, {"max", l.Max},
+	}
+}

@@ -1,0 +1,197 @@
+package render
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+// A grid is what text, markdown and the page show alike. The first column says what a
+// row is about; the others are numbers, to be aligned on the right.
+type grid struct {
+	title string
+	head  []string
+	rows  [][]string
+	notes []string // what is to be said beneath it
+	words bool     // all columns are words, to be aligned on the left
+}
+
+// loadTables are the tables of one kind of load, in the order in which they are read.
+func loadTables(r *result.Report, l result.Load) []grid {
+	tables := []grid{speedTable(r, l), costTable(l)}
+	if t := ratioTable(r, l); len(t.rows) > 0 {
+		tables = append(tables, t)
+	}
+	return tables
+}
+
+func speedTable(r *result.Report, l result.Load) grid {
+	t := grid{
+		title: "Rate and latency",
+		head:  []string{"subject", "#", "rate", "p50", "p90", "p99", "p99.9", "max"},
+		notes: notes(r, l),
+	}
+	place := places(r, l.Kind)
+	for _, m := range l.Results {
+		if !measured(m) {
+			t.rows = append(t.rows, without(m.Subject, len(t.head)))
+			continue
+		}
+		t.rows = append(t.rows, []string{
+			m.Subject, place[m.Subject], rate(m.Rate), latency(m.Latency.P50),
+			latency(m.Latency.P90), latency(m.Latency.P99), latency(m.Latency.P999),
+			latency(m.Latency.Max),
+		})
+	}
+	return t
+}
+
+func costTable(l result.Load) grid {
+	t := grid{
+		title: "Cost, of the whole process tree",
+		head: []string{
+			"subject", "CPU", "switches", "memory", "resident", "started", "procs", "threads", "files",
+		},
+		notes: []string{
+			"CPU and context switches are per answered request; memory counts shared pages once, " +
+				"resident once per process; started is processes over all rounds.",
+		},
+	}
+	for _, m := range l.Results {
+		if !measured(m) {
+			t.rows = append(t.rows, without(m.Subject, len(t.head)))
+			continue
+		}
+		c := m.Cost
+		t.rows = append(t.rows, []string{
+			m.Subject, duration(c.CPU), each(c.Switches), size(c.Proportional), size(c.Resident),
+			count(c.Started), count(c.Processes), count(c.Threads), count(c.Descriptors),
+		})
+	}
+	return t
+}
+
+// without is the row of a subject that has no numbers.
+func without(subject string, columns int) []string {
+	row := slices.Repeat([]string{unknown}, columns)
+	row[0] = subject
+	return row
+}
+
+// measured says whether there are numbers of m.
+func measured(m result.Measured) bool { return m.Problem == "" || m.Rate > 0 }
+
+// metrics are what subjects are compared by, in the order of their columns.
+var metrics = []string{"rate", "p50", "p99", "cpu"}
+
+func ratioTable(r *result.Report, l result.Load) grid {
+	to := base(r, l.Kind)
+	t := grid{title: "Beside " + to, head: append([]string{"subject"}, metrics...)}
+	confidence := 0.0
+	for _, m := range l.Results {
+		row, found := without(m.Subject, len(t.head)), false
+		for i, metric := range metrics {
+			c, ok := comparison(r, l.Kind, metric, m.Subject, to)
+			if !ok {
+				continue
+			}
+			row[i+1], found = ratio(c.Ratio), true
+			if c.Verdict == "equal" {
+				row[i+1] = "= " + row[i+1]
+			}
+			confidence = max(confidence, c.Ratio.Confidence)
+		}
+		if found {
+			t.rows = append(t.rows, row)
+		}
+	}
+	if confidence > 0 {
+		t.notes = []string{fmt.Sprintf(
+			"In brackets, the %s interval. Those with = can not be told apart from %s.",
+			percent(confidence), to)}
+	}
+	return t
+}
+
+// base is what the subjects are compared with under a load: threading where it is, else
+// the first that something was compared with.
+func base(r *result.Report, load string) string {
+	first := ""
+	for _, c := range r.Comparisons {
+		if c.Load != load {
+			continue
+		}
+		if c.Base == "threading" {
+			return c.Base
+		}
+		if first == "" {
+			first = c.Base
+		}
+	}
+	return first
+}
+
+func comparison(r *result.Report, load, metric, subject, to string) (result.Comparison, bool) {
+	i := slices.IndexFunc(r.Comparisons, func(c result.Comparison) bool {
+		return c.Load == load && c.Metric == metric && c.Subject == subject && c.Base == to
+	})
+	if i < 0 {
+		return result.Comparison{}, false
+	}
+	return r.Comparisons[i], true
+}
+
+// places are as in 1, 2=, 2=, 4: those that can not be told apart share one.
+func places(r *result.Report, load string) map[string]string {
+	found := map[string]string{}
+	for _, ranking := range r.Ranks {
+		if ranking.Load != load || ranking.Metric != "rate" {
+			continue
+		}
+		next := 1
+		for _, place := range ranking.Places {
+			for _, subject := range place {
+				found[subject] = fmt.Sprint(next)
+				if len(place) > 1 {
+					found[subject] += "="
+				}
+			}
+			next += len(place)
+		}
+	}
+	return found
+}
+
+// notes say what kept the subjects from being measured, or some requests from an answer.
+func notes(r *result.Report, l result.Load) []string {
+	var all []string
+	for _, m := range l.Results {
+		var about []string
+		if m.Problem != "" {
+			about = append(about, m.Problem)
+		}
+		if m.Unserved > 0 {
+			about = append(about, fmt.Sprintf("%d of %d clients got no answer in a whole round",
+				m.Unserved, r.Settings.Clients))
+		}
+		if len(m.Errors) > 0 {
+			about = append(about, "errors: "+kinds(m.Errors))
+		}
+		if len(about) > 0 {
+			all = append(all, m.Subject+": "+strings.Join(about, "; "))
+		}
+	}
+	return all
+}
+
+// kinds is as in 12 timeout, 3 reset.
+func kinds(errors map[string]int64) string {
+	var all []string
+	for _, kind := range slices.Sorted(maps.Keys(errors)) {
+		all = append(all, fmt.Sprintf("%d %s", errors[kind], kind))
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,40 @@
+package render
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"unicode/utf16"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+// writeJSON writes the report as it is. Lists without elements are lists, never null.
+// Characters that a terminal would act on are escaped, which is the same text to a reader
+// of JSON.
+func writeJSON(w io.Writer, r *result.Report, _ Options) error {
+	c := *r
+	rewrite(reflect.ValueOf(&c).Elem(), func(s string) string { return s })
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(c); err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	for _, char := range b.String() {
+		switch {
+		case char == '\n' || !hidden(char): // a newline is of the layout: in a text it is escaped
+			out.WriteRune(char)
+		default:
+			for _, unit := range utf16.AppendRune(nil, char) {
+				fmt.Fprintf(&out, `\u%04x`, unit)
+			}
+		}
+	}
+	_, err := w.Write(out.Bytes())
+	return err
+}

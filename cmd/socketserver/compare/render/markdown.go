@@ -1,0 +1,114 @@
+package render
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+// writeMarkdown writes what GitHub shows. What comes from the report is text there, never
+// markup.
+func writeMarkdown(w io.Writer, r *result.Report, _ Options) error {
+	r = cleaned(r)
+	b := bufio.NewWriter(w)
+	fmt.Fprintf(b, "# Comparison of strategies\n\n%s\n", escaped(compared(r)))
+	list(b, answers(r))
+	for _, l := range r.Loads {
+		fmt.Fprintf(b, "\n## %s\n", escaped(loadTitle(l.Kind)))
+		for _, g := range loadTables(r, l) {
+			fmt.Fprintf(b, "\n### %s\n\n%s\n", escaped(g.title), g.markdown())
+			list(b, g.notes)
+		}
+	}
+	if len(r.Mishaps) > 0 {
+		fmt.Fprintf(b, "\n## Mishaps, as observed\n\n%s\n", mishapGrid(r).markdown())
+	}
+	if len(r.Advice) > 0 {
+		fmt.Fprint(b, "\n## Advice\n\n")
+	}
+	for i, a := range r.Advice {
+		fmt.Fprintf(b, "%d. %s", i+1, escaped(a.Text))
+		if len(a.Rests) > 0 {
+			fmt.Fprintf(b, " (%s)", escaped(strings.Join(a.Rests, "; ")))
+		}
+		fmt.Fprintln(b)
+	}
+	if len(r.Warnings) > 0 {
+		fmt.Fprint(b, "\n## Warnings\n")
+		list(b, r.Warnings)
+	}
+	if len(r.Assertions) > 0 {
+		fmt.Fprintf(b, "\n## Assertions\n\n%s\n", assertionGrid(r).markdown())
+	}
+	fmt.Fprint(b, "\n## Environment\n\n")
+	for _, f := range facts(r) {
+		fmt.Fprintf(b, "* %s: %s\n", f.Name, escaped(f.Value))
+	}
+	if r.Environment.Command != "" {
+		fmt.Fprintf(b, "\nTo repeat it:\n\n    %s\n", r.Environment.Command)
+	}
+	return b.Flush()
+}
+
+func list(w io.Writer, items []string) {
+	if len(items) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, item := range items {
+		fmt.Fprintf(w, "* %s\n", escaped(item))
+	}
+}
+
+// markdown is g as GitHub's. The library escapes what separates columns.
+func (g grid) markdown() string {
+	t := grid{head: g.head, words: g.words}
+	for _, row := range g.rows {
+		var cells []string
+		for _, cell := range row {
+			cells = append(cells, escaped(cell))
+		}
+		t.rows = append(t.rows, cells)
+	}
+	return t.writer().RenderMarkdown()
+}
+
+var markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`,
+	"<", "&lt;", ">", "&gt;", "&", "&amp;", "~", `\~`)
+
+// escaped makes text of what would be markup.
+func escaped(s string) string { return markup.Replace(s) }
+
+func mishapGrid(r *result.Report) grid {
+	g := grid{words: true, head: []string{
+		"mishap", "subjects", "what happened", "noticed by", "cut off", "server lived", "left behind",
+	}}
+	for _, m := range r.Mishaps {
+		title := m.Title
+		for _, o := range groups(m) {
+			finding := o.Finding
+			if o.Problem != "" {
+				finding = "not tried: " + o.Problem
+			}
+			g.rows = append(g.rows, []string{
+				title, o.who(m), finding, o.Noticed, o.CutOff, o.Lived, o.Left,
+			})
+			title = ""
+		}
+	}
+	return g
+}
+
+func assertionGrid(r *result.Report) grid {
+	g := grid{words: true, head: []string{"condition", "held", "found"}}
+	for _, a := range r.Assertions {
+		held := "yes"
+		if !a.Held {
+			held = "no"
+		}
+		g.rows = append(g.rows, []string{a.Condition, held, a.Found})
+	}
+	return g
+}

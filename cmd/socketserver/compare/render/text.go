@@ -1,0 +1,106 @@
+package render
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+// A page is text that is being written for a terminal.
+type page struct {
+	*bufio.Writer
+	Options
+}
+
+func writeText(w io.Writer, r *result.Report, o Options) error {
+	r = cleaned(r)
+	p := &page{bufio.NewWriter(w), o}
+	p.lines("", compared(r))
+	for _, a := range answers(r) {
+		p.lines("", a)
+	}
+	for _, l := range r.Loads {
+		p.title(loadTitle(l.Kind))
+		p.bars(l)
+		for _, t := range loadTables(r, l) {
+			p.grid(t)
+		}
+		p.histogram(l)
+	}
+	p.mishaps(r)
+	p.conclusions(r)
+	p.title("Environment")
+	for _, f := range facts(r) {
+		p.lines(fmt.Sprintf("%-20s", f.Name+":"), f.Value)
+	}
+	if r.Environment.Command != "" {
+		p.title("To repeat it")
+		fmt.Fprintln(p, r.Environment.Command) // not wrapped, to be copied
+	}
+	return p.Flush()
+}
+
+func (p *page) mishaps(r *result.Report) {
+	if len(r.Mishaps) == 0 {
+		return
+	}
+	p.title("Mishaps, as observed")
+	for i, m := range r.Mishaps {
+		if i > 0 {
+			fmt.Fprintln(p)
+		}
+		p.lines("", p.paint(bold, m.Title))
+		for _, g := range groups(m) {
+			p.lines("  ", g.who(m)+":")
+			p.lines("      ", g.text())
+		}
+	}
+}
+
+// text is what was observed, in one sentence.
+func (g group) text() string {
+	var parts []string
+	if g.Problem != "" {
+		parts = append(parts, "not tried: "+g.Problem)
+	}
+	if g.Finding != "" {
+		parts = append(parts, g.Finding)
+	}
+	for _, f := range g.facts() {
+		if f.Value != "" {
+			parts = append(parts, f.Name+": "+f.Value)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (p *page) conclusions(r *result.Report) {
+	if len(r.Advice) > 0 {
+		p.title("Advice")
+	}
+	for i, a := range r.Advice {
+		p.lines(fmt.Sprintf("%d. ", i+1), a.Text)
+		if len(a.Rests) > 0 {
+			p.lines("   ", "("+strings.Join(a.Rests, "; ")+")")
+		}
+	}
+	if len(r.Warnings) > 0 {
+		p.title("Warnings")
+	}
+	for _, warning := range r.Warnings {
+		p.lines(p.paint(yellow, "! "), warning)
+	}
+	if len(r.Assertions) > 0 {
+		p.title("Assertions")
+	}
+	for _, a := range r.Assertions {
+		mark := p.paint(green, "held    ")
+		if !a.Held {
+			mark = p.paint(red, "FAILED  ")
+		}
+		p.lines(mark, a.Condition+"  ("+a.Found+")")
+	}
+}

@@ -1,0 +1,120 @@
+package render
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+// What is not known is shown as this.
+const unknown = "-"
+
+// rate is as in 284/s or 12.9 k/s.
+func rate(v float64) string {
+	switch {
+	case v < 0 || math.IsNaN(v):
+		return unknown
+	case v < 999.5:
+		return digits(v) + "/s"
+	case v < 999.5e3:
+		return digits(v/1e3) + " k/s"
+	}
+	return digits(v/1e6) + " M/s"
+}
+
+// duration is as in 3.1 ms or 210 us.
+func duration(d time.Duration) string {
+	v := float64(d)
+	switch {
+	case v < 0:
+		return unknown
+	case v < 999.5:
+		return strconv.Itoa(int(d)) + " ns"
+	case v < 999.5e3:
+		return digits(v/1e3) + " us"
+	case v < 999.5e6:
+		return digits(v/1e6) + " ms"
+	}
+	return digits(v/1e9) + " s"
+}
+
+// latency is a duration, of which none is 0 where something was measured.
+func latency(d time.Duration) string {
+	if d == 0 {
+		return unknown
+	}
+	return duration(d)
+}
+
+// size is as in 7.6 MiB.
+func size(n int64) string {
+	if n < 0 {
+		return unknown
+	}
+	v, unit := float64(n), " B"
+	for _, next := range []string{" KiB", " MiB", " GiB", " TiB"} {
+		if v < 999.5 {
+			break
+		}
+		v, unit = v/1024, next
+	}
+	if unit == " B" {
+		return strconv.FormatInt(n, 10) + unit
+	}
+	return digits(v) + unit
+}
+
+// count is a number of things.
+func count[N int | int64](n N) string {
+	if n < 0 {
+		return unknown
+	}
+	return strconv.FormatInt(int64(n), 10)
+}
+
+// each is a number of things per request.
+func each(v float64) string {
+	if v < 0 || math.IsNaN(v) {
+		return unknown
+	}
+	return digits(v)
+}
+
+// factor is as in 1.03x or 0.022x.
+func factor(v float64) string { return significant(v) + "x" }
+
+// ratio is a factor with its interval, as in 1.03x (0.97-1.10). One without an interval has
+// none shown.
+func ratio(r result.Ratio) string {
+	if r.Low == 0 && r.High == 0 {
+		return factor(r.Value)
+	}
+	return fmt.Sprintf("%s (%s-%s)", factor(r.Value), significant(r.Low), significant(r.High))
+}
+
+// percent is of a part of one.
+func percent(v float64) string { return strconv.FormatFloat(100*v, 'f', -1, 64) + " %" }
+
+// digits writes three digits, or up to two and one behind the point.
+func digits(v float64) string {
+	if v < 99.95 && v != math.Trunc(v) {
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 0, 64)
+}
+
+// significant writes at least two digits that matter.
+func significant(v float64) string {
+	switch {
+	case v >= 99.5:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 9.95:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	case v >= 0.0995 || v <= 0:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 3, 64)
+}

@@ -1,0 +1,141 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+// loadTitle is what a kind of load is called.
+func loadTitle(kind string) string {
+	switch kind {
+	case result.Connections:
+		return "One request per connection"
+	case result.Conversations:
+		return "Long conversations"
+	case result.Datagrams:
+		return "One request per datagram"
+	}
+	return kind
+}
+
+// compared says what was compared under which load.
+func compared(r *result.Report) string {
+	s := r.Settings
+	what := s.Handler + " over " + s.Network
+	if s.Server != "" {
+		what += fmt.Sprintf(" (server %q)", s.Server)
+	}
+	return fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.", what, plural(len(r.Subjects), "subject"),
+		plural(s.Clients, "client"), duration(s.Duration), plural(s.Rounds, "round"), pace(s.Rate))
+}
+
+func pace(perSecond float64) string {
+	if perSecond <= 0 {
+		return "each client sends when it has its answer"
+	}
+	return rate(perSecond) + " at a fixed pace, latencies from when a request was due"
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// answers say, load by load, which subject was the fastest and which the slowest.
+func answers(r *result.Report) []string {
+	var all []string
+	for _, ranking := range r.Ranks {
+		i := slices.IndexFunc(r.Loads, func(l result.Load) bool { return l.Kind == ranking.Load })
+		if ranking.Metric != "rate" || i < 0 || len(ranking.Places) == 0 {
+			continue
+		}
+		all = append(all, loadTitle(ranking.Load)+": "+answer(r.Loads[i], ranking.Places)+".")
+	}
+	return all
+}
+
+func answer(l result.Load, places [][]string) string {
+	best := places[0]
+	if len(places) == 1 {
+		if len(best) == 1 {
+			return best[0] + " alone was measured, at " + rates(l, best)
+		}
+		return join(best) + " can not be told apart, at " + rates(l, best)
+	}
+	text := join(best) + " fastest with " + rates(l, best)
+	if len(best) > 1 {
+		text = join(best) + " share the first place with " + rates(l, best)
+	}
+	last := places[len(places)-1]
+	return text + ", " + join(last) + " slowest with " + rates(l, last)
+}
+
+// rates is the range of the rates of some subjects.
+func rates(l result.Load, subjects []string) string {
+	var found []float64
+	for _, m := range l.Results {
+		if slices.Contains(subjects, m.Subject) {
+			found = append(found, m.Rate)
+		}
+	}
+	if len(found) == 0 {
+		return "an unknown rate"
+	}
+	low, high := rate(slices.Min(found)), rate(slices.Max(found))
+	if low == high {
+		return low
+	}
+	return low + " to " + high
+}
+
+// join is as in a, b and c.
+func join(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
+// A fact is a line of what is known of where a comparison ran.
+type fact struct{ Name, Value string }
+
+// facts leave out what is not known.
+func facts(r *result.Report) []fact {
+	e, s := r.Environment, r.Settings
+	all := []fact{{"CPU", e.CPU}}
+	if e.Cores > 0 {
+		all = append(all, fact{"Cores", fmt.Sprint(e.Cores)})
+	}
+	if e.Memory > 0 {
+		all = append(all, fact{"Memory", size(int64(e.Memory))})
+	}
+	all = append(all, fact{"Kernel", e.Kernel}, fact{"Go", e.Go}, fact{"socketserver", e.Version},
+		fact{"Commit", e.Commit}, fact{"Python", e.Python})
+	if !e.Time.IsZero() {
+		all = append(all, fact{"Time", e.Time.UTC().Format(time.DateTime) + " UTC"})
+	}
+	all = append(all, fact{"Clients send", s.Message}, fact{"An answer ends with", ending(s.Answer)})
+	if s.Timeout > 0 {
+		all = append(all, fact{"Given up after", duration(s.Timeout)})
+	}
+	return slices.DeleteFunc(all, func(f fact) bool { return f.Value == "" })
+}
+
+func ending(answer string) string {
+	switch answer {
+	case "line":
+		return "its line"
+	case "chunk":
+		return "what one read brings"
+	case "eof":
+		return "the connection"
+	}
+	return answer
+}
