@@ -1,0 +1,297 @@
+package framework_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// A talker sends each line of its client to the hub.
+type talker struct {
+	framework.StreamRequestHandler
+	*talkers
+}
+
+// talkers are a class of handlers and what a test sees of them.
+type talkers struct {
+	hub    framework.Hub
+	member func(*framework.Request) *framework.Member
+	joined chan *framework.Member
+	ended  chan error // why each member was cut off
+}
+
+func serveTalkers(t *testing.T, network string, set func(*framework.BaseServer), member func(*framework.Member)) (*talkers, *framework.BaseServer) {
+	ts := &talkers{joined: make(chan *framework.Member, 100), ended: make(chan error, 100)}
+	ts.member = func(r *framework.Request) *framework.Member {
+		m := framework.NewMember(r)
+		if member != nil {
+			member(m)
+		}
+		return m
+	}
+	s := newServer[network](t, &framework.HandlerClass{New: func() framework.Handler { return &talker{talkers: ts} }})
+	s.Strategy = &framework.Threading{}
+	if set != nil {
+		set(s)
+	}
+	serve(t, s)
+	return ts, s
+}
+
+func (h *talker) Handle(rfile *bufio.Reader, _ io.Writer) error {
+	m := h.member(h.Request)
+	h.hub.Join(m)
+	h.joined <- m
+	defer func() {
+		h.hub.Leave(m)
+		m.Close()
+		h.ended <- m.Err()
+	}()
+	for {
+		line, err := rfile.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		h.hub.Broadcast(m, line)
+	}
+}
+
+// joinTalker connects a client and waits until it hears others.
+func joinTalker(t *testing.T, ts *talkers, s *framework.BaseServer) (net.Conn, *framework.Member) {
+	t.Helper()
+	conn := dial(t, s)
+	return conn, await(t, ts.joined)
+}
+
+// All members hear everybody else, each sender in order, nothing twice and nothing of
+// themselves; and those who hear the same hear it in the same order.
+func TestHubOrder(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) { testHubOrder(t, network) })
+	}
+}
+
+func testHubOrder(t *testing.T, network string) {
+	const members, messages = 6, 200
+	ts, s := serveTalkers(t, network, func(s *framework.BaseServer) { s.WriteBuffer = 512 }, queueOf(1<<20))
+	var conns []net.Conn
+	for range members + 2 { // two of them say nothing
+		conn, _ := joinTalker(t, ts, s)
+		conns = append(conns, conn)
+	}
+	heard := make([][]string, len(conns))
+	var all sync.WaitGroup
+	for i, conn := range conns {
+		if i < members {
+			all.Go(func() {
+				for n := range messages {
+					fmt.Fprintf(conn, "%d %d\n", i, n)
+				}
+			})
+		}
+		all.Go(func() {
+			lines := bufio.NewScanner(conn)
+			expected := members * messages
+			if i < members {
+				expected -= messages
+			}
+			for range expected {
+				if !lines.Scan() {
+					return
+				}
+				heard[i] = append(heard[i], lines.Text())
+			}
+		})
+	}
+	all.Wait()
+	for i := range conns {
+		next := map[string]int{strconv.Itoa(i): -1}
+		for _, line := range heard[i] {
+			from, n, _ := strings.Cut(line, " ")
+			require.Equal(t, strconv.Itoa(next[from]), n, "member %d, from %s", i, from)
+			next[from]++
+		}
+		if i < members {
+			require.Len(t, heard[i], (members-1)*messages)
+		}
+	}
+	require.Equal(t, heard[members], heard[members+1])
+}
+
+// A member hears what is sent after it joined and nothing before, however busy the hub is.
+func TestHubJoin(t *testing.T) {
+	ts, s := serveTalkers(t, "tcp", nil, nil)
+	var sending sync.Mutex
+	next, stop, stopped := 0, make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			sending.Lock()
+			ts.hub.Broadcast(nil, fmt.Appendf(nil, "%d\n", next))
+			next++
+			sending.Unlock()
+		}
+	}()
+	for range 20 {
+		conn, m := joinTalker(t, ts, s)
+		sending.Lock()
+		ts.hub.Leave(m)
+		ts.hub.Send(m, []byte("not a member\n"))
+		m.Send([]byte("left\n"))
+		ts.hub.Join(m)
+		first := next
+		ts.hub.Send(m, []byte("joined\n"))
+		sending.Unlock()
+		lines := bufio.NewScanner(conn)
+		var after []string
+		for lines.Scan() && len(after) < 10 {
+			if lines.Text() == "joined" || after != nil {
+				after = append(after, lines.Text())
+			}
+			require.NotEqual(t, "not a member", lines.Text())
+		}
+		for i, line := range after[1:] {
+			require.Equal(t, strconv.Itoa(first+i), line)
+		}
+		require.NoError(t, conn.Close())
+	}
+	close(stop)
+	<-stopped
+}
+
+func queueOf(messages int) func(*framework.Member) {
+	return func(m *framework.Member) { m.Queue = messages }
+}
+
+// fill sends to a client that does not read until it is cut off.
+func fill(m *framework.Member) {
+	for long := make([]byte, 10000); m.Err() == nil; {
+		m.Send(long)
+	}
+}
+
+// A client that does not read misses messages; it holds up nobody, and is told when it reads
+// again.
+func TestHubSlowDrops(t *testing.T) {
+	var mu sync.Mutex
+	missed := 0
+	ts, s := serveTalkers(t, "tcp", nil, func(m *framework.Member) {
+		m.Queue = 3
+		m.Missed = func(n int) []byte {
+			mu.Lock()
+			defer mu.Unlock()
+			missed = n
+			return fmt.Appendf(nil, "missed %d\n", n)
+		}
+	})
+	slow, m := joinTalker(t, ts, s)
+	quick, _ := joinTalker(t, ts, s)
+	const messages = 3000
+	long := strings.Repeat("x", 9999) + "\n"
+	go func() {
+		for range messages {
+			ts.hub.Broadcast(m, []byte("quick\n"))
+			ts.hub.Send(m, []byte(long))
+		}
+	}()
+	hear(t, quick, strings.Repeat("quick\n", messages))
+	ts.hub.Broadcast(m, []byte("end\n"))
+	hear(t, quick, "end\n") // all before it has been delivered
+	got, late := 0, bufio.NewReader(slow)
+	for {
+		line, err := late.ReadString('\n')
+		require.NoError(t, err)
+		if line != long {
+			mu.Lock()
+			require.Equal(t, fmt.Sprintf("missed %d\n", missed), line, "whole messages only")
+			require.Equal(t, messages, got+missed)
+			mu.Unlock()
+			break
+		}
+		got++
+	}
+	say(t, quick, "again\n")
+	line, err := late.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "again\n", line)
+}
+
+// A client that does not read is cut off, and what it says after that is not heard.
+func TestHubSlowDisconnects(t *testing.T) {
+	ts, s := serveTalkers(t, "tcp", nil, func(m *framework.Member) { m.Queue, m.Disconnect = 3, true })
+	conn, m := joinTalker(t, ts, s)
+	fill(m)
+	err := await(t, ts.ended)
+	require.ErrorIs(t, err, framework.ErrSlow)
+	_, _ = io.Copy(io.Discard, conn) // ends
+}
+
+// One that reads nothing within the write timeout is cut off as well.
+func TestMemberWriteTimeout(t *testing.T) {
+	ts, s := serveTalkers(t, "tcp", func(s *framework.BaseServer) { s.Timeouts.Write = 50 * time.Millisecond }, queueOf(100))
+	_, m := joinTalker(t, ts, s)
+	go fill(m)
+	require.ErrorContains(t, await(t, ts.ended), "i/o timeout")
+}
+
+// What waits for a member when its handler returns is still sent.
+func TestMemberClose(t *testing.T) {
+	ts, s := serveTalkers(t, "tcp", nil, queueOf(1<<20))
+	conn, m := joinTalker(t, ts, s)
+	const size, messages = 1000, 10000
+	for range messages {
+		m.Send(make([]byte, size))
+	}
+	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	all, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Len(t, all, size*messages)
+	require.NoError(t, await(t, ts.ended))
+	m.Send([]byte("late"))
+}
+
+// Cut ends a handler that reads, and one that sends to a client that does not.
+func TestMemberCut(t *testing.T) {
+	ts, s := serveTalkers(t, "tcp", nil, nil)
+	why := errors.New("why")
+	conn, m := joinTalker(t, ts, s)
+	m.Cut(why)
+	m.Cut(errors.New("later"))
+	require.Equal(t, why, await(t, ts.ended))
+	hearEnd(t, conn)
+
+	_, m = joinTalker(t, ts, s)
+	for range 100 {
+		m.Send(make([]byte, 1<<20))
+	}
+	m.Cut(why)
+	require.Equal(t, why, await(t, ts.ended))
+}
+
+func TestMemberOfDatagram(t *testing.T) {
+	failed := make(chan error, 1)
+	ts := &talkers{member: framework.NewMember}
+	s := newServer["udp"](t, &framework.HandlerClass{
+		New: func() framework.Handler { return &talker{talkers: ts} }, Networks: []string{"udp"},
+	})
+	s.HandleError = func(_ *framework.Request, err error) { failed <- err }
+	serve(t, s)
+	say(t, dial(t, s), "hello\n")
+	require.ErrorContains(t, await(t, failed), "embed StreamRequestHandler")
+}

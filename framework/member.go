@@ -1,0 +1,235 @@
+package framework
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ErrSlow is what cuts a member off that does not read what it is sent. It wraps
+// [os.ErrDeadlineExceeded].
+var ErrSlow = fmt.Errorf("framework: the client does not read what it is sent: %w", os.ErrDeadlineExceeded)
+
+const (
+	defaultQueue = 256      // messages
+	maxPiece     = 16 << 10 // bytes that one write timeout is for
+)
+
+// A Member is a client that others send to. What its socket does not take at once waits in a
+// queue of its own; those who send never wait. Only then does a member have a goroutine.
+//
+// It writes past the handler, in order with wfile, and within the write timeout: a client
+// that takes nothing for so long is cut off. The fields are set before the first message.
+type Member struct {
+	// Queue is how many messages wait for the client; 0 means 256.
+	Queue int
+	// Disconnect cuts a client off whose queue is full. Without it messages are left out
+	// until the client has read all that waits.
+	Disconnect bool
+	// Missed returns what the client is told when n messages were left out; nil: nothing. It
+	// must not use the member.
+	Missed func(n int) []byte
+
+	stream *stream
+	socket socketWriter
+
+	mu      sync.Mutex
+	err     error         // why the client was cut off
+	closed  bool          // it gets nothing more
+	waiting []byte        // what its socket has not taken
+	ends    []int         // of the messages in waiting
+	missed  int           // messages that were left out, not yet told
+	writing chan struct{} // closed when the goroutine has left; nil: there is none
+}
+
+// NewMember makes a member of a request that is being handled. It has to be closed before
+// the handler's Finish returns. The request has to be a connection: a datagram's client can
+// not be sent anything later, so NewMember panics.
+func NewMember(r *Request) *Member {
+	s, ok := r.files.(*stream)
+	if !ok {
+		panic("framework: the client of a datagram can not be a member; embed StreamRequestHandler")
+	}
+	m := &Member{stream: s}
+	if c, ok := s.conn.(syscall.Conn); ok {
+		m.socket.open(c)
+	}
+	return m
+}
+
+// Send sends a message to this member. It does not keep message and does not wait.
+func (m *Member) Send(message []byte) {
+	m.deliver(message, []int{len(message)})
+}
+
+// Err is why the member was cut off: [ErrSlow], the error of a write, or what [Member.Cut]
+// was given. Reads of its rfile end then, as if the client had; the handler looks here to
+// tell one from the other. It is nil while the member is connected.
+func (m *Member) Err() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.err
+}
+
+// Cut ends the reads of the member's handler, which is to return. What waits for the client
+// is dropped.
+func (m *Member) Cut(why error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cut(why)
+}
+
+func (m *Member) cut(why error) {
+	if m.err != nil || m.closed {
+		return
+	}
+	m.err = why
+	m.waiting, m.ends = nil, nil
+	if half, ok := m.stream.conn.(interface{ CloseRead() error }); ok {
+		_ = half.CloseRead() // unlike a deadline nothing undoes it
+	}
+	_ = m.stream.conn.SetDeadline(time.Unix(1, 0))
+}
+
+// Close waits until the client has taken what waits for it, unless it was cut off, and lets
+// it get nothing more.
+func (m *Member) Close() {
+	m.mu.Lock()
+	m.closed = true
+	writing := m.writing
+	m.mu.Unlock()
+	if writing != nil {
+		<-writing
+	}
+}
+
+// deliver sends messages that end where ends says. It keeps neither.
+func (m *Member) deliver(messages []byte, ends []int) {
+	if len(ends) == 0 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || m.err != nil {
+		return
+	}
+	if m.writing != nil {
+		m.enqueue(messages, 0, ends)
+		return
+	}
+	n, err := m.stream.tryWrite(&m.socket, messages)
+	switch {
+	case err != nil:
+		m.cut(peerError(err))
+	case n < len(messages):
+		m.enqueue(messages, n, ends)
+		m.writing = make(chan struct{})
+		go m.write(m.writing)
+	}
+}
+
+// enqueue keeps what is left of the messages after the first sent bytes. One that has been
+// begun is kept to its end whatever the limit is.
+func (m *Member) enqueue(messages []byte, sent int, ends []int) {
+	limit := m.Queue
+	if limit == 0 {
+		limit = defaultQueue
+	}
+	start := 0
+	for _, end := range ends {
+		begun := start < sent
+		rest := messages[max(start, sent):max(end, sent)]
+		start = end
+		switch {
+		case len(rest) == 0:
+		case begun || m.missed == 0 && len(m.ends) < limit:
+			m.waiting = append(m.waiting, rest...)
+			m.ends = append(m.ends, len(m.waiting))
+		case m.Disconnect:
+			m.cut(ErrSlow)
+			return
+		default:
+			m.missed++
+		}
+	}
+}
+
+// write writes what waits until nothing does.
+func (m *Member) write(left chan struct{}) {
+	defer close(left)
+	for {
+		piece := m.nextPiece()
+		if piece == nil {
+			return
+		}
+		_, err := m.stream.Write(piece)
+		if !m.wrote(len(piece), err) {
+			return
+		}
+	}
+}
+
+// nextPiece returns what to write next. It stays in the queue, whose bytes are not changed
+// before it is written.
+func (m *Member) nextPiece() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.waiting) == 0 && m.missed > 0 && m.err == nil {
+		if m.Missed != nil {
+			m.waiting = append(m.waiting, m.Missed(m.missed)...)
+			m.ends = append(m.ends, len(m.waiting))
+		}
+		m.missed = 0
+	}
+	if len(m.waiting) == 0 {
+		m.waiting, m.ends, m.writing = nil, nil, nil
+		return nil
+	}
+	return m.waiting[:min(len(m.waiting), maxPiece)]
+}
+
+// wrote takes what was written out of the queue, and says whether to go on.
+func (m *Member) wrote(n int, err error) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil {
+		m.cut(err)
+	}
+	if err != nil || m.err != nil {
+		m.waiting, m.ends, m.writing = nil, nil, nil
+		return false
+	}
+	m.waiting = m.waiting[n:]
+	gone := 0
+	for _, end := range m.ends {
+		if end <= n {
+			gone++
+		}
+	}
+	m.ends = m.ends[gone:]
+	for i := range m.ends {
+		m.ends[i] -= n
+	}
+	return true
+}
+
+// tryWrite writes what the system takes without waiting, in order with Write.
+func (s *stream) tryWrite(to *socketWriter, p []byte) (int, error) {
+	if !s.mu.TryLock() {
+		return 0, nil // somebody waits for the client in Write
+	}
+	n, err := 0, s.err
+	if err == nil && !s.closed && s.buf == nil && to.ready() {
+		n, err = to.write(p)
+		s.room -= n
+		if s.clock.timeouts.Idle > 0 {
+			s.clock.active()
+		}
+		s.err = peerError(err)
+	}
+	s.mu.Unlock()
+	s.settle()
+	return n, err
+}
