@@ -6,9 +6,8 @@ import (
 )
 
 // Conclude fills in what follows from what was measured and observed: of every Measured its
-// Rate, Latency and Cost.CPU where they are 0, then Comparisons, Ranks, Warnings and Noisy.
-// Warnings that are there already stay. Assertions are left alone, see
-// [Condition.Check].
+// Rate, Latency and Cost.CPU where they are 0, then Comparisons, Ranks, Warnings, Noisy and
+// Advice. Warnings that are there already stay. Assertions are those of [Condition.Check].
 func Conclude(r *Report) {
 	r.Comparisons, r.Ranks, r.Advice, r.Noisy = []Comparison{}, []Ranking{}, []Advice{}, false
 	for i := range r.Loads {
@@ -19,7 +18,11 @@ func Conclude(r *Report) {
 		r.Comparisons = append(r.Comparisons, compareAll(l)...)
 		r.Ranks = append(r.Ranks, rank(l))
 	}
+	if r.Warnings == nil {
+		r.Warnings = []string{}
+	}
 	doubt(r)
+	advise(r)
 }
 
 // sum makes the whole of the rounds.
@@ -53,14 +56,13 @@ func (m *Measured) sum() {
 	}
 }
 
-// medianOf returns the upper one of two.
 func medianOf[T float64 | time.Duration](rounds []Round, of func(Round) T) T {
 	var values []T
 	for _, r := range rounds {
 		values = append(values, of(r))
 	}
 	slices.Sort(values)
-	return values[len(values)/2]
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }
 
 // compareAll compares every subject with the one that others are measured against: threading,

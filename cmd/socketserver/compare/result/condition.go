@@ -93,7 +93,7 @@ func (c *Condition) parseLived(value string) error {
 // parseValue reads a number with its unit, or another metric with or without a factor.
 func (v vocabulary) parseValue(c *Condition, value string) (err error) {
 	if value == "" {
-		return fmt.Errorf("there is nothing after %s; write a value, as in %s", c.operator, c.left.metric.unit.as)
+		return fmt.Errorf("there is nothing after %s; write a value, as in %s", c.operator, c.left.metric.unit.example)
 	}
 	number := strings.IndexByte("0123456789.-+", value[0]) >= 0
 	factor, name, multiplied := strings.Cut(value, "*")

@@ -10,36 +10,37 @@ import (
 
 // A unit is what a value is measured in. Values are float64 of its smallest part.
 type unit struct {
-	name   string
-	base   float64  // from one of shown to the next
-	shown  []string // suffixes, ascending
-	parsed map[string]float64
-	as     string // an example
+	name    string
+	example string
+	base    float64            // from one of shown to the next; 0: there is only one
+	shown   []string           // suffixes, ascending
+	parsed  map[string]float64 // what a suffix stands for
 }
 
 var (
 	perSecond = &unit{
-		"a rate", 1000,
-		[]string{"/s", "k/s", "M/s"},
-		map[string]float64{"": 1, "k": 1e3, "M": 1e6, "/s": 1, "k/s": 1e3, "M/s": 1e6},
-		"2.5k/s",
+		name: "a rate", example: "2.5k/s", base: 1000,
+		shown:  []string{"/s", " k/s", " M/s"},
+		parsed: map[string]float64{"": 1, "k": 1e3, "M": 1e6, "/s": 1, "k/s": 1e3, "M/s": 1e6},
 	}
 	nanoseconds = &unit{
-		"a time", 1000,
-		[]string{"ns", "us", "ms", "s"},
-		map[string]float64{"ns": 1, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9},
-		"5ms",
+		name: "a time", example: "5ms", base: 1000,
+		shown:  []string{" ns", " us", " ms", " s"},
+		parsed: map[string]float64{"ns": 1, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9},
 	}
-	bytes = &unit{
-		"a size", 1024,
-		[]string{"B", "KiB", "MiB", "GiB", "TiB"},
-		map[string]float64{
+	size = &unit{
+		name: "a size", example: "40MiB", base: 1024,
+		shown: []string{" B", " KiB", " MiB", " GiB", " TiB"},
+		parsed: map[string]float64{
 			"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9,
 			"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
 		},
-		"40MiB",
 	}
-	count = &unit{"a number", 0, []string{""}, map[string]float64{"": 1, "k": 1e3, "M": 1e6}, "10"}
+	count = &unit{
+		name: "a number", example: "10",
+		shown:  []string{""},
+		parsed: map[string]float64{"": 1, "k": 1e3, "M": 1e6},
+	}
 )
 
 // format shows a value in three digits, as parse reads it. Counts are shown in full.
@@ -48,7 +49,7 @@ func (u *unit) format(v float64) string {
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
 	i := 0
-	for i < len(u.shown)-1 && threeDigits(v) >= u.base {
+	for i < len(u.shown)-1 && threeDigits(v) >= 1000 {
 		v /= u.base
 		i++
 	}
@@ -72,7 +73,7 @@ var quantity = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(.*)$`)
 func (u *unit) parse(text string) (float64, error) {
 	parts := quantity.FindStringSubmatch(text)
 	if parts == nil {
-		return 0, fmt.Errorf("%q is not %s; write one, as in %s", text, u.name, u.as)
+		return 0, fmt.Errorf("%q is not %s; write one, as in %s", text, u.name, u.example)
 	}
 	v, err := strconv.ParseFloat(parts[1], 64)
 	if err != nil {
@@ -83,9 +84,9 @@ func (u *unit) parse(text string) (float64, error) {
 	case ok:
 		return v * factor, nil
 	case parts[2] != "":
-		return 0, fmt.Errorf("%q is not %s: there is no unit %q; write it as in %s", text, u.name, parts[2], u.as)
+		return 0, fmt.Errorf("%q is not %s: there is no unit %q; write it as in %s", text, u.name, parts[2], u.example)
 	case v != 0:
-		return 0, fmt.Errorf("%q has no unit; write it as in %s", text, u.as)
+		return 0, fmt.Errorf("%q has no unit; write it as in %s", text, u.example)
 	}
 	return 0, nil
 }

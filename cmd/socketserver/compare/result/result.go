@@ -188,5 +188,5 @@ type Advice struct {
 type Assertion struct {
 	Condition string `json:"condition"`
 	Held      bool   `json:"held"`
-	Found     string `json:"found"` // the values, as in: threading.p99 = 3.1ms
+	Found     string `json:"found"` // the values, as in: threading.connections.p99 = 3.1 ms
 }
