@@ -95,7 +95,7 @@ func TestDatagramStop(t *testing.T) {
 		if network != "udp" && network != "unixgram" {
 			continue
 		}
-		for name, strategy := range newStrategy {
+		for name, strategy := range hooked() {
 			t.Run(network+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				s := server(t, class(t, act))

@@ -8,7 +8,8 @@
 // transport, or one datagram of the others.
 //
 // A [Strategy] is where requests run: [Synchronous] in the server's loop, [Threading] in a
-// goroutine each, [Forking] in a process each. socketserver mixes a class into the server
+// goroutine each, [Forking] in a process each, [Preforking] in a goroutine each of a few
+// processes that share the socket. socketserver mixes a class into the server
 // for this; here it is a value of the field Strategy, and servers may share one.
 //
 // A [HandlerClass] is what requests do. It makes a [Handler] for each of them, and is made
@@ -41,7 +42,8 @@
 //	CloseRequest      the descriptor is given back
 //
 // VerifyRequest and the other hooks run in the process of the server, also where the
-// handler does not.
+// handler does not; under Preforking, where requests do not come to that process, a server
+// that has some is refused.
 //
 // # Who closes what
 //
@@ -49,7 +51,8 @@
 // that it flushes wfile, so neither file may be kept: a late write is an error. Under
 // Forking the child closes the connection as the server would; the server has closed its
 // own descriptor when it handed the connection over. Stopping closes the transport and
-// thereby frees its address at once, while requests go on. [HandlerClass.Close] is called
+// thereby frees its address at once (under Preforking when the workers have been told),
+// while requests go on. [HandlerClass.Close] is called
 // when the last server of the class has closed, in every process that has made the class.
 //
 // # Processes
@@ -60,7 +63,8 @@
 // A child has descriptors 0, 1, 2 and its channel to the server, an environment of what
 // is allowed by name, and none of the server's memory. When the channel ends, as it does
 // however the server dies, the child finishes what it has and goes. What a child prints
-// is logged by the server. This needs Linux; elsewhere Forking is [ErrNotSupported].
+// is logged by the server. A worker of [Preforking] is such a process that is handed the
+// listening socket instead. This needs Linux; elsewhere both are [ErrNotSupported].
 //
 // # From socketserver
 //
@@ -73,6 +77,7 @@
 //	ThreadingMixIn                [Threading]
 //	ForkingMixIn                  [Forking]
 //	neither                       [Synchronous], or no Strategy
+//	none                          [Preforking]
 //	ThreadingTCPServer, ...       none: a class for each combination is what the field replaces
 //	BaseRequestHandler            [BaseRequestHandler]: for every transport, rfile and wfile included
 //	StreamRequestHandler          [StreamRequestHandler]

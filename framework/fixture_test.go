@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -45,6 +46,14 @@ var newStrategy = map[string]func() framework.Strategy{
 	"forking with spares": func() framework.Strategy {
 		return &framework.Forking{Spares: 2, MaxRequests: 3}
 	},
+	"preforking": func() framework.Strategy { return &framework.Preforking{Workers: 2} },
+}
+
+// hooked are the strategies under which VerifyRequest and HandleError run.
+func hooked() map[string]func() framework.Strategy {
+	all := maps.Clone(newStrategy)
+	delete(all, "preforking")
+	return all
 }
 
 // class makes the class of c with its default options.

@@ -2,8 +2,6 @@ package framework
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
 )
 
@@ -89,24 +87,4 @@ func (f *Forking) Close(s *BaseServer) {
 	if last {
 		p.close(s.cut)
 	}
-}
-
-var errNoProgram = errors.New("framework: Forking has no program to start: call framework.ServeWorker(constructor) at the start of main, or set Command")
-
-// program chooses what children run and which of its constructors.
-func (f *Forking) program(class *HandlerClass) (*Program, int, error) {
-	if class.Remote != nil {
-		return class.Remote.Program(), 0, nil
-	}
-	index := slices.IndexFunc(own, func(c Constructor) bool { return c.definition == class.constructor })
-	if len(own) == 0 {
-		return nil, 0, errNoProgram
-	}
-	if index < 0 || class.constructor == nil {
-		return nil, 0, fmt.Errorf("framework: Forking can not make this handler class in a child: make it with the Class method of a constructor that is given to ServeWorker")
-	}
-	if f.Command != nil {
-		return f.Command, index, nil
-	}
-	return &Program{}, index, nil
 }

@@ -157,7 +157,7 @@ func TestH6ManyChildren(t *testing.T) {
 
 // H1: a panic is told to the server, with its stack, and the child goes on.
 func TestH1Panic(t *testing.T) {
-	for name, strategy := range newStrategy {
+	for name, strategy := range hooked() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer["tcp"](t, class(t, act))

@@ -3,7 +3,6 @@ package framework
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"syscall"
 	"time"
@@ -63,10 +62,11 @@ func (w *Worker) handOver(s *BaseServer, r *Request, id uint64, flags byte) erro
 	if r.socket.nagle {
 		f.Flags |= handoff.Nagle
 	}
-	if _, ok := r.conn.(syscall.Conn); !ok {
+	conn, ok := r.conn.(syscall.Conn)
+	if !ok {
 		return fmt.Errorf("a %T has no descriptor to hand over; use threading with a handler that is compiled in", r.conn)
 	}
-	if err := sendPatiently(w.channel, f, r.conn, s.Done()); err != nil {
+	if err := sendPatiently(w.channel, f, conn, s.Done()); err != nil {
 		return err
 	}
 	if flags&handoff.Tell == 0 {
@@ -90,10 +90,10 @@ func (w *Worker) handOverDatagram(s *BaseServer, f *handoff.Frame) error {
 
 // sendPatiently tries again while too many descriptors are under way between processes
 // of this user, which passes when their receivers read.
-func sendPatiently(channel *handoff.Conn, f *handoff.Frame, conn net.Conn, done <-chan struct{}) error {
+func sendPatiently(channel *handoff.Conn, f *handoff.Frame, socket syscall.Conn, done <-chan struct{}) error {
 	const patience = time.Second
 	for delay := 5 * time.Millisecond; ; delay *= 2 {
-		err := channel.Send(f, conn)
+		err := channel.Send(f, socket)
 		if !errors.Is(err, syscall.ETOOMANYREFS) {
 			return err
 		}

@@ -11,14 +11,14 @@ import (
 type Limits struct {
 	// Connections is how many requests may be under way; 0: no limit. When they are, the
 	// next one waits, accepted and unread, and the others in the system's queue.
-	Connections int
+	Connections int `json:"connections"`
 	// PerSource is how many of them may come from one IPv4 address or one /64 of IPv6; 0:
 	// no limit. More are always refused, as waiting would hold up everybody else.
-	PerSource int
+	PerSource int `json:"per_source"`
 	// Refuse closes what comes beyond Connections instead of letting it wait.
-	Refuse bool
+	Refuse bool `json:"refuse"`
 	// Banner is sent to a client that is refused.
-	Banner string
+	Banner string `json:"banner"`
 
 	total   bound
 	mu      sync.Mutex
@@ -61,6 +61,17 @@ func (l *Limits) admit(s *BaseServer, r *Request) bool {
 	}
 	r.slot = from
 	return true
+}
+
+// awaitRoom waits until one more may come in. Until then it stays in the system's queue,
+// from where another process that serves the same socket may take it.
+func (l *Limits) awaitRoom(s *BaseServer) {
+	if l == nil || l.Connections == 0 || l.Refuse {
+		return
+	}
+	if l.total.acquire(l.Connections, s.Done()) {
+		l.total.release()
+	}
 }
 
 func (l *Limits) release(from *source) {

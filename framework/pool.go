@@ -2,11 +2,14 @@ package framework
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"runtime"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 )
 
 // pool is the children of a [Forking] from its first open server to its last.
@@ -38,8 +41,16 @@ const (
 	patience = 5 * time.Second
 )
 
+// maxHandedOver is the largest datagram that fits into a frame with its addresses, in bytes.
+const maxHandedOver = handoff.MaxFrame - 1024
+
 func newPool(f *Forking, s *BaseServer) (*pool, error) {
-	c, err := newCohort(f, s)
+	if t, ok := s.Transport.(*packetTransport); ok && *t.max > maxHandedOver {
+		return nil, fmt.Errorf("framework: MaxPacketSize is %d; a child can be handed %d bytes", *t.max, maxHandedOver)
+	}
+	// A child serves one request at a time, and its start costs a sixth less where its
+	// runtime does not prepare for several processors. The limits are applied here.
+	c, err := newCohort(f.Command, s, 1, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,7 @@ func init() {
 // serverOptions are those of the role server.
 type serverOptions struct {
 	Forking     bool   `json:"forking"`
+	Preforking  int    `json:"preforking"` // workers; 0: none
 	Spares      int    `json:"spares"`
 	MaxRequests int    `json:"max_requests"`
 	Files       uint64 `json:"files"`  // the hard limit of open descriptors
@@ -77,6 +78,9 @@ func runServer() {
 	s.Strategy = &framework.Threading{}
 	if o.Forking {
 		s.Strategy = &framework.Forking{Spares: o.Spares, MaxRequests: o.MaxRequests}
+	}
+	if o.Preforking > 0 {
+		s.Strategy = &framework.Preforking{Workers: o.Preforking}
 	}
 	must(s.Listen())
 	fmt.Println(s.Addr())

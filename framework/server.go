@@ -71,6 +71,7 @@ type state struct {
 	loop     chan struct{}         // closed when the loop that runs now has left; nil: none runs
 	active   map[*Request]struct{} // those that can be ended by force
 	count    atomic.Int64          // all
+	killed   atomic.Bool           // workers were ended before they were done
 	requests sync.WaitGroup
 	leaving  chan struct{} // holds one for each client that is being turned away
 	accept   acceptErrors
@@ -140,6 +141,19 @@ func (s *BaseServer) Listen() error {
 		s.strategy.Close(s)
 		return err
 	}
+	if err := s.opened(); err != nil {
+		return err
+	}
+	if shares, ok := s.sharer(); ok {
+		if err := shares.share(s); err != nil {
+			return errors.Join(err, s.Close())
+		}
+	}
+	return nil
+}
+
+// opened takes note that transport and strategy are open.
+func (s *BaseServer) opened() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isStopped() {
@@ -170,6 +184,10 @@ func (s *BaseServer) ServeForever() error {
 	defer s.leave()
 	actions := s.startServiceActions()
 	defer actions.stop()
+	if _, ok := s.sharer(); ok {
+		<-s.stopped
+		return ErrServerClosed
+	}
 	for {
 		r, err := s.getRequest()
 		if err != nil {
@@ -183,6 +201,10 @@ func (s *BaseServer) ServeForever() error {
 // HandleRequest serves one request, waiting for it for at most Timeout, after which
 // it calls HandleTimeout and returns nil.
 func (s *BaseServer) HandleRequest() error {
+	s.initialise()
+	if _, ok := s.sharer(); ok {
+		return errors.New("framework: under Preforking requests come to the workers; call ServeForever")
+	}
 	if err := s.enter(); err != nil {
 		return err
 	}
@@ -263,6 +285,7 @@ func isClosed(c <-chan struct{}) bool {
 // and for HandleRequest a deadline, ends the wait.
 func (s *BaseServer) getRequest() (*Request, error) {
 	for {
+		s.Limits.awaitRoom(s)
 		r, err := s.Transport.GetRequest()
 		switch {
 		case s.isStopped():

@@ -69,6 +69,7 @@ type WorkerConfiguration struct {
 	Constructor int             `json:"constructor"` // which of ServeWorker's
 	Options     json.RawMessage `json:"options"`     // of the handler
 	Timeouts    Timeouts        `json:"timeouts"`
+	Limits      *Limits         `json:"limits,omitempty"` // of a worker that gets its requests itself
 	LogLevel    string          `json:"log_level"`
 }
 
@@ -116,8 +117,12 @@ func ServeChannel(channel *handoff.Conn, c WorkerConfiguration, class *HandlerCl
 	if err := sayHello(channel, c); err != nil {
 		return err
 	}
+	from := &parent{
+		channel: channel, class: class, configuration: c,
+		requests: map[uint64]*Request{}, sockets: map[uint64]*BaseServer{},
+	}
 	s := &BaseServer{
-		Name: c.Server, Transport: &parent{channel: channel, class: class, requests: map[uint64]*Request{}},
+		Name: c.Server, Transport: from,
 		Strategy: &Threading{}, Class: class, Log: workerLog(c.LogLevel), Timeouts: c.Timeouts,
 		HandleError: func(*Request, error) {}, // it is told with the outcome
 		OnStop:      func() {},                // likewise
@@ -131,7 +136,7 @@ func ServeChannel(channel *handoff.Conn, c WorkerConfiguration, class *HandlerCl
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	return s.Shutdown(ctx)
+	return errors.Join(from.endSockets(ctx), s.Shutdown(ctx))
 }
 
 func sayHello(channel *handoff.Conn, c WorkerConfiguration) error {
@@ -151,11 +156,13 @@ func sayHello(channel *handoff.Conn, c WorkerConfiguration) error {
 
 // parent is a worker's transport: what its server hands over.
 type parent struct {
-	channel *handoff.Conn
-	class   *HandlerClass
+	channel       *handoff.Conn
+	class         *HandlerClass
+	configuration WorkerConfiguration
 
 	mu       sync.Mutex
-	requests map[uint64]*Request // under way
+	requests map[uint64]*Request    // under way
+	sockets  map[uint64]*BaseServer // that are served here
 }
 
 func (*parent) Network() string             { return "" }
@@ -173,6 +180,8 @@ func (t *parent) GetRequest() (*Request, error) {
 			switch f.Kind {
 			case handoff.Stream, handoff.Datagram:
 				r, err = t.receive(&f, file, lost)
+			case handoff.Listen:
+				err = t.serveSocket(&f, file, lost)
 			case handoff.Cancel:
 				t.cancel(f.ID)
 			default:
@@ -250,11 +259,8 @@ func (t *parent) exit() {
 }
 
 func openConn(file *os.File, lost bool) (net.Conn, error) {
-	if lost {
-		return nil, errors.New("the connection was lost: the worker is out of descriptors; raise the limit (ulimit -n)")
-	}
-	if file == nil {
-		return nil, errors.New("the connection's descriptor is missing")
+	if err := checkFile(file, lost); err != nil {
+		return nil, err
 	}
 	defer file.Close()
 	conn, err := net.FileConn(file)
@@ -264,14 +270,28 @@ func openConn(file *os.File, lost bool) (net.Conn, error) {
 	return conn, nil
 }
 
+// checkFile says whether the descriptor of a frame has arrived.
+func checkFile(file *os.File, lost bool) error {
+	if lost {
+		return errors.New("the socket was lost: the worker is out of descriptors; raise the limit (ulimit -n)")
+	}
+	if file == nil {
+		return errors.New("the descriptor is missing")
+	}
+	return nil
+}
+
 func (t *parent) send(f *handoff.Frame) error { return t.channel.Send(f, nil) }
 
 func (t *parent) cancel(id uint64) {
 	t.mu.Lock()
-	r := t.requests[id]
+	r, s := t.requests[id], t.sockets[id]
 	t.mu.Unlock()
 	if r != nil {
 		r.cancelContext()
+	}
+	if s != nil {
+		stopSocket(s)
 	}
 }
 

@@ -73,6 +73,9 @@ func (s *BaseServer) Shutdown(ctx context.Context) error {
 	// ended within this process, so the wait for it is short.
 	select {
 	case <-s.finished:
+		if s.killed.Load() { // how many requests those had is not known here
+			return fmt.Errorf("shutdown: workers were ended before they were done: %w", ctx.Err())
+		}
 		if cut == 0 {
 			return nil
 		}

@@ -34,10 +34,10 @@ type Worker struct {
 	full     throttle
 }
 
-// handed is a request that the worker has.
+// handed is a request that the worker has, or a socket.
 type handed struct {
 	server  *BaseServer
-	request *Request
+	request *Request // nil: a socket
 	outcome chan error
 	kept    bool // the connection is open here too, until the worker has it
 }
@@ -152,12 +152,24 @@ func (w *Worker) take(f handoff.Frame) error {
 		}
 		h.outcome <- h.conclude(&f)
 		return nil
+	case handoff.Quit:
+		w.mu.Lock()
+		h := w.pending[f.ID]
+		w.mu.Unlock()
+		if h == nil {
+			return fmt.Errorf("request to stop of socket %d, which it does not have", f.ID)
+		}
+		h.server.stopServer()
+		return nil
 	}
 	return fmt.Errorf("frame of kind %d", f.Kind)
 }
 
 // conclude does what the outcome asks for.
 func (h *handed) conclude(f *handoff.Frame) error {
+	if h.request == nil {
+		return outcomeError(f)
+	}
 	if f.Flags&handoff.Stop != 0 {
 		h.request.StopServer()
 	}
@@ -215,6 +227,11 @@ func (w *Worker) finish(s *BaseServer, r *Request, flags byte) error {
 		}
 		return fmt.Errorf("hand over: %w", err)
 	}
+	return w.await(s, id, h)
+}
+
+// await waits for the outcome of what was handed over, and passes on that s stops.
+func (w *Worker) await(s *BaseServer, id uint64, h *handed) error {
 	done := s.Done()
 	for {
 		select {

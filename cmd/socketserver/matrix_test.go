@@ -17,7 +17,7 @@ func TestMatrix(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			_, listeners := serveFile(t, matrix(t, kind))
-			require.Len(t, listeners, 12)
+			require.Len(t, listeners, 16)
 			for _, l := range listeners {
 				t.Run(l.server, func(t *testing.T) {
 					t.Parallel()
@@ -35,7 +35,7 @@ func matrix(t *testing.T, kind string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "plugins { directory = %q }\n", plugins)
 	for _, network := range []string{"tcp", "udp", "unix", "unixgram"} {
-		for _, strategy := range []string{"synchronous", "threading", "forking"} {
+		for _, strategy := range []string{"synchronous", "threading", "forking", "preforking"} {
 			name, address := network+"-"+strategy, "127.0.0.1:0"
 			if strings.HasPrefix(network, "unix") {
 				address = name + ".socket"

@@ -54,7 +54,7 @@ func newServe() *cobra.Command {
 	f := c.Flags()
 	addConfigFlag(c, &file)
 	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, udp://host:port, unix:///path or unixgram:///path; repeatable")
-	f.StringVar(&flags.Concurrency, "concurrency", "threading", "synchronous, threading or forking")
+	f.StringVar(&flags.Concurrency, "concurrency", "threading", "synchronous, threading, forking or preforking")
 	f.StringVar(&flags.Handler, "handler", "", "compiled-in handler")
 	f.StringVar(&flags.Plugin, "plugin", "", "plugin, in place of --handler")
 	f.StringArrayVar(&flags.Set, "set", nil, "option of the handler, as key=value; repeatable")

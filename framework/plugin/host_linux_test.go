@@ -22,6 +22,7 @@ var strategies = map[string]func() framework.Strategy{
 	"synchronous": func() framework.Strategy { return &framework.Synchronous{} },
 	"threading":   func() framework.Strategy { return &framework.Threading{} },
 	"forking":     func() framework.Strategy { return &framework.Forking{} },
+	"preforking":  func() framework.Strategy { return &framework.Preforking{Workers: 2} },
 }
 
 func TestMatrix(t *testing.T) {

@@ -77,13 +77,16 @@ func (r *reader) checkParts(d *draft) {
 		r.add(d.at, faultf(`add one, as in transport "tcp" { address = "localhost:9000" }`, "%sthere is no transport", d.block))
 	}
 	if !d.has.concurrency {
-		r.add(d.at, faultf(`add concurrency "threading" {}, or "synchronous" or "forking"`, "%sthere is no concurrency", d.block))
+		r.add(d.at, faultf(`add concurrency "threading" {}, or "synchronous", "forking" or "preforking"`, "%sthere is no concurrency", d.block))
 	}
 	if !d.has.handler {
 		r.add(d.at, faultf(`add one, as in handler "echo" {}`, "%sthere is no handler and no plugin", d.block))
 	}
 	if c := d.Concurrency; c.Spares > c.MaxChildren {
 		r.add(d.spares, faultf("lower spares or raise max_children", "%sconcurrency %q: spares is %d and max_children only %d", d.block, c.Kind, c.Spares, c.MaxChildren))
+	}
+	if c, most := d.Concurrency, d.Limits.Connections; most > 0 && c.Workers > most {
+		r.add(d.workers, faultf("lower workers or raise limits.connections", "%sconcurrency %q: workers is %d and limits.connections only %d", d.block, c.Kind, c.Workers, most))
 	}
 }
 
@@ -124,7 +127,7 @@ func (r *reader) checkClass(d *draft, block string) {
 			r.add(d.transports[i], faultf("use another handler, or another transport", "%stransport %q: %s %q serves %s only", d.block, t.Network, d.Handler.Kind, d.Handler.Name, list(serves)))
 		}
 	}
-	if d.Class.Stateful != "" && d.Concurrency.Kind == "forking" && !d.Concurrency.IsolatedState {
+	if d.Class.Stateful != "" && d.Concurrency.usesProcesses() && !d.Concurrency.IsolatedState {
 		r.add(d.concurrency, faultf(`use concurrency "threading", or write isolated_state = true if each process may have its own`,
 			"%s%q makes no sense for it, as it keeps %s in memory, and what a request changes in its own process no other request sees",
 			block, d.Concurrency.Kind, d.Class.Stateful))

@@ -9,6 +9,7 @@
 package config
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -73,12 +74,13 @@ type Transport struct {
 
 // Concurrency is where requests run.
 type Concurrency struct {
-	Kind          string // synchronous, threading or forking
+	Kind          string // synchronous, threading, forking or preforking
 	MaxThreads    int    // threading; 0: no bound
 	MaxChildren   int    // forking, and so are the following
 	Spares        int
 	MaxRequests   int
-	IsolatedState bool // a handler that keeps state is wanted, although every process has its own
+	Workers       int  // preforking
+	IsolatedState bool // forking, preforking: a handler that keeps state is wanted, although every process has its own
 }
 
 // A Handler is what a server does.
@@ -91,6 +93,9 @@ type Handler struct {
 	// the current one for a server of the command line.
 	Directory string
 }
+
+// usesProcesses says whether requests run in several processes, each with its own memory.
+func (c Concurrency) usesProcesses() bool { return c.Kind == "forking" || c.Kind == "preforking" }
 
 // Limits bound the requests of one server. 0 is no limit.
 type Limits struct {
@@ -134,8 +139,11 @@ func defaultTransport(network string) Transport {
 
 func defaultConcurrency(kind string) Concurrency {
 	c := Concurrency{Kind: kind}
-	if kind == "forking" {
+	switch kind {
+	case "forking":
 		c.MaxChildren, c.MaxRequests = 40, 1
+	case "preforking":
+		c.Workers = runtime.GOMAXPROCS(0)
 	}
 	return c
 }

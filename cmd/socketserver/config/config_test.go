@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -105,6 +106,15 @@ server "all" {
 
 func TestIsolatedState(t *testing.T) {
 	parse(t, server(tcp+"concurrency \"forking\" { isolated_state = true }\nhandler \"room\" {}"))
+	parse(t, server(tcp+"concurrency \"preforking\" { isolated_state = true }\nhandler \"room\" {}"))
+}
+
+func TestWorkers(t *testing.T) {
+	preforking := func(body string) config.Concurrency {
+		return parse(t, server(tcp+echo+"concurrency \"preforking\" {"+body+"}")).Servers[0].Concurrency
+	}
+	require.Equal(t, config.Concurrency{Kind: "preforking", Workers: runtime.GOMAXPROCS(0)}, preforking(""))
+	require.Equal(t, config.Concurrency{Kind: "preforking", Workers: 7}, preforking(" workers = 7 "))
 }
 
 func TestDefaultsBlock(t *testing.T) {

@@ -15,11 +15,13 @@ func TestErrors(t *testing.T) {
 	for _, c := range []struct{ name, src, want string }{
 		{"concurrency", server(tcp + `concurrency "treading" {}` + "\n" + echo), `3:13: server "s": there is no concurrency "treading"; did you mean "threading"?`},
 		{"concurrency by its beginning", server(tcp + `concurrency "fork" {}` + "\n" + echo), `3:13: server "s": there is no concurrency "fork"; did you mean "forking"?`},
-		{"concurrency later", server(tcp + `concurrency "preforking" {}` + "\n" + echo), `3:13: server "s": concurrency "preforking" is not available yet; use "forking", with spares`},
+		{"no workers", server(tcp + "concurrency \"preforking\" { workers = 0 }\n" + echo), `3:38: server "s": concurrency "preforking": workers: 0 is out of range; write a whole number from 1 to 1024`},
+		{"more workers than connections", server(tcp + "concurrency \"preforking\" { workers = 3 }\n" + echo + "\nlimits { connections = 2 }"), `3:38: server "s": concurrency "preforking": workers is 3 and limits.connections only 2; lower workers or raise limits.connections`},
+		{"state and preforking", server(tcp + `concurrency "preforking" {}` + "\n" + `handler "room" {}`), `3:1: server "s": handler "room": "preforking" makes no sense for it, as it keeps its members in memory, and what a request changes in its own process no other request sees; use concurrency "threading", or write isolated_state = true if each process may have its own`},
 		{"concurrency without a word", server(tcp + "concurrency {}\n" + echo), `3:1: server "s": concurrency has no name; write it as in concurrency "threading" { ... }`},
 		{"concurrency with two words", server(tcp + `concurrency "threading" "forking" {}` + "\n" + echo), `3:25: server "s": concurrency has more than one name; remove this one`},
 		{"concurrency twice", server(tcp + threading + threading + echo), `4:1: server "s": there is a second concurrency block; the first is in line 3; choose one of them`},
-		{"no concurrency", server(tcp + echo), `1:1: server "s": there is no concurrency; add concurrency "threading" {}, or "synchronous" or "forking"`},
+		{"no concurrency", server(tcp + echo), `1:1: server "s": there is no concurrency; add concurrency "threading" {}, or "synchronous", "forking" or "preforking"`},
 		{"no transport", server(threading + echo), `1:1: server "s": there is no transport; add one, as in transport "tcp" { address = "localhost:9000" }`},
 		{"no handler", server(tcp + threading), `1:1: server "s": there is no handler and no plugin; add one, as in handler "echo" {}`},
 		{"handler and plugin", server(tcp + threading + echo + `plugin "shout" {}`), `5:1: server "s": there is a second handler or plugin; the first is in line 4; choose one of them`},
@@ -28,7 +30,7 @@ func TestErrors(t *testing.T) {
 		{"handler that is a plugin", server(tcp + threading + `handler "shout" {}`), `4:1: server "s": there is no handler "shout"; there is a plugin of that name: write plugin "shout"`},
 		{"spares", server(tcp + "concurrency \"forking\" {\n  max_children = 2\n  spares = 3\n}\n" + echo), `5:12: server "s": concurrency "forking": spares is 3 and max_children only 2; lower spares or raise max_children`},
 		{"attribute of another word", server(tcp + "concurrency \"threading\" { max_children = 2 }\n" + echo), `3:27: server "s": concurrency "threading": max_children is for "forking"; remove it, or change the word`},
-		{"isolated state without processes", server(tcp + "concurrency \"threading\" { isolated_state = true }\n" + echo), `3:27: server "s": concurrency "threading": isolated_state is for "forking"; remove it, or change the word`},
+		{"isolated state without processes", server(tcp + "concurrency \"threading\" { isolated_state = true }\n" + echo), `3:27: server "s": concurrency "threading": isolated_state is for "forking" and "preforking"; remove it, or change the word`},
 		{"unknown attribute", server("transport \"tcp\" {\n  addrss = \":1\"\n  address = \":1\"\n}\n" + threading + echo), `3:3: server "s": transport "tcp": there is no attribute "addrss" here; did you mean "address"?`},
 		{"unknown block", server(tcp + threading + echo + "limit {}"), `5:1: server "s": there is no block "limit" here; did you mean "limits"?`},
 		{"block as attribute", server(tcp + threading + echo + "limits = {}"), `5:1: server "s": limits is a block; write limits { ... }, without =`},
@@ -119,7 +121,7 @@ server "s" {
     owner = "x"
     group = "x"
   }
-  concurrency "preforking" { workers = 2 }
+  concurrency "forking" {}
   handler "echo" {}
   limits {
     rate = 1
@@ -130,7 +132,7 @@ server "s" {
 }
 `
 	got := problems(t, src)
-	require.Len(t, got, 12)
+	require.Len(t, got, 11)
 	for _, line := range got {
 		require.Contains(t, line, "is not available yet; ")
 	}

@@ -34,6 +34,7 @@ type draft struct {
 	transports  []hcl.Range
 	concurrency hcl.Range
 	spares      hcl.Range
+	workers     hcl.Range
 	handler     hcl.Range
 	options     map[string]hcl.Range
 }

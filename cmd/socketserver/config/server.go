@@ -114,6 +114,9 @@ func (b *block) readVariant(label string, grammar map[string]attributes) {
 	b.read(own, nil)
 }
 
+// maxWorkers is more than any machine has use for.
+const maxWorkers = 1024
+
 func concurrencyGrammar(c *Concurrency) map[string]attributes {
 	return map[string]attributes{
 		"synchronous": {},
@@ -122,6 +125,7 @@ func concurrencyGrammar(c *Concurrency) map[string]attributes {
 			"max_children": integer(&c.MaxChildren, 1, count), "spares": integer(&c.Spares, 0, count),
 			"max_requests": integer(&c.MaxRequests, 1, count), "isolated_state": boolean(&c.IsolatedState),
 		},
+		"preforking": {"workers": integer(&c.Workers, 1, maxWorkers), "isolated_state": boolean(&c.IsolatedState)},
 	}
 }
 
@@ -143,17 +147,14 @@ func (b *block) readConcurrency(h *hclsyntax.Block, d *draft) {
 	}
 	i := b.inner(h)
 	i.readVariant(kind, concurrencyGrammar(c))
-	d.spares = i.place("spares")
+	d.spares, d.workers = i.place("spares"), i.place("workers")
 }
 
 // checkConcurrency says what is wrong with the word.
 func checkConcurrency(kind string) *fault {
 	grammar := concurrencyGrammar(new(Concurrency))
-	switch {
-	case grammar[kind] != nil:
+	if grammar[kind] != nil {
 		return nil
-	case kind == "preforking":
-		return faultf(`use "forking", with spares`, "concurrency %q is not available yet", kind)
 	}
 	return unknownName("concurrency", kind, names(grammar))
 }

@@ -50,6 +50,8 @@ func newStrategy(c config.Concurrency, worker *framework.Program) framework.Stra
 		return &framework.Forking{
 			Command: worker, MaxChildren: c.MaxChildren, Spares: c.Spares, MaxRequests: c.MaxRequests,
 		}
+	case "preforking":
+		return &framework.Preforking{Command: worker, Workers: c.Workers}
 	}
 	panic("configuration with concurrency " + c.Kind) // config knows no other one
 }
@@ -243,8 +245,7 @@ func (b *block) stop() {
 	}
 }
 
-// shutdown ends the block, within its drain timeout.
-// tellWaiting says what a stop waits for.
+// tellWaiting says what a stop waits for. Workers of preforking do so by themselves.
 func (b *block) tellWaiting() {
 	requests := 0
 	for _, s := range b.servers {
@@ -260,6 +261,7 @@ func (b *block) tellWaiting() {
 	b.log.Info("waiting for requests", "requests", requests, "at_most", atMost)
 }
 
+// shutdown ends the block, within its drain timeout.
 func (b *block) shutdown() {
 	ctx, cancel := context.WithCancel(context.Background())
 	if drain := b.config.Timeouts.Drain; drain > 0 {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -54,14 +53,14 @@ func FromDescriptor(fd int) (*Conn, error) {
 // frames are the buffers that frames are sent from and received in.
 var frames = sync.Pool{New: func() any { b := make([]byte, MaxFrame+1); return &b }}
 
-// Send sends f and, where c is not nil, a copy of its descriptor. It waits while the
+// Send sends f and, where socket is not nil, a copy of its descriptor. It waits while the
 // channel is full, until the write deadline.
-func (c *Conn) Send(f *Frame, conn net.Conn) error { return c.send(f, conn, true) }
+func (c *Conn) Send(f *Frame, socket syscall.Conn) error { return c.send(f, socket, true) }
 
 // TrySend is Send that returns ErrFull instead of waiting.
 func (c *Conn) TrySend(f *Frame) error { return c.send(f, nil, false) }
 
-func (c *Conn) send(f *Frame, conn net.Conn, wait bool) error {
+func (c *Conn) send(f *Frame, socket syscall.Conn, wait bool) error {
 	buf := frames.Get().(*[]byte)
 	defer frames.Put(buf)
 	b := f.Append((*buf)[:0])
@@ -69,9 +68,9 @@ func (c *Conn) send(f *Frame, conn net.Conn, wait bool) error {
 		return fmt.Errorf("frame of %d bytes is longer than %d", len(b), MaxFrame)
 	}
 	var theirs syscall.RawConn
-	if conn != nil {
+	if socket != nil {
 		var err error
-		if theirs, err = conn.(syscall.Conn).SyscallConn(); err != nil {
+		if theirs, err = socket.SyscallConn(); err != nil {
 			return err
 		}
 	}
@@ -180,7 +179,7 @@ func passedFile(control []byte) *os.File {
 	if err != nil || len(fds) == 0 {
 		return nil
 	}
-	return os.NewFile(uintptr(fds[0]), "connection")
+	return os.NewFile(uintptr(fds[0]), "socket")
 }
 
 // Unblock makes sends that wait fail, as the worker is going to be ended.

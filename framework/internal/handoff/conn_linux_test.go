@@ -37,7 +37,7 @@ func TestSendConnection(t *testing.T) {
 	defer client.Close()
 	server, err := l.Accept()
 	require.NoError(t, err)
-	require.NoError(t, ours.Send(&Frame{Kind: Stream, ID: 7, Network: "tcp"}, server))
+	require.NoError(t, ours.Send(&Frame{Kind: Stream, ID: 7, Network: "tcp"}, server.(syscall.Conn)))
 	require.NoError(t, server.Close())
 	require.NoError(t, theirs.ReceiveFile(func(f Frame, file *os.File, lost bool) error {
 		require.EqualValues(t, 7, f.ID)
@@ -64,7 +64,7 @@ func TestReceiveTakesNoDescriptors(t *testing.T) {
 	require.NoError(t, err)
 	defer client.Close()
 	before := open(t)
-	require.NoError(t, theirs.Send(&Frame{Kind: Hello}, client))
+	require.NoError(t, theirs.Send(&Frame{Kind: Hello}, client.(syscall.Conn)))
 	require.NoError(t, ours.Receive(func(f Frame) error { require.Equal(t, Hello, f.Kind); return nil }))
 	require.Equal(t, before, open(t))
 }
@@ -150,4 +150,27 @@ func TestNotAChannel(t *testing.T) {
 	_ = syscall.Close(fd)
 	_, err = FromDescriptor(fd)
 	require.ErrorContains(t, err, "open channel")
+}
+
+// A descriptor of a socket outlives it, can be sent, and is closed once.
+func TestDescriptor(t *testing.T) {
+	ours, theirs := pair(t)
+	before := open(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	d, err := Duplicate(l.(syscall.Conn))
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	require.NoError(t, ours.Send(&Frame{Kind: Listen, ID: 1}, d))
+	require.NoError(t, d.Close())
+	require.NoError(t, d.Close())
+	require.ErrorIs(t, ours.Send(&Frame{Kind: Listen, ID: 2}, d), net.ErrClosed)
+	require.NoError(t, theirs.ReceiveFile(func(_ Frame, file *os.File, _ bool) error {
+		defer file.Close()
+		same, err := net.FileListener(file)
+		require.NoError(t, err)
+		require.Equal(t, l.Addr().String(), same.Addr().String())
+		return same.Close()
+	}))
+	require.Equal(t, before, open(t))
 }

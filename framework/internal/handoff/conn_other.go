@@ -4,8 +4,8 @@ package handoff
 
 import (
 	"errors"
-	"net"
 	"os"
+	"syscall"
 )
 
 // Conn does not exist outside Linux.
@@ -18,7 +18,7 @@ var (
 
 func Pair() (*Conn, *os.File, error)                              { return nil, nil, errUnsupported }
 func FromDescriptor(int) (*Conn, error)                           { return nil, errUnsupported }
-func (*Conn) Send(*Frame, net.Conn) error                         { return errUnsupported }
+func (*Conn) Send(*Frame, syscall.Conn) error                     { return errUnsupported }
 func (*Conn) TrySend(*Frame) error                                { return errUnsupported }
 func (*Conn) Receive(func(Frame) error) error                     { return errUnsupported }
 func (*Conn) ReceiveFile(func(Frame, *os.File, bool) error) error { return errUnsupported }
@@ -27,3 +27,10 @@ func (*Conn) Close() error                                        { return nil }
 
 func (*Conn) CloseWrite() error { return errUnsupported }
 func (*Conn) CloseRead() error  { return errUnsupported }
+
+// Descriptor does not exist outside Linux.
+type Descriptor struct{}
+
+func Duplicate(syscall.Conn) (*Descriptor, error)         { return nil, errUnsupported }
+func (*Descriptor) SyscallConn() (syscall.RawConn, error) { return nil, errUnsupported }
+func (*Descriptor) Close() error                          { return nil }

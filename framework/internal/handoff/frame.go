@@ -21,6 +21,8 @@ const (
 	Cancel                    // server: the context of request ID is to be cancelled
 	Outcome                   // worker: request ID is over; Text says why it failed, Body is a datagram's answer
 	Taken                     // worker: the stream ID has arrived; only where the server wants to know
+	Listen                    // server: a socket to serve, with its descriptor; Body is JSON
+	Quit                      // worker: a handler of the socket ID asks the server to stop
 )
 
 // Status is how a request ended.
@@ -131,7 +133,7 @@ func Parse(b []byte) (Frame, error) {
 			return Frame{}, fmt.Errorf("outcome with a text of %d bytes and status %d", n, f.Status)
 		}
 		f.Text, b = string(b[4:4+n]), b[4+n:]
-	case Hello, Configure, Cancel, Taken:
+	case Hello, Configure, Cancel, Taken, Listen, Quit:
 	default:
 		return Frame{}, fmt.Errorf("frame of unknown kind %d", f.Kind)
 	}

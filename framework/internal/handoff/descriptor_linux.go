@@ -1,0 +1,71 @@
+package handoff
+
+import (
+	"net"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// A Descriptor is one of a socket that no poller of this process knows: what happens on
+// the socket does not wake it. It can be sent, and nothing else.
+type Descriptor struct {
+	mu sync.Mutex
+	fd int // -1: closed
+}
+
+// Duplicate makes a descriptor of the same socket, which the caller closes.
+func Duplicate(c syscall.Conn) (*Descriptor, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	d := &Descriptor{fd: -1}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		copied, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)
+		if errno != 0 {
+			failed = os.NewSyscallError("fcntl", errno)
+			return
+		}
+		d.fd = int(copied)
+	})
+	if err == nil {
+		err = failed
+	}
+	return d, err
+}
+
+// SyscallConn implements [syscall.Conn].
+func (d *Descriptor) SyscallConn() (syscall.RawConn, error) { return d, nil }
+
+// Control implements [syscall.RawConn].
+func (d *Descriptor) Control(use func(fd uintptr)) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fd < 0 {
+		return net.ErrClosed
+	}
+	use(uintptr(d.fd))
+	return nil
+}
+
+// Read is refused.
+func (d *Descriptor) Read(func(uintptr) bool) error { return errBare }
+
+// Write is refused.
+func (d *Descriptor) Write(func(uintptr) bool) error { return errBare }
+
+// Close gives the descriptor back.
+func (d *Descriptor) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fd < 0 {
+		return nil
+	}
+	fd := d.fd
+	d.fd = -1
+	return os.NewSyscallError("close", syscall.Close(fd))
+}
+
+var errBare = os.NewSyscallError("poll", syscall.EOPNOTSUPP)

@@ -1,0 +1,265 @@
+package framework_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// preforkingServer makes a TCP server of act whose workers are this program.
+func preforkingServer(t *testing.T, p *framework.Preforking) *framework.BaseServer {
+	t.Helper()
+	s := newServer["tcp"](t, class(t, act))
+	s.Strategy = p
+	return s
+}
+
+// The workers are started once and serve everything.
+func TestPreforkingWorkers(t *testing.T) {
+	for _, network := range []string{"tcp", "udp"} {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			p := &framework.Preforking{Workers: 3}
+			s := newServer[network](t, class(t, act))
+			s.Strategy = p
+			serve(t, s)
+			workers := p.ActiveChildren()
+			require.Len(t, workers, 3)
+			for range 30 {
+				pid, err := strconv.Atoi(strings.TrimSpace(ask(t, s, "pid\n")))
+				require.NoError(t, err)
+				require.Contains(t, workers, pid)
+			}
+			require.Equal(t, workers, p.ActiveChildren())
+		})
+	}
+}
+
+// As many as there are processors, which they share.
+func TestPreforkingDefaults(t *testing.T) {
+	p := &framework.Preforking{}
+	s := preforkingServer(t, p)
+	serve(t, s)
+	require.NotEmpty(t, p.ActiveChildren())
+	require.Contains(t, askAll(t, s, "environment\n"), "GOMAXPROCS=1\n")
+}
+
+// A worker that has its share of the connections leaves the next one to another: none waits
+// in one worker while there is room in another.
+func TestPreforkingShareOfConnections(t *testing.T) {
+	for range 5 { // who takes a connection is a matter of chance
+		s := preforkingServer(t, &framework.Preforking{Workers: 2})
+		s.Limits = &framework.Limits{Connections: 4}
+		served := start(t, s)
+		first := hold(t, s)
+		for range 3 {
+			hold(t, s)
+		}
+		waiting := dial(t, s)
+		say(t, waiting, "hold\n")
+		requireSilent(t, waiting)
+		say(t, first, "go\n")
+		hear(t, first, "released go\n")
+		hear(t, waiting, "holding\n")
+		require.NoError(t, s.Close())
+		require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	}
+}
+
+// What ends a worker ends its requests only, and another worker takes its place.
+func TestPreforkingWorkerEnds(t *testing.T) {
+	for _, line := range []string{"exit 3", "overflow", fmt.Sprint("kill ", int(syscall.SIGKILL))} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			p := &framework.Preforking{Workers: 2}
+			s := preforkingServer(t, p)
+			s.Limits = &framework.Limits{Connections: 2} // one each
+			book := logOf(t, s)
+			serve(t, s)
+			other := hold(t, s)
+			before := p.ActiveChildren()
+			conn := dial(t, s)
+			say(t, conn, line+"\n")
+			hearEnd(t, conn)
+			book.await(t, "worker ended and is replaced")
+			require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+			say(t, other, "go\n")
+			hear(t, other, "released go\n")
+			eventually(t, func() bool { return len(p.ActiveChildren()) == 2 }, "it is not replaced")
+			require.NotEqual(t, before, p.ActiveChildren())
+		})
+	}
+}
+
+// While no worker can be started clients wait, and are served afterwards.
+func TestPreforkingReplacementFails(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "worker") // not pinned, as its interpreter opens it
+	write := func() {
+		require.NoError(t, os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\nexec %s\n", os.Args[0]), 0o700))
+	}
+	write()
+	s := preforkingServer(t, &framework.Preforking{Workers: 1, Command: &framework.Program{Path: script}})
+	book := logOf(t, s)
+	serve(t, s)
+	require.NoError(t, os.Remove(script))
+	conn := dial(t, s)
+	say(t, conn, "exit 3\n")
+	hearEnd(t, conn)
+	require.Contains(t, book.await(t, "no such file"), "exit status 3")
+	waiting := dial(t, s)
+	say(t, waiting, "echo patience\n")
+	requireSilent(t, waiting)
+	write()
+	hear(t, waiting, "patience\n")
+	require.Less(t, book.count("no such file"), 20, "no pause between attempts")
+}
+
+// Workers that can not begin are an error before the server listens.
+func TestPreforkingWorkerCanNotBegin(t *testing.T) {
+	t.Setenv("DEMANDED", "yes") // here, not in the workers
+	pinSelf(t)
+	before := openFiles(t)
+	s := newServer["tcp"](t, class(t, demanding))
+	s.Strategy = &framework.Preforking{Workers: 2}
+	require.ErrorContains(t, s.Listen(), "DEMANDED is not set")
+	require.Nil(t, s.Addr())
+	require.NoError(t, s.Close())
+	requireOpenFiles(t, before)
+}
+
+// What can not run in workers is refused.
+func TestPreforkingRefuses(t *testing.T) {
+	for name, set := range map[string]func(s *framework.BaseServer){
+		"VerifyRequest": func(s *framework.BaseServer) { s.VerifyRequest = func(*framework.Request) bool { return true } },
+		"HandleError":   func(s *framework.BaseServer) { s.HandleError = func(*framework.Request, error) {} },
+		"can not be shared": func(s *framework.BaseServer) {
+			s.Transport = newFakeTransport()
+		},
+	} {
+		s := preforkingServer(t, &framework.Preforking{})
+		set(s)
+		require.ErrorContains(t, s.Listen(), name)
+		require.NoError(t, s.Close())
+	}
+	s := preforkingServer(t, &framework.Preforking{Workers: 1})
+	require.ErrorContains(t, s.HandleRequest(), "call ServeForever")
+	require.NoError(t, s.Close())
+}
+
+// Servers that share the workers have the same limits, as each worker counts for all.
+func TestPreforkingSharedLimits(t *testing.T) {
+	p := &framework.Preforking{Workers: 1}
+	c := class(t, act)
+	s, other := newServer["tcp"](t, c), newServer["unix"](t, c)
+	s.Strategy, other.Strategy = p, p
+	other.Limits = &framework.Limits{Connections: 1}
+	serve(t, s)
+	require.ErrorContains(t, other.Listen(), "the same Class, Timeouts and Limits")
+}
+
+// ServiceActions goes on in the server.
+func TestPreforkingServiceActions(t *testing.T) {
+	s := preforkingServer(t, &framework.Preforking{Workers: 1})
+	called := make(chan struct{}, 10)
+	s.ServiceActions = func() { called <- struct{}{} }
+	serve(t, s)
+	await(t, called)
+}
+
+// At the end nothing is left: no process, no descriptor, no file of a socket.
+func TestPreforkingLeavesNothing(t *testing.T) {
+	pinSelf(t)
+	before, children := openFiles(t), len(childrenOf(t, os.Getpid()))
+	path := filepath.Join(t.TempDir(), "s")
+	for range 3 {
+		s := framework.NewUnixStreamServer(path, class(t, act))
+		s.Strategy = &framework.Preforking{Workers: 2}
+		served := start(t, &s.BaseServer)
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+		require.Equal(t, "hello\n", ask(t, &s.BaseServer, "echo hello\n"))
+		shutdown(t, &s.BaseServer)
+		require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+		entries, err := os.ReadDir(filepath.Dir(path))
+		require.NoError(t, err)
+		require.Empty(t, entries)
+	}
+	require.Len(t, childrenOf(t, os.Getpid()), children)
+	requireOpenFiles(t, before)
+}
+
+// Stopping ends the workers that still serve when the time is over, and says so.
+func TestPreforkingShutdownDeadline(t *testing.T) {
+	p := &framework.Preforking{Workers: 2}
+	s := preforkingServer(t, p)
+	s.Limits = &framework.Limits{Connections: 2}
+	book := logOf(t, s)
+	served := start(t, s)
+	conn := dial(t, s)
+	say(t, conn, "stuck\n")
+	hear(t, conn, "stuck\n")
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Shutdown(ctx) }()
+	book.await(t, "worker waits for requests")
+	cancel()
+	require.ErrorContains(t, await(t, stopped), "workers were ended before they were done")
+	hearEnd(t, conn)
+	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	require.Empty(t, p.ActiveChildren())
+}
+
+// SIGKILL of the server: idle workers go within a second, a busy one finishes.
+func TestPreforkingServerKilled(t *testing.T) {
+	p := startRole(t, "server", `{"preforking": 2}`)
+	conn := p.dial(t)
+	say(t, conn, "hold\n")
+	hear(t, conn, "holding\n")
+	var workers []watched
+	for pid := range childrenOf(t, p.cmd.Process.Pid) {
+		workers = append(workers, watch(t, pid))
+	}
+	require.Len(t, workers, 2)
+	p.kill(t)
+	gone := 0
+	for _, worker := range workers {
+		if worker.ends(time.Second) {
+			gone++
+		}
+	}
+	require.Equal(t, 1, gone)
+	_, err := net.Dial("tcp", p.address)
+	require.Error(t, err, "a worker whose server has gone still listens")
+	say(t, conn, "still here?\n")
+	hear(t, conn, "released still here?\n")
+	for _, worker := range workers {
+		require.True(t, worker.ends(patience))
+	}
+}
+
+// A worker has its channel, the sockets that it serves, and nothing else of the server.
+func TestPreforkingDescriptors(t *testing.T) {
+	canary := filepath.Join(t.TempDir(), "canary")
+	require.NoError(t, os.WriteFile(canary, nil, 0o600))
+	p := startRole(t, "server", fmt.Sprintf(`{"preforking": 1, "canary": %q}`, canary))
+	conn := p.dial(t)
+	say(t, conn, "descriptors\n")
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Equal(t, 3, strings.Count(string(answer), "socket:"), "channel, listener, connection: %s", answer)
+	require.NotContains(t, string(answer), canary)
+	p.stop(t)
+}
