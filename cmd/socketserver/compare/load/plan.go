@@ -72,7 +72,10 @@ func (p Plan) Check() error {
 	case p.Duration <= 0 || p.Warmup < 0:
 		return fmt.Errorf("%v of load after %v: the load must last", p.Duration, p.Warmup)
 	}
-	return errors.Join(checkDescriptors(p), checkPorts(p))
+	if err := checkDescriptors(p); err != nil {
+		return err
+	}
+	return checkPorts(p)
 }
 
 // checkDescriptors is for the server too, which has the same limit as this process: a
