@@ -12,7 +12,7 @@ const mostAdvice = 6
 // rules make the advice, the most important first. A rule returns a sentence, or nothing where
 // the report gives no reason for it. A difference is named only where a verdict says so.
 var rules = []func(*evidence) string{
-	fastest, survival, isolation, starvation, pluginForm, footprint, capacity, spares, workers, state,
+	fastest, survival, isolation, starvation, pluginForm, peers, footprint, capacity, spares, workers, state,
 }
 
 // advise lets the rules speak.
@@ -81,6 +81,11 @@ func (e *evidence) verdict(load, metric, subject, base string) string {
 		return ""
 	}
 	return q.verdict()
+}
+
+// own are the subjects to choose from: Python's are there to compare with.
+func (e *evidence) own() []Subject {
+	return slices.DeleteFunc(slices.Clone(e.report.Subjects), func(s Subject) bool { return s.Form == Python })
 }
 
 // subject returns the name of the first that matches; empty: none does.

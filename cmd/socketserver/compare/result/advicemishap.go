@@ -22,16 +22,16 @@ type group struct {
 }
 
 // groups are in the order in which something is first seen. What was not tried is in none.
-func (e *evidence) groups(mishap string, seen func(Observation) string) []group {
+func (e *evidence) groups(mishap string, seen func(*Observation) string) []group {
 	var all []group
-	for _, s := range e.report.Subjects {
+	for _, s := range e.own() {
 		row := e.report.observed(mishap, s.Name)
-		if row == nil || row.Problem != "" || seen(*row) == "" {
+		if row == nil || row.Problem != "" || seen(row) == "" {
 			continue
 		}
-		i := slices.IndexFunc(all, func(g group) bool { return g.seen == seen(*row) })
+		i := slices.IndexFunc(all, func(g group) bool { return g.seen == seen(row) })
 		if i < 0 {
-			i, all = len(all), append(all, group{seen: seen(*row)})
+			i, all = len(all), append(all, group{seen: seen(row)})
 		}
 		all[i].subjects = append(all[i].subjects, s.Name)
 	}
@@ -39,59 +39,50 @@ func (e *evidence) groups(mishap string, seen func(Observation) string) []group 
 }
 
 // survival names whose server went on where that of others ended: for the first such mishap,
-// and for those that had the same end.
+// and for those in which it was the same subjects.
 func survival(e *evidence) string {
-	var words []string
-	var lived, ended []group
+	var mishaps, lived, ended []string
 	for _, risk := range risks {
-		yes, no := e.survivors(risk.mishap)
+		yes, no, ends := e.survivors(risk.mishap)
 		if len(yes) == 0 || len(no) == 0 {
 			continue
 		}
-		if len(words) > 0 && (!same(yes, lived) || !same(no, ended)) {
-			continue
-		}
-		if len(words) == 0 {
+		if len(mishaps) == 0 {
 			lived, ended = yes, no
 		}
-		words = append(words, risk.words)
-		for _, g := range append(yes, no...) {
-			e.rest("%s.lived = %s (%s)", risk.mishap, g.seen, list(g.subjects))
+		if !slices.Equal(yes, lived) || !slices.Equal(no, ended) {
+			continue
 		}
+		mishaps = append(mishaps, fmt.Sprintf("%s (%s)", risk.words, ends))
+		e.rest("%s.lived = yes (%s)", risk.mishap, list(yes))
+		e.rest("%s.lived = no: %s (%s)", risk.mishap, ends, list(no))
 	}
-	if len(words) == 0 {
+	if len(mishaps) == 0 {
 		return ""
 	}
-	var ends []string
-	for _, g := range ended {
-		ends = append(ends, fmt.Sprintf("that of %s ended (%s)", list(g.subjects), strings.TrimPrefix(g.seen, "no: ")))
-	}
-	return fmt.Sprintf("if your handler may %s, use %s: the server went on, while %s",
-		either(words), either(members(lived)), list(ends))
+	return fmt.Sprintf("if your handler may %s, use %s: the server went on, while that of %s ended",
+		either(mishaps), either(lived), list(ended))
 }
 
-func (e *evidence) survivors(mishap string) (lived, ended []group) {
-	for _, g := range e.groups(mishap, func(o Observation) string { return o.Lived }) {
+// survivors returns who lived, who did not, and how these ended.
+func (e *evidence) survivors(mishap string) (lived, ended []string, ends string) {
+	for _, g := range e.groups(mishap, (*Observation).end) {
 		if g.seen == "yes" {
-			lived = append(lived, g)
-		} else {
-			ended = append(ended, g)
+			lived = g.subjects
+			continue
 		}
+		ended = append(ended, g.subjects...)
+		if ends != "" {
+			ends += ", "
+		}
+		ends += strings.TrimPrefix(g.seen, "no: ")
 	}
-	return lived, ended
+	slices.Sort(ended) // they are in groups by their ends
+	return lived, ended, ends
 }
 
-func members(groups []group) []string {
-	var all []string
-	for _, g := range groups {
-		all = append(all, g.subjects...)
-	}
-	return all
-}
-
-func same(a, b []group) bool {
-	return slices.Equal(slices.Sorted(slices.Values(members(a))), slices.Sorted(slices.Values(members(b))))
-}
+func (o *Observation) end() string     { return o.Lived }
+func (o *Observation) finding() string { return o.Finding }
 
 func either(names []string) string {
 	if n := len(names); n > 1 {
@@ -107,30 +98,30 @@ func starvation(e *evidence) string {
 		return ""
 	}
 	var left, served []string
-	for _, m := range l.Results {
-		switch {
-		case m.Problem != "" || m.requests() == 0:
+	for _, s := range e.own() {
+		switch m := l.of(s.Name); {
+		case m == nil || m.Problem != "" || m.requests() == 0:
 		case m.Unserved > 0:
-			left = append(left, fmt.Sprintf("%s for %s", m.Subject, e.number(l.Kind, "unserved", m.Subject)))
+			left = append(left, fmt.Sprintf("%s with %s", e.number(l.Kind, "unserved", s.Name), s.Name))
 		default:
-			served = append(served, m.Subject)
+			served = append(served, s.Name)
 		}
 	}
 	if len(left) == 0 {
 		return ""
 	}
 	e.rest("settings.clients = %d", e.report.Settings.Clients)
-	text := fmt.Sprintf("long conversations keep others waiting: of %s there was no answer in a whole round from %s",
+	text := fmt.Sprintf("under %s some of the %s got no answer for a whole round, %s", l.Kind,
 		counted(e.report.Settings.Clients, "client"), list(left))
 	if len(served) > 0 {
-		text += fmt.Sprintf("; use %s, which left nobody out", either(served))
+		text += fmt.Sprintf("; where clients stay connected use %s, which answered all", either(served))
 	}
 	return text
 }
 
 // state says who shares memory between requests.
 func state(e *evidence) string {
-	found := e.groups("counter", func(o Observation) string { return o.Finding })
+	found := e.groups("counter", (*Observation).finding)
 	if len(found) < 2 {
 		return ""
 	}

@@ -5,57 +5,44 @@ import (
 	"time"
 )
 
-// footprint names the least and the most memory, and what the bound of the latter multiplies.
+// footprint names the most memory, and what the bound of that strategy multiplies.
 func footprint(e *evidence) string {
-	load, least, most := e.memory()
-	small, large := load.of(least), load.of(most)
-	if small == nil || float64(large.Cost.Proportional) <= (1+margin)*float64(small.Cost.Proportional) {
+	load, threading := e.report.load(e.perRequest()), e.plain("threading", e.form())
+	small, large := load.of(threading), e.largest(load)
+	if small == nil || large == nil || float64(large.Cost.Proportional) <= (1+margin)*float64(small.Cost.Proportional) {
 		return ""
 	}
-	text := fmt.Sprintf("memory under %s is least with %s (%s) and most with %s (%s", load.Kind,
-		least, e.number(load.Kind, "memory", least), most, e.number(load.Kind, "memory", most))
+	text := fmt.Sprintf("the most memory under %s is that of %s, %s against %s with %s", load.Kind, large.Subject,
+		e.number(load.Kind, "memory", large.Subject), e.number(load.Kind, "memory", threading), threading)
 	if n := large.Cost.Processes; n > 1 {
-		each := size.format(float64(large.Cost.Proportional) / float64(n))
-		e.rest("%s.%s.processes = %d", most, load.Kind, n)
-		text += fmt.Sprintf(" in %d processes, %s each", n, each)
+		e.rest("%s.%s.processes = %d", large.Subject, load.Kind, n)
+		text += fmt.Sprintf(": %d processes of %s", n, size.format(float64(large.Cost.Proportional)/float64(n)))
 	}
-	return text + ")" + e.multiplied(most)
+	return text + e.multiplied(large.Subject)
 }
 
-// memory finds the extremes under the first load of which they are known.
-func (e *evidence) memory() (l *Load, least, most string) {
-	memory := metricNamed("memory")
-	for i := range e.report.Loads {
-		l = &e.report.Loads[i]
-		var low, high float64
-		for j := range l.Results {
-			v, why := memory.value(&l.Results[j])
-			if why != "" {
-				continue
-			}
-			if least == "" || v < low {
-				low, least = v, l.Results[j].Subject
-			}
-			if most == "" || v > high {
-				high, most = v, l.Results[j].Subject
-			}
+// largest is the one with the most memory.
+func (e *evidence) largest(l *Load) (most *Measured) {
+	for _, s := range e.own() {
+		m := l.of(s.Name)
+		if _, why := metricNamed("memory").value(m); why != "" {
+			continue
 		}
-		if least != most {
-			return l, least, most
+		if most == nil || m.Cost.Proportional > most.Cost.Proportional {
+			most = m
 		}
-		least, most = "", ""
 	}
-	return nil, "", ""
+	return most
 }
 
 func (e *evidence) multiplied(subject string) string {
 	for _, s := range e.report.Subjects {
 		switch {
-		case s.Name != subject || s.Form == Python:
+		case s.Name != subject:
 		case s.Strategy == "forking":
-			return "; choose max_children so that as many processes fit"
+			return "; set max_children so that as many fit"
 		case s.Strategy == "preforking":
-			return "; choose workers so that as many processes fit"
+			return "; set workers so that as many fit"
 		}
 	}
 	return ""
@@ -102,8 +89,8 @@ func workers(e *evidence) string {
 			continue
 		}
 		e.rest("environment.cores = %d", cores)
-		return fmt.Sprintf("%s answers %s under %s with %d workers on %s, less than %s with %s: try workers = %d", preforking,
-			e.number(load, "rate", preforking), load, n, counted(cores, "core"), threading, e.number(load, "rate", threading), cores)
+		return fmt.Sprintf("with %d workers on %s %s answers %s under %s, less than %s with %s: try workers = %d", n, counted(cores, "core"),
+			preforking, e.number(load, "rate", preforking), load, threading, e.number(load, "rate", threading), cores)
 	}
 	return ""
 }

@@ -37,11 +37,11 @@ func (e *evidence) first(ranking Ranking) string {
 		return fmt.Sprintf("%s %s share the first place%s (%s), ahead of %s (%s)",
 			under, list(places[0]), among, rates, list(places[1]), next)
 	}
-	text := fmt.Sprintf("%s %s is fastest%s with %s, ahead of %s (%s)", under, places[0][0], among, rates, list(places[1]), next)
+	ahead := fmt.Sprintf("ahead of %s (%s)", list(places[1]), next)
 	if q, ok := e.ratio(ranking.Load, ranking.Metric, places[0][0], places[1][0]); ok && len(places[1]) == 1 {
-		text += " by " + e.times(q, ranking.Load, ranking.Metric, places[0][0], places[1][0])
+		ahead = fmt.Sprintf("%s the %s of %s", e.times(q, ranking.Load, ranking.Metric, places[0][0], places[1][0]), next, places[1][0])
 	}
-	return text
+	return fmt.Sprintf("%s %s is fastest%s with %s, %s", under, places[0][0], among, rates, ahead)
 }
 
 // fair returns the places without those that left clients out of long conversations, and
@@ -100,21 +100,34 @@ func (e *evidence) middle(load, form, threading, forking string) string {
 
 // pluginForm says what it costs that the handler is a program of its own.
 func pluginForm(e *evidence) string {
-	compiled, plugin := e.plain("threading", Compiled), e.plain("threading", Plugin)
+	return e.against("what a plugin costs", e.plain("threading", Compiled), e.plain("threading", Plugin))
+}
+
+// peers says how the strategies do against Python's.
+func peers(e *evidence) string {
+	for _, strategy := range []string{"threading", "forking"} {
+		if text := e.against("against Python", e.plain(strategy, e.form()), e.plain(strategy, Python)); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// against compares the rates of two under every load.
+func (e *evidence) against(title, subject, base string) string {
 	var clauses []string
 	for _, l := range e.report.Loads {
-		switch e.verdict(l.Kind, "rate", compiled, plugin) {
+		switch q, _ := e.ratio(l.Kind, "rate", subject, base); e.verdict(l.Kind, "rate", subject, base) {
 		case More:
-			q, _ := e.ratio(l.Kind, "rate", compiled, plugin)
-			clauses = append(clauses, fmt.Sprintf("%s answers %s under %s, %s the %s of %s", compiled, e.number(l.Kind, "rate", compiled),
-				l.Kind, e.times(q, l.Kind, "rate", compiled, plugin), e.number(l.Kind, "rate", plugin), plugin))
+			clauses = append(clauses, fmt.Sprintf("under %s %s answers %s, %s the %s of %s", l.Kind, subject, e.number(l.Kind, "rate", subject),
+				e.times(q, l.Kind, "rate", subject, base), e.number(l.Kind, "rate", base), base))
 		case Equal:
 			clauses = append(clauses, fmt.Sprintf("under %s %s and %s can not be told apart (%s)",
-				l.Kind, compiled, plugin, e.numbers(l.Kind, "rate", []string{compiled, plugin})))
+				l.Kind, subject, base, e.numbers(l.Kind, "rate", []string{subject, base})))
 		}
 	}
 	if len(clauses) == 0 {
 		return ""
 	}
-	return "what a plugin costs: " + strings.Join(clauses, "; ")
+	return title + ": " + strings.Join(clauses, "; ")
 }

@@ -2,6 +2,7 @@ package result
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -128,6 +129,18 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+func TestBound(t *testing.T) {
+	for want, s := range map[string]Subject{
+		"max_children": {Strategy: "forking", Form: Plugin},
+		"max_threads":  {Strategy: "threading", Form: Compiled, Concurrency: "threading { max_threads = 8 }"},
+	} {
+		require.Equal(t, want, s.bound())
+		s.Form = Python
+		require.Empty(t, s.bound(), "nobody can set it")
+	}
+	require.Empty(t, Subject{Strategy: "threading", Form: Compiled}.bound())
+}
+
 func TestFormat(t *testing.T) {
 	for _, c := range []struct {
 		unit *unit
@@ -156,6 +169,8 @@ func TestFormat(t *testing.T) {
 		require.InEpsilon(t, c.v+1, read+1, 0.006, "%s is read again", text)
 	}
 	require.Equal(t, "a, b and c", list([]string{"a", "b", "c"}))
+	_, err := count.parse("1" + strings.Repeat("0", 400))
+	require.ErrorContains(t, err, "is too large")
 	require.Equal(t, 100, Subject{Concurrency: "forking { max_requests = 100, spares = 4 }"}.option("max_requests"))
 	require.Zero(t, Subject{Concurrency: "forking {}"}.option("spares"))
 }
