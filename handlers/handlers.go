@@ -37,11 +37,12 @@ func Lookup(name string) (framework.Constructor, bool) {
 
 // ServeWorker is [framework.ServeWorker] with the handlers of Table. It also says which
 // source the program was built from, so that a server does not use a worker of another.
-func ServeWorker() {
+// more are constructors that this program has besides; they follow those of Table.
+func ServeWorker(more ...framework.Constructor) {
 	framework.Build = Build
-	constructors := make([]framework.Constructor, len(Table))
+	constructors := make([]framework.Constructor, len(Table), len(Table)+len(more))
 	for i, e := range Table {
 		constructors[i] = e.Constructor
 	}
-	framework.ServeWorker(constructors...)
+	framework.ServeWorker(append(constructors, more...)...)
 }

@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/go-socketserver/socketserver/handlers"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 )
 
 func main() {
-	handlers.ServeWorker() // does not return in a forked child
+	subject.Become(findWorker) // does not return in a forked child, nor in what compare has started
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

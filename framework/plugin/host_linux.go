@@ -220,7 +220,7 @@ func (h *host) Worker(ctx context.Context) (*framework.Worker, error) {
 // Program is what serves as a worker: the image that was opened once, so that children
 // never run another one than the process that was asked what it is.
 func (h *host) Program() *framework.Program {
-	return &framework.Program{Path: h.settings.Path, Image: h.image, Options: h.settings.Options}
+	return &framework.Program{Path: h.settings.Path, Args: h.settings.Args, Image: h.image, Options: h.settings.Options}
 }
 
 // close ends the plugin; it may be called often.

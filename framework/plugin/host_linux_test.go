@@ -262,6 +262,18 @@ func TestDrainIsLongerThanGoPluginWaits(t *testing.T) {
 	require.NoError(t, s.Shutdown(context.Background()))
 }
 
+// They reach the kept process and the forked children.
+func TestArguments(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []framework.Strategy{&framework.Threading{}, &framework.Forking{}} {
+		j := newJournal()
+		conf := settings(t, "subject", j)
+		conf.Args = []string{"one", "two"}
+		s := serve(t, newServer["tcp"](t, open(t, conf)), strategy, j)
+		require.Equal(t, "one two", dial(t, s).ask(t, "arguments"))
+	}
+}
+
 func TestStartedByHand(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()

@@ -52,7 +52,7 @@ func launch(ctx context.Context, s *Settings, image *process.Image, socketDir st
 		return nil, err
 	}
 	defer theirs.Close()
-	i := &instance{runner: newRunner(s.Name, image, theirs, s.Log), channel: channel}
+	i := &instance{runner: newRunner(s, image, theirs), channel: channel}
 	i.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  handshake,
 		VersionedPlugins: versions(nil),

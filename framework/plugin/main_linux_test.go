@@ -140,6 +140,8 @@ func (h *handler) answer(command, rest string) string {
 		return rest
 	case "pid":
 		return fmt.Sprint(os.Getpid())
+	case "arguments":
+		return strings.Join(os.Args[1:], " ")
 	case "client":
 		return h.ClientAddress.String()
 	case "environment":

@@ -24,6 +24,7 @@ import (
 type Settings struct {
 	Name      string             // of the plugin, for the log and for ps
 	Path      string             // its executable; it is opened once, by Open, if it is no script
+	Args      []string           // that it is started with, also as a forked child; without the name
 	Server    string             // the name of the server
 	Options   []byte             // of its handler, as a JSON object; nil: the defaults
 	Directory string             // what relative paths among the options are relative to

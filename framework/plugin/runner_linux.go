@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/go-socketserver/socketserver/framework/internal/logline"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 )
@@ -27,6 +25,7 @@ import (
 // pipes that a grandchild may hold.
 type runner struct {
 	name  string
+	args  []string // without the name
 	image *process.Image
 	env   []string
 	three *os.File // the process's descriptor 3
@@ -48,9 +47,9 @@ type runner struct {
 	ended   error // how it ended, if not by kill
 }
 
-func newRunner(name string, image *process.Image, three *os.File, log hclog.Logger) *runner {
+func newRunner(s *Settings, image *process.Image, three *os.File) *runner {
 	r := &runner{
-		name: name, image: image, three: three, relay: logline.NewRelay(log),
+		name: s.Name, args: s.Args, image: image, three: three, relay: logline.NewRelay(s.Log),
 		done: make(chan struct{}), drained: make(chan struct{}),
 	}
 	r.handshake, r.handshaken = io.Pipe()
@@ -79,7 +78,7 @@ func (r *runner) Start(context.Context) error {
 	}
 	// One pipe for both, so that what it prints is logged in the order in which it was.
 	r.process, err = process.Start(process.Command{
-		Image: r.image, Args: []string{r.name}, Env: r.env,
+		Image: r.image, Args: append([]string{r.name}, r.args...), Env: r.env,
 		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true,
 	})
 	if err != nil {

@@ -54,7 +54,7 @@ type Server struct {
 	Timeouts    framework.Timeouts
 
 	// Class is what the catalog made of Handler; whoever runs the server closes it.
-	Class *framework.HandlerClass
+	Class *framework.HandlerClass `json:"-"`
 }
 
 // A Transport is where a server listens. Sizes are in bytes.
@@ -94,8 +94,8 @@ type Handler struct {
 	Directory string
 }
 
-// usesProcesses says whether requests run in several processes, each with its own memory.
-func (c Concurrency) usesProcesses() bool { return c.Kind == "forking" || c.Kind == "preforking" }
+// UsesProcesses says whether requests run in several processes, each with its own memory.
+func (c Concurrency) UsesProcesses() bool { return c.Kind == "forking" || c.Kind == "preforking" }
 
 // Limits bound the requests of one server. 0 is no limit.
 type Limits struct {
@@ -137,7 +137,8 @@ func defaultTransport(network string) Transport {
 	return t
 }
 
-func defaultConcurrency(kind string) Concurrency {
+// DefaultConcurrency is what a block of that kind says that sets nothing.
+func DefaultConcurrency(kind string) Concurrency {
 	c := Concurrency{Kind: kind}
 	switch kind {
 	case "forking":

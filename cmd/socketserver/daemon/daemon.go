@@ -4,6 +4,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -45,6 +46,18 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Daemon, error) {
 	}
 	warnAboutFiles(c, o.Log)
 	return d, nil
+}
+
+// Addresses are where the daemon listens, with the real ports, in the order of the
+// configuration.
+func (d *Daemon) Addresses() []net.Addr {
+	var all []net.Addr
+	for _, b := range d.blocks {
+		for _, s := range b.servers {
+			all = append(all, s.Addr())
+		}
+	}
+	return all
 }
 
 // Run serves until ctx is done or every block has stopped by itself, and then stops the

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -64,8 +65,14 @@ func Start(c Command) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
 	}
+	started.Add(1)
 	return &Process{Pid: p.Pid, os: p}, nil
 }
+
+var started atomic.Int64
+
+// Started is how many processes this one has started.
+func Started() int64 { return started.Load() }
 
 // openNull is os.Open for what is not going to be polled.
 func openNull() (*os.File, error) {

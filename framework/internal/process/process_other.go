@@ -35,3 +35,4 @@ func (*Image) Close() error                        { return nil }
 func Describe(_ *os.ProcessState, err error) error { return err }
 func SetName(string)                               {}
 func OpenFilesLimit() int                          { return 0 }
+func Started() int64                               { return 0 }

@@ -1,0 +1,131 @@
+// Package experiment is the handler of the mishaps that compare brings about. It exists in
+// compare alone: no configuration can name it.
+//
+// A client sends a line with a word and its argument, and is answered "ready" and the id of
+// the process that has the request. Nothing happens until the client has sent another line,
+// so that it knows who else is being served when it does.
+package experiment
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// Name is that of the handler.
+const Name = "experiment"
+
+// The words that a client may send, and what is answered.
+const (
+	Wait        = "wait"        // done
+	Count       = "count"       // how many requests have counted, this one included
+	Chdir       = "chdir"       // with a directory: changes to it; done
+	Directory   = "directory"   // the working directory
+	Setenv      = "setenv"      // with a value: sets Variable to it; done
+	Environment = "environment" // the value of Variable, or an empty line
+	Eat         = "eat"         // with bytes, at most MaxEaten: holds them until the client has sent another line; eaten, done
+	Panic       = "panic"       // nothing, like the following
+	Exit        = "exit"        // ends the process with the status ExitStatus
+	Fatal       = "fatal"       // makes the runtime end the process
+	Hang        = "hang"        // never returns
+)
+
+const (
+	// Variable is what Setenv sets.
+	Variable = "SOCKETSERVER_EXPERIMENT"
+	// MaxEaten is how much a request may hold, in bytes.
+	MaxEaten = 256 << 20
+	// ExitStatus is what Exit ends the process with.
+	ExitStatus = 3
+)
+
+// Done is the answer of what has no other one.
+const Done = "done"
+
+// Constructor makes the handler. Each class counts for itself.
+var Constructor = framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
+	counter := &atomic.Int64{}
+	return &framework.HandlerClass{New: func() framework.Handler { return &handler{counter: counter} }}, nil
+})
+
+type handler struct {
+	framework.StreamRequestHandler
+	counter *atomic.Int64
+}
+
+func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	line, err := rfile.ReadString('\n')
+	if err != nil {
+		return err
+	}
+	word, argument, _ := strings.Cut(strings.TrimSpace(line), " ")
+	if err := pause(rfile, wfile, fmt.Sprintf("ready %d", os.Getpid())); err != nil {
+		return err
+	}
+	answer, err := h.do(word, argument, rfile, wfile)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(wfile, answer)
+	return err
+}
+
+// pause says something and waits for the client.
+func pause(rfile *bufio.Reader, wfile io.Writer, say string) error {
+	if _, err := fmt.Fprintln(wfile, say); err != nil {
+		return err
+	}
+	_, err := rfile.ReadString('\n')
+	return err
+}
+
+func (h *handler) do(word, argument string, rfile *bufio.Reader, wfile io.Writer) (string, error) {
+	switch word {
+	case Wait:
+		return Done, nil
+	case Count:
+		return strconv.FormatInt(h.counter.Add(1), 10), nil
+	case Chdir:
+		return Done, os.Chdir(argument)
+	case Directory:
+		return os.Getwd()
+	case Setenv:
+		return Done, os.Setenv(Variable, argument)
+	case Environment:
+		return os.Getenv(Variable), nil
+	case Eat:
+		return Done, eat(argument, rfile, wfile)
+	case Panic:
+		panic("an experiment")
+	case Exit:
+		os.Exit(ExitStatus)
+	case Fatal:
+		(&sync.Mutex{}).Unlock() // ends the process, as no recover catches it
+	case Hang:
+		select {}
+	}
+	return "", fmt.Errorf("there is no experiment %q", word)
+}
+
+// eat holds memory that is really there until the client sends a line.
+func eat(argument string, rfile *bufio.Reader, wfile io.Writer) error {
+	size, err := strconv.Atoi(argument)
+	if err != nil || size < 0 || size > MaxEaten {
+		return errors.New("eat takes how many bytes, up to its limit")
+	}
+	held := make([]byte, size)
+	for at := 0; at < size; at += os.Getpagesize() {
+		held[at] = 1
+	}
+	err = pause(rfile, wfile, "eaten")
+	held[0] = 0 // it is held until here
+	return err
+}

@@ -1,0 +1,169 @@
+package subject
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/daemon"
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin"
+	"github.com/go-socketserver/socketserver/handlers"
+)
+
+// Words that the command is started with by itself. They are no commands, as a plugin and
+// a forked child are to start without looking at a command line.
+const (
+	subjectWord = "compare-subject"
+	pluginWord  = "compare-plugin" // and the name of a handler
+)
+
+// Become is the first line of main, in place of handlers.ServeWorker, which it calls. In a
+// process that a comparison has started it does not return. findWorker finds the program
+// of forked children that serve would use; nil: this one.
+func Become(findWorker func(hclog.Logger) *framework.Program) {
+	if len(os.Args) == 3 && os.Args[1] == pluginWord {
+		servePlugin(os.Args[2])
+	}
+	handlers.ServeWorker(experiment.Constructor)
+	if len(os.Args) == 2 && os.Args[1] == subjectWord {
+		if err := serve(findWorker); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+}
+
+// servePlugin makes this process a plugin, which may be a forked child.
+func servePlugin(name string) {
+	c, ok := lookup(name)
+	if !ok {
+		fmt.Fprintf(os.Stderr, "there is no handler %q\n", name)
+		os.Exit(1)
+	}
+	plugin.Serve(c)
+}
+
+// serve runs the server that it reads from standard input, as the command serve would.
+func serve(findWorker func(hclog.Logger) *framework.Program) error {
+	var a assignment
+	if err := json.NewDecoder(os.Stdin).Decode(&a); err != nil {
+		return fmt.Errorf("read what to serve: %w", err)
+	}
+	s := &a.Spec.Server
+	// A parent that has gone reads nothing any more; that is no reason to end at once.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	parent := watchParent(stop, a.Directory, s.Timeouts.Drain)
+	log := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, Level: hclog.Info, JSONFormat: true})
+	class, err := a.Spec.class(ctx, log)
+	if err != nil {
+		return err
+	}
+	s.Class, s.Transports = class, []config.Transport{a.listenAt()}
+	o := daemon.Options{Log: log}
+	if s.Handler.Name != experiment.Name { // the other program does not have that
+		o.Worker = findWorker(log)
+	}
+	d, err := daemon.Start(ctx, &config.Config{Servers: []*config.Server{s}}, o)
+	if err != nil {
+		return err
+	}
+	at := d.Addresses()[0]
+	tell(report{Network: at.Network(), Address: at.String()})
+	d.Run(ctx)
+	started := framework.ProcessesStarted()
+	tell(report{Started: &started})
+	parent.clear()
+	return nil
+}
+
+// listenAt is the transport with an address of the process's own.
+func (a *assignment) listenAt() config.Transport {
+	t := a.Spec.Server.Transports[0]
+	switch t.Network {
+	case "tcp", "udp":
+		t.Address = "127.0.0.1:0"
+	default:
+		t.Address = filepath.Join(a.Directory, socketName)
+	}
+	return t
+}
+
+// class makes the handler class, in a plugin where that is wanted.
+func (s *Spec) class(ctx context.Context, log hclog.Logger) (*framework.HandlerClass, error) {
+	h := s.Server.Handler
+	if s.Form == result.Plugin {
+		settings := plugin.Settings{
+			Name: h.Name, Path: s.Executable, Server: s.Server.Name, Options: h.Options, Directory: h.Directory,
+			Timeouts: s.Server.Timeouts, Log: log.With("server", s.Server.Name),
+		}
+		if h.Kind == "handler" {
+			settings.Path, settings.Args = "/proc/self/exe", []string{pluginWord, h.Name}
+		}
+		return plugin.Open(ctx, settings)
+	}
+	c, ok := lookup(h.Name)
+	if !ok {
+		return nil, fmt.Errorf("there is no handler %q", h.Name)
+	}
+	options, err := framework.AbsolutePaths(c.Options(), h.Options, h.Directory)
+	if err != nil {
+		return nil, err
+	}
+	return c.Class(options)
+}
+
+// tell writes to the parent, which may have gone.
+func tell(r report) { _ = json.NewEncoder(os.Stdout).Encode(r) }
+
+// A parent is the process that has started this one.
+type parent struct {
+	tree tree
+	gone atomic.Bool
+}
+
+// overdue is how long a server whose parent has gone may take beyond its drain timeout.
+const overdue = 5 * time.Second
+
+// watchParent stops the server when standard input ends, as the parent has gone then.
+func watchParent(stop func(), directory string, drain time.Duration) *parent {
+	p := &parent{tree: tree{session: os.Getpid(), directory: directory}}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		p.gone.Store(true)
+		stop()
+		time.AfterFunc(drain+overdue, func() {
+			p.clear()
+			os.Exit(2)
+		})
+	}()
+	return p
+}
+
+// clear does what the parent would do, where it has gone.
+func (p *parent) clear() {
+	if !p.gone.Load() {
+		return
+	}
+	for _, m := range p.tree.members() {
+		if m.pid != os.Getpid() {
+			m.kill()
+		}
+	}
+	_ = os.RemoveAll(p.tree.directory)
+}

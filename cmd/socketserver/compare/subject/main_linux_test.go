@@ -1,0 +1,134 @@
+package subject
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// wait is how long a test waits for what must happen.
+const wait = 30 * time.Second
+
+// The test binary is the command, with all that it becomes in a comparison.
+func TestMain(m *testing.M) {
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // every child would sleep a second
+	Become(func(hclog.Logger) *framework.Program { return nil })
+	if len(os.Args) > 1 && os.Args[1] == "parent" {
+		parentProcess()
+	}
+	os.Exit(m.Run())
+}
+
+// noClasses is a catalog that takes every handler: what is wrong is found by the subject.
+type noClasses struct{}
+
+func (noClasses) Prepare(*config.Config)                                {}
+func (noClasses) Names(string) []string                                 { return nil }
+func (noClasses) Class(*config.Server) (*framework.HandlerClass, error) { return nil, nil }
+
+// parse makes a spec from the parts of a server block.
+func parse(form, network, concurrency, handler string) (Spec, error) {
+	address := "localhost:0"
+	if strings.HasPrefix(network, "unix") {
+		address = "s"
+	}
+	text := fmt.Sprintf("server \"subject\" {\ntransport %q { address = %q }\nconcurrency %s\n%s\ntimeouts { drain = \"500ms\" }\n}\n", network, address, concurrency, handler)
+	c, err := config.Parse("test.hcl", []byte(text), noClasses{})
+	if err != nil {
+		return Spec{}, err
+	}
+	return Spec{Name: form + " " + concurrency, Form: form, Server: *c.Servers[0]}, nil
+}
+
+func specOf(t *testing.T, form, network, concurrency, handler string) Spec {
+	t.Helper()
+	s, err := parse(form, network, concurrency, handler)
+	require.NoError(t, err)
+	return s
+}
+
+// start starts a subject that the test stops.
+func start(t *testing.T, spec Spec) *Subject {
+	t.Helper()
+	s, err := Start(t.Context(), spec, Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Stop() })
+	return s
+}
+
+// ask sends a line, or a datagram, and returns the first line of the answer.
+func ask(t *testing.T, s *Subject, text string) string {
+	t.Helper()
+	conn := dial(t, s)
+	defer conn.Close()
+	_, err := io.WriteString(conn, text)
+	require.NoError(t, err)
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	require.NoError(t, err)
+	return line
+}
+
+func dial(t *testing.T, s *Subject) net.Conn {
+	t.Helper()
+	var conn net.Conn
+	var err error
+	if s.Network() == "unixgram" {
+		local := &net.UnixAddr{Net: "unixgram", Name: filepath.Join(t.TempDir(), "c")}
+		conn, err = net.DialUnix("unixgram", local, &net.UnixAddr{Net: "unixgram", Name: s.Address()})
+	} else {
+		conn, err = net.Dial(s.Network(), s.Address())
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(wait)))
+	return conn
+}
+
+// hold begins an experiment and returns when its handler runs.
+func hold(t *testing.T, s *Subject, word string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	conn := dial(t, s)
+	_, err := io.WriteString(conn, word+"\n")
+	require.NoError(t, err)
+	answer := bufio.NewReader(conn)
+	line, err := answer.ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "ready")
+	return conn, answer
+}
+
+// requireNothing requires that nothing of a subject is left.
+func requireNothing(t *testing.T, s *Subject) {
+	t.Helper()
+	require.Empty(t, s.tree.members())
+	require.NoDirExists(t, s.tree.directory)
+	require.False(t, listening(s.network, s.address))
+}
+
+// parentProcess is a comparison that is killed: it starts a subject and waits.
+func parentProcess() {
+	spec, err := parse(result.Compiled, "tcp", `"forking" {}`, "handler "+`"`+experiment.Name+`" {}`)
+	if err == nil {
+		var s *Subject
+		if s, err = Start(context.Background(), spec, Options{}); err == nil {
+			fmt.Println(s.Address(), s.Pid(), s.tree.directory)
+			select {}
+		}
+	}
+	panic(err)
+}

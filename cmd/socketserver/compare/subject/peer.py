@@ -1,0 +1,207 @@
+"""A server of CPython's socketserver. It reads what to serve from standard input, as a line
+of JSON, says where it listens, and ends when it is told to or when the input ends."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import socketserver
+import sys
+import threading
+import time
+
+counter = 0
+counting = threading.Lock()
+
+
+class Messages:
+    """Cuts what a client sends into messages, each with the ending of its answer."""
+
+    def messages(self):
+        if options.get("framing", self.framing) == "line":
+            while line := self.rfile.readline(8194):
+                data = line.rstrip(b"\r\n")
+                yield data, line[len(data):]
+        elif hasattr(self, "packet"):
+            yield self.packet, b""
+        else:
+            while chunk := self.request.recv(1024):
+                yield chunk, b""
+
+
+class Echo(Messages):
+    framing = "chunk"
+
+    def handle(self):
+        for data, ending in self.messages():
+            self.wfile.write(data + ending)
+
+
+class Timestamp(Messages):
+    framing = "line"
+
+    def handle(self):
+        for n, (data, ending) in enumerate(self.messages(), 1):
+            self.wfile.write(self.answer(data) + ending)
+            if n == options.get("requests", 0):
+                return
+
+    def answer(self, data):
+        def value(match):
+            name = match.group(1)
+            if name == b"time":
+                return time.ctime().encode()
+            if name == b"data":
+                return data
+            if name in (b"client", b"client_ip"):
+                at = self.client_address
+                if not isinstance(at, tuple):
+                    return str(at).encode()
+                return at[0].encode() if name == b"client_ip" else b"%s:%d" % (at[0].encode(), at[1])
+            return match.group(0)[:1]  # {{ and }}
+
+        return re.sub(rb"\{\{|\}\}|\{(\w+)\}", value, options.get("format", "[{time}] {data}").encode())
+
+
+class Experiment:
+    """The handler of the mishaps; see the package experiment."""
+
+    def handle(self):
+        word, _, argument = self.rfile.readline().decode().strip().partition(" ")
+        if not self.pause("ready %d" % os.getpid()):
+            return
+        self.say(self.do(word, argument))
+
+    def say(self, text):
+        self.wfile.write(text.encode() + b"\n")
+
+    def pause(self, text):
+        self.say(text)
+        return self.rfile.readline()
+
+    def do(self, word, argument):
+        global counter
+        if word == "count":
+            with counting:
+                counter += 1
+                return str(counter)
+        if word == "chdir":
+            os.chdir(argument)
+        elif word == "directory":
+            return os.getcwd()
+        elif word == "setenv":
+            os.environ["SOCKETSERVER_EXPERIMENT"] = argument
+        elif word == "environment":
+            return os.environ.get("SOCKETSERVER_EXPERIMENT", "")
+        elif word == "eat":
+            held = bytearray(min(int(argument), 256 << 20))
+            held[:: os.sysconf("SC_PAGE_SIZE")] = b"x" * len(held[:: os.sysconf("SC_PAGE_SIZE")])
+            self.pause("eaten")
+        elif word == "panic":
+            raise RuntimeError("an experiment")
+        elif word == "exit":
+            os._exit(3)
+        elif word == "fatal":
+            os.abort()
+        elif word == "hang":
+            while True:
+                signal.pause() if threading.current_thread() is threading.main_thread() else threading.Event().wait()
+        elif word != "wait":
+            raise ValueError(word)
+        return "done"
+
+
+def make_server(server, address):
+    """Makes one of socketserver's own servers, with a counter of what it forks."""
+    network = server["Transports"][0]["Network"]
+    base = {
+        "tcp": socketserver.TCPServer,
+        "udp": socketserver.UDPServer,
+        "unix": socketserver.UnixStreamServer,
+        "unixgram": socketserver.UnixDatagramServer,
+    }[network]
+    datagram = network in ("udp", "unixgram")
+    concurrency = server["Concurrency"]
+    mixins = {
+        "synchronous": (),
+        "threading": (socketserver.ThreadingMixIn,),
+        "forking": (Counting, socketserver.ForkingMixIn),
+    }[concurrency["Kind"]]
+    request = socketserver.DatagramRequestHandler if datagram else socketserver.StreamRequestHandler
+    behaviour = {"echo": Echo, "timestamp": Timestamp, "experiment": Experiment}[server["Handler"]["Name"]]
+    attributes = {"allow_reuse_address": True}
+    if not datagram:
+        attributes["request_queue_size"] = server["Transports"][0]["RequestQueueSize"]
+    if concurrency["Kind"] == "forking":
+        attributes["max_children"] = concurrency["MaxChildren"]
+    handler = type("Handler", (behaviour, request), {})
+    return type("Server", mixins + (base,), attributes)(address, handler)
+
+
+class Counting:
+    started = 0
+
+    def process_request(self, request, client_address):
+        self.started += 1
+        super().process_request(request, client_address)
+
+
+def watch_parent(directory, drain):
+    """Ends the server when its parent has gone, and what it has forked with it."""
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    ended.wait(drain + 5)
+    shutil.rmtree(directory, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
+
+
+def say(file, text):
+    try:
+        print(text, file=file, flush=True)
+    except BrokenPipeError:
+        pass  # the parent has gone
+
+
+def tell(**report):
+    say(sys.stdout, json.dumps(report))
+
+
+parent = os.getppid()
+line = b""
+while not line.endswith(b"\n"):
+    piece = os.read(0, 1)
+    if not piece:
+        sys.exit("there is nothing to serve")
+    line += piece
+assignment = json.loads(line)
+spec = assignment["Spec"]["Server"]
+given = spec["Handler"]["Options"]
+options = json.loads(base64.b64decode(given)) if given else {}
+network = spec["Transports"][0]["Network"]
+inet = network in ("tcp", "udp")
+server = make_server(spec, ("127.0.0.1", 0) if inet else os.path.join(assignment["Directory"], "s"))
+
+
+def stop(*_):
+    # shutdown waits for the loop, which this very thread may run.
+    say(sys.stderr, "stopping")
+    threading.Thread(target=server.shutdown).start()
+
+
+signal.signal(signal.SIGTERM, stop)
+ended = threading.Event()
+watcher = threading.Thread(target=watch_parent, args=(assignment["Directory"], spec["Timeouts"]["drain"] / 1e9), daemon=True)
+watcher.start()
+address = server.server_address
+tell(network=network, address="%s:%d" % address if inet else address)
+server.serve_forever(poll_interval=0.1)
+server.server_close()
+tell(started=getattr(server, "started", 0))
+if not inet:
+    os.unlink(address)
+ended.set()
+if os.getppid() != parent:
+    watcher.join()

@@ -1,0 +1,94 @@
+package subject
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
+)
+
+// peer is a server of CPython's own module, with the handlers that it has a counterpart of.
+//
+//go:embed peer.py
+var peer string
+
+// FindPython finds python3 in PATH, once.
+func FindPython(ctx context.Context) (Python, error) {
+	found.mu.Lock()
+	defer found.mu.Unlock()
+	if found.Path != "" {
+		return found.Python, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	const script = "import sys, platform; print(sys.executable); print(platform.python_version())"
+	command := exec.CommandContext(ctx, "python3", "-I", "-c", script)
+	// What chooses an interpreter may leave processes behind, which are adopted.
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	output, err := command.Output()
+	if command.Process != nil {
+		left := tree{session: command.Process.Pid}
+		left.kill()
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return Python{}, errors.New("there is no python3; install it, or leave the peers out")
+	}
+	lines := strings.Fields(string(output))
+	if err == nil && len(lines) != 2 {
+		err = errors.New("it does not say where it is")
+	}
+	if err != nil {
+		return Python{}, fmt.Errorf("ask python3 where it is: %w", err)
+	}
+	found.Python = Python{Path: lines[0], Version: lines[1]}
+	return found.Python, nil
+}
+
+var found struct {
+	mu sync.Mutex
+	Python
+}
+
+// counterparts are the handlers of the peer, with the options that it knows and those
+// values of them that it can do; nil: all.
+var counterparts = map[string]map[string][]any{
+	"echo":          {"framing": nil},
+	"timestamp":     {"framing": nil, "requests": nil, "format": nil, "layout": {time.ANSIC}, "quit": {"off"}},
+	experiment.Name: {},
+}
+
+// checkPeer says what of s CPython has no counterpart of.
+func (s *Spec) checkPeer() error {
+	c := s.Server.Concurrency
+	if !slices.Contains([]string{"synchronous", "threading", "forking"}, c.Kind) {
+		return fmt.Errorf("no Python counterpart of %s", c.Kind)
+	}
+	h := s.Server.Handler
+	known, ok := counterparts[h.Name]
+	if !ok {
+		return fmt.Errorf("no Python counterpart of %s %q", h.Kind, h.Name)
+	}
+	var options map[string]any
+	if len(h.Options) > 0 {
+		if err := json.Unmarshal(h.Options, &options); err != nil {
+			return fmt.Errorf("read options: %w", err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(options)) {
+		values, ok := known[name]
+		if !ok || values != nil && !slices.Contains(values, options[name]) {
+			return fmt.Errorf("no Python counterpart of %s = %v", name, options[name])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,328 @@
+package subject
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+// A Subject is a server under test that runs.
+type Subject struct {
+	network, address string
+
+	process *os.Process
+	stdin   *os.File // its end tells the process that this one has gone
+	tree    tree
+	journal *journal
+	reports chan report
+	outputs []*os.File
+	reading sync.WaitGroup // those who read outputs
+	ended   chan struct{}  // closed when the process has been reaped
+	state   *os.ProcessState
+
+	patience time.Duration // before it is killed when it is stopped
+	cut      func() bool   // undoes that the end of ctx kills it
+	cancel   context.Context
+	started  int64
+
+	stop sync.Once
+	exit Exit
+}
+
+// socketName is that of a socket in a subject's directory.
+const socketName = "s"
+
+// processGrace is how long processes may take to end when the server has ended.
+const processGrace = time.Second
+
+// Start starts a server and waits until it listens. An error ends with what it logged last.
+// When ctx is done the server is killed, also later. Stop has to be called in any case, but
+// after an error.
+func Start(ctx context.Context, spec Spec, o Options) (*Subject, error) {
+	adopt()
+	s, err := launch(ctx, &spec, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", spec.Name, err)
+	}
+	if err := s.awaitListening(ctx, cmp.Or(o.Listen, 15*time.Second)); err != nil {
+		s.patience = 0
+		s.Stop()
+		if said := s.journal.tail(); said != "" && ctx.Err() == nil {
+			err = fmt.Errorf("%w: %s", err, said)
+		}
+		return nil, fmt.Errorf("%s: %w", spec.Name, err)
+	}
+	return s, nil
+}
+
+// launch starts the process.
+func launch(ctx context.Context, spec *Spec, o Options) (s *Subject, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := spec.check(); err != nil {
+		return nil, err
+	}
+	command, err := spec.command(ctx)
+	if err != nil {
+		return nil, err
+	}
+	directory, err := makeDirectory()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(directory)
+		}
+	}()
+	s = &Subject{
+		journal: newJournal(), reports: make(chan report, 2), ended: make(chan struct{}), started: -1, cancel: ctx,
+		patience: spec.Server.Timeouts.Drain + cmp.Or(o.Stop, 5*time.Second),
+	}
+	if err := s.start(command, assignment{*spec, directory}); err != nil {
+		return nil, err
+	}
+	s.tree.session, s.tree.directory = s.process.Pid, directory
+	s.cut = context.AfterFunc(ctx, s.Kill)
+	return s, nil
+}
+
+// makeDirectory makes a directory that nobody else can enter. Its path is short, as those
+// of sockets have to be.
+func makeDirectory() (string, error) {
+	base := os.TempDir()
+	if len(base) > 16 {
+		base = "/tmp"
+	}
+	directory, err := os.MkdirTemp(base, "compare-")
+	if err != nil {
+		return "", fmt.Errorf("make a directory: %w", err)
+	}
+	return directory, nil
+}
+
+// command is what is run.
+func (s *Spec) command(ctx context.Context) (*exec.Cmd, error) {
+	if s.Form != result.Python {
+		return &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], subjectWord}}, nil
+	}
+	if err := s.checkPeer(); err != nil {
+		return nil, err
+	}
+	python, err := FindPython(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return exec.Command(python.Path, "-I", "-u", "-W", "ignore", "-c", peer), nil
+}
+
+// start starts the process, tells it what it is to do and reads what it says.
+func (s *Subject) start(command *exec.Cmd, a assignment) error {
+	stdin, ours, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("make pipe: %w", err)
+	}
+	defer stdin.Close()
+	stdout, err := s.output(func(line []byte) bool { return s.takeReport(line) })
+	if err != nil {
+		return errors.Join(err, ours.Close())
+	}
+	defer stdout.Close()
+	stderr, err := s.output(func([]byte) bool { return false })
+	if err != nil {
+		return errors.Join(err, ours.Close())
+	}
+	defer stderr.Close()
+	command.Stdin, command.Stdout, command.Stderr = stdin, stdout, stderr
+	command.Env = environment(a.Directory)
+	// A session: what is typed at the terminal does not reach it, and tells who belongs to it.
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := command.Start(); err != nil {
+		return errors.Join(fmt.Errorf("start the server: %w", err), ours.Close())
+	}
+	s.process, s.stdin = command.Process, ours
+	go func() {
+		_ = command.Wait() // the state says more
+		s.state = command.ProcessState
+		close(s.ended)
+	}()
+	go func() {
+		s.reading.Wait()
+		s.journal.end()
+	}()
+	// Where it has died already this fails; that is told by its end.
+	_ = json.NewEncoder(ours).Encode(a)
+	return nil
+}
+
+// output is a pipe whose lines are read until its writers have gone.
+func (s *Subject) output(intercept func([]byte) bool) (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make pipe: %w", err)
+	}
+	s.outputs = append(s.outputs, r)
+	s.reading.Go(func() {
+		s.journal.copy(r, intercept)
+		_ = r.Close()
+	})
+	return w, nil
+}
+
+// environment is this process's, with a place of its own for all that is temporary.
+func environment(directory string) []string {
+	var env []string
+	for _, v := range os.Environ() {
+		switch name, _, _ := strings.Cut(v, "="); name {
+		case "TMPDIR", "XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY":
+		default:
+			env = append(env, v)
+		}
+	}
+	return append(env, "TMPDIR="+directory)
+}
+
+// takeReport takes a line of standard output that is a report. There are two at the most;
+// a handler that prints what looks like one is not believed.
+func (s *Subject) takeReport(line []byte) bool {
+	var r report
+	if json.Unmarshal(line, &r) != nil || (r.Address == "") == (r.Started == nil) {
+		return false
+	}
+	select {
+	case s.reports <- r:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Subject) awaitListening(ctx context.Context, bound time.Duration) error {
+	late := time.NewTimer(bound)
+	defer late.Stop()
+	select {
+	case r := <-s.reports:
+		s.network, s.address = r.Network, r.Address
+		return nil
+	case <-s.ended:
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("it ended before it listened (%s)", s.state)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-late.C:
+		return fmt.Errorf("it did not listen within %s", bound)
+	}
+}
+
+// Kill ends the server at once, without its being able to do anything about it. What it has
+// started goes on until Stop. It does not wait.
+func (s *Subject) Kill() { _ = s.process.Kill() }
+
+// Stop ends the server: by SIGTERM, and by force where it takes longer than its drain
+// timeout and [Options.Stop]. What is left behind is counted, ended and removed; processes
+// have a second to end by themselves before. When Stop returns nothing of the subject is
+// left. It may be called often, and returns the same.
+func (s *Subject) Stop() Exit {
+	s.stop.Do(func() {
+		_ = s.process.Signal(syscall.SIGTERM)
+		select {
+		case <-s.ended:
+		case <-time.After(s.patience):
+			s.exit.Forced = true
+			s.Kill()
+			<-s.ended
+		}
+		s.cut()
+		s.clear()
+		s.exit.Status, s.exit.Started = s.state.String(), s.started
+		s.exit.Usage = usage(s.state)
+	})
+	return s.exit
+}
+
+// clear removes what is left behind and says what it was. The process has been reaped.
+func (s *Subject) clear() {
+	grace := processGrace
+	if s.cancel.Err() != nil {
+		grace = 0
+	}
+	left := Left{Processes: len(s.tree.await(grace))}
+	left.Listening = listening(s.network, s.address)
+	s.tree.kill()
+	_ = s.stdin.Close()
+	for _, output := range s.outputs { // something that was not found may hold them
+		_ = output.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	}
+	s.reading.Wait()
+	select {
+	case r := <-s.reports:
+		if r.Started != nil {
+			s.started = *r.Started
+		}
+	default:
+	}
+	left.Sockets, left.Files = files(s.tree.directory)
+	_ = os.RemoveAll(s.tree.directory)
+	s.exit.Left = left
+}
+
+// listening says whether somebody listens at an address still. Nobody else uses it: ports
+// that are free are given out in turn.
+func listening(network, address string) bool {
+	switch network {
+	case "tcp":
+		conn, err := net.DialTimeout(network, address, time.Second)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	case "udp":
+		conn, err := net.ListenPacket(network, address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	}
+	return false // a socket file, which is counted as such
+}
+
+// files counts what lies in a directory.
+func files(directory string) (sockets, others int) {
+	_ = filepath.WalkDir(directory, func(_ string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || e.IsDir():
+		case e.Type()&fs.ModeSocket != 0:
+			sockets++
+		default:
+			others++
+		}
+		return nil
+	})
+	return sockets, others
+}
+
+func usage(state *os.ProcessState) Usage {
+	u := Usage{CPU: state.UserTime() + state.SystemTime()}
+	if r, ok := state.SysUsage().(*syscall.Rusage); ok {
+		u.MaxResident = r.Maxrss << 10
+		u.Faults = r.Minflt + r.Majflt
+		u.Switches = r.Nvcsw + r.Nivcsw
+	}
+	return u
+}

@@ -1,0 +1,272 @@
+package subject
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+var times = regexp.MustCompile(`\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}`)
+
+const (
+	echo        = `handler "echo" {}`
+	experiments = `handler "experiment" {}`
+)
+
+var strategies = []string{`"synchronous" {}`, `"threading" {}`, `"forking" {}`, "\"forking\" {\n max_requests = 100\n spares = 2\n}", `"preforking" { workers = 2 }`}
+
+// Every form serves under every strategy, and leaves nothing behind.
+func TestServes(t *testing.T) {
+	for _, form := range []string{result.Compiled, result.Plugin, result.Python} {
+		for _, concurrency := range strategies {
+			if form == result.Python && strings.Contains(concurrency, "workers") {
+				continue
+			}
+			t.Run(form+" "+strings.Join(strings.Fields(concurrency), " "), func(t *testing.T) {
+				s := start(t, specOf(t, form, "tcp", concurrency, echo))
+				require.Equal(t, "hello\n", ask(t, s, "hello\n"))
+				exit := s.Stop()
+				require.Equal(t, Left{}, exit.Left)
+				require.Equal(t, "exit status 0", exit.Status)
+				require.False(t, exit.Forced)
+				require.Positive(t, exit.Usage.CPU)
+				require.Positive(t, exit.Usage.MaxResident)
+				requireNothing(t, s)
+			})
+		}
+	}
+}
+
+func TestTransports(t *testing.T) {
+	for _, form := range []string{result.Compiled, result.Plugin, result.Python} {
+		for _, network := range []string{"udp", "unix", "unixgram"} {
+			t.Run(form+" "+network, func(t *testing.T) {
+				s := start(t, specOf(t, form, network, `"threading" {}`, `handler "timestamp" {}`))
+				require.Equal(t, network, s.Network())
+				require.Regexp(t, `^\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}] hello\n$`, ask(t, s, "hello\n"))
+				require.Equal(t, Left{}, s.Stop().Left)
+				requireNothing(t, s)
+			})
+		}
+	}
+}
+
+func TestCountsWhatWasStarted(t *testing.T) {
+	for form, started := range map[string]int64{result.Compiled: 3, result.Plugin: 5, result.Python: 3} {
+		s := start(t, specOf(t, form, "tcp", `"forking" {}`, echo))
+		for range 3 { // a plugin is a process itself, and one child is asked what it is
+			ask(t, s, "hello\n")
+		}
+		require.Equal(t, started, s.Stop().Started, form)
+	}
+}
+
+func TestStartFails(t *testing.T) {
+	good := specOf(t, result.Compiled, "tcp", `"threading" {}`, echo)
+	for reason, spoil := range map[string]func(*Spec){
+		"there is no transport":        func(s *Spec) { s.Server.Transports = nil },
+		"there is no form":             func(s *Spec) { s.Form = "none" },
+		`there is no handler "nobody"`: func(s *Spec) { s.Server.Handler.Name = "nobody" },
+		"can only be tried as one":     func(s *Spec) { s.Server.Handler.Kind = "plugin" },
+		"has no program":               func(s *Spec) { s.Server.Handler.Kind, s.Form = "plugin", result.Plugin },
+		`it ended before it listened \(exit status 1\): option "framing"`: func(s *Spec) {
+			s.Server.Handler.Options = []byte(`{"framing": "none"}`)
+		},
+		"no Python counterpart of preforking":        func(s *Spec) { s.Form, s.Server.Concurrency.Kind = result.Python, "preforking" },
+		`no Python counterpart of handler "command"`: func(s *Spec) { s.Form, s.Server.Handler.Name = result.Python, "command" },
+		`no Python counterpart of quit = connection`: func(s *Spec) {
+			s.Form, s.Server.Handler.Name = result.Python, "timestamp"
+			s.Server.Handler.Options = []byte(`{"quit": "connection"}`)
+		},
+	} {
+		spec := good
+		spoil(&spec)
+		_, err := Start(t.Context(), spec, Options{})
+		require.Error(t, err, reason)
+		require.Regexp(t, "^"+good.Name+": .*"+reason, err.Error())
+	}
+	requireNoLeftovers(t)
+}
+
+// requireNoLeftovers requires that no process of any subject is there.
+func requireNoLeftovers(t *testing.T) {
+	t.Helper()
+	var children []string
+	for _, pid := range processes() {
+		if m, _ := (&tree{}).member(pid); m.parent == os.Getpid() {
+			command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			children = append(children, fmt.Sprintf("%d %q dead: %t", pid, command, m.dead))
+		}
+	}
+	require.Empty(t, children)
+}
+
+func TestDoesNotListenInTime(t *testing.T) {
+	spec := specOf(t, result.Python, "tcp", `"threading" {}`, echo)
+	_, err := Start(t.Context(), spec, Options{Listen: time.Nanosecond})
+	require.ErrorContains(t, err, "it did not listen within 1ns")
+	requireNoLeftovers(t)
+}
+
+func TestNoPython(t *testing.T) {
+	found.Python = Python{}
+	t.Setenv("PATH", t.TempDir())
+	_, err := Start(t.Context(), specOf(t, result.Python, "tcp", `"threading" {}`, echo), Options{})
+	require.ErrorContains(t, err, "there is no python3; install it, or leave the peers out")
+}
+
+func TestPeerAnswersAlike(t *testing.T) {
+	for _, handler := range []string{
+		`handler "echo" { framing = "line" }`,
+		`handler "timestamp" { format = "{{{data}}} from {client_ip}" }`,
+		`handler "timestamp" { framing = "chunk" }`,
+		`handler "timestamp" { requests = 1 }`,
+	} {
+		var answers []string
+		for _, form := range []string{result.Compiled, result.Python} {
+			s := start(t, specOf(t, form, "tcp", `"threading" {}`, handler))
+			conn := dial(t, s)
+			answer := bufio.NewReader(conn)
+			_, err := io.WriteString(conn, "one\r\n")
+			require.NoError(t, err)
+			line, err := answer.ReadString('\n')
+			require.NoError(t, err)
+			if !strings.Contains(handler, "requests") {
+				_, err = io.WriteString(conn, "two")
+				require.NoError(t, err)
+				require.NoError(t, conn.(interface{ CloseWrite() error }).CloseWrite())
+			}
+			rest, err := io.ReadAll(answer)
+			require.NoError(t, err)
+			answers = append(answers, times.ReplaceAllString(line+string(rest), "TIME"))
+			s.Stop()
+		}
+		require.Equal(t, answers[0], answers[1], handler)
+	}
+}
+
+// A process that has left its group and its session, and whose parent has gone.
+func TestLeftBehind(t *testing.T) {
+	s := start(t, specOf(t, result.Compiled, "unix", `"threading" {}`, experiments))
+	conn, answer := hold(t, s, experiment.Wait)
+	stray := exec.Command("sh", "-c", "echo started; sleep 60")
+	stray.Env = append(os.Environ(), "TMPDIR="+s.tree.directory)
+	stray.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	said, err := stray.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, stray.Start())
+	_, err = bufio.NewReader(said).ReadString('\n')
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(s.tree.directory+"/file", nil, 0o600))
+
+	s.Kill()
+	_, err = answer.ReadString('\n')
+	require.Error(t, err)
+	conn.Close()
+	exit := s.Stop()
+	require.Equal(t, "signal: killed", exit.Status)
+	require.False(t, exit.Forced)
+	require.EqualValues(t, -1, exit.Started)
+	require.Equal(t, "a socket file, 2 files", exit.Left.String()[strings.Index(exit.Left.String(), "a socket"):])
+	require.NotZero(t, exit.Left.Processes)
+	_ = stray.Wait()
+	requireNothing(t, s)
+	require.Equal(t, exit, s.Stop())
+}
+
+func TestForced(t *testing.T) {
+	for _, form := range []string{result.Compiled, result.Python} {
+		for _, concurrency := range []string{`"threading" {}`, `"forking" {}`} {
+			spec := specOf(t, form, "tcp", concurrency, experiments)
+			spec.Server.Timeouts.Drain = time.Hour
+			s := start(t, spec)
+			s.patience = 0
+			_, _ = hold(t, s, experiment.Hang)
+			exit := s.Stop()
+			require.True(t, exit.Forced)
+			require.Equal(t, "signal: killed", exit.Status)
+			requireNothing(t, s)
+		}
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	for _, form := range []string{result.Compiled, result.Plugin, result.Python} {
+		ctx, cancel := context.WithCancel(t.Context())
+		s, err := Start(ctx, specOf(t, form, "tcp", `"forking" {}`, experiments), Options{})
+		require.NoError(t, err)
+		_, answer := hold(t, s, experiment.Hang)
+		cancel()
+		<-s.Done()
+		s.Stop()
+		_, err = answer.ReadString('\n')
+		require.Error(t, err)
+		requireNothing(t, s)
+		_, err = Start(ctx, specOf(t, form, "tcp", `"forking" {}`, experiments), Options{})
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	requireNoLeftovers(t)
+}
+
+// What a comparison that is killed has started ends, and removes its directory.
+func TestParentKilled(t *testing.T) {
+	adopt()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	parent := exec.Command(self, "parent")
+	parent.Stderr = os.Stderr
+	output, err := parent.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, parent.Start())
+	line, err := bufio.NewReader(output).ReadString('\n')
+	require.NoError(t, err)
+	said := strings.Fields(line)
+	pid, err := strconv.Atoi(said[1])
+	require.NoError(t, err)
+	s := &Subject{network: "tcp", address: said[0], tree: tree{session: pid, directory: said[2]}}
+	conn, _ := hold(t, s, experiment.Hang)
+	defer conn.Close()
+	require.NoError(t, parent.Process.Kill())
+	_ = parent.Wait()
+	require.Empty(t, s.tree.await(wait)) // they are ours now
+	requireNothing(t, s)
+}
+
+func TestLog(t *testing.T) {
+	s := start(t, specOf(t, result.Compiled, "tcp", `"threading" {}`, experiments))
+	_, _ = hold(t, s, experiment.Wait)
+	require.True(t, s.AwaitLog(t.Context(), func(l Line) bool { return l == Line{"info", "ready"} }))
+	s.Stop()
+	require.False(t, s.AwaitLog(t.Context(), func(l Line) bool { return l.Text == "never said" }))
+	require.Contains(t, fmt.Sprint(s.Log()), "{info stopped}")
+}
+
+func TestJournal(t *testing.T) {
+	j := newJournal()
+	long := strings.Repeat("x", 3*maxLine)
+	logged, err := json.Marshal(map[string]string{"@level": "error", "@message": "a\x1b[31m", "error": "no\u202ereason"})
+	require.NoError(t, err)
+	j.copy(strings.NewReader("\x1b]0;title\x07\n"+long+"\n"+string(logged)+"\ntaken\nlast"), func(line []byte) bool {
+		return string(line) == "taken\n"
+	})
+	require.Equal(t, []Line{{"", "�]0;title�"}, {"", long[:maxLine]}, {"error", "a�[31m: no�reason"}, {"", "last"}}, j.last())
+	for range 2 * keptLines {
+		j.add(Line{})
+	}
+	require.Len(t, j.last(), keptLines)
+}
