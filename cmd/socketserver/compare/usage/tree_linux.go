@@ -22,8 +22,8 @@ func of(pid int) (Usage, error) {
 	return u, nil
 }
 
-// tree adds up a process and its descendants. The children come first and the process after
-// them; those that are gone by then are left out, as their time is the parent's already.
+// tree adds up a process and its descendants. The process's own time comes last, and those
+// children that it has waited for by then are left out, as their time is its own already.
 func tree(pid int) (Usage, error) {
 	below := map[int]Usage{}
 	for _, child := range children(pid) {
@@ -31,16 +31,34 @@ func tree(pid int) (Usage, error) {
 			below[child] = u
 		}
 	}
-	sum, err := one(pid)
+	sum := one(pid)
+	own, left, err := settled(pid)
 	if err != nil {
 		return Usage{}, err
 	}
-	for _, child := range children(pid) {
+	sum.CPU = max(sum.CPU, own.own) + own.waited
+	for _, child := range left {
 		if u, ok := below[child]; ok {
 			sum.add(u)
 		}
 	}
 	return sum, nil
+}
+
+// settled is the times of a process and the children that are not part of them: it looks
+// again where one was waited for in between.
+func settled(pid int) (times, []int, error) {
+	const tries = 10
+	before, err := cpu(pid)
+	for range tries {
+		left := children(pid)
+		var after times
+		if after, err = cpu(pid); err != nil || after.waited == before.waited {
+			return after, left, err
+		}
+		before = after
+	}
+	return before, children(pid), err
 }
 
 func (u *Usage) add(v Usage) {
@@ -72,29 +90,25 @@ func children(pid int) []int {
 	return all
 }
 
-// one is a process by itself, with the CPU time of the children that it has waited for.
-func one(pid int) (Usage, error) {
-	ticks, err := cpu(pid)
-	if err != nil {
-		return Usage{}, err
-	}
+// one is a process by itself. Its CPU is that of the threads that live, which is exact.
+func one(pid int) Usage {
 	u := Usage{Processes: 1, Descriptors: len(list(pid, "fd"))}
-	var running time.Duration // of the threads that live, exactly
 	for _, thread := range list(pid, "task") {
 		u.Threads++
 		path := fmt.Sprintf("/proc/%d/task/%s/", pid, thread)
 		nanoseconds, _ := os.ReadFile(path + "schedstat")
 		if fields := strings.Fields(string(nanoseconds)); len(fields) > 0 {
-			running += time.Duration(number(fields[0]))
+			u.CPU += time.Duration(number(fields[0]))
 		}
 		status, _ := os.ReadFile(path + "status")
 		u.Switches += field(status, "voluntary_ctxt_switches:") + field(status, "nonvoluntary_ctxt_switches:")
 	}
-	u.CPU = max(ticks.own, running) + ticks.waited
 	u.Resident, u.Proportional = memory(pid)
-	return u, nil
+	return u
 }
 
+// times are of a process, and of its children that have ended and were waited for, theirs
+// included.
 type times struct{ own, waited time.Duration }
 
 // cpu is what a process has used, in ticks.
