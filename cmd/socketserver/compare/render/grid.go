@@ -17,6 +17,9 @@ type grid struct {
 	rows  [][]string
 	notes []string // what is to be said beneath it
 	words bool     // all columns are words, to be aligned on the left
+
+	// reasons are why subjects have no numbers in their rows.
+	reasons map[string]string
 }
 
 // loadTables are the tables of one kind of load, in the order in which they are read.
@@ -30,14 +33,16 @@ func loadTables(r *result.Report, l result.Load) []grid {
 
 func speedTable(r *result.Report, l result.Load) grid {
 	t := grid{
-		title: "Rate and latency",
-		head:  []string{"subject", "#", "rate", "p50", "p90", "p99", "p99.9", "max"},
-		notes: notes(r, l),
+		title:   "Rate and latency",
+		head:    []string{"subject", "#", "rate", "p50", "p90", "p99", "p99.9", "max"},
+		notes:   notes(r, l),
+		reasons: map[string]string{},
 	}
 	place := places(r, l.Kind)
 	for _, m := range l.Results {
 		if !measured(m) {
 			t.rows = append(t.rows, without(m.Subject, len(t.head)))
+			t.reasons[m.Subject] = m.Problem
 			continue
 		}
 		t.rows = append(t.rows, []string{
@@ -53,7 +58,7 @@ func costTable(l result.Load) grid {
 	t := grid{
 		title: "Cost, of the whole process tree",
 		head: []string{
-			"subject", "CPU", "switches", "memory", "resident", "started", "procs", "threads", "files",
+			"subject", "CPU", "memory", "resident", "switches", "started", "procs", "threads", "files",
 		},
 		notes: []string{
 			"CPU and context switches are per answered request; memory counts shared pages once, " +
@@ -62,12 +67,11 @@ func costTable(l result.Load) grid {
 	}
 	for _, m := range l.Results {
 		if !measured(m) {
-			t.rows = append(t.rows, without(m.Subject, len(t.head)))
 			continue
 		}
 		c := m.Cost
 		t.rows = append(t.rows, []string{
-			m.Subject, duration(c.CPU), each(c.Switches), size(c.Proportional), size(c.Resident),
+			m.Subject, duration(c.CPU), size(c.Proportional), size(c.Resident), each(c.Switches),
 			count(c.Started), count(c.Processes), count(c.Threads), count(c.Descriptors),
 		})
 	}
@@ -165,12 +169,23 @@ func places(r *result.Report, load string) map[string]string {
 	return found
 }
 
-// notes say what kept the subjects from being measured, or some requests from an answer.
+// said is what stands beneath a table that can not show reasons in its rows.
+func (g grid) said() []string {
+	var all []string
+	for _, row := range g.rows {
+		if reason, ok := g.reasons[row[0]]; ok {
+			all = append(all, row[0]+": "+reason)
+		}
+	}
+	return append(all, g.notes...)
+}
+
+// notes say what kept a subject from being measured to the end, or requests from an answer.
 func notes(r *result.Report, l result.Load) []string {
 	var all []string
 	for _, m := range l.Results {
 		var about []string
-		if m.Problem != "" {
+		if m.Problem != "" && measured(m) {
 			about = append(about, m.Problem)
 		}
 		if m.Unserved > 0 {

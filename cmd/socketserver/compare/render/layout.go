@@ -55,7 +55,8 @@ func (p *page) lines(first, s string) {
 func wrap(s string, columns int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(s) {
+	for _, word := range strings.Split(tied(s), " ") {
+		word = strings.ReplaceAll(word, "\u00a0", " ")
 		if line != "" && width(line)+1+width(word) <= columns {
 			line += " " + word
 			continue
@@ -84,6 +85,7 @@ func (p *page) short(name string) string {
 // grid writes g, and the columns for which there is no room as a further table.
 func (p *page) grid(g grid) {
 	fmt.Fprintf(p, "\n%s\n\n", p.paint(bold, g.title))
+	said := g.said()
 	for i := range g.rows {
 		g.rows[i][0] = p.short(g.rows[i][0])
 	}
@@ -93,27 +95,40 @@ func (p *page) grid(g grid) {
 		}
 		fmt.Fprintln(p, p.draw(part))
 	}
-	for _, note := range g.notes {
+	for _, note := range said {
 		p.lines("  ", note)
 	}
 }
 
-const gap = 2 // columns between those of a table
+const gap = 2 // columns before each of a table
 
-// split divides the columns among as many tables as it takes for each to fit. Each begins
+// split divides g among as few tables as fit, none much wider than the others. Each begins
 // with the first column.
 func split(g grid, columns int) []grid {
-	first := g.columnWidth(0)
+	parts := fill(g, columns)
+	for narrower := columns - 1; narrower > 0; narrower-- {
+		next := fill(g, narrower)
+		if len(next) > len(parts) {
+			break
+		}
+		parts = next
+	}
+	return parts
+}
+
+// fill puts as many columns as fit into each table, and at least one.
+func fill(g grid, columns int) []grid {
+	first := gap + g.columnWidth(0)
 	var parts []grid
 	var chosen []int
 	used := first
 	for i := 1; i < len(g.head); i++ {
-		if w := gap + g.columnWidth(i); used+w <= columns || len(chosen) == 0 {
-			chosen, used = append(chosen, i), used+w
-			continue
+		w := gap + g.columnWidth(i)
+		if len(chosen) > 0 && used+w > columns {
+			parts = append(parts, g.only(chosen))
+			chosen, used = nil, first
 		}
-		parts = append(parts, g.only(chosen))
-		chosen, used = []int{i}, first+gap+g.columnWidth(i)
+		chosen, used = append(chosen, i), used+w
 	}
 	return append(parts, g.only(chosen))
 }
@@ -150,7 +165,7 @@ func (p *page) draw(g grid) string {
 	style.Options = table.OptionsNoBordersAndSeparators
 	style.Options.SeparateHeader = true
 	style.Format.Header = text.FormatDefault
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", strings.Repeat(" ", gap)
+	style.Box.PaddingLeft, style.Box.PaddingRight = strings.Repeat(" ", gap), ""
 	t := g.writer()
 	t.SetStyle(style)
 	t.SuppressTrailingSpaces()

@@ -20,11 +20,13 @@ func writeMarkdown(w io.Writer, r *result.Report, _ Options) error {
 		fmt.Fprintf(b, "\n## %s\n", escaped(loadTitle(l.Kind)))
 		for _, g := range loadTables(r, l) {
 			fmt.Fprintf(b, "\n### %s\n\n%s\n", escaped(g.title), g.markdown())
-			list(b, g.notes)
+			list(b, g.said())
 		}
 	}
 	if len(r.Mishaps) > 0 {
-		fmt.Fprintf(b, "\n## Mishaps, as observed\n\n%s\n", mishapGrid(r).markdown())
+		all, notes := experiments(r)
+		fmt.Fprintf(b, "\n## Mishaps, as observed\n\n%s\n", mishapGrid(all).markdown())
+		list(b, notes)
 	}
 	if len(r.Advice) > 0 {
 		fmt.Fprint(b, "\n## Advice\n\n")
@@ -81,19 +83,15 @@ var markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[
 // escaped makes text of what would be markup.
 func escaped(s string) string { return markup.Replace(s) }
 
-func mishapGrid(r *result.Report) grid {
+func mishapGrid(all []experiment) grid {
 	g := grid{words: true, head: []string{
 		"mishap", "subjects", "what happened", "noticed by", "cut off", "server lived", "left behind",
 	}}
-	for _, m := range r.Mishaps {
-		title := m.Title
-		for _, o := range groups(m) {
-			finding := o.Finding
-			if o.Problem != "" {
-				finding = "not tried: " + o.Problem
-			}
+	for _, e := range all {
+		title := e.Title
+		for _, o := range e.Groups {
 			g.rows = append(g.rows, []string{
-				title, o.who(m), finding, o.Noticed, o.CutOff, o.Lived, o.Left,
+				title, o.Who, o.What(), o.Noticed, o.CutOff, o.Lived, o.Left,
 			})
 			title = ""
 		}

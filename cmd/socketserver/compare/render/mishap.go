@@ -1,45 +1,93 @@
 package render
 
 import (
+	"slices"
+
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// A group is the subjects that behaved alike in an experiment.
+// An experiment is a mishap with those that behaved alike taken together.
+type experiment struct {
+	Title  string
+	Groups []group
+}
+
+// A group is the subjects of which the same was observed.
 type group struct {
-	Subjects []string
+	Who string
 	result.Observation
 }
 
+// experiments are the mishaps. Why a subject could not be tried at all is said once, as a
+// note, and not in each of them.
+func experiments(r *result.Report) (all []experiment, notes []string) {
+	var out []string
+	for _, s := range r.Subjects {
+		if reason := neverTried(r.Mishaps, s.Name); reason != "" {
+			out = append(out, s.Name)
+			notes = append(notes, s.Name+" could not be tried: "+reason)
+		}
+	}
+	for _, m := range r.Mishaps {
+		rows := slices.DeleteFunc(slices.Clone(m.Rows), func(o result.Observation) bool {
+			return slices.Contains(out, o.Subject)
+		})
+		if len(rows) > 0 {
+			all = append(all, experiment{m.Title, groups(rows)})
+		}
+	}
+	return all, notes
+}
+
+// neverTried is the reason why a subject was in none of several experiments, if it was the
+// same in all.
+func neverTried(all []result.Mishap, subject string) string {
+	reason, times := "", 0
+	for _, m := range all {
+		for _, o := range m.Rows {
+			if o.Subject != subject {
+				continue
+			}
+			if o.Problem == "" || times > 0 && o.Problem != reason {
+				return ""
+			}
+			reason = o.Problem
+			times++
+		}
+	}
+	if times < 2 {
+		return ""
+	}
+	return reason
+}
+
 // groups are in the order of their first subjects.
-func groups(m result.Mishap) []group {
-	var all []group
-	at := map[result.Observation]int{}
-	for _, o := range m.Rows {
+func groups(rows []result.Observation) []group {
+	var seen []result.Observation
+	subjects := map[result.Observation][]string{}
+	for _, o := range rows {
 		subject := o.Subject
 		o.Subject = ""
-		i, ok := at[o]
-		if !ok {
-			i = len(all)
-			at[o] = i
-			all = append(all, group{Observation: o})
+		if subjects[o] == nil {
+			seen = append(seen, o)
 		}
-		all[i].Subjects = append(all[i].Subjects, subject)
+		subjects[o] = append(subjects[o], subject)
+	}
+	var all []group
+	for _, o := range seen {
+		who := join(subjects[o])
+		if len(seen) == 1 && len(rows) > 1 {
+			who = "all"
+		}
+		all = append(all, group{who, o})
 	}
 	return all
 }
 
-// who names the subjects of a group. All of several are called that.
-func (g group) who(m result.Mishap) string {
-	if len(g.Subjects) == len(m.Rows) && len(m.Rows) > 1 {
-		return "all"
+// What happened in an experiment, or why it did not take place.
+func (g group) What() string {
+	if g.Problem != "" {
+		return "not tried: " + g.Problem
 	}
-	return join(g.Subjects)
-}
-
-// facts are what was observed, in the order of a table's columns.
-func (g group) facts() []fact {
-	return []fact{
-		{"noticed by", g.Noticed}, {"cut off", g.CutOff}, {"server lived", g.Lived},
-		{"left behind", g.Left},
-	}
+	return g.Finding
 }

@@ -27,6 +27,7 @@ var formats = []struct {
 	{"markdown", writeMarkdown},
 	{"csv", writeCSV},
 	{"json", writeJSON},
+	{"html", writeHTML},
 }
 
 // Formats returns the names that Write knows.

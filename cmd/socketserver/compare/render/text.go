@@ -34,7 +34,7 @@ func writeText(w io.Writer, r *result.Report, o Options) error {
 	p.conclusions(r)
 	p.title("Environment")
 	for _, f := range facts(r) {
-		p.lines(fmt.Sprintf("%-20s", f.Name+":"), f.Value)
+		p.lines(fmt.Sprintf("%-21s", f.Name+":"), f.Value)
 	}
 	if r.Environment.Command != "" {
 		p.title("To repeat it")
@@ -48,33 +48,38 @@ func (p *page) mishaps(r *result.Report) {
 		return
 	}
 	p.title("Mishaps, as observed")
-	for i, m := range r.Mishaps {
-		if i > 0 {
-			fmt.Fprintln(p)
-		}
-		p.lines("", p.paint(bold, m.Title))
-		for _, g := range groups(m) {
-			p.lines("  ", g.who(m)+":")
-			p.lines("      ", g.text())
+	all, notes := experiments(r)
+	for _, note := range notes {
+		p.lines("", note)
+	}
+	for _, e := range all {
+		fmt.Fprintln(p)
+		p.lines("", p.paint(bold, e.Title))
+		for _, g := range e.Groups {
+			p.lines("  ", g.Who+":")
+			if what := g.What(); what != "" {
+				p.lines("      ", what)
+			}
+			p.facts(g)
 		}
 	}
 }
 
-// text is what was observed, in one sentence.
-func (g group) text() string {
+// facts are mostly one line, beneath what happened.
+func (p *page) facts(g group) {
+	lived := g.Lived
+	if lived != "yes" {
+		lived = p.paint(red, lived)
+	}
 	var parts []string
-	if g.Problem != "" {
-		parts = append(parts, "not tried: "+g.Problem)
-	}
-	if g.Finding != "" {
-		parts = append(parts, g.Finding)
-	}
-	for _, f := range g.facts() {
+	for _, f := range []fact{{"noticed", g.Noticed}, {"cut off", g.CutOff}, {"lived", lived}, {"left", g.Left}} {
 		if f.Value != "" {
 			parts = append(parts, f.Name+": "+f.Value)
 		}
 	}
-	return strings.Join(parts, "; ")
+	if len(parts) > 0 {
+		p.lines("      ", strings.Join(parts, "; "))
+	}
 }
 
 func (p *page) conclusions(r *result.Report) {

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -118,3 +119,8 @@ func significant(v float64) string {
 	}
 	return strconv.FormatFloat(v, 'f', 3, 64)
 }
+
+var unitBehind = regexp.MustCompile(`(\d) ([kM]/s|[num]?s|[KMGT]?i?B|%)(\W|$)`)
+
+// tied is s with spaces between numbers and their units at which no line is broken.
+func tied(s string) string { return unitBehind.ReplaceAllString(s, "$1\u00a0$2$3") }

@@ -1,0 +1,135 @@
+package render
+
+import (
+	"bytes"
+	_ "embed" // for the page and its style
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+var (
+	//go:embed page.html
+	pageSource string
+	//go:embed page.css
+	pageStyle string
+
+	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+		"tied": tied,
+		"fact": func(name, value string) fact { return fact{name, value} },
+	}).Parse(pageSource))
+)
+
+// A view is what the page shows. The template escapes all of it.
+type view struct {
+	*result.Report
+	Style       template.CSS
+	Compared    string
+	Answers     []string
+	Sections    []section
+	Experiments []experiment
+	Untried     []string
+	Facts       []fact
+	Legend      []fact // by class
+}
+
+// A section is one kind of load.
+type section struct {
+	ID, Title string
+	Charts    []*chart
+	Tables    []tableView
+}
+
+type tableView struct {
+	Title string
+	Head  []string
+	Rows  []rowView
+	Notes []string
+}
+
+type rowView struct {
+	Name   string
+	Cells  []string
+	Reason string // in place of the cells
+	Span   int    // how many they would be
+}
+
+func writeHTML(w io.Writer, r *result.Report, _ Options) error {
+	r = cleaned(r)
+	v := view{
+		Report: r, Style: template.CSS(pageStyle), Compared: compared(r), Answers: answers(r),
+		Facts: facts(r), Legend: legend(r.Subjects),
+	}
+	v.Experiments, v.Untried = experiments(r)
+	forms := map[string]string{}
+	for _, s := range r.Subjects {
+		forms[s.Name] = form(s.Form)
+	}
+	for i, l := range r.Loads {
+		v.Sections = append(v.Sections, newSection(r, l, i, forms))
+	}
+	var b bytes.Buffer // so that nothing is written of a page that can not be made
+	if err := pageTemplate.Execute(&b, v); err != nil {
+		return err
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// form is a class of the style: what a report says is not put there unseen.
+func form(name string) string {
+	switch name {
+	case result.Plugin, result.Python:
+		return name
+	}
+	return result.Compiled
+}
+
+// legend names the forms that there are.
+func legend(subjects []result.Subject) []fact {
+	var all []fact
+	for _, f := range []fact{
+		{result.Compiled, "compiled in"}, {result.Plugin, "plugin"}, {result.Python, "Python"},
+	} {
+		if slices.ContainsFunc(subjects, func(s result.Subject) bool { return form(s.Form) == f.Name }) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// Class lets what is worth a look stand out in the table of mishaps.
+func (f fact) Class() string {
+	switch {
+	case f.Value == "":
+		return "empty none"
+	case f.Value == "nobody" || f.Value == "nothing":
+		return "none"
+	case f.Name == "Server lived" && f.Value != "yes":
+		return "bad"
+	}
+	return ""
+}
+
+func newSection(r *result.Report, l result.Load, index int, forms map[string]string) section {
+	s := section{ID: fmt.Sprintf("load-%d", index+1), Title: loadTitle(l.Kind)}
+	for _, c := range []*chart{
+		rateChart(l, forms), latencyChart(l, forms), ratioChart(r, l, forms), memoryChart(l, forms),
+	} {
+		if c != nil {
+			c.ID = fmt.Sprintf("%s-chart-%d", s.ID, len(s.Charts)+1)
+			s.Charts = append(s.Charts, c)
+		}
+	}
+	for _, g := range loadTables(r, l) {
+		t := tableView{Title: g.title, Head: g.head, Notes: g.notes}
+		for _, row := range g.rows {
+			t.Rows = append(t.Rows, rowView{row[0], row[1:], g.reasons[row[0]], len(row) - 1})
+		}
+		s.Tables = append(s.Tables, t)
+	}
+	return s
+}
