@@ -61,8 +61,8 @@ func TestFastestServesEverybody(t *testing.T) {
 	alone.Unserved = 63
 	r := report(Conversations, alone, subject("threading", 500, even), subject("forking", 100, even))
 	require.Contains(t, saying(t, fastest, r), "threading is fastest of those that answered every client with 500/s")
-	r.Loads[0].Results[0].Unserved = 0
-	require.Contains(t, saying(t, fastest, r), "synchronous is fastest with 900/s")
+	r.Loads[0].Kind = Connections
+	require.Contains(t, saying(t, fastest, r), "synchronous is fastest with 900/s", "somebody was unlucky")
 }
 
 func TestSurvival(t *testing.T) {
@@ -101,6 +101,15 @@ func TestIsolation(t *testing.T) {
 	require.Empty(t, saying(t, isolation, report(Connections, threading)))
 	require.Empty(t, saying(t, isolation, report(Conversations, threading, forking)), "a process for each client there")
 
+	r := report(Connections, threading, forking, subject("forking-reuse", 400, even))
+	r.Subjects = slices.Clone(strategies)
+	slices.Reverse(r.Subjects)
+	require.Contains(t, saying(t, isolation, r), "and forking 100/s", "the one without reuse, wherever it stands")
+
+	for i := range forking.Rounds {
+		forking.Rounds[i].CPU = threading.Rounds[i].CPU / 10
+	}
+	require.Equal(t, costs, saying(t, isolation, report(Connections, threading, forking)), "it waits")
 	for i := range forking.Rounds {
 		forking.Rounds[i].CPU = -1
 	}
@@ -151,6 +160,7 @@ func TestFootprint(t *testing.T) {
 	require.Contains(t, saying(t, footprint, r), "3 processes of 10 MiB; set workers so that as many fit")
 	r.Loads[0].Results[5].Cost.Proportional = 40 << 20
 	require.Contains(t, saying(t, footprint, r), "that of plugin-threading, 40 MiB against 10 MiB with threading")
+	require.NotContains(t, saying(t, footprint, r), "processes")
 	for i := range r.Loads[0].Results {
 		r.Loads[0].Results[i].Cost.Proportional = -1
 	}
@@ -190,6 +200,9 @@ func TestState(t *testing.T) {
 	r := usual()
 	require.Empty(t, saying(t, state, r))
 	m := mishap("counter", nil)
+	m.Rows[0].Finding = "it went on"
+	r.Mishaps = []Mishap{m}
+	require.Empty(t, saying(t, state, r), "no difference")
 	for i, finding := range []string{"it went on", "it went on", "it began anew", "it began anew", "", "it went on"} {
 		m.Rows[i].Finding = finding
 	}
@@ -205,6 +218,16 @@ func TestAdvice(t *testing.T) {
 	for _, a := range r.Advice {
 		require.Regexp(t, `^[A-Z].*\.$`, a.Text)
 		requireRests(t, a.Text, a.Rests)
+	}
+}
+
+func TestMissingNumber(t *testing.T) {
+	r := usual()
+	r.Loads[0].Results[2].Cost.CPU = -1
+	Conclude(r)
+	require.NotEmpty(t, r.Advice)
+	for _, a := range r.Advice {
+		require.NotContains(t, a.Text, "process for each request", "its CPU time was not found out")
 	}
 }
 

@@ -119,6 +119,7 @@ func TestWarnings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := report(c.kind, c.results...)
 			Conclude(r)
+			Conclude(r) // says it once
 			want := []string{}
 			if c.warning != "" {
 				want = append(want, c.warning)

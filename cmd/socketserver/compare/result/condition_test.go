@@ -59,6 +59,12 @@ func TestCheck(t *testing.T) {
 	require.Equal(t, Assertion{Condition: "threading.rate>0", Found: "nothing was measured"}, c.Check(&Report{}))
 }
 
+func TestNamesWithDots(t *testing.T) {
+	c, err := ParseCondition("python-3.11.p99<5ms", []string{"python-3.11", "python-3"}, kinds)
+	require.NoError(t, err)
+	require.Equal(t, "python-3.11", c.left.subject)
+}
+
 func TestUnanswered(t *testing.T) {
 	m := subject("threading", 100, even)
 	for i := range m.Rounds {

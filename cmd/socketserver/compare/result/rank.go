@@ -8,8 +8,8 @@ import (
 
 // rank orders the subjects under a load by rate.
 //
-// Verdicts on pairs are not transitive: where a and b are equal, and b and c, a may still be
-// more than c. So they are sorted by the mean of their rates, and a place ends only where
+// That two are equal is not transitive: where a and b are, and b and c, a may still be more
+// than c. So they are sorted by the mean of their rates, and a place ends only where
 // every subject before that point is more than every subject after it. Two that are equal
 // thus share a place, and so does whatever lies between them: an order that is shown is one
 // that was found for each pair. Inside a place subjects stand in the order in which they take

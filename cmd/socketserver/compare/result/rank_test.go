@@ -19,6 +19,10 @@ func TestPlaces(t *testing.T) {
 		places(subject("a", 109, even), subject("b", 100, even), subject("c", 92, even)), "a chain of equal ones")
 	require.Equal(t, [][]string{{"a", "b", "c"}},
 		places(subject("a", 300, uneven), subject("b", 200, even), subject("c", 110, uneven)), "what lies between two that are equal")
+	require.Equal(t, [][]string{{"a", "b", "c"}},
+		places(subject("a", 300, uneven), subject("b", 290, even), subject("c", 200, even)), "the first may be less than the last")
+	require.Equal(t, [][]string{{"a", "b", "c"}},
+		places(subject("a", 300, even), subject("b", 200, even), subject("c", 190, uneven)), "the last may be more than the first")
 	require.Equal(t, [][]string{{"a"}}, places(subject("a", 100, even)))
 }
 
