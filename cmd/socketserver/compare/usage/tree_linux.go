@@ -15,24 +15,35 @@ import (
 const tick = 10 * time.Millisecond
 
 func of(pid int) (Usage, error) {
-	u, err := tree(pid)
+	u, err := tree(pid, whole)
 	if err != nil {
 		return Unknown, fmt.Errorf("usage of process %d: %w", pid, err)
 	}
 	return u, nil
 }
 
+func cpuOf(pid int) (Usage, error) {
+	u, err := tree(pid, running)
+	if err != nil {
+		return Unknown, fmt.Errorf("cpu time of process %d: %w", pid, err)
+	}
+	only := Unknown
+	only.CPU = u.CPU
+	return only, nil
+}
+
 // tree adds up a process and its descendants. The process's own time comes last, and those
 // children that it has waited for by then are left out, as their time is its own already.
-func tree(pid int) (Usage, error) {
-	below := map[int]Usage{}
-	for _, child := range children(pid) {
-		if u, err := tree(child); err == nil {
+func tree(pid int, one func(pid int) Usage) (Usage, error) {
+	before := children(pid)
+	below := make(map[int]Usage, len(before))
+	for _, child := range before {
+		if u, err := tree(child, one); err == nil {
 			below[child] = u
 		}
 	}
 	sum := one(pid)
-	own, left, err := settled(pid)
+	own, left, err := settled(pid, before)
 	if err != nil {
 		return Usage{}, err
 	}
@@ -45,20 +56,19 @@ func tree(pid int) (Usage, error) {
 	return sum, nil
 }
 
-// settled is the times of a process and the children that are not part of them: it looks
-// again where one was waited for in between.
-func settled(pid int) (times, []int, error) {
+// settled is the times of a process and those children that are not part of them: it looks
+// again where one was waited for in between. Where none are known there is nothing to look for.
+func settled(pid int, known []int) (own times, left []int, err error) {
+	own, err = cpu(pid)
 	const tries = 10
-	before, err := cpu(pid)
-	for range tries {
-		left := children(pid)
-		var after times
-		if after, err = cpu(pid); err != nil || after.waited == before.waited {
-			return after, left, err
+	for i := 0; i < tries && len(known) > 0; i++ {
+		left = children(pid)
+		before := own.waited
+		if own, err = cpu(pid); err != nil || own.waited == before {
+			break
 		}
-		before = after
 	}
-	return before, children(pid), err
+	return own, left, err
 }
 
 func (u *Usage) add(v Usage) {
@@ -80,8 +90,7 @@ func (u *Usage) add(v Usage) {
 func children(pid int) []int {
 	var all []int
 	for _, thread := range list(pid, "task") {
-		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, thread))
-		for word := range strings.FieldsSeq(string(line)) {
+		for word := range strings.FieldsSeq(string(read("/proc/%d/task/%s/children", pid, thread))) {
 			if child, err := strconv.Atoi(word); err == nil {
 				all = append(all, child)
 			}
@@ -90,17 +99,24 @@ func children(pid int) []int {
 	return all
 }
 
-// one is a process by itself. Its CPU is that of the threads that live, which is exact.
-func one(pid int) Usage {
-	u := Usage{Processes: 1, Descriptors: len(list(pid, "fd"))}
+// running is the CPU time of the threads of a process that live, exactly.
+func running(pid int) Usage {
+	var u Usage
+	for _, thread := range list(pid, "task") {
+		nanoseconds, _, _ := bytes.Cut(read("/proc/%d/task/%s/schedstat", pid, thread), []byte(" "))
+		u.CPU += time.Duration(number(string(nanoseconds)))
+	}
+	return u
+}
+
+// whole is a process by itself, of its CPU time what running says.
+func whole(pid int) Usage {
+	u := running(pid)
+	u.Processes = 1
+	u.Descriptors = len(list(pid, "fd"))
 	for _, thread := range list(pid, "task") {
 		u.Threads++
-		path := fmt.Sprintf("/proc/%d/task/%s/", pid, thread)
-		nanoseconds, _ := os.ReadFile(path + "schedstat")
-		if fields := strings.Fields(string(nanoseconds)); len(fields) > 0 {
-			u.CPU += time.Duration(number(fields[0]))
-		}
-		status, _ := os.ReadFile(path + "status")
+		status := read("/proc/%d/task/%s/status", pid, thread)
 		u.Switches += field(status, "voluntary_ctxt_switches:") + field(status, "nonvoluntary_ctxt_switches:")
 	}
 	u.Resident, u.Proportional = memory(pid)
@@ -173,4 +189,24 @@ func list(pid int, directory string) []string {
 	defer f.Close()
 	names, _ := f.Readdirnames(-1)
 	return names
+}
+
+// read is what a file of a thread holds; nothing where the thread is gone. It is os.ReadFile
+// without what that does for files that may block: there are many to be read.
+func read(path string, pid int, thread string) []byte {
+	fd, err := syscall.Open(fmt.Sprintf(path, pid, thread), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer syscall.Close(fd)
+	content := make([]byte, 0, 4096)
+	for {
+		n, err := syscall.Read(fd, content[len(content):cap(content)])
+		if n <= 0 || err != nil {
+			return content
+		}
+		if content = content[:len(content)+n]; len(content) == cap(content) {
+			content = append(content, 0)[:len(content)]
+		}
+	}
 }

@@ -195,7 +195,13 @@ func TestOfTree(t *testing.T) {
 // waited for them yet, and when somebody has.
 func TestCPUOfChildren(t *testing.T) {
 	p := plant(t)
-	used := func(since usage.Usage) time.Duration { return p.usage(t).CPUSince(since) }
+	used := func(since usage.Usage) time.Duration {
+		u, err := usage.CPU(p.command.Process.Pid)
+		require.NoError(t, err)
+		require.Negative(t, u.Resident)
+		require.GreaterOrEqual(t, p.usage(t).CPU, u.CPU)
+		return u.CPUSince(since)
+	}
 	before := p.usage(t)
 	for range 3 {
 		p.tell(t, "start", "spin")

@@ -49,10 +49,16 @@ func Self() Usage {
 }
 
 // Of is the usage of the process and all its living descendants. It is an error where the
-// process is gone; that descendants come and go is none. It takes some 0.1 ms for each of
-// them. Other systems than Linux know nothing of it.
+// process is gone; that descendants come and go is none. It takes up to some milliseconds for each
+// of them. Other systems than Linux know nothing of it.
 func Of(pid int) (Usage, error) {
 	return of(pid)
+}
+
+// CPU is Of with nothing but the CPU time, which takes a fifth as long: light enough to be
+// asked for while a load is being measured.
+func CPU(pid int) (Usage, error) {
+	return cpuOf(pid)
 }
 
 // A Machine is the CPU time of all its processors since it was started. All are less than 0
