@@ -180,7 +180,8 @@ func (g grid) said() []string {
 	return append(all, g.notes...)
 }
 
-// notes say what kept a subject from being measured to the end, or requests from an answer.
+// notes say what kept a subject from being measured to the end, or requests from an answer,
+// and what else used the machine.
 func notes(r *result.Report, l result.Load) []string {
 	var all []string
 	for _, m := range l.Results {
@@ -199,7 +200,25 @@ func notes(r *result.Report, l result.Load) []string {
 			all = append(all, m.Subject+": "+strings.Join(about, "; "))
 		}
 	}
+	if generator, others := shares(l); generator > 0 {
+		note := fmt.Sprintf("The load generator took up to %.0f %% of all CPU", 100*generator)
+		if others >= 0 {
+			note += fmt.Sprintf(", other programs up to %.0f %%", 100*others)
+		}
+		all = append(all, note+".")
+	}
 	return all
+}
+
+// shares are the largest of all CPU in a round; less than 0: not known.
+func shares(l result.Load) (generator, others float64) {
+	generator, others = -1, -1
+	for _, m := range l.Results {
+		for _, r := range m.Rounds {
+			generator, others = max(generator, r.Generator), max(others, r.Others)
+		}
+	}
+	return generator, others
 }
 
 // kinds is as in 12 timeout, 3 reset.

@@ -79,7 +79,7 @@ func width(s string) int { return text.StringWidthWithoutEscSequences(s) }
 
 // short cuts a name that is too long.
 func (p *page) short(name string) string {
-	return text.Snip(name, longest, p.choose("…", "~"))
+	return text.Snip(name, min(longest, p.Width/3), p.choose("…", "~"))
 }
 
 // grid writes g, and the columns for which there is no room as a further table.
