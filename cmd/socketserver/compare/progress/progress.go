@@ -2,9 +2,7 @@
 package progress
 
 import (
-	"fmt"
 	"io"
-	"math"
 	"strings"
 	"sync"
 	"time"
@@ -35,10 +33,9 @@ func New(w io.Writer, terminal, quiet bool) Progress {
 	case quiet:
 		return silent{}
 	case terminal:
-		b := &bar{}
-		return start(w, b, 250*time.Millisecond)
+		return start(w, bar{}, 250*time.Millisecond)
 	}
-	return start(w, &lines{}, 5*time.Second)
+	return start(w, lines{}, 5*time.Second)
 }
 
 // silent shows nothing.
@@ -52,9 +49,10 @@ func (silent) Close()                {}
 
 // A look is how a state is shown. It is asked under the lock of what it shows.
 type look interface {
-	phase(s *state) string // a new phase has begun
-	tick(s *state) string  // time has passed
-	clear() string         // makes room for a line that stays, or for the end
+	phase(s *state) string                // a new phase has begun
+	tick(s *state) string                 // time has passed
+	warning(s *state, line string) string // a line that stays
+	end() string
 }
 
 // state is how far it has come.
@@ -147,72 +145,16 @@ func (s *shown) Advance(d time.Duration) {
 }
 
 func (s *shown) Warn(text string) {
-	s.change(func() string {
-		line := s.look.clear() + "warning: " + visible(text) + "\n"
-		if _, ok := s.look.(*bar); ok {
-			line += s.look.tick(&s.state)
-		}
-		return line
-	})
+	s.change(func() string { return s.look.warning(&s.state, "warning: "+visible(text)+"\n") })
 }
 
 func (s *shown) Close() {
 	s.change(func() string {
 		s.closed = true
 		close(s.closing)
-		return s.look.clear()
+		return s.look.end()
 	})
 	<-s.ended
-}
-
-// bar is one line of a terminal that is written again and again.
-type bar struct{}
-
-// Escape sequences: to the beginning of an empty line, and without wrapping a text that is
-// wider than the terminal, which would leave lines behind.
-const (
-	fresh  = "\r\x1b[2K"
-	noWrap = "\x1b[?7l"
-	rewrap = "\x1b[?7h"
-)
-
-const columns = 20
-
-func (b *bar) phase(s *state) string { return b.tick(s) }
-
-func (*bar) tick(s *state) string {
-	full := int(math.Floor(s.part() * columns))
-	drawn := strings.Repeat("#", full) + strings.Repeat(".", columns-full)
-	return fmt.Sprintf("%s%s[%s] %3.0f %%  %8s  %s%s", fresh, noWrap, drawn, 100*s.part(), remaining(s),
-		s.what, rewrap)
-}
-
-func (*bar) clear() string { return fresh }
-
-// lines are for a log.
-type lines struct{}
-
-func (*lines) phase(s *state) string { return s.what + "\n" }
-
-func (*lines) tick(s *state) string {
-	if s.total <= 0 {
-		return ""
-	}
-	return fmt.Sprintf("%.0f %% done, %s: %s\n", 100*s.part(), remaining(s), s.what)
-}
-
-func (*lines) clear() string { return "" }
-
-// remaining is as in 1m5s left.
-func remaining(s *state) string {
-	if s.total <= 0 {
-		return ""
-	}
-	left := s.left().Round(time.Second)
-	if left == 0 {
-		return "<1s left"
-	}
-	return left.String() + " left"
 }
 
 // visible keeps a text on its line and off the terminal's controls.

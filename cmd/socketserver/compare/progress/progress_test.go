@@ -1,0 +1,128 @@
+package progress
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// output may be written while it is read.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+// take returns what was written since the last time.
+func (o *output) take() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	defer o.b.Reset()
+	return o.b.String()
+}
+
+// pass lets time go by and waits until all that follows has happened.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out output
+		p := New(&out, false, false)
+		defer p.Close()
+		p.Doing("starting")
+		require.Equal(t, "starting\n", out.take())
+		pass(6 * time.Second)
+		require.Empty(t, out.take(), "nothing is planned yet")
+
+		p.Plan(20 * time.Second)
+		p.Doing("connections, round 1")
+		require.Equal(t, "connections, round 1\n", out.take())
+		pass(4 * time.Second)
+		require.Equal(t, "20 % done, 16s left: connections, round 1\n", out.take())
+		p.Advance(10 * time.Second)
+		require.Empty(t, out.take())
+		pass(5 * time.Second)
+		require.Equal(t, "75 % done, 5s left: connections, round 1\n", out.take())
+		pass(10 * time.Second)
+		require.Equal(t, strings.Repeat("100 % done, <1s left: connections, round 1\n", 2), out.take())
+
+		p.Warn("too noisy\nto tell")
+		require.Equal(t, "warning: too noisy?to tell\n", out.take())
+	})
+}
+
+func TestBar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out output
+		p := New(&out, true, false)
+		p.Plan(10 * time.Second)
+		p.Doing("mishaps")
+		require.Equal(t, "\r\x1b[2K\x1b[?7l[....................]   0 %  10s left  mishaps\x1b[?7h", out.take())
+		p.Advance(5 * time.Second)
+		pass(250 * time.Millisecond)
+		require.Contains(t, out.take(), "[##########..........]  52 %   5s left  mishaps")
+
+		p.Warn("careful")
+		require.Regexp(t, "^\r\x1b\\[2Kwarning: careful\n\r\x1b\\[2K\x1b\\[\\?7l\\[###", out.take(),
+			"the warning has a line of its own, and the bar comes after it")
+
+		p.Close()
+		require.Equal(t, "\r\x1b[2K", out.take(), "the line is empty again")
+		p.Doing("something else")
+		p.Warn("nothing")
+		p.Close()
+		require.Empty(t, out.take())
+	})
+}
+
+func TestQuiet(t *testing.T) {
+	var out output
+	p := New(&out, true, true)
+	p.Plan(time.Second)
+	p.Doing("anything")
+	p.Advance(time.Second)
+	p.Warn("anything")
+	p.Close()
+	require.Empty(t, out.take())
+}
+
+func TestControlsAreNotWritten(t *testing.T) {
+	var out output
+	p := New(&out, false, false)
+	p.Doing("a\x1b[2Jb\u202ec\xff")
+	p.Close()
+	require.Equal(t, "a?[2Jb?c?\n", out.take())
+}
+
+func TestManyAtOnce(t *testing.T) {
+	var out output
+	p := New(&out, true, false)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			p.Plan(time.Second)
+			p.Doing("work")
+			p.Advance(time.Millisecond)
+			p.Warn("x")
+			p.Close()
+		})
+	}
+	all.Wait()
+	require.True(t, strings.HasSuffix(out.take(), fresh))
+}
