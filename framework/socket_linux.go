@@ -1,8 +1,10 @@
 package framework
 
 import (
+	"errors"
 	"net"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -22,6 +24,26 @@ func setReuse(fd int, address, port bool) error {
 	}
 	return syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, soReusePort, 1)
 }
+
+// probesAreInherited says that connections get the options of their listener, where setting
+// them once saves four system calls for each.
+const probesAreInherited = true
+
+func setProbes(fd int, c net.KeepAliveConfig) error {
+	if !c.Enable {
+		return nil
+	}
+	const level = syscall.IPPROTO_TCP
+	return errors.Join(
+		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1),
+		syscall.SetsockoptInt(fd, level, syscall.TCP_KEEPIDLE, seconds(c.Idle)),
+		syscall.SetsockoptInt(fd, level, syscall.TCP_KEEPINTVL, seconds(c.Interval)),
+		syscall.SetsockoptInt(fd, level, syscall.TCP_KEEPCNT, c.Count),
+	)
+}
+
+// seconds are rounded up, as Go rounds them.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // setQueue sets the length of l's queue. Go always asks for the system's maximum;
 // listen(2) may be called again and then changes it.

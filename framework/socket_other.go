@@ -14,6 +14,10 @@ func setReuse(_ int, _, port bool) error {
 	return nil
 }
 
+const probesAreInherited = false
+
+func setProbes(int, net.KeepAliveConfig) error { return nil }
+
 // setQueue leaves the queue at the system's maximum.
 func setQueue(l net.Listener, _ int) net.Listener { return l }
 

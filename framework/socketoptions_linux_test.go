@@ -28,12 +28,14 @@ func (h *optionsHandler) Handle(_ *bufio.Reader, wfile io.Writer) error {
 	if err != nil {
 		return err
 	}
-	values := make([]int, 3)
+	values := make([]int, 5)
 	return raw.Control(func(fd uintptr) {
 		for i, o := range [][2]int{
 			{syscall.IPPROTO_TCP, syscall.TCP_NODELAY},
 			{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE},
 			{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE},
+			{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL},
+			{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT},
 		} {
 			values[i], _ = syscall.GetsockoptInt(int(fd), o[0], o[1])
 		}
@@ -43,14 +45,15 @@ func (h *optionsHandler) Handle(_ *bufio.Reader, wfile io.Writer) error {
 
 func TestSocketOptions(t *testing.T) {
 	for name, strategy := range map[string]func() framework.Strategy{
-		"threading": func() framework.Strategy { return &framework.Threading{} },
-		"forking":   func() framework.Strategy { return &framework.Forking{} },
+		"threading":  func() framework.Strategy { return &framework.Threading{} },
+		"forking":    func() framework.Strategy { return &framework.Forking{} },
+		"preforking": func() framework.Strategy { return &framework.Preforking{Workers: 1} },
 	} {
 		for want, set := range map[string]func(*framework.TCPServer){
-			"[1 1 15]": func(*framework.TCPServer) {},
-			"[0 1 15]": func(s *framework.TCPServer) { s.Nagle = true },
-			"[1 1 42]": func(s *framework.TCPServer) { s.KeepAlive = 42 * time.Second },
-			"[1 0 ":    func(s *framework.TCPServer) { s.KeepAlive = -1 },
+			"[1 1 15 5 3]":  func(*framework.TCPServer) {},
+			"[0 1 15 5 3]":  func(s *framework.TCPServer) { s.Nagle = true },
+			"[1 1 42 14 3]": func(s *framework.TCPServer) { s.KeepAlive = 42 * time.Second },
+			"[1 0 ":         func(s *framework.TCPServer) { s.KeepAlive = -1 },
 		} {
 			t.Run(name+" "+want, func(t *testing.T) {
 				class, err := options.Class(nil)

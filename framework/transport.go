@@ -64,9 +64,12 @@ func (s *TCPServer) socket() socketOptions {
 }
 
 func (s *TCPServer) listen() (net.Listener, error) {
-	config := net.ListenConfig{KeepAlive: -1, KeepAliveConfig: s.socket().probes(), Control: control(func(fd int) error {
-		return setReuse(fd, !s.RefuseReuseAddress, s.ReusePort)
+	config := net.ListenConfig{KeepAlive: -1, Control: control(func(fd int) error {
+		return errors.Join(setReuse(fd, !s.RefuseReuseAddress, s.ReusePort), setProbes(fd, s.socket().probes()))
 	})}
+	if !probesAreInherited {
+		config.KeepAliveConfig = s.socket().probes()
+	}
 	l, err := config.Listen(context.Background(), family("tcp", s.Address, s.IPv6Only), s.Address)
 	if err != nil {
 		return nil, err
@@ -208,8 +211,8 @@ func (t *streamTransport) GetRequest() (*Request, error) {
 	if t.socket != nil {
 		r.socket = t.socket()
 	}
-	if r.socket.nagle { // the listener has set the rest
-		r.socket.apply(conn)
+	if tcp, ok := conn.(*net.TCPConn); ok && r.socket.nagle { // the listener has set the rest
+		_ = tcp.SetNoDelay(false)
 	}
 	return r, nil
 }
