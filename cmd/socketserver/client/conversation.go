@@ -1,0 +1,291 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// linger is how long a conversation that has been answered waits for more, where the
+	// server has been told of its end and does not close the connection: an answer may
+	// come in parts.
+	linger = 500 * time.Millisecond
+	// attention is how long a person who has ended the input waits for the last words.
+	attention = 2 * time.Second
+	// settling is how long the end of the input has to be noticed when the peer has ended,
+	// before it counts as the peer's end in mid-conversation.
+	settling = 100 * time.Millisecond
+)
+
+// A conversation is one connection. One goroutine talks and one listens; what the server
+// sends is passed on whatever the other does.
+type conversation struct {
+	*Settings
+	ctx  context.Context
+	conn net.Conn
+
+	sent, received atomic.Int64  // messages and what reads have brought
+	answered       chan struct{} // has an element when something has come since it was emptied
+	silence        atomic.Int64  // how long the listener waits, in nanoseconds; 0: as long as it takes
+	ended          chan struct{} // closed when the listener has ended
+	err            error         // why; nil when the peer has closed. From ended on
+}
+
+// begin connects. The caller calls end.
+func (s *Settings) begin(ctx context.Context) (*conversation, error) {
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &conversation{
+		Settings: s, ctx: ctx, conn: conn,
+		answered: make(chan struct{}, 1), ended: make(chan struct{}),
+	}, nil
+}
+
+func (c *conversation) end() {
+	_ = c.conn.Close()
+	<-c.ended
+}
+
+// hold listens while talk talks, and then as long as there is something to come.
+func (c *conversation) hold(ctx context.Context, talk func() error) error {
+	talked := make(chan error, 1)
+	c.spawn(c.listen)
+	c.spawn(func() { talked <- talk() })
+	var err error
+	select {
+	case err = <-talked:
+	case <-c.ended:
+		select {
+		case err = <-talked:
+		case <-time.After(settling):
+			err = ErrClosed
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err != nil {
+		return c.because(err)
+	}
+	return c.drain(ctx)
+}
+
+// because says what the listener knows better, which is why the connection has ended.
+func (c *conversation) because(err error) error {
+	if !errors.Is(err, ErrClosed) {
+		return err
+	}
+	_ = c.conn.SetReadDeadline(time.Now().Add(settling)) // what has come is still passed on
+	<-c.ended
+	if c.err != nil && !errors.Is(c.err, os.ErrDeadlineExceeded) {
+		return c.err
+	}
+	return ErrClosed
+}
+
+// drain waits for the end of the peer, or of its last answer.
+func (c *conversation) drain(ctx context.Context) error {
+	select {
+	case <-c.ended:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	answered := c.Mode == Ask || c.Mode == Each // or there would have been an error before
+	if c.Address.datagrams() {
+		answered = !c.missing()
+	}
+	switch {
+	case answered && (errors.Is(c.err, os.ErrDeadlineExceeded) || errors.Is(c.err, ErrClosed)):
+		return nil
+	case !errors.Is(c.err, os.ErrDeadlineExceeded):
+		return c.err
+	case c.Attended && !c.Address.datagrams():
+		return nil
+	}
+	return c.timeout()
+}
+
+func (c *conversation) timeout() error {
+	return fmt.Errorf("%w within %s; check the address, or wait longer with --timeout", ErrTimeout, c.answering())
+}
+
+// missing says whether there are datagrams without an answer.
+func (c *conversation) missing() bool { return c.received.Load() < c.sent.Load() }
+
+// talk sends all messages.
+func (c *conversation) talk(messages *messages) error {
+	for {
+		message, err := messages.await(c.ctx)
+		switch {
+		case errors.Is(err, io.EOF):
+			return c.finish()
+		case err != nil:
+			return err
+		case c.Mode == Ask:
+			err = c.exchange(message)
+		default:
+			err = c.send(message)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// ask sends one message and waits for the answer.
+func (c *conversation) ask(message []byte) error {
+	if err := c.exchange(message); err != nil {
+		return err
+	}
+	return c.finish()
+}
+
+// exchange sends a message and waits for its answer: what one read brings. More of it may
+// follow, and is passed on whenever it comes.
+func (c *conversation) exchange(message []byte) error {
+	select {
+	case <-c.answered:
+	default:
+	}
+	if err := c.send(message); err != nil {
+		return err
+	}
+	var late <-chan time.Time
+	if limit := c.answering(); limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-c.answered:
+		return nil
+	case <-c.ended:
+	case <-late:
+		return c.timeout()
+	case <-c.ctx.Done():
+		return c.ctx.Err()
+	}
+	select {
+	case <-c.answered: // and then the end
+		return nil
+	default:
+		return ErrClosed
+	}
+}
+
+func (c *conversation) send(message []byte) error {
+	c.Transcript.sent(message)
+	c.sent.Add(1)
+	if limit := c.answering(); limit > 0 {
+		_ = c.conn.SetWriteDeadline(time.Now().Add(limit))
+	}
+	_, err := c.conn.Write(message)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return c.timeout()
+	case errors.Is(err, syscall.EMSGSIZE):
+		return fmt.Errorf("a message of %d bytes is longer than a datagram can be; send shorter ones", len(message))
+	case c.ctx.Err() != nil:
+		return c.ctx.Err()
+	}
+	if c.Address.datagrams() {
+		return c.why(err)
+	}
+	return ErrClosed
+}
+
+// finish tells the peer that nothing more comes, and the listener how long to wait.
+// Errors are those of a connection that has ended, which the listener finds, too.
+func (c *conversation) finish() error {
+	wait := c.answering()
+	if c.Address.datagrams() {
+		c.silence.Store(int64(wait)) // before missing, or the last answer may go unnoticed
+		if !c.missing() {
+			wait = 0
+		}
+		_ = c.conn.SetReadDeadline(time.Now().Add(wait))
+		return nil
+	}
+	if closer, ok := c.conn.(interface{ CloseWrite() error }); ok {
+		_ = closer.CloseWrite()
+	}
+	switch {
+	case c.Mode == Ask || c.Mode == Each:
+		wait = linger
+	case c.Attended && (wait == 0 || wait > attention):
+		wait = attention
+	}
+	if wait > 0 {
+		c.silence.Store(int64(wait))
+		_ = c.conn.SetReadDeadline(time.Now().Add(wait))
+	}
+	return nil
+}
+
+// listen passes on what comes, until the peer ends or the silence lasts too long.
+func (c *conversation) listen() {
+	defer close(c.ended)
+	for buf := make([]byte, maxMessage); ; {
+		n, err := c.conn.Read(buf)
+		if n > 0 || err == nil {
+			c.received.Add(1)
+			c.Transcript.received(buf[:n])
+			if err := c.pass(buf[:n]); err != nil {
+				c.err = err
+				return
+			}
+		}
+		if err != nil {
+			c.err = c.why(err)
+			return
+		}
+		if silence := time.Duration(c.silence.Load()); silence > 0 {
+			if c.Address.datagrams() && !c.missing() {
+				return // nothing else tells of the end of datagrams
+			}
+			_ = c.conn.SetReadDeadline(time.Now().Add(silence))
+		}
+	}
+}
+
+// pass passes on what one read has brought.
+func (c *conversation) pass(text []byte) error {
+	var err error
+	if c.Framing == Chunk || c.Address.datagrams() {
+		err = c.Output.BeginLine()
+	}
+	if err == nil {
+		_, err = c.Output.Write(text)
+	}
+	if err != nil {
+		return fmt.Errorf("write the output: %w", err)
+	}
+	select {
+	case c.answered <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// why says what the end of reading means.
+func (c *conversation) why(err error) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
+		return err
+	case c.Address.datagrams() && c.received.Load() == 0:
+		return &ConnectError{fmt.Errorf("%s; %s", reason(err), remedy(err))}
+	}
+	return fmt.Errorf("%w (%s)", ErrClosed, reason(err))
+}

@@ -1,0 +1,159 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// maxAddresses are tried of a name that has more.
+const maxAddresses = 16
+
+// dial connects to the first address that can be connected to. The caller closes what it
+// returns, which removes the socket of a datagram client from the file system, too.
+func (s *Settings) dial(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.connecting())
+	defer cancel()
+	targets, err := s.Address.resolve(ctx)
+	if err != nil {
+		return nil, &ConnectError{fmt.Errorf("%w; check the name, or write an address", err)}
+	}
+	var failures []string
+	for i, target := range targets {
+		var conn net.Conn
+		conn, err = s.dialOne(ctx, target, len(targets)-i)
+		if err == nil {
+			return conn, nil
+		}
+		failures = append(failures, target+": "+reason(err))
+	}
+	return nil, &ConnectError{fmt.Errorf("could not connect: %s; %s", strings.Join(failures, ", "), remedy(err))}
+}
+
+// dialOne takes its share of the time that is left for that many addresses, so that one
+// that never answers leaves some for the others.
+func (s *Settings) dialOne(ctx context.Context, target string, left int) (net.Conn, error) {
+	deadline, _ := ctx.Deadline()
+	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+	defer cancel()
+	var dialer net.Dialer
+	switch s.Address.Network {
+	case "unixgram":
+		return dialUnixgram(target)
+	case "tls":
+		config := s.TLS.Clone()
+		if config == nil {
+			config = &tls.Config{}
+		}
+		host, _, _ := net.SplitHostPort(s.Address.Host)
+		config.ServerName = cmp.Or(config.ServerName, host)
+		return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", target)
+	}
+	return dialer.DialContext(ctx, s.Address.Network, target)
+}
+
+// resolve returns the addresses to try, in that order.
+func (a Address) resolve(ctx context.Context) ([]string, error) {
+	if a.isUnix() {
+		return []string{a.Host}, nil
+	}
+	host, port, err := net.SplitHostPort(a.Host)
+	if err != nil {
+		return nil, err
+	}
+	if host == "localhost" { // whatever the resolver says, as for servers
+		return []string{"127.0.0.1:" + port, "[::1]:" + port}, nil
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	var targets []string
+	for _, ip := range ips[:min(len(ips), maxAddresses)] {
+		targets = append(targets, net.JoinHostPort(ip.Unmap().String(), port))
+	}
+	return targets, nil
+}
+
+// dialUnixgram gives the client an address of its own, without which nothing could be
+// answered. On Linux it is abstract; a connected socket takes datagrams from its peer only.
+func dialUnixgram(path string) (net.Conn, error) {
+	local := "@socketserver-connect-" + rand.Text()
+	var directory string
+	if runtime.GOOS != "linux" {
+		var err error
+		if directory, err = os.MkdirTemp("", "socketserver"); err != nil {
+			return nil, err
+		}
+		local = filepath.Join(directory, "connect")
+	}
+	conn, err := net.DialUnix("unixgram", &net.UnixAddr{Name: local, Net: "unixgram"}, &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		if directory != "" {
+			_ = os.RemoveAll(directory)
+		}
+		return nil, err
+	}
+	return &unixgramConn{conn, directory}, nil
+}
+
+// unixgramConn owns the directory that its socket lies in, if any.
+type unixgramConn struct {
+	*net.UnixConn
+	directory string
+}
+
+func (c *unixgramConn) Close() error {
+	err := c.UnixConn.Close()
+	if c.directory != "" {
+		err = errors.Join(err, os.RemoveAll(c.directory))
+	}
+	return err
+}
+
+// reason is an error without the address, which the message has already.
+func reason(err error) string {
+	var operation *net.OpError
+	if errors.As(err, &operation) {
+		err = operation.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return "no answer in time"
+	}
+	return strings.TrimPrefix(err.Error(), "tls: ")
+}
+
+// remedy is what to do about the last failure.
+func remedy(err error) string {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &authority):
+		return "name the file of its authority with --ca"
+	case errors.As(err, &name):
+		return "name the one that the certificate is for with --server-name"
+	case errors.As(err, &record):
+		return "if the server does not speak TLS, write tcp://"
+	case errors.Is(err, syscall.ENOENT):
+		return "check the path, or start the server"
+	case errors.Is(err, syscall.EACCES):
+		return "run as the user whom the socket belongs to"
+	}
+	return "start the server, or check the address"
+}

@@ -1,0 +1,147 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxMessage is what is sent at once, in bytes. A line of a stream that is longer is sent
+// in parts; it is also more than any datagram can have.
+const maxMessage = 64 << 10
+
+// messages are what the input is split into. They are read ahead by one, in a goroutine
+// of their own, so that nobody waits for the input who has something else to wait for.
+type messages struct {
+	*Settings
+	in   *bufio.Reader
+	read chan message
+}
+
+// A message with err is the last one, and has no text.
+type message struct {
+	text []byte
+	err  error
+}
+
+// newMessages reads until ctx is done; a Read that is under way then goes on.
+func newMessages(ctx context.Context, s *Settings) *messages {
+	m := &messages{s, bufio.NewReaderSize(s.Input, maxMessage), make(chan message)}
+	s.spawn(func() { m.pump(ctx, m.next()) })
+	return m
+}
+
+// await returns the next message, io.EOF after the last one.
+func (m *messages) await(ctx context.Context) ([]byte, error) {
+	select {
+	case next := <-m.read:
+		return next.text, next.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (m *messages) pump(ctx context.Context, next func() ([]byte, error)) {
+	for {
+		text, err := next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			err = fmt.Errorf("read the input: %w", err)
+		}
+		if len(text) > 0 && !m.hand(ctx, message{text: text}) {
+			return
+		}
+		if err != nil {
+			m.hand(ctx, message{err: err})
+			return
+		}
+	}
+}
+
+func (m *messages) hand(ctx context.Context, next message) bool {
+	select {
+	case m.read <- next:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// next is how the input is split. Each function returns text of its own, that may be
+// empty and may come with an error.
+func (m *messages) next() func() ([]byte, error) {
+	flowing := !m.Address.datagrams() && (m.Mode == Duplex || m.Mode == Once)
+	switch {
+	case m.Mode == Once && m.Address.datagrams():
+		return m.whole
+	case flowing && m.Framing == Line && !m.CRLF:
+		return m.block
+	case flowing && m.Mode == Once && m.Framing == Chunk:
+		return m.chomped()
+	}
+	return m.line
+}
+
+// block is what is there, unchanged.
+func (m *messages) block() ([]byte, error) {
+	text := make([]byte, maxMessage/2)
+	n, err := m.in.Read(text)
+	return text[:n], err
+}
+
+// whole is everything as one datagram.
+func (m *messages) whole() ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(m.in, maxMessage))
+	if err == nil {
+		err = io.EOF
+	}
+	if len(text) == maxMessage {
+		return nil, errors.New("it is longer than a datagram can be; send less, or several lines with --mode ask")
+	}
+	body, newline := bytes.CutSuffix(text, []byte("\n"))
+	return m.framed(body, newline), err
+}
+
+// chomped is everything but the last newline.
+func (m *messages) chomped() func() ([]byte, error) {
+	var held []byte
+	return func() ([]byte, error) {
+		text, err := m.block()
+		text = append(held, text...)
+		body, newline := bytes.CutSuffix(text, []byte("\n"))
+		held = nil
+		if newline {
+			held = []byte("\n")
+		}
+		return body, err
+	}
+}
+
+// line is a line as its framing says.
+func (m *messages) line() ([]byte, error) {
+	text, err := m.in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		if m.Address.datagrams() {
+			return nil, errors.New("a line is longer than a datagram can be; send shorter ones")
+		}
+		return bytes.Clone(text), nil
+	}
+	body, newline := bytes.CutSuffix(text, []byte("\n"))
+	if len(body) > 0 && (m.Mode == Ask || m.Mode == Each) {
+		newline = true // the server may wait for one before it answers
+	}
+	return m.framed(body, newline), err
+}
+
+func (m *messages) framed(body []byte, newline bool) []byte {
+	body = bytes.Clone(body)
+	switch {
+	case !newline || m.Framing == Chunk:
+		return body
+	case m.CRLF:
+		return append(bytes.TrimSuffix(body, []byte("\r")), "\r\n"...)
+	}
+	return append(body, '\n')
+}

@@ -1,0 +1,86 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
+)
+
+// A Transcript is a file with a line for everything that was sent or received: the time,
+// > or <, and the text with its control bytes, newlines included, made visible. A
+// connection is one transcript, or several, one after the other.
+type Transcript struct {
+	mu      sync.Mutex
+	file    *os.File
+	in, out terminal.Visible
+	err     error
+}
+
+// OpenTranscript appends to a file that only its owner can read where it is new. Files
+// that could be executed, or lie where plugins do, are refused: what a peer sends must not
+// become a program. The caller closes it.
+func OpenTranscript(path string) (*Transcript, error) {
+	directory, err := filepath.Abs(filepath.Dir(path))
+	if err == nil {
+		directory, err = filepath.EvalSymlinks(directory)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("transcript %s: %w; write it into a directory that exists", path, err)
+	}
+	if slices.Contains(strings.Split(filepath.ToSlash(directory), "/"), "plugins") {
+		return nil, fmt.Errorf("transcript %s: what lies in plugins is run as a program; choose another directory", path)
+	}
+	switch info, err := os.Lstat(path); {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return nil, fmt.Errorf("transcript %s: %w", path, err)
+	case !info.Mode().IsRegular(), info.Mode()&0o111 != 0:
+		return nil, fmt.Errorf("transcript %s is no plain file but %s; choose another name", path, info.Mode())
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("transcript %w; choose a file that can be written", err)
+	}
+	return &Transcript{file: file, in: terminal.Visible{Newlines: true}, out: terminal.Visible{Newlines: true}}, nil
+}
+
+func (t *Transcript) sent(text []byte) {
+	if t != nil {
+		t.record(&t.out, ">", text)
+	}
+}
+
+func (t *Transcript) received(text []byte) {
+	if t != nil {
+		t.record(&t.in, "<", text)
+	}
+}
+
+// record writes one line at once, so that a conversation that is killed loses none.
+func (t *Transcript) record(v *terminal.Visible, direction string, text []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now().Format("2006-01-02T15:04:05.000Z07:00")
+	_, err := fmt.Fprintf(t.file, "%s %s %s\n", now, direction, v.Text(text))
+	if t.err == nil {
+		t.err = err
+	}
+}
+
+// Close closes the file and says whether everything could be written.
+func (t *Transcript) Close() error {
+	if t == nil {
+		return nil
+	}
+	if err := errors.Join(t.err, t.file.Close()); err != nil {
+		return fmt.Errorf("transcript: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
+)
+
+// Exit statuses of connect, besides exitUsage.
+const (
+	exitClosed    = 1 // by the peer, in mid-conversation
+	exitNoConnect = 3
+	exitTimeout   = 4
+)
+
+// connectFlags are the command line of connect.
+type connectFlags struct {
+	client.Settings
+	host, port     string
+	transcript     string
+	ca, serverName string
+	insecure       bool
+}
+
+func newConnect() *cobra.Command {
+	var f connectFlags
+	c := &cobra.Command{
+		Use:   "connect [ADDRESS]",
+		Short: "Hold a conversation with a server",
+		Long: `Hold a conversation with a server.
+
+ADDRESS is tcp://host:port, tls://host:port, udp://host:port, unix:///path or
+unixgram:///path. Without one it is tcp, to --host and --port. All addresses of a name are tried.
+
+On a terminal lines are edited as in a shell, with the arrows, history and Tab; what comes
+in appears above what is being typed. ^D ends the input, ^C the conversation. Control bytes
+from the server are shown and never obeyed. On a pipe bytes pass unchanged.
+
+Modes:
+  duplex  both directions at once; when the input ends, the server is told and heard out
+  ask     a line, its answer, the next line
+  each    the same, over a new connection for each line
+  once    the whole input is one message
+
+An answer is what arrives at once; all that comes later is printed, too. A datagram is a
+line, or with --mode once all of the input, and its answer is a datagram.
+
+Exit status: 0 done, 1 closed by the peer in mid-conversation, 2 wrong usage, 3 could not
+connect, 4 no answer in time.`,
+		Example: `  socketserver connect                              # localhost:21567
+  socketserver connect --mode ask --framing chunk tcp://localhost:50006
+  echo hello | socketserver connect --mode once udp://localhost:21567`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.host, "host", "localhost", "host to connect to by tcp, in place of ADDRESS")
+	flags.StringVar(&f.port, "port", "21567", "port to connect to by tcp, in place of ADDRESS")
+	flags.StringVar(&f.Mode, "mode", client.Duplex, "duplex, ask, each or once")
+	flags.StringVar(&f.Framing, "framing", client.Line, "line: send the newline of a line; chunk: do not, and send nothing for an empty one")
+	flags.BoolVar(&f.CRLF, "crlf", false, "end lines with carriage return and newline")
+	flags.DurationVar(&f.Timeout, "timeout", 0, "bound for connecting, and for each wait for an answer (default: 10s for connecting and datagrams, else none)")
+	flags.StringVar(&f.transcript, "transcript", "", "file to append to what is sent and received, with times")
+	flags.StringVar(&f.ca, "ca", "", "tls: PEM file of the authorities to trust, in place of the system's")
+	flags.StringVar(&f.serverName, "server-name", "", "tls: name that the certificate must be for, in place of the host's")
+	flags.BoolVar(&f.insecure, "insecure", false, "tls: do not verify the server")
+	return c
+}
+
+func (f *connectFlags) run(c *cobra.Command, args []string) (err error) {
+	if err := f.check(c, args); err != nil {
+		return err
+	}
+	if f.transcript != "" {
+		if f.Transcript, err = client.OpenTranscript(f.transcript); err != nil {
+			return statusError{exitUsage, fmt.Errorf("socketserver: %w", err)}
+		}
+	}
+	if f.insecure {
+		fmt.Fprintln(c.ErrOrStderr(), "socketserver: warning: --insecure: anybody on the way can read and change this conversation")
+	}
+	err = f.converse(c.Context(), c.InOrStdin(), c.OutOrStdout())
+	return connectStatus(errors.Join(err, f.Transcript.Close()))
+}
+
+// connectStatus is the exit status of how a conversation has ended.
+func connectStatus(err error) error {
+	if err == nil {
+		return nil
+	}
+	code := exitFailed
+	var unconnected *client.ConnectError
+	switch {
+	case errors.As(err, &unconnected):
+		code = exitNoConnect
+	case errors.Is(err, client.ErrTimeout):
+		code = exitTimeout
+	case errors.Is(err, client.ErrClosed):
+		code = exitClosed
+	}
+	return statusError{code, fmt.Errorf("socketserver: %w", err)}
+}
+
+// check says what the command line cannot mean.
+func (f *connectFlags) check(c *cobra.Command, args []string) (err error) {
+	changed := c.Flags().Changed
+	url := "tcp://" + net.JoinHostPort(strings.Trim(f.host, "[]"), f.port)
+	if len(args) > 0 {
+		if changed("host") || changed("port") {
+			return usage("ADDRESS and --host, --port exclude each other; leave one of them out")
+		}
+		url = args[0]
+	}
+	if f.Address, err = client.ParseAddress(url); err != nil {
+		return err
+	}
+	for _, choice := range []struct {
+		flag, value string
+		all         []string
+	}{
+		{"mode", f.Mode, []string{client.Duplex, client.Ask, client.Each, client.Once}},
+		{"framing", f.Framing, []string{client.Line, client.Chunk}},
+	} {
+		if !slices.Contains(choice.all, choice.value) {
+			return usage("--%s %s: there are %s", choice.flag, strconv.Quote(choice.value), strings.Join(choice.all, ", "))
+		}
+	}
+	switch {
+	case f.CRLF && f.Framing == client.Chunk:
+		return usage("--crlf ends lines, and --framing chunk sends no ends; leave one of them out")
+	case changed("timeout") && f.Timeout <= 0:
+		return usage("--timeout %s: write a duration above 0, such as 10s, or leave it out", f.Timeout)
+	}
+	return f.checkTLS()
+}
+
+func (f *connectFlags) checkTLS() error {
+	if f.Address.Network != "tls" {
+		if f.ca != "" || f.serverName != "" || f.insecure {
+			return usage("--ca, --server-name and --insecure belong to tls://; write the address as tls://host:port")
+		}
+		return nil
+	}
+	f.TLS = &tls.Config{ServerName: f.serverName, InsecureSkipVerify: f.insecure}
+	if f.ca == "" {
+		return nil
+	}
+	text, err := os.ReadFile(f.ca)
+	if err != nil {
+		return usage("--ca: %w", err)
+	}
+	f.TLS.RootCAs = x509.NewCertPool()
+	if !f.TLS.RootCAs.AppendCertsFromPEM(text) {
+		return usage("--ca %s: there is no certificate in it; name a PEM file", f.ca)
+	}
+	return nil
+}
+
+// converse holds the conversation with whoever is there: a person at a terminal, one who
+// only reads, or other programs.
+func (f *connectFlags) converse(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	f.Input, f.Output = stdin, client.Plain{Writer: stdout}
+	in, _ := stdin.(*os.File)
+	out, _ := stdout.(*os.File)
+	f.Attended = in != nil && isatty.IsTerminal(in.Fd())
+	switch {
+	case out == nil || !isatty.IsTerminal(out.Fd()):
+		return client.Run(ctx, f.Settings)
+	case in == nil || f.Mode == client.Once || !terminal.Usable(in, out):
+		shown := terminal.NewWriter(out)
+		f.Output = shown
+		return errors.Join(client.Run(ctx, f.Settings), shown.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t, err := terminal.Open(terminal.Settings{
+		In: in, Out: out, Prompt: "> ", Words: []string{"date", "ls", "os", "time"}, Interrupt: cancel,
+	})
+	if err != nil {
+		return err
+	}
+	defer t.Close() // also in a panic
+	f.Input, f.Output, f.OnPanic = t, t, t.Restore
+	return errors.Join(client.Run(ctx, f.Settings), t.Close())
+}
+

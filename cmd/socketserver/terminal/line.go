@@ -1,0 +1,170 @@
+package terminal
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
+)
+
+// A line is what is being typed. It is edited by characters as people see them, which may
+// be several code points, and shown by their width, which is two columns for Chinese.
+type line struct {
+	text string
+	pos  int // of the cursor, in bytes
+
+	history []string // oldest first
+	at      int      // what is shown of it; len(history) is the draft
+	draft   string
+}
+
+// maxHistory is how many lines are remembered, without those that repeat their predecessor.
+const maxHistory = 1000
+
+func (l *line) set(text string) { l.text, l.pos = text, len(text) }
+
+func (l *line) insert(text string) {
+	l.text = l.text[:l.pos] + text + l.text[l.pos:]
+	l.pos += len(text)
+}
+
+// cut removes what is between two positions and puts the cursor there.
+func (l *line) cut(from, to int) {
+	l.text = l.text[:from] + l.text[to:]
+	l.pos = from
+}
+
+func (l *line) left()  { l.pos = l.before() }
+func (l *line) right() { l.pos = l.after() }
+func (l *line) home()  { l.pos = 0 }
+func (l *line) end()   { l.pos = len(l.text) }
+
+func (l *line) wordLeft()  { l.pos = l.wordStart() }
+func (l *line) wordRight() { l.pos = l.wordEnd() }
+
+func (l *line) backspace()    { l.cut(l.before(), l.pos) }
+func (l *line) delete()       { l.cut(l.pos, l.after()) }
+func (l *line) deleteWord()   { l.cut(l.wordStart(), l.pos) }
+func (l *line) deleteBefore() { l.cut(0, l.pos) }
+func (l *line) deleteAfter()  { l.cut(l.pos, len(l.text)) }
+
+// before is where the character before the cursor begins.
+func (l *line) before() int {
+	start := 0
+	for i := 0; i < l.pos; {
+		start = i
+		cluster, _, _, _ := uniseg.FirstGraphemeClusterInString(l.text[i:l.pos], -1)
+		i += len(cluster)
+	}
+	return start
+}
+
+// after is where the character at the cursor ends.
+func (l *line) after() int {
+	cluster, _, _, _ := uniseg.FirstGraphemeClusterInString(l.text[l.pos:], -1)
+	return l.pos + len(cluster)
+}
+
+func (l *line) wordStart() int {
+	head := strings.TrimRightFunc(l.text[:l.pos], unicode.IsSpace)
+	return strings.LastIndexFunc(head, unicode.IsSpace) + 1
+}
+
+func (l *line) wordEnd() int {
+	tail := strings.TrimLeftFunc(l.text[l.pos:], unicode.IsSpace)
+	n := strings.IndexFunc(tail, unicode.IsSpace)
+	if n < 0 {
+		n = len(tail)
+	}
+	return len(l.text) - len(tail) + n
+}
+
+// take returns the line and begins a new one.
+func (l *line) take() string {
+	text := l.text
+	if text != "" && (len(l.history) == 0 || l.history[len(l.history)-1] != text) {
+		l.history = append(l.history, text)
+		l.history = l.history[max(0, len(l.history)-maxHistory):]
+	}
+	l.at, l.draft = len(l.history), ""
+	l.set("")
+	return text
+}
+
+func (l *line) older() { l.recall(l.at - 1) }
+func (l *line) newer() { l.recall(l.at + 1) }
+
+func (l *line) recall(at int) {
+	if at < 0 || at > len(l.history) {
+		return
+	}
+	if l.at == len(l.history) {
+		l.draft = l.text
+	}
+	l.at = at
+	if at == len(l.history) {
+		l.set(l.draft)
+		return
+	}
+	l.set(l.history[at])
+}
+
+// complete completes what is before the cursor to one of words or of what was typed
+// before, or as far as they agree. It returns them when that is no further.
+func (l *line) complete(words []string) []string {
+	head := l.text[:l.pos]
+	var fit []string
+	for _, word := range slices.Concat(words, l.history) {
+		if strings.HasPrefix(word, head) && !slices.Contains(fit, word) {
+			fit = append(fit, word)
+		}
+	}
+	if len(fit) == 0 {
+		return nil
+	}
+	common := fit[0]
+	for _, word := range fit[1:] {
+		for !strings.HasPrefix(word, common) {
+			_, n := utf8.DecodeLastRuneInString(common)
+			common = common[:len(common)-n]
+		}
+	}
+	if common == head && len(fit) > 1 {
+		return fit
+	}
+	l.insert(common[len(head):])
+	return nil
+}
+
+// view is the part of the line around the cursor that fits into so many columns, behind
+// the prompt where there is room for both, and the column of the cursor.
+func (l *line) view(prompt string, columns int) (string, int) {
+	columns-- // the cursor stands behind the last character
+	left := uniseg.StringWidth(prompt)
+	if columns-left < 8 {
+		prompt, left = "", 0
+	}
+	room := columns - left
+	behind := min(room/3, uniseg.StringWidth(l.text[l.pos:]))
+	start, width := 0, uniseg.StringWidth(l.text[:l.pos])
+	for start < l.pos && width > room-behind {
+		cluster, _, w, _ := uniseg.FirstGraphemeClusterInString(l.text[start:], -1)
+		start += len(cluster)
+		width -= w
+	}
+	return prompt + clip(l.text[start:], room), left + max(width, 0)
+}
+
+// clip is as much of text as fits into so many columns.
+func clip(text string, columns int) string {
+	for i := 0; i < len(text); {
+		cluster, _, w, _ := uniseg.FirstGraphemeClusterInString(text[i:], -1)
+		if columns -= w; columns < 0 {
+			return text[:i]
+		}
+		i += len(cluster)
+	}
+	return text
+}

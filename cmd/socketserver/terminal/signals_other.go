@@ -1,0 +1,12 @@
+//go:build !unix
+
+package terminal
+
+// The consoles of other systems edit lines by themselves, and need not be restored.
+const supported = false
+
+func (t *Terminal) watch() func() { return func() {} }
+
+func (t *Terminal) suspend() {}
+
+func (t *Terminal) resume() {}

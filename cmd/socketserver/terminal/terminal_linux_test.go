@@ -1,0 +1,184 @@
+package terminal
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal/terminaltest"
+)
+
+// run runs the program of this test binary in a window of 40 columns. What is written to
+// the file it returns comes in from elsewhere.
+func run(t *testing.T) (*terminaltest.Terminal, *os.File, *exec.Cmd) {
+	t.Helper()
+	return runCommand(t, exec.Command(os.Args[0]))
+}
+
+func runCommand(t *testing.T, c *exec.Cmd) (*terminaltest.Terminal, *os.File, *exec.Cmd) {
+	t.Helper()
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = write.Close() })
+	c.Env = append(os.Environ(), "TERMINAL_TEST=1", "GORACE=atexit_sleep_ms=0")
+	c.ExtraFiles = []*os.File{read}
+	term := terminaltest.Start(t, c, 40, 10)
+	require.NoError(t, read.Close())
+	term.Await(2, ">")
+	return term, write, c
+}
+
+func say(t *testing.T, peer *os.File, text string) {
+	t.Helper()
+	_, err := peer.WriteString(text)
+	require.NoError(t, err)
+}
+
+func TestTyping(t *testing.T) {
+	t.Parallel()
+	term, _, _ := run(t)
+	term.Type("hallo\x1b[D\x1b[D\x1b[D\x7fe") // and the a is an e
+	term.Await(4, "> hello")
+	term.Type("\r")
+	term.Await(2, "> hello", `got "hello"`, ">")
+	term.Type("two\nthree\r") // pasted
+	term.Await(2, "> hello", `got "hello"`, "> two", "> three", `got "two"`, `got "three"`, ">")
+	term.Type("\x1b[A\x1b[A!")
+	term.Await(6, "> hello", `got "hello"`, "> two", "> three", `got "two"`, `got "three"`, "> two!")
+	term.Type("\x0c")
+	term.Await(6, "> two!")
+	term.Type("\x15\x04")
+	require.Zero(t, term.Exit())
+	term.Await(0, "bye", "")
+}
+
+func TestWideCharacters(t *testing.T) {
+	t.Parallel()
+	term, peer, _ := run(t)
+	term.Type("你好世界\x1b[D\x1b[D\x7f") // the cursor goes by characters
+	term.Await(4, "> 你世界")
+	say(t, peer, "对方说话\n")
+	term.Await(4, "对方说话", "> 你世界")
+	term.Type("\x05" + strings.Repeat("中文", 12)) // 56 columns do not fit
+	term.Await(38, "对方说话", "> "+strings.Repeat("中文", 9))
+	term.Type("\r")
+	term.Await(2, "对方说话",
+		"> 你世界"+strings.Repeat("中文", 8), strings.Repeat("中文", 4),
+		`got "你世界`+strings.Repeat("中文", 7), strings.Repeat("中文", 5)+`"`, ">")
+}
+
+// What comes in goes above the prompt, whatever is being typed, and a line that comes in
+// parts is one line.
+func TestIncoming(t *testing.T) {
+	t.Parallel()
+	term, peer, _ := run(t)
+	term.Type("half")
+	term.Await(6, "> half")
+	say(t, peer, "first\nsec")
+	term.Await(6, "first", "sec", "> half")
+	say(t, peer, "ond\n")
+	term.Await(6, "first", "second", "> half")
+	say(t, peer, "\xe4\xbd")
+	say(t, peer, "\xa0!")
+	term.Await(6, "first", "second", "你!", "> half")
+	term.Type(" way\r")
+	term.Await(2, "first", "second", "你!", "> half way", `got "half way"`, ">")
+	say(t, peer, "next")
+	term.Await(2, "first", "second", "你!", "> half way", `got "half way"`, "next", ">")
+}
+
+func TestFullRow(t *testing.T) {
+	t.Parallel()
+	term, peer, _ := run(t)
+	row := strings.Repeat("0123456789", 4)
+	say(t, peer, row)
+	term.Await(2, row, ">")
+	say(t, peer, "\nx\n"+row+"more\ttab\n")
+	term.Await(2, row, "x", row, "more    tab", ">")
+	say(t, peer, "中"+row[:39]) // the last column stays empty
+	term.Await(2, row, "x", row, "more    tab", "中"+row[:38], row[38:39], ">")
+}
+
+// Nothing that comes in acts on the terminal.
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	term, peer, _ := run(t)
+	say(t, peer, "\x1b[2J\x1b]0;title\a\rover\u202etxt.exe\xff\r\n")
+	term.Await(2, `\x1b[2J\x1b]0;title\a\rover\u202etxt.exe`, `\xff`, ">")
+	term.Type("\x1b[200~\x1b\x1b[99z\x00\u202ex") // neither does what is pasted
+	term.Await(3, `\x1b[2J\x1b]0;title\a\rover\u202etxt.exe`, `\xff`, "> x")
+}
+
+func TestTab(t *testing.T) {
+	t.Parallel()
+	term, _, _ := run(t)
+	term.Type("da\t")
+	term.Await(6, "> date")
+	term.Type("\x15l\t a\r")
+	term.Await(2, "> ls a", `got "ls a"`, ">")
+	term.Type("ls\t")
+	term.Await(4, "> ls a", `got "ls a"`, "ls  ls a", "> ls")
+}
+
+func TestResize(t *testing.T) {
+	t.Parallel()
+	term, _, _ := run(t)
+	term.Type("0123456789012345678901234567890123456")
+	term.Await(39, "> 0123456789012345678901234567890123456")
+	term.Resize(60)
+	term.Type("7")
+	term.Await(40, "> 01234567890123456789012345678901234567")
+}
+
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	term, _, _ := run(t)
+	term.Type("unsent\x03")
+	require.Equal(t, 2, term.Exit())
+	term.Await(0, "> unsent", "bye", "")
+}
+
+func TestPeerEnds(t *testing.T) {
+	t.Parallel()
+	term, peer, _ := run(t)
+	say(t, peer, "last words")
+	require.NoError(t, peer.Close())
+	require.Equal(t, 1, term.Exit())
+	term.Await(0, "last words", "bye", "")
+}
+
+// A program that a signal ends says so, and leaves the terminal as it was.
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		term, _, c := run(t)
+		require.NoError(t, c.Process.Signal(s))
+		require.Equal(t, 128+int(s), term.Exit())
+	}
+}
+
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	term, _, _ := run(t)
+	term.Type("\x1bp")
+	require.Equal(t, 2, term.Exit()) // with the stack
+}
+
+// ^Z gives the terminal to the shell, and fg takes it back.
+func TestSuspend(t *testing.T) {
+	t.Parallel()
+	term, _, _ := runCommand(t, exec.Command("sh", "-mc", `"$0"; echo stopped; read go; fg >/dev/null`, os.Args[0]))
+	raw := term.Settings()
+	term.Type("half\x1a")
+	term.Await(0, "> half", "stopped", "")
+	require.NotEqual(t, raw, term.Settings())
+	term.Type("\n")
+	term.Await(6, "> half", "stopped", "", "> half")
+	require.Equal(t, raw, term.Settings())
+	term.Type("\x03")
+	require.Equal(t, 2, term.Exit())
+}
