@@ -49,12 +49,31 @@ func requireServed(t *testing.T, p Plan) {
 	t.Helper()
 	r := run(t, p)
 	require.Empty(t, r.Errors)
-	require.Zero(t, r.Unserved)
 	require.Positive(t, r.Answered)
 	require.GreaterOrEqual(t, r.Latencies.TotalCount(), r.Answered)
 	require.LessOrEqual(t, r.Latencies.TotalCount(), r.Answered+int64(p.Clients))
 	require.Equal(t, p.Duration, r.Elapsed)
 	require.Positive(t, r.CPU)
+}
+
+// One request tells how long an answer takes, or why there is none.
+func TestTry(t *testing.T) {
+	for _, network := range []string{"tcp", "unix", "udp", "unixgram"} {
+		kind := result.Connections
+		if network == "udp" || network == "unixgram" {
+			kind = result.Datagrams
+		}
+		took, err := Try(t.Context(), plan(network, serveEcho(t, network), kind))
+		require.NoError(t, err)
+		require.Positive(t, took)
+	}
+	p := plan("tcp", serveEcho(t, "tcp"), result.Connections)
+	p.Contains = []byte("something else")
+	_, err := Try(t.Context(), p)
+	require.EqualError(t, err, WrongAnswer)
+	p.Message, p.Timeout = []byte("no end of a line"), 20*time.Millisecond
+	_, err = Try(t.Context(), p)
+	require.EqualError(t, err, Timeout)
 }
 
 // The warm-up is not counted, and both hooks are called with the clients at work.
@@ -88,6 +107,21 @@ func TestWarmup(t *testing.T) {
 	require.Greater(t, ended, begun)
 	require.Less(t, r.Answered, ended)
 	require.Positive(t, r.Answered)
+}
+
+// What ends in the warm-up is not counted, be it an answer or an error.
+func TestNotCounted(t *testing.T) {
+	c := newTestClient(t, conversations("127.0.0.1:1"))
+	c.now = c.begin.Add(-1)
+	c.count(nil)
+	c.count(errWrongAnswer)
+	require.Zero(t, c.answered)
+	require.Empty(t, c.errors)
+	c.now = c.begin
+	c.count(nil)
+	c.count(errWrongAnswer)
+	require.Equal(t, int64(1), c.answered)
+	require.Equal(t, map[string]int64{WrongAnswer: 1}, c.errors)
 }
 
 // An open loop sends as many requests as it is to, and no more.
@@ -159,6 +193,20 @@ func serveSilence(t *testing.T, network string) string {
 		_, err := io.Copy(io.Discard, rfile)
 		return err
 	})
+}
+
+// A wait that the end of the round cut short counts where it was longer than usual.
+func TestUsual(t *testing.T) {
+	c := newTestClient(t, conversations("127.0.0.1:1"))
+	for range 100 {
+		c.shard.record(10 * time.Millisecond)
+	}
+	c.waiting, c.since = true, c.end.Add(-5*time.Millisecond)
+	require.Equal(t, int64(100), c.sum([]*client{c}, 0).Latencies.TotalCount())
+	c.since = c.end.Add(-20 * time.Millisecond)
+	sum := c.sum([]*client{c}, 0)
+	require.Equal(t, int64(101), sum.Latencies.TotalCount())
+	require.Equal(t, 1, sum.Unserved)
 }
 
 // A server that never answers ends the round in time, whatever the timeout is.
@@ -268,16 +316,19 @@ func TestErrors(t *testing.T) {
 		r := run(t, plan("unix", t.TempDir()+"/none", result.Connections))
 		require.Equal(t, []string{"no such file or directory"}, kindsOf(r))
 	})
-	t.Run("an answer without an end", func(t *testing.T) {
-		r := run(t, connections(serveFunc(t, "tcp", func(_ *bufio.Reader, wfile io.Writer) error {
-			for {
-				if _, err := wfile.Write(make([]byte, 64<<10)); err != nil {
-					return err
-				}
+}
+
+// An answer without an end is a wrong one.
+func TestEndlessAnswer(t *testing.T) {
+	c := newTestClient(t, connections(serveFunc(t, "tcp", func(_ *bufio.Reader, wfile io.Writer) error {
+		for {
+			if _, err := wfile.Write(make([]byte, 64<<10)); err != nil {
+				return err
 			}
-		})))
-		require.Zero(t, r.Answered)
-	})
+		}
+	})))
+	defer c.close()
+	require.ErrorIs(t, c.request(), errWrongAnswer)
 }
 
 // A queue that is full is neither a timeout nor hammered.
@@ -391,7 +442,8 @@ func TestPortsShort(t *testing.T) {
 func newTestClient(t *testing.T, p Plan) *client {
 	t.Helper()
 	now := time.Now()
-	r := &round{Plan: p, ctx: t.Context(), begin: now, end: now.Add(patience), shards: newShards(1)}
+	p.Duration = patience
+	r := &round{Plan: p, ctx: t.Context(), begin: now, end: now.Add(p.Duration), shards: newShards(1)}
 	r.budget.Store(portBudget())
 	return newClient(r, 0, now)
 }
