@@ -8,13 +8,13 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/go-socketserver/socketserver/handlers"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 )
 
 // The test binary is the command itself, also as the worker that it forks and as a plugin,
 // so that the scripts and tests start real processes without building anything first.
 func TestMain(m *testing.M) {
-	handlers.ServeWorker()
+	subject.Become(findWorker)
 	testscript.Main(tests{m}, map[string]func(){
 		"socketserver": main,
 		"nc":           netcat,

@@ -66,6 +66,8 @@ func serve(findWorker func(hclog.Logger) *framework.Program) error {
 	s := &a.Spec.Server
 	// A parent that has gone reads nothing any more; that is no reason to end at once.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// A crash is an observation, and no reason to write a file.
+	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	parent := watchParent(stop, a.Directory, s.Timeouts.Drain)

@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socketserver
@@ -191,6 +192,7 @@ def stop(*_):
     threading.Thread(target=server.shutdown).start()
 
 
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 signal.signal(signal.SIGTERM, stop)
 ended = threading.Event()
 watcher = threading.Thread(target=watch_parent, args=(assignment["Directory"], spec["Timeouts"]["drain"] / 1e9), daemon=True)

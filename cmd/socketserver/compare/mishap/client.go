@@ -1,0 +1,93 @@
+package mishap
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
+)
+
+// A client is one request of an experiment.
+type client struct {
+	conn  net.Conn
+	lines *bufio.Reader
+	pid   int // of the process that serves it; 0: it is not known yet
+	keep  func() bool
+}
+
+// errSilent is what a client got that waited in vain.
+var errSilent = errors.New("there was no answer in time")
+
+// connect sends the first line of a request. The connection ends with ctx.
+func connect(ctx context.Context, to *subject.Subject, word string) (*client, error) {
+	dialer := net.Dialer{Timeout: patience}
+	conn, err := dialer.DialContext(ctx, to.Network(), to.Address())
+	if err != nil {
+		return nil, err
+	}
+	c := &client{conn: conn, lines: bufio.NewReader(conn)}
+	c.keep = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	if _, err := fmt.Fprintln(conn, word); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *client) close() {
+	c.keep()
+	_ = c.conn.Close()
+}
+
+// ready waits until the handler runs.
+func (c *client) ready(bound time.Duration) error {
+	line, err := c.read(bound)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Sscanf(line, "ready %d", &c.pid); err != nil {
+		return fmt.Errorf("the handler said %q instead of ready", line)
+	}
+	return nil
+}
+
+// release lets the handler do what it was asked for, and returns what it says next.
+func (c *client) release(bound time.Duration) (string, error) {
+	if _, err := io.WriteString(c.conn, "\n"); err != nil {
+		return "", err
+	}
+	if c.pid == 0 { // it has been waiting for its turn
+		if err := c.ready(bound); err != nil {
+			return "", err
+		}
+	}
+	return c.read(bound)
+}
+
+// finish is release for the last word of a request: the connection has ended then.
+func (c *client) finish() (string, error) {
+	answer, err := c.release(patience)
+	if err != nil {
+		return "", err
+	}
+	if _, err := c.read(patience); err != io.EOF { //nolint:errorlint // what read returns
+		return "", fmt.Errorf("the connection did not end with the answer: %w", err)
+	}
+	return answer, nil
+}
+
+func (c *client) read(bound time.Duration) (string, error) {
+	_ = c.conn.SetReadDeadline(time.Now().Add(bound))
+	line, err := c.lines.ReadString('\n')
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "", errSilent
+	}
+	return strings.TrimSuffix(line, "\n"), err
+}

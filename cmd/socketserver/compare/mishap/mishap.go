@@ -1,0 +1,167 @@
+// Package mishap brings about what goes wrong with servers sooner or later, and observes
+// from outside what really happens, subject by subject. Nothing is concluded from what a
+// strategy is: every word of an observation comes from what clients got, what was logged,
+// how the server ended and what it left behind.
+//
+// What an observation says are words that stay the same from run to run, so that no times
+// are among them. It waits for what happens and not for time to pass; that something does
+// not happen is all that takes a while.
+package mishap
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+// An experiment is a mishap and how it is brought about.
+type experiment struct {
+	name, title string
+	try         func(*scene) error
+	// set changes the server of a subject before it is started; nil: not at all.
+	set func(*config.Server)
+	// alone experiments take much of the machine: only one runs at a time.
+	alone bool
+}
+
+// experiments are in the order in which they are shown.
+var experiments = []experiment{
+	{name: "slow", title: "Two slow clients at once", try: slow},
+	{name: "counter", title: "A handler counts its requests in memory", try: counter},
+	{name: "directory", title: "A handler changes the working directory", try: directory},
+	{name: "environment", title: "A handler changes the environment", try: environment},
+	{name: "panic", title: "A handler panics", try: failing("panic")},
+	{name: "exit", title: "A handler ends its process", try: failing("exit")},
+	{name: "fatal", title: "A handler meets a fatal error of the runtime", try: failing("fatal")},
+	{name: "memory", title: "A handler takes much memory", try: memory, alone: true},
+	{name: "hang", title: "A handler never returns", try: hang, set: hasty},
+	{name: "full", title: "The limit is reached", try: full, set: narrow},
+	{name: "shutdown", title: "The server is stopped with a request in flight", try: shutdown},
+	{name: "kill", title: "The server is killed with a request in flight", try: kill},
+}
+
+// atOnce is how many experiments run at a time. They wait most of their time.
+const atOnce = 6
+
+// Run tries every experiment on a fresh server of every subject. The servers have the
+// concurrency of the subjects, but listen by tcp, have the handler of the experiments and
+// bounds of their own. progress is told what begins; it may be called from several
+// goroutines at once. When ctx is done Run ends soon, and what was not tried says so. When
+// it returns nothing that it started is left.
+func Run(ctx context.Context, subjects []subject.Spec, progress func(what string)) []result.Mishap {
+	mishaps := make([]result.Mishap, len(experiments))
+	var together, alone []func()
+	for i, e := range experiments {
+		mishaps[i] = result.Mishap{Name: e.name, Title: e.title, Rows: make([]result.Observation, len(subjects))}
+		for j, spec := range subjects {
+			job := func() {
+				progress(e.name + ": " + spec.Name)
+				mishaps[i].Rows[j] = observe(ctx, e, spec)
+			}
+			if e.alone {
+				alone = append(alone, job)
+			} else {
+				together = append(together, job)
+			}
+		}
+	}
+	var running sync.WaitGroup
+	running.Go(func() { work(together, atOnce) })
+	running.Go(func() { work(alone, 1) })
+	running.Wait()
+	return mishaps
+}
+
+// work does jobs in their order, so many at a time.
+func work(jobs []func(), atOnce int) {
+	var running sync.WaitGroup
+	next := make(chan func())
+	for range atOnce {
+		running.Go(func() {
+			for job := range next {
+				job()
+			}
+		})
+	}
+	for _, job := range jobs {
+		next <- job
+	}
+	close(next)
+	running.Wait()
+}
+
+// observe tries one experiment on one subject.
+func observe(ctx context.Context, e experiment, spec subject.Spec) result.Observation {
+	name := spec.Name
+	problem := func(err error) result.Observation {
+		if ctx.Err() != nil {
+			return result.Observation{Subject: name, Problem: "interrupted"}
+		}
+		return result.Observation{Subject: name, Problem: strings.TrimPrefix(err.Error(), name+": ")}
+	}
+	spec.Server = prepare(spec.Server)
+	if e.set != nil {
+		e.set(&spec.Server)
+	}
+	s, err := open(ctx, spec)
+	if err != nil {
+		return problem(err)
+	}
+	defer s.close()
+	if err := e.try(s); err != nil {
+		return problem(err)
+	}
+	s.conclude()
+	if ctx.Err() != nil {
+		return problem(ctx.Err())
+	}
+	return s.row
+}
+
+// connections is the limit of every server: a process of two has at most half of them, so
+// that a crowd which is larger is in both.
+const connections = 64
+
+// prepare makes of a subject's server one for experiments: its strategy, with as few
+// processes as show what is to be seen.
+func prepare(s config.Server) config.Server {
+	s.Transports = []config.Transport{{
+		Network: "tcp", RequestQueueSize: 128, ReadBuffer: 4096, WriteBuffer: -1, NoDelay: true,
+	}}
+	s.Handler = config.Handler{Kind: "handler", Name: handlerName}
+	s.Limits = config.Limits{Connections: connections}
+	s.Timeouts.Idle, s.Timeouts.Read, s.Timeouts.Request = 0, 0, 0
+	s.Timeouts.Write, s.Timeouts.Drain = patience, patience
+	c := &s.Concurrency
+	c.MaxThreads = 0
+	switch c.Kind {
+	case "forking":
+		c.MaxChildren, c.Spares = 40, min(c.Spares, 2)
+	case "preforking":
+		c.Workers = min(c.Workers, 2)
+	}
+	return s
+}
+
+// hasty is for requests that take longer than they may.
+func hasty(s *config.Server) {
+	s.Timeouts.Request, s.Timeouts.Drain = 300*time.Millisecond, 300*time.Millisecond
+}
+
+// narrow makes the limit of a strategy one that is soon reached.
+func narrow(s *config.Server) {
+	c := &s.Concurrency
+	switch c.Kind {
+	case "threading":
+		c.MaxThreads = 2
+	case "forking":
+		c.MaxChildren, c.Spares = 2, min(c.Spares, 1)
+	case "preforking": // it has no other one
+		s.Limits.Connections = 2 * c.Workers
+	}
+}

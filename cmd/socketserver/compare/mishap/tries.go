@@ -1,0 +1,314 @@
+package mishap
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	words "github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
+)
+
+// slow has a second client come while the first one takes its time.
+func slow(s *scene) error {
+	first, err := s.hold(words.Wait)
+	if err != nil {
+		return err
+	}
+	second, err := s.begin(words.Wait)
+	if err != nil {
+		return err
+	}
+	switch err := second.ready(silence); {
+	case err == nil:
+		s.row.Finding = "both were served at once"
+	case errors.Is(err, errSilent):
+		s.row.Finding, s.row.Noticed = "the second waited for the first", "the client"
+	default:
+		return err
+	}
+	for _, c := range []*client{first, second} {
+		if _, err := c.finish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// counter has clients count at once, and others after them.
+func counter(s *scene) error {
+	_, pid, err := s.ask(words.Wait)
+	if err != nil {
+		return err
+	}
+	counts, processes := false, map[int]bool{}
+	for range 2 {
+		answers, err := s.askOthers(words.Count, pid)
+		if err != nil {
+			return err
+		}
+		for _, a := range answers {
+			processes[a.pid] = true
+			counts = counts || a.text != "1"
+		}
+	}
+	switch {
+	case !counts:
+		s.row.Finding = "every request had a new one"
+	case len(processes) > 1:
+		s.row.Finding = "each process had its own"
+	default:
+		s.row.Finding = "one for all requests"
+	}
+	return nil
+}
+
+// directory changes to one that no server is started in.
+func directory(s *scene) error { return s.change(words.Chdir, "/proc", words.Directory) }
+
+func environment(s *scene) error { return s.change(words.Setenv, "changed", words.Environment) }
+
+// change has one request change something, and later ones look.
+func (s *scene) change(word, value, look string) error {
+	_, pid, err := s.ask(word + " " + value)
+	if err != nil {
+		return err
+	}
+	answers, err := s.askOthers(look, pid)
+	if err != nil {
+		return err
+	}
+	var saw, sawNot bool
+	for _, a := range answers {
+		saw = saw || a.text == value
+		sawNot = sawNot || a.text != value
+	}
+	switch {
+	case !saw:
+		s.row.Finding = "no later request saw it"
+	case sawNot:
+		s.row.Finding = "later requests in its process saw it"
+	default:
+		s.row.Finding = "every later request saw it"
+	}
+	return nil
+}
+
+// failing is the experiment of a word that no handler survives.
+func failing(word string) func(*scene) error {
+	return func(s *scene) error {
+		one, err := s.hold(word)
+		if err != nil {
+			return err
+		}
+		crowd, err := s.crowd(words.Wait, one.pid)
+		if err != nil {
+			return err
+		}
+		_, failed := one.release(patience)
+		s.cutOff(failed != nil, crowd)
+		s.noticed(failed != nil)
+		s.row.Lived = s.lived(patience)
+		switch {
+		case s.ended():
+			s.row.Finding = "the server ended"
+		case s.row.CutOff == "that client":
+			s.row.Finding = "only that request failed"
+		case s.row.CutOff != "nobody":
+			s.row.Finding = "its process ended, and all requests in it"
+		default:
+			s.row.Finding = "nothing happened"
+		}
+		return nil
+	}
+}
+
+// eaten is how much memory a request takes, in bytes.
+const eaten = 128 << 20
+
+// memory looks at what the server holds while a request takes much and when it is over.
+func memory(s *scene) error {
+	if free := available(); free >= 0 && free < 4*eaten {
+		return fmt.Errorf("less than %d MiB of memory are free; end other programs", 4*eaten>>20)
+	}
+	one, err := s.hold(words.Eat + " " + strconv.Itoa(eaten))
+	if err != nil {
+		return err
+	}
+	before, err := usage.Of(s.subject.Pid())
+	if err != nil {
+		return err
+	}
+	if _, err := one.release(patience); err != nil {
+		return err
+	}
+	during, err := usage.Of(s.subject.Pid())
+	if err != nil {
+		return err
+	}
+	if during.Resident < before.Resident+eaten/2 {
+		return errors.New("what it took could not be seen; its memory has been paged out")
+	}
+	if _, err := one.finish(); err != nil {
+		return err
+	}
+	s.row.Finding = "kept by its process"
+	if s.givenBack(before.Resident) {
+		s.row.Finding = "given back when it was over"
+	}
+	return nil
+}
+
+// givenBack waits until the memory is given back. There is nothing that tells.
+func (s *scene) givenBack(before int64) bool {
+	for end := time.Now().Add(silence); time.Now().Before(end) && s.ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
+		now, err := usage.Of(s.subject.Pid())
+		if err == nil && now.Resident < before+eaten/2 {
+			return true
+		}
+	}
+	return false
+}
+
+// available is how much memory can be had, in bytes; less than 0 where that is not known.
+func available() int64 {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return -1
+	}
+	for line := range strings.Lines(string(text)) {
+		var kib int64
+		if _, err := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); err == nil {
+			return kib << 10
+		}
+	}
+	return -1
+}
+
+// hang waits for the end of a request that does not end by itself.
+func hang(s *scene) error {
+	one, err := s.hold(words.Hang)
+	if err != nil {
+		return err
+	}
+	// The timeout, and what a server gives a handler to notice it.
+	_, failed := one.release(s.spec.Server.Timeouts.Request + time.Second + silence)
+	if errors.Is(failed, errSilent) {
+		s.row.Finding = "nothing ended it"
+	} else {
+		s.row.Finding, s.row.CutOff = "the request timeout ended it", "that client"
+	}
+	s.noticed(true)
+	s.row.Lived = s.lived(silence)
+	if s.row.Lived != "yes" {
+		s.row.CutOff = "every client"
+	}
+	return nil
+}
+
+// full has clients come until one of them is not served.
+func full(s *scene) error {
+	const most = 8
+	var held []*client
+	for range most {
+		next, err := s.begin(words.Wait)
+		if err != nil {
+			return err
+		}
+		err = next.ready(silence)
+		if err == nil {
+			held = append(held, next)
+			continue
+		}
+		if len(held) == 0 {
+			return err
+		}
+		if !errors.Is(err, errSilent) {
+			s.row.Finding, s.row.CutOff = "the next client was turned away", "that client"
+			s.noticed(true)
+			return release(held)
+		}
+		if _, err := held[0].finish(); err != nil {
+			return err
+		}
+		if next.ready(patience) != nil {
+			s.row.Finding, s.row.CutOff = "the next client was never served", "that client"
+			s.noticed(true)
+			return release(held[1:])
+		}
+		s.row.Finding = "the next client waited for its turn"
+		s.noticed(true)
+		return release(append(held[1:], next))
+	}
+	s.row.Finding = "there was no limit"
+	return release(held)
+}
+
+// release lets requests come to their end.
+func release(clients []*client) error {
+	for _, c := range clients {
+		if _, err := c.finish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shutdown stops the server while a request is under way that ends in time.
+func shutdown(s *scene) error {
+	one, err := s.hold(words.Wait)
+	if err != nil {
+		return err
+	}
+	stopped := make(chan struct{})
+	go func() {
+		s.subject.Stop()
+		close(stopped)
+	}()
+	if !s.subject.AwaitLog(s.ctx, stopping) {
+		<-stopped
+		return errors.New("it ended without a word")
+	}
+	text, failed := one.finish()
+	s.answered(failed == nil && text == words.Done)
+	<-stopped
+	s.row.Lived = "no: " + s.subject.Stop().Status
+	return nil
+}
+
+// stopping says whether a server tells that it has been told to stop.
+func stopping(l subject.Line) bool { return strings.HasPrefix(l.Text, "stopping") }
+
+// kill ends the server by force while requests are under way.
+func kill(s *scene) error {
+	one, err := s.hold(words.Wait)
+	if err != nil {
+		return err
+	}
+	crowd, err := s.crowd(words.Wait, one.pid)
+	if err != nil {
+		return err
+	}
+	s.subject.Kill()
+	<-s.subject.Done()
+	text, failed := one.finish()
+	answered := failed == nil && text == words.Done
+	s.answered(answered)
+	s.cutOff(!answered, crowd)
+	s.row.Lived = "no: " + s.subject.Stop().Status
+	return nil
+}
+
+// answered says what became of the request that was in flight.
+func (s *scene) answered(yes bool) {
+	if yes {
+		s.row.Finding = "it was answered all the same"
+		return
+	}
+	s.row.Finding, s.row.CutOff = "it was cut off", "that client"
+	s.noticed(true)
+}
