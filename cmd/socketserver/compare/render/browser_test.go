@@ -99,6 +99,8 @@ func show(t *testing.T, ctx context.Context, page string, width int64, scheme st
 // overflowing is whether the page can be scrolled sideways.
 const overflowing = `document.documentElement.scrollWidth > document.documentElement.clientWidth`
 
+const background = `getComputedStyle(document.body).backgroundColor`
+
 // outside are the texts of pictures that leave them.
 const outside = `[...document.querySelectorAll("svg text")].filter(text => {
 	const picture = text.ownerSVGElement.getBoundingClientRect(), box = text.getBoundingClientRect();
@@ -152,10 +154,21 @@ func TestPageInBrowser(t *testing.T) {
 				require.Empty(t, evaluate[[]string](t, ctx, outside))
 				require.Empty(t, evaluate[[]string](t, ctx, crossed))
 				require.Empty(t, evaluate[[]string](t, ctx, faint))
-				back := evaluate[string](t, ctx, `getComputedStyle(document.body).backgroundColor`)
+				back := evaluate[string](t, ctx, background)
 				require.Equal(t, scheme == "light", back == "rgb(255, 255, 255)")
 			})
 		}
 	}
+	t.Run("paper", func(t *testing.T) {
+		show(t, ctx, page, 680, "dark") // A4 without its margins
+		call(t, ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Media:    "print",
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		})
+		require.False(t, evaluate[bool](t, ctx, overflowing))
+		require.Empty(t, evaluate[[]string](t, ctx, outside))
+		require.Empty(t, evaluate[[]string](t, ctx, faint))
+		require.Equal(t, "rgb(255, 255, 255)", evaluate[string](t, ctx, background))
+	})
 	require.Empty(t, said())
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"time"
@@ -20,12 +21,17 @@ func cleaned(r *result.Report) *result.Report {
 	return &c
 }
 
-// rewrite gives all strings below v to text, and makes nil slices and maps empty ones.
-// Slices and maps are replaced, so that what v was copied from stays as it is.
+// rewrite gives all strings below v to text, makes nil slices and maps empty ones, and 0 of
+// numbers that are none, which JSON can not say and nothing can be drawn by. Slices and
+// maps are replaced, so that what v was copied from stays as it is.
 func rewrite(v reflect.Value, text func(string) string) {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(text(v.String()))
+	case reflect.Float64:
+		if math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0) {
+			v.SetFloat(0)
+		}
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() {
 			return

@@ -138,9 +138,11 @@ func base(r *result.Report, load string) string {
 	return first
 }
 
+// comparison is what there is to show of two subjects. A ratio of nothing is not shown.
 func comparison(r *result.Report, load, metric, subject, to string) (result.Comparison, bool) {
 	i := slices.IndexFunc(r.Comparisons, func(c result.Comparison) bool {
-		return c.Load == load && c.Metric == metric && c.Subject == subject && c.Base == to
+		return c.Load == load && c.Metric == metric && c.Subject == subject && c.Base == to &&
+			c.Ratio.Value > 0
 	})
 	if i < 0 {
 		return result.Comparison{}, false

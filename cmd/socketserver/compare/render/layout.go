@@ -95,6 +95,9 @@ func (p *page) grid(g grid) {
 		}
 		fmt.Fprintln(p, p.draw(part))
 	}
+	if len(said) > 0 {
+		fmt.Fprintln(p)
+	}
 	for _, note := range said {
 		p.lines("  ", note)
 	}

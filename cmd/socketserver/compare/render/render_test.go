@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -153,6 +154,16 @@ func TestUnknownNumbers(t *testing.T) {
 	}
 	require.Contains(t, write(t, r, "markdown", Options{}), "| threading | - | - | - | - | - | - | - | - |")
 	require.Contains(t, write(t, r, "csv", Options{}), "connections,threading,memory,,bytes\n")
+}
+
+func TestNumbersThatAreNone(t *testing.T) {
+	r := readReport(t)
+	r.Loads[0].Results[1].Rate, r.Loads[0].Results[2].Cost.Switches = math.Inf(1), math.NaN()
+	r.Loads[0].Results[3].Rate = math.NaN()
+	r.Comparisons[0].Ratio = result.Ratio{Value: math.NaN(), Low: math.NaN(), High: math.Inf(1)}
+	for _, format := range Formats() {
+		require.NotRegexp(t, `NaN|Inf\b`, write(t, r, format, Options{}))
+	}
 }
 
 func TestEmptyReport(t *testing.T) {

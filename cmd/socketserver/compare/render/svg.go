@@ -189,7 +189,7 @@ func ratioChart(r *result.Report, l result.Load, forms map[string]string) *chart
 	var rows []result.Comparison
 	low, high := 1.0, 1.0
 	for _, m := range l.Results {
-		if c, ok := comparison(r, l.Kind, "rate", m.Subject, to); ok && c.Ratio.Value > 0 {
+		if c, ok := comparison(r, l.Kind, "rate", m.Subject, to); ok {
 			rows = append(rows, c)
 			low, high = min(low, c.Ratio.Value), max(high, c.Ratio.Value)
 			if c.Ratio.Low > 0 {

@@ -19,6 +19,7 @@ func writeText(w io.Writer, r *result.Report, o Options) error {
 	r = cleaned(r)
 	p := &page{bufio.NewWriter(w), o}
 	p.lines("", compared(r))
+	fmt.Fprintln(p)
 	for _, a := range answers(r) {
 		p.lines("", a)
 	}
