@@ -31,6 +31,7 @@ type client struct {
 
 	answer   []byte // the latest one, or what there is of it
 	answered int64
+	warm     int64 // requests answered before the round was counted
 	errors   map[string]int64
 }
 
@@ -67,6 +68,9 @@ func (c *client) run() {
 // count counts what became of the request that has just ended.
 func (c *client) count(err error) {
 	if c.now.Before(c.begin) {
+		if err == nil {
+			c.warm++
+		}
 		return
 	}
 	if err == nil {
@@ -196,9 +200,9 @@ func (c *client) close() {
 	if conn == nil {
 		return
 	}
-	// The side that closes first keeps the port for a minute. Where they get short, the
-	// connection is reset instead, which a server may notice.
-	if tcp, ok := conn.(*net.TCPConn); ok && c.budget.Add(-1) < 0 {
+	// Where ports get short the connection is reset, which leaves none waiting but which a
+	// server may notice.
+	if tcp, ok := conn.(*net.TCPConn); ok && !c.ports.spare(c.now) {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()

@@ -426,7 +426,7 @@ func TestPortsShort(t *testing.T) {
 		})
 		c := newTestClient(t, connections(address))
 		if short {
-			c.budget.Store(0)
+			c.ports.burst, c.ports.again = 0, 0
 		}
 		require.NoError(t, c.request())
 		c.close()
@@ -438,13 +438,26 @@ func TestPortsShort(t *testing.T) {
 	}
 }
 
+// Ports that are lent again are spent at the pace of that.
+func TestPorts(t *testing.T) {
+	start := time.Now()
+	p := ports{burst: 2, again: 2, start: start}
+	require.True(t, p.spare(start))
+	require.True(t, p.spare(start))
+	require.False(t, p.spare(start))
+	require.True(t, p.spare(start.Add(time.Second)))
+	require.False(t, p.spare(start.Add(time.Second)))
+	p = ports{burst: -1, start: start}
+	require.True(t, p.spare(start))
+}
+
 // newTestClient is a client of p that is not run.
 func newTestClient(t *testing.T, p Plan) *client {
 	t.Helper()
 	now := time.Now()
 	p.Duration = patience
 	r := &round{Plan: p, ctx: t.Context(), begin: now, end: now.Add(p.Duration), shards: newShards(1)}
-	r.budget.Store(portBudget())
+	r.ports.lendFrom(now)
 	return newClient(r, 0, now)
 }
 

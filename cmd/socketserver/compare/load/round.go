@@ -2,13 +2,13 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -19,6 +19,7 @@ import (
 // A Round is what the clients of a [Plan] saw while it was counted.
 type Round struct {
 	Answered int64 // requests
+	Warm     int64 // requests answered before, in the warm-up
 	Elapsed  time.Duration
 
 	// Latencies are of answered requests, and of those that waited in vain, for their timeout
@@ -35,37 +36,23 @@ type Round struct {
 type round struct {
 	Plan
 	ctx        context.Context // done when the round is over
-	begin, end time.Time       // of what is counted
-	directory  string          // of the clients' own unixgram sockets
+	cancel     context.CancelFunc
+	begin, end time.Time // of what is counted
+	directory  string    // of the clients' own unixgram sockets
 	shards     []shard
-	budget     atomic.Int64 // how many more connections may leave their port waiting
+	ports      ports
 }
 
 // Run lets the clients of p work for its warm-up and its duration. It returns at the end of
 // that, or when ctx is done, which is an error, and has closed all sockets then. A server
 // that misbehaves is not an error but counted.
 func Run(ctx context.Context, p Plan) (*Round, error) {
-	if err := p.Check(); err != nil {
+	start := time.Now()
+	r, err := newRound(ctx, p, start)
+	if err != nil {
 		return nil, err
 	}
-	start := time.Now()
-	begin := start.Add(p.Warmup)
-	r := &round{Plan: p, begin: begin, end: begin.Add(p.Duration), shards: newShards(min(p.Clients, runtime.GOMAXPROCS(0)))}
-	r.budget.Store(portBudget())
-	if p.Network == "unixgram" {
-		var err error
-		if r.directory, err = os.MkdirTemp("", "socketserver-load-"); err != nil {
-			return nil, fmt.Errorf("make a directory for the clients' sockets: %w", err)
-		}
-		defer os.RemoveAll(r.directory)
-		if longest := filepath.Join(r.directory, "99999.99999999"); len(longest) > 100 {
-			return nil, fmt.Errorf("the path of a socket in %s is too long: set TMPDIR to a shorter one", r.directory)
-		}
-	}
-	var cancel context.CancelFunc
-	r.ctx, cancel = context.WithDeadline(ctx, r.end)
-	defer cancel()
-
+	defer r.close()
 	var working sync.WaitGroup
 	clients := make([]*client, p.Clients)
 	for i := range clients {
@@ -80,6 +67,54 @@ func Run(ctx context.Context, p Plan) (*Round, error) {
 		return nil, fmt.Errorf("load on %s: %w", p.Address, err)
 	}
 	return r.sum(clients, cpu), nil
+}
+
+// Try sends one request and returns how long its answer took. Where there is none, or a wrong
+// one, the error is its kind, see [Refused] and its like.
+func Try(ctx context.Context, p Plan) (time.Duration, error) {
+	p.Clients, p.Rate, p.Warmup, p.Duration = 1, 0, 0, p.Timeout
+	start := time.Now()
+	r, err := newRound(ctx, p, start)
+	if err != nil {
+		return 0, err
+	}
+	defer r.close()
+	c := newClient(r, 0, start)
+	defer c.close()
+	defer context.AfterFunc(r.ctx, c.stop)()
+	if err := c.request(); err != nil {
+		return 0, errors.New(kind(err))
+	}
+	return time.Since(start), nil
+}
+
+// newRound makes a round, which the caller closes.
+func newRound(ctx context.Context, p Plan, start time.Time) (*round, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	begin := start.Add(p.Warmup)
+	r := &round{Plan: p, begin: begin, end: begin.Add(p.Duration), shards: newShards(min(p.Clients, runtime.GOMAXPROCS(0)))}
+	r.ports.lendFrom(start)
+	if p.Network == "unixgram" {
+		var err error
+		if r.directory, err = os.MkdirTemp("", "socketserver-load-"); err != nil {
+			return nil, fmt.Errorf("make a directory for the clients' sockets: %w", err)
+		}
+		if longest := filepath.Join(r.directory, "99999.99999999"); len(longest) > 100 {
+			_ = os.RemoveAll(r.directory)
+			return nil, fmt.Errorf("the path of a socket in %s is too long: set TMPDIR to a shorter one", r.directory)
+		}
+	}
+	r.ctx, r.cancel = context.WithDeadline(ctx, r.end)
+	return r, nil
+}
+
+func (r *round) close() {
+	r.cancel()
+	if r.directory != "" {
+		_ = os.RemoveAll(r.directory)
+	}
 }
 
 // wait waits until the round is over and stops the clients. It returns the CPU time that
@@ -115,6 +150,7 @@ func (r *round) sum(clients []*client, cpu time.Duration) *Round {
 	usual := time.Duration(sum.Latencies.ValueAtPercentile(50))
 	for _, c := range clients {
 		sum.Answered += c.answered
+		sum.Warm += c.warm
 		for kind, n := range c.errors {
 			sum.Errors[kind] += n
 		}
@@ -135,6 +171,7 @@ func (r *round) sum(clients []*client, cpu time.Duration) *Round {
 // Add adds another round of the same clients to r.
 func (r *Round) Add(other *Round) {
 	r.Answered += other.Answered
+	r.Warm += other.Warm
 	r.Elapsed += other.Elapsed
 	r.Latencies.Merge(other.Latencies)
 	for kind, n := range maps.All(other.Errors) {

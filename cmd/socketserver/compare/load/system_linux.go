@@ -43,14 +43,6 @@ func reusesPorts() bool {
 	return scan("/proc/sys/net/ipv4/tcp_tw_reuse", "", &reuse) && reuse != 0
 }
 
-// portBudget is how many connections may leave their port waiting before they get short.
-func portBudget() int64 {
-	if ports := Ports(); ports >= 0 && !reusesPorts() {
-		return int64(ports / 2)
-	}
-	return math.MaxInt64
-}
-
 // scan reads the fields of the first line of a file that starts with prefix.
 func scan(path, prefix string, fields ...any) bool {
 	f, err := os.Open(path)

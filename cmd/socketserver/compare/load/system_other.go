@@ -2,8 +2,6 @@
 
 package load
 
-import "math"
-
 // Descriptors is how many descriptors this process has open and how many it may have.
 // Both are less than 0, as that is not known here.
 func Descriptors() (open, limit int) { return -1, -1 }
@@ -12,5 +10,6 @@ func Descriptors() (open, limit int) { return -1, -1 }
 // 0, as that is not known here.
 func Ports() int { return -1 }
 
-// portBudget is how many connections may leave their port waiting before they get short.
-func portBudget() int64 { return math.MaxInt64 }
+// reusesPorts says whether the system lets a port be used again that a closed connection
+// on this machine left waiting.
+func reusesPorts() bool { return false }
