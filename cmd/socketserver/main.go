@@ -64,14 +64,14 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "socketserver",
 		Short:         "Network servers from a file: transport, concurrency, handler",
-		Long:          "socketserver runs network servers. Each is three choices, made in servers.hcl:\na transport (tcp, udp, unix, unixgram), a concurrency strategy (synchronous,\nthreading, forking) and a handler, compiled in or a plugin.",
+		Long:          "socketserver runs network servers. Each is three choices, made in servers.hcl:\na transport (tcp, udp, unix, unixgram), a concurrency strategy (synchronous,\nthreading, forking, preforking) and a handler, compiled in or a plugin.",
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newVersion(), newMan())
+	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newCompare(), newVersion(), newMan())
 	root.AddCommand(newLater()...)
 	return root
 }
@@ -81,7 +81,7 @@ func newRoot() *cobra.Command {
 func newLater() []*cobra.Command {
 	var commands []*cobra.Command
 	for _, name := range []string{
-		"console", "compare", "plugin", "status", "reload", "suspend", "resume", "drain", "stop",
+		"console", "plugin", "status", "reload", "suspend", "resume", "drain", "stop",
 	} {
 		commands = append(commands, &cobra.Command{
 			Use: name, Hidden: true, DisableFlagParsing: true,

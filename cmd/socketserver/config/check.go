@@ -127,7 +127,7 @@ func (r *reader) checkClass(d *draft, block string) {
 			r.add(d.transports[i], faultf("use another handler, or another transport", "%stransport %q: %s %q serves %s only", d.block, t.Network, d.Handler.Kind, d.Handler.Name, list(serves)))
 		}
 	}
-	if d.Class.Stateful != "" && d.Concurrency.usesProcesses() && !d.Concurrency.IsolatedState {
+	if d.Class.Stateful != "" && d.Concurrency.UsesProcesses() && !d.Concurrency.IsolatedState {
 		r.add(d.concurrency, faultf(`use concurrency "threading", or write isolated_state = true if each process may have its own`,
 			"%s%q makes no sense for it, as it keeps %s in memory, and what a request changes in its own process no other request sees",
 			block, d.Concurrency.Kind, d.Class.Stateful))

@@ -41,7 +41,7 @@ func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 		r.add(flag("listen", ""), faultf("add it, as in --listen tcp://localhost:9000", "it is missing"))
 	}
 	kind := cmp.Or(f.Concurrency, "threading")
-	d.Concurrency, d.concurrency = defaultConcurrency(kind), flag("concurrency", kind)
+	d.Concurrency, d.concurrency = DefaultConcurrency(kind), flag("concurrency", kind)
 	if fault := checkConcurrency(kind); fault != nil {
 		r.add(d.concurrency, fault)
 	}

@@ -140,7 +140,7 @@ func (b *block) readConcurrency(h *hclsyntax.Block, d *draft) {
 		return
 	}
 	c := &d.Concurrency
-	*c = defaultConcurrency(kind)
+	*c = DefaultConcurrency(kind)
 	if f := checkConcurrency(kind); f != nil {
 		b.problem(h.LabelRanges[0], f)
 		return

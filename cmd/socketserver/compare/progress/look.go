@@ -32,10 +32,10 @@ func (b bar) warning(s *state, line string) string { return fresh + line + b.tic
 
 func (bar) end() string { return fresh }
 
-// lines are for a log.
+// lines are for a log, one at each interval.
 type lines struct{}
 
-func (lines) phase(s *state) string { return s.what + "\n" }
+func (lines) phase(*state) string { return "" }
 
 func (lines) tick(s *state) string {
 	if s.total <= 0 {

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/progress"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/render"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+// compareFlags are those of compare, as they were typed.
+type compareFlags struct {
+	file, server, network string
+	flags                 config.Flags
+	peers                 []string
+	message, format       string
+	conditions            []string
+	strict, quiet         bool
+	compare.Options
+}
+
+func newCompare() *cobra.Command {
+	o := &compareFlags{}
+	c := &cobra.Command{
+		Use:   "compare [--handler NAME | --plugin NAME | -c FILE --server NAME]",
+		Short: "Compare the strategies: the same load and mishaps for each",
+		Long: "Run one server under each strategy, in turns, and show what differs: rate, latency,\n" +
+			"CPU and memory, and what happens when a handler misbehaves. Without arguments that is\n" +
+			"the handler timestamp. The answer to \"which should I use?\" is at the end.",
+		Example: "  socketserver compare\n" +
+			"  socketserver compare --handler echo --strategies threading,forking,preforking --duration 10s\n" +
+			"  socketserver compare -c servers.hcl --server timestamp --peer python -o html > report.html\n" +
+			"  socketserver compare --quiet --mishaps=false --assert 'threading.p99<5ms' --assert 'preforking.rate>0.8*threading.rate'",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runCompare(c, o) },
+	}
+	f := c.Flags()
+	f.StringVarP(&o.file, "config", "c", "servers.hcl", "file, or directory of .hcl files, with --server")
+	_ = c.MarkFlagFilename("config", "hcl")
+	f.StringVar(&o.server, "server", "", "server of the configuration")
+	f.StringVar(&o.flags.Handler, "handler", "", "compiled-in handler (default timestamp)")
+	f.StringVar(&o.flags.Plugin, "plugin", "", "plugin, in place of --handler")
+	f.StringArrayVar(&o.flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
+	f.StringVar(&o.flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
+	f.StringVar(&o.network, "network", "", "tcp, udp, unix or unixgram (default: the server's first one, or tcp)")
+	f.StringSliceVar(&o.Strategies, "strategies", nil, "some of "+strings.Join(compare.Strategies(), ", "))
+	f.StringSliceVar(&o.peers, "peer", nil, "python: CPython's own servers take part")
+	f.StringSliceVar(&o.Loads, "loads", nil, "connections: one request each; conversations: long ones (default both)")
+	f.IntVar(&o.Clients, "clients", 16, "at once")
+	f.DurationVar(&o.Duration, "duration", 3*time.Second, "of load for each strategy and kind of load, over all rounds")
+	f.IntVar(&o.Rounds, "rounds", 10, "in which the strategies take turns")
+	f.Float64Var(&o.Rate, "rate", 0, "requests per second of all clients together, whether or not they are answered (default: each as soon as it was answered)")
+	f.DurationVar(&o.Timeout, "timeout", 5*time.Second, "of a request")
+	f.StringVar(&o.message, "message", `hello\n`, `what clients send; \n, \t, \xNN and \\ are understood`)
+	f.StringVar(&o.Answer, "answer", "line", "how clients know its end: line, chunk (one read) or eof")
+	f.BoolVar(&o.Mishaps, "mishaps", true, "try what happens when a handler misbehaves")
+	f.StringVarP(&o.format, "output", "o", "text", strings.Join(render.Formats(), ", "))
+	f.StringArrayVar(&o.conditions, "assert", nil, "condition that sets the exit status, as in 'threading.p99<5ms'; repeatable")
+	f.BoolVar(&o.strict, "strict", false, "exit with 1 when the machine was too noisy to tell")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
+	return c
+}
+
+func runCompare(c *cobra.Command, o *compareFlags) error {
+	if err := o.check(c); err != nil {
+		return err
+	}
+	ctx, stop := stopOnSignal()
+	defer stop()
+	server, executable, err := o.served(ctx, c)
+	if err != nil {
+		return err
+	}
+	o.Server, o.Executable = server, executable
+	comparison, err := compare.New(o.Options)
+	if err != nil {
+		return usage("%v", err)
+	}
+	conditions, err := o.parseConditions(comparison)
+	if err != nil {
+		return err
+	}
+	if err := comparison.Check(); err != nil {
+		return failed(fmt.Errorf("socketserver: compare: %w", err))
+	}
+	stderr := c.ErrOrStderr()
+	shown := progress.New(stderr, isTerminal(stderr), o.quiet)
+	report, err := comparison.Run(ctx, shown)
+	shown.Close()
+	if err != nil {
+		return failed(fmt.Errorf("socketserver: compare: %w", err))
+	}
+	describeProgram(ctx, report, o.Python)
+	warnAboutWorker(report)
+	for _, condition := range conditions {
+		report.Assertions = append(report.Assertions, condition.Check(report))
+	}
+	if err := render.Write(c.OutOrStdout(), report, o.format, renderOptions(c.OutOrStdout())); err != nil {
+		return failed(fmt.Errorf("socketserver: compare: %w", err))
+	}
+	return o.verdict(report)
+}
+
+// check is what can be said before anything is looked at. What is left is said by those
+// whose it is.
+func (o *compareFlags) check(c *cobra.Command) error {
+	if err := render.Check(o.format); err != nil {
+		return usage("--output: %v", err)
+	}
+	given := func(name string) bool { return c.Flags().Changed(name) }
+	fromFile := given("config") || given("server")
+	for _, name := range []string{"handler", "plugin", "set"} {
+		if fromFile && given(name) {
+			return usage("--%s and --config or --server exclude each other; take the server from the file, or leave those out", name)
+		}
+	}
+	if o.flags.Plugin == "" && o.flags.Handler == "" {
+		o.flags.Handler = "timestamp"
+	}
+	if given("plugin") && given("handler") {
+		return usage("--handler and --plugin exclude each other")
+	}
+	for _, peer := range o.peers {
+		if peer != "python" {
+			return usage("--peer %q: there is python", peer)
+		}
+		o.Python = true
+	}
+	for _, kind := range o.Loads {
+		if !slices.Contains([]string{result.Connections, result.Conversations, result.Datagrams}, kind) {
+			return usage("--loads %q: there are connections, conversations and datagrams", kind)
+		}
+	}
+	if !slices.Contains([]string{"", "tcp", "udp", "unix", "unixgram"}, o.network) {
+		return usage("--network %q: there are tcp, udp, unix and unixgram", o.network)
+	}
+	const leastRound = 10 * time.Millisecond
+	switch {
+	case o.Rounds < 1 || o.Rounds > 1000:
+		return usage("--rounds %d: take 1 to 1000", o.Rounds)
+	case o.Clients < 1 || o.Clients > 60000:
+		return usage("--clients %d: take 1 to 60000", o.Clients)
+	case o.Duration < time.Duration(o.Rounds)*leastRound || o.Duration > 24*time.Hour:
+		return usage("--duration %s: take %s to 24h, which %d rounds share", o.Duration, time.Duration(o.Rounds)*leastRound, o.Rounds)
+	case o.Timeout <= 0 || o.Timeout > time.Hour:
+		return usage("--timeout %s: take some time, up to 1h", o.Timeout)
+	case o.Rate < 0 || o.Rate > 1e9:
+		return usage("--rate %g: take requests per second, or 0", o.Rate)
+	}
+	message, err := unescape(o.message)
+	if err != nil {
+		return usage("--message %q: %v", o.message, err)
+	}
+	o.Message = message
+	return nil
+}
+
+// unescape understands what Go understands in quotes, and takes a quotation mark as it is.
+func unescape(text string) ([]byte, error) {
+	var out []byte
+	for len(text) > 0 {
+		r, multibyte, rest, err := strconv.UnquoteChar(text, 0)
+		if err != nil {
+			return nil, errors.New(`write \\ for a backslash, and \n, \t or \xNN`)
+		}
+		if multibyte {
+			out = append(out, string(r)...)
+		} else {
+			out = append(out, byte(r))
+		}
+		text = rest
+	}
+	if len(out) == 0 {
+		return nil, errors.New("it is empty")
+	}
+	return out, nil
+}
+
+// served is the server that is compared, and its plugin's program. What is wrong with its
+// options is found here, once.
+func (o *compareFlags) served(ctx context.Context, c *cobra.Command) (*config.Server, string, error) {
+	catalog := newCatalog(ctx, logFlags{level: "warn"})
+	defer catalog.close()
+	var conf *config.Config
+	var err error
+	if c.Flags().Changed("config") || c.Flags().Changed("server") {
+		conf, err = config.Load(o.file, catalog)
+	} else {
+		o.flags.Listen = []string{compare.Listen(o.network)}
+		conf, err = config.FromFlags(o.flags, catalog)
+	}
+	if err != nil {
+		return nil, "", failed(err)
+	}
+	server, err := o.pick(conf)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := compare.Narrow(server, o.network); err != nil {
+		return nil, "", usage("--network: %v", err)
+	}
+	return server, catalog.executables[server.Handler.Name], nil
+}
+
+func (o *compareFlags) pick(conf *config.Config) (*config.Server, error) {
+	var names []string
+	for _, s := range conf.Servers {
+		if s.Name == o.server || o.server == "" && len(conf.Servers) == 1 {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	if o.server == "" {
+		return nil, usage("which server? add --server with one of %s", strings.Join(names, ", "))
+	}
+	return nil, usage("--server: %s has no %q; it has %s", o.file, o.server, strings.Join(names, ", "))
+}
+
+func (o *compareFlags) parseConditions(c *compare.Comparison) ([]result.Condition, error) {
+	var all []result.Condition
+	for _, text := range o.conditions {
+		condition, err := result.ParseCondition(text, c.Subjects(), c.Loads)
+		if err != nil {
+			return nil, usage("--assert %q: %v", text, err)
+		}
+		all = append(all, condition)
+	}
+	return all, nil
+}
+
+// verdict is the exit status.
+func (o *compareFlags) verdict(r *result.Report) error {
+	for _, a := range r.Assertions {
+		if !a.Held {
+			return failed(fmt.Errorf("socketserver: compare: %s does not hold: %s", a.Condition, a.Found))
+		}
+	}
+	if o.strict && r.Noisy {
+		return failed(errors.New("socketserver: compare: the machine was too noisy to tell; see the warnings"))
+	}
+	return nil
+}
+
+// describeProgram adds what only the command knows.
+func describeProgram(ctx context.Context, r *result.Report, python bool) {
+	e := &r.Environment
+	e.Go, e.Version, e.Command = runtime.Version(), version(), commandLine()
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				e.Commit = s.Value
+			}
+		}
+	}
+	if python {
+		if found, err := subject.FindPython(ctx); err == nil {
+			e.Python = found.Version
+		}
+	}
+}
+
+// warnAboutWorker says that children cost more than they have to, where they do.
+func warnAboutWorker(r *result.Report) {
+	slow := slices.ContainsFunc(r.Subjects, func(s result.Subject) bool {
+		return s.Strategy == "forking" && s.Form == result.Compiled
+	})
+	if slow && findWorker(hclog.NewNullLogger()) == nil {
+		r.Warnings = append(r.Warnings, "forking starts this whole command as the child of each request, as socketserver-worker, which starts several times faster, is not beside it; build both: go build -o bin/ ./cmd/...")
+	}
+}
+
+// commandLine is what was typed, quoted for a shell.
+func commandLine() string {
+	words := []string{"socketserver"}
+	for _, arg := range os.Args[1:] {
+		if arg == "" || strings.ContainsFunc(arg, func(r rune) bool {
+			return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./,:@%+", r)
+		}) {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+func renderOptions(w io.Writer) render.Options {
+	o := render.Options{}
+	if isTerminal(w) {
+		o.Color = os.Getenv("NO_COLOR") == ""
+		if width, _, err := term.GetSize(int(w.(*os.File).Fd())); err == nil {
+			o.Width = width
+		}
+	}
+	return o
+}

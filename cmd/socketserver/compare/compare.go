@@ -1,0 +1,214 @@
+// Package compare runs one server under several strategies, side by side, and measures and
+// observes what differs. Each runs in a process of its own, see package subject. They take
+// turns under the same load, so that what slows the machine down meets all of them; then
+// each meets the same mishaps.
+package compare
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/load"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/progress"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+// Options say what is compared and how.
+type Options struct {
+	Server     *config.Server // what is served; of its transports the first is used
+	Executable string         // of the plugin that Server names
+	Strategies []string       // names; none: the usual ones
+	Python     bool           // servers of CPython take part
+	Loads      []string       // kinds; none: all that the transport has
+	Mishaps    bool
+
+	Clients  int
+	Rate     float64 // requests per second of all clients together; 0: closed loop
+	Duration time.Duration
+	Rounds   int
+	Timeout  time.Duration // of a request
+	Message  []byte
+	Answer   string // how clients know its end, see package load
+}
+
+// A Comparison is one that can be run.
+type Comparison struct {
+	Options
+	specs    []subject.Spec
+	progress progress.Progress
+}
+
+// New chooses what is compared. What is wrong is a name that the user has given.
+func New(o Options) (*Comparison, error) {
+	chosen, err := choose(o.Strategies, o.Server.Handler.Kind == "plugin", o.Python)
+	if err != nil {
+		return nil, err
+	}
+	if len(o.Loads) == 0 {
+		o.Loads = []string{result.Connections, result.Conversations}
+		if datagrams(o.Server) {
+			o.Loads = []string{result.Datagrams}
+		}
+	}
+	c := &Comparison{Options: o}
+	for _, s := range chosen {
+		c.specs = append(c.specs, s.spec(o.Server, o.Executable))
+	}
+	return c, nil
+}
+
+// Check says what keeps the load from being run, as where the system lends too few descriptors
+// or ports to so many clients, and what to raise.
+func (c *Comparison) Check() error {
+	for _, kind := range c.Loads {
+		if err := c.plan(kind, "").Check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func datagrams(s *config.Server) bool {
+	network := s.Transports[0].Network
+	return network == "udp" || network == "unixgram"
+}
+
+// Subjects are the names of what is compared, in order.
+func (c *Comparison) Subjects() []string {
+	var names []string
+	for _, s := range c.specs {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// round is how long one turn is counted, and warmup what goes before it at least.
+func (c *Comparison) round() time.Duration  { return c.Duration / time.Duration(c.Rounds) }
+func (c *Comparison) warmup() time.Duration { return max(50*time.Millisecond, c.round()/10) }
+
+func (c *Comparison) plan(kind, address string) load.Plan {
+	return load.Plan{
+		Network: c.Server.Transports[0].Network, Address: address, Kind: kind, Clients: c.Clients, Rate: c.Rate,
+		Message: c.Message, Answer: c.Answer, Timeout: c.Timeout, Warmup: c.warmup(), Duration: c.round(),
+	}
+}
+
+// Run measures and observes, and concludes. An error means that ctx was done: what a subject
+// does wrong is part of the report. Nothing that was started is left when it returns.
+func (c *Comparison) Run(ctx context.Context, shown progress.Progress) (*result.Report, error) {
+	c.progress = shown
+	r := &result.Report{
+		Schema: result.Schema, Environment: usage.Environment(), Settings: c.settings(),
+		Subjects: []result.Subject{}, Loads: []result.Load{}, Mishaps: []result.Mishap{}, Warnings: []string{},
+		Assertions: []result.Assertion{},
+	}
+	for _, s := range c.specs {
+		r.Subjects = append(r.Subjects, describe(s))
+	}
+	if c.Server.Limits.PerSource > 0 && c.Server.Limits.PerSource < c.Clients {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("limits.per_source = %d is left out, as all clients come from one address", c.Server.Limits.PerSource))
+	}
+	r.Environment.Time = time.Now().UTC().Truncate(time.Second)
+	c.progress.Plan(c.expected())
+	for _, kind := range c.Loads {
+		measured, err := c.measure(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		r.Loads = append(r.Loads, result.Load{Kind: kind, Results: measured})
+	}
+	if c.Mishaps {
+		began := time.Now()
+		r.Mishaps = mishap.Run(ctx, c.specs, c.progress.Doing)
+		c.progress.Advance(time.Since(began))
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("interrupted: %w", err)
+	}
+	result.Conclude(r)
+	return r, nil
+}
+
+// expected is about how long Run takes.
+func (c *Comparison) expected() time.Duration {
+	turn := c.round() + c.warmup()
+	all := time.Duration(len(c.specs)*len(c.Loads)) * (time.Duration(c.Rounds)*turn + 100*time.Millisecond)
+	if c.Mishaps {
+		all += time.Duration(len(c.specs)) * 2 * time.Second
+	}
+	return all
+}
+
+func (c *Comparison) settings() result.Settings {
+	h := c.Server.Handler
+	return result.Settings{
+		Handler: fmt.Sprintf("%s %q", h.Kind, h.Name), Server: c.Server.Name, Network: c.Server.Transports[0].Network,
+		Clients: c.Clients, Duration: c.Duration, Rounds: c.Rounds, Rate: c.Rate,
+		Message: string(c.Message), Answer: c.Answer, Timeout: c.Timeout,
+	}
+}
+
+// measure has all subjects take turns under one kind of load.
+func (c *Comparison) measure(ctx context.Context, kind string) ([]result.Measured, error) {
+	turns := make([]*turn, len(c.specs))
+	for i, s := range c.specs {
+		c.progress.Doing(fmt.Sprintf("starting %s for %s", s.Name, kind))
+		turns[i] = newTurn(ctx, s, c.plan(kind, ""))
+		defer turns[i].end()
+	}
+	for round := range c.Rounds {
+		// Another one begins each time, so that none always follows the same.
+		for i := range turns {
+			t := turns[(round+i)%len(turns)]
+			c.progress.Doing(fmt.Sprintf("%s, %s, round %d of %d", t.measured.Subject, kind, round+1, c.Rounds))
+			if err := t.run(ctx); err != nil {
+				return nil, err
+			}
+			c.progress.Advance(t.plan.Duration + t.plan.Warmup)
+		}
+	}
+	measured := make([]result.Measured, len(turns))
+	for i, t := range turns {
+		measured[i] = t.end()
+		if p := measured[i].Problem; p != "" {
+			c.progress.Warn(fmt.Sprintf("%s, %s: %s", t.measured.Subject, kind, p))
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("interrupted: %w", ctx.Err())
+	}
+	return measured, nil
+}
+
+// Narrow leaves s the transport that is compared: the first of that network; empty: the first.
+func Narrow(s *config.Server, network string) error {
+	i := slices.IndexFunc(s.Transports, func(t config.Transport) bool { return network == "" || t.Network == network })
+	if i < 0 {
+		var have []string
+		for _, t := range s.Transports {
+			have = append(have, t.Network)
+		}
+		return fmt.Errorf("server %q has no transport %q; it has %s", s.Name, network, strings.Join(have, ", "))
+	}
+	s.Transports = []config.Transport{s.Transports[i]}
+	return nil
+}
+
+// Listen is where a server listens that has only a network, empty: tcp. Subjects listen at
+// addresses of their own.
+func Listen(network string) string {
+	switch network {
+	case "unix", "unixgram":
+		return network + "://socket"
+	case "udp":
+		return "udp://127.0.0.1:0"
+	}
+	return "tcp://127.0.0.1:0"
+}

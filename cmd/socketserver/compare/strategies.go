@@ -1,0 +1,144 @@
+package compare
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+// A strategy is a way to run a server, by the name that the user gives it.
+type strategy struct {
+	name  string
+	kind  string // of concurrency
+	form  string // see result.Subject
+	asked bool   // it is only tried where it is asked for
+	set   func(*config.Concurrency)
+}
+
+var strategies = []strategy{
+	{name: "synchronous", kind: "synchronous", form: result.Compiled},
+	{name: "threading", kind: "threading", form: result.Compiled},
+	{name: "forking", kind: "forking", form: result.Compiled, set: strict},
+	{name: "forking-spares", kind: "forking", form: result.Compiled, asked: true, set: spares},
+	{name: "forking-reuse", kind: "forking", form: result.Compiled, set: reuse},
+	{name: "preforking", kind: "preforking", form: result.Compiled},
+	{name: "plugin-synchronous", kind: "synchronous", form: result.Plugin, asked: true},
+	{name: "plugin-threading", kind: "threading", form: result.Plugin},
+	{name: "plugin-forking", kind: "forking", form: result.Plugin, set: strict},
+	{name: "plugin-forking-reuse", kind: "forking", form: result.Plugin, asked: true, set: reuse},
+	{name: "plugin-preforking", kind: "preforking", form: result.Plugin},
+}
+
+// peers are servers of CPython, which are not tried unless they are asked for.
+var peers = []strategy{
+	{name: "python-synchronous", kind: "synchronous", form: result.Python, asked: true},
+	{name: "python-threading", kind: "threading", form: result.Python},
+	{name: "python-forking", kind: "forking", form: result.Python},
+}
+
+func strict(c *config.Concurrency) { c.MaxRequests, c.Spares = 1, 0 }
+func spares(c *config.Concurrency) { c.MaxRequests, c.Spares = 1, max(c.Spares, 4) }
+
+// reuse leaves a user's own numbers as they are.
+func reuse(c *config.Concurrency) {
+	if c.MaxRequests == 1 {
+		c.MaxRequests = 100
+	}
+	c.Spares = max(c.Spares, min(4, c.MaxChildren))
+}
+
+// Strategies are the names that can be asked for.
+func Strategies() []string {
+	var all []string
+	for _, s := range slices.Concat(strategies, peers) {
+		all = append(all, s.name)
+	}
+	return all
+}
+
+// choose returns the strategies of those names, or without any those that are tried where
+// nobody asks; plugin leaves out what a handler that is a plugin can not be.
+func choose(names []string, plugin, python bool) ([]strategy, error) {
+	all := slices.Concat(strategies, peers)
+	chosen := []strategy{}
+	for _, s := range all {
+		asked := slices.Contains(names, s.name)
+		usual := len(names) == 0 && !s.asked && (s.form != result.Compiled || !plugin)
+		if s.form == result.Python {
+			usual = python && !s.asked && !plugin
+		}
+		if asked || usual {
+			chosen = append(chosen, s)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(Strategies(), name) {
+			return nil, fmt.Errorf("there is no strategy %q; %s", name, suggest(name, Strategies()))
+		}
+	}
+	if i := slices.IndexFunc(chosen, func(s strategy) bool { return plugin && s.form != result.Plugin }); i >= 0 {
+		return nil, fmt.Errorf("%s runs a handler that is compiled in, and yours is a plugin; use plugin-%s", chosen[i].name, strings.TrimPrefix(chosen[i].name, "python-"))
+	}
+	return chosen, nil
+}
+
+func suggest(name string, names []string) string {
+	best := slices.MinFunc(names, func(a, b string) int {
+		return levenshtein.Distance(name, a, nil) - levenshtein.Distance(name, b, nil)
+	})
+	if 2*levenshtein.Distance(name, best, nil) <= len(name) {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return "there are " + strings.Join(names, ", ")
+}
+
+// spec is the server of a strategy. A server that has that kind of concurrency keeps the
+// bounds that it has; every process may have its own state, as that is what is to be seen.
+func (s strategy) spec(base *config.Server, executable string) subject.Spec {
+	server := *base
+	server.Class = nil
+	if server.Concurrency.Kind != s.kind {
+		server.Concurrency = config.DefaultConcurrency(s.kind)
+	}
+	if s.set != nil {
+		s.set(&server.Concurrency)
+	}
+	server.Concurrency.IsolatedState = server.Concurrency.UsesProcesses()
+	server.Limits.PerSource = 0 // all clients come from one address
+	return subject.Spec{Name: s.name, Form: s.form, Server: server, Executable: executable}
+}
+
+// describe is what the report says of a subject.
+func describe(s subject.Spec) result.Subject {
+	return result.Subject{
+		Name: s.Name, Strategy: s.Server.Concurrency.Kind, Form: s.Form,
+		Concurrency: concurrency(s.Server.Concurrency, s.Form),
+	}
+}
+
+// concurrency is the block as it is written in a configuration.
+func concurrency(c config.Concurrency, form string) string {
+	var set []string
+	add := func(name string, value int) {
+		if value > 0 && form != result.Python {
+			set = append(set, fmt.Sprintf("%s = %d", name, value))
+		}
+	}
+	add("max_threads", c.MaxThreads)
+	add("max_children", c.MaxChildren)
+	add("spares", c.Spares)
+	if c.MaxRequests > 1 {
+		add("max_requests", c.MaxRequests)
+	}
+	add("workers", c.Workers)
+	if len(set) == 0 {
+		return c.Kind + " {}"
+	}
+	return fmt.Sprintf("%s { %s }", c.Kind, strings.Join(set, ", "))
+}
