@@ -1,6 +1,9 @@
 package framework
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // maxBatch is how many bytes of messages wait in a hub until who sends more waits, too.
 const maxBatch = 64 << 10
@@ -35,32 +38,48 @@ func (h *Hub) Join(m *Member) {
 	if h.members == nil {
 		h.members = map[*Member]struct{}{}
 	}
+	if h.filling != nil {
+		h.add(entry{kind: joins, to: m}, nil)
+	}
 	h.members[m] = struct{}{}
 	h.changed = true
-	if h.filling != nil && len(h.filling.entries) > 0 {
-		h.filling.add(entry{to: m, joins: true}, nil)
-	}
 }
 
-// Leave lets m hear no more. What was sent before and is not delivered yet may be lost to it.
+// Leave lets m hear no more. It waits until what was sent before has been delivered, which
+// no client can hold up.
 func (h *Hub) Leave(m *Member) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	if _, joined := h.members[m]; !joined {
+		h.mu.Unlock()
+		return
+	}
+	var done chan struct{}
+	if h.delivering {
+		b := h.add(entry{kind: leaves, to: m}, nil)
+		if b.done == nil {
+			b.done = make(chan struct{})
+		}
+		done = b.done
+	}
 	delete(h.members, m)
 	h.view, h.changed = nil, true // or it would keep m until the next delivery
+	h.mu.Unlock()
+	if done != nil {
+		<-done
+	}
 }
 
 // Broadcast sends a message to all members but from, which may be nil. It does not keep
 // message. Where 64 KiB wait to be delivered it waits for that to begin, which no client can
 // hold up.
 func (h *Hub) Broadcast(from *Member, message []byte) {
-	h.send(entry{from: from}, message)
+	h.send(entry{kind: broadcast, from: from}, message)
 }
 
-// Send is Broadcast to one member alone. It comes in order with what is broadcast, which
-// [Member.Send] does not. A member that has not joined gets nothing.
+// Send is Broadcast to one member alone, which need not have joined. It comes in order with
+// what is broadcast; what [Member.Send] sends may come before that.
 func (h *Hub) Send(to *Member, message []byte) {
-	h.send(entry{to: to}, message)
+	h.send(entry{kind: alone, to: to}, message)
 }
 
 func (h *Hub) send(e entry, message []byte) {
@@ -69,17 +88,30 @@ func (h *Hub) send(e entry, message []byte) {
 	for h.filling != nil && h.filling.size() >= maxBatch {
 		h.awaitTaken()
 	}
-	if h.filling == nil {
-		h.filling, h.spare = h.spare, nil
-		if h.filling == nil {
-			h.filling = &batch{}
-		}
-	}
-	h.filling.add(e, message)
+	h.add(e, message)
 	if !h.delivering {
 		h.delivering = true
 		go h.deliver()
 	}
+}
+
+// add adds an entry to the batch that is being filled, and returns that. Members change
+// after it.
+func (h *Hub) add(e entry, message []byte) *batch {
+	if h.filling == nil {
+		h.filling, h.spare = h.spare, nil
+		if h.filling == nil {
+			h.filling = &batch{special: map[*Member]bool{}}
+		}
+	}
+	b := h.filling
+	for _, m := range []*Member{e.from, e.to} {
+		if _, known := b.special[m]; m != nil && !known {
+			_, b.special[m] = h.members[m]
+		}
+	}
+	b.add(e, message)
+	return b
 }
 
 // awaitTaken waits with h.mu unlocked.
@@ -102,8 +134,8 @@ func (h *Hub) deliver() {
 			return
 		}
 		for _, m := range members {
-			if _, differs := b.special[m]; differs {
-				m.deliver(b.of(m))
+			if hears, differs := b.special[m]; differs {
+				m.deliver(b.of(m, hears))
 				continue
 			}
 			m.deliver(b.shared, b.ends)
@@ -116,7 +148,7 @@ func (h *Hub) deliver() {
 func (h *Hub) next(done *batch) (*batch, []*Member) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if done != nil && h.spare == nil {
+	if done != nil {
 		done.clear()
 		h.spare = done
 	}
@@ -136,78 +168,89 @@ func (h *Hub) next(done *batch) (*batch, []*Member) {
 			h.view = append(h.view, m)
 		}
 	}
+	joined := len(h.view)
+	for _, e := range b.entries { // those who are sent something without being members, or no more
+		if _, member := h.members[e.to]; !member && e.to != nil && !slices.Contains(h.view[joined:], e.to) {
+			h.view, h.changed = append(h.view, e.to), true
+		}
+	}
 	return b, h.view
 }
 
 // A batch is what is delivered at once. Nearly all members get the same bytes, shared; for
-// the others, who have sent something in it, are sent something alone or have joined in the
-// midst of it, the entries say what is theirs.
+// the others, who have sent something in it, are sent something alone, come or go, the
+// entries say what is theirs.
 type batch struct {
 	shared  []byte // what is for all
 	ends    []int  // of the messages in shared
 	private []byte // what is for one
 	entries []entry
-	special map[*Member]struct{}
+	special map[*Member]bool // whether they heard what is for all when it began
+	done    chan struct{}    // closed when it has been delivered; nil: nobody waits for that
 
 	own     []byte // what of returned last
 	ownEnds []int
 }
 
-// An entry is a message of a batch: shared[start:end], or private[start:end] if it is for
-// one member. If joins is set it has none and says that the member hears only what follows.
+type entryKind int
+
+const (
+	broadcast entryKind = iota // shared[start:end], for all but from
+	alone                      // private[start:end], for to
+	joins                      // to hears what follows
+	leaves                     // and no more
+)
+
 type entry struct {
+	kind       entryKind
 	from, to   *Member
-	joins      bool
 	start, end int
 }
 
 func (b *batch) size() int { return len(b.shared) + len(b.private) }
 
 func (b *batch) add(e entry, message []byte) {
-	if b.special == nil {
-		b.special = map[*Member]struct{}{}
-	}
-	if e.to != nil {
-		b.special[e.to] = struct{}{}
-		e.start = len(b.private)
-		b.private = append(b.private, message...)
-		e.end = len(b.private)
-	} else {
-		if e.from != nil {
-			b.special[e.from] = struct{}{}
-		}
+	switch e.kind {
+	case broadcast:
 		e.start = len(b.shared)
 		b.shared = append(b.shared, message...)
 		e.end = len(b.shared)
 		b.ends = append(b.ends, e.end)
+	case alone:
+		e.start = len(b.private)
+		b.private = append(b.private, message...)
+		e.end = len(b.private)
 	}
 	b.entries = append(b.entries, e)
 }
 
 // of returns the messages for a member that is special, and their ends. They are valid
 // until the next call.
-func (b *batch) of(m *Member) (messages []byte, ends []int) {
+func (b *batch) of(m *Member, hears bool) (messages []byte, ends []int) {
 	b.own, b.ownEnds = b.own[:0], b.ownEnds[:0]
 	for _, e := range b.entries {
 		switch {
-		case e.joins && e.to == m:
-			b.own, b.ownEnds = b.own[:0], b.ownEnds[:0]
-			continue
-		case e.joins, e.to != nil && e.to != m, e.to == nil && e.from == m:
-			continue
-		case e.to == m:
-			b.own = append(b.own, b.private[e.start:e.end]...)
-		default:
+		case e.kind == joins && e.to == m:
+			hears = true
+		case e.kind == leaves && e.to == m:
+			hears = false
+		case e.kind == broadcast && e.from != m && hears:
 			b.own = append(b.own, b.shared[e.start:e.end]...)
+			b.ownEnds = append(b.ownEnds, len(b.own))
+		case e.kind == alone && e.to == m:
+			b.own = append(b.own, b.private[e.start:e.end]...)
+			b.ownEnds = append(b.ownEnds, len(b.own))
 		}
-		b.ownEnds = append(b.ownEnds, len(b.own))
 	}
 	return b.own, b.ownEnds
 }
 
 // clear makes the batch ready for use again.
 func (b *batch) clear() {
+	if b.done != nil {
+		close(b.done)
+	}
 	clear(b.entries) // or it would keep members that have gone
 	clear(b.special)
-	b.shared, b.private, b.entries, b.ends = b.shared[:0], b.private[:0], b.entries[:0], b.ends[:0]
+	b.shared, b.private, b.entries, b.ends, b.done = b.shared[:0], b.private[:0], b.entries[:0], b.ends[:0], nil
 }

@@ -1,0 +1,137 @@
+// Package chat is the handler whose clients talk with each other: all in a room, two by
+// two, or each with the server's operator.
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// Options are the options of the handler.
+type Options struct {
+	Mode            Mode           `json:"mode" doc:"who talks with whom: room, everybody with everybody else; pairs, two by two"`
+	Raw             bool           `json:"raw" doc:"relay control bytes and invalid UTF-8 untouched; they act on the terminals of those who read"`
+	Commands        bool           `json:"commands" doc:"in a room: /nick, /names, /msg, /me, /join, /help and /quit, and the sender's name before each message"`
+	Greeting        bool           `json:"greeting" doc:"in a room: tell the others who comes and who leaves"`
+	History         int            `json:"history" doc:"in a room: how many of the last messages a newcomer is sent"`
+	Queue           int            `json:"queue" doc:"how many messages wait for a client that does not read"`
+	Slow            Slow           `json:"slow" doc:"what becomes of a client for whom more wait: drop, it misses messages; disconnect"`
+	Rate            float64        `json:"rate" doc:"how many messages a second are read from a client, after the first five; 0 means no limit"`
+	SettingsTimeout Duration       `json:"settings_timeout" doc:"in pairs: how long a client may take to say who it is; \"0\" means no limit"`
+	Bus             string         `json:"bus" doc:"not available yet"`
+	Operator        framework.Path `json:"operator" doc:"not available yet"`
+}
+
+// A Mode says who talks with whom.
+type Mode string
+
+const (
+	Room  Mode = "room"
+	Pairs Mode = "pairs"
+)
+
+// Slow says what becomes of a client that does not read.
+type Slow string
+
+const (
+	Drop       Slow = "drop"
+	Disconnect Slow = "disconnect"
+)
+
+// A Duration is written as in "3s".
+type Duration time.Duration
+
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	*d = Duration(parsed)
+	if err != nil || parsed < 0 {
+		return fmt.Errorf("%q is no duration; write it as in \"3s\"", text)
+	}
+	return nil
+}
+
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+var defaults = Options{
+	Mode: Room, Greeting: true, Queue: 256, Slow: Drop, SettingsTimeout: Duration(3 * time.Second),
+}
+
+// Constructor makes the handler.
+var Constructor = framework.Define(defaults, construct)
+
+func construct(o Options) (*framework.HandlerClass, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Mode == Pairs {
+		p := &pairs{options: &o, ends: map[string]*end{}}
+		return &framework.HandlerClass{
+			New:      func() framework.Handler { return &pairHandler{pairs: p} },
+			Stateful: "who talks with whom",
+		}, nil
+	}
+	r := newRooms(&o)
+	return &framework.HandlerClass{
+		New:      func() framework.Handler { return &roomHandler{rooms: r} },
+		Stateful: "its rooms and their members",
+	}, nil
+}
+
+const (
+	maxHistory = 1000
+	maxQueue   = 100_000
+	maxRate    = 1_000_000
+)
+
+func (o *Options) check() error {
+	var errs []error
+	refuse := func(option, format string, args ...any) {
+		errs = append(errs, &framework.OptionError{Option: option, Problem: fmt.Sprintf(format, args...)})
+	}
+	switch o.Mode {
+	case Room, Pairs:
+	case "half-duplex", "full-duplex":
+		refuse("mode", "%q is not available yet; choose %q or %q", o.Mode, Room, Pairs)
+	default:
+		refuse("mode", "there is no mode %q; choose one of %q, %q", o.Mode, Room, Pairs)
+	}
+	if o.Slow != Drop && o.Slow != Disconnect {
+		refuse("slow", "there is no %q; choose one of %q, %q", o.Slow, Drop, Disconnect)
+	}
+	if o.History < 0 || o.History > maxHistory {
+		refuse("history", "is %d; give a number from 0 to %d", o.History, maxHistory)
+	}
+	if o.Queue < 1 || o.Queue > maxQueue {
+		refuse("queue", "is %d; give a number from 1 to %d", o.Queue, maxQueue)
+	}
+	if o.Rate != 0 && (o.Rate < 0.01 || o.Rate > maxRate) {
+		refuse("rate", "is %v; give a number from 0.01 to %d, or 0 for no limit", o.Rate, maxRate)
+	}
+	if o.Bus != "" {
+		refuse("bus", "is not available yet; remove it")
+	}
+	if o.Operator != "" {
+		refuse("operator", "is not available yet; remove it")
+	}
+	return errors.Join(append(errs, o.checkMode())...)
+}
+
+// checkMode refuses what is for another mode, rather than ignoring it.
+func (o *Options) checkMode() error {
+	var errs []error
+	only := func(option string, set bool, mode Mode) {
+		if set && o.Mode != mode {
+			errs = append(errs, &framework.OptionError{
+				Option: option, Problem: fmt.Sprintf("is for mode = %q; remove it, or change the mode", mode),
+			})
+		}
+	}
+	only("commands", o.Commands, Room)
+	only("greeting", !o.Greeting, Room)
+	only("history", o.History != 0, Room)
+	only("settings_timeout", o.SettingsTimeout != defaults.SettingsTimeout, Pairs)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,117 @@
+package chat
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const help = `-- /nick NAME     change your name
+-- /names         who is in this room
+-- /msg NAME TEXT say something to one member, in whatever room
+-- /me TEXT       say what you do
+-- /join ROOM     go to another room, which is opened for you
+-- /quit          leave
+-- //TEXT         say something that begins with a slash
+`
+
+// line does what one line of p's is: a command, or something said.
+func (r *rooms) line(p *person, line string) (quit bool) {
+	if line == "" {
+		return false
+	}
+	command, argument, _ := strings.Cut(line, " ")
+	argument = strings.TrimSpace(argument)
+	switch {
+	case command[0] != '/':
+		r.say(p, fmt.Appendf(nil, "%s: %s\n", p.name, line))
+	case strings.HasPrefix(command, "//"):
+		r.say(p, fmt.Appendf(nil, "%s: %s\n", p.name, line[1:]))
+	case command == "/quit":
+		p.tell("goodbye")
+		return true
+	case command == "/help":
+		p.room.hub.Send(p.Member, []byte(help))
+	case command == "/names":
+		p.tell("in the room %s: %s", p.room.name, r.present(p.room))
+	case command == "/nick":
+		r.nick(p, argument)
+	case command == "/msg":
+		r.whisper(p, argument)
+	case command == "/me" && argument != "":
+		r.say(p, fmt.Appendf(nil, "* %s %s\n", p.name, argument))
+	case command == "/me":
+		p.tell("write it as in /me waves")
+	case command == "/join":
+		r.join(p, argument)
+	default:
+		p.tell("there is no command %s; /help lists them", command)
+	}
+	return false
+}
+
+// tell sends p a notice, in order with what is said in its room.
+func (p *person) tell(format string, args ...any) {
+	p.room.hub.Send(p.Member, fmt.Appendf(nil, "-- "+format+"\n", args...))
+}
+
+const nameRule = "has 1 to 20 letters and digits, and may have - and _"
+
+func (r *rooms) nick(p *person, name string) {
+	before := p.name
+	switch {
+	case !isName(name):
+		p.tell("a name %s; write it as in /nick alice", nameRule)
+	case !r.rename(p, name):
+		p.tell("the name %s is taken; choose another one", name)
+	default:
+		p.room.hub.Broadcast(nil, fmt.Appendf(nil, "-- %s is now %s\n", before, name))
+	}
+}
+
+func (r *rooms) join(p *person, name string) {
+	switch {
+	case !isName(name):
+		p.tell("the name of a room %s; write it as in /join tea", nameRule)
+	case fold(name) == fold(p.room.name):
+		p.tell("you are in the room %s already", p.room.name)
+	default:
+		r.leave(p)
+		r.enter(p, name)
+	}
+}
+
+// whisper sends a message to one member.
+func (r *rooms) whisper(p *person, argument string) {
+	name, text, _ := strings.Cut(argument, " ")
+	text = strings.TrimSpace(text)
+	to := r.find(name)
+	switch {
+	case text == "":
+		p.tell("write it as in /msg alice hello")
+	case to == nil:
+		p.tell("nobody is called %s; /names lists who is in this room", name)
+	default:
+		r.whereIs(to).hub.Send(to.Member, fmt.Appendf(nil, "%s (to you): %s\n", p.name, text))
+	}
+}
+
+// maxListed is how many names a list has.
+const maxListed = 100
+
+// present lists who is in a room.
+func (r *rooms) present(place *room) string {
+	r.mu.Lock()
+	var names []string
+	for _, p := range r.names {
+		if p.room == place {
+			names = append(names, p.name)
+		}
+	}
+	r.mu.Unlock()
+	slices.Sort(names)
+	if more := len(names) - maxListed; more > 0 {
+		names = append(names[:maxListed], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}

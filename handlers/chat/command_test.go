@@ -1,0 +1,157 @@
+package chat_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+const commands = `{"commands": true}`
+
+// named connects a client that gives itself a name, in a room where no others are told.
+func named(t *testing.T, s *framework.BaseServer, name string) *client {
+	t.Helper()
+	c := dial(t, s)
+	c.skips("/help lists the commands\n")
+	c.say("/nick " + name + "\n")
+	c.skips(" is now " + name + "\n")
+	return c
+}
+
+func TestCommands(t *testing.T) {
+	s := serve(t, "tcp", commands)
+	a := dial(t, s)
+	a.hears("-- you are guest1 in the room lobby; /help lists the commands\n")
+	b := dial(t, s)
+	b.hears("-- you are guest2 in the room lobby; /help lists the commands\n")
+	a.hears("欢迎guest2来到我们的聊天室!\n")
+
+	a.say("/nick alice\n")
+	a.hears("-- guest1 is now alice\n")
+	b.hears("-- guest1 is now alice\n")
+	a.say("hello\r\nworld")
+	b.hears("alice: hello\nalice: world\n")
+	b.say("/nick 宝宝\n你好\n")
+	a.hears("-- guest2 is now 宝宝\n宝宝: 你好\n")
+	b.hears("-- guest2 is now 宝宝\n")
+	a.say("/me waves\n")
+	b.hears("* alice waves\n")
+	a.say("//join is a command\n\n")
+	b.hears("alice: /join is a command\n")
+	a.say("/names\n")
+	a.hears("-- in the room lobby: alice, 宝宝\n")
+	b.say("/msg ALICE psst \x1b[2J\n")
+	a.hears(`宝宝 (to you): psst \u001b[2J` + "\n")
+	b.say("/help\n")
+	b.skips("-- //TEXT         say something that begins with a slash\n")
+	b.say("/quit\nmore\n")
+	b.hears("-- goodbye\n")
+	b.hearsEnd()
+	a.hears("宝宝离开了我们的聊天室!\n")
+	a.say("/msg 宝宝 hello\n")
+	a.hears("-- nobody is called 宝宝; /names lists who is in this room\n")
+}
+
+// What is no command, or not as it should be, is answered to its sender alone.
+func TestCommandErrors(t *testing.T) {
+	s := serve(t, "tcp", commands)
+	a, b := named(t, s, "alice"), named(t, s, "bob")
+	a.skips("bob\n")
+	for command, answer := range map[string]string{
+		"/dance now":                       "there is no command /dance; /help lists them",
+		"/":                                "there is no command /; /help lists them",
+		"/nick":                            "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
+		"/nick a b":                        "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
+		"/nick " + strings.Repeat("x", 21): "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
+		"/nick bo\u200db":                  "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
+		"/nick BOB":                        "the name BOB is taken; choose another one",
+		"/me":                              "write it as in /me waves",
+		"/msg":                             "write it as in /msg alice hello",
+		"/msg bob":                         "write it as in /msg alice hello",
+		"/join":                            "the name of a room has 1 to 20 letters and digits, and may have - and _; write it as in /join tea",
+		"/join Lobby":                      "you are in the room lobby already",
+	} {
+		a.say(command + "\n")
+		a.hears("-- " + answer + "\n")
+	}
+	a.say("/nick ALICE\n") // one's own name in another case
+	b.hears("-- alice is now ALICE\n")
+	b.say("/nick bob\n")
+	b.hears("-- bob is now bob\n")
+}
+
+func TestCommandJoin(t *testing.T) {
+	s := serve(t, "tcp", `{"commands": true, "history": 1}`)
+	a, b := named(t, s, "alice"), named(t, s, "bob")
+	a.skips("bob\n")
+	a.say("/join tea\n")
+	a.hears("-- you are alice in the room tea; /help lists the commands\n")
+	b.hears("alice离开了我们的聊天室!\n")
+	b.say("nobody hears\n/join TEA\n")
+	b.hears("-- you are bob in the room tea; /help lists the commands\n")
+	a.hears("欢迎bob来到我们的聊天室!\n")
+	b.say("/names\nsugar?\n")
+	b.hears("-- in the room tea: alice, bob\n")
+	a.hears("bob: sugar?\n")
+	c := dial(t, s)
+	c.hears("-- you are guest3 in the room lobby; /help lists the commands\nbob: nobody hears\n")
+	c.say("/msg alice hi\n/join tea\n")
+	a.hears("guest3 (to you): hi\n欢迎guest3来到我们的聊天室!\n")
+	c.hears("-- you are guest3 in the room tea; /help lists the commands\nbob: sugar?\n")
+	for _, other := range []*client{b, c} {
+		require.NoError(t, other.Close())
+		a.skips("离开了我们的聊天室!\n")
+	}
+	a.say("/join milk\n/join tea\n/names\n")
+	a.skips("alice in the room tea; /help lists the commands\n")
+	a.hears("-- in the room tea: alice\n") // and nothing of what was said in the one before
+}
+
+// A name is free again when its member has gone, however it went; who comes first gets it.
+func TestCommandNames(t *testing.T) {
+	s := serve(t, "tcp", commands)
+	a, b := named(t, s, "alice"), named(t, s, "guest3")
+	a.skips("guest3\n")
+	c := dial(t, s)
+	c.hears("-- you are guest4 in the room lobby; /help lists the commands\n")
+	b.reset()
+	a.skips("guest3离开了我们的聊天室!\n")
+	for name := range strings.FieldsSeq("Straße K ǅ σ") {
+		a.say("/nick " + name + "\n")
+		c.skips(" is now " + name + "\n")
+		for _, same := range map[string][]string{
+			"Straße": {"STRAßE", "straẞe"}, "K": {"k", "\u212a"}, "ǅ": {"ǆ", "Ǆ"}, "σ": {"ς", "Σ"},
+		}[name] {
+			c.say("/nick " + same + "\n")
+			c.hears("-- the name " + same + " is taken; choose another one\n")
+		}
+	}
+	const racers = 8
+	var clients []*client
+	for range racers {
+		clients = append(clients, dial(t, s))
+	}
+	for _, racer := range clients {
+		racer.say("/nick Winner\n")
+	}
+	won := 0
+	for _, racer := range clients {
+		racer.say("/msg winner ping\n/msg nobody x\n")
+		won += strings.Count(racer.until("nobody is called nobody"), "-- the name Winner is taken")
+	}
+	require.Equal(t, racers-1, won)
+}
+
+func TestCommandManyNames(t *testing.T) {
+	s := serve(t, "tcp", commands)
+	a := dial(t, s)
+	for range 101 {
+		dial(t, s).skips("\n")
+	}
+	a.say("/names\n")
+	a.skips("-- in the room lobby: guest1, ")
+	a.skips(", and 2 more\n")
+}

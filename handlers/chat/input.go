@@ -1,0 +1,121 @@
+package chat
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/handlers/framing"
+)
+
+// errStopping cuts clients off when the server stops: nobody says goodbye first, so there is
+// nothing to be waited for.
+var errStopping = errors.New("chat: the server stops")
+
+// newMember makes the member that a client is to others. It is cut off when its server
+// stops; stop has to be called when it is closed.
+func newMember(r *framework.Request, o *Options) (m *framework.Member, stop func() bool) {
+	m = framework.NewMember(r)
+	m.Queue, m.Disconnect, m.Missed = o.Queue, o.Slow == Disconnect, missed
+	return m, context.AfterFunc(r.Context(), func() { m.Cut(errStopping) })
+}
+
+// An input is what one client says: chunks, as they may be relayed.
+type input struct {
+	member  *framework.Member
+	ctx     context.Context
+	chunks  *framing.Reader
+	ahead   []byte // has been read, and comes before the next chunk
+	screen  screen
+	bucket  bucket
+	drained bool // the client has ended
+}
+
+func newInput(m *framework.Member, r *framework.Request, rfile *bufio.Reader, o *Options) *input {
+	return &input{
+		member: m, ctx: r.Context(), chunks: framing.NewReader(framing.Chunk, r, rfile),
+		screen: screen{raw: o.Raw}, bucket: bucket{rate: o.Rate, tokens: burst},
+	}
+}
+
+// chunk returns the next chunk as it came. Where the client was cut off the error says why,
+// and is nil-like, io.EOF, where the server stops.
+func (in *input) chunk() ([]byte, error) {
+	if ahead := in.ahead; len(ahead) > 0 {
+		in.ahead = nil
+		return ahead, nil
+	}
+	m, err := in.chunks.Next()
+	switch why := in.member.Err(); {
+	case errors.Is(why, errStopping):
+		return nil, io.EOF
+	case why != nil:
+		return nil, why
+	}
+	return m.Data, err
+}
+
+// next returns what the client says next, which is never empty, and io.EOF at the end. It is
+// valid until the next call.
+func (in *input) next() ([]byte, error) {
+	for !in.drained {
+		chunk, err := in.chunk()
+		if errors.Is(err, io.EOF) {
+			in.drained = true
+			if rest := in.screen.rest(); len(rest) > 0 {
+				return rest, nil
+			}
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if wait := in.bucket.take(time.Now()); wait > 0 {
+			if err := in.pause(wait); err != nil {
+				return nil, err
+			}
+		}
+		if text := in.screen.pass(chunk); len(text) > 0 {
+			return text, nil
+		}
+	}
+	return nil, io.EOF
+}
+
+func (in *input) pause(wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-in.ctx.Done():
+		return io.EOF
+	}
+}
+
+// burst is how many messages come before the rate counts.
+const burst = 5
+
+// A bucket bounds how many messages are read from one client. Those that are too early wait
+// in the client's own connection.
+type bucket struct {
+	rate   float64 // a second; 0: no bound
+	tokens float64
+	last   time.Time
+}
+
+// take returns how long to wait for the message that came at the time at.
+func (b *bucket) take(at time.Time) time.Duration {
+	if b.rate == 0 {
+		return 0
+	}
+	if !b.last.IsZero() {
+		b.tokens = min(burst, b.tokens+at.Sub(b.last).Seconds()*b.rate)
+	}
+	b.last = at
+	b.tokens--
+	return time.Duration(max(0, -b.tokens) / b.rate * float64(time.Second))
+}

@@ -1,0 +1,81 @@
+package chat
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxName is how many characters a name may have, of a person or a room.
+const maxName = 20
+
+// fold returns the same for names that differ in the case of their letters only.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+			least = min(least, other)
+		}
+		return least
+	}, name)
+}
+
+// isName says whether a name has letters and digits, of whatever script, dashes and
+// underscores only: nothing that could look like another name or like a notice.
+func isName(name string) bool {
+	n := utf8.RuneCountInString(name)
+	return n > 0 && n <= maxName && utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool {
+		return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) < 0
+}
+
+// nameGuest gives a newcomer a name that nobody has. It is found by that name from here on,
+// in the lobby.
+func (r *rooms) nameGuest(p *person) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.room = r.open[fold(lobby)]
+	for {
+		r.guests++
+		p.name = fmt.Sprintf("guest%d", r.guests)
+		if r.names[fold(p.name)] == nil {
+			r.names[fold(p.name)] = p
+			return
+		}
+	}
+}
+
+// rename gives p another name, unless somebody else has it.
+func (r *rooms) rename(p *person, name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if other := r.names[fold(name)]; other != nil && other != p {
+		return false
+	}
+	delete(r.names, fold(p.name))
+	p.name = name
+	r.names[fold(name)] = p
+	return true
+}
+
+// forget frees p's name.
+func (r *rooms) forget(p *person) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.names, fold(p.name))
+}
+
+// find returns who has that name.
+func (r *rooms) find(name string) *person {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.names[fold(name)]
+}
+
+// whereIs returns the room that p is in.
+func (r *rooms) whereIs(p *person) *room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return p.room
+}

@@ -1,0 +1,173 @@
+package chat
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// lobby is the room that everybody enters first.
+const lobby = "lobby"
+
+// rooms are those of a class, and who is in them.
+type rooms struct {
+	options *Options
+
+	mu     sync.Mutex
+	open   map[string]*room   // by folded name; those that somebody is in, and the lobby
+	names  map[string]*person // by folded name; nobody without commands
+	guests int                // how many have been named
+}
+
+func newRooms(o *Options) *rooms {
+	r := &rooms{options: o, open: map[string]*room{}, names: map[string]*person{}}
+	r.open[fold(lobby)] = &room{name: lobby}
+	return r
+}
+
+// A room is who hears each other. Its lock orders what is said and who comes, so that a
+// newcomer has every message once: from the history or afterwards.
+type room struct {
+	name    string
+	hub     framework.Hub
+	present int // guarded by rooms.mu
+
+	mu      sync.Mutex
+	history [][]byte // the last messages, the oldest first
+}
+
+// A person is a client in a room. What it is called and where it is are its own handler's to
+// change, with rooms.mu held.
+type person struct {
+	*framework.Member
+	name string
+	room *room
+}
+
+// enter lets p into the room of that name. A person is in one room.
+func (r *rooms) enter(p *person, name string) {
+	r.mu.Lock()
+	place := r.open[fold(name)]
+	if place == nil {
+		place = &room{name: name}
+		r.open[fold(name)] = place
+	}
+	place.present++
+	p.room = place
+	r.mu.Unlock()
+	place.mu.Lock()
+	defer place.mu.Unlock()
+	place.hub.Join(p.Member)
+	if r.options.Commands {
+		place.hub.Send(p.Member, fmt.Appendf(nil, "-- you are %s in the room %s; /help lists the commands\n", p.name, place.name))
+	}
+	for _, message := range place.history {
+		place.hub.Send(p.Member, message)
+	}
+	if r.options.Greeting {
+		place.hub.Broadcast(p.Member, r.notice("欢迎%s来到我们的聊天室!", p))
+	}
+}
+
+// leave takes p out of its room, which is closed when nobody is left in it. p has heard all
+// that was said there before.
+func (r *rooms) leave(p *person) {
+	place := p.room
+	place.hub.Leave(p.Member)
+	if r.options.Greeting {
+		place.hub.Broadcast(nil, r.notice("%s离开了我们的聊天室!", p))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if place.present--; place.present == 0 && place.name != lobby {
+		delete(r.open, fold(place.name))
+	}
+}
+
+// notice is a sentence about p. Where there are commands everything is a line of its own.
+func (r *rooms) notice(format string, p *person) []byte {
+	text := fmt.Appendf(nil, format, p.name)
+	if r.options.Commands {
+		text = append(text, '\n')
+	}
+	return text
+}
+
+// say sends a message to everybody else in p's room.
+func (r *rooms) say(p *person, message []byte) {
+	place := p.room
+	if r.options.History == 0 {
+		place.hub.Broadcast(p.Member, message)
+		return
+	}
+	place.mu.Lock()
+	defer place.mu.Unlock()
+	if len(place.history) == r.options.History {
+		place.history = append(place.history[:0], place.history[1:]...)
+	}
+	place.history = append(place.history, append([]byte(nil), message...))
+	place.hub.Broadcast(p.Member, message)
+}
+
+type roomHandler struct {
+	framework.StreamRequestHandler
+	rooms *rooms
+}
+
+func (h *roomHandler) Handle(rfile *bufio.Reader, _ io.Writer) error {
+	r := h.rooms
+	m, stop := newMember(h.Request, r.options)
+	defer m.Close()
+	defer stop()
+	p := &person{Member: m, name: tuple(h.ClientAddress)}
+	if r.options.Commands {
+		r.nameGuest(p)
+		defer r.forget(p)
+	}
+	r.enter(p, lobby)
+	defer r.leave(p)
+	in := newInput(m, h.Request, rfile, r.options)
+	for {
+		text, err := in.next()
+		if err != nil {
+			return err
+		}
+		if !r.options.Commands {
+			r.say(p, text)
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if quit := r.line(p, strings.TrimRight(line, "\r\n")); quit {
+				return nil
+			}
+		}
+	}
+}
+
+// missed is what a client is told that read too slowly. Nobody had such a text before.
+func missed(n int) []byte {
+	return fmt.Appendf(nil, "\n-- you read too slowly: %d messages were left out\n", n)
+}
+
+// tuple is how Python writes a client's address: a tuple, or of a Unix socket its path, which
+// the client may have chosen.
+func tuple(a net.Addr) string {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		if a.IP.To4() != nil {
+			return fmt.Sprintf("('%s', %d)", a.IP, a.Port)
+		}
+		return fmt.Sprintf("('%s', %d, 0, 0)", a.IP, a.Port)
+	case *net.UnixAddr:
+		if a.Name == "@" { // it is not bound
+			return "''"
+		}
+		return "'" + string(appendVisible(nil, []byte(a.Name))) + "'"
+	}
+	return "''"
+}

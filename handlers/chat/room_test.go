@@ -1,0 +1,246 @@
+package chat_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/handlers/chat"
+	"github.com/go-socketserver/socketserver/handlers/handlertest"
+)
+
+func welcome(c *client) string  { return "欢迎" + c.address() + "来到我们的聊天室!" }
+func farewell(c *client) string { return c.address() + "离开了我们的聊天室!" }
+
+// enter connects a client, and waits until those who are there hear of it. Where nobody is
+// there another client comes for a moment: one of the two was first and hears of the other.
+func enter(t *testing.T, s *framework.BaseServer, there ...*client) *client {
+	t.Helper()
+	c := dial(t, s)
+	for _, other := range there {
+		other.hears(welcome(c))
+	}
+	if there == nil {
+		other := dial(t, s)
+		met, left := make(chan error, 2), make(chan error, 1)
+		go func() { met <- other.await(c.address()) }()
+		go func() {
+			met <- c.await(other.address())
+			left <- c.await("离开了我们的聊天室!")
+		}()
+		require.NoError(t, <-met)
+		require.NoError(t, other.Close())
+		require.NoError(t, <-left)
+	}
+	return c
+}
+
+// Everybody else hears what one says, byte by byte, and who comes and who leaves. Clients
+// send without a newline.
+func TestRoom(t *testing.T) {
+	s := serve(t, "tcp", "")
+	a := enter(t, s)
+	b := enter(t, s, a)
+	c := enter(t, s, a, b)
+	for _, text := range []string{"hello", "你好", "lines\r\nand\ttabs\n"} {
+		a.say(text)
+		b.hears(text)
+		c.hears(text)
+	}
+	b.say("from b")
+	a.hears("from b")
+	c.hears("from b")
+
+	require.NoError(t, b.Conn.(*net.TCPConn).CloseWrite())
+	a.hears(farewell(b))
+	c.hears(farewell(b))
+	b.hearsEnd()
+	c.reset()
+	a.hears(farewell(c))
+
+	d := enter(t, s, a)
+	d.say("to a")
+	a.hears("to a")
+}
+
+func TestRoomWithoutGreeting(t *testing.T) {
+	s := serve(t, "tcp", `{"greeting": false}`)
+	a, b := dial(t, s), dial(t, s)
+	in, heard := make(chan struct{}), make(chan error, 2)
+	for _, c := range []*client{a, b} {
+		go func() { heard <- c.await("hello") }()
+	}
+	go func() { // until both have come and hear each other
+		defer close(in)
+		for n := 0; n < 2; {
+			select {
+			case err := <-heard:
+				require.NoError(t, err)
+				n++
+			default:
+				a.say("hello")
+				b.say("hello")
+			}
+		}
+	}()
+	<-in
+	c := dial(t, s)
+	c.say("c")
+	a.skips("c")
+	require.NoError(t, c.Close())
+	b.say("b")
+	a.skips("b")
+}
+
+// The name of a client is written as Python writes its address.
+func TestRoomAddresses(t *testing.T) {
+	s := serve(t, "unix", "")
+	a := dial(t, s)
+	b := dial(t, s)
+	heard := make(chan error, 2)
+	for _, c := range []*client{a, b} { // one of them comes first
+		go func() { heard <- c.await("欢迎''来到我们的聊天室!") }()
+	}
+	require.NoError(t, <-heard)
+
+	v6 := framework.NewTCPServer("[::1]:0", handlertest.Class(t, chat.Constructor, ""))
+	v6.Strategy = &framework.Threading{}
+	if v6.Listen() != nil {
+		t.Skip("there is no IPv6")
+	}
+	handlertest.Serve(t, &v6.BaseServer)
+	enter(t, &v6.BaseServer)
+}
+
+// What one sends never acts on the terminal of another, and characters arrive whole.
+func TestRoomScreens(t *testing.T) {
+	s := serve(t, "tcp", "")
+	a := enter(t, s)
+	b := enter(t, s, a)
+	for sent, heard := range map[string]string{
+		"\x1b]0;title\x07":       `\u001b]0;title\u0007`,
+		"\x1b[2J":                `\u001b[2J`,
+		"over\rwritten":          `over\u000dwritten`,
+		"\u202egnp.exe":          `\u202egnp.exe`,
+		"\u009b31m, \x9b31m":     `\u009b31m, \x9b31m`,
+		"\x00\x7f\xff":           `\u0000\u007f\xff`,
+		"kept: é你\u200d\t\r\n\n": "kept: é你\u200d\t\r\n\n",
+	} {
+		a.say(sent)
+		b.hears(heard)
+	}
+	a.say("whole: \xe4\xbd")
+	b.hears("whole: ")
+	a.say("\xa0.\r")
+	b.hears("你.")
+	a.say("\n")
+	b.hears("\r\n")
+	a.say("part: \xe4\xbd")
+	b.hears("part: ")
+	require.NoError(t, a.Conn.(*net.TCPConn).CloseWrite())
+	b.hears(`\xe4\xbd` + farewell(a))
+}
+
+func TestRoomRaw(t *testing.T) {
+	s := serve(t, "tcp", `{"raw": true}`)
+	a := enter(t, s)
+	b := enter(t, s, a)
+	for _, text := range []string{"\x1b[31mred\x1b[0m\r", "\xff\xfe\x00", "\u202e"} {
+		a.say(text)
+		b.hears(text)
+	}
+}
+
+// A line of whatever length is relayed in parts.
+func TestRoomLongLine(t *testing.T) {
+	s := serve(t, "tcp", "")
+	a := enter(t, s)
+	b := enter(t, s, a)
+	long := strings.Repeat("你", 100_000)
+	go io.WriteString(a, long+"\n")
+	b.hears(long + "\n")
+}
+
+// The last messages are sent to a newcomer, and each of them once.
+func TestRoomHistory(t *testing.T) {
+	s := serve(t, "tcp", `{"history": 2}`)
+	a := enter(t, s)
+	b := enter(t, s, a)
+	for _, text := range []string{"one.", "two.", "three."} {
+		a.say(text)
+		b.hears(text)
+	}
+	c := enter(t, s, a, b)
+	c.hears("two.three.")
+	a.say("four.")
+	b.hears("four.")
+	c.hears("four.")
+	d := enter(t, s, a, b, c)
+	d.hears("three.four.")
+}
+
+// A client that does not read is left out, and delays nobody.
+func TestRoomSlow(t *testing.T) {
+	for _, slow := range []string{"drop", "disconnect"} {
+		t.Run(slow, func(t *testing.T) { testRoomSlow(t, slow) })
+	}
+}
+
+func testRoomSlow(t *testing.T, slow string) {
+	s := serve(t, "tcp", fmt.Sprintf(`{"queue": 16, "slow": %q}`, slow))
+	a := enter(t, s)
+	b := enter(t, s, a)
+	deaf := enter(t, s, a, b)
+	said := strings.Repeat("x", 1000) + "\n"
+	var slowest time.Duration
+	for n := 0; n < 12000; n++ { // more than its socket takes
+		began := time.Now()
+		a.say(said)
+		heard := make([]byte, len(said))
+		_, err := io.ReadFull(b.rfile, heard)
+		require.NoError(t, err)
+		if slow == "disconnect" && string(heard) != said {
+			require.Contains(t, string(heard), "离开")
+			return // it was cut off
+		}
+		slowest = max(slowest, time.Since(began))
+	}
+	require.Equal(t, "drop", slow, "it was not cut off")
+	require.Less(t, slowest, 5*time.Second)
+	deaf.skips("\n-- you read too slowly: ")
+	a.say("now\n")
+	deaf.skips("now\n")
+}
+
+// Those who send too much wait themselves, and lose nothing.
+func TestRoomRate(t *testing.T) {
+	s := serve(t, "tcp", `{"rate": 100}`)
+	a := enter(t, s)
+	b := enter(t, s, a)
+	began := time.Now()
+	for range 25 {
+		a.say("x")
+		b.hears("x")
+	}
+	require.GreaterOrEqual(t, time.Since(began), 190*time.Millisecond, "20 after the burst")
+	b.say("b need not wait")
+	a.hears("b need not wait")
+}
+
+func TestRoomReset(t *testing.T) {
+	s := serve(t, "tcp", "")
+	a := enter(t, s)
+	b := enter(t, s, a)
+	b.say("\xe4")
+	b.reset()
+	a.hears(farewell(b))
+	c := enter(t, s, a)
+	c.say("still here")
+	a.hears("still here")
+}

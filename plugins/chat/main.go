@@ -1,0 +1,9 @@
+// The handler chat as a plugin: the same constructor as the one that is compiled in.
+package main
+
+import (
+	"github.com/go-socketserver/socketserver/framework/plugin"
+	"github.com/go-socketserver/socketserver/handlers/chat"
+)
+
+func main() { plugin.Serve(chat.Constructor) }
