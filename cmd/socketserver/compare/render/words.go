@@ -50,6 +50,9 @@ func plural(n int, noun string) string {
 // answers say, load by load, which subject was the fastest and which the slowest.
 func answers(r *result.Report) []string {
 	var all []string
+	if r.Noisy {
+		all = append(all, "The machine was too noisy to tell: what follows may be chance, see the warnings.")
+	}
 	for _, ranking := range r.Ranks {
 		i := slices.IndexFunc(r.Loads, func(l result.Load) bool { return l.Kind == ranking.Load })
 		if ranking.Metric != "rate" || i < 0 || len(ranking.Places) == 0 {
