@@ -77,8 +77,17 @@ type HandlerClass struct {
 	// A server's own WriteBuffer goes before it.
 	WriteBuffer int
 
+	// Quiet says that clients are silent for as long as they like, so that an idle
+	// timeout is for them only where somebody has asked for one.
+	Quiet bool
+
+	// Open takes what the class holds beside its requests, for a server of that name. The
+	// first server of the class calls it before it serves, in the process where the
+	// handlers run; an error keeps that from listening. It may be nil.
+	Open func(server string) error
+
 	// Close releases what the class holds. The last server of the class calls it
-	// once it has closed. It may be nil.
+	// once it has closed, also where Open was not called. It may be nil.
 	Close func() error
 
 	// Remote is set where the handlers run in another program, as in a plugin;

@@ -133,6 +133,9 @@ func (s *BaseServer) Listen() error {
 	if err := s.Class.check(s.Transport.Network()); err != nil {
 		return err
 	}
+	if s.Class.Quiet && s.Timeouts.IdleIsDefault {
+		s.Timeouts.Idle = 0
+	}
 	// Opening may take a while, which Stop does not wait for.
 	if err := s.strategy.Open(s); err != nil {
 		return err
@@ -161,9 +164,25 @@ func (s *BaseServer) opened() error {
 		s.strategy.Close(s)
 		return ErrServerClosed
 	}
-	s.Class.users.enter()
+	if err := s.Class.users.enter(s.openClass); err != nil {
+		_ = s.Transport.Close()
+		s.strategy.Close(s)
+		return fmt.Errorf("open handler class: %w", err)
+	}
 	s.open = true
 	return nil
+}
+
+// openClass opens the class where its handlers run in this process.
+func (s *BaseServer) openClass() error {
+	switch s.strategy.(type) {
+	case *Forking, *Preforking:
+		return nil
+	}
+	if s.Class.Open == nil {
+		return nil
+	}
+	return s.Class.Open(s.Name)
 }
 
 func (s *BaseServer) isOpen() bool {
@@ -337,10 +356,17 @@ type users struct {
 	n  int
 }
 
-func (u *users) enter() {
+// enter calls first for the first one, which is none if that fails.
+func (u *users) enter(first func() error) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.n == 0 {
+		if err := first(); err != nil {
+			return err
+		}
+	}
 	u.n++
+	return nil
 }
 
 // leave calls last, which may be nil, for the last one.

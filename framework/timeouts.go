@@ -14,6 +14,10 @@ type Timeouts struct {
 	Write   time.Duration `json:"write"`   // one write to a client that does not read
 	Request time.Duration `json:"request"` // the whole request
 	Drain   time.Duration `json:"drain"`   // what a worker whose server has gone takes for the requests it holds
+
+	// IdleIsDefault says that nobody has asked for Idle. It does not bound the requests of a
+	// class that is [HandlerClass.Quiet].
+	IdleIsDefault bool `json:"idle_is_default"`
 }
 
 // clock arms the deadlines of one connection. Arming costs more than asking the

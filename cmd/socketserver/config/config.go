@@ -155,7 +155,7 @@ const notSet = -1
 func defaultLimits() Limits { return Limits{Connections: 1000, PerSource: notSet} }
 
 func defaultTimeouts() framework.Timeouts {
-	return framework.Timeouts{Idle: 2 * time.Minute, Write: 10 * time.Second, Drain: 10 * time.Second}
+	return framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second}
 }
 
 // perSource is the default: no client alone gets at more than half of what the strategy

@@ -38,7 +38,7 @@ server "forks" {
 	}, s.Transports)
 	require.Equal(t, config.Concurrency{Kind: "threading"}, s.Concurrency)
 	require.Equal(t, config.Limits{Connections: 1000, PerSource: 64}, s.Limits)
-	require.Equal(t, framework.Timeouts{Idle: 2 * time.Minute, Write: 10 * time.Second, Drain: 10 * time.Second}, s.Timeouts)
+	require.Equal(t, framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second}, s.Timeouts)
 	require.Equal(t, config.Handler{Kind: "handler", Name: "echo", Options: []byte("{}"), Directory: "."}, s.Handler)
 	require.NotNil(t, s.Class)
 
@@ -134,6 +134,7 @@ defaults {
 }`)
 	require.Equal(t, config.Limits{Connections: 5, PerSource: 9}, c.Servers[0].Limits)
 	require.Equal(t, time.Hour, c.Servers[0].Timeouts.Idle)
+	require.False(t, c.Servers[0].Timeouts.IdleIsDefault)
 	require.Equal(t, time.Second, c.Servers[0].Timeouts.Read)
 	require.Equal(t, 10*time.Second, c.Servers[0].Timeouts.Write)
 }

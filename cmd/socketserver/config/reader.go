@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/go-socketserver/socketserver/framework"
 )
@@ -133,8 +134,13 @@ func (b *block) readLimits(h *hclsyntax.Block, l *Limits) {
 
 func (b *block) readTimeouts(h *hclsyntax.Block, t *framework.Timeouts) {
 	b.bare(h)
+	idle := duration(&t.Idle)
 	b.inner(h).read(attributes{
-		"idle": duration(&t.Idle), "read": duration(&t.Read), "write": duration(&t.Write),
+		"idle": func(v cty.Value) *fault {
+			t.IdleIsDefault = t.IdleIsDefault && v.IsNull()
+			return idle(v)
+		},
+		"read": duration(&t.Read), "write": duration(&t.Write),
 		"request": duration(&t.Request), "drain": duration(&t.Drain),
 	}, nil)
 }
