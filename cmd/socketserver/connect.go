@@ -200,4 +200,3 @@ func (f *connectFlags) converse(ctx context.Context, stdin io.Reader, stdout io.
 	f.Input, f.Output, f.OnPanic = t, t, t.Restore
 	return errors.Join(client.Run(ctx, f.Settings), t.Close())
 }
-

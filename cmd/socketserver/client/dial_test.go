@@ -1,0 +1,151 @@
+package client
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseAddress(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]Address{
+		"tcp://localhost:1":         {"tcp", "localhost:1"},
+		"udp://[::1]:65535":         {"udp", "[::1]:65535"},
+		"tls://example.org:443":     {"tls", "example.org:443"},
+		"tcp://:21567":              {"tcp", "localhost:21567"},
+		"unix:///run/server.sock":   {"unix", "/run/server.sock"},
+		"unixgram://server.sock":    {"unixgram", "server.sock"},
+		"unix://@abstract with : /": {"unix", "@abstract with : /"},
+	} {
+		got, err := ParseAddress(url)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	for url, want := range map[string]string{
+		"localhost:1":        "not a URL",
+		"http://localhost:1": `there is no "http"`,
+		"tcp://":             "says nothing after tcp://",
+		"unix://@":           "says nothing after unix://",
+		"tcp://localhost":    "no port",
+		"tcp://::1:1":        "without brackets",
+		"tcp://localhost:":   `"" is no port`,
+		"tcp://a:65536":      `"65536" is no port`,
+		"udp://a:0":          `"0" is no port`,
+		"udp://a:+1":         `"+1" is no port`,
+	} {
+		_, err := ParseAddress(url)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, url)
+		require.ErrorContains(t, err, "; ")
+	}
+}
+
+// A server of one family is found by name, whatever the family.
+func TestAllAddresses(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"127.0.0.1", "[::1]"} {
+		l, err := net.Listen("tcp", host+":0")
+		if err != nil {
+			t.Logf("there is no %s", host)
+			continue
+		}
+		serveOn(t, l, echo)
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		require.NoError(t, err)
+		got, err := hold(t, Settings{Address: Address{"tcp", "localhost:" + port}}, "one\n")
+		require.NoError(t, err)
+		require.Equal(t, "one\n", got)
+	}
+}
+
+func TestNobody(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	var unconnected *ConnectError
+	for _, mode := range []string{Duplex, Each} {
+		_, err = hold(t, Settings{Address: Address{"tcp", "localhost:" + port}, Mode: mode}, "one\n")
+		require.ErrorAs(t, err, &unconnected)
+		require.ErrorContains(t, err, "tcp://localhost:"+port+": could not connect: 127.0.0.1:"+port+": connection refused, [::1]:"+port+": ")
+		require.ErrorContains(t, err, "; start the server, or check the address")
+	}
+	for _, network := range []string{"unix", "unixgram"} {
+		_, err = hold(t, Settings{Address: Address{network, filepath.Join(t.TempDir(), "none")}}, "one\n")
+		require.ErrorAs(t, err, &unconnected)
+		require.ErrorContains(t, err, "no such file or directory; check the path, or start the server")
+	}
+}
+
+// A server that accepts nothing is given up in time.
+func TestConnectTimeout(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // speaks no TLS, and says nothing
+	require.NoError(t, err)
+	defer l.Close()
+	_, err = hold(t, Settings{Address: Address{"tls", l.Addr().String()}, Timeout: 50 * time.Millisecond}, "")
+	var unconnected *ConnectError
+	require.ErrorAs(t, err, &unconnected)
+	require.ErrorContains(t, err, "no answer in time")
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	certificate, authority := newCertificate(t, "server.example")
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
+	require.NoError(t, err)
+	serveOn(t, l, echo)
+	address := Address{"tls", l.Addr().String()}
+	pool := x509.NewCertPool()
+	pool.AddCert(authority)
+	for _, test := range []struct {
+		config *tls.Config
+		err    string
+	}{
+		{nil, "with --server-name"}, // is not for an address
+		{&tls.Config{ServerName: "server.example"}, "name the file of its authority with --ca"},
+		{&tls.Config{RootCAs: pool}, "with --server-name"},
+		{&tls.Config{RootCAs: pool, ServerName: "other.example"}, "with --server-name"},
+		{&tls.Config{RootCAs: pool, ServerName: "server.example"}, ""},
+		{&tls.Config{InsecureSkipVerify: true}, ""},
+	} {
+		got, err := hold(t, Settings{Address: address, TLS: test.config}, "one\n")
+		if test.err != "" {
+			var unconnected *ConnectError
+			require.ErrorAs(t, err, &unconnected)
+			require.ErrorContains(t, err, test.err)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, "one\n", got)
+	}
+	_, err = hold(t, Settings{Address: Address{"tls", serve(t, chunks).Host}}, "")
+	require.ErrorContains(t, err, "if the server does not speak TLS, write tcp://")
+}
+
+// newCertificate is one that is its own authority.
+func newCertificate(t *testing.T, name string) (tls.Certificate, *x509.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{name}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	parsed, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, parsed
+}

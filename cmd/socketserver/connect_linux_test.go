@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal/terminaltest"
+)
+
+// atTerminal runs the client in a window of 40 columns, with the test as its peer.
+func atTerminal(t *testing.T, args ...string) (*terminaltest.Terminal, net.Conn) {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	c := exec.Command("socketserver", append([]string{"connect", "unix://" + filepath.Base(l.Addr().String())}, args...)...)
+	c.Dir = filepath.Dir(l.Addr().String())
+	term := terminaltest.Start(t, c, 40, 12)
+	conn, err := l.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	term.Await(2, ">")
+	return term, conn
+}
+
+// A conversation of two who type at the same time, in Chinese.
+func TestTerminalConversation(t *testing.T) {
+	t.Parallel()
+	term, peer := atTerminal(t, "--framing", "chunk")
+	term.Type("你好，世\x1b[D\x1b[C界")
+	term.Await(12, "> 你好，世界")
+	send(t, peer, "大家好") // neither has a newline
+	term.Await(12, "大家好", "> 你好，世界")
+	send(t, peer, "\x1b[2J\u202e")
+	term.Await(12, "大家好", `\x1b[2J\u202e`, "> 你好，世界")
+	term.Type("\r")
+	require.Equal(t, "你好，世界", receive(t, peer))
+	term.Await(2, "大家好", `\x1b[2J\u202e`, "> 你好，世界", ">")
+	send(t, peer, "这是一个很长的句子，窗口的一行放不下它的全部内容")
+	screen := []string{
+		"大家好", `\x1b[2J\u202e`, "> 你好，世界",
+		"这是一个很长的句子，窗口的一行放不下它的", "全部内容",
+	}
+	term.Await(2, append(screen, ">")...)
+	term.Type("\x1b[A\x17再见")
+	term.Await(6, append(screen, "> 再见")...)
+	term.Type("\r")
+	require.Equal(t, "再见", receive(t, peer))
+	term.Type("\x04")
+	requireEnd(t, peer)
+	require.NoError(t, peer.Close())
+	require.Zero(t, term.Exit())
+	term.Await(0, append(screen, "> 再见", "")...)
+}
+
+// Questions are answered one after the other, also those that were typed ahead.
+func TestTerminalAsk(t *testing.T) {
+	t.Parallel()
+	term, peer := atTerminal(t, "--mode", "ask")
+	term.Type("d\t\ro\t\r")
+	term.Await(2, "> date", "> os", ">")
+	require.Equal(t, "date\n", receive(t, peer))
+	requireSilence(t, peer)
+	require.Equal(t, "os\n", ask(t, peer, "[today]\n"))
+	term.Await(2, "> date", "> os", "[today]", ">")
+	send(t, peer, "[posix]\n")
+	term.Await(2, "> date", "> os", "[today]", "[posix]", ">")
+	term.Type("\x04")
+	requireEnd(t, peer)
+	require.NoError(t, peer.Close())
+	require.Zero(t, term.Exit())
+}
+
+// ^C ends it whatever it is waiting for.
+func TestTerminalInterrupt(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"duplex", "ask"} {
+		term, peer := atTerminal(t, "--mode", mode)
+		term.Type("hello\r")
+		require.Equal(t, "hello\n", receive(t, peer))
+		term.Type("more\x03")
+		require.Zero(t, term.Exit())
+		requireEnd(t, peer)
+	}
+}
+
+// A peer that does not notice the end keeps nobody at the terminal.
+func TestTerminalUnnoticed(t *testing.T) {
+	t.Parallel()
+	term, peer := atTerminal(t)
+	term.Type("\x04")
+	requireEnd(t, peer) // and stays
+	require.Zero(t, term.Exit())
+}
+
+func TestTerminalPeerCloses(t *testing.T) {
+	t.Parallel()
+	term, peer := atTerminal(t)
+	term.Type("half a li")
+	term.Await(11, "> half a li")
+	send(t, peer, "bye")
+	require.NoError(t, peer.Close())
+	require.Equal(t, 1, term.Exit())
+	term.Await(0, "bye", "> half a li", "socketserver: unix://s: closed by the pe",
+		"er in mid-conversation; look at the serv", "er's log, or connect again", "")
+}
+
+// Who only reads sees no control bytes either.
+func TestTerminalReader(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			fmt.Fprint(conn, "\x1b[31mred")
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		}
+	}()
+	c := exec.Command("sh", "-c", "echo hello | socketserver connect unix://s")
+	c.Dir = filepath.Dir(l.Addr().String())
+	term := terminaltest.Start(t, c, 40, 5)
+	term.Await(0, `\x1b[31mred`, "")
+	require.Zero(t, term.Exit())
+}

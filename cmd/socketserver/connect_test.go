@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// connect runs the client on pipes until it ends, and returns what it printed, what it
+// complained of, and its status.
+func connect(t *testing.T, input string, args ...string) (string, string, int) {
+	t.Helper()
+	var out, complaints bytes.Buffer
+	status := run(append([]string{"connect"}, args...), strings.NewReader(input), &out, &complaints)
+	return out.String(), complaints.String(), status
+}
+
+// A talker is a client whose input is open.
+type talker struct {
+	*exec.Cmd
+	in  io.WriteCloser
+	out io.ReadCloser
+}
+
+func talk(t *testing.T, args ...string) *talker {
+	t.Helper()
+	c := &talker{Cmd: exec.Command("socketserver", append([]string{"connect"}, args...)...)}
+	var err error
+	c.in, err = c.StdinPipe()
+	require.NoError(t, err)
+	c.out, err = c.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	return c
+}
+
+func (c *talker) say(t *testing.T, text string) {
+	t.Helper()
+	_, err := io.WriteString(c.in, text)
+	require.NoError(t, err)
+}
+
+// leave ends the input, and returns what else was printed and the status.
+func (c *talker) leave(t *testing.T) (string, int) {
+	t.Helper()
+	require.NoError(t, c.in.Close())
+	rest, err := io.ReadAll(c.out)
+	require.NoError(t, err)
+	_ = c.Wait()
+	return string(rest), c.ProcessState.ExitCode()
+}
+
+// What the command line cannot mean is a usage error: the place, and the next step.
+func TestConnectUsage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	empty := write(t, "empty.pem", "")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "plugins"), 0o755))
+	for args, want := range map[string]string{
+		"localhost:1":                        `"localhost:1" is not a URL; write it as in tcp://`,
+		"http://localhost:1":                 `there is no "http"; there are tcp, udp, unix, unixgram, tls`,
+		"--port echo":                        `"echo" is no port; write a number from 1 to 65535`,
+		"--host localhost tcp://localhost:1": "exclude each other; leave one",
+		"--mode twice":                       `--mode "twice": there are duplex, ask, each, once`,
+		"--framing word":                     `--framing "word": there are line, chunk`,
+		"--crlf --framing chunk":             "leave one of them out",
+		"--timeout 0":                        "write a duration above 0",
+		"--timeout soon":                     "invalid argument",
+		"--insecure tcp://localhost:1":       "write the address as tls://host:port",
+		"--ca missing tls://localhost:1":     "--ca: open missing",
+		"--ca " + empty + " tls://a:1":       "there is no certificate in it; name a PEM file",
+		"unix://a unix://b":                  "accepts at most 1",
+		"--transcript " + dir + "/plugins/t": "choose another directory",
+	} {
+		out, complaints, status := connect(t, "hello\n", strings.Fields(args)...)
+		require.Equal(t, 2, status, args)
+		require.Empty(t, out)
+		require.Regexp(t, `^socketserver: [^\n]+\n(Try 'socketserver --help'\.\n)?$`, complaints)
+		require.Contains(t, complaints, want)
+	}
+}
+
+// Every mode, with servers of this program.
+func TestConnect(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, listeners := serveArgs(t, "--listen", "tcp://127.0.0.1:0", "--listen", "udp://127.0.0.1:0",
+		"--listen", "unix://"+dir+"/stream", "--listen", "unixgram://"+dir+"/datagram",
+		"--handler", "timestamp", "--set", "format=<{data}>", "--set", "framing=chunk")
+	require.Len(t, listeners, 4)
+	for _, l := range listeners {
+		address := l.network + "://" + l.address
+		for _, args := range [][]string{{"--mode", "ask"}, {"--mode", "each"}, {"--mode", "ask", "--crlf"}} {
+			out, complaints, status := connect(t, "one\ntwo\n", append(args, address)...)
+			require.Equal(t, "<one\n><two\n>", strings.ReplaceAll(out, "\r\n", "\n"))
+			require.Empty(t, complaints)
+			require.Zero(t, status)
+		}
+		for _, mode := range []string{"once", "duplex"} {
+			out, complaints, status := connect(t, "hello\n", "--framing", "chunk", "--mode", mode, address)
+			require.Equal(t, "<hello>", out)
+			require.Empty(t, complaints)
+			require.Zero(t, status)
+		}
+	}
+}
+
+// The address may be given in two ways, and each part of the second has its own default.
+func TestConnectHostAndPort(t *testing.T) {
+	t.Parallel()
+	_, listeners := serveArgs(t, "--listen", "tcp://localhost:0", "--handler", "echo")
+	_, port, err := net.SplitHostPort(listeners[0].address)
+	require.NoError(t, err)
+	for _, args := range [][]string{{"--port", port}, {"--host", "127.0.0.1", "--port", port}, {"tcp://localhost:" + port}} {
+		out, complaints, status := connect(t, "\x00\xff bytes\r", args...)
+		require.Equal(t, "\x00\xff bytes\r", out)
+		require.Empty(t, complaints)
+		require.Zero(t, status)
+	}
+}
+
+func TestConnectStatus(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, _ = serveArgs(t, "--listen", "unix://"+dir+"/once", "--handler", "timestamp", "--set", "requests=1", "--set", "format={data}")
+	_, _ = serveArgs(t, "--listen", "unixgram://"+dir+"/sink", "--handler", "sink")
+
+	out, complaints, status := connect(t, "one\ntwo\n", "--mode", "ask", "unix://"+dir+"/once")
+	require.Equal(t, 1, status)
+	require.Equal(t, "one\n", out)
+	require.Regexp(t, `^socketserver: unix://.*/once: closed by the peer in mid-conversation; .*\n$`, complaints)
+
+	_, complaints, status = connect(t, "one\n", "--mode", "twice", "unix://"+dir+"/once")
+	require.Equal(t, 2, status)
+	require.Contains(t, complaints, "Try 'socketserver --help'")
+
+	_, complaints, status = connect(t, "one\n", "unix://"+dir+"/none")
+	require.Equal(t, 3, status)
+	require.Regexp(t, `^socketserver: unix://.*/none: could not connect: .*; check the path, or start the server\n$`, complaints)
+
+	_, complaints, status = connect(t, "one\n", "--timeout", "50ms", "unixgram://"+dir+"/sink")
+	require.Equal(t, 4, status)
+	require.Regexp(t, `^socketserver: unixgram://.*/sink: no answer within 50ms; .*\n$`, complaints)
+}
+
+func TestConnectTranscript(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, _ = serveArgs(t, "--listen", "unix://"+dir+"/s", "--handler", "echo")
+	_, complaints, status := connect(t, "hello\x1b\n", "--transcript", filepath.Join(dir, "t"), "unix://"+dir+"/s")
+	require.Zero(t, status, complaints)
+	text, err := os.ReadFile(filepath.Join(dir, "t"))
+	require.NoError(t, err)
+	require.Regexp(t, `^\S+ > hello\\x1b\\n\n\S+ < hello\\x1b\\n\n$`, string(text))
+}
