@@ -14,9 +14,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
 )
@@ -28,10 +28,10 @@ const wait = 30 * time.Second
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // every child would sleep a second
 	Become(func(hclog.Logger) *framework.Program { return nil })
-	if len(os.Args) > 1 && os.Args[1] == "parent" {
-		parentProcess()
+	if len(os.Args) == 3 && os.Args[1] == "parent" {
+		parentProcess(os.Args[2])
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // noClasses is a catalog that takes every handler: what is wrong is found by the subject.
@@ -121,8 +121,8 @@ func requireNothing(t *testing.T, s *Subject) {
 }
 
 // parentProcess is a comparison that is killed: it starts a subject and waits.
-func parentProcess() {
-	spec, err := parse(result.Compiled, "tcp", `"forking" {}`, "handler "+`"`+experiment.Name+`" {}`)
+func parentProcess(form string) {
+	spec, err := parse(form, "tcp", `"forking" {}`, "handler "+`"`+experiment.Name+`" {}`)
 	if err == nil {
 		var s *Subject
 		if s, err = Start(context.Background(), spec, Options{}); err == nil {

@@ -228,23 +228,29 @@ func TestParentKilled(t *testing.T) {
 	adopt()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	parent := exec.Command(self, "parent")
-	parent.Stderr = os.Stderr
-	output, err := parent.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, parent.Start())
-	line, err := bufio.NewReader(output).ReadString('\n')
-	require.NoError(t, err)
-	said := strings.Fields(line)
-	pid, err := strconv.Atoi(said[1])
-	require.NoError(t, err)
-	s := &Subject{network: "tcp", address: said[0], tree: tree{session: pid, directory: said[2]}}
-	conn, _ := hold(t, s, experiment.Hang)
-	defer conn.Close()
-	require.NoError(t, parent.Process.Kill())
-	_ = parent.Wait()
-	require.Empty(t, s.tree.await(wait)) // they are ours now
-	requireNothing(t, s)
+	for _, form := range []string{result.Compiled, result.Plugin, result.Python} {
+		parent := exec.Command(self, "parent", form)
+		parent.Stderr = os.Stderr
+		output, err := parent.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, parent.Start())
+		line, err := bufio.NewReader(output).ReadString('\n')
+		require.NoError(t, err)
+		said := strings.Fields(line)
+		pid, err := strconv.Atoi(said[1])
+		require.NoError(t, err)
+		s := &Subject{network: "tcp", address: said[0], tree: tree{session: pid, directory: said[2]}}
+		word, grace := experiment.Hang, overdue-time.Second // it does not take to be forced
+		if form == result.Python {
+			word = experiment.Wait // CPython waits for ever
+		}
+		conn, _ := hold(t, s, word)
+		require.NoError(t, parent.Process.Kill())
+		_ = parent.Wait()
+		conn.Close()
+		require.Empty(t, s.tree.await(grace), form) // they are ours now
+		requireNothing(t, s)
+	}
 }
 
 func TestLog(t *testing.T) {
@@ -254,6 +260,15 @@ func TestLog(t *testing.T) {
 	s.Stop()
 	require.False(t, s.AwaitLog(t.Context(), func(l Line) bool { return l.Text == "never said" }))
 	require.Contains(t, fmt.Sprint(s.Log()), "{info stopped}")
+}
+
+func TestNoCores(t *testing.T) {
+	for _, form := range []string{result.Compiled, result.Python} {
+		s := start(t, specOf(t, form, "tcp", `"threading" {}`, echo))
+		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.Pid()))
+		require.NoError(t, err)
+		require.Regexp(t, `Max core file size +0 +0 `, string(limits))
+	}
 }
 
 func TestJournal(t *testing.T) {
