@@ -5,6 +5,7 @@ package chat
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -12,7 +13,7 @@ import (
 
 // Options are the options of the handler.
 type Options struct {
-	Mode            Mode           `json:"mode" doc:"who talks with whom: room, everybody with everybody else; pairs, two by two"`
+	Mode            Mode           `json:"mode" doc:"who talks with whom: room, everybody with everybody else; pairs, two by two; half-duplex and full-duplex, one at a time with the operator"`
 	Raw             bool           `json:"raw" doc:"relay control bytes and invalid UTF-8 untouched; they act on the terminals of those who read"`
 	Commands        bool           `json:"commands" doc:"in a room: /nick, /names, /msg, /me, /join, /help and /quit, and the sender's name before each message"`
 	Greeting        bool           `json:"greeting" doc:"in a room: tell the others who comes and who leaves"`
@@ -22,15 +23,17 @@ type Options struct {
 	Rate            float64        `json:"rate" doc:"how many messages a second are read from a client, after the first five; 0 means no limit"`
 	SettingsTimeout Duration       `json:"settings_timeout" doc:"in pairs: how long a client may take to say who it is; \"0\" means no limit"`
 	Bus             string         `json:"bus" doc:"not available yet"`
-	Operator        framework.Path `json:"operator" doc:"not available yet"`
+	Operator        framework.Path `json:"operator" doc:"with an operator: the path of the socket that consoles connect to; empty: one that socketserver console finds by the server's name"`
 }
 
 // A Mode says who talks with whom.
 type Mode string
 
 const (
-	Room  Mode = "room"
-	Pairs Mode = "pairs"
+	Room       Mode = "room"
+	Pairs      Mode = "pairs"
+	HalfDuplex Mode = "half-duplex"
+	FullDuplex Mode = "full-duplex"
 )
 
 // Slow says what becomes of a client that does not read.
@@ -66,18 +69,26 @@ func construct(o Options) (*framework.HandlerClass, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	if o.Mode == Pairs {
+	switch o.Mode {
+	case Room:
+		r := newRooms(&o)
+		return &framework.HandlerClass{
+			New:      func() framework.Handler { return &roomHandler{rooms: r} },
+			Stateful: "its rooms and their members", Quiet: true,
+		}, nil
+	case Pairs:
 		p := &pairs{options: &o, ends: map[string]*end{}}
 		return &framework.HandlerClass{
 			New:      func() framework.Handler { return &pairHandler{pairs: p} },
-			Stateful: "who talks with whom",
+			Stateful: "who talks with whom", Quiet: true,
+		}, nil
+	default:
+		l := newLine(&o)
+		return &framework.HandlerClass{
+			New:      func() framework.Handler { return &lineHandler{line: l} },
+			Stateful: "who talks with the operator", Open: l.open, Close: l.close,
 		}, nil
 	}
-	r := newRooms(&o)
-	return &framework.HandlerClass{
-		New:      func() framework.Handler { return &roomHandler{rooms: r} },
-		Stateful: "its rooms and their members",
-	}, nil
 }
 
 const (
@@ -92,11 +103,9 @@ func (o *Options) check() error {
 		errs = append(errs, &framework.OptionError{Option: option, Problem: fmt.Sprintf(format, args...)})
 	}
 	switch o.Mode {
-	case Room, Pairs:
-	case "half-duplex", "full-duplex":
-		refuse("mode", "%q is not available yet; choose %q or %q", o.Mode, Room, Pairs)
+	case Room, Pairs, HalfDuplex, FullDuplex:
 	default:
-		refuse("mode", "there is no mode %q; choose one of %q, %q", o.Mode, Room, Pairs)
+		refuse("mode", "there is no mode %q; choose one of %q, %q, %q, %q", o.Mode, Room, Pairs, HalfDuplex, FullDuplex)
 	}
 	if o.Slow != Drop && o.Slow != Disconnect {
 		refuse("slow", "there is no %q; choose one of %q, %q", o.Slow, Drop, Disconnect)
@@ -113,19 +122,16 @@ func (o *Options) check() error {
 	if o.Bus != "" {
 		refuse("bus", "is not available yet; remove it")
 	}
-	if o.Operator != "" {
-		refuse("operator", "is not available yet; remove it")
-	}
 	return errors.Join(append(errs, o.checkMode())...)
 }
 
 // checkMode refuses what is for another mode, rather than ignoring it.
 func (o *Options) checkMode() error {
 	var errs []error
-	only := func(option string, set bool, mode Mode) {
-		if set && o.Mode != mode {
+	only := func(option string, set bool, modes ...Mode) {
+		if set && !slices.Contains(modes, o.Mode) {
 			errs = append(errs, &framework.OptionError{
-				Option: option, Problem: fmt.Sprintf("is for mode = %q; remove it, or change the mode", mode),
+				Option: option, Problem: fmt.Sprintf("is for mode = %q; remove it, or change the mode", modes[0]),
 			})
 		}
 	}
@@ -133,5 +139,6 @@ func (o *Options) checkMode() error {
 	only("greeting", !o.Greeting, Room)
 	only("history", o.History != 0, Room)
 	only("settings_timeout", o.SettingsTimeout != defaults.SettingsTimeout, Pairs)
+	only("operator", o.Operator != "", FullDuplex, HalfDuplex)
 	return errors.Join(errs...)
 }

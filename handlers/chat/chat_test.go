@@ -39,7 +39,10 @@ type client struct {
 
 func dial(t *testing.T, s *framework.BaseServer) *client {
 	t.Helper()
-	conn := handlertest.Dial(t, s)
+	return newClient(t, handlertest.Dial(t, s))
+}
+
+func newClient(t *testing.T, conn net.Conn) *client {
 	return &client{conn, t, bufio.NewReader(conn)}
 }
 
@@ -117,7 +120,7 @@ func (c *client) reset() {
 
 func TestOptions(t *testing.T) {
 	for options, problem := range map[string]string{
-		`{"mode": "mob"}`:                      `option "mode": there is no mode "mob"; choose one of "room", "pairs"`,
+		`{"mode": "mob"}`:                      `option "mode": there is no mode "mob"; choose one of "room", "pairs", "half-duplex", "full-duplex"`,
 		`{"slow": "ignore"}`:                   `option "slow": there is no "ignore"; choose one of "drop", "disconnect"`,
 		`{"history": 1001}`:                    `option "history": is 1001; give a number from 0 to 1000`,
 		`{"queue": 0}`:                         `option "queue": is 0; give a number from 1 to 100000`,
@@ -127,6 +130,7 @@ func TestOptions(t *testing.T) {
 		`{"mode": "pairs", "commands": true}`:  `option "commands": is for mode = "room"; remove it, or change the mode`,
 		`{"mode": "pairs", "greeting": false}`: `option "greeting": is for mode = "room"; remove it, or change the mode`,
 		`{"mode": "pairs", "history": 1}`:      `option "history": is for mode = "room"; remove it, or change the mode`,
+		`{"operator": "x"}`:                    `option "operator": is for mode = "full-duplex"; remove it, or change the mode`,
 		`{"bus": "nats://localhost"}`:          `option "bus": is not available yet; remove it`,
 	} {
 		_, err := chat.Constructor.Class([]byte(options))

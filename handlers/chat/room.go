@@ -79,13 +79,13 @@ func (r *rooms) enter(p *person, name string) {
 func (r *rooms) leave(p *person) {
 	place := p.room
 	place.hub.Leave(p.Member)
-	if r.options.Greeting {
-		place.hub.Broadcast(nil, r.notice("%s离开了我们的聊天室!", p))
-	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if place.present--; place.present == 0 && place.name != lobby {
 		delete(r.open, fold(place.name))
+	}
+	r.mu.Unlock()
+	if r.options.Greeting {
+		place.hub.Broadcast(nil, r.notice("%s离开了我们的聊天室!", p))
 	}
 }
 

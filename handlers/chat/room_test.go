@@ -197,25 +197,25 @@ func testRoomSlow(t *testing.T, slow string) {
 	a := enter(t, s)
 	b := enter(t, s, a)
 	deaf := enter(t, s, a, b)
-	said := strings.Repeat("x", 1000) + "\n"
-	var slowest time.Duration
-	for n := 0; n < 12000; n++ { // more than its socket takes
-		began := time.Now()
-		a.say(said)
-		heard := make([]byte, len(said))
+	burst, heard := strings.Repeat("x", 64<<10), make([]byte, 64<<10)
+	began, said := time.Now(), 0
+	for ; said < 12<<20; said += len(burst) { // more than its socket takes
+		a.say(burst)
 		_, err := io.ReadFull(b.rfile, heard)
 		require.NoError(t, err)
-		if slow == "disconnect" && string(heard) != said {
-			require.Contains(t, string(heard), "离开")
-			return // it was cut off
+		if strings.Contains(string(heard), "离开") {
+			break // it was cut off
 		}
-		slowest = max(slowest, time.Since(began))
 	}
-	require.Equal(t, "drop", slow, "it was not cut off")
-	require.Less(t, slowest, 5*time.Second)
+	require.Less(t, time.Since(began), 10*time.Second)
+	if slow == "disconnect" {
+		require.Less(t, said, 12<<20, "it was not cut off")
+		return
+	}
 	deaf.skips("\n-- you read too slowly: ")
+	deaf.skips("messages were left out\n")
 	a.say("now\n")
-	deaf.skips("now\n")
+	deaf.hears("now\n")
 }
 
 // Those who send too much wait themselves, and lose nothing.
