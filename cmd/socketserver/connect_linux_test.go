@@ -37,14 +37,16 @@ func TestTerminalConversation(t *testing.T) {
 	term.Await(12, "> 你好，世界")
 	send(t, peer, "大家好") // neither has a newline
 	term.Await(12, "大家好", "> 你好，世界")
-	send(t, peer, "\x1b[2J\u202e")
+	send(t, peer, "\x1b[2J\u202e\xe4\xbd")
 	term.Await(12, "大家好", `\x1b[2J\u202e`, "> 你好，世界")
+	send(t, peer, "\xa0") // the end of a character goes where it began
+	term.Await(12, "大家好", `\x1b[2J\u202e你`, "> 你好，世界")
 	term.Type("\r")
 	require.Equal(t, "你好，世界", receive(t, peer))
-	term.Await(2, "大家好", `\x1b[2J\u202e`, "> 你好，世界", ">")
+	term.Await(2, "大家好", `\x1b[2J\u202e你`, "> 你好，世界", ">")
 	send(t, peer, "这是一个很长的句子，窗口的一行放不下它的全部内容")
 	screen := []string{
-		"大家好", `\x1b[2J\u202e`, "> 你好，世界",
+		"大家好", `\x1b[2J\u202e你`, "> 你好，世界",
 		"这是一个很长的句子，窗口的一行放不下它的", "全部内容",
 	}
 	term.Await(2, append(screen, ">")...)

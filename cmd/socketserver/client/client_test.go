@@ -133,9 +133,17 @@ func TestEach(t *testing.T) {
 // What the peer says of its own accord is passed on while nothing is sent.
 func TestUnasked(t *testing.T) {
 	t.Parallel()
+	received := make(chan string, 1)
 	address := serve(t, func(conn net.Conn) {
 		fmt.Fprint(conn, "welcome\n")
-		_, _ = io.Copy(io.Discard, conn)
+		_ = until(conn, "\n")
+		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		more, _ := io.ReadAll(conn)
+		received <- "one\n" + string(more)
+		_ = conn.SetReadDeadline(time.Time{})
+		fmt.Fprint(conn, "answer\n")
+		_ = until(conn, "\n")
+		fmt.Fprint(conn, "answer\n")
 	})
 	read, write := io.Pipe()
 	out := newOutput()
@@ -144,6 +152,10 @@ func TestUnasked(t *testing.T) {
 		done <- Run(t.Context(), Settings{Address: address, Mode: Ask, Framing: Line, Input: read, Output: out})
 	}()
 	out.await(t, "welcome\n")
+	_, err := io.WriteString(write, "one\ntwo\n")
+	require.NoError(t, err)
+	require.Equal(t, "one\n", <-received) // for which the welcome is no answer
+	out.await(t, "answer\n")
 	require.NoError(t, write.Close())
 	require.NoError(t, <-done)
 }
@@ -167,13 +179,20 @@ func TestClosedWithoutAnswer(t *testing.T) {
 		require.ErrorIs(t, err, ErrClosed)
 		require.Empty(t, got)
 	}
-	// The last answer may be the peer's end.
-	got, err := hold(t, Settings{Address: serve(t, func(conn net.Conn) {
+}
+
+// An answer counts, however soon the peer closes after it.
+func TestClosedAfterAnswer(t *testing.T) {
+	t.Parallel()
+	address := serve(t, func(conn net.Conn) {
 		_ = until(conn, "\n")
 		fmt.Fprint(conn, "bye")
-	}), Mode: Ask}, "one\n")
-	require.NoError(t, err)
-	require.Equal(t, "bye", got)
+	})
+	for range 50 {
+		got, err := hold(t, Settings{Address: address, Mode: Ask}, "one\n")
+		require.NoError(t, err)
+		require.Equal(t, "bye", got)
+	}
 }
 
 func TestReset(t *testing.T) {
@@ -197,7 +216,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// After the end of the input the silence counts, not the time.
+// The wait for the end of the peer is one for an answer, too.
 func TestTimeoutDrains(t *testing.T) {
 	t.Parallel()
 	leave := make(chan struct{})
@@ -214,6 +233,21 @@ func TestTimeoutDrains(t *testing.T) {
 	require.NoError(t, err) // a person has seen enough
 	require.Equal(t, "answer", got)
 	close(leave)
+}
+
+// Who answers slowly is heard out, as long as no silence is too long.
+func TestTimeoutSlow(t *testing.T) {
+	t.Parallel()
+	address := serve(t, func(conn net.Conn) {
+		_, _ = io.Copy(io.Discard, conn)
+		for range 3 {
+			fmt.Fprint(conn, "word ")
+			time.Sleep(400 * time.Millisecond)
+		}
+	})
+	got, err := hold(t, Settings{Address: address, Timeout: time.Second}, "one\n")
+	require.NoError(t, err)
+	require.Equal(t, "word word word ", got)
 }
 
 func TestInterrupted(t *testing.T) {

@@ -258,8 +258,13 @@ func (c *conversation) listen() {
 	}
 }
 
-// pass passes on what one read has brought.
+// pass passes on what one read has brought. The answer counts first, so that whoever sees
+// it can rely on that.
 func (c *conversation) pass(text []byte) error {
+	select {
+	case c.answered <- struct{}{}:
+	default:
+	}
 	var err error
 	if c.Framing == Chunk || c.Address.datagrams() {
 		err = c.Output.BeginLine()
@@ -269,10 +274,6 @@ func (c *conversation) pass(text []byte) error {
 	}
 	if err != nil {
 		return fmt.Errorf("write the output: %w", err)
-	}
-	select {
-	case c.answered <- struct{}{}:
-	default:
 	}
 	return nil
 }
@@ -285,7 +286,7 @@ func (c *conversation) why(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
 		return err
 	case c.Address.datagrams() && c.received.Load() == 0:
-		return &ConnectError{fmt.Errorf("%s; %s", reason(err), remedy(err))}
+		return &ConnectError{fmt.Errorf("could not connect: %s: %s; %s", c.conn.RemoteAddr(), reason(err), remedy(err))}
 	}
 	return fmt.Errorf("%w (%s)", ErrClosed, reason(err))
 }

@@ -75,7 +75,7 @@ func TestDatagramNobody(t *testing.T) {
 		_, err = hold(t, Settings{Address: Address{"udp", conn.LocalAddr().String()}, Mode: mode}, "one\n")
 		var unconnected *ConnectError
 		require.ErrorAs(t, err, &unconnected)
-		require.ErrorContains(t, err, "connection refused; start the server")
+		require.ErrorContains(t, err, ": connection refused; start the server")
 	}
 }
 
@@ -87,5 +87,12 @@ func TestDatagramTooLong(t *testing.T) {
 		require.ErrorContains(t, err, "longer than a datagram can be; send ")
 		_, err = hold(t, Settings{Address: server, Mode: mode}, strings.Repeat("x", 65508))
 		require.ErrorContains(t, err, "65508 bytes is longer than a datagram")
+	}
+	// A Unix socket would take what else is cut off there.
+	server = servePackets(t, "unixgram", filepath.Join(t.TempDir(), "s"), bracketed)
+	for _, mode := range []string{Duplex, Once} {
+		got, err := hold(t, Settings{Address: server, Mode: mode}, strings.Repeat("x", maxMessage+1))
+		require.ErrorContains(t, err, "longer than a datagram can be; send ")
+		require.Empty(t, got)
 	}
 }

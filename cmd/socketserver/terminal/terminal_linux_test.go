@@ -101,6 +101,8 @@ func TestFullRow(t *testing.T) {
 	term.Await(2, row, "x", row, "more    tab", ">")
 	say(t, peer, "中"+row[:39]) // the last column stays empty
 	term.Await(2, row, "x", row, "more    tab", "中"+row[:38], row[38:39], ">")
+	say(t, peer, "x")
+	term.Await(2, row, "x", row, "more    tab", "中"+row[:38], row[38:39]+"x", ">")
 }
 
 // Nothing that comes in acts on the terminal.
