@@ -67,6 +67,44 @@ server "echo" {
   handler "echo" {}
 }
 
+# Everybody hears what the others say. With commands = true members have names and /help.
+server "room" {
+  transport "tcp" { address = "localhost:21568" }
+
+  concurrency "threading" {}
+
+  handler "chat" {}
+}
+
+# Two by two: a client says first who it is, as in name:alice to:bob. Port 21568 in the
+# originals.
+server "pairs" {
+  transport "tcp" { address = "localhost:21569" }
+
+  concurrency "threading" {}
+
+  handler "chat" { mode = "pairs" }
+}
+
+# One client at a time talks with whoever sits at "socketserver console half-duplex", each
+# in turn. Port 50006 in the originals.
+server "half-duplex" {
+  transport "tcp" { address = "localhost:50008" }
+
+  concurrency "threading" {}
+
+  handler "chat" { mode = "half-duplex" }
+}
+
+# The same without turns. Port 50007 in the originals.
+server "full-duplex" {
+  transport "tcp" { address = "localhost:50009" }
+
+  concurrency "threading" {}
+
+  handler "chat" { mode = "full-duplex" }
+}
+
 # Logs the datagrams that it receives, one after the other, and never answers.
 server "sink" {
   transport "udp" { address = "localhost:8081" }

@@ -3,6 +3,7 @@ package handlers
 
 import (
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/handlers/chat"
 	"github.com/go-socketserver/socketserver/handlers/command"
 	"github.com/go-socketserver/socketserver/handlers/echo"
 	"github.com/go-socketserver/socketserver/handlers/sink"
@@ -19,6 +20,7 @@ type Entry struct {
 // Table has the handlers in the order of their names. A handler is compiled in by a line
 // here, and in no other way.
 var Table = []Entry{
+	{"chat", "relays what clients say to each other", chat.Constructor},
 	{"command", "tells the time, the system and what lies in a directory", command.Constructor},
 	{"echo", "sends back what it receives", echo.Constructor},
 	{"sink", "logs what it receives and never answers", sink.Constructor},

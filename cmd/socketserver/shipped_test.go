@@ -52,7 +52,8 @@ func shippedPorts(t *testing.T, listeners []listener) {
 	}
 	slices.Sort(got)
 	require.Equal(t, []string{
-		"tcp 1122", "tcp 12345", "tcp 21566", "tcp 21567", "tcp 50006", "tcp 50007", "tcp 9000",
+		"tcp 1122", "tcp 12345", "tcp 21566", "tcp 21567", "tcp 21568", "tcp 21569",
+		"tcp 50006", "tcp 50007", "tcp 50008", "tcp 50009", "tcp 9000",
 		"udp 21567", "udp 8081",
 	}, got)
 	require.Len(t, listeners, families()*len(got))
