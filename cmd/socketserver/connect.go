@@ -44,7 +44,8 @@ func newConnect() *cobra.Command {
 		Long: `Hold a conversation with a server.
 
 ADDRESS is tcp://host:port, tls://host:port, udp://host:port, unix:///path or
-unixgram:///path. Without one it is tcp, to --host and --port. All addresses of a name are tried.
+unixgram:///path. Without one it is tcp, to --host and --port. All addresses of a name are
+tried, one after the other; datagrams go to the first one.
 
 On a terminal lines are edited as in a shell, with the arrows, history and Tab; what comes
 in appears above what is being typed. ^D ends the input, ^C the conversation. Control bytes
@@ -57,7 +58,9 @@ Modes:
   once    the whole input is one message
 
 An answer is what arrives at once; all that comes later is printed, too. A datagram is a
-line, or with --mode once all of the input, and its answer is a datagram.
+line, or with --mode once all of the input, and its answer is a datagram. As datagrams have
+no end, as many answers as datagrams are one: for a server that never answers, such as a
+sink, there is --timeout.
 
 Exit status: 0 done, 1 closed by the peer in mid-conversation, 2 wrong usage, 3 could not
 connect, 4 no answer in time.`,
@@ -179,7 +182,7 @@ func (f *connectFlags) converse(ctx context.Context, stdin io.Reader, stdout io.
 	f.Input, f.Output = stdin, client.Plain{Writer: stdout}
 	in, _ := stdin.(*os.File)
 	out, _ := stdout.(*os.File)
-	f.Attended = in != nil && isatty.IsTerminal(in.Fd())
+	f.Attended = f.Mode != client.Once && in != nil && isatty.IsTerminal(in.Fd())
 	switch {
 	case out == nil || !isatty.IsTerminal(out.Fd()):
 		return client.Run(ctx, f.Settings)

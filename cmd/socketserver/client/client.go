@@ -37,7 +37,7 @@ type Settings struct {
 
 	Input      io.Reader
 	Output     Output
-	Attended   bool        // a person types Input, and does not wait for a server that ignores its end
+	Attended   bool        // a person types Input, and does not wait long for a server that ignores its end, unless Timeout says so
 	Transcript *Transcript // nil: none; the caller closes it
 	OnPanic    func()      // called before a panic of the conversation ends the program; may be nil
 }
@@ -111,7 +111,7 @@ func (s *Settings) run(ctx context.Context) error {
 		return err
 	}
 	defer c.end()
-	return c.hold(ctx, func() error { return c.talk(messages) })
+	return c.hold(func() error { return c.talk(messages) })
 }
 
 // spawn runs f in a goroutine, whose panic would otherwise leave no time to tidy up.
@@ -143,7 +143,7 @@ func (s *Settings) each(ctx context.Context, messages *messages) error {
 		if err != nil {
 			return err
 		}
-		err = c.hold(ctx, func() error { return c.ask(message) })
+		err = c.hold(func() error { return c.ask(message) })
 		c.end()
 		if err != nil {
 			return err

@@ -56,7 +56,7 @@ func (c *conversation) end() {
 }
 
 // hold listens while talk talks, and then as long as there is something to come.
-func (c *conversation) hold(ctx context.Context, talk func() error) error {
+func (c *conversation) hold(talk func() error) error {
 	talked := make(chan error, 1)
 	c.spawn(c.listen)
 	c.spawn(func() { talked <- talk() })
@@ -69,13 +69,13 @@ func (c *conversation) hold(ctx context.Context, talk func() error) error {
 		case <-time.After(settling):
 			err = ErrClosed
 		}
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-c.ctx.Done():
+		return c.ctx.Err()
 	}
 	if err != nil {
 		return c.because(err)
 	}
-	return c.drain(ctx)
+	return c.drain()
 }
 
 // because says what the listener knows better, which is why the connection has ended.
@@ -92,11 +92,11 @@ func (c *conversation) because(err error) error {
 }
 
 // drain waits for the end of the peer, or of its last answer.
-func (c *conversation) drain(ctx context.Context) error {
+func (c *conversation) drain() error {
 	select {
 	case <-c.ended:
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-c.ctx.Done():
+		return c.ctx.Err()
 	}
 	answered := c.Mode == Ask || c.Mode == Each // or there would have been an error before
 	if c.Address.datagrams() {
@@ -107,11 +107,14 @@ func (c *conversation) drain(ctx context.Context) error {
 		return nil
 	case !errors.Is(c.err, os.ErrDeadlineExceeded):
 		return c.err
-	case c.Attended && !c.Address.datagrams():
+	case c.hurried():
 		return nil
 	}
 	return c.timeout()
 }
+
+// hurried says that a person waits who did not ask for it.
+func (c *conversation) hurried() bool { return c.Attended && c.Timeout == 0 }
 
 func (c *conversation) timeout() error {
 	return fmt.Errorf("%w within %s; check the address, or wait longer with --timeout", ErrTimeout, c.answering())
@@ -208,6 +211,9 @@ func (c *conversation) send(message []byte) error {
 // Errors are those of a connection that has ended, which the listener finds, too.
 func (c *conversation) finish() error {
 	wait := c.answering()
+	if c.hurried() {
+		wait = attention
+	}
 	if c.Address.datagrams() {
 		c.silence.Store(int64(wait)) // before missing, or the last answer may go unnoticed
 		if !c.missing() {
@@ -219,11 +225,8 @@ func (c *conversation) finish() error {
 	if closer, ok := c.conn.(interface{ CloseWrite() error }); ok {
 		_ = closer.CloseWrite()
 	}
-	switch {
-	case c.Mode == Ask || c.Mode == Each:
+	if c.Mode == Ask || c.Mode == Each {
 		wait = linger
-	case c.Attended && (wait == 0 || wait > attention):
-		wait = attention
 	}
 	if wait > 0 {
 		c.silence.Store(int64(wait))

@@ -13,11 +13,15 @@ import (
 const supported = true
 
 // watch follows the window and the signals that end the program, which they still do once
-// the terminal is as it was. The function it returns stops that.
+// the terminal is as it was, unless they are the program's own. The function it returns
+// stops that.
 func (t *Terminal) watch() func() {
 	signals := make(chan os.Signal, 8)
 	done := make(chan struct{})
-	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGCONT, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGCONT)
+	if !t.OwnSignals {
+		signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	}
 	go func() {
 		for {
 			select {

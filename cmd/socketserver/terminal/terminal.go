@@ -28,6 +28,9 @@ type Settings struct {
 	Prompt    string
 	Words     []string // that Tab completes, besides what was typed before
 	Interrupt func()   // called on ^C, in another goroutine than the reader's; nil: ^C ends the input
+
+	// OwnSignals leaves the signals that end the program to it; it calls Close then.
+	OwnSignals bool
 }
 
 // A Terminal is a terminal whose last row is edited while text appears above. Lines are
