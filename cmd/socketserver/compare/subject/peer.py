@@ -153,6 +153,7 @@ def watch_parent(directory, drain):
     """Ends the server when its parent has gone, and what it has forked with it."""
     while os.read(0, 4096):
         pass
+    orphaned.set()
     os.kill(os.getpid(), signal.SIGTERM)
     ended.wait(drain + 5)
     shutil.rmtree(directory, ignore_errors=True)
@@ -170,7 +171,6 @@ def tell(**report):
     say(sys.stdout, json.dumps(report))
 
 
-parent = os.getppid()
 line = b""
 while not line.endswith(b"\n"):
     piece = os.read(0, 1)
@@ -194,7 +194,7 @@ def stop(*_):
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 signal.signal(signal.SIGTERM, stop)
-ended = threading.Event()
+orphaned, ended = threading.Event(), threading.Event()
 watcher = threading.Thread(target=watch_parent, args=(assignment["Directory"], spec["Timeouts"]["drain"] / 1e9), daemon=True)
 watcher.start()
 address = server.server_address
@@ -205,5 +205,5 @@ tell(started=getattr(server, "started", 0))
 if not inet:
     os.unlink(address)
 ended.set()
-if os.getppid() != parent:
+if orphaned.is_set():
     watcher.join()

@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,12 +24,14 @@ type Subject struct {
 	process *os.Process
 	stdin   *os.File // its end tells the process that this one has gone
 	tree    tree
-	journal *journal
-	reports chan report
-	outputs []*os.File
-	reading sync.WaitGroup // those who read outputs
-	ended   chan struct{}  // closed when the process has been reaped
-	state   *os.ProcessState
+
+	directory *directory
+	journal   *journal
+	reports   chan report
+	outputs   []*os.File
+	reading   sync.WaitGroup // those who read outputs
+	ended     chan struct{}  // closed when the process has been reaped
+	state     *os.ProcessState
 
 	patience time.Duration // before it is killed when it is stopped
 	cut      func() bool   // undoes that the end of ctx kills it
@@ -80,39 +80,25 @@ func launch(ctx context.Context, spec *Spec, o Options) (s *Subject, err error) 
 	if err != nil {
 		return nil, err
 	}
-	directory, err := makeDirectory()
+	d, err := makeDirectory()
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			_ = os.RemoveAll(directory)
+			d.remove()
 		}
 	}()
 	s = &Subject{
 		journal: newJournal(), reports: make(chan report, 2), ended: make(chan struct{}), started: -1, cancel: ctx,
 		patience: spec.Server.Timeouts.Drain + cmp.Or(o.Stop, 5*time.Second),
 	}
-	if err := s.start(command, assignment{*spec, directory}); err != nil {
+	if err := s.start(command, assignment{*spec, d.path}); err != nil {
 		return nil, err
 	}
-	s.tree.session, s.tree.directory = s.process.Pid, directory
+	s.directory, s.tree.session, s.tree.directory = d, s.process.Pid, d.path
 	s.cut = context.AfterFunc(ctx, s.Kill)
 	return s, nil
-}
-
-// makeDirectory makes a directory that nobody else can enter. Its path is short, as those
-// of sockets have to be.
-func makeDirectory() (string, error) {
-	base := os.TempDir()
-	if len(base) > 16 {
-		base = "/tmp"
-	}
-	directory, err := os.MkdirTemp(base, "compare-")
-	if err != nil {
-		return "", fmt.Errorf("make a directory: %w", err)
-	}
-	return directory, nil
 }
 
 // command is what is run.
@@ -278,7 +264,7 @@ func (s *Subject) clear() {
 	default:
 	}
 	left.Sockets, left.Files = files(s.tree.directory)
-	_ = os.RemoveAll(s.tree.directory)
+	s.directory.remove()
 	s.exit.Left = left
 }
 
@@ -300,21 +286,6 @@ func listening(network, address string) bool {
 		return err != nil
 	}
 	return false // a socket file, which is counted as such
-}
-
-// files counts what lies in a directory.
-func files(directory string) (sockets, others int) {
-	_ = filepath.WalkDir(directory, func(_ string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil || e.IsDir():
-		case e.Type()&fs.ModeSocket != 0:
-			sockets++
-		default:
-			others++
-		}
-		return nil
-	})
-	return sockets, others
 }
 
 func usage(state *os.ProcessState) Usage {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -260,6 +261,27 @@ func TestLog(t *testing.T) {
 	s.Stop()
 	require.False(t, s.AwaitLog(t.Context(), func(l Line) bool { return l.Text == "never said" }))
 	require.Contains(t, fmt.Sprint(s.Log()), "{info stopped}")
+}
+
+// A comparison that is killed may leave a directory whose server had ended before.
+func TestSweep(t *testing.T) {
+	base := t.TempDir()
+	make := func(name string, age time.Duration) string {
+		path := filepath.Join(base, name)
+		require.NoError(t, os.Mkdir(path, 0o700))
+		then := time.Now().Add(-age)
+		require.NoError(t, os.Chtimes(path, then, then))
+		return path
+	}
+	old, recent, other, used := make("sockcmp-1", time.Hour), make("sockcmp-2", 0), make("sockcmp-x", time.Hour), make("sockcmp-3", time.Hour)
+	lock, err := lockDirectory(used)
+	require.NoError(t, err)
+	defer lock.Close()
+	sweep(base)
+	require.NoDirExists(t, old)
+	for _, path := range []string{recent, other, used} {
+		require.DirExists(t, path)
+	}
 }
 
 func TestNoCores(t *testing.T) {

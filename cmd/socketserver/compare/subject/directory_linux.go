@@ -1,0 +1,94 @@
+package subject
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// A directory is a subject's own. It is locked as long as this process lives, so that one
+// that was left behind can be told.
+type directory struct {
+	path string
+	lock *os.File
+}
+
+const (
+	directoryPrefix = "sockcmp-"
+	// maxBase keeps the paths of sockets short enough, also those of plugins.
+	maxBase = 16
+	// unlocked is how long a directory may be there before its process has locked it.
+	unlocked = time.Minute
+)
+
+// makeDirectory makes a directory that nobody else can enter, and removes what
+// comparisons that were killed have left beside it.
+func makeDirectory() (*directory, error) {
+	base := os.TempDir()
+	if len(base) > maxBase {
+		base = "/tmp"
+	}
+	sweep(base)
+	path, err := os.MkdirTemp(base, directoryPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("make a directory: %w", err)
+	}
+	lock, err := lockDirectory(path)
+	if err != nil {
+		_ = os.Remove(path)
+		return nil, fmt.Errorf("lock a directory: %w", err)
+	}
+	return &directory{path, lock}, nil
+}
+
+func lockDirectory(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (d *directory) remove() {
+	_ = os.RemoveAll(d.path)
+	_ = d.lock.Close()
+}
+
+// sweep removes the directories of this user whose process has gone.
+func sweep(base string) {
+	paths, _ := filepath.Glob(filepath.Join(base, directoryPrefix+"[0-9]*"))
+	for _, path := range paths {
+		info, err := os.Lstat(path)
+		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < unlocked || info.Mode().Perm() != 0o700 ||
+			info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
+			continue
+		}
+		lock, err := lockDirectory(path)
+		if err != nil {
+			continue // its process lives
+		}
+		(&directory{path, lock}).remove()
+	}
+}
+
+// files counts what lies in a directory.
+func files(directory string) (sockets, others int) {
+	_ = filepath.WalkDir(directory, func(_ string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || e.IsDir():
+		case e.Type()&fs.ModeSocket != 0:
+			sockets++
+		default:
+			others++
+		}
+		return nil
+	})
+	return sockets, others
+}
