@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"slices"
 
@@ -12,7 +13,10 @@ import (
 )
 
 // logFlags are --log-format and --log-level. They go before the file's log block.
-type logFlags struct{ format, level string }
+type logFlags struct {
+	format, level string
+	desk          io.Writer // where an operator sits that the log must not disturb; nil: nowhere
+}
 
 func (l *logFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&l.format, "log-format", "", "json or text (default: text on a terminal, json otherwise)")
@@ -31,7 +35,11 @@ func (l *logFlags) check() error {
 
 // logger writes to stderr as the flags and then the file say.
 func (l *logFlags) logger(c config.Log) hclog.Logger {
-	return newLogger(os.Stderr, first(l.format, c.Format), first(l.level, c.Level, "info"))
+	format, level := first(l.format, c.Format), first(l.level, c.Level, "info")
+	if l.desk != nil {
+		return hclog.New(&hclog.LoggerOptions{Output: l.desk, Level: hclog.LevelFromString(level), JSONFormat: format == "json"})
+	}
+	return newLogger(os.Stderr, format, level)
 }
 
 func newLogger(out *os.File, format, level string) hclog.Logger {

@@ -71,7 +71,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newCompare(), newVersion(), newMan())
+	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newVersion(), newMan())
 	root.AddCommand(newLater()...)
 	return root
 }
@@ -81,7 +81,7 @@ func newRoot() *cobra.Command {
 func newLater() []*cobra.Command {
 	var commands []*cobra.Command
 	for _, name := range []string{
-		"console", "plugin", "status", "reload", "suspend", "resume", "drain", "stop",
+		"plugin", "status", "reload", "suspend", "resume", "drain", "stop",
 	} {
 		commands = append(commands, &cobra.Command{
 			Use: name, Hidden: true, DisableFlagParsing: true,

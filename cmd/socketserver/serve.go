@@ -29,9 +29,6 @@ func newServe() *cobra.Command {
 			"  socketserver serve --listen tcp://localhost:9000 --concurrency forking --handler timestamp --set framing=chunk",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if console != "" {
-				return usage("--console is not available yet")
-			}
 			single := len(flags.Listen) > 0 || flags.Handler != "" || flags.Plugin != ""
 			if single && c.Flags().Changed("config") {
 				return usage("--config and --listen, --handler and --plugin exclude each other; put the server into the file, or leave --config out")
@@ -43,7 +40,7 @@ func newServe() *cobra.Command {
 					}
 				}
 			}
-			return serve(logs, func(catalog *catalog) (*config.Config, error) {
+			return serve(logs, console, func(catalog *catalog) (*config.Config, error) {
 				if single {
 					return config.FromFlags(flags, catalog)
 				}
@@ -59,8 +56,7 @@ func newServe() *cobra.Command {
 	f.StringVar(&flags.Plugin, "plugin", "", "plugin, in place of --handler")
 	f.StringArrayVar(&flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
 	f.StringVar(&flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
-	f.StringVar(&console, "console", "", "attach this terminal to a chat server (not available yet)")
-	_ = f.MarkHidden("console")
+	f.StringVar(&console, "console", "", "chat server whose operator sits at this terminal")
 	logs.add(f)
 	return c
 }
@@ -70,16 +66,22 @@ func addConfigFlag(c *cobra.Command, file *string) {
 	_ = c.MarkFlagFilename("config", "hcl")
 }
 
-// serve loads a configuration, runs it until a signal comes, and stops.
-func serve(logs logFlags, load func(*catalog) (*config.Config, error)) error {
+// serve loads a configuration, runs it until a signal comes, and stops. console is the server
+// whose operator sits at this terminal, or empty.
+func serve(logs logFlags, console string, load func(*catalog) (*config.Config, error)) error {
 	// A log or an answer that nobody reads is no reason to end. The signal is taken and not
 	// ignored, as what is ignored stays so in the programs that handlers start.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	ctx, stop := stopOnSignal()
-	defer stop()
 	if err := logs.check(); err != nil {
 		return err
 	}
+	desk, err := deskFor(console, &logs)
+	if err != nil {
+		return failed(err)
+	}
+	defer desk.close()
+	ctx, stop := stopOnSignal(desk.close)
+	defer stop()
 	catalog := newCatalog(ctx, logs)
 	c, err := load(catalog)
 	if ctx.Err() != nil {
@@ -96,14 +98,20 @@ func serve(logs logFlags, load func(*catalog) (*config.Config, error)) error {
 		return failed(err)
 	}
 	ignoreHangup(log)
+	ended, err := desk.attend(ctx, c, console, log)
+	if err != nil {
+		d.Close()
+		return failed(err)
+	}
 	d.Run(ctx)
+	ended()
 	return nil
 }
 
 // stopOnSignal returns a context that the first signal ends. The second one ends the
-// process, also while it is still starting. One channel takes both, so that none is lost
-// between them.
-func stopOnSignal() (context.Context, context.CancelFunc) {
+// process, also while it is still starting, when it has called tidy. One channel takes both,
+// so that none is lost between them.
+func stopOnSignal(tidy ...func() error) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -111,6 +119,9 @@ func stopOnSignal() (context.Context, context.CancelFunc) {
 		<-signals
 		cancel()
 		<-signals
+		for _, f := range tidy {
+			_ = f()
+		}
 		os.Exit(exitUsage)
 	}()
 	return ctx, cancel

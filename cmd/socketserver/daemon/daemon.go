@@ -39,9 +39,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Daemon, error) {
 		}
 	}
 	if len(errs) > 0 {
-		for _, b := range d.blocks {
-			b.close()
-		}
+		d.Close()
 		return nil, errors.Join(errs...)
 	}
 	warnAboutFiles(c, o.Log)
@@ -58,6 +56,13 @@ func (d *Daemon) Addresses() []net.Addr {
 		}
 	}
 	return all
+}
+
+// Close undoes Start, in place of Run.
+func (d *Daemon) Close() {
+	for _, b := range d.blocks {
+		b.close()
+	}
 }
 
 // Run serves until ctx is done or every block has stopped by itself, and then stops the

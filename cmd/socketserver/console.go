@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
+	"github.com/go-socketserver/socketserver/handlers/chat"
+)
+
+func newConsole() *cobra.Command {
+	return &cobra.Command{
+		Use:   "console NAME",
+		Short: "Talk with the clients of a chat server, as its operator",
+		Long: `Talk with the clients of the chat server NAME, as its operator: of a server of this user
+with handler "chat" and mode = "half-duplex" or "full-duplex". NAME may also be the path of its
+operator's socket, with a slash.
+
+A line goes to the client who is connected, an empty one hangs up. ^D leaves the console,
+which does not end the conversation; the server tells who is connected and who waits. On a
+pipe the input is what the operator says.`,
+		Example: "  socketserver console half-duplex",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			path, err := findOperator(args[0])
+			if err != nil {
+				return statusError{exitNoConnect, fmt.Errorf("socketserver: %w", err)}
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			d, err := openDesk(c.InOrStdin(), c.OutOrStdout(), terminal.Settings{Interrupt: cancel})
+			if err != nil {
+				return failed(err)
+			}
+			return connectStatus(errors.Join(d.converse(ctx, path), d.close()))
+		},
+	}
+}
+
+func findOperator(name string) (string, error) {
+	if strings.ContainsRune(name, '/') {
+		return name, nil
+	}
+	return chat.FindOperator(name)
+}
+
+// A desk is where an operator sits: a terminal, or what is given in its place.
+type desk struct {
+	in       io.Reader
+	out      client.Output
+	terminal *terminal.Terminal // nil: there is none
+
+	mu   sync.Mutex
+	left bool // closed
+}
+
+// openDesk takes the terminal, if there is one. look has what differs. The caller calls close.
+func openDesk(stdin io.Reader, stdout io.Writer, look terminal.Settings) (*desk, error) {
+	d := &desk{in: stdin, out: client.Plain{Writer: stdout}}
+	in, _ := stdin.(*os.File)
+	out, _ := stdout.(*os.File)
+	switch {
+	case out == nil || !isatty.IsTerminal(out.Fd()):
+		return d, nil
+	case in == nil || !terminal.Usable(in, out):
+		d.out = terminal.NewWriter(out)
+		return d, nil
+	}
+	look.In, look.Out, look.Prompt = in, out, "to: "
+	t, err := terminal.Open(look)
+	if err != nil {
+		return nil, err
+	}
+	d.in, d.out, d.terminal = t, t, t
+	return d, nil
+}
+
+// converse talks with the server at path until the input or the server ends, or ctx is done.
+func (d *desk) converse(ctx context.Context, path string) error {
+	s := client.Settings{
+		Address: client.Address{Network: "unix", Host: path}, Mode: client.Duplex, Framing: client.Line,
+		Input: d.in, Output: d.out, Attended: d.terminal != nil,
+	}
+	if d.terminal != nil {
+		s.OnPanic = d.terminal.Restore
+	}
+	return client.Run(ctx, s)
+}
+
+// close gives the terminal back.
+func (d *desk) close() error {
+	if d == nil || d.terminal == nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.left = true
+	return d.terminal.Close()
+}
+
+// Write takes the log, which appears above what the operator types, and where it always
+// does when the operator has left.
+func (d *desk) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.left {
+		return os.Stderr.Write(p)
+	}
+	_ = d.terminal.BeginLine()
+	return d.terminal.Write(p)
+}
+
+// deskFor opens the desk of serve --console; without a name there is none. The log goes by way
+// of a terminal that both would write to.
+func deskFor(name string, logs *logFlags) (*desk, error) {
+	if name == "" {
+		return nil, nil
+	}
+	d, err := openDesk(os.Stdin, os.Stdout, terminal.Settings{OwnSignals: true, Interrupt: interrupt})
+	if err == nil && d.terminal != nil && isatty.IsTerminal(os.Stderr.Fd()) {
+		logs.desk = d
+	}
+	return d, err
+}
+
+// interrupt is ^C at a terminal that does not send the signal, as it is being edited on.
+func interrupt() {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Signal(os.Interrupt)
+	}
+}
+
+// attend makes a console of the terminal that runs the server name. The function that it
+// returns waits for its end.
+func (d *desk) attend(ctx context.Context, c *config.Config, name string, log hclog.Logger) (func(), error) {
+	if d == nil {
+		return func() {}, nil
+	}
+	path, err := operatorOf(c, name)
+	if err != nil {
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err := d.converse(ctx, path)
+		_ = d.close()
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			log.Warn("the console has ended", "server", name, "error", err)
+		default:
+			log.Info("the console has ended; the server goes on", "server", name, "next", "socketserver console "+name)
+		}
+	}()
+	return func() { <-ended }, nil
+}
+
+// operatorOf is the operator's socket of a server that is running here.
+func operatorOf(c *config.Config, name string) (string, error) {
+	i := slices.IndexFunc(c.Servers, func(s *config.Server) bool { return s.Name == name })
+	if i < 0 {
+		var names []string
+		for _, s := range c.Servers {
+			names = append(names, s.Name)
+		}
+		return "", fmt.Errorf("socketserver: --console %q: there is no such server; there are %s", name, strings.Join(names, ", "))
+	}
+	h := c.Servers[i].Handler
+	var options struct{ Operator string }
+	if json.Unmarshal(h.Options, &options) == nil && options.Operator != "" {
+		if filepath.IsAbs(options.Operator) {
+			return options.Operator, nil
+		}
+		return filepath.Join(h.Directory, options.Operator), nil
+	}
+	path, err := chat.FindOperator(name)
+	if err != nil {
+		return "", fmt.Errorf("socketserver: --console: %w", err)
+	}
+	return path, nil
+}

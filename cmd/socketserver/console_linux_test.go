@@ -1,0 +1,58 @@
+package main
+
+import (
+	"net"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal/terminaltest"
+)
+
+// At a terminal what the operator types and what comes in do not mix, the server is stopped
+// with ^C and the terminal is as it was.
+func TestServeConsoleTerminal(t *testing.T) {
+	file := write(t, "servers.hcl", `
+server "desk" {
+  transport "unix" { address = "desk.socket" }
+  concurrency "threading" {}
+  handler "chat" {
+    mode     = "half-duplex"
+    operator = "operator.socket"
+  }
+}
+`)
+	for _, end := range []string{"^C", "SIGTERM", "^D"} {
+		c := exec.Command("socketserver", "serve", "-c", file, "--console", "desk", "--log-level", "error")
+		term := terminaltest.Start(t, c, 90, 12)
+		attached := "-- you are the operator of desk, half-duplex; an empty line hangs up; nobody is connected"
+		term.Await(4, attached, "to:")
+		client, err := net.Dial("unix", filepath.Join(filepath.Dir(file), "desk.socket"))
+		require.NoError(t, err)
+		term.Await(4, attached, "connected by  ''", "to:")
+		term.Type("你好")
+		term.Await(8, attached, "connected by  ''", "to: 你好")
+		send(t, client, "hello\x1b[2J")
+		term.Await(8, attached, "connected by  ''", `from: hello\u001b[2J`, "to: 你好")
+		term.Type("\r")
+		require.Equal(t, "你好", receive(t, client))
+		screen := []string{attached, "connected by  ''", `from: hello\u001b[2J`, "to: 你好"}
+		term.Await(4, append(screen, "to:")...)
+		switch end {
+		case "^C":
+			term.Type("\x03")
+		case "SIGTERM":
+			require.NoError(t, c.Process.Signal(syscall.SIGTERM))
+		case "^D":
+			term.Type("\x04")
+			term.Await(0, append(screen, "")...)
+			require.NoError(t, c.Process.Signal(syscall.SIGINT))
+		}
+		require.Zero(t, term.Exit())
+		requireEnd(t, client)
+		require.NoError(t, client.Close())
+	}
+}
