@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/pem"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -160,4 +163,30 @@ func TestConnectTranscript(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "t"))
 	require.NoError(t, err)
 	require.Regexp(t, `^\S+ > hello\\x1b\\n\n\S+ < hello\\x1b\\n\n$`, string(text))
+}
+
+// A server is verified, unless somebody insists.
+func TestConnectTLS(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "hello")
+	}))
+	t.Cleanup(server.Close)
+	address := "tls://" + server.Listener.Addr().String()
+	ca := write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	for args, want := range map[string]struct {
+		status     int
+		complaints string
+	}{
+		"":                                     {3, "name the file of its authority with --ca\n$"},
+		"--ca " + ca:                           {0, "^$"},
+		"--server-name example.com --ca " + ca: {0, "^$"},
+		"--server-name other.test --ca " + ca:  {3, "with --server-name\n$"},
+		"--insecure":                           {0, "^socketserver: warning: --insecure: "},
+	} {
+		out, complaints, status := connect(t, "GET / HTTP/1.0\n\n", append(strings.Fields(args), "--crlf", address)...)
+		require.Equal(t, want.status, status, "%s %s", args, complaints)
+		require.Regexp(t, want.complaints, complaints)
+		require.Equal(t, want.status == 0, strings.HasSuffix(out, "\r\n\r\nhello"), out)
+	}
 }
