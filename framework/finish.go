@@ -1,8 +1,10 @@
 package framework
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"runtime/debug"
 	"strings"
@@ -12,43 +14,63 @@ import (
 // FinishRequest runs the handler of r to its end, in this process or where the class
 // runs its handlers, reports its error and closes r. Strategies call it once for every
 // request that they took, from the goroutine that the handler is to run in.
+//
+// While a handler waits for its client the stack holds what called it, for every connection
+// there is: what comes before Handle has returned by then, and what comes after is deferred.
 func (s *BaseServer) FinishRequest(r *Request) {
 	if s.Class.Remote != nil {
-		s.conclude(r, func() error { return s.finishRemotely(r) })
+		s.finishRemotely(r)
 		return
 	}
-	s.conclude(r, func() error { return s.runHandler(r) })
+	defer s.tearDown(r)
+	rfile, wfile := s.setUp(r)
+	if r.handler != nil {
+		r.err = r.handler.Handle(rfile, wfile)
+	}
 }
 
 // conclude does all that follows what finishes r.
 func (s *BaseServer) conclude(r *Request, finish func() error) {
-	var err error
-	defer func() { s.over(r, err) }() // deferred, as a handler may call runtime.Goexit
-	err = protect(finish)
-	s.report(r, err)
+	defer s.over(r) // deferred, as finish may call runtime.Goexit
+	r.err = protect(finish)
+	s.report(r, r.err)
 }
 
-func (s *BaseServer) runHandler(r *Request) (err error) {
+// setUp makes the handler and its files. Where it fails there is no handler to be finished.
+func (s *BaseServer) setUp(r *Request) (rfile *bufio.Reader, wfile io.Writer) {
 	var h Handler
 	if err := protect(func() error { h = s.Class.New(); return nil }); err != nil {
-		return fmt.Errorf("make handler: %w", err)
+		r.err = fmt.Errorf("make handler: %w", err)
+		return nil, nil
 	}
 	r.files = r.newFiles(s)
-	defer func() {
-		if failed := r.files.close(); err == nil {
-			err = failed
-		}
-	}()
-	rfile, wfile := r.files.open()
+	rfile, wfile = r.files.open()
 	if err := protect(func() error { return h.Setup(r) }); err != nil {
-		return fmt.Errorf("set up handler: %w", err)
+		r.err = fmt.Errorf("set up handler: %w", err)
+		return nil, nil
 	}
-	defer func() {
-		if failed := protect(h.Finish); err == nil && failed != nil {
-			err = fmt.Errorf("finish handler: %w", failed)
+	r.handler = h
+	return rfile, wfile
+}
+
+// tearDown does all that follows Handle, however it ended: by a return, a panic, or
+// runtime.Goexit. It is what is deferred, as only that can recover.
+func (s *BaseServer) tearDown(r *Request) {
+	if p := recover(); p != nil {
+		r.err = newPanicError(p)
+	}
+	defer s.over(r)
+	if r.handler != nil {
+		if err := protect(r.handler.Finish); r.err == nil && err != nil {
+			r.err = fmt.Errorf("finish handler: %w", err)
 		}
-	}()
-	return protect(func() error { return h.Handle(rfile, wfile) })
+	}
+	if r.files != nil {
+		if err := r.files.close(); r.err == nil {
+			r.err = err
+		}
+	}
+	s.report(r, r.err)
 }
 
 func newPanicError(value any) error { return &PanicError{Value: value, Stack: debug.Stack()} }
@@ -91,9 +113,9 @@ func (s *BaseServer) logError(r *Request, err error) {
 
 // over ends a request that was tracked. Under Synchronous the client's unread bytes are not
 // waited for in the loop.
-func (s *BaseServer) over(r *Request, err error) {
+func (s *BaseServer) over(r *Request) {
 	end := func() {
-		r.end(s, err)
+		r.end(s)
 		s.untrack(r)
 	}
 	if s.inLoop() {
@@ -106,7 +128,7 @@ func (s *BaseServer) over(r *Request, err error) {
 
 // turnAway ends a request that is not served.
 func (s *BaseServer) turnAway(r *Request) {
-	s.closeAside(r, func() { r.end(s, nil) })
+	s.closeAside(r, func() { r.end(s) })
 }
 
 // closeAside is ShutdownRequest for the loop, which must not wait for a client: where that

@@ -13,7 +13,11 @@ import (
 // finishRemotely has the worker of the class finish r. The connection stays open here
 // until the worker says that it has it: where the worker goes before that, the one that
 // takes its place gets it, and a process that dies costs only what it had taken.
-func (s *BaseServer) finishRemotely(r *Request) error {
+func (s *BaseServer) finishRemotely(r *Request) {
+	s.conclude(r, func() error { return s.handToRemote(r) })
+}
+
+func (s *BaseServer) handToRemote(r *Request) error {
 	var flags byte
 	if r.conn != nil {
 		flags = handoff.Tell

@@ -23,11 +23,16 @@ type Request struct {
 	packet *datagram // nil for a connection
 	files  files     // while the handler runs
 
+	handler Handler // whose Setup has succeeded
+	err     error   // how it ended
+
 	mu     sync.Mutex // guards what is made on first use, abort, stop and over
 	ctx    context.Context
 	cancel context.CancelFunc
 	log    hclog.Logger
 	abort  func() // ends the request by force, where closing conn does not
+
+	firstRead int64 // when the deadline comes that is armed for it; 0: none is
 
 	socket                  socketOptions
 	readBuffer, writeBuffer int // in a worker: those of the server that accepted it
@@ -141,6 +146,19 @@ func (r *Request) onAbort(abort func()) {
 	}
 }
 
+// armFirstRead arms the deadline of the first read before r has a goroutine of its own. To do
+// so takes more stack than a goroutine begins with, and than it needs to wait for its client:
+// every connection that has not said anything yet would cost 2 KiB more.
+func (r *Request) armFirstRead(s *BaseServer) {
+	if r.conn == nil || s.Class.Remote != nil {
+		return
+	}
+	var c clock
+	c.start(r.conn, &s.Timeouts)
+	c.beforeRead(now())
+	r.firstRead = c.readBy
+}
+
 // newFiles makes rfile and wfile.
 func (r *Request) newFiles(s *BaseServer) files {
 	if r.conn == nil {
@@ -153,11 +171,15 @@ func (r *Request) newFiles(s *BaseServer) files {
 	if write == 0 {
 		write = s.Class.WriteBuffer
 	}
-	return newStream(r.conn, &s.Timeouts, read, write)
+	stream := newStream(r.conn, &s.Timeouts, read, write)
+	if r.firstRead != 0 {
+		stream.clock.readBy = r.firstRead
+	}
+	return stream
 }
 
 // end tells everybody that the request is over.
-func (r *Request) end(s *BaseServer, err error) {
+func (r *Request) end(s *BaseServer) {
 	if r.slot != nil {
 		s.Limits.release(r.slot)
 	}
@@ -168,7 +190,7 @@ func (r *Request) end(s *BaseServer, err error) {
 	}
 	r.mu.Unlock()
 	if r.done != nil {
-		r.done(r, err)
+		r.done(r, r.err)
 	}
 	if r.packet != nil {
 		r.packet.origin.release()

@@ -310,7 +310,7 @@ func (s *BaseServer) getRequest() (*Request, error) {
 		case s.isStopped():
 			if err == nil { // it came too late
 				s.CloseRequest(r)
-				r.end(s, nil)
+				r.end(s)
 			}
 			return nil, ErrServerClosed
 		case err == nil:

@@ -49,12 +49,14 @@ func (*Threading) Close(*BaseServer)      {}
 // ProcessRequest starts a goroutine for r.
 func (t *Threading) ProcessRequest(s *BaseServer, r *Request) error {
 	if t.MaxThreads == 0 {
+		r.armFirstRead(s)
 		go s.FinishRequest(r)
 		return nil
 	}
 	if !t.threads.acquire(t.MaxThreads, s.Done()) {
 		return ErrServerClosed
 	}
+	r.armFirstRead(s)
 	go func() {
 		defer t.threads.release()
 		s.FinishRequest(r)

@@ -141,47 +141,61 @@ type streamReader stream
 func (r *streamReader) Read(p []byte) (int, error) {
 	s := (*stream)(r)
 	s.reading.Store(true)
-	defer s.reading.Store(false)
 	s.settle()
+	n, err := s.read(p)
+	s.reading.Store(false)
+	if err != nil {
+		err = peerError(err)
+	}
+	return n, err
+}
+
+func (s *stream) read(p []byte) (int, error) {
 	for began := now(); ; {
 		s.clock.beforeRead(began)
 		n, err := s.conn.Read(p)
-		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.clock.early(began) {
+		if err != nil && n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.clock.early(began) {
 			continue // something was written meanwhile: the connection is not idle
 		}
-		return n, peerError(err)
+		return n, err
 	}
 }
 
 // WriteTo makes io.Copy(wfile, rfile) as fast as between two connections: bufio
 // looks for it. While the client sends in bulk the system moves the bytes without a
 // copy; otherwise this is a loop of reads and writes.
-func (r *streamReader) WriteTo(w io.Writer) (int64, error) {
-	buf := make([]byte, 4096)
-	to, spliced := w.(*stream)
-	for total := int64(0); ; {
-		n, err := r.Read(buf)
-		if n > 0 {
-			written, err := w.Write(buf[:n])
-			total += int64(written)
-			if err != nil {
-				return total, err
-			}
-		}
-		if err != nil {
-			if isEnd(err) {
-				err = nil
-			}
-			return total, err
-		}
-		if spliced && n == len(buf) {
-			moved, err := to.splice((*stream)(r))
-			total += moved
-			if err != nil {
-				return total, err
-			}
-		}
+//
+// It reads into the buffer of rfile, which is empty: bufio has written what was in it.
+func (r *streamReader) WriteTo(w io.Writer) (total int64, err error) {
+	for err == nil {
+		_, err = r.rfile.Peek(1) // an idle client keeps this on the stack, and no more
+		var n int64
+		n, err = r.moveOn(w, err)
+		total += n
 	}
+	if isEnd(err) {
+		err = nil
+	}
+	return total, err
+}
+
+// moveOn writes what has been read before err, and goes on while there is more.
+func (r *streamReader) moveOn(w io.Writer, err error) (int64, error) {
+	part, _ := r.rfile.Peek(r.rfile.Buffered())
+	if len(part) == 0 {
+		return 0, err
+	}
+	n, failed := w.Write(part)
+	_, _ = r.rfile.Discard(n)
+	if failed != nil {
+		return int64(n), failed
+	}
+	to, spliced := w.(*stream)
+	if err != nil || !spliced || n < r.rfile.Size() {
+		return int64(n), err
+	}
+	moved, err := to.splice((*stream)(r))
+	return int64(n) + moved, err
 }
 
 // splice moves what from sends until it pauses or ends. It goes in steps that a slow

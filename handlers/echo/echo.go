@@ -36,7 +36,7 @@ func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	}
 	// The bytes of a chunk are what arrived, so there is nothing to cut; a client that
 	// sends in bulk has them moved by the system.
-	_, err := io.Copy(wfile, rfile)
+	_, err := rfile.WriteTo(wfile) // as io.Copy, with less on the stack of each idle client
 	return err
 }
 
