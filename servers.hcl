@@ -84,6 +84,8 @@ server "pairs" {
   concurrency "threading" {}
 
   handler "chat" { mode = "pairs" }
+
+  limits { connections = 500 }
 }
 
 # One client at a time talks with whoever sits at "socketserver console half-duplex", each
@@ -94,6 +96,8 @@ server "half-duplex" {
   concurrency "threading" {}
 
   handler "chat" { mode = "half-duplex" }
+
+  limits { connections = 20 } # who wait are told; more than these wait in the system's queue
 }
 
 # The same without turns. Port 50007 in the originals.
@@ -103,6 +107,8 @@ server "full-duplex" {
   concurrency "threading" {}
 
   handler "chat" { mode = "full-duplex" }
+
+  limits { connections = 20 }
 }
 
 # Logs the datagrams that it receives, one after the other, and never answers.
