@@ -25,8 +25,7 @@ func serveDesk(t *testing.T, options string) *framework.BaseServer {
 	return handlertest.Serve(t, s)
 }
 
-// attach connects a console, and waits until it is told the state of the line.
-func attach(t *testing.T, state string) *client {
+func dialOperator(t *testing.T) *client {
 	t.Helper()
 	path, err := chat.FindOperator("desk")
 	require.NoError(t, err)
@@ -34,7 +33,13 @@ func attach(t *testing.T, state string) *client {
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
 	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
-	c := newClient(t, conn)
+	return newClient(t, conn)
+}
+
+// attach connects a console, and waits until it is told the state of the line.
+func attach(t *testing.T, state string) *client {
+	t.Helper()
+	c := dialOperator(t)
 	c.skips("an empty line hangs up; " + state + "\n")
 	return c
 }
