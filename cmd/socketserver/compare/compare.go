@@ -176,6 +176,7 @@ func (c *Comparison) measure(ctx context.Context, kind string) ([]result.Measure
 	}
 	measured := make([]result.Measured, len(turns))
 	for i, t := range turns {
+		t.occupy(ctx)
 		measured[i] = t.end()
 		if p := measured[i].Problem; p != "" {
 			c.progress.Warn(fmt.Sprintf("%s, %s: %s", t.measured.Subject, kind, p))

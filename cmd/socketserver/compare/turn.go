@@ -85,16 +85,38 @@ func isDone(done <-chan struct{}) bool {
 
 // moment is what was used up to now.
 type moment struct {
-	subject usage.Usage
+	subject usage.Usage // its CPU time only, as the rest takes a while to find out
 	machine usage.Machine
 }
 
 func (t *turn) look() moment {
-	used, err := usage.Of(t.subject.Pid())
+	used, err := usage.CPU(t.subject.Pid())
 	if err != nil {
 		used = usage.Unknown
 	}
 	return moment{used, usage.Now()}
+}
+
+// occupy takes note of what the subject occupies while clients are at work. It is a round
+// that is not counted, as finding that out takes some of the time of the machine.
+func (t *turn) occupy(ctx context.Context) {
+	if t.measured.Problem != "" || ctx.Err() != nil {
+		return
+	}
+	plan := t.plan
+	plan.Duration = 250 * time.Millisecond // longer than Begin takes
+	plan.Begin = func() {
+		used, err := usage.Of(t.subject.Pid())
+		if err != nil {
+			return
+		}
+		c := &t.measured.Cost
+		c.Resident, c.Proportional = used.Resident, used.Proportional
+		c.Processes, c.Threads, c.Descriptors = used.Processes, used.Threads, used.Descriptors
+	}
+	if round, err := load.Run(ctx, plan); err == nil {
+		t.requests += round.Answered + round.Warm
+	}
 }
 
 // run measures one round. The error is that of ctx.
@@ -145,10 +167,6 @@ func (t *turn) count(round *load.Round, before, after moment) {
 	}
 	m.Unserved = max(m.Unserved, round.Unserved)
 	t.requests += round.Answered + round.Warm
-	if c, u := &m.Cost, after.subject; u.Proportional >= c.Proportional { // the most that was seen
-		c.Resident, c.Proportional = u.Resident, u.Proportional
-		c.Processes, c.Threads, c.Descriptors = u.Processes, u.Threads, u.Descriptors
-	}
 }
 
 // end stops the subject and returns what was measured. It may be called again.
