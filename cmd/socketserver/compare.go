@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/term"
 	"github.com/hashicorp/go-hclog"
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/progress"
@@ -109,7 +109,7 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 		return failed(fmt.Errorf("socketserver: compare: %w", err))
 	}
 	describeProgram(ctx, report, o.Python)
-	warnAboutWorker(report)
+	warnAboutPrograms(report, server.Handler.Kind)
 	for _, condition := range conditions {
 		report.Assertions = append(report.Assertions, condition.Check(report))
 	}
@@ -277,13 +277,16 @@ func describeProgram(ctx context.Context, r *result.Report, python bool) {
 	}
 }
 
-// warnAboutWorker says that children cost more than they have to, where they do.
-func warnAboutWorker(r *result.Report) {
-	slow := slices.ContainsFunc(r.Subjects, func(s result.Subject) bool {
-		return s.Strategy == "forking" && s.Form == result.Compiled
-	})
-	if slow && findWorker(hclog.NewNullLogger()) == nil {
-		r.Warnings = append(r.Warnings, "forking starts this whole command as the child of each request, as socketserver-worker, which starts several times faster, is not beside it; build both: go build -o bin/ ./cmd/...")
+// warnAboutPrograms says where children cost more than they would have to.
+func warnAboutPrograms(r *result.Report, kind string) {
+	forks := func(form string) bool {
+		return slices.ContainsFunc(r.Subjects, func(s result.Subject) bool { return s.Strategy == "forking" && s.Form == form })
+	}
+	if forks(result.Compiled) && findWorker(hclog.NewNullLogger()) == nil {
+		r.Warnings = append(r.Warnings, "forking starts this whole command for each child, as socketserver-worker, which starts several times faster, is not beside it; build both: go build -o bin/ ./cmd/...")
+	}
+	if forks(result.Plugin) && kind == "handler" {
+		r.Warnings = append(r.Warnings, "plugin-forking starts this whole command for each child, as it is the plugin here; a plugin of its own is smaller and starts faster")
 	}
 }
 
@@ -310,7 +313,7 @@ func renderOptions(w io.Writer) render.Options {
 	o := render.Options{}
 	if isTerminal(w) {
 		o.Color = os.Getenv("NO_COLOR") == ""
-		if width, _, err := term.GetSize(int(w.(*os.File).Fd())); err == nil {
+		if width, _, err := term.GetSize(w.(*os.File).Fd()); err == nil {
 			o.Width = width
 		}
 	}
