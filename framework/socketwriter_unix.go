@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// socketWriter writes to a socket without waiting. It goes past the poller of package net,
-// whose descriptors are O_NONBLOCK already; one closure serves all writes, so that they
-// allocate nothing.
+// socketWriter writes to a socket without waiting, past the poller of package net and even
+// where somebody has cleared O_NONBLOCK. One closure serves all writes, so that they allocate
+// nothing.
 type socketWriter struct {
 	raw  syscall.RawConn
 	call func(fd uintptr)
@@ -26,7 +26,7 @@ func (w *socketWriter) open(c syscall.Conn) {
 	w.raw = raw
 	w.call = func(fd uintptr) {
 		for {
-			if w.n, w.err = syscall.Write(int(fd), w.p); !errors.Is(w.err, syscall.EINTR) {
+			if w.n, w.err = syscall.SendmsgN(int(fd), w.p, nil, nil, syscall.MSG_DONTWAIT); !errors.Is(w.err, syscall.EINTR) {
 				return
 			}
 		}

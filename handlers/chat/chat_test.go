@@ -142,11 +142,11 @@ func TestOptions(t *testing.T) {
 
 // A stop does not wait for those who talk.
 func TestStop(t *testing.T) {
-	for _, options := range []string{`{"history": 1}`, `{"mode": "pairs"}`, `{"history": 1, "rate": 0.01}`} {
+	for _, options := range []string{`{"history": 1}`, `{"mode": "pairs"}`} {
 		s := serve(t, "tcp", options)
 		c, d := dial(t, s), dial(t, s)
 		c.say("name:a to:b\n")
-		d.say(strings.Repeat("name:b to:a\n", 10)) // also in the midst of waiting for its rate
+		d.say("name:b to:a\n")
 		if options != `{"mode": "pairs"}` {
 			d.skips("name:a to:b\n")
 		}

@@ -119,8 +119,9 @@ func TestPairRefused(t *testing.T) {
 	introduce(t, s, "name:c to:d\n").alone()
 }
 
+// What can not become settings is refused at once.
 func TestPairInputError(t *testing.T) {
-	s := serve(t, "tcp", pairs)
+	s := serve(t, "tcp", `{"mode": "pairs", "settings_timeout": "0"}`)
 	for _, settings := range []string{
 		"hello", "n\n", "Name:a to:b", "name:a\n", "name: to:b\n", "name:a to:\n", "name:ato:b\n", "\n", "name:a to:a", "name:b c to:b c\n",
 	} {

@@ -244,3 +244,22 @@ func TestRoomReset(t *testing.T) {
 	c.say("still here")
 	a.hears("still here")
 }
+
+// A stop does not wait for one who sends too much.
+func TestRoomRateStop(t *testing.T) {
+	s := serve(t, "tcp", `{"rate": 0.01}`)
+	a := enter(t, s)
+	b := enter(t, s, a)
+	for range 5 {
+		a.say("x")
+		b.hears("x")
+	}
+	a.say("waits")
+	b.say("meanwhile")
+	a.hears("meanwhile")
+	began := time.Now()
+	s.Stop()
+	b.hearsEnd()
+	_, _ = io.Copy(io.Discard, a)
+	require.Less(t, time.Since(began), 10*time.Second)
+}
