@@ -96,22 +96,23 @@ func (r *rooms) whisper(p *person, argument string) {
 	}
 }
 
-// maxListed is how many names a list has.
+// maxListed is how many names a list has, so that it costs the same in every room.
 const maxListed = 100
 
-// present lists who is in a room.
+// present lists who is in a room, or some of them.
 func (r *rooms) present(place *room) string {
 	r.mu.Lock()
 	var names []string
-	for _, p := range r.names {
-		if p.room == place {
-			names = append(names, p.name)
+	for p := range place.people {
+		if names = append(names, p.name); len(names) == maxListed {
+			break
 		}
 	}
+	more := len(place.people) - len(names)
 	r.mu.Unlock()
 	slices.Sort(names)
-	if more := len(names) - maxListed; more > 0 {
-		names = append(names[:maxListed], fmt.Sprintf("and %d more", more))
+	if more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
 }

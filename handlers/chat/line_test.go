@@ -134,6 +134,18 @@ func TestLineIsBusy(t *testing.T) {
 	require.Less(t, time.Since(began), 10*time.Second)
 }
 
+// A stop does not wait for an operator.
+func TestLineStop(t *testing.T) {
+	s := serveDesk(t, `{"mode": "half-duplex"}`)
+	a := dial(t, s)
+	a.say("hello")
+	a.hears("-- no operator is here; what you said waits for one\n")
+	began := time.Now()
+	s.Stop()
+	a.hearsEnd()
+	require.Less(t, time.Since(began), 10*time.Second)
+}
+
 func TestConsoleLongLine(t *testing.T) {
 	serveDesk(t, `{"mode": "full-duplex"}`)
 	console := attach(t, "nobody is connected")

@@ -26,16 +26,18 @@ type rooms struct {
 
 func newRooms(o *Options) *rooms {
 	r := &rooms{options: o, open: map[string]*room{}, names: map[string]*person{}}
-	r.open[fold(lobby)] = &room{name: lobby}
+	r.open[fold(lobby)] = newRoom(lobby)
 	return r
 }
+
+func newRoom(name string) *room { return &room{name: name, people: map[*person]struct{}{}} }
 
 // A room is who hears each other. Its lock orders what is said and who comes, so that a
 // newcomer has every message once: from the history or afterwards.
 type room struct {
-	name    string
-	hub     framework.Hub
-	present int // guarded by rooms.mu
+	name   string
+	hub    framework.Hub
+	people map[*person]struct{} // guarded by rooms.mu
 
 	mu      sync.Mutex
 	history [][]byte // the last messages, the oldest first
@@ -54,10 +56,10 @@ func (r *rooms) enter(p *person, name string) {
 	r.mu.Lock()
 	place := r.open[fold(name)]
 	if place == nil {
-		place = &room{name: name}
+		place = newRoom(name)
 		r.open[fold(name)] = place
 	}
-	place.present++
+	place.people[p] = struct{}{}
 	p.room = place
 	r.mu.Unlock()
 	place.mu.Lock()
@@ -80,7 +82,8 @@ func (r *rooms) leave(p *person) {
 	place := p.room
 	place.hub.Leave(p.Member)
 	r.mu.Lock()
-	if place.present--; place.present == 0 && place.name != lobby {
+	delete(place.people, p)
+	if len(place.people) == 0 && place.name != lobby {
 		delete(r.open, fold(place.name))
 	}
 	r.mu.Unlock()
