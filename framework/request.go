@@ -114,7 +114,7 @@ func addressText(a net.Addr) string {
 // read from or written to it directly goes past rfile, wfile and the timeouts. A deadline
 // that is set on it ends a read of rfile that waits; the server's timeouts replace it when
 // they are armed anew, about once a second.
-func (r *Request) Conn() net.Conn { return r.conn }
+func (r *Request) Conn() net.Conn { return wholeConn(r.conn) }
 
 // Flush sends what is in wfile's buffer. For a datagram it does nothing, as the
 // answer is one datagram, sent at the end.

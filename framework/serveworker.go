@@ -211,17 +211,13 @@ func (t *parent) receive(f *handoff.Frame, file *os.File, lost bool) (r *Request
 			return nil
 		})
 	} else {
-		conn, err := openConn(file, lost)
-		if err != nil {
+		if err := checkFile(file, lost); err != nil {
 			return nil, t.send(&handoff.Frame{Kind: handoff.Outcome, ID: f.ID, Status: handoff.Failed, Text: err.Error()})
 		}
-		r = NewStreamRequest(f.Network, conn)
-		r.socket = socketOptions{
-			nagle: f.Flags&handoff.Nagle != 0, keepAlive: time.Duration(f.KeepAlive) * time.Millisecond,
-		}
-		r.socket.apply(conn)
 		// The client may have left, and the system then does not know its address any more.
-		r.ClientAddress, r.LocalAddress = client, local
+		r = NewStreamRequest(f.Network, &handedConn{file: file, local: local, remote: client, options: socketOptions{
+			nagle: f.Flags&handoff.Nagle != 0, keepAlive: time.Duration(f.KeepAlive) * time.Millisecond,
+		}})
 		r.readBuffer, r.writeBuffer = int(f.ReadBuffer), int(f.WriteBuffer)
 	}
 	id, last := f.ID, f.Flags&handoff.Last != 0
@@ -256,18 +252,6 @@ func (t *parent) exit() {
 		status = 1
 	}
 	os.Exit(status)
-}
-
-func openConn(file *os.File, lost bool) (net.Conn, error) {
-	if err := checkFile(file, lost); err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	conn, err := net.FileConn(file)
-	if err != nil {
-		return nil, fmt.Errorf("open connection: %w", err)
-	}
-	return conn, nil
 }
 
 // checkFile says whether the descriptor of a frame has arrived.

@@ -3,6 +3,7 @@ package framework
 import (
 	"errors"
 	"net"
+	"os"
 	"syscall"
 	"time"
 	"unsafe"
@@ -55,6 +56,10 @@ func setQueue(l net.Listener, size int) net.Listener {
 		_ = raw.Control(func(fd uintptr) { _ = syscall.Listen(int(fd), size) })
 	}
 	return l
+}
+
+func shutdownWrite(fd uintptr) error {
+	return os.NewSyscallError("shutdown", syscall.Shutdown(int(fd), syscall.SHUT_WR))
 }
 
 // hasUnread says whether the system holds bytes of conn that nobody has read.

@@ -21,5 +21,8 @@ func setProbes(int, net.KeepAliveConfig) error { return nil }
 // setQueue leaves the queue at the system's maximum.
 func setQueue(l net.Listener, _ int) net.Listener { return l }
 
+// shutdownWrite is for workers, which there are none of here.
+func shutdownWrite(uintptr) error { return ErrNotSupported }
+
 // hasUnread can not be told here; closing may then reset a connection early.
 func hasUnread(net.Conn) bool { return false }

@@ -211,8 +211,8 @@ func (s *stream) splice(from *stream) (int64, error) {
 		}
 		from.clock.readWithin(min(pause, s.armWrite()/2))
 		writeBy := s.clock.writeBy.Load()
-		part := &io.LimitedReader{R: from.conn, N: step}
-		n, err := io.Copy(s.conn, part)
+		part := &io.LimitedReader{R: wholeConn(from.conn), N: step}
+		n, err := io.Copy(wholeConn(s.conn), part)
 		total += n
 		from.clock.active()
 		s.clock.active()
