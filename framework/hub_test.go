@@ -201,8 +201,8 @@ func TestHubLeave(t *testing.T) {
 
 // fill sends to a client that does not read until it is cut off.
 func fill(m *framework.Member) {
-	for long := make([]byte, 10000); m.Err() == nil; {
-		m.Send(long)
+	for message := make([]byte, 100); m.Err() == nil; {
+		m.Send(message)
 	}
 }
 
@@ -264,7 +264,7 @@ func TestHubSlowDisconnects(t *testing.T) {
 
 // One that reads nothing within the write timeout is cut off as well.
 func TestMemberWriteTimeout(t *testing.T) {
-	ts, s := serveTalkers(t, "tcp", func(s *framework.BaseServer) { s.Timeouts.Write = 50 * time.Millisecond }, queueOf(100))
+	ts, s := serveTalkers(t, "tcp", func(s *framework.BaseServer) { s.Timeouts.Write = 50 * time.Millisecond }, queueOf(1))
 	_, m := joinTalker(t, ts, s)
 	go fill(m)
 	require.ErrorContains(t, await(t, ts.ended), "i/o timeout")
@@ -314,4 +314,59 @@ func TestMemberOfDatagram(t *testing.T) {
 	serve(t, s)
 	say(t, dial(t, s), "hello\n")
 	require.ErrorContains(t, await(t, failed), "embed StreamRequestHandler")
+}
+
+// A busy reader is a handler that writes much to its client and then reads twice, whatever
+// comes of the first time.
+type busy struct {
+	framework.StreamRequestHandler
+	joined chan *framework.Member
+	wrote  chan struct{}
+	read   chan error
+}
+
+const busyBytes = 16 << 20 // more than a socket takes
+
+func (h *busy) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	m := framework.NewMember(h.Request)
+	defer m.Close()
+	h.joined <- m
+	_, err := wfile.Write(make([]byte, busyBytes))
+	close(h.wrote)
+	for range 2 {
+		_, err = rfile.ReadByte()
+	}
+	h.read <- err
+	return nil
+}
+
+// Who sends does not wait for a handler that writes, and comes after it; and a member that is
+// cut off reads no more, also where a timeout is armed anew.
+func TestMemberBesideHandler(t *testing.T) {
+	h := &busy{joined: make(chan *framework.Member, 1), wrote: make(chan struct{}), read: make(chan error, 1)}
+	s := newServer["tcp"](t, &framework.HandlerClass{New: func() framework.Handler { return h }})
+	s.Strategy = &framework.Threading{}
+	s.Timeouts.Idle = time.Hour
+	serve(t, s)
+	conn := dial(t, s)
+	m := await(t, h.joined)
+	_, err := io.ReadFull(conn, make([]byte, 1)) // it writes
+	require.NoError(t, err)
+	m.Send([]byte("after"))
+	require.False(t, isClosed(h.wrote))
+	_, err = io.ReadFull(conn, make([]byte, busyBytes-1))
+	require.NoError(t, err)
+	hear(t, conn, "after")
+	<-h.wrote
+	m.Cut(errors.New("why"))
+	require.Error(t, await(t, h.read))
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }

@@ -131,7 +131,7 @@ func (m *Member) deliver(messages []byte, ends []int) {
 }
 
 // enqueue keeps what is left of the messages after the first sent bytes. One that has been
-// begun is kept to its end whatever the limit is.
+// begun always fits: the queue is empty then.
 func (m *Member) enqueue(messages []byte, sent int, ends []int) {
 	limit := m.Queue
 	if limit == 0 {
@@ -139,12 +139,11 @@ func (m *Member) enqueue(messages []byte, sent int, ends []int) {
 	}
 	start := 0
 	for _, end := range ends {
-		begun := start < sent
 		rest := messages[max(start, sent):max(end, sent)]
 		start = end
 		switch {
 		case len(rest) == 0:
-		case begun || m.missed == 0 && len(m.ends) < limit:
+		case m.missed == 0 && len(m.ends) < limit:
 			m.waiting = append(m.waiting, rest...)
 			m.ends = append(m.ends, len(m.waiting))
 		case m.Disconnect:
