@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -39,7 +40,7 @@ func TestClassOpen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var calls []string
 			c := class(t, act)
-			c.Open = func(server string) error { calls = append(calls, "open "+server); return nil }
+			c.Open = func(server string, _ hclog.Logger) error { calls = append(calls, "open "+server); return nil }
 			c.Close = func() error { calls = append(calls, "close"); return nil }
 			first, second := newServer["tcp"](t, c), newServer["tcp"](t, c)
 			first.Name, second.Name = "first", "second"
@@ -60,7 +61,7 @@ func TestClassOpen(t *testing.T) {
 // A class that can not be opened keeps its server from listening, and is closed by nobody.
 func TestClassOpenFails(t *testing.T) {
 	c := class(t, act)
-	c.Open = func(string) error { return errors.New("no") }
+	c.Open = func(string, hclog.Logger) error { return errors.New("no") }
 	c.Close = func() error { t.Error("closed"); return nil }
 	s := newServer["tcp"](t, c)
 	s.Strategy = &framework.Threading{}

@@ -175,7 +175,7 @@ func programOf(command *Program, class *HandlerClass) (*Program, int, error) {
 	if index < 0 || class.constructor == nil {
 		return nil, 0, fmt.Errorf("framework: a child can not make this handler class: make it with the Class method of a constructor that is given to ServeWorker")
 	}
-	if command != nil {
+	if command != nil && !class.OwnProgram {
 		return command, index, nil
 	}
 	return &Program{}, index, nil

@@ -462,6 +462,14 @@ func TestH10Descriptors(t *testing.T) {
 	p.stop(t)
 }
 
+// What a smaller program can not make is made by this one.
+func TestOwnProgram(t *testing.T) {
+	s := forkingServer(t, &framework.Forking{Command: &framework.Program{Path: "/bin/true"}})
+	s.Class.OwnProgram = true
+	serve(t, s)
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+}
+
 // H11: a child's environment is an allow-list.
 func TestH11Environment(t *testing.T) {
 	t.Setenv("SECRET_CANARY", "secret")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // A Handler serves one request: one connection of a stream transport, one
@@ -81,10 +83,14 @@ type HandlerClass struct {
 	// timeout is for them only where somebody has asked for one.
 	Quiet bool
 
-	// Open takes what the class holds beside its requests, for a server of that name. The
-	// first server of the class calls it before it serves, in the process where the
-	// handlers run; an error keeps that from listening. It may be nil.
-	Open func(server string) error
+	// OwnProgram says that a smaller program than this one can not make the class: children
+	// run this program, also where the strategy has a Command.
+	OwnProgram bool
+
+	// Open takes what the class holds beside its requests, for a server of that name, and is
+	// given that server's log. The first server of the class calls it before it serves, in the
+	// process where the handlers run; an error keeps that from listening. It may be nil.
+	Open func(server string, log hclog.Logger) error
 
 	// Close releases what the class holds. The last server of the class calls it
 	// once it has closed, also where Open was not called. It may be nil.

@@ -182,7 +182,7 @@ func (s *BaseServer) openClass() error {
 	if s.Class.Open == nil {
 		return nil
 	}
-	return s.Class.Open(s.Name)
+	return s.Class.Open(s.Name, s.log())
 }
 
 func (s *BaseServer) isOpen() bool {

@@ -15,7 +15,7 @@ import (
 // open opens the operator's socket, to which consoles connect. It is a server of its own: what
 // a console sends is what the operator says, line by line, and what it gets is to be read
 // by a person.
-func (l *line) open(server string) error {
+func (l *line) open(server string, _ hclog.Logger) error {
 	l.name = server
 	path, err := operatorPath(string(l.options.Operator), server)
 	if err != nil {

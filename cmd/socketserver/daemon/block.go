@@ -28,15 +28,16 @@ type block struct {
 // newBlock takes over the class of s: listeners come and go while a free port is looked
 // for, and the last one of them would close it, and the next one open it again.
 func newBlock(s *config.Server, o Options) *block {
+	log := o.Log.With("server", s.Name)
 	closeClass, openClass := s.Class.Close, s.Class.Open
 	s.Class.Close = nil
 	if openClass != nil {
-		opened := sync.OnceValue(func() error { return openClass(s.Name) })
-		s.Class.Open = func(string) error { return opened() }
+		opened := sync.OnceValue(func() error { return openClass(s.Name, log) })
+		s.Class.Open = func(string, hclog.Logger) error { return opened() }
 	}
 	return &block{
 		closeClass: closeClass,
-		config:     s, log: o.Log.With("server", s.Name), strategy: newStrategy(s.Concurrency, o.Worker),
+		config:     s, log: log, strategy: newStrategy(s.Concurrency, o.Worker),
 		limits: &framework.Limits{
 			Connections: s.Limits.Connections, PerSource: s.Limits.PerSource,
 			Refuse: s.Limits.Refuse, Banner: s.Limits.Banner,
