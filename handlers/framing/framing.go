@@ -76,7 +76,19 @@ type Reader struct {
 
 // NewReader makes a Reader over the rfile of req.
 func NewReader(kind Kind, req *framework.Request, rfile *bufio.Reader) *Reader {
-	return &Reader{rfile: rfile, kind: kind, datagram: req.Conn() == nil}
+	datagram := req.Network == "udp" || req.Network == "unixgram"
+	return &Reader{rfile: rfile, kind: kind, datagram: datagram}
+}
+
+// Wait waits until there is something of the next message. Next does so by itself; a handler
+// whose clients are idle for long calls this first, from as near to Handle as it can: what
+// stands between is kept on the stack for every one of them.
+func (r *Reader) Wait() error {
+	if r.datagram || len(r.rest) > 0 {
+		return nil
+	}
+	_, err := r.rfile.Peek(1)
+	return err
 }
 
 // Next returns the next message, io.EOF after the last one, or another error of rfile.

@@ -2,6 +2,7 @@ package timestamp
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -21,30 +22,32 @@ type piece struct {
 
 // values are what the placeholders stand for.
 type values struct {
-	data             []byte
-	layout           string
-	client, clientIP string
+	data   []byte
+	layout string
+	client net.Addr
 }
 
 var placeholders = map[string]func([]byte, *values) []byte{
 	"time":      func(answer []byte, v *values) []byte { return time.Now().AppendFormat(answer, v.layout) },
 	"data":      func(answer []byte, v *values) []byte { return append(answer, v.data...) },
-	"client":    func(answer []byte, v *values) []byte { return append(answer, v.client...) },
-	"client_ip": func(answer []byte, v *values) []byte { return append(answer, v.clientIP...) },
+	"client":    func(answer []byte, v *values) []byte { return append(answer, v.address()...) },
+	"client_ip": func(answer []byte, v *values) []byte { return append(answer, v.ip()...) },
 }
 
-// values returns those that stay the same during the request. Both addresses of a Unix
-// socket's client are its path, which may be empty.
-func (h *handler) values() values {
-	v := values{layout: h.options.Layout}
-	if h.ClientAddress != nil {
-		v.client = h.ClientAddress.String()
+func (v *values) address() string {
+	if v.client == nil {
+		return ""
 	}
-	v.clientIP = v.client
-	if at, err := netip.ParseAddrPort(v.client); err == nil {
-		v.clientIP = at.Addr().Unmap().String()
+	return v.client.String()
+}
+
+// ip is the address without its port; of a Unix socket's client its path, which may be empty.
+func (v *values) ip() string {
+	address := v.address()
+	if at, err := netip.ParseAddrPort(address); err == nil {
+		return at.Addr().Unmap().String()
 	}
-	return v
+	return address
 }
 
 func (f format) append(answer []byte, v *values) []byte {

@@ -76,29 +76,39 @@ type handler struct {
 	framework.BaseRequestHandler
 	options *Options
 	format  format
+
+	answer   []byte
+	answered int // messages
 }
 
 func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	messages := framing.NewReader(h.options.Framing, h.Request, rfile)
-	values := h.values()
-	var answer []byte
-	for n := 1; ; n++ {
-		m, err := messages.Next()
-		if err != nil {
-			return framing.Refuse(wfile, err)
-		}
-		values.data = m.Data
-		answer = append(h.format.append(answer[:0], &values), m.Ending...)
-		if _, err := wfile.Write(answer); err != nil { // once, as clients read once
+	for {
+		if err := messages.Wait(); err != nil {
 			return err
 		}
-		if h.options.Quit != QuitOff && isQuit(m.Data) {
-			return h.quit()
-		}
-		if n == h.options.Requests {
-			return nil
+		if over, err := h.reply(messages, wfile); over {
+			return err
 		}
 	}
+}
+
+// reply answers a message, by one write, as clients read once. over says that it was the last.
+func (h *handler) reply(messages *framing.Reader, wfile io.Writer) (over bool, err error) {
+	m, err := messages.Next()
+	if err != nil {
+		return true, framing.Refuse(wfile, err)
+	}
+	h.answered++
+	h.answer = h.format.append(h.answer[:0], &values{data: m.Data, layout: h.options.Layout, client: h.ClientAddress})
+	h.answer = append(h.answer, m.Ending...)
+	if _, err := wfile.Write(h.answer); err != nil {
+		return true, err
+	}
+	if h.options.Quit != QuitOff && isQuit(m.Data) {
+		return true, h.quit()
+	}
+	return h.answered == h.options.Requests, nil
 }
 
 // quit ends the connection by returning. The client has its answer before the server stops.
