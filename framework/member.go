@@ -87,10 +87,11 @@ func (m *Member) cut(why error) {
 	}
 	m.err = why
 	m.waiting, m.ends = nil, nil
-	if half, ok := m.stream.conn.(interface{ CloseRead() error }); ok {
+	conn := wholeConn(m.stream.conn)
+	if half, ok := conn.(interface{ CloseRead() error }); ok {
 		_ = half.CloseRead() // unlike a deadline nothing undoes it
 	}
-	_ = m.stream.conn.SetDeadline(time.Unix(1, 0))
+	_ = conn.SetDeadline(time.Unix(1, 0))
 }
 
 // Close waits until the client has taken what waits for it, unless it was cut off, and lets

@@ -15,7 +15,7 @@ import (
 // open opens the operator's socket, to which consoles connect. It is a server of its own: what
 // a console sends is what the operator says, line by line, and what it gets is to be read
 // by a person.
-func (l *line) open(server string, _ hclog.Logger) error {
+func (l *line) open(server string, log hclog.Logger) error {
 	l.name = server
 	path, err := operatorPath(string(l.options.Operator), server)
 	if err != nil {
@@ -25,12 +25,13 @@ func (l *line) open(server string, _ hclog.Logger) error {
 		New: func() framework.Handler { return &consoleHandler{line: l} },
 	})
 	socket.Strategy = &framework.Threading{}
-	socket.Log = hclog.NewNullLogger() // there is no request yet whose log could be used
+	socket.Log = log
 	socket.VerifyRequest = func(r *framework.Request) bool { return sameUser(r.Conn()) }
 	if err := socket.Listen(); err != nil {
 		return fmt.Errorf("operator's socket: %w", err)
 	}
 	l.socket = &socket.BaseServer
+	log.Info("open for its operator", "socket", path)
 	go func() { _ = socket.ServeForever() }()
 	return nil
 }
