@@ -108,6 +108,7 @@ func (h *pairHandler) Handle(rfile *bufio.Reader, _ io.Writer) error {
 		return nil
 	}
 	defer h.pairs.leave(e)
+	h.Log().Debug("has said who it is", "name", e.name, "to", e.to)
 	for {
 		message, err := in.next()
 		if err != nil {
