@@ -16,16 +16,17 @@ import (
 // A pythonServer is one of testdata/servers.py.
 type pythonServer struct {
 	*exec.Cmd
+	row      programRow
 	port     string
 	says     *bufio.Reader
 	operator io.Writer
 }
 
-func startPython(t *testing.T, name string) *pythonServer {
+func startPython(t *testing.T, row programRow) *pythonServer {
 	t.Helper()
 	program, err := filepath.Abs("testdata/servers.py")
 	require.NoError(t, err)
-	s := &pythonServer{Cmd: exec.Command("python3", program, name)}
+	s := &pythonServer{row: row, Cmd: exec.Command("python3", program, row.program)}
 	s.Dir = t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(s.Dir, "file"), nil, 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(s.Dir, "empty"), 0o700))
@@ -59,6 +60,9 @@ func (s *pythonServer) await(t *testing.T, text string) string {
 func (s *pythonServer) tcp() string { return "tcp://127.0.0.1:" + s.port }
 func (s *pythonServer) udp() string { return "udp://127.0.0.1:" + s.port }
 
+// arguments are those of connect that the documentation gives for this server.
+func (s *pythonServer) arguments(t *testing.T) []string { return s.row.arguments(t, s.port) }
+
 // stamped is what a message looks like with the time before it.
 func stamped(message string) string {
 	return `\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\] ` + regexp.QuoteMeta(message)
@@ -70,7 +74,7 @@ func TestPythonServers(t *testing.T) {
 	if exec.Command("python3", "--version").Run() != nil {
 		t.Skip("there is no python3")
 	}
-	for name, test := range map[string]func(t *testing.T, s *pythonServer){
+	tests := map[string]func(t *testing.T, s *pythonServer){
 		"echo":             pythonEcho,
 		"echo_getaddrinfo": pythonEcho,
 		"command":          pythonCommand,
@@ -85,15 +89,16 @@ func TestPythonServers(t *testing.T) {
 		"sink":             pythonSink,
 		"hello":            pythonHello,
 		"quit_server":      pythonQuit,
-	} {
-		t.Run(name, func(t *testing.T) {
+	}
+	rows := programRows(t, "Servers", "servers.py")
+	require.Len(t, rows, 16)
+	for _, row := range rows {
+		t.Run(row.program, func(t *testing.T) {
 			t.Parallel()
-			test(t, startPython(t, name))
+			require.Contains(t, tests, row.program)
+			tests[row.program](t, startPython(t, row))
 		})
 	}
-	names, err := exec.Command("python3", "testdata/servers.py").Output()
-	require.NoError(t, err)
-	require.Len(t, strings.Fields(string(names)), 14, "every server is tested")
 }
 
 // requireTalk requires a conversation on pipes that comes to its end.
@@ -106,13 +111,13 @@ func requireTalk(t *testing.T, pattern, input string, args ...string) {
 }
 
 func pythonEcho(t *testing.T, s *pythonServer) {
-	requireTalk(t, "Hello, world", "Hello, world", "--mode", "once", "tcp://localhost:"+s.port)
+	requireTalk(t, "Hello, world", "Hello, world", s.arguments(t)...)
 	require.NoError(t, s.Wait()) // one client was all
 }
 
 func pythonCommand(t *testing.T, s *pythonServer) {
 	requireTalk(t, `\[[^]]+\]\[posix\]empty\nfilenot exist paththis is no orderLS`, "time\nos\nls\nls none\nLS\n",
-		"--mode", "ask", "--framing", "chunk", s.tcp())
+		s.arguments(t)...)
 	// An empty directory is answered with nothing at all, for which nobody waits for ever.
 	_, complaints, status := connect(t, "ls empty\n", "--mode", "ask", "--framing", "chunk", "--timeout", "100ms", s.tcp())
 	require.Equal(t, 4, status)
@@ -120,7 +125,7 @@ func pythonCommand(t *testing.T, s *pythonServer) {
 }
 
 func pythonHalfDuplex(t *testing.T, s *pythonServer) {
-	c := talk(t, "--mode", "ask", "--framing", "chunk", s.tcp())
+	c := talk(t, s.arguments(t)...)
 	c.say(t, "你好\n")
 	s.await(t, "from: 你好")
 	_, _ = io.WriteString(s.operator, "fine\n")
@@ -134,7 +139,7 @@ func pythonHalfDuplex(t *testing.T, s *pythonServer) {
 }
 
 func pythonFullDuplex(t *testing.T, s *pythonServer) {
-	c := talk(t, "--framing", "chunk", s.tcp())
+	c := talk(t, s.arguments(t)...)
 	s.await(t, "connected")
 	_, _ = io.WriteString(s.operator, "who is there?\n")
 	readUntil(t, c.out, "who is there?")
@@ -148,7 +153,7 @@ func pythonFullDuplex(t *testing.T, s *pythonServer) {
 
 // The room never closes a connection, so that the client has to end it.
 func pythonRoom(t *testing.T, s *pythonServer) {
-	args := []string{"--framing", "chunk", "--timeout", "100ms", s.tcp()}
+	args := append([]string{"--timeout", "100ms"}, s.arguments(t)...)
 	first := talk(t, args...)
 	s.await(t, "joined")
 	second := talk(t, args...)
@@ -163,7 +168,7 @@ func pythonRoom(t *testing.T, s *pythonServer) {
 }
 
 func pythonPairs(t *testing.T, s *pythonServer) {
-	args := []string{"--framing", "chunk", "--timeout", "100ms", s.tcp()}
+	args := append([]string{"--timeout", "100ms"}, s.arguments(t)...)
 	first := talk(t, args...)
 	first.say(t, "name:a to:b\n")
 	s.await(t, "joined a")
@@ -177,7 +182,7 @@ func pythonPairs(t *testing.T, s *pythonServer) {
 	second.say(t, "你好\n")
 	require.Equal(t, "你好", readUntil(t, first.out, "好"))
 	// It refuses by closing, while the client would still talk.
-	third := talk(t, "--framing", "chunk", s.tcp())
+	third := talk(t, s.arguments(t)...)
 	third.say(t, "name c\n")
 	readUntil(t, third.out, "您的输入有误")
 	require.Error(t, third.Wait())
@@ -185,36 +190,37 @@ func pythonPairs(t *testing.T, s *pythonServer) {
 }
 
 func pythonTimestamp(t *testing.T, s *pythonServer) {
-	requireTalk(t, stamped("hello")+stamped("你好"), "hello\n你好\n", "--mode", "ask", "--framing", "chunk", s.tcp())
+	requireTalk(t, stamped("hello")+stamped("你好"), "hello\n你好\n", s.arguments(t)...)
 	requireTalk(t, stamped("hello\r\n")+stamped("you\r\n"), "hello\nyou\n", "--mode", "each", "--crlf", s.tcp())
 }
 
 func pythonTimestampLine(t *testing.T, s *pythonServer) {
-	requireTalk(t, stamped("hello\r\n")+stamped("you\r\n"), "hello\nyou\n", "--mode", "each", "--crlf", s.tcp())
+	requireTalk(t, stamped("hello\r\n")+stamped("you\r\n"), "hello\nyou\n", s.arguments(t)...)
 	requireTalk(t, stamped("hello\n"), "hello\n", s.tcp())
 	_, _, status := connect(t, "hello\nyou\n", "--mode", "ask", s.tcp()) // which is one line too many
 	require.Equal(t, 1, status)
 }
 
 func pythonTimestampUDP(t *testing.T, s *pythonServer) {
-	for _, mode := range []string{"ask", "each", "duplex"} {
+	requireTalk(t, stamped("hello")+stamped("你好"), "hello\n你好\n", s.arguments(t)...)
+	for _, mode := range []string{"each", "duplex"} {
 		requireTalk(t, stamped("hello")+stamped("你好"), "hello\n你好\n", "--mode", mode, "--framing", "chunk", s.udp())
 	}
 	requireTalk(t, stamped("hello"), "hello", "--mode", "once", "udp://localhost:"+s.port)
 }
 
 func pythonSink(t *testing.T, s *pythonServer) {
-	_, _, status := connect(t, "hello,this is a test info !", "--mode", "once", "--timeout", "50ms", s.udp())
+	_, _, status := connect(t, "hello,this is a test info !", s.arguments(t)...)
 	require.Equal(t, 4, status)
 	s.await(t, "Received: b'hello,this is a test info !' ('127.0.0.1',")
 }
 
 func pythonHello(t *testing.T, s *pythonServer) {
-	requireTalk(t, "Hi,you send me :"+stamped("hello"), "hello\n", "--mode", "ask", "--framing", "chunk", s.tcp())
+	requireTalk(t, "Hi,you send me :"+stamped("hello"), "hello\n", s.arguments(t)...)
 }
 
 func pythonQuit(t *testing.T, s *pythonServer) {
 	from := "127.0.0.1发送给我的信息是:"
-	requireTalk(t, from+"hello"+from+"quit", "hello\nquit\n", "--mode", "ask", "--framing", "chunk", s.tcp())
+	requireTalk(t, from+"hello"+from+"quit", "hello\nquit\n", s.arguments(t)...)
 	require.NoError(t, s.Wait())
 }

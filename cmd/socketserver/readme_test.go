@@ -68,6 +68,8 @@ func readme(t *testing.T, dir string) {
 				require.Contains(t, f.text, "go test -race ./...")
 			case "console":
 				transcript(t, dir, f)
+			case "text":
+				replay(t, f)
 			case "hcl":
 				_, err := config.Parse("README.md", []byte(f.text), newTestCatalog(t))
 				require.NoError(t, err)
@@ -133,6 +135,35 @@ func transcript(t *testing.T, dir string, f fence) {
 		// Not every answer ends with a newline; a terminal shows its prompt behind it then.
 		require.Equal(t, undated(s.output), undated(strings.TrimSuffix(string(out), "\n")+"\n"), "%s", s.command)
 	}
+}
+
+// replay holds a conversation with the servers that run, by the commands and words that
+// stand there.
+func replay(t *testing.T, f fence) {
+	var room *person
+	if strings.Contains(f.text, "--port 21568\n") {
+		room = witness(t, "21568")
+	}
+	people := map[string]*person{}
+	for line := range strings.Lines(general(f.text)) {
+		words := strings.Fields(line)
+		who, said := words[0], strings.TrimSpace(strings.SplitN(line, " "+words[1], 2)[1])
+		switch {
+		case words[1] == ">":
+			people[who].says(t, said)
+		case words[1] == "<":
+			people[who].hearsLine(t, said)
+		case said == "^D":
+			require.Zero(t, people[who].leaves(t))
+			delete(people, who)
+		default:
+			people[who] = sit(t, exec.Command("sh", "-c", "exec "+said), look{})
+			if room != nil {
+				room.hears(t, welcome)
+			}
+		}
+	}
+	require.Empty(t, people, "somebody stays")
 }
 
 var date = regexp.MustCompile(`[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}`)

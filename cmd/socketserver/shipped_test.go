@@ -21,7 +21,6 @@ func TestShipped(t *testing.T) {
 	listeners := p.awaitListening(t)
 	t.Run("ports", func(t *testing.T) { shippedPorts(t, listeners) })
 	t.Run("readme", func(t *testing.T) { readme(t, dir) })
-	t.Run("clients", func(t *testing.T) { clients(t, p) })
 	t.Run("again", func(t *testing.T) { startAgain(t, dir, p) })
 }
 
@@ -57,33 +56,6 @@ func shippedPorts(t *testing.T, listeners []listener) {
 		"udp 21567", "udp 8081",
 	}, got)
 	require.Len(t, listeners, families()*len(got))
-}
-
-// clients runs the programs that the servers were first written for.
-func clients(t *testing.T, p *process) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("there is no python3")
-	}
-	names, err := exec.Command(python, "testdata/clients.py").Output()
-	require.NoError(t, err)
-	require.NotEmpty(t, names)
-	for name := range strings.FieldsSeq(string(names)) {
-		t.Run(name, func(t *testing.T) {
-			if strings.HasSuffix(name, "_ipv6") && families() == 1 {
-				t.Skip("there is no IPv6")
-			}
-			out, err := exec.Command(python, "testdata/clients.py", name).CombinedOutput()
-			require.NoError(t, err, "%s", out)
-		})
-	}
-	e := p.await(t, "received", event{"server": "sink"})
-	require.Equal(t, "hello,this is a test info !", strings.Trim(e["data"].(string), `"`))
-	select {
-	case <-p.ended:
-		t.Fatal("a client has ended the server")
-	default:
-	}
 }
 
 // startAgain starts once more what has been built. The fastest of a few starts counts, as

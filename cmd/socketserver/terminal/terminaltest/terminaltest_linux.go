@@ -87,11 +87,18 @@ func (term *Terminal) Resize(columns int) {
 // the last one, counted from 0.
 func (term *Terminal) Await(column int, rows ...string) {
 	term.t.Helper()
+	term.AwaitGeneral(func(screen string) string { return screen }, column, rows...)
+}
+
+// AwaitGeneral is [Terminal.Await] for the screen as general puts it, which replaces what a
+// test cannot know.
+func (term *Terminal) AwaitGeneral(general func(screen string) string, column int, rows ...string) {
+	term.t.Helper()
 	want := fmt.Sprintf("%s|%d", strings.Join(rows, "\n"), column)
 	late := time.After(patience)
 	for {
 		term.mu.Lock()
-		got, problem, changed := term.screen.String(), term.screen.problem, term.changed
+		got, problem, changed := general(term.screen.String()), term.screen.problem, term.changed
 		term.mu.Unlock()
 		require.Empty(term.t, problem)
 		if got == want {
