@@ -10,9 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
+	"github.com/go-socketserver/socketserver/handlers/chat"
+	"github.com/go-socketserver/socketserver/handlers/chat/natsbus"
 )
 
 func main() {
+	chat.Buses = natsbus.Driver{}
 	subject.Become(findWorker) // does not return in a forked child, nor in what compare has started
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

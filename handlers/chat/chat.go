@@ -22,7 +22,7 @@ type Options struct {
 	Slow            Slow           `json:"slow" doc:"what becomes of a client for whom more wait: drop, it misses messages; disconnect"`
 	Rate            float64        `json:"rate" doc:"how many messages a second are read from a client, after the first five; 0 means no limit"`
 	SettingsTimeout Duration       `json:"settings_timeout" doc:"in pairs: how long a client may take to say who it is; \"0\" means no limit"`
-	Bus             string         `json:"bus" doc:"not available yet"`
+	Bus             string         `json:"bus" doc:"in a room: the NATS server over which servers share their rooms, as in nats://localhost:4222; empty: they do not"`
 	Operator        framework.Path `json:"operator" doc:"with an operator: the path of the socket that consoles connect to; empty: one that socketserver console finds by the server's name"`
 }
 
@@ -71,11 +71,7 @@ func construct(o Options) (*framework.HandlerClass, error) {
 	}
 	switch o.Mode {
 	case Room:
-		r := newRooms(&o)
-		return &framework.HandlerClass{
-			New:      func() framework.Handler { return &roomHandler{rooms: r} },
-			Stateful: "its rooms and their members", Quiet: true,
-		}, nil
+		return newRooms(&o).class(), nil
 	case Pairs:
 		p := &pairs{options: &o, ends: map[string]*end{}}
 		return &framework.HandlerClass{
@@ -119,10 +115,26 @@ func (o *Options) check() error {
 	if o.Rate != 0 && (o.Rate < 0.01 || o.Rate > maxRate) {
 		refuse("rate", "is %v; give a number from 0.01 to %d, or 0 for no limit", o.Rate, maxRate)
 	}
-	if o.Bus != "" {
-		refuse("bus", "is not available yet; remove it")
+	return errors.Join(append(errs, o.checkBus(), o.checkMode())...)
+}
+
+func (o *Options) checkBus() error {
+	problem := ""
+	switch {
+	case o.Bus == "":
+		return nil
+	case o.Mode != Room:
+		problem = fmt.Sprintf("joins rooms; those who talk two by two or with an operator do so at one server: remove it, or set mode = %q", Room)
+	case Buses == nil:
+		problem = "this program has no bus; use the command socketserver, or the plugin chat"
+	default:
+		err := Buses.Check(o.Bus)
+		if err == nil {
+			return nil
+		}
+		problem = err.Error()
 	}
-	return errors.Join(append(errs, o.checkMode())...)
+	return &framework.OptionError{Option: "bus", Problem: problem}
 }
 
 // checkMode refuses what is for another mode, rather than ignoring it.

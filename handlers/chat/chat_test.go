@@ -130,7 +130,7 @@ func TestOptions(t *testing.T) {
 		`{"mode": "pairs", "greeting": false}`: `option "greeting": is for mode = "room"; remove it, or change the mode`,
 		`{"mode": "pairs", "history": 1}`:      `option "history": is for mode = "room"; remove it, or change the mode`,
 		`{"operator": "x"}`:                    `option "operator": is for mode = "full-duplex"; remove it, or change the mode`,
-		`{"bus": "nats://localhost"}`:          `option "bus": is not available yet; remove it`,
+		`{"bus": "nats://localhost"}`:          `option "bus": this program has no bus; use the command socketserver, or the plugin chat`,
 	} {
 		_, err := chat.Constructor.Class([]byte(options))
 		require.EqualError(t, err, problem)

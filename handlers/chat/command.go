@@ -22,11 +22,12 @@ func (r *rooms) line(p *person, line string) (quit bool) {
 	}
 	command, argument, _ := strings.Cut(line, " ")
 	argument = strings.TrimSpace(argument)
+	called := r.nameOf(p)
 	switch {
 	case command[0] != '/':
-		r.say(p, fmt.Appendf(nil, "%s: %s\n", p.name, line))
+		r.say(p, fmt.Appendf(nil, "%s: %s\n", called, line))
 	case strings.HasPrefix(command, "//"):
-		r.say(p, fmt.Appendf(nil, "%s: %s\n", p.name, line[1:]))
+		r.say(p, fmt.Appendf(nil, "%s: %s\n", called, line[1:]))
 	case command == "/quit":
 		p.tell("goodbye")
 		return true
@@ -39,7 +40,7 @@ func (r *rooms) line(p *person, line string) (quit bool) {
 	case command == "/msg":
 		r.whisper(p, argument)
 	case command == "/me" && argument != "":
-		r.say(p, fmt.Appendf(nil, "* %s %s\n", p.name, argument))
+		r.say(p, fmt.Appendf(nil, "* %s %s\n", called, argument))
 	case command == "/me":
 		p.tell("write it as in /me waves")
 	case command == "/join":
@@ -58,15 +59,19 @@ func (p *person) tell(format string, args ...any) {
 const nameRule = "has 1 to 20 letters and digits, and may have - and _"
 
 func (r *rooms) nick(p *person, name string) {
-	before := p.name
+	before := r.nameOf(p)
 	switch {
 	case !isName(name):
 		p.tell("a name %s; write it as in /nick alice", nameRule)
 	case !r.rename(p, name):
 		p.tell("the name %s is taken; choose another one", name)
 	default:
-		p.room.hub.Broadcast(nil, fmt.Appendf(nil, "-- %s is now %s\n", before, name))
+		p.room.hub.Broadcast(nil, renamed(before, name))
 	}
+}
+
+func renamed(before, name string) []byte {
+	return fmt.Appendf(nil, "-- %s is now %s\n", before, name)
 }
 
 func (r *rooms) join(p *person, name string) {
@@ -84,15 +89,20 @@ func (r *rooms) join(p *person, name string) {
 // whisper sends a message to one member.
 func (r *rooms) whisper(p *person, argument string) {
 	name, text, _ := strings.Cut(argument, " ")
-	text = strings.TrimSpace(text)
-	to := r.find(name)
-	switch {
-	case text == "":
+	if text = strings.TrimSpace(text); text == "" {
 		p.tell("write it as in /msg alice hello")
-	case to == nil:
+		return
+	}
+	message := fmt.Appendf(nil, "%s (to you): %s\n", r.nameOf(p), text)
+	if to := r.find(name); to != nil {
+		r.whereIs(to).hub.Send(to.Member, message)
+		return
+	}
+	switch known, reached := r.whisperAway(name, message); {
+	case !known:
 		p.tell("nobody is called %s; /names lists who is in this room", name)
-	default:
-		r.whereIs(to).hub.Send(to.Member, fmt.Appendf(nil, "%s (to you): %s\n", p.name, text))
+	case !reached:
+		p.tell("%s is at another server, which this one is not linked to", name)
 	}
 }
 
@@ -108,7 +118,14 @@ func (r *rooms) present(place *room) string {
 			break
 		}
 	}
-	more := len(place.people) - len(names)
+	away := r.away(place)
+	for x := range away {
+		if len(names) == maxListed {
+			break
+		}
+		names = append(names, x.Name)
+	}
+	more := len(place.people) + len(away) - len(names)
 	r.mu.Unlock()
 	slices.Sort(names)
 	if more > 0 {

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -36,27 +35,25 @@ func (r *rooms) nameGuest(p *person) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p.room = r.open[fold(lobby)]
-	for {
-		r.guests++
-		p.name = fmt.Sprintf("guest%d", r.guests)
-		if r.names[fold(p.name)] == nil {
-			r.names[fold(p.name)] = p
-			return
-		}
-	}
+	r.call(p, r.freeName())
 }
 
 // rename gives p another name, unless somebody else has it.
 func (r *rooms) rename(p *person, name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if other := r.names[fold(name)]; other != nil && other != p {
+	if !r.isFree(name, p) {
 		return false
 	}
-	delete(r.names, fold(p.name))
-	p.name = name
-	r.names[fold(name)] = p
+	r.call(p, name)
 	return true
+}
+
+// nameOf returns what p is called, which a link to other servers may change.
+func (r *rooms) nameOf(p *person) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return p.name
 }
 
 // forget frees p's name.

@@ -22,12 +22,32 @@ type rooms struct {
 	open   map[string]*room   // by folded name; those that somebody is in, and the lobby
 	names  map[string]*person // by folded name; nobody without commands
 	guests int                // how many have been named
+
+	link *link // to other servers; nil: there is no bus
 }
 
 func newRooms(o *Options) *rooms {
 	r := &rooms{options: o, open: map[string]*room{}, names: map[string]*person{}}
 	r.open[fold(lobby)] = newRoom(lobby)
+	if o.Bus != "" {
+		r.link = newLink(r)
+	}
 	return r
+}
+
+// class is the handler class of the rooms. With a bus they are the same in all processes.
+func (r *rooms) class() *framework.HandlerClass {
+	c := &framework.HandlerClass{
+		New:      func() framework.Handler { return &roomHandler{rooms: r} },
+		Stateful: "its rooms and their members", Quiet: true,
+	}
+	if r.link != nil {
+		c.OwnProgram, c.Open, c.Close, c.Stateful = true, r.link.open, r.link.close, ""
+		if r.options.History > 0 {
+			c.Stateful = "the last messages, which newcomers are sent,"
+		}
+	}
+	return c
 }
 
 func newRoom(name string) *room { return &room{name: name, people: map[*person]struct{}{}} }
@@ -39,16 +59,19 @@ type room struct {
 	hub    framework.Hub
 	people map[*person]struct{} // guarded by rooms.mu
 
-	mu      sync.Mutex
-	history [][]byte // the last messages, the oldest first
+	mu       sync.Mutex
+	history  [][]byte // the last messages, the oldest first
+	unlinked bool     // those who are in it have been told that other servers are out of reach
 }
 
-// A person is a client in a room. What it is called and where it is are its own handler's to
-// change, with rooms.mu held.
+// A person is a client in a room. What it is called is guarded by rooms.mu. Where it is, is
+// its own handler's to change, with rooms.mu held.
 type person struct {
 	*framework.Member
-	name string
-	room *room
+	name  string
+	room  *room
+	id    uint64 // for other servers
+	since int64  // when it took its name, in nanoseconds of Unix time
 }
 
 // enter lets p into the room of that name. A person is in one room.
@@ -57,22 +80,28 @@ func (r *rooms) enter(p *person, name string) {
 	place := r.open[fold(name)]
 	if place == nil {
 		place = newRoom(name)
+		place.unlinked = r.link != nil && !r.link.linked
 		r.open[fold(name)] = place
 	}
 	place.people[p] = struct{}{}
 	p.room = place
+	r.share(p)
+	called := p.name
 	r.mu.Unlock()
 	place.mu.Lock()
 	defer place.mu.Unlock()
 	place.hub.Join(p.Member)
 	if r.options.Commands {
-		place.hub.Send(p.Member, fmt.Appendf(nil, "-- you are %s in the room %s; /help lists the commands\n", p.name, place.name))
+		place.hub.Send(p.Member, fmt.Appendf(nil, "-- you are %s in the room %s; /help lists the commands\n", called, place.name))
+	}
+	if place.unlinked {
+		place.hub.Send(p.Member, []byte(unlinkedText))
 	}
 	for _, message := range place.history {
 		place.hub.Send(p.Member, message)
 	}
 	if r.options.Greeting {
-		place.hub.Broadcast(p.Member, r.notice("欢迎%s来到我们的聊天室!", p))
+		place.hub.Broadcast(p.Member, r.notice(greeting, called))
 	}
 }
 
@@ -83,29 +112,45 @@ func (r *rooms) leave(p *person) {
 	place.hub.Leave(p.Member)
 	r.mu.Lock()
 	delete(place.people, p)
+	r.unshare(p)
+	called := p.name
 	if len(place.people) == 0 && place.name != lobby {
 		delete(r.open, fold(place.name))
 	}
 	r.mu.Unlock()
 	if r.options.Greeting {
-		place.hub.Broadcast(nil, r.notice("%s离开了我们的聊天室!", p))
+		place.hub.Broadcast(nil, r.notice(goodbye, called))
 	}
 }
 
-// notice is a sentence about p. Where there are commands everything is a line of its own.
-func (r *rooms) notice(format string, p *person) []byte {
-	text := fmt.Appendf(nil, format, p.name)
+// What everybody in a room is told about who comes and who leaves.
+const (
+	greeting = "欢迎%s来到我们的聊天室!"
+	goodbye  = "%s离开了我们的聊天室!"
+)
+
+// notice is a sentence about somebody. Where there are commands everything is a line of its
+// own.
+func (r *rooms) notice(format, name string) []byte {
+	text := fmt.Appendf(nil, format, name)
 	if r.options.Commands {
 		text = append(text, '\n')
 	}
 	return text
 }
 
-// say sends a message to everybody else in p's room.
+// say sends a message to everybody else in p's room, here and at other servers.
 func (r *rooms) say(p *person, message []byte) {
-	place := p.room
+	r.hear(p.room, p.Member, message)
+	if r.link != nil {
+		r.link.send("", &frame{Kind: says, Room: p.room.name, Text: message})
+	}
+}
+
+// hear sends a message to everybody in the room here but from, which may be nil.
+func (r *rooms) hear(place *room, from *framework.Member, message []byte) {
 	if r.options.History == 0 {
-		place.hub.Broadcast(p.Member, message)
+		place.hub.Broadcast(from, message)
 		return
 	}
 	place.mu.Lock()
@@ -114,7 +159,7 @@ func (r *rooms) say(p *person, message []byte) {
 		place.history = append(place.history[:0], place.history[1:]...)
 	}
 	place.history = append(place.history, append([]byte(nil), message...))
-	place.hub.Broadcast(p.Member, message)
+	place.hub.Broadcast(from, message)
 }
 
 type roomHandler struct {

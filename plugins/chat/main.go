@@ -4,6 +4,10 @@ package main
 import (
 	"github.com/go-socketserver/socketserver/framework/plugin"
 	"github.com/go-socketserver/socketserver/handlers/chat"
+	"github.com/go-socketserver/socketserver/handlers/chat/natsbus"
 )
 
-func main() { plugin.Serve(chat.Constructor) }
+func main() {
+	chat.Buses = natsbus.Driver{}
+	plugin.Serve(chat.Constructor)
+}

@@ -1,0 +1,473 @@
+package natsbus_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/handlers/chat"
+	"github.com/go-socketserver/socketserver/handlers/chat/natsbus"
+	"github.com/go-socketserver/socketserver/handlers/handlertest"
+)
+
+func TestMain(m *testing.M) {
+	chat.Buses = natsbus.Driver{}
+	framework.ServeWorker(chat.Constructor)
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // children would sleep a second each
+	goleak.VerifyTestMain(m)
+}
+
+const (
+	unlinked = "-- not linked to other servers\n"
+	linked   = "-- linked to other servers\n"
+)
+
+// startNATS starts a NATS server within this process; port -1 is any.
+func startNATS(t *testing.T, port int) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: "user", Password: "secret"})
+	require.NoError(t, err)
+	s.Start()
+	require.True(t, s.ReadyForConnections(10*time.Second))
+	t.Cleanup(func() { stopNATS(s) })
+	return s
+}
+
+func stopNATS(s *server.Server) {
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
+func port(s *server.Server) int { return s.Addr().(*net.TCPAddr).Port }
+
+// address is that of a NATS server, as the option has it.
+func address(port int) string {
+	return fmt.Sprintf("nats://user:secret@127.0.0.1:%d/test", port)
+}
+
+// options are those of a chat server with names, and a bus there.
+func options(port int) string {
+	return fmt.Sprintf(`{"commands": true, "bus": %q}`, address(port))
+}
+
+// A journal is a log that can be waited for.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{}
+}
+
+func newJournal() *journal { return &journal{more: make(chan struct{}, 1)} }
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	select {
+	case j.more <- struct{}{}:
+	default:
+	}
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+func (j *journal) awaits(t *testing.T, text string) {
+	t.Helper()
+	late := time.After(10 * time.Second)
+	for !strings.Contains(j.String(), text) {
+		select {
+		case <-j.more:
+		case <-late:
+			require.Fail(t, "waiting for "+text, j.String())
+		}
+	}
+}
+
+// serve starts a chat server.
+func serve(t *testing.T, options string, strategy framework.Strategy) (*framework.BaseServer, *journal) {
+	t.Helper()
+	s := handlertest.NewServer(t, "tcp", handlertest.Class(t, chat.Constructor, options))
+	log := newJournal()
+	s.Strategy, s.Log = strategy, hclog.New(&hclog.LoggerOptions{Output: log})
+	return handlertest.Serve(t, s), log
+}
+
+// A client is somebody in a room with names.
+type client struct {
+	net.Conn
+	t     *testing.T
+	rfile *bufio.Reader
+}
+
+func dial(t *testing.T, s *framework.BaseServer) *client {
+	t.Helper()
+	conn := handlertest.Dial(t, s)
+	return &client{conn, t, bufio.NewReader(conn)}
+}
+
+// enter connects somebody of that name, who is there alone or is heard of by others.
+func enter(t *testing.T, s *framework.BaseServer, name string, there ...*client) *client {
+	t.Helper()
+	c := dial(t, s)
+	c.say("/nick " + name)
+	c.skips(" is now " + name + "\n")
+	for _, other := range there {
+		other.skips(" is now " + name + "\n")
+	}
+	return c
+}
+
+func (c *client) say(line string) {
+	c.t.Helper()
+	_, err := io.WriteString(c, line+"\n")
+	require.NoError(c.t, err)
+}
+
+// hears requires that this comes next.
+func (c *client) hears(text string) {
+	c.t.Helper()
+	require.Equal(c.t, text, c.until("\n"))
+}
+
+// skips reads until text has come.
+func (c *client) skips(text string) { c.t.Helper(); c.until(text) }
+
+func (c *client) until(text string) string {
+	c.t.Helper()
+	var all []byte
+	for !bytes.HasSuffix(all, []byte(text)) {
+		b, err := c.rfile.ReadByte()
+		require.NoError(c.t, err, "waiting for %q after %q", text, all)
+		all = append(all, b)
+	}
+	return string(all)
+}
+
+// meet lets everybody say something and hear it of everybody else. A server knows then all
+// that the others told before.
+func meet(people ...*client) {
+	for i, c := range people {
+		c.t.Helper()
+		c.say(fmt.Sprint("I am number ", i))
+		for _, other := range people {
+			if other != c {
+				other.skips(fmt.Sprintf(": I am number %d\n", i))
+			}
+		}
+	}
+}
+
+// names requires that /names lists these, and that nothing else comes before.
+func (c *client) names(list string) {
+	c.t.Helper()
+	c.say("/names")
+	c.hears("-- in the room lobby: " + list + "\n")
+}
+
+// What is said at one server is heard at the other, once, and so is who comes and who
+// leaves. Names are for all servers.
+func TestTwoServers(t *testing.T) {
+	at := port(startNATS(t, -1))
+	one, log := serve(t, options(at), &framework.Threading{})
+	two, _ := serve(t, options(at), &framework.Threading{})
+	alice := enter(t, one, "alice")
+	bob := enter(t, two, "bob", alice)
+	meet(alice, bob)
+	alice.names("alice, bob")
+	bob.names("alice, bob")
+	for i := range 100 {
+		alice.say(fmt.Sprint("from alice ", i))
+		bob.hears(fmt.Sprintf("alice: from alice %d\n", i))
+		bob.say(fmt.Sprint("from bob ", i))
+		alice.hears(fmt.Sprintf("bob: from bob %d\n", i))
+	}
+	alice.say("/me waves\x1b[2J")
+	bob.hears(`* alice waves\u001b[2J` + "\n")
+	alice.say("/msg BOB a secret")
+	bob.hears("alice (to you): a secret\n")
+	bob.say("/nick Alice")
+	bob.hears("-- the name Alice is taken; choose another one\n")
+	bob.say("/nick robert")
+	bob.hears("-- bob is now robert\n")
+	alice.hears("-- bob is now robert\n")
+
+	bob.say("/join tea")
+	bob.skips("in the room tea; /help lists the commands\n")
+	alice.hears("robert离开了我们的聊天室!\n")
+	alice.say("not heard in tea")
+	alice.say("/join tea")
+	alice.skips("in the room tea; /help lists the commands\n")
+	bob.hears("欢迎alice来到我们的聊天室!\n")
+	bob.say("/quit")
+	alice.skips("robert离开了我们的聊天室!\n")
+	require.NotContains(t, log.String(), "secret")
+}
+
+// Rooms without names are shared byte by byte. Who was there is told as having left when
+// their server ends.
+func TestPlainRoom(t *testing.T) {
+	at := port(startNATS(t, -1))
+	bus := fmt.Sprintf(`{"history": 2, "bus": %q}`, address(at))
+	one, _ := serve(t, bus, &framework.Threading{})
+	two, _ := serve(t, bus, &framework.Threading{})
+	a := dial(t, one)
+	b := dial(t, two)
+	for _, c := range []*client{a, b} { // the other one hears it now, or when it comes
+		c.say("I am " + c.LocalAddr().String() + ".")
+	}
+	a.skips("I am " + b.LocalAddr().String() + ".\n")
+	b.skips("I am " + a.LocalAddr().String() + ".\n")
+	a.say("\x1b你好\xff")
+	require.Equal(t, `\u001b你好\xff`+"\n", b.until("\n"))
+	two.Stop()
+	name := strings.Replace(b.LocalAddr().String(), ":", "', ", 1)
+	require.Equal(t, "('"+name+")离开了我们的聊天室!", a.until("!"))
+}
+
+// The room of one server goes on while NATS is away. When it is back presence is right
+// within five seconds, and nothing is heard twice.
+func TestNATSReturns(t *testing.T) {
+	bus := startNATS(t, -1)
+	at := port(bus)
+	one, log := serve(t, options(at), &framework.Threading{})
+	two, _ := serve(t, options(at), &framework.Threading{})
+	alice := enter(t, one, "alice")
+	carol := enter(t, one, "carol", alice)
+	bob := enter(t, two, "bob", alice, carol)
+	dave := enter(t, two, "dave", alice, carol, bob)
+	meet(alice, bob, carol, dave)
+
+	stopNATS(bus)
+	for _, c := range []*client{alice, carol, bob, dave} {
+		c.hears(unlinked)
+	}
+	alice.say("to carol")
+	carol.hears("alice: to carol\n")
+	alice.names("alice, carol")
+	alice.say("/msg bob hello")
+	alice.hears("-- bob is at another server, which this one is not linked to\n")
+	dave.say("/quit")
+	bob.hears("dave离开了我们的聊天室!\n")
+	erin := dial(t, two)
+	erin.skips("/help lists the commands\n")
+	erin.hears(unlinked)
+	bob.until("来到我们的聊天室!\n")
+	erin.say("/nick erin")
+	erin.skips(" is now erin\n")
+	bob.skips(" is now erin\n")
+	bob.say("never heard there")
+	erin.hears("bob: never heard there\n")
+
+	startNATS(t, at)
+	began := time.Now()
+	for _, c := range []*client{bob, erin} {
+		c.hears(linked)
+	}
+	for _, c := range []*client{alice, carol} {
+		c.hears(linked)
+		news := c.until("!\n") + c.until("!\n")
+		require.Contains(t, news, "dave离开了我们的聊天室!\n")
+		require.Contains(t, news, "欢迎erin来到我们的聊天室!\n")
+		require.NotContains(t, news, "bob")
+		c.names("alice, bob, carol, erin")
+	}
+	bob.say("/names")
+	bob.hears("-- in the room lobby: alice, bob, carol, erin\n")
+	require.Less(t, time.Since(began), 5*time.Second)
+	for i := range 20 {
+		alice.say(fmt.Sprint(i))
+		bob.hears(fmt.Sprintf("alice: %d\n", i))
+		bob.say(fmt.Sprint(i))
+		alice.hears(fmt.Sprintf("bob: %d\n", i))
+	}
+	require.Contains(t, log.String(), "[WARN]  the bus is lost")
+	require.NotContains(t, log.String(), "secret")
+}
+
+// A server starts where NATS does not answer, and two that have met nobody then agree on who
+// has a name.
+func TestNATSAwayAtStart(t *testing.T) {
+	bus := startNATS(t, -1)
+	at := port(bus)
+	stopNATS(bus)
+	one, log := serve(t, options(at), &framework.Threading{})
+	two, _ := serve(t, options(at), &framework.Threading{})
+	log.awaits(t, "[WARN]  the bus can not be reached")
+	first := enter(t, one, "sam")
+	second := enter(t, two, "SAM")
+	startNATS(t, at)
+	first.skips(linked)
+	second.skips(linked)
+	second.skips("-- the name SAM is taken at another server; you are now ")
+	guest := strings.TrimSuffix(second.until(","), ",")
+	first.skips("-- SAM is now " + guest + "\n")
+	first.names(guest + ", sam")
+	second.skips("\n")
+	second.say("/names")
+	second.skips("-- in the room lobby: " + guest + ", sam\n")
+	second.say("hello")
+	first.hears(guest + ": hello\n")
+	require.NotContains(t, log.String(), "secret")
+}
+
+// Workers are servers of the bus like others: those of preforking, and children that serve one
+// client each.
+func TestWorkers(t *testing.T) {
+	at := port(startNATS(t, -1))
+	for name, strategy := range map[string]framework.Strategy{
+		"forking": &framework.Forking{Command: &framework.Program{Path: "/bin/true"}}, "preforking": &framework.Preforking{Workers: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, log := serve(t, options(at), strategy)
+			first := enter(t, s, "first")
+			there := []*client{first}
+			for i := range 6 { // with two workers some of them are elsewhere
+				there = append(there, enter(t, s, fmt.Sprint("c", i), there...))
+			}
+			meet(there...)
+			for _, c := range there {
+				c.say("/names")
+				c.skips("-- in the room lobby: c0, c1, c2, c3, c4, c5, first\n")
+			}
+			first.say("hello")
+			for _, c := range there[1:] {
+				c.skips("first: hello\n")
+				require.NoError(t, c.Close())
+			}
+			for range there[1:] {
+				first.skips("离开了我们的聊天室!\n")
+			}
+			first.say("/names")
+			first.hears("-- in the room lobby: first\n")
+			first.say("/quit")
+			first.skips("goodbye\n")
+			require.NotContains(t, log.String(), "secret")
+		})
+	}
+}
+
+// A stranger speaks to servers as a server does, and otherwise.
+type stranger struct {
+	*nats.Conn
+	t      *testing.T
+	id     string
+	number int
+}
+
+func newStranger(t *testing.T, port int, id string) *stranger {
+	t.Helper()
+	c, err := nats.Connect(address(port))
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return &stranger{c, t, id, 0}
+}
+
+func (s *stranger) publish(data string) {
+	s.t.Helper()
+	require.NoError(s.t, s.Publish("socketserver.chat.test.all", []byte(data)))
+	require.NoError(s.t, s.Flush())
+}
+
+func (s *stranger) send(frame map[string]any) {
+	s.t.Helper()
+	s.number++
+	frame["from"], frame["number"], frame["named"] = s.id, s.number, true
+	data, err := json.Marshal(frame)
+	require.NoError(s.t, err)
+	s.publish(string(data))
+}
+
+// What comes from the bus does no more to members than what clients send.
+func TestGarbage(t *testing.T) {
+	at := port(startNATS(t, -1))
+	one, log := serve(t, options(at), &framework.Threading{})
+	alice := enter(t, one, "alice")
+	s := newStranger(t, at, "00000000000000aa")
+	for _, garbage := range []string{
+		"", "{}", "null", `{"from": "me"}`, "\x00\xff", strings.Repeat("[", 100_000), strings.Repeat("x", 300_000),
+		`{"from": "00000000000000aa", "number": 1, "named": false, "kind": "say", "room": "lobby", "text": "aGVsbG8="}`,
+	} {
+		s.publish(garbage)
+	}
+	person := func(id int, name, room string) map[string]any {
+		return map[string]any{"kind": "came", "people": []any{map[string]any{"id": id, "name": name, "room": room, "since": time.Now().UnixNano()}}}
+	}
+	s.send(map[string]any{"kind": "dance", "room": "lobby"})
+	s.send(map[string]any{"kind": "say", "room": "absent", "text": []byte("x")})
+	s.send(map[string]any{"kind": "say", "room": "lobby", "text": bytes.Repeat([]byte("x"), 100_000)})
+	s.send(map[string]any{"kind": "whisper", "to": 12345, "text": []byte("x")})
+	s.send(person(1, "-- not a name", "lobby"))
+	s.send(person(1, "eve\x1b[2J", "lobby"))
+	s.send(person(1, "eve", "../lobby"))
+	s.send(map[string]any{"kind": "gone", "people": []any{map[string]any{"id": 99}}})
+	s.send(map[string]any{"kind": "state", "part": 3, "last": true, "people": person(1, "late", "lobby")["people"]})
+	alice.names("alice")
+
+	s.send(map[string]any{"kind": "say", "room": "Lobby", "text": []byte("eve: \x1b[31m\xff\u202e\n-- you are now root\n")})
+	alice.hears(`eve: \u001b[31m\xff\u202e\u000a-- you are now root` + "\n")
+	s.send(person(1, "eve", "lobby"))
+	alice.hears("欢迎eve来到我们的聊天室!\n")
+	s.number-- // the same number again
+	s.send(map[string]any{"kind": "say", "room": "lobby", "text": []byte("eve: twice\n")})
+	s.send(map[string]any{"kind": "say", "room": "lobby", "text": []byte("eve: once\n")})
+	alice.hears("eve: once\n")
+	s.send(person(2, "ALICE", "lobby")) // who has it for less long
+	alice.hears("欢迎ALICE来到我们的聊天室!\n")
+	s.send(map[string]any{"kind": "bye"})
+	left := alice.until("!\n") + alice.until("!\n")
+	require.Contains(t, left, "eve离开了我们的聊天室!\n")
+	require.Contains(t, left, "ALICE离开了我们的聊天室!\n")
+	alice.names("alice")
+	require.Equal(t, 1, strings.Count(log.String(), "it is ignored"))
+	require.Contains(t, log.String(), "another setting of commands")
+}
+
+func TestCheck(t *testing.T) {
+	for address, problem := range map[string]string{
+		"localhost:4222":                 "begins with nats:// or tls://",
+		"http://user:secret@localhost":   "begins with nats:// or tls://",
+		"nats://user:secret@":            "has no host",
+		"nats://user:secret@localhost:x": "is no URL",
+		"nats://secret@localhost?a=b":    "after its path",
+		"nats://secret@localhost/a/b":    "has a path that is no name",
+		"nats://secret@localhost/*":      "has a path that is no name",
+	} {
+		err := natsbus.Driver{}.Check(address)
+		require.ErrorContains(t, err, problem, address)
+		require.NotContains(t, err.Error(), "secret")
+		_, err = chat.Constructor.Class(fmt.Appendf(nil, `{"bus": %q}`, address))
+		var refused *framework.OptionError
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, "bus", refused.Option)
+	}
+	for _, address := range []string{"nats://localhost", "tls://user:secret@nats.example.com:4222/lounge"} {
+		require.NoError(t, natsbus.Driver{}.Check(address))
+	}
+	_, err := chat.Constructor.Class([]byte(`{"mode": "pairs", "bus": "nats://localhost"}`))
+	require.EqualError(t, err, `option "bus": joins rooms; those who talk two by two or with an operator do so at one server: remove it, or set mode = "room"`)
+	class, err := chat.Constructor.Class([]byte(`{"bus": "nats://localhost"}`))
+	require.NoError(t, err)
+	require.Empty(t, class.Stateful)
+	class, err = chat.Constructor.Class([]byte(`{"bus": "nats://localhost", "history": 1}`))
+	require.NoError(t, err)
+	require.NotEmpty(t, class.Stateful)
+}
