@@ -471,3 +471,75 @@ func TestCheck(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, class.Stateful)
 }
+
+// hanging returns the port of what passes one connection on to a NATS server, until it is
+// told to hang: it takes nothing from the client any more then, and closes nothing.
+func hanging(t *testing.T, to net.Addr) (port int, hang func()) {
+	front, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	told, working := make(chan struct{}), sync.WaitGroup{}
+	working.Go(func() {
+		in, err := front.Accept()
+		_ = front.Close()
+		if err != nil {
+			return
+		}
+		out, err := net.Dial("tcp", to.String())
+		if err != nil {
+			return
+		}
+		working.Go(func() { _, _ = io.Copy(in, out) }) // until that is closed
+		defer func() { _, _ = in.Close(), out.Close() }()
+		for err == nil {
+			select {
+			case <-told:
+				<-t.Context().Done()
+				return
+			default:
+				_, err = io.CopyN(out, in, 1)
+			}
+		}
+	})
+	t.Cleanup(func() {
+		_ = front.Close()
+		working.Wait()
+	})
+	return front.Addr().(*net.TCPAddr).Port, func() { close(told) }
+}
+
+// A NATS server that does not answer any more, with its connections open, delays nobody here.
+func TestNATSHangs(t *testing.T) {
+	port, hang := hanging(t, startNATS(t, -1).Addr())
+	one, _ := serve(t, options(port), &framework.Threading{})
+	alice := enter(t, one, "alice")
+	carol := enter(t, one, "carol", alice)
+	hang()
+	text, worst := strings.Repeat("x", 900), time.Duration(0)
+	for range 6000 { // more than the sockets take
+		began := time.Now()
+		alice.say(text)
+		carol.skips("alice: " + text + "\n")
+		worst = max(worst, time.Since(began))
+	}
+	require.Less(t, worst, time.Second)
+	alice.skips(unlinked)
+}
+
+// Messages that are lost because they are not taken in time are an error in the log.
+func TestSlow(t *testing.T) {
+	at := port(startNATS(t, -1))
+	log, stuck := newJournal(), make(chan struct{})
+	bus, linked, err := natsbus.Driver{}.Open(address(at), chat.Station{
+		ID: "00000000000000bb", Log: hclog.New(&hclog.LoggerOptions{Output: log}),
+		Receive: func([]byte) { <-stuck }, Linked: func(bool) {},
+	})
+	require.NoError(t, err)
+	require.True(t, linked)
+	s := newStranger(t, at, "")
+	for range 10_000 {
+		require.NoError(t, s.Publish("socketserver.chat.test.all", []byte("x")))
+	}
+	log.awaits(t, "[ERROR] messages of other servers are lost")
+	close(stuck)
+	require.NoError(t, bus.Close())
+}
