@@ -87,13 +87,17 @@ type Measured struct {
 	Subject string           `json:"subject"`
 	Problem string           `json:"problem"` // why nothing was measured, or not to the end; empty: none
 	Rounds  []Round          `json:"rounds"`
-	Rate    float64          `json:"rate"` // answered requests per second: the median of the rounds
-	Latency Latency          `json:"latency"`
+	Rate    float64          `json:"rate"`    // answered requests per second: the median of the rounds
+	Latency Latency          `json:"latency"` // of the answered requests of all rounds together
 	Buckets []Bucket         `json:"buckets"` // the distribution of latencies, ascending
 	Errors  map[string]int64 `json:"errors"`  // by kind, as in refused, reset, timeout, wrong answer
-	// Unserved is how many clients got no answer in a whole round, at the most.
-	Unserved int  `json:"unserved"`
-	Cost     Cost `json:"cost"`
+	// Unserved is how many clients got no answer in a round: the median of the rounds.
+	Unserved int `json:"unserved"`
+	// Unfinished are the requests that were still waiting when a round ended, and had waited
+	// longer than is usual. Their latencies are longer than what is counted, and in none of
+	// the numbers here.
+	Unfinished int64 `json:"unfinished"`
+	Cost       Cost  `json:"cost"`
 }
 
 // A Round is one turn of a subject.
@@ -105,6 +109,7 @@ type Round struct {
 	CPU       time.Duration `json:"cpu"`       // of the subject's process tree
 	Generator float64       `json:"generator"` // the load generator's share of all CPU that the machine has
 	Others    float64       `json:"others"`    // that of everybody else, without the subject; less than 0: not known
+	Unserved  int           `json:"unserved"`  // clients that got no answer in this round
 }
 
 // Latency is from when a request was to be sent, where there is a rate, else from when it was.
