@@ -72,8 +72,7 @@ func (l *Limits) divide(workers int) *Limits {
 		return nil
 	}
 	return &Limits{
-		Connections: (l.Connections + workers - 1) / workers, PerSource: l.PerSource,
-		Refuse: l.Refuse, Banner: l.Banner,
+		Connections: (l.Connections + workers - 1) / workers, PerSource: l.PerSource, Banner: l.Banner,
 	}
 }
 
@@ -100,8 +99,8 @@ func (c *crew) give(socket *shared, m *child) {
 		c.mu.Lock()
 		delete(socket.holders, m)
 		c.mu.Unlock()
-		if err != nil && !m.worker.ended() && !socket.server.isStopped() {
-			c.log.Error("worker ended: it can not serve a socket", "pid", m.process.Pid, "error", err)
+		if !m.worker.ended() && !socket.server.isStopped() {
+			c.log.Error("worker ended: it does not serve a socket", "pid", m.process.Pid, "error", err)
 			m.process.Kill()
 		}
 	})
@@ -145,6 +144,10 @@ func (c *crew) replace(why error, pid int, delay *time.Duration) *child {
 		if m, why = c.enlist(); why == nil {
 			if isClosed(c.done) {
 				m.worker.Close()
+			}
+			if err := m.worker.Ready(patience); err != nil { // it hangs, or has gone
+				c.log.Error("worker does not begin", "pid", m.process.Pid, "error", err)
+				m.process.Kill()
 			}
 			return m
 		}

@@ -9,8 +9,9 @@ import (
 
 // Limits bound the requests that are served at once. The zero value bounds nothing.
 type Limits struct {
-	// Connections is how many requests may be under way; 0: no limit. When they are, the
-	// next one waits, accepted and unread, and the others in the system's queue.
+	// Connections is how many requests may be under way; 0: no limit. When they are, the others
+	// wait in the system's queue. Where several listeners share the limits and find the last
+	// room at once, a client of each is accepted, and waits unread.
 	Connections int `json:"connections"`
 	// PerSource is how many of them may come from one IPv4 address or one /64 of IPv6; 0:
 	// no limit. More are always refused, as waiting would hold up everybody else.

@@ -153,3 +153,18 @@ func TestLimitDatagrams(t *testing.T) {
 		eventually(t, func() bool { return s.Active() == 0 }, "the place is not given back")
 	}
 }
+
+// The timeout of HandleRequest bounds it also where there is no room.
+func TestLimitAndTimeout(t *testing.T) {
+	limits := &framework.Limits{Connections: 1}
+	busy, s := newServer["tcp"](t, class(t, act)), newServer["tcp"](t, class(t, act))
+	busy.Strategy, busy.Limits = &framework.Threading{}, limits
+	s.Strategy, s.Limits, s.Timeout = &framework.Threading{}, limits, 10*time.Millisecond
+	timedOut := make(chan struct{}, 1)
+	s.HandleTimeout = func() { timedOut <- struct{}{} }
+	serve(t, busy)
+	hold(t, busy)
+	require.NoError(t, s.HandleRequest())
+	await(t, timedOut)
+	require.NoError(t, s.Close())
+}

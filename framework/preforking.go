@@ -12,10 +12,12 @@ import (
 // ends a process ends the requests of that process, and another one takes its place. The
 // program of the workers is found as under [Forking]. It needs Linux.
 //
-// What is of a server is of each of its workers: what handlers keep in memory, and its share
-// of the limits. Limits.Connections is divided among them, rounded up, and one that has its
-// share leaves the others to the others; Limits.PerSource is counted by each for itself, so
-// that one source has at most Workers times as many.
+// What is of a server is of each of its workers: what handlers keep in memory, and the limits.
+// Limits.Connections is divided among them, rounded up, and one that has its share takes no
+// more clients until it has room; where it has several listeners that find its last room at
+// once, a client of each is taken and waits for that worker. Limits.PerSource is counted by each
+// for itself, so that one source has at most Workers times as many. Limits.Refuse would have
+// to know of all workers and is refused.
 //
 // The workers verify and report by themselves: a server that has VerifyRequest or
 // HandleError is refused, and so is HandleRequest. Errors are logged. ServiceActions is
@@ -39,6 +41,9 @@ type Preforking struct {
 func (p *Preforking) Open(s *BaseServer) error {
 	if s.VerifyRequest != nil || s.HandleError != nil {
 		return errors.New("framework: VerifyRequest and HandleError can not run in the workers of Preforking; leave them unset, or use Forking")
+	}
+	if s.Limits != nil && s.Limits.Refuse {
+		return errors.New("framework: a worker of Preforking knows only its own connections and can not refuse those beyond Limits.Connections; let them wait, or use another strategy")
 	}
 	if _, ok := s.Transport.(shareable); !ok {
 		return fmt.Errorf("framework: the socket of a %T can not be shared with workers; use another strategy", s.Transport)
@@ -74,7 +79,11 @@ func (p *Preforking) share(s *BaseServer) error {
 	if err != nil {
 		return err
 	}
-	return p.opened().share(s, socket)
+	c := p.opened()
+	if c == nil { // s was stopped meanwhile, and was the last one
+		return ErrServerClosed
+	}
+	return c.share(s, socket)
 }
 
 // ActiveChildren are the process ids of the workers.

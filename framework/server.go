@@ -208,6 +208,7 @@ func (s *BaseServer) ServeForever() error {
 		return ErrServerClosed
 	}
 	for {
+		s.Limits.awaitRoom(s)
 		r, err := s.getRequest()
 		if err != nil {
 			return err
@@ -304,7 +305,6 @@ func isClosed(c <-chan struct{}) bool {
 // and for HandleRequest a deadline, ends the wait.
 func (s *BaseServer) getRequest() (*Request, error) {
 	for {
-		s.Limits.awaitRoom(s)
 		r, err := s.Transport.GetRequest()
 		switch {
 		case s.isStopped():

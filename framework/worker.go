@@ -156,10 +156,9 @@ func (w *Worker) take(f handoff.Frame) error {
 		w.mu.Lock()
 		h := w.pending[f.ID]
 		w.mu.Unlock()
-		if h == nil {
-			return fmt.Errorf("request to stop of socket %d, which it does not have", f.ID)
+		if h != nil { // else it has stopped: what a handler left behind may still ask
+			h.server.stopServer()
 		}
-		h.server.stopServer()
 		return nil
 	}
 	return fmt.Errorf("frame of kind %d", f.Kind)
@@ -239,8 +238,10 @@ func (w *Worker) await(s *BaseServer, id uint64, h *handed) error {
 			return err
 		case <-done:
 			done = nil
-			// Lost if the channel is full: the end of the drain then does the same.
-			_ = w.channel.TrySend(&handoff.Frame{Kind: handoff.Cancel, ID: id})
+			cancel := &handoff.Frame{Kind: handoff.Cancel, ID: id}
+			if errors.Is(w.channel.TrySend(cancel), handoff.ErrFull) {
+				go func() { _ = w.channel.Send(cancel, nil) }() // ends with the worker at the latest
+			}
 		}
 	}
 }

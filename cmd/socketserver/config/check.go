@@ -85,6 +85,9 @@ func (r *reader) checkParts(d *draft) {
 	if c := d.Concurrency; c.Spares > c.MaxChildren {
 		r.add(d.spares, faultf("lower spares or raise max_children", "%sconcurrency %q: spares is %d and max_children only %d", d.block, c.Kind, c.Spares, c.MaxChildren))
 	}
+	if d.Concurrency.Kind == "preforking" && d.Limits.Refuse {
+		r.add(d.concurrency, faultf(`leave when_full at "wait", or use "threading" or "forking"`, "%sconcurrency \"preforking\": when_full is \"refuse\", and no worker knows the connections of the others", d.block))
+	}
 	if c, most := d.Concurrency, d.Limits.Connections; most > 0 && c.Workers > most {
 		r.add(d.workers, faultf("lower workers or raise limits.connections", "%sconcurrency %q: workers is %d and limits.connections only %d", d.block, c.Kind, c.Workers, most))
 	}
