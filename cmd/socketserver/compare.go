@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/load"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/progress"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/render"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
@@ -31,7 +32,8 @@ type compareFlags struct {
 	file, server, network string
 	flags                 config.Flags
 	peers                 []string
-	message, format       string
+	message, expect       string
+	format                string
 	conditions            []string
 	strict, quiet         bool
 	compare.Options
@@ -70,6 +72,7 @@ func newCompare() *cobra.Command {
 	f.Float64Var(&o.Rate, "rate", 0, "requests per second of all clients together, whether or not they are answered (default: each as soon as it was answered)")
 	f.DurationVar(&o.Timeout, "timeout", 5*time.Second, "of a request")
 	f.StringVar(&o.message, "message", `hello\n`, `what clients send; \n, \t, \xNN and \\ are understood`)
+	f.StringVar(&o.expect, "expect", "", "text that every answer contains, or it is an error")
 	f.StringVar(&o.Answer, "answer", "line", "how clients know its end: line, chunk (one read) or eof")
 	f.BoolVar(&o.Mishaps, "mishaps", true, "try what happens when a handler misbehaves")
 	f.StringVarP(&o.format, "output", "o", "text", strings.Join(render.Formats(), ", "))
@@ -138,6 +141,9 @@ func (o *compareFlags) check(c *cobra.Command) error {
 	if given("plugin") && given("handler") {
 		return usage("--handler and --plugin exclude each other")
 	}
+	if given("plugins") && !given("plugin") {
+		return usage("--plugins belongs to --plugin; a file says itself where its plugins are")
+	}
 	for _, peer := range o.peers {
 		if peer != "python" {
 			return usage("--peer %q: there is python", peer)
@@ -162,14 +168,18 @@ func (o *compareFlags) check(c *cobra.Command) error {
 		return usage("--duration %s: take %s to 24h, which %d rounds share", o.Duration, time.Duration(o.Rounds)*leastRound, o.Rounds)
 	case o.Timeout <= 0 || o.Timeout > time.Hour:
 		return usage("--timeout %s: take some time, up to 1h", o.Timeout)
-	case o.Rate < 0 || o.Rate > 1e9:
+	case !(o.Rate >= 0 && o.Rate <= 1e9): // also what is no number
 		return usage("--rate %g: take requests per second, or 0", o.Rate)
+	case o.Rate > 0 && o.Rate*o.Duration.Seconds()/float64(o.Rounds) < 10:
+		return usage("--rate %g: that are less than 10 requests in a round of %s; use a longer --duration or fewer --rounds", o.Rate, o.Duration/time.Duration(o.Rounds))
+	case !slices.Contains([]string{load.Line, load.Chunk, load.EOF}, o.Answer):
+		return usage("--answer %q: there are line, chunk and eof", o.Answer)
 	}
 	message, err := unescape(o.message)
 	if err != nil {
 		return usage("--message %q: %v", o.message, err)
 	}
-	o.Message = message
+	o.Message, o.Expect = message, []byte(o.expect)
 	return nil
 }
 
@@ -240,6 +250,9 @@ func (o *compareFlags) parseConditions(c *compare.Comparison) ([]result.Conditio
 		condition, err := result.ParseCondition(text, c.Subjects(), c.Loads)
 		if err != nil {
 			return nil, usage("--assert %q: %v", text, err)
+		}
+		if strings.Contains(text, ".lived") && !o.Mishaps {
+			return nil, usage("--assert %q: needs the mishaps; leave --mishaps=false out", text)
 		}
 		all = append(all, condition)
 	}

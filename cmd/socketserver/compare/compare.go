@@ -6,6 +6,7 @@ package compare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ type Options struct {
 	Timeout  time.Duration // of a request
 	Message  []byte
 	Answer   string // how clients know its end, see package load
+	Expect   []byte // what every answer contains; empty: anything will do
 }
 
 // A Comparison is one that can be run.
@@ -47,6 +49,9 @@ type Comparison struct {
 
 // New chooses what is compared. What is wrong is a name that the user has given.
 func New(o Options) (*Comparison, error) {
+	if len(slices.Compact(slices.Sorted(slices.Values(o.Loads)))) < len(o.Loads) {
+		return nil, errors.New("a kind of load is given twice")
+	}
 	chosen, err := choose(o.Strategies, o.Server.Handler.Kind == "plugin", o.Python)
 	if err != nil {
 		return nil, err
@@ -58,6 +63,14 @@ func New(o Options) (*Comparison, error) {
 		}
 	}
 	c := &Comparison{Options: o}
+	for _, kind := range o.Loads {
+		if (kind == result.Datagrams) != datagrams(o.Server) {
+			return nil, fmt.Errorf("%s over %s: datagrams are for udp and unixgram, connections and conversations for tcp and unix", kind, o.Server.Transports[0].Network)
+		}
+	}
+	if o.Answer == load.EOF && slices.Contains(o.Loads, result.Conversations) {
+		return nil, errors.New("an answer that ends with the connection allows no conversation; add --loads connections")
+	}
 	for _, s := range chosen {
 		c.specs = append(c.specs, s.spec(o.Server, o.Executable))
 	}
@@ -96,7 +109,7 @@ func (c *Comparison) warmup() time.Duration { return max(50*time.Millisecond, c.
 func (c *Comparison) plan(kind, address string) load.Plan {
 	return load.Plan{
 		Network: c.Server.Transports[0].Network, Address: address, Kind: kind, Clients: c.Clients, Rate: c.Rate,
-		Message: c.Message, Answer: c.Answer, Timeout: c.Timeout, Warmup: c.warmup(), Duration: c.round(),
+		Message: c.Message, Answer: c.Answer, Contains: c.Expect, Timeout: c.Timeout, Warmup: c.warmup(), Duration: c.round(),
 	}
 }
 
@@ -129,22 +142,25 @@ func (c *Comparison) Run(ctx context.Context, shown progress.Progress) (*result.
 		r.Mishaps = mishap.Run(ctx, c.specs, c.progress.Doing)
 		c.progress.Advance(time.Since(began))
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("interrupted: %w", err)
+	if ctx.Err() != nil {
+		return nil, interrupted(ctx)
 	}
 	result.Conclude(r)
 	return r, nil
 }
 
-// expected is about how long Run takes.
+// expected is about how long Run takes: starting and looking around included, and a few
+// seconds of mishaps for each subject.
 func (c *Comparison) expected() time.Duration {
-	turn := c.round() + c.warmup()
-	all := time.Duration(len(c.specs)*len(c.Loads)) * (time.Duration(c.Rounds)*turn + 100*time.Millisecond)
+	all := time.Duration(len(c.specs)*len(c.Loads)) * (time.Duration(c.Rounds)*(c.round()+c.warmup()) + startAndLook)
 	if c.Mishaps {
-		all += time.Duration(len(c.specs)) * 2 * time.Second
+		all += time.Duration(len(c.specs)) * 4 * time.Second
 	}
 	return all
 }
+
+// startAndLook is what is expected of a turn beside its rounds.
+const startAndLook = 600 * time.Millisecond
 
 func (c *Comparison) settings() result.Settings {
 	h := c.Server.Handler
@@ -168,8 +184,8 @@ func (c *Comparison) measure(ctx context.Context, kind string) ([]result.Measure
 		for i := range turns {
 			t := turns[(round+i)%len(turns)]
 			c.progress.Doing(fmt.Sprintf("%s, %s, round %d of %d", t.measured.Subject, kind, round+1, c.Rounds))
-			if err := t.run(ctx); err != nil {
-				return nil, err
+			if t.run(ctx) != nil {
+				return nil, interrupted(ctx)
 			}
 			c.progress.Advance(t.plan.Duration + t.plan.Warmup)
 		}
@@ -177,16 +193,19 @@ func (c *Comparison) measure(ctx context.Context, kind string) ([]result.Measure
 	measured := make([]result.Measured, len(turns))
 	for i, t := range turns {
 		t.occupy(ctx)
+		c.progress.Advance(startAndLook)
 		measured[i] = t.end()
 		if p := measured[i].Problem; p != "" {
 			c.progress.Warn(fmt.Sprintf("%s, %s: %s", t.measured.Subject, kind, p))
 		}
 	}
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("interrupted: %w", ctx.Err())
+		return nil, interrupted(ctx)
 	}
 	return measured, nil
 }
+
+func interrupted(ctx context.Context) error { return fmt.Errorf("interrupted: %w", ctx.Err()) }
 
 // Narrow leaves s the transport that is compared: the first of that network; empty: the first.
 func Narrow(s *config.Server, network string) error {

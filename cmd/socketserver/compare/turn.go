@@ -155,8 +155,9 @@ func (t *turn) count(round *load.Round, before, after moment) {
 		Requests: round.Answered, Elapsed: round.Elapsed, Rate: float64(round.Answered) / round.Elapsed.Seconds(),
 		Latency: load.Summary(round.Latencies), CPU: cpu,
 		Generator: float64(round.CPU) / float64(round.Elapsed) / float64(runtime.NumCPU()),
-		Others:    after.machine.Others(before.machine, own),
+		Others:    after.machine.Others(before.machine, own), Unserved: round.Unserved,
 	})
+	m.Unfinished += round.Unfinished
 	if t.latencies == nil {
 		t.latencies = round.Latencies
 	} else {
@@ -165,7 +166,6 @@ func (t *turn) count(round *load.Round, before, after moment) {
 	for kind, n := range round.Errors {
 		m.Errors[kind] += n
 	}
-	m.Unserved = max(m.Unserved, round.Unserved)
 	t.requests += round.Answered + round.Warm
 }
 
@@ -182,13 +182,27 @@ func (t *turn) end() result.Measured {
 		m.Cost.Switches = float64(exit.Usage.Switches) / float64(t.requests)
 	}
 	if t.latencies != nil {
-		m.Buckets = load.Buckets(t.latencies)
+		m.Buckets, m.Latency = load.Buckets(t.latencies), load.Summary(t.latencies)
 	}
+	m.Unserved = middle(m.Rounds)
 	answered := slices.ContainsFunc(m.Rounds, func(r result.Round) bool { return r.Requests > 0 })
 	if m.Problem == "" && !answered {
 		m.Problem = fmt.Sprintf("nothing was answered in rounds of %s: %s", t.plan.Duration, summary(m.Errors))
 	}
 	return t.measured
+}
+
+// middle is the median of the clients that were not served.
+func middle(rounds []result.Round) int {
+	var all []int
+	for _, r := range rounds {
+		all = append(all, r.Unserved)
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
 }
 
 // summary is errors by kind, the most frequent first.

@@ -206,7 +206,7 @@ func (c *client) close() {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()
-	if local, ok := c.dialer.LocalAddr.(*net.UnixAddr); ok {
+	if local, ok := c.dialer.LocalAddr.(*net.UnixAddr); ok && local.Name[0] != '@' {
 		_ = os.Remove(local.Name)
 	}
 }

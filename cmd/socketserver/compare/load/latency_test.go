@@ -42,21 +42,3 @@ func TestBuckets(t *testing.T) {
 	require.Equal(t, int64(1), last.Count)
 	require.GreaterOrEqual(t, last.UpTo, longest)
 }
-
-// Rounds add up.
-func TestAdd(t *testing.T) {
-	sum := &Round{Answered: 1, Elapsed: 1, Latencies: newHistogram(), Errors: map[string]int64{Refused: 1}, Unserved: 1, CPU: 1}
-	record(sum.Latencies, time.Second, 1)
-	other := &Round{Answered: 2, Elapsed: 2, Latencies: newHistogram(), Errors: map[string]int64{Refused: 2, Reset: 1}, CPU: 2}
-	record(other.Latencies, time.Minute, 1)
-	sum.Add(other)
-	require.Equal(t, int64(3), sum.Answered)
-	require.Equal(t, time.Duration(3), sum.Elapsed)
-	require.Equal(t, time.Duration(3), sum.CPU)
-	require.Equal(t, map[string]int64{Refused: 3, Reset: 1}, sum.Errors)
-	require.Equal(t, 1, sum.Unserved)
-	require.Equal(t, int64(2), sum.Latencies.TotalCount())
-	other.CPU = -1
-	sum.Add(other)
-	require.Negative(t, sum.CPU)
-}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -29,7 +29,10 @@ type Round struct {
 
 	Errors   map[string]int64 // failed requests by kind, see [Refused] and its like
 	Unserved int              // clients that wanted an answer and got none at all
-	CPU      time.Duration    // that this process used meanwhile; less than 0: not known
+	// Unfinished are the requests that were waiting when the round ended, and had waited longer
+	// than usual: what is counted of their latency is less than it would have been.
+	Unfinished int64
+	CPU        time.Duration // that this process used meanwhile; less than 0: not known
 }
 
 // round is what the clients share while they run.
@@ -97,22 +100,37 @@ func newRound(ctx context.Context, p Plan, start time.Time) (*round, error) {
 	r := &round{Plan: p, begin: begin, end: begin.Add(p.Duration), shards: newShards(min(p.Clients, runtime.GOMAXPROCS(0)))}
 	r.ports.lendFrom(start)
 	if p.Network == "unixgram" {
-		var err error
-		if r.directory, err = os.MkdirTemp("", "socketserver-load-"); err != nil {
-			return nil, fmt.Errorf("make a directory for the clients' sockets: %w", err)
-		}
-		if longest := filepath.Join(r.directory, "99999.99999999"); len(longest) > 100 {
-			_ = os.RemoveAll(r.directory)
-			return nil, fmt.Errorf("the path of a socket in %s is too long: set TMPDIR to a shorter one", r.directory)
+		if err := r.makeDirectory(); err != nil {
+			return nil, err
 		}
 	}
 	r.ctx, r.cancel = context.WithDeadline(ctx, r.end)
 	return r, nil
 }
 
+// makeDirectory makes a place for the clients' own sockets. On Linux their names are abstract, so
+// that nothing is left of them whatever ends this process.
+func (r *round) makeDirectory() (err error) {
+	if runtime.GOOS == "linux" {
+		r.directory = fmt.Sprintf("@socketserver-load-%d-%d", os.Getpid(), directories.Add(1))
+		return nil
+	}
+	if r.directory, err = os.MkdirTemp("", "socketserver-load-"); err != nil {
+		return fmt.Errorf("make a directory for the clients' sockets: %w", err)
+	}
+	if longest := filepath.Join(r.directory, "99999.99999999"); len(longest) > 100 {
+		_ = os.RemoveAll(r.directory)
+		return fmt.Errorf("the path of a socket in %s is too long: set TMPDIR to a shorter one", r.directory)
+	}
+	return nil
+}
+
+// directories counts those of this process.
+var directories atomic.Int64
+
 func (r *round) close() {
 	r.cancel()
-	if r.directory != "" {
+	if r.directory != "" && r.directory[0] != '@' {
 		_ = os.RemoveAll(r.directory)
 	}
 }
@@ -159,6 +177,7 @@ func (r *round) sum(clients []*client, cpu time.Duration) *Round {
 			wanted = true
 			if waited > usual {
 				record(sum.Latencies, waited, times)
+				sum.Unfinished += times
 			}
 		})
 		if wanted && c.answered == 0 {
@@ -166,21 +185,4 @@ func (r *round) sum(clients []*client, cpu time.Duration) *Round {
 		}
 	}
 	return sum
-}
-
-// Add adds another round of the same clients to r.
-func (r *Round) Add(other *Round) {
-	r.Answered += other.Answered
-	r.Warm += other.Warm
-	r.Elapsed += other.Elapsed
-	r.Latencies.Merge(other.Latencies)
-	for kind, n := range maps.All(other.Errors) {
-		r.Errors[kind] += n
-	}
-	r.Unserved = max(r.Unserved, other.Unserved)
-	if r.CPU >= 0 && other.CPU >= 0 {
-		r.CPU += other.CPU
-	} else {
-		r.CPU = -1
-	}
 }
