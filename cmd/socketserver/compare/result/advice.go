@@ -73,11 +73,12 @@ func (e *evidence) times(q Ratio, load, metric, subject, base string) string {
 	return fmt.Sprintf("%s times (%s)", count.format(q.Value), interval)
 }
 
-// verdict is that on the two, and empty where there is none: fewer rounds than it takes, or
-// rounds that differ too much.
+// verdict is that on the two, and empty where there is none: fewer rounds than it takes,
+// rounds that differ too much, or requests that failed.
 func (e *evidence) verdict(load, metric, subject, base string) string {
 	q, ok := e.ratio(load, metric, subject, base)
-	if !ok || q.undecided() {
+	l := e.report.load(load)
+	if !ok || q.undecided() || l.of(subject).failing() || l.of(base).failing() {
 		return ""
 	}
 	return q.verdict()

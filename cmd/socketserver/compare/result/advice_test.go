@@ -65,6 +65,23 @@ func TestFastestServesEverybody(t *testing.T) {
 	require.Contains(t, saying(t, fastest, r), "synchronous is fastest with 900/s", "somebody was unlucky")
 }
 
+func TestFastestOfThosePlaced(t *testing.T) {
+	failing := subject("synchronous", 900, even)
+	failing.Errors = map[string]int64{"reset": 900}
+	r := report(Conversations, failing, subject("threading", 500, even), subject("forking", 100, even))
+	require.Contains(t, saying(t, fastest, r), "threading is fastest of those with a place with 500/s")
+	r.Loads[0].Results[2].Unserved = 24
+	r.Loads[0].Results = append(r.Loads[0].Results, subject("preforking", 50, even))
+	require.Contains(t, saying(t, fastest, r), "threading is fastest of those with a place that answered every client with 500/s")
+}
+
+func TestNothingRestsOnFailures(t *testing.T) {
+	threading, forking := subject("threading", 1000, even), subject("forking", 100, even)
+	require.NotEmpty(t, saying(t, isolation, report(Connections, threading, forking)))
+	threading.Errors = map[string]int64{"reset": 500}
+	require.Empty(t, saying(t, isolation, report(Connections, threading, forking)))
+}
+
 func TestSurvival(t *testing.T) {
 	r := usual()
 	r.Mishaps[1] = mishap("fatal", map[string]string{"synchronous": "no: exit status 2", "threading": "no: exit status 2"})
@@ -121,6 +138,8 @@ func TestStarvation(t *testing.T) {
 	r := usual()
 	require.Equal(t, "under conversations some of the 64 clients got no answer for a whole round, 63 with synchronous; "+
 		"where clients stay connected use threading, forking, forking-reuse, preforking or plugin-threading, which answered all", saying(t, starvation, r))
+	r.Loads[1].Results[2].Rounds[0].Unserved = 5
+	require.NotContains(t, saying(t, starvation, r), "forking,", "not in every round")
 	r.Loads[1].Results[0].Unserved = 0
 	require.Empty(t, saying(t, starvation, r))
 	r.Loads[0].Results[0].Unserved = 3
@@ -184,6 +203,9 @@ func TestSpares(t *testing.T) {
 	require.Equal(t, "spares shorten a request under connections: p50 is 3.33 ms with forking-spares and 10 ms with forking", saying(t, spares, r))
 	r.Loads[0].Results[1] = subject("forking-spares", 101, even)
 	require.Empty(t, saying(t, spares, r))
+	r.Loads[0].Results[1] = subject("forking-spares", 300, even)
+	r.Loads[0].Results[1].Unfinished = 1500
+	require.Empty(t, saying(t, spares, r), "p50 is longer than what was counted")
 }
 
 func TestWorkers(t *testing.T) {

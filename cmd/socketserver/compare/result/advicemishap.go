@@ -103,7 +103,7 @@ func starvation(e *evidence) string {
 		case m == nil || m.Problem != "" || m.requests() == 0:
 		case m.Unserved > 0:
 			left = append(left, fmt.Sprintf("%s with %s", e.number(l.Kind, "unserved", s.Name), s.Name))
-		default:
+		case !slices.ContainsFunc(m.Rounds, func(r Round) bool { return r.Unserved > 0 }):
 			served = append(served, s.Name)
 		}
 	}

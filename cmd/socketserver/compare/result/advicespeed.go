@@ -25,7 +25,12 @@ func (e *evidence) first(ranking Ranking) string {
 	}
 	under := "under " + ranking.Load
 	among := ""
-	if !complete {
+	switch placed := e.allPlaced(ranking); {
+	case !placed && !complete:
+		among = " of those with a place that answered every client"
+	case !placed:
+		among = " of those with a place"
+	case !complete:
 		among = " of those that answered every client"
 	}
 	rates := e.numbers(ranking.Load, ranking.Metric, places[0])
@@ -58,6 +63,13 @@ func (e *evidence) fair(ranking Ranking) (places [][]string, complete bool) {
 		}
 	}
 	return places, complete
+}
+
+// allPlaced says whether all that were measured to the end are in the ranking.
+func (e *evidence) allPlaced(ranking Ranking) bool {
+	return !slices.ContainsFunc(e.report.load(ranking.Load).Results, func(m Measured) bool {
+		return m.Problem == "" && len(m.Rounds) > 0 && !ranking.placed(m.Subject)
+	})
 }
 
 // isolation says what a process for each request costs, and what lies between that and none.

@@ -78,6 +78,14 @@ func TestWarnings(t *testing.T) {
 		m.Unserved = 24
 		return m
 	}
+	failing := func(m Measured, errors map[string]int64) Measured {
+		m.Errors = errors
+		return m
+	}
+	silent := subject("forking", 90, even)
+	silent.Rounds[1], silent.Rounds[4] = Round{}, Round{}
+	once := shares(0.2, 0.3)
+	once.Rounds[0].Others, once.Rounds[1].Others, once.Rounds[2].Others = -1, -1, -1
 	for name, c := range map[string]struct {
 		kind    string
 		results []Measured
@@ -89,7 +97,41 @@ func TestWarnings(t *testing.T) {
 			Connections,
 			[]Measured{shares(0.5, 0.1), subject("forking", 90, uneven)},
 			"connections: the rounds differ too much to tell forking from threading (forking may have anything from 0.428 to 1.86 times its rate); " +
-				"use a longer --duration, more --rounds or a quieter machine", true,
+				"use a longer --duration, more --rounds or a quieter machine\n" +
+				"connections: forking has no place: its rounds varied too much to tell", true,
+		},
+		"a place of several": {
+			Connections,
+			[]Measured{subject("threading", 120, even), subject("forking", 100, even), subject("preforking", 110, []float64{1, 1.12, 0.9, 1.1, 0.9})},
+			"connections: threading, forking and preforking share a place although some of them differ: preforking varied too much to tell", false,
+		},
+		"a place of several close ones": {
+			Connections,
+			[]Measured{subject("threading", 109, even), subject("forking", 100, even), subject("preforking", 92, even)}, "", false,
+		},
+		"failed requests": {
+			Connections,
+			[]Measured{subject("threading", 100, even), failing(subject("forking", 90, even), map[string]int64{"reset": 10, "timeout": 40})},
+			"connections: forking has no place: 10 % of its requests failed, most often with timeout", false,
+		},
+		"a few failed requests": {
+			Connections,
+			[]Measured{subject("threading", 100, even), failing(subject("forking", 99, even), map[string]int64{"reset": 5})}, "", false,
+		},
+		"silent rounds": {
+			Connections,
+			[]Measured{subject("threading", 100, even), silent},
+			"connections: forking has no place: nothing was answered in 2 of 5 rounds", false,
+		},
+		"silent rounds and failed requests": {
+			Connections,
+			[]Measured{subject("threading", 100, even), failing(silent, map[string]int64{"refused": 270})},
+			"connections: forking has no place: nothing was answered in 2 of 5 rounds, and 50 % of its requests failed, most often with refused", false,
+		},
+		"others known of two rounds": {
+			Connections,
+			[]Measured{once},
+			"connections: other programs used up to 30 % of the machine meanwhile; stop them, or use a quieter machine", true,
 		},
 		"spread and yet certain": {Connections, []Measured{shares(0.5, 0.1), subject("forking", 5, uneven)}, "", false},
 		"others": {
@@ -107,7 +149,7 @@ func TestWarnings(t *testing.T) {
 		"few rounds": {
 			Connections,
 			[]Measured{subject("threading", 100, even[:2])},
-			"connections: with 2 rounds nothing can be told apart; use --rounds 3 or more", false,
+			"connections: with 2 rounds nothing can be told apart; use --rounds 3 or more", true,
 		},
 		"more clients than children": {
 			Conversations,
@@ -122,7 +164,7 @@ func TestWarnings(t *testing.T) {
 			Conclude(r) // says it once
 			want := []string{}
 			if c.warning != "" {
-				want = append(want, c.warning)
+				want = strings.Split(c.warning, "\n")
 			}
 			require.Equal(t, want, r.Warnings)
 			require.Equal(t, c.noisy, r.Noisy)
@@ -130,16 +172,39 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+func TestSlowStart(t *testing.T) {
+	forking := subject("forking", 100, even)
+	forking.Unserved = 3
+	r := report(Conversations, forking)
+	r.Settings.Clients = 40
+	Conclude(r)
+	require.Equal(t, []string{"conversations: not all of the 40 clients got an answer, as starting a process for each took longer than a round: " +
+		"forking left 3 out; use a longer --duration"}, r.Warnings)
+}
+
+func TestBehind(t *testing.T) {
+	r := report(Connections, subject("threading", 30000, even), subject("forking", 196000, even))
+	r.Settings.Rate = 200000
+	Conclude(r)
+	require.Equal(t, []string{"connections: threading answered 30 k/s of the 200 k/s that were asked for; it is at its limit"}, r.Warnings)
+}
+
 func TestBound(t *testing.T) {
-	for want, s := range map[string]Subject{
-		"max_children": {Strategy: "forking", Form: Plugin},
-		"max_threads":  {Strategy: "threading", Form: Compiled, Concurrency: "threading { max_threads = 8 }"},
+	for _, c := range []struct {
+		subject Subject
+		knob    string
+		most    int
+	}{
+		{Subject{Strategy: "forking", Form: Plugin}, "max_children", 40},
+		{Subject{Strategy: "forking", Form: Compiled, Concurrency: "forking { max_children = 8 }"}, "max_children", 8},
+		{Subject{Strategy: "threading", Form: Compiled, Concurrency: "threading { max_threads = 8 }"}, "max_threads", 8},
+		{Subject{Strategy: "threading", Form: Compiled}, "", 0},
+		{Subject{Strategy: "forking", Form: Python}, "", 0}, // nobody can set it
 	} {
-		require.Equal(t, want, s.bound())
-		s.Form = Python
-		require.Empty(t, s.bound(), "nobody can set it")
+		knob, most := c.subject.bound()
+		require.Equal(t, c.knob, knob)
+		require.Equal(t, c.most, most)
 	}
-	require.Empty(t, Subject{Strategy: "threading", Form: Compiled}.bound())
 }
 
 func TestFormat(t *testing.T) {

@@ -27,7 +27,8 @@ func TestCheck(t *testing.T) {
 	for condition, want := range map[string]Assertion{
 		"threading.connections.p99<50ms":                          {Held: true, Found: "threading.connections.p99 = 30 ms"},
 		"threading.connections.p99 >= 50 ms":                      {Held: false, Found: "threading.connections.p99 = 30 ms"},
-		"threading.p99.9<50ms":                                    {Held: true, Found: "threading.connections.p999 = 40 ms, threading.conversations.p999 = 4 ms"},
+		"threading.conversations.p99.9<50ms":                      {Held: true, Found: "threading.conversations.p999 = 4 ms"},
+		"threading.connections.p999<50s":                          {Held: false, Found: "threading.connections.p999: it could not be found out: there were 500 answers, and it takes 1000"},
 		"threading.p50<5ms":                                       {Held: false, Found: "threading.connections.p50 = 10 ms, threading.conversations.p50 = 1 ms"},
 		"threading.rate>=0.1k/s":                                  {Held: true, Found: "threading.connections.rate = 100/s, threading.conversations.rate = 1 k/s"},
 		"threading.memory==10MiB":                                 {Held: true, Found: "threading.connections.memory = 10 MiB, threading.conversations.memory = 10 MiB"},

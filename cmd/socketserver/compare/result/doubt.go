@@ -1,6 +1,7 @@
 package result
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,20 +21,20 @@ const (
 func doubt(r *Report) {
 	for i := range r.Loads {
 		l := &r.Loads[i]
-		if few := fewRounds(l); few != "" {
-			r.warn(few)
-		}
-		for _, noise := range []string{wideIntervals(r, l), busyOthers(l)} {
+		for _, noise := range []string{fewRounds(l), wideIntervals(r, l), busyOthers(l)} {
 			if noise != "" {
 				r.Noisy = true
 				r.warn(noise)
 			}
 		}
-		for _, text := range []string{busyGenerator(l), leftOut(r, l)} {
+		withoutPlace(r, l, &r.Ranks[i])
+		crowded(r, l, &r.Ranks[i])
+		for _, text := range []string{busyGenerator(l), leftOut(r, l), slowStart(r, l)} {
 			if text != "" {
 				r.warn(text)
 			}
 		}
+		behind(r, l)
 	}
 }
 
@@ -78,8 +79,9 @@ func wideIntervals(r *Report, l *Load) string {
 func busyOthers(l *Load) string {
 	share := 0.0
 	for _, m := range l.Results {
-		if len(m.Rounds) > 0 {
-			share = max(share, medianOf(m.Rounds, func(r Round) float64 { return r.Others }))
+		known := slices.DeleteFunc(slices.Clone(m.Rounds), func(r Round) bool { return r.Others < 0 })
+		if len(known) > 0 {
+			share = max(share, medianOf(known, func(r Round) float64 { return r.Others }))
 		}
 	}
 	if share <= tooMuchForOthers {
@@ -105,17 +107,11 @@ func busyGenerator(l *Load) string {
 // leftOut names the bounds that kept clients waiting for a whole conversation. Under the
 // other kinds of load a client without an answer was only unlucky.
 func leftOut(r *Report, l *Load) string {
-	if l.Kind != Conversations {
-		return ""
-	}
 	var parts []string
 	for _, s := range r.Subjects {
-		m := l.of(s.Name)
-		knob := s.bound()
-		if m == nil || m.Problem != "" || m.Unserved <= 0 || knob == "" {
-			continue
+		if knob, most := s.bound(); l.left(s) > 0 && knob != "" && r.Settings.Clients > most {
+			parts = append(parts, fmt.Sprintf("%s left %d out (raise %s)", s.Name, l.left(s), knob))
 		}
-		parts = append(parts, fmt.Sprintf("%s left %d out (raise %s)", s.Name, m.Unserved, knob))
 	}
 	if len(parts) == 0 {
 		return ""
@@ -123,18 +119,43 @@ func leftOut(r *Report, l *Load) string {
 	return fmt.Sprintf("%s: not all of the %s got an answer: %s, or use fewer --clients", l.Kind, counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
 }
 
-// bound is the option that says how many conversations the subject has at once; empty: there
-// is none to raise.
-func (s Subject) bound() string {
+// slowStart names those that had room for all clients, and had no process yet for some.
+func slowStart(r *Report, l *Load) string {
+	var parts []string
+	for _, s := range r.Subjects {
+		if _, most := s.bound(); l.left(s) > 0 && s.Strategy == "forking" && r.Settings.Clients <= most {
+			parts = append(parts, fmt.Sprintf("%s left %d out", s.Name, l.left(s)))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: not all of the %s got an answer, as starting a process for each took longer than a round: %s; use a longer --duration",
+		l.Kind, counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
+}
+
+// left is how many clients the subject left out of conversations.
+func (l *Load) left(s Subject) int {
+	m := l.of(s.Name)
+	if l.Kind != Conversations || m == nil || m.Problem != "" {
+		return 0
+	}
+	return m.Unserved
+}
+
+// bound is the option that says how many conversations the subject has at once, and its
+// value; empty: there is none to raise.
+func (s Subject) bound() (knob string, most int) {
+	const maxChildren = 40 // where the subject does not say
 	switch {
 	case s.Form == Python:
-		return ""
+		return "", 0
 	case s.Strategy == "forking":
-		return "max_children"
+		return "max_children", cmp.Or(s.option("max_children"), maxChildren)
 	case s.Strategy == "threading" && s.option("max_threads") > 0:
-		return "max_threads"
+		return "max_threads", s.option("max_threads")
 	}
-	return ""
+	return "", 0
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // A metric is a number that was measured of every subject under every load.
@@ -17,15 +16,17 @@ type metric struct {
 	round func(Round) float64
 	// zero says that 0 is a value, not the lack of one.
 	zero bool
+	// doubt says why the value is not known although there is one; nil: it always is.
+	doubt func(*Measured) string
 }
 
 var metrics = []metric{
 	{name: "rate", unit: perSecond, zero: true, of: func(m *Measured) float64 { return m.Rate }, round: func(r Round) float64 { return r.Rate }},
-	latency("p50", func(l Latency) time.Duration { return l.P50 }),
-	latency("p90", func(l Latency) time.Duration { return l.P90 }),
-	latency("p99", func(l Latency) time.Duration { return l.P99 }),
-	latency("p999", func(l Latency) time.Duration { return l.P999 }),
-	latency("max", func(l Latency) time.Duration { return l.Max }),
+	percentileRanks[0].metric(),
+	percentileRanks[1].metric(),
+	percentileRanks[2].metric(),
+	percentileRanks[3].metric(),
+	percentileRanks[4].metric(),
 	{name: "cpu", unit: nanoseconds, of: func(m *Measured) float64 { return float64(m.Cost.CPU) }, round: Round.cpu},
 	{name: "memory", unit: size, of: func(m *Measured) float64 { return float64(m.Cost.Proportional) }},
 	{name: "resident", unit: size, of: func(m *Measured) float64 { return float64(m.Cost.Resident) }},
@@ -37,14 +38,6 @@ var metrics = []metric{
 
 // compared are the metrics that Conclude compares.
 var compared = []string{"rate", "p50", "p99", "cpu"}
-
-func latency(name string, of func(Latency) time.Duration) metric {
-	return metric{
-		name: name, unit: nanoseconds,
-		of:    func(m *Measured) float64 { return float64(of(m.Latency)) },
-		round: func(r Round) float64 { return float64(of(r.Latency)) },
-	}
-}
 
 // cpu is per answered request.
 func (r Round) cpu() float64 {
@@ -92,6 +85,9 @@ func (m *metric) value(d *Measured) (v float64, why string) {
 	case len(d.Rounds) == 0:
 		return 0, "it was not measured"
 	}
+	if why := m.doubted(d); why != "" {
+		return 0, why
+	}
 	v = m.of(d)
 	if v > 0 || v == 0 && m.zero {
 		return v, ""
@@ -100,6 +96,14 @@ func (m *metric) value(d *Measured) (v float64, why string) {
 		return 0, "no request was answered"
 	}
 	return 0, "it could not be found out"
+}
+
+// doubted says why what was measured is not known; empty: it is, or it was not measured.
+func (m *metric) doubted(d *Measured) string {
+	if m.doubt == nil {
+		return ""
+	}
+	return m.doubt(d)
 }
 
 // rounds are the values round by round.

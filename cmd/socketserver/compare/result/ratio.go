@@ -95,5 +95,8 @@ func (m *metric) compare(subject, base *Measured) (Ratio, bool) {
 	if subject == nil || base == nil || subject.Problem != "" || base.Problem != "" {
 		return Ratio{}, false
 	}
+	if m.doubted(subject) != "" || m.doubted(base) != "" {
+		return Ratio{}, false
+	}
 	return ratioOf(m.rounds(subject), m.rounds(base))
 }

@@ -22,7 +22,7 @@ type Report struct {
 	Ranks       []Ranking    `json:"ranks"`
 	Advice      []Advice     `json:"advice"`
 	Warnings    []string     `json:"warnings"`   // why not all of it can be trusted
-	Noisy       bool         `json:"noisy"`      // the machine was too noisy to tell
+	Noisy       bool         `json:"noisy"`      // the machine was too noisy, or the rounds were too few, to tell
 	Assertions  []Assertion  `json:"assertions"` // in the order in which they were given
 }
 
@@ -175,8 +175,9 @@ type Ratio struct {
 	Confidence float64 `json:"confidence"` // as in 0.95
 }
 
-// A Ranking is the order of the subjects under one load by rate, best first. Subjects that
-// can not be told apart share a place.
+// A Ranking is the order of the subjects under one load by rate, best first. Two that can not
+// be told apart share a place, and so does what lies between them. A subject has no place
+// where it failed, left a round without an answer, or varied too much: Warnings say so.
 type Ranking struct {
 	Load   string     `json:"load"`
 	Metric string     `json:"metric"`

@@ -1,0 +1,79 @@
+package result
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// of is a subject with so many answers in three rounds, and requests without one.
+func of(name string, answers, unfinished int64) Measured {
+	m := Measured{Subject: name, Rate: 1, Unfinished: unfinished}
+	m.Latency = Latency{P50: 1 * time.Millisecond, P90: 2 * time.Millisecond, P99: 3 * time.Millisecond, P999: 4 * time.Millisecond, Max: 5 * time.Millisecond}
+	for range 3 {
+		m.Rounds = append(m.Rounds, Round{Requests: answers / 3, Rate: 1, Latency: m.Latency})
+	}
+	return m
+}
+
+// shown is as a table has it.
+func shown(m Measured) (all []string) {
+	for _, p := range m.Percentiles() {
+		switch {
+		case p.Value == 0:
+			all = append(all, p.Name+" -")
+		case p.Over:
+			all = append(all, p.Name+" > "+p.Value.String())
+		default:
+			all = append(all, p.Name+" "+p.Value.String())
+		}
+	}
+	return all
+}
+
+func TestPercentiles(t *testing.T) {
+	require.Equal(t, []string{"p50 1ms", "p90 2ms", "p99 3ms", "p99.9 4ms", "max 5ms"}, shown(of("a", 9999, 0)))
+	require.Equal(t, []string{"p50 1ms", "p90 2ms", "p99 3ms", "p99.9 4ms", "max > 5ms"}, shown(of("a", 9999, 10)))
+	require.Equal(t, []string{"p50 1ms", "p90 2ms", "p99 3ms", "p99.9 > 4ms", "max > 5ms"}, shown(of("a", 9999, 11)))
+	require.Equal(t, []string{"p50 1ms", "p90 2ms", "p99 3ms", "p99.9 > 4ms", "max > 5ms"}, shown(of("a", 9999, 100)))
+	require.Equal(t, []string{"p50 > 1ms", "p90 > 2ms", "p99 > 3ms", "p99.9 > 4ms", "max > 5ms"}, shown(of("a", 9999, 9999)))
+}
+
+func TestTooFewAnswers(t *testing.T) {
+	require.Equal(t, []string{"p50 1ms", "p90 2ms", "p99 3ms", "p99.9 -", "max 5ms"}, shown(of("a", 999, 0)))
+	require.Equal(t, []string{"p50 1ms", "p90 2ms", "p99 -", "p99.9 -", "max 5ms"}, shown(of("a", 99, 0)))
+	require.Equal(t, []string{"p50 1ms", "p90 -", "p99 -", "p99.9 -", "max 5ms"}, shown(of("a", 9, 0)))
+}
+
+func TestConditionOnUnfinished(t *testing.T) {
+	r := report(Connections, of("threading", 9999, 200), of("forking", 999, 1))
+	for condition, want := range map[string]Assertion{
+		"threading.p99<5ms":                {Found: "threading.connections.p99: more than 3 ms: 200 requests were still waiting when a round ended"},
+		"threading.p99>1ms":                {Found: "threading.connections.p99: more than 3 ms: 200 requests were still waiting when a round ended"},
+		"threading.p90<5ms":                {Found: "threading.connections.p90 = 2 ms", Held: true},
+		"forking.max<5s":                   {Found: "forking.connections.max: more than 5 ms: 1 request was still waiting when a round ended"},
+		"forking.p999<5s":                  {Found: "forking.connections.p999: it could not be found out: there were 999 answers, and it takes 1000"},
+		"forking.p50 <= 1 * threading.p99": {Found: "forking.connections.p50 = 1 ms, threading.connections.p99: more than 3 ms: 200 requests were still waiting when a round ended"},
+	} {
+		c, err := ParseCondition(condition, names, kinds)
+		require.NoError(t, err)
+		want.Condition = condition
+		require.Equal(t, want, c.Check(r))
+	}
+}
+
+func TestUncertainIsNotCompared(t *testing.T) {
+	compared := func(unfinished, answers int64) (metrics []string) {
+		r := report(Connections, of("threading", 9999, 0), of("forking", answers, unfinished))
+		Conclude(r)
+		for _, c := range r.Comparisons {
+			metrics = append(metrics, c.Metric)
+		}
+		return metrics
+	}
+	require.Equal(t, []string{"rate", "p50", "p99"}, compared(0, 999))
+	require.Equal(t, []string{"rate", "p50"}, compared(200, 9999))
+	require.Equal(t, []string{"rate"}, compared(9999, 9999))
+	require.Equal(t, []string{"rate", "p50"}, compared(0, 297), "99 answers in a round")
+}
