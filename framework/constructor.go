@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A Constructor makes handler classes from options. It is made once, as a
@@ -20,7 +21,7 @@ import (
 type Constructor struct{ *definition }
 
 type definition struct {
-	schema []Option
+	schema func() []Option // made when it is needed: a worker makes one class of many
 	class  func(options []byte) (*HandlerClass, error)
 }
 
@@ -44,12 +45,12 @@ func (e *OptionError) Error() string { return fmt.Sprintf("option %q: %s", e.Opt
 // Define makes a Constructor from a struct of default options and a function that
 // makes the class. The exported fields of O are the options: the json tag names
 // one, "-" says that a field is none, and the doc tag describes it. The fields of an
-// embedded struct are options like the others. Define panics where two options have one
-// name. Unknown options and values of another type are
+// embedded struct are options like the others. Using the constructor panics where two options
+// have one name. Unknown options and values of another type are
 // refused with an [OptionError] before construct is called. construct may be called
 // often, also only to check options, so it must not start anything.
 func Define[O any](defaults O, construct func(O) (*HandlerClass, error)) Constructor {
-	d := &definition{schema: schemaOf(reflect.ValueOf(defaults))}
+	d := &definition{schema: sync.OnceValue(func() []Option { return schemaOf(reflect.ValueOf(defaults)) })}
 	d.class = func(options []byte) (*HandlerClass, error) {
 		o := defaults
 		if err := decode(options, &o, d.schema); err != nil {
@@ -96,12 +97,13 @@ func (c Constructor) Class(options []byte) (*HandlerClass, error) {
 }
 
 // Options describes the options in the order of their declaration.
-func (c Constructor) Options() []Option { return slices.Clone(c.schema) }
+func (c Constructor) Options() []Option { return slices.Clone(c.schema()) }
 
-func decode(options []byte, into any, schema []Option) error {
+func decode(options []byte, into any, of func() []Option) error {
 	if len(options) == 0 {
 		return nil
 	}
+	schema := of()
 	var given map[string]json.RawMessage
 	if err := json.Unmarshal(options, &given); err != nil {
 		return fmt.Errorf("decode options: %w", err)

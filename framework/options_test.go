@@ -66,8 +66,8 @@ func TestDefinePanics(t *testing.T) {
 		Most int
 	}
 	type pointer struct{ *limits }
-	require.PanicsWithValue(t, "framework: two options of framework_test.twice are named most; name one by a json tag", func() { framework.Define[twice](twice{}, nil) })
-	require.PanicsWithValue(t, "framework: options embed *framework_test.limits; embed the struct itself", func() { framework.Define[pointer](pointer{}, nil) })
+	require.PanicsWithValue(t, "framework: two options of framework_test.twice are named most; name one by a json tag", func() { framework.Define[twice](twice{}, nil).Options() })
+	require.PanicsWithValue(t, "framework: options embed *framework_test.limits; embed the struct itself", func() { framework.Define[pointer](pointer{}, nil).Options() })
 }
 
 func TestConstructorWithoutClass(t *testing.T) {

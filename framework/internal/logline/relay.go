@@ -92,7 +92,7 @@ func (l *Relay) line(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.quiet != nil {
-		if inCrash.MatchString(text) {
+		if inCrash().MatchString(text) {
 			l.growCrash(Clean(text))
 			return
 		}
@@ -125,9 +125,12 @@ func isCrash(text string) bool {
 
 // inCrash matches the lines that follow: messages, headings, places, functions with their
 // arguments, registers and the like.
-var inCrash = regexp.MustCompile(`^(\s*$|\t|fatal error: |runtime: |runtime stack:|goroutine |created by |exit status |` +
-	`\[signal |\[originating |\.\.\.|stack: |0x|SIG[A-Z]+: |PC=|signal arrived |[a-z][a-z0-9]+ +0x|` +
-	`[^\s(]+(\([^)\s]*\)[^\s(]*)?\(.*\)$)`)
+// It is made when it is needed, as a worker, which has no use for it, is to start quickly.
+var inCrash = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\s*$|\t|fatal error: |runtime: |runtime stack:|goroutine |created by |exit status |` +
+		`\[signal |\[originating |\.\.\.|stack: |0x|SIG[A-Z]+: |PC=|signal arrived |[a-z][a-z0-9]+ +0x|` +
+		`[^\s(]+(\([^)\s]*\)[^\s(]*)?\(.*\)$)`)
+})
 
 // growCrash adds a line to a crash, which it may begin.
 func (l *Relay) growCrash(line string) {
