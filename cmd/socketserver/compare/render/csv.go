@@ -52,11 +52,12 @@ func (s *sheet) measured(load string, m result.Measured, place string) {
 		s.add(load, m.Subject, "place", place, "")
 	}
 	s.number(load, m.Subject, "rate", m.Rate, "1/s")
-	s.latency(load, m.Subject, m.Latency)
+	s.latency(load, m)
 	for _, kind := range slices.Sorted(maps.Keys(m.Errors)) {
 		s.number(load, m.Subject, "errors."+kind, float64(m.Errors[kind]), "")
 	}
 	s.number(load, m.Subject, "unserved", float64(m.Unserved), "clients")
+	s.number(load, m.Subject, "unfinished", float64(m.Unfinished), "requests")
 	c := m.Cost
 	s.number(load, m.Subject, "cpu", microseconds(c.CPU), "us/request")
 	s.number(load, m.Subject, "switches", c.Switches, "1/request")
@@ -68,12 +69,18 @@ func (s *sheet) measured(load string, m result.Measured, place string) {
 	s.number(load, m.Subject, "descriptors", float64(c.Descriptors), "")
 }
 
-func (s *sheet) latency(load, subject string, l result.Latency) {
-	for _, p := range percentiles(l) {
-		if p.value == 0 {
-			p.value = -1
+// latency writes in the unit of a percentile that it is longer than its value: that stays a
+// number, and whoever draws it by its unit does not mix it with the others.
+func (s *sheet) latency(load string, m result.Measured) {
+	for _, p := range m.Percentiles() {
+		value, unit := microseconds(p.Value), "us"
+		if p.Value == 0 {
+			value = -1
 		}
-		s.number(load, subject, p.name, microseconds(p.value), "us")
+		if p.Value > 0 && p.Over {
+			unit = "us or more"
+		}
+		s.number(load, m.Subject, p.Name, value, unit)
 	}
 }
 
@@ -113,15 +120,3 @@ func (s *sheet) add(cells ...string) {
 }
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-
-// A percentile is one of a latency's values by name.
-type percentile struct {
-	name  string
-	value time.Duration
-}
-
-func percentiles(l result.Latency) []percentile {
-	return []percentile{
-		{"p50", l.P50}, {"p90", l.P90}, {"p99", l.P99}, {"p99.9", l.P999}, {"max", l.Max},
-	}
-}

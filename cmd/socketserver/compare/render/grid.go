@@ -45,11 +45,11 @@ func speedTable(r *result.Report, l result.Load) grid {
 			t.reasons[m.Subject] = m.Problem
 			continue
 		}
-		t.rows = append(t.rows, []string{
-			m.Subject, place[m.Subject], rate(m.Rate), latency(m.Latency.P50),
-			latency(m.Latency.P90), latency(m.Latency.P99), latency(m.Latency.P999),
-			latency(m.Latency.Max),
-		})
+		row := []string{m.Subject, place[m.Subject], rate(m.Rate)}
+		for _, p := range m.Percentiles() {
+			row = append(row, percentile(p))
+		}
+		t.rows = append(t.rows, row)
 	}
 	return t
 }
@@ -150,7 +150,7 @@ func comparison(r *result.Report, load, metric, subject, to string) (result.Comp
 	return r.Comparisons[i], true
 }
 
-// places are as in 1, 2=, 2=, 4: those that can not be told apart share one.
+// places are as in 1, 2=, 2=, 4: several may share one.
 func places(r *result.Report, load string) map[string]string {
 	found := map[string]string{}
 	for _, ranking := range r.Ranks {
@@ -190,6 +190,9 @@ func notes(r *result.Report, l result.Load) []string {
 		var about []string
 		if m.Problem != "" && measured(m) {
 			about = append(about, m.Problem)
+		}
+		if m.Unfinished > 0 {
+			about = append(about, plural(int(m.Unfinished), "request")+" still waiting when a round ended, so that what has > is longer")
 		}
 		if m.Unserved > 0 {
 			about = append(about, fmt.Sprintf("%d of %d clients got no answer in a whole round",

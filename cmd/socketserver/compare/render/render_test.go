@@ -194,3 +194,21 @@ func TestJSONIsTheReport(t *testing.T) {
 	require.Equal(t, strings.ToValidUTF8(hostile, "\ufffd"), got.Warnings[0])
 	require.Equal(t, r.Loads[0].Results[2:6], got.Loads[0].Results[2:6])
 }
+
+// TestNotCounted holds that a number which is only a lower bound is shown as one everywhere.
+func TestNotCounted(t *testing.T) {
+	for format, want := range map[string]string{
+		"text":     ">320 ms  >454 ms  >756 ms",
+		"markdown": "| &gt;320 ms | &gt;454 ms | &gt;756 ms |",
+		"csv":      "connections,forking,p99,320485.971,us or more\n",
+		"html":     "<td>&gt;320 ms</td><td>&gt;454 ms</td>",
+	} {
+		require.Contains(t, write(t, readReport(t), format, Options{}), want)
+	}
+	r := readReport(t)
+	for i := range r.Loads[0].Results[2].Rounds {
+		r.Loads[0].Results[2].Rounds[i].Requests = 10
+	}
+	require.Contains(t, write(t, r, "markdown", Options{}), "| forking | 7= | 282/s | 142 ms | &gt;216 ms | - | - | &gt;756 ms |")
+	require.Contains(t, write(t, r, "csv", Options{}), "connections,forking,p99,,us\n")
+}

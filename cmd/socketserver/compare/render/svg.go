@@ -131,22 +131,23 @@ func latencyChart(l result.Load, forms map[string]string) *chart {
 	c := &chart{
 		Title: "Latency",
 		Caption: "Logarithmic. The shape is how often a latency occurs; the bar beneath it goes from p50 to p90 " +
-			"(dark), to p99 and to p99.9 (light); the ring is the longest.",
+			"(dark), to p99 and to p99.9 (light); the ring is the longest, if that is known.",
 	}
 	for _, m := range l.Results {
 		if !measured(m) || m.Latency.P50 <= 0 {
 			continue
 		}
-		t := m.Latency
+		all := m.Percentiles()
 		r := chartRow{
 			Name: shortName(m.Subject), Class: forms[m.Subject],
-			Value: fmt.Sprintf("p50 %s, p99 %s", latency(t.P50), latency(t.P99)),
-			Ring:  &point{tenth(margin + a.at(t.Max)*(plotWidth-3)), 42},
+			Value: fmt.Sprintf("p50 %s, p99 %s", percentile(all[0]), percentile(all[2])),
+			Ridge: ridge(a, m.Buckets),
 		}
-		r.Ridge = ridge(a, m.Buckets)
-		all := percentiles(t)
+		if longest := all[4]; !longest.Over {
+			r.Ring = &point{tenth(margin + a.at(longest.Value)*(plotWidth-3)), 42}
+		}
 		for i, depth := range []string{"strong", "medium", "light"} {
-			from, to := a.at(all[i].value), a.at(all[i+1].value)
+			from, to := a.at(all[i].Value), a.at(all[i+1].Value)
 			r.Spans = append(r.Spans, span{margin + from*plotWidth, 39, max(0, to-from) * plotWidth, 6, depth})
 		}
 		c.add(52, r)

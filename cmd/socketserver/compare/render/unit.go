@@ -42,12 +42,15 @@ func duration(d time.Duration) string {
 	return digits(v/1e9) + " s"
 }
 
-// latency is a duration, of which none is 0 where something was measured.
-func latency(d time.Duration) string {
-	if d == 0 {
+// percentile is as in 3.1 ms, or >3.1 ms where it is longer than what is known.
+func percentile(p result.Percentile) string {
+	switch {
+	case p.Value == 0:
 		return unknown
+	case p.Over:
+		return ">" + duration(p.Value)
 	}
-	return duration(d)
+	return duration(p.Value)
 }
 
 // size is as in 7.6 MiB.

@@ -28,7 +28,9 @@ func TestDuration(t *testing.T) {
 	} {
 		require.Equal(t, want, duration(v))
 	}
-	require.Equal(t, "-", latency(0))
+	require.Equal(t, "-", percentile(result.Percentile{Over: true}))
+	require.Equal(t, ">3.1 ms", percentile(result.Percentile{Value: 3149 * time.Microsecond, Over: true}))
+	require.Equal(t, "3.1 ms", percentile(result.Percentile{Value: 3149 * time.Microsecond}))
 }
 
 func TestSize(t *testing.T) {

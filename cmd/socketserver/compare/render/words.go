@@ -51,14 +51,18 @@ func plural(n int, noun string) string {
 func answers(r *result.Report) []string {
 	var all []string
 	if r.Noisy {
-		all = append(all, "The machine was too noisy to tell: what follows may be chance, see the warnings.")
+		all = append(all, "The machine was too noisy, or the rounds too few, to tell: what follows may be chance, see the warnings.")
 	}
 	for _, ranking := range r.Ranks {
 		i := slices.IndexFunc(r.Loads, func(l result.Load) bool { return l.Kind == ranking.Load })
 		if ranking.Metric != "rate" || i < 0 || len(ranking.Places) == 0 {
 			continue
 		}
-		all = append(all, loadTitle(ranking.Load)+": "+answer(r.Loads[i], ranking.Places)+".")
+		text := loadTitle(ranking.Load) + ": " + answer(r.Loads[i], ranking.Places)
+		if names := unplaced(r.Loads[i], ranking.Places); len(names) > 0 {
+			text += "; without a place: " + join(names)
+		}
+		all = append(all, text+".")
 	}
 	return all
 }
@@ -67,9 +71,9 @@ func answer(l result.Load, places [][]string) string {
 	best := places[0]
 	if len(places) == 1 {
 		if len(best) == 1 {
-			return best[0] + " alone was measured, at " + rates(l, best)
+			return best[0] + " alone has a place, at " + rates(l, best)
 		}
-		return join(best) + " can not be told apart, at " + rates(l, best)
+		return join(best) + " share a place, at " + rates(l, best)
 	}
 	text := join(best) + " fastest with " + rates(l, best)
 	if len(best) > 1 {
@@ -77,6 +81,17 @@ func answer(l result.Load, places [][]string) string {
 	}
 	last := places[len(places)-1]
 	return text + ", " + join(last) + " slowest with " + rates(l, last)
+}
+
+// unplaced are those that were measured and have no place. Warnings say why.
+func unplaced(l result.Load, places [][]string) []string {
+	var names []string
+	for _, m := range l.Results {
+		if m.Problem == "" && !slices.Contains(slices.Concat(places...), m.Subject) {
+			names = append(names, m.Subject)
+		}
+	}
+	return names
 }
 
 // rates is the range of the rates of some subjects.

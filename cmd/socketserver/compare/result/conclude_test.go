@@ -107,7 +107,8 @@ func TestWarnings(t *testing.T) {
 		},
 		"a place of several close ones": {
 			Connections,
-			[]Measured{subject("threading", 109, even), subject("forking", 100, even), subject("preforking", 92, even)}, "", false,
+			[]Measured{subject("threading", 109, even), subject("forking", 100, even), subject("preforking", 92, even)},
+			"", false,
 		},
 		"failed requests": {
 			Connections,
@@ -116,7 +117,8 @@ func TestWarnings(t *testing.T) {
 		},
 		"a few failed requests": {
 			Connections,
-			[]Measured{subject("threading", 100, even), failing(subject("forking", 99, even), map[string]int64{"reset": 5})}, "", false,
+			[]Measured{subject("threading", 100, even), failing(subject("forking", 99, even), map[string]int64{"reset": 5})},
+			"", false,
 		},
 		"silent rounds": {
 			Connections,
