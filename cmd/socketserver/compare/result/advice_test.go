@@ -80,6 +80,8 @@ func TestNothingRestsOnFailures(t *testing.T) {
 	require.NotEmpty(t, saying(t, isolation, report(Connections, threading, forking)))
 	threading.Errors = map[string]int64{"reset": 500}
 	require.Empty(t, saying(t, isolation, report(Connections, threading, forking)))
+	threading.Errors, forking.Errors = nil, map[string]int64{"reset": 500}
+	require.Empty(t, saying(t, isolation, report(Connections, threading, forking)))
 }
 
 func TestSurvival(t *testing.T) {

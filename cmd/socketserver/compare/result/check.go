@@ -3,7 +3,8 @@ package result
 import "strings"
 
 // Check says whether the condition holds. It does not where something that it names could not
-// be measured or tried; Found then says why.
+// be measured or tried, or is a percentile of which only a lower bound is known; Found then
+// says why.
 func (c Condition) Check(r *Report) Assertion {
 	if c.left.mishap != "" {
 		return c.checkLived(r)
