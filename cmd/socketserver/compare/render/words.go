@@ -60,7 +60,7 @@ func answers(r *result.Report) []string {
 		}
 		text := loadTitle(ranking.Load) + ": " + answer(r.Loads[i], ranking.Places)
 		if names := unplaced(r.Loads[i], ranking.Places); len(names) > 0 {
-			text += "; without a place: " + join(names)
+			text += "; without a place, see the warnings: " + join(names)
 		}
 		all = append(all, text+".")
 	}
