@@ -13,10 +13,10 @@ func TestAnswers(t *testing.T) {
 		{Subject: "a", Rate: 1000}, {Subject: "b", Rate: 1100}, {Subject: "c", Rate: 10},
 	}}
 	for want, places := range map[string][][]string{
-		"a alone has a place, at 1 k/s; without a place, see the warnings: b and c":                  {{"a"}},
-		"a and b share a place, at 1 k/s to 1.1 k/s; without a place, see the warnings: c":           {{"a", "b"}},
-		"b fastest with 1.1 k/s, c slowest with 10/s":                              {{"b"}, {"a"}, {"c"}},
-		"a and b share the first place with 1 k/s to 1.1 k/s, c slowest with 10/s": {{"a", "b"}, {"c"}},
+		"a alone has a place, at 1 k/s; without a place, see the warnings: b and c":        {{"a"}},
+		"a and b share a place, at 1 k/s to 1.1 k/s; without a place, see the warnings: c": {{"a", "b"}},
+		"b fastest with 1.1 k/s, c slowest with 10/s":                                      {{"b"}, {"a"}, {"c"}},
+		"a and b share the first place with 1 k/s to 1.1 k/s, c slowest with 10/s":         {{"a", "b"}, {"c"}},
 	} {
 		r := &result.Report{Noisy: true, Loads: []result.Load{l}, Ranks: []result.Ranking{
 			{Load: result.Datagrams, Metric: "rate", Places: places}, {Load: "other", Metric: "rate", Places: places},
