@@ -64,6 +64,10 @@ func readme(t *testing.T, dir string) {
 		t.Run(fmt.Sprintf("line %d", f.line), func(t *testing.T) {
 			switch f.language {
 			case "sh":
+				if strings.HasPrefix(f.text, "socketserver compare") {
+					comparisons(t, dir, f)
+					return
+				}
 				require.Contains(t, f.text, "go run ./cmd/socketserver serve")
 				require.Contains(t, f.text, "go test -race ./...")
 			case "console":
@@ -134,6 +138,19 @@ func transcript(t *testing.T, dir string, f fence) {
 		}
 		// Not every answer ends with a newline; a terminal shows its prompt behind it then.
 		require.Equal(t, undated(s.output), undated(strings.TrimSuffix(string(out), "\n")+"\n"), "%s", s.command)
+	}
+}
+
+// comparisons runs those of a block, each for a moment.
+func comparisons(t *testing.T, dir string, f fence) {
+	for line := range strings.Lines(f.text) {
+		line, _, _ = strings.Cut(line, "#")
+		line, _, _ = strings.Cut(line, ">")
+		command := exec.Command("sh", "-c", line+" -q --strategies threading --clients 1 --rounds 3 --duration 150ms --mishaps=false")
+		command.Dir = dir
+		out, err := command.CombinedOutput()
+		require.NoError(t, err, "%s\n%s", line, out)
+		require.Contains(t, string(out), "threading")
 	}
 }
 
