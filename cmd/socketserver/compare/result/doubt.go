@@ -28,7 +28,6 @@ func doubt(r *Report) {
 			}
 		}
 		withoutPlace(r, l, &r.Ranks[i])
-		crowded(r, l, &r.Ranks[i])
 		for _, text := range []string{busyGenerator(l), leftOut(r, l), slowStart(r, l)} {
 			if text != "" {
 				r.warn(text)

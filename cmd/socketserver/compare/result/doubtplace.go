@@ -9,46 +9,10 @@ func withoutPlace(r *Report, l *Load, ranking *Ranking) {
 		if m.Problem != "" || len(m.Rounds) == 0 || ranking.placed(m.Subject) {
 			continue
 		}
-		why := m.unplaced()
-		if why == "" && len(m.Rounds) >= leastRounds {
-			why = "its rounds varied too much to tell"
-		}
-		if why != "" {
+		if why := m.unplaced(); why != "" {
 			r.warn(fmt.Sprintf("%s: %s has no place: %s", l.Kind, m.Subject, why))
 		}
 	}
-}
-
-// crowded names who joined places that are not the same: one of which the interval is too
-// wide to tell it from any of several.
-func crowded(r *Report, l *Load, ranking *Ranking) {
-	for _, place := range ranking.Places {
-		if name := l.joining(place); name != "" {
-			r.warn(fmt.Sprintf("%s: %s share a place although some of them differ: %s varied too much to tell", l.Kind, list(place), name))
-		}
-	}
-}
-
-// joining is the subject with the widest interval of those that share a place; empty: all of
-// them are equal, or their rates lie so close together that no interval is the reason.
-func (l *Load) joining(place []string) (name string) {
-	const wide = (1 + margin) * (1 + margin) // no room for it among those that are equal
-	differ, widest := false, 0.0
-	for _, a := range place {
-		for _, b := range place {
-			q, _ := metricNamed("rate").compare(l.of(a), l.of(b))
-			switch {
-			case q.verdict() != Equal:
-				differ = true
-			case q.High > wide*q.Low && deviationLog(l.of(a)) > widest:
-				name, widest = a, deviationLog(l.of(a))
-			}
-		}
-	}
-	if !differ {
-		return ""
-	}
-	return name
 }
 
 // behind says who did not keep the pace that was asked for.

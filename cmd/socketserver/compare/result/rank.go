@@ -1,10 +1,8 @@
 package result
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 )
@@ -12,90 +10,45 @@ import (
 // rank orders the subjects under a load by rate.
 //
 // That two are equal is not transitive: where a and b are, and b and c, a may still be more
-// than c. So they are sorted by the mean of their rates, and a place ends only where
-// every subject before that point is more than every subject after it. Two that are equal
-// thus share a place, and so does whatever lies between them: an order that is shown is one
-// that was found for each pair. Inside a place subjects stand in the order in which they take
-// turns. What is [Measured.unplaced], or varied too much, has no place; with too few rounds
-// there are none.
+// than c. So the first place is for all that no other one is told to be more than, the second for
+// those that only the first are more than, and so on: no two that share a place can be told
+// apart, and everybody below has somebody above who was found to be more. Inside a place subjects
+// stand in the order in which they take turns. What is [Measured.unplaced] has no place; with too
+// few rounds there are none.
 func rank(l *Load) Ranking {
 	rate := metricNamed("rate")
-	var sorted []*Measured
+	var left []*Measured
 	for i := range l.Results {
 		m := &l.Results[i]
 		if _, ok := rate.compare(m, m); ok && m.unplaced() == "" {
-			sorted = append(sorted, m)
+			left = append(left, m)
 		}
 	}
-	sorted = settled(sorted)
-	slices.SortStableFunc(sorted, func(a, b *Measured) int { return cmp.Compare(meanLog(b), meanLog(a)) })
-
 	ranking := Ranking{Load: l.Kind, Metric: rate.name, Places: [][]string{}}
-	for start, end := 0, 1; end <= len(sorted); end++ {
-		if end == len(sorted) || apart(sorted[:end], sorted[end:]) {
-			ranking.Places = append(ranking.Places, l.inTurn(sorted[start:end]))
-			start = end
-		}
+	for len(left) > 0 {
+		place := unbeaten(left)
+		ranking.Places = append(ranking.Places, l.inTurn(place))
+		left = slices.DeleteFunc(left, func(m *Measured) bool { return slices.Contains(place, m) })
 	}
 	return ranking
 }
 
-// settled leaves out subjects until all pairs can be told apart, or can be told to be equal:
-// one that varies so much that it may be anywhere would make one place of many. Of those
-// that are in doubt it is the one that varied the most itself that goes.
-func settled(all []*Measured) []*Measured {
-	for {
-		var worst *Measured
-		for _, m := range all {
-			if m.undecided(all) && (worst == nil || deviationLog(m) > deviationLog(worst)) {
-				worst = m
-			}
-		}
-		if worst == nil {
-			return all
-		}
-		all = slices.DeleteFunc(all, func(m *Measured) bool { return m == worst })
-	}
-}
-
-// undecided says whether the rate can not be told from that of one of the others.
-func (m *Measured) undecided(others []*Measured) bool {
-	return slices.ContainsFunc(others, func(other *Measured) bool {
-		q, _ := metricNamed("rate").compare(m, other)
-		return q.undecided()
-	})
-}
-
-func meanLog(m *Measured) float64 {
-	mean, _ := spread(m.logs())
-	return mean
-}
-
-func deviationLog(m *Measured) float64 {
-	_, deviation := spread(m.logs())
-	return deviation
-}
-
-// logs are those of the rates.
-func (m *Measured) logs() []float64 {
-	rates := metricNamed("rate").rounds(m)
-	for i := range rates {
-		rates[i] = math.Log(rates[i])
-	}
-	return rates
-}
-
-// apart says whether each of the first is more than each of the others.
-func apart(first, others []*Measured) bool {
-	rate := metricNamed("rate")
-	for _, a := range first {
-		for _, b := range others {
-			if q, ok := rate.compare(a, b); !ok || q.verdict() != More {
-				return false
-			}
+// unbeaten are those that none of the others is more than. Should each have one that is more,
+// which only noise can bring about, it is all of them.
+func unbeaten(all []*Measured) []*Measured {
+	var best []*Measured
+	for _, m := range all {
+		if !slices.ContainsFunc(all, func(other *Measured) bool {
+			q, ok := metricNamed("rate").compare(other, m)
+			return ok && q.verdict() == More
+		}) {
+			best = append(best, m)
 		}
 	}
-	return true
+	if len(best) == 0 {
+		return slices.Clone(all)
+	}
+	return best
 }
 
 func (l *Load) inTurn(place []*Measured) []string {

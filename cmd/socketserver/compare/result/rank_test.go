@@ -15,16 +15,18 @@ func places(results ...Measured) [][]string {
 func TestPlaces(t *testing.T) {
 	require.Equal(t, [][]string{{"c"}, {"a", "b"}},
 		places(subject("a", 100, even), subject("b", 102, even), subject("c", 200, even)), "equal ones stand in turn")
-	require.Equal(t, [][]string{{"a", "b", "c"}},
-		places(subject("a", 109, even), subject("b", 100, even), subject("c", 92, even)), "a chain of equal ones")
+	require.Equal(t, [][]string{{"a", "b"}, {"c"}},
+		places(subject("a", 109, even), subject("b", 100, even), subject("c", 92, even)), "a chain: c has somebody above")
 	require.Equal(t, [][]string{{"a"}}, places(subject("a", 100, even)))
 }
 
+// One that may be anywhere stands with the best that it can not be told from, and leaves the
+// order of the others as it is.
 func TestVariedTooMuch(t *testing.T) {
-	require.Equal(t, [][]string{{"a"}, {"c"}},
-		places(subject("a", 300, even), subject("b", 290, uneven), subject("c", 200, even)), "the others are in order")
-	require.Equal(t, [][]string{{"b"}, {"c"}},
-		places(subject("threading", 300, uneven), subject("b", 250, even), subject("c", 100, even)), "whoever it is")
+	require.Equal(t, [][]string{{"a", "b"}, {"c"}},
+		places(subject("a", 300, even), subject("b", 290, uneven), subject("c", 200, even)))
+	require.Equal(t, [][]string{{"threading", "b"}, {"c"}},
+		places(subject("threading", 300, uneven), subject("b", 250, even), subject("c", 100, even)))
 	require.Equal(t, [][]string{{"a"}, {"b"}},
 		places(subject("a", 3000, uneven), subject("b", 100, even)), "far enough to be told")
 }
@@ -66,7 +68,7 @@ func TestPlacesAgree(t *testing.T) {
 	}
 	require.Greater(t, strict, 3000, "an order is found where there is one")
 	require.LessOrEqual(t, float64(wrong), (1-confidence)/2*float64(strict))
-	require.LessOrEqual(t, float64(contradictions), (1-confidence)*(1-confidence)/2*float64(strict))
+	require.LessOrEqual(t, float64(contradictions), 0.01*float64(strict), "of neighbours that others were told from")
 }
 
 // before says whether both have places, and a one before b's.

@@ -175,9 +175,10 @@ type Ratio struct {
 	Confidence float64 `json:"confidence"` // as in 0.95
 }
 
-// A Ranking is the order of the subjects under one load by rate, best first. Two that can not
-// be told apart share a place, and so does what lies between them. A subject has no place
-// where it failed, left a round without an answer, or varied too much: Warnings say so.
+// A Ranking is the order of the subjects under one load by rate, best first. No two that share
+// a place can be told apart, and everybody has somebody in the place above that was found to
+// be more. A subject has no place where it failed or left a round without an answer: Warnings
+// say so.
 type Ranking struct {
 	Load   string     `json:"load"`
 	Metric string     `json:"metric"`
