@@ -38,7 +38,7 @@ func address(t *Transport, beside func(string) string) field {
 	}
 }
 
-var hostName = regexp.MustCompile(`^[\pL\pN_]([\pL\pN_.-]{0,252})$`)
+var hostName = namePattern{regexp.MustCompile(`^[\pL\pN_][\pL\pN_.-]*$`), 253}
 
 // checkAddress says what is wrong with an address. Names are not looked up.
 func checkAddress(network, address string) *fault {
@@ -58,7 +58,7 @@ func checkAddress(network, address string) *fault {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || port != strconv.FormatUint(n, 10) {
 		return faultf("write a number from 0 to 65535 after the colon; 0 takes a free port", "%q in %q is not a port", port, address)
 	}
-	if _, err := netip.ParseAddr(host); err != nil && host != "" && !hostName.MatchString(host) {
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !hostName.match(host) {
 		return faultf(`write a name or an address, as in "localhost:9000" or "[::1]:9000"`, "%q in %q is not a host", host, address)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -15,7 +16,18 @@ import (
 )
 
 // serverName is what can be part of a file's name, as a server's is.
-var serverName = regexp.MustCompile(`^[\pL\pN][\pL\pN\pM ._-]{0,63}$`)
+var serverName = namePattern{regexp.MustCompile(`^[\pL\pN][\pL\pN\pM ._-]*$`), 64}
+
+// A namePattern bounds names apart from their pattern. A pattern that counts letters of every
+// script takes as long to compile, at each start of the program, as all the rest of that start.
+type namePattern struct {
+	characters *regexp.Regexp
+	most       int
+}
+
+func (p namePattern) match(name string) bool {
+	return utf8.RuneCountInString(name) <= p.most && p.characters.MatchString(name)
+}
 
 // readServer reads a server block. What is missing in it is found by check.
 func (b *block) readServer(h *hclsyntax.Block) {
@@ -23,7 +35,7 @@ func (b *block) readServer(h *hclsyntax.Block) {
 	if !ok {
 		return
 	}
-	if !serverName.MatchString(name) {
+	if !serverName.match(name) {
 		b.problem(h.LabelRanges[0], faultf("begin with a letter or digit, and go on with those, blanks, dots, dashes and underscores, at most 64", "server %q: this cannot be a name", name))
 	}
 	s := b.inner(h)

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
@@ -17,10 +18,13 @@ var (
 	//go:embed page.css
 	pageStyle string
 
-	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-		"tied": tied,
-		"fact": func(name, value string) fact { return fact{name, value} },
-	}).Parse(pageSource))
+	// pageTemplate is made when a page is: every start of the command would wait for it.
+	pageTemplate = sync.OnceValue(func() *template.Template {
+		return template.Must(template.New("page").Funcs(template.FuncMap{
+			"tied": tied,
+			"fact": func(name, value string) fact { return fact{name, value} },
+		}).Parse(pageSource))
+	})
 )
 
 // A view is what the page shows. The template escapes all of it.
@@ -72,7 +76,7 @@ func writeHTML(w io.Writer, r *result.Report, _ Options) error {
 		v.Sections = append(v.Sections, newSection(r, l, i, forms))
 	}
 	var b bytes.Buffer // so that nothing is written of a page that can not be made
-	if err := pageTemplate.Execute(&b, v); err != nil {
+	if err := pageTemplate().Execute(&b, v); err != nil {
 		return err
 	}
 	_, err := w.Write(b.Bytes())
