@@ -14,15 +14,38 @@ import (
 type Image struct {
 	Name string
 	path string
-	fd   int              // 0: not pinned
-	made syscall.Timespec // when its content was last changed, as it was opened
+	fd   int // 0: not pinned
+	was  content
+}
+
+// content is what tells whether a file has been overwritten. The time alone does not: go
+// build sets it also where there was nothing to build.
+type content struct {
+	written syscall.Timespec
+	size    int64
+	head    [4096]byte // where linkers put the id of what they have linked
+}
+
+func contentOf(fd int) (content, error) {
+	var c content
+	var stat syscall.Stat_t
+	if err := syscall.Fstat(fd, &stat); err != nil {
+		return c, err
+	}
+	c.written, c.size = stat.Mtim, stat.Size
+	_, err := syscall.Pread(fd, c.head[:], 0)
+	return c, err
 }
 
 // Changed says whether the content is another one than when the image was pinned: a file
 // may be overwritten in place while nobody runs it.
 func (i *Image) Changed() bool {
 	var now syscall.Stat_t
-	return i.fd != 0 && (syscall.Fstat(i.fd, &now) != nil || now.Mtim != i.made)
+	if i.fd == 0 || syscall.Fstat(i.fd, &now) == nil && now.Mtim == i.was.written {
+		return false
+	}
+	is, err := contentOf(i.fd)
+	return err != nil || is.size != i.was.size || is.head != i.was.head
 }
 
 // Pin opens the executable at path. A script stays a path, as its interpreter opens it.
@@ -65,8 +88,8 @@ func isScript(f *os.File) bool {
 }
 
 func pin(f *os.File, name string) (*Image, error) {
-	var now syscall.Stat_t
-	if err := syscall.Fstat(int(f.Fd()), &now); err != nil {
+	was, err := contentOf(int(f.Fd()))
+	if err != nil {
 		return nil, fmt.Errorf("pin %s: %w", name, err)
 	}
 	// Well above the descriptors that a child gets: it is opened again by number between
@@ -76,7 +99,7 @@ func pin(f *os.File, name string) (*Image, error) {
 	if errno != 0 {
 		return nil, fmt.Errorf("pin %s: %w", name, errno)
 	}
-	return &Image{Name: name, path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), fd: int(fd), made: now.Mtim}, nil
+	return &Image{Name: name, path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), fd: int(fd), was: was}, nil
 }
 
 // privateCopy returns an executable copy without a name, or nil.

@@ -2,8 +2,11 @@ package process
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -72,6 +75,23 @@ func TestWaitForAProcessThatSomebodyElseReaped(t *testing.T) {
 	require.Error(t, p.await())
 	_, err = p.Wait()
 	require.Error(t, err)
+}
+
+// What is set is the time alone, as by go build where there is nothing to build.
+func TestImageThatWasOnlyTouchedHasNotChanged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program")
+	require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("v1"), 5000), 0o700))
+	image, err := Pin(path)
+	require.NoError(t, err)
+	defer image.Close()
+	for n, content := range []string{"v1", "v2"} {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		require.NoError(t, err)
+		_, err = f.WriteAt([]byte(content), 2000)
+		require.NoError(t, errors.Join(err, f.Close()))
+		require.NoError(t, os.Chtimes(path, time.Time{}, time.Unix(int64(n), 0)))
+		require.Equal(t, content == "v2", image.Changed(), content)
+	}
 }
 
 // That there is no descriptor left is not remembered.
