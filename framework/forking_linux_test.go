@@ -274,7 +274,7 @@ func TestH7NotAWorker(t *testing.T) {
 	require.NoError(t, err)
 	for path, says := range map[string]string{
 		filepath.Join(dir, "none"): "no such file",
-		dir:                        "permission denied",
+		dir:                        "is a directory",
 		loose:                      "permission denied",
 		empty:                      "exec format error",
 		busy:                       "has to call framework.ServeWorker first", // a copy of it is not busy
