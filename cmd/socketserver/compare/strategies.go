@@ -5,11 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agext/levenshtein"
-
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/nearest"
 )
 
 // A strategy is a way to run a server, by the name that the user gives it.
@@ -79,7 +78,7 @@ func choose(names []string, plugin, python bool) ([]strategy, error) {
 	}
 	for _, name := range names {
 		if !slices.Contains(Strategies(), name) {
-			return nil, fmt.Errorf("there is no strategy %q; %s", name, suggest(name, Strategies()))
+			return nil, unknownStrategy(name)
 		}
 	}
 	if i := slices.IndexFunc(chosen, func(s strategy) bool { return plugin && s.form != result.Plugin }); i >= 0 {
@@ -88,14 +87,11 @@ func choose(names []string, plugin, python bool) ([]strategy, error) {
 	return chosen, nil
 }
 
-func suggest(name string, names []string) string {
-	best := slices.MinFunc(names, func(a, b string) int {
-		return levenshtein.Distance(name, a, nil) - levenshtein.Distance(name, b, nil)
-	})
-	if 2*levenshtein.Distance(name, best, nil) <= len(name) {
-		return fmt.Sprintf("did you mean %q?", best)
+func unknownStrategy(name string) error {
+	if meant := nearest.To(name, Strategies()); meant != "" {
+		return fmt.Errorf("there is no strategy %q; did you mean %q?", name, meant)
 	}
-	return "there are " + strings.Join(names, ", ")
+	return fmt.Errorf("there is no strategy %q; there are %s", name, strings.Join(Strategies(), ", "))
 }
 
 // spec is the server of a strategy. A server that has that kind of concurrency keeps the

@@ -9,10 +9,11 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/agext/levenshtein"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"golang.org/x/text/width"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/nearest"
 )
 
 // Errors is all that is wrong with a configuration, in the order of the places.
@@ -197,18 +198,8 @@ func suggest(name string, names []string) string {
 	if len(names) == 0 {
 		return "remove it"
 	}
-	best, least := "", 3
-	for _, n := range names {
-		d := levenshtein.Distance(strings.ToLower(name[:min(len(name), 64)]), strings.ToLower(n), nil)
-		if len(name) >= 3 && strings.HasPrefix(n, name) {
-			d = 1
-		}
-		if d < least && d <= (len(n)+1)/2 {
-			best, least = n, d
-		}
-	}
-	if best != "" {
-		return fmt.Sprintf("did you mean %q?", best)
+	if meant := nearest.To(name, names); meant != "" {
+		return fmt.Sprintf("did you mean %q?", meant)
 	}
 	return "there is " + list(names)
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agext/levenshtein"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/nearest"
 )
 
 // A Condition is what a comparison has to show, as in one of
@@ -177,14 +177,8 @@ func (o operand) String() string {
 
 // suggest says which of the names may have been meant, or which there are.
 func suggest(name string, names []string) string {
-	best, least := "", 3
-	for _, n := range names {
-		if d := levenshtein.Distance(name[:min(len(name), 64)], n, nil); d < least && d <= (len(n)+1)/2 {
-			best, least = n, d
-		}
+	if meant := nearest.To(name, names); meant != "" {
+		return fmt.Sprintf("did you mean %q?", meant)
 	}
-	if best == "" {
-		return "there is " + list(names)
-	}
-	return fmt.Sprintf("did you mean %q?", best)
+	return "there is " + list(names)
 }

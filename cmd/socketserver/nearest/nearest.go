@@ -1,0 +1,25 @@
+// Package nearest finds what somebody may have meant who has written something else.
+package nearest
+
+import (
+	"strings"
+
+	"github.com/agext/levenshtein"
+)
+
+// To returns the one of names that name may have been meant to be: one that begins with
+// it, or that differs in two characters at most and in no more than half. It is empty where
+// none is like that. Case does not count.
+func To(name string, names []string) string {
+	best, least := "", 3
+	for _, n := range names {
+		d := levenshtein.Distance(strings.ToLower(name[:min(len(name), 64)]), strings.ToLower(n), nil)
+		if len(name) >= 3 && strings.HasPrefix(n, name) {
+			d = 1
+		}
+		if d < least && d <= (len(n)+1)/2 {
+			best, least = n, d
+		}
+	}
+	return best
+}
