@@ -63,16 +63,16 @@ func New(o Options) (*Comparison, error) {
 		}
 	}
 	c := &Comparison{Options: o}
-	for _, kind := range o.Loads {
-		if (kind == result.Datagrams) != datagrams(o.Server) {
-			return nil, fmt.Errorf("%s over %s: datagrams are for udp and unixgram, connections and conversations for tcp and unix", kind, o.Server.Transports[0].Network)
-		}
-	}
 	if o.Answer == load.EOF && slices.Contains(o.Loads, result.Conversations) {
 		return nil, errors.New("an answer that ends with the connection allows no conversation; add --loads connections")
 	}
 	for _, s := range chosen {
 		c.specs = append(c.specs, s.spec(o.Server, o.Executable))
+	}
+	for _, kind := range o.Loads {
+		if err := c.plan(kind, "").Contradiction(); err != nil {
+			return nil, err
+		}
 	}
 	return c, nil
 }

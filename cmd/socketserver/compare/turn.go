@@ -60,11 +60,9 @@ func (t *turn) tryOut(ctx context.Context) {
 	t.requests++
 }
 
-// fail says why nothing is measured, or nothing more.
+// fail says why nothing is measured, or nothing more: that the server has ended, or else
+// problem, which may be none.
 func (t *turn) fail(problem string) {
-	if t.measured.Problem != "" {
-		return
-	}
 	if isDone(t.subject.Done()) {
 		problem = "the server ended: " + t.subject.Stop().Status
 		if log := t.subject.Log(); len(log) > 0 {
@@ -137,9 +135,7 @@ func (t *turn) run(ctx context.Context) error {
 		return nil
 	}
 	t.count(round, before, after)
-	if isDone(t.subject.Done()) {
-		t.fail("")
-	}
+	t.fail("")
 	return nil
 }
 

@@ -49,6 +49,17 @@ type Plan struct {
 // Check says what keeps p from being run: that it contradicts itself, or that this system
 // lends too few descriptors or ports to so many clients, and what to raise.
 func (p Plan) Check() error {
+	if err := p.Contradiction(); err != nil {
+		return err
+	}
+	if err := checkDescriptors(p); err != nil {
+		return err
+	}
+	return checkPorts(p)
+}
+
+// Contradiction says how p contradicts itself, whatever the system lends; nil: it does not.
+func (p Plan) Contradiction() error {
 	datagram := p.Network == "udp" || p.Network == "unixgram"
 	switch {
 	case !slices.Contains([]string{"tcp", "udp", "unix", "unixgram"}, p.Network):
@@ -72,10 +83,7 @@ func (p Plan) Check() error {
 	case p.Duration <= 0 || p.Warmup < 0:
 		return fmt.Errorf("%v of load after %v: the load must last", p.Duration, p.Warmup)
 	}
-	if err := checkDescriptors(p); err != nil {
-		return err
-	}
-	return checkPorts(p)
+	return nil
 }
 
 // checkDescriptors is for the server too, which has the same limit as this process: a

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
 
 // Options bound a subject in time.
@@ -16,10 +18,8 @@ type Options struct {
 // A Usage is what the first process of a subject and all processes that it has waited for
 // have used.
 type Usage struct {
-	CPU         time.Duration // user and system
-	MaxResident int64         // bytes, of the largest of these processes
-	Faults      int64         // pages, those that needed no reading included
-	Switches    int64         // between contexts
+	usage.Usage       // CPU and Switches
+	MaxResident int64 // bytes, of the largest of these processes
 }
 
 // An Exit is how a subject ended.

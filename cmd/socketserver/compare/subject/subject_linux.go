@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
 
 // A Subject is a server under test that runs.
@@ -237,7 +238,7 @@ func (s *Subject) Stop() Exit {
 		s.cut()
 		s.clear()
 		s.exit.Status, s.exit.Started = s.state.String(), s.started
-		s.exit.Usage = usage(s.state)
+		s.exit.Usage = usageOf(s.state)
 	})
 	return s.exit
 }
@@ -288,12 +289,10 @@ func listening(network, address string) bool {
 	return false // a socket file, which is counted as such
 }
 
-func usage(state *os.ProcessState) Usage {
-	u := Usage{CPU: state.UserTime() + state.SystemTime()}
+func usageOf(state *os.ProcessState) Usage {
+	u := Usage{Usage: usage.Ended(state)}
 	if r, ok := state.SysUsage().(*syscall.Rusage); ok {
 		u.MaxResident = r.Maxrss << 10
-		u.Faults = r.Minflt + r.Majflt
-		u.Switches = r.Nvcsw + r.Nivcsw
 	}
 	return u
 }
