@@ -248,9 +248,11 @@ func (l *link) take(s *server, f *frame) []notice {
 	case farewell:
 		return r.tellOf(l.crowd.forget(f.From))
 	case gone:
+		var changes []change
 		for _, who := range f.People {
-			return r.tellOf(l.crowd.remove(s, who.ID))
+			changes = append(changes, l.crowd.remove(s, who.ID)...)
 		}
+		return r.tellOf(changes)
 	case came:
 		return l.meet(s, f.People)
 	case state:
