@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
@@ -22,6 +23,16 @@ type child struct {
 	served  int
 
 	timer *time.Timer // while it is idle
+}
+
+// pidsOf are the process ids of children, ascending.
+func pidsOf(children map[*child]struct{}) []int {
+	pids := make([]int, 0, len(children))
+	for c := range children {
+		pids = append(pids, c.process.Pid)
+	}
+	slices.Sort(pids)
+	return pids
 }
 
 func (c *child) wait(d time.Duration, then func()) { c.timer = time.AfterFunc(d, then) }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -158,12 +157,7 @@ func (c *crew) replace(why error, pid int, delay *time.Duration) *child {
 func (c *crew) pids() []int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	pids := make([]int, 0, len(c.members))
-	for m := range c.members {
-		pids = append(pids, m.process.Pid)
-	}
-	slices.Sort(pids)
-	return pids
+	return pidsOf(c.members)
 }
 
 // share has all workers serve the socket of s.

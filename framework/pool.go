@@ -71,12 +71,7 @@ func newPool(f *Forking, s *BaseServer) (*pool, error) {
 func (p *pool) pids() []int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pids := make([]int, 0, len(p.all))
-	for c := range p.all {
-		pids = append(pids, c.process.Pid)
-	}
-	slices.Sort(pids)
-	return pids
+	return pidsOf(p.all)
 }
 
 // take returns an idle child, or nil with the right to start one.

@@ -116,6 +116,10 @@ func addressText(a net.Addr) string {
 // they are armed anew, about once a second.
 func (r *Request) Conn() net.Conn { return wholeConn(r.conn) }
 
+// IsDatagram says whether the request is a datagram, for which Conn is nil. It is for handlers
+// that have no other use for Conn, which a worker makes when it is asked for.
+func (r *Request) IsDatagram() bool { return r.conn == nil }
+
 // Flush sends what is in wfile's buffer. For a datagram it does nothing, as the
 // answer is one datagram, sent at the end.
 func (r *Request) Flush() error { return r.files.flush() }

@@ -30,7 +30,7 @@ func (h *handler) list(path string) string {
 	case err != nil: // also a file, and all that lies outside the root
 		return "not exist path"
 	}
-	if h.Network == "udp" || h.Network == "unixgram" {
+	if h.IsDatagram() {
 		names.fit(maxDatagram)
 	}
 	return names.String()

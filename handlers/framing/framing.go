@@ -76,8 +76,7 @@ type Reader struct {
 
 // NewReader makes a Reader over the rfile of req.
 func NewReader(kind Kind, req *framework.Request, rfile *bufio.Reader) *Reader {
-	datagram := req.Network == "udp" || req.Network == "unixgram"
-	return &Reader{rfile: rfile, kind: kind, datagram: datagram}
+	return &Reader{rfile: rfile, kind: kind, datagram: req.IsDatagram()}
 }
 
 // Wait waits until there is something of the next message. Next does so by itself; a handler
