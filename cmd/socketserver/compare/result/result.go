@@ -52,6 +52,9 @@ type Settings struct {
 	Message  string        `json:"message"` // what clients send
 	Answer   string        `json:"answer"`  // how they know its end: line, chunk or eof
 	Timeout  time.Duration `json:"timeout"` // after which a request has failed
+	// Connections is limits.connections of the server: how many clients it has at once, whatever
+	// its strategy; 0: there is no such limit.
+	Connections int `json:"connections_limit"`
 }
 
 // A Subject is one server under test.
