@@ -17,14 +17,14 @@ const help = `-- /nick NAME     change your name
 
 // line does what one line of p's is: a command, or something said.
 func (r *rooms) line(p *person, line string) (quit bool) {
-	if line == "" {
+	if strings.TrimSpace(line) == "" {
 		return false
 	}
 	command, argument, _ := strings.Cut(line, " ")
 	argument = strings.TrimSpace(argument)
 	called := r.nameOf(p)
 	switch {
-	case command[0] != '/':
+	case !strings.HasPrefix(line, "/"):
 		r.say(p, fmt.Appendf(nil, "%s: %s\n", called, line))
 	case strings.HasPrefix(command, "//"):
 		r.say(p, fmt.Appendf(nil, "%s: %s\n", called, line[1:]))

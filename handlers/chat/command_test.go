@@ -55,6 +55,20 @@ func TestCommands(t *testing.T) {
 	a.hears("-- nobody is called 宝宝; /names lists who is in this room\n")
 }
 
+// A line may begin with a blank; one of blanks only says nothing.
+func TestCommandBlanks(t *testing.T) {
+	s := serve(t, "tcp", commands)
+	a, b := named(t, s, "alice"), named(t, s, "bob")
+	a.skips("bob\n")
+	for _, line := range []string{" ", "\t", "\u3000 ", " \r", ""} {
+		a.say(line + "\n")
+	}
+	for _, line := range []string{" x", "  two  ", " /help", "\t/quit", "\tx y"} {
+		a.say(line + "\n")
+		b.hears("alice: " + line + "\n")
+	}
+}
+
 // What is no command, or not as it should be, is answered to its sender alone.
 func TestCommandErrors(t *testing.T) {
 	s := serve(t, "tcp", commands)
