@@ -92,10 +92,13 @@ func pin(f *os.File, name string) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pin %s: %w", name, err)
 	}
-	// Well above the descriptors that a child gets: it is opened again by number between
+	// Well above the descriptors that a child gets: it may be opened again by number between
 	// fork and exec, when those are in place already.
-	const above = 100
-	fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_DUPFD_CLOEXEC, above)
+	var fd uintptr
+	errno := syscall.EINVAL
+	for above := uintptr(100); errno == syscall.EINVAL && above > 3; above /= 2 { // the limit may be that low
+		fd, _, errno = syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_DUPFD_CLOEXEC, above)
+	}
 	if errno != 0 {
 		return nil, fmt.Errorf("pin %s: %w", name, errno)
 	}

@@ -94,6 +94,19 @@ func TestImageThatWasOnlyTouchedHasNotChanged(t *testing.T) {
 	}
 }
 
+// A low limit of descriptors is no obstacle.
+func TestPinUnderALowLimit(t *testing.T) {
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	low := limit
+	low.Cur = 64
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low))
+	image, err := Pin("/bin/true")
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+	require.NoError(t, err)
+	require.NoError(t, image.Close())
+}
+
 // That there is no descriptor left is not remembered.
 func TestSelfIsTriedAgain(t *testing.T) {
 	self.image = nil
