@@ -457,7 +457,7 @@ func TestH10Descriptors(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]int{
-		"/dev/null": 1, "pipe": 2, "socket": 2, "anon_inode:[eventpoll]": 1, "anon_inode:[eventfd]": 1,
+		"/dev/null": 1, "pipe": 2, "socket": 2, "anon_inode:[eventpoll]": 2, "anon_inode:[eventfd]": 1,
 	}, kinds, string(answer))
 	p.stop(t)
 }

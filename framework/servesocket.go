@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"net"
-	"os"
 	"slices"
 	"sync"
 
@@ -15,9 +14,9 @@ import (
 // serveSocket serves a socket that all workers of a server share, as [Preforking] asks: by a
 // server of its own beside the one whose transport is the channel. Its outcome is told when
 // it has been stopped and its requests are over.
-func (t *parent) serveSocket(f *handoff.Frame, file *os.File, lost bool) error {
+func (t *parent) serveSocket(f *handoff.Frame, socket *handoff.Descriptor, lost bool) error {
 	id := f.ID
-	s, err := t.inherit(f, file, lost)
+	s, err := t.inherit(f, socket, lost)
 	if err == nil {
 		err = s.Listen()
 	}
@@ -41,11 +40,11 @@ func (t *parent) serveSocket(f *handoff.Frame, file *os.File, lost bool) error {
 	return nil
 }
 
-func (t *parent) inherit(f *handoff.Frame, file *os.File, lost bool) (*BaseServer, error) {
-	if err := checkFile(file, lost); err != nil {
+func (t *parent) inherit(f *handoff.Frame, socket *handoff.Descriptor, lost bool) (*BaseServer, error) {
+	if err := checkSocket(socket, lost); err != nil {
 		return nil, err
 	}
-	s, err := inherit(f.Body, file)
+	s, err := inherit(f.Body, socket.File())
 	if err != nil {
 		return nil, err
 	}

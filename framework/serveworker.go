@@ -176,12 +176,12 @@ func (*parent) Close() error { return nil }
 func (t *parent) GetRequest() (*Request, error) {
 	for {
 		var r *Request
-		err := t.channel.ReceiveFile(func(f handoff.Frame, file *os.File, lost bool) (err error) {
+		err := t.channel.ReceiveSocket(func(f handoff.Frame, socket *handoff.Descriptor, lost bool) (err error) {
 			switch f.Kind {
 			case handoff.Stream, handoff.Datagram:
-				r, err = t.receive(&f, file, lost)
+				r, err = t.receive(&f, socket, lost)
 			case handoff.Listen:
-				err = t.serveSocket(&f, file, lost)
+				err = t.serveSocket(&f, socket, lost)
 			case handoff.Cancel:
 				t.cancel(f.ID)
 			default:
@@ -202,7 +202,7 @@ func (t *parent) GetRequest() (*Request, error) {
 
 // receive makes the request of a frame. One that can not be made has its outcome told
 // at once; r is then nil.
-func (t *parent) receive(f *handoff.Frame, file *os.File, lost bool) (r *Request, err error) {
+func (t *parent) receive(f *handoff.Frame, socket *handoff.Descriptor, lost bool) (r *Request, err error) {
 	client, local := parseAddr(f.Network, f.Client), parseAddr(f.Network, f.Local)
 	var answer []byte
 	if f.Kind == handoff.Datagram {
@@ -211,11 +211,11 @@ func (t *parent) receive(f *handoff.Frame, file *os.File, lost bool) (r *Request
 			return nil
 		})
 	} else {
-		if err := checkFile(file, lost); err != nil {
+		if err := checkSocket(socket, lost); err != nil {
 			return nil, t.send(&handoff.Frame{Kind: handoff.Outcome, ID: f.ID, Status: handoff.Failed, Text: err.Error()})
 		}
 		// The client may have left, and the system then does not know its address any more.
-		r = NewStreamRequest(f.Network, &handedConn{file: file, local: local, remote: client, options: socketOptions{
+		r = NewStreamRequest(f.Network, &bareConn{socket: socket, local: local, remote: client, options: socketOptions{
 			nagle: f.Flags&handoff.Nagle != 0, keepAlive: time.Duration(f.KeepAlive) * time.Millisecond,
 		}})
 		r.readBuffer, r.writeBuffer = int(f.ReadBuffer), int(f.WriteBuffer)
@@ -254,12 +254,12 @@ func (t *parent) exit() {
 	os.Exit(status)
 }
 
-// checkFile says whether the descriptor of a frame has arrived.
-func checkFile(file *os.File, lost bool) error {
+// checkSocket says whether the descriptor of a frame has arrived.
+func checkSocket(socket *handoff.Descriptor, lost bool) error {
 	if lost {
 		return errors.New("the socket was lost: the worker is out of descriptors; raise the limit (ulimit -n)")
 	}
-	if file == nil {
+	if socket == nil {
 		return errors.New("the descriptor is missing")
 	}
 	return nil

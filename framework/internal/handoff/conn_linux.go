@@ -11,9 +11,18 @@ import (
 )
 
 // Conn is one end of the channel. Several goroutines may send; one receives.
+//
+// The poller of Go knows the channel only by input, an epoll instance between the two. Else
+// it would be told as well that there is room, each time that the other side has read what
+// was sent: a process that waits for its next request would wake up for nothing after each.
 type Conn struct {
-	file *os.File // and not a net.Conn, which takes ten system calls to make of a descriptor
-	raw  syscall.RawConn
+	socket *Descriptor
+	input  *os.File // readable when socket is
+	ready  syscall.RawConn
+
+	mu        sync.Mutex
+	output    *os.File // the same socket as the poller knows it; nil: nobody has had to wait for room
+	unblocked bool
 }
 
 // ErrFull is returned by TrySend when the other side does not read fast enough.
@@ -45,9 +54,30 @@ func FromDescriptor(fd int) (*Conn, error) {
 		return nil, fmt.Errorf("open channel: %w", err)
 	}
 	syscall.CloseOnExec(fd) // what a handler starts would keep the channel from ending
-	file := os.NewFile(uintptr(fd), "channel")
-	raw, err := file.SyscallConn()
-	return &Conn{file, raw}, err
+	input, err := watch(fd)
+	if err != nil {
+		_ = syscall.Close(fd)
+		return nil, fmt.Errorf("open channel: %w", err)
+	}
+	ready, err := input.SyscallConn()
+	return &Conn{socket: &Descriptor{fd: fd}, input: input, ready: ready}, err
+}
+
+// watch makes a file that is readable when fd is, and that is all.
+func watch(fd int) (*os.File, error) {
+	watcher, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	err = syscall.EpollCtl(watcher, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLRDHUP})
+	if err == nil {
+		err = syscall.SetNonblock(watcher, true) // the poller takes no other file
+	}
+	if err != nil {
+		_ = syscall.Close(watcher)
+		return nil, os.NewSyscallError("epoll_ctl", err)
+	}
+	return os.NewFile(uintptr(watcher), "channel"), nil
 }
 
 // frames are the buffers that frames are sent from and received in.
@@ -76,11 +106,15 @@ func (c *Conn) send(f *Frame, socket syscall.Conn, wait bool) error {
 	}
 	var failed error
 	// The first attempt does not queue behind those who wait.
-	err := c.raw.Control(func(fd uintptr) { failed = sendOnce(int(fd), b, theirs) })
+	err := c.socket.Control(func(fd uintptr) { failed = sendOnce(int(fd), b, theirs) })
 	if err == nil && wait && full(failed) {
+		var room syscall.RawConn
+		if room, err = c.room(); err != nil {
+			return err
+		}
 		// The descriptor is held only during an attempt: what waited while holding it would
 		// keep the connection from being closed.
-		err = c.raw.Write(func(fd uintptr) bool {
+		err = room.Write(func(fd uintptr) bool {
 			failed = sendOnce(int(fd), b, theirs)
 			return !full(failed)
 		})
@@ -92,6 +126,23 @@ func (c *Conn) send(f *Frame, socket syscall.Conn, wait bool) error {
 		return err
 	}
 	return os.NewSyscallError("sendmsg", failed)
+}
+
+// room is what waits for room in the channel.
+func (c *Conn) room() (syscall.RawConn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.output == nil {
+		same, err := Duplicate(c.socket)
+		if err != nil {
+			return nil, err
+		}
+		c.output = same.File()
+		if c.unblocked {
+			_ = c.output.SetWriteDeadline(past)
+		}
+	}
+	return c.output.SyscallConn()
 }
 
 // full says whether a send succeeds once the other side has read.
@@ -115,29 +166,25 @@ func sendOnce(fd int, b []byte, conn syscall.RawConn) error {
 // server's side receives like this: without room for descriptors, so that a worker can
 // not push any. The error is io.EOF when the other side has gone.
 func (c *Conn) Receive(use func(Frame) error) error {
-	return c.receive(nil, func(f Frame, _ *os.File, _ bool) error { return use(f) })
+	return c.receive(nil, func(f Frame, _ *Descriptor, _ bool) error { return use(f) })
 }
 
-// ReceiveFile is Receive for the worker's side. use owns the file, which is nil where
+// ReceiveSocket is Receive for the worker's side. use owns the socket, which is nil where
 // the frame had none. lost says that one was sent and did not arrive, as this process
 // has no room for more descriptors.
-func (c *Conn) ReceiveFile(use func(f Frame, file *os.File, lost bool) error) error {
+func (c *Conn) ReceiveSocket(use func(f Frame, socket *Descriptor, lost bool) error) error {
 	return c.receive(make([]byte, syscall.CmsgSpace(4)), use)
 }
 
-func (c *Conn) receive(control []byte, use func(Frame, *os.File, bool) error) error {
+func (c *Conn) receive(control []byte, use func(Frame, *Descriptor, bool) error) error {
 	var buf *[]byte
 	var n, controlled, flags int
-	var failed error // an Errno, compared directly: this runs for every frame
-	err := c.raw.Read(func(fd uintptr) bool {
+	var failed, closed error
+	err := c.ready.Read(func(uintptr) bool {
 		// The buffer is taken for each attempt, so that an idle worker holds none.
 		buf = frames.Get().(*[]byte)
-		// A reset says once that the other side has gone before it had read everything.
-		// What it sent before that comes after, and then the end.
-		for failed = syscall.EINTR; failed == syscall.EINTR || failed == syscall.ECONNRESET; {
-			n, controlled, flags, _, failed = syscall.Recvmsg(int(fd), *buf, control, syscall.MSG_DONTWAIT|syscall.MSG_CMSG_CLOEXEC)
-		}
-		if failed == syscall.EAGAIN {
+		closed = c.socket.Control(func(fd uintptr) { n, controlled, flags, failed = receiveOnce(int(fd), *buf, control) })
+		if closed == nil && errors.Is(failed, syscall.EAGAIN) {
 			frames.Put(buf)
 			return false
 		}
@@ -147,27 +194,40 @@ func (c *Conn) receive(control []byte, use func(Frame, *os.File, bool) error) er
 		return err
 	}
 	defer frames.Put(buf)
+	if closed != nil {
+		return closed
+	}
 	if failed != nil {
 		return os.NewSyscallError("recvmsg", failed)
 	}
 	if n == 0 {
 		return io.EOF
 	}
-	file := passedFile(control[:controlled])
+	socket := passedSocket(control[:controlled])
 	f, err := Parse((*buf)[:n])
 	if err == nil && flags&syscall.MSG_TRUNC != 0 {
 		err = fmt.Errorf("frame is longer than %d bytes", MaxFrame)
 	}
 	if err != nil {
-		if file != nil {
-			_ = file.Close()
+		if socket != nil {
+			_ = socket.Close()
 		}
 		return err
 	}
-	return use(f, file, flags&syscall.MSG_CTRUNC != 0)
+	return use(f, socket, flags&syscall.MSG_CTRUNC != 0)
 }
 
-func passedFile(control []byte) *os.File {
+// receiveOnce receives a frame without waiting for it. A reset says once that the other side
+// has gone before it had read everything: what it sent before that comes after, and then
+// the end.
+func receiveOnce(fd int, p, control []byte) (n, controlled, flags int, err error) {
+	for err = syscall.EINTR; err == syscall.EINTR || err == syscall.ECONNRESET; {
+		n, controlled, flags, _, err = syscall.Recvmsg(fd, p, control, syscall.MSG_DONTWAIT|syscall.MSG_CMSG_CLOEXEC)
+	}
+	return n, controlled, flags, err
+}
+
+func passedSocket(control []byte) *Descriptor {
 	if len(control) == 0 {
 		return nil
 	}
@@ -179,11 +239,20 @@ func passedFile(control []byte) *os.File {
 	if err != nil || len(fds) == 0 {
 		return nil
 	}
-	return os.NewFile(uintptr(fds[0]), "socket")
+	return &Descriptor{fd: fds[0]}
 }
 
 // Unblock makes sends that wait fail, as the worker is going to be ended.
-func (c *Conn) Unblock() { _ = c.file.SetWriteDeadline(time.Unix(1, 0)) }
+func (c *Conn) Unblock() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unblocked = true
+	if c.output != nil {
+		_ = c.output.SetWriteDeadline(past)
+	}
+}
+
+var past = time.Unix(1, 0)
 
 // CloseWrite says that nothing more is sent: the other side then reads the end of the
 // channel and may still answer.
@@ -194,11 +263,19 @@ func (c *Conn) CloseRead() error { return c.shutdown(syscall.SHUT_RD) }
 
 func (c *Conn) shutdown(how int) error {
 	var failed error
-	if err := c.raw.Control(func(fd uintptr) { failed = syscall.Shutdown(int(fd), how) }); err != nil {
+	if err := c.socket.Control(func(fd uintptr) { failed = syscall.Shutdown(int(fd), how) }); err != nil {
 		return err
 	}
 	return os.NewSyscallError("shutdown", failed)
 }
 
 // Close closes this end: the other side then reads the end of the channel.
-func (c *Conn) Close() error { return c.file.Close() }
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	errs := []error{c.input.Close(), c.socket.Close()}
+	if c.output != nil {
+		errs = append(errs, c.output.Close())
+	}
+	return errors.Join(errs...)
+}

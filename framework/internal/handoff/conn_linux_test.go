@@ -39,11 +39,10 @@ func TestSendConnection(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, ours.Send(&Frame{Kind: Stream, ID: 7, Network: "tcp"}, server.(syscall.Conn)))
 	require.NoError(t, server.Close())
-	require.NoError(t, theirs.ReceiveFile(func(f Frame, file *os.File, lost bool) error {
+	require.NoError(t, theirs.ReceiveSocket(func(f Frame, socket *Descriptor, lost bool) error {
 		require.EqualValues(t, 7, f.ID)
 		require.False(t, lost)
-		defer file.Close()
-		conn, err := net.FileConn(file)
+		conn, err := socket.Conn()
 		require.NoError(t, err)
 		defer conn.Close()
 		_, err = io.WriteString(conn, "hello")
@@ -67,6 +66,32 @@ func TestReceiveTakesNoDescriptors(t *testing.T) {
 	require.NoError(t, theirs.Send(&Frame{Kind: Hello}, client.(syscall.Conn)))
 	require.NoError(t, ours.Receive(func(f Frame) error { require.Equal(t, Hello, f.Kind); return nil }))
 	require.Equal(t, before, open(t))
+}
+
+// What waits for a frame is not woken when the other side reads.
+func TestRoomIsNoEvent(t *testing.T) {
+	ours, theirs := pair(t)
+	watcher, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	require.NoError(t, err)
+	defer syscall.Close(watcher)
+	both := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | -syscall.EPOLLET}
+	require.NoError(t, ours.ready.Control(func(fd uintptr) {
+		require.NoError(t, syscall.EpollCtl(watcher, syscall.EPOLL_CTL_ADD, int(fd), &both))
+	}))
+	events := func() int {
+		n, err := syscall.EpollWait(watcher, make([]syscall.EpollEvent, 1), 0)
+		require.NoError(t, err)
+		return n
+	}
+	ignore := func(Frame) error { return nil }
+	require.Zero(t, events())
+	require.NoError(t, ours.Send(&Frame{Kind: Cancel, ID: 1}, nil))
+	require.NoError(t, theirs.Receive(ignore))
+	require.Zero(t, events())
+	require.NoError(t, theirs.Send(&Frame{Kind: Cancel, ID: 1}, nil))
+	require.Equal(t, 1, events())
+	require.NoError(t, ours.Receive(ignore))
+	require.Zero(t, events())
 }
 
 func open(t *testing.T) int {
@@ -165,7 +190,8 @@ func TestDescriptor(t *testing.T) {
 	require.NoError(t, d.Close())
 	require.NoError(t, d.Close())
 	require.ErrorIs(t, ours.Send(&Frame{Kind: Listen, ID: 2}, d), net.ErrClosed)
-	require.NoError(t, theirs.ReceiveFile(func(_ Frame, file *os.File, _ bool) error {
+	require.NoError(t, theirs.ReceiveSocket(func(_ Frame, socket *Descriptor, _ bool) error {
+		file := socket.File()
 		defer file.Close()
 		same, err := net.FileListener(file)
 		require.NoError(t, err)

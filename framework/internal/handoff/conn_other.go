@@ -4,6 +4,7 @@ package handoff
 
 import (
 	"errors"
+	"net"
 	"os"
 	"syscall"
 )
@@ -16,14 +17,14 @@ var (
 	errUnsupported = errors.New("workers need Linux")
 )
 
-func Pair() (*Conn, *os.File, error)                              { return nil, nil, errUnsupported }
-func FromDescriptor(int) (*Conn, error)                           { return nil, errUnsupported }
-func (*Conn) Send(*Frame, syscall.Conn) error                     { return errUnsupported }
-func (*Conn) TrySend(*Frame) error                                { return errUnsupported }
-func (*Conn) Receive(func(Frame) error) error                     { return errUnsupported }
-func (*Conn) ReceiveFile(func(Frame, *os.File, bool) error) error { return errUnsupported }
-func (*Conn) Unblock()                                            {}
-func (*Conn) Close() error                                        { return nil }
+func Pair() (*Conn, *os.File, error)                                   { return nil, nil, errUnsupported }
+func FromDescriptor(int) (*Conn, error)                                { return nil, errUnsupported }
+func (*Conn) Send(*Frame, syscall.Conn) error                          { return errUnsupported }
+func (*Conn) TrySend(*Frame) error                                     { return errUnsupported }
+func (*Conn) Receive(func(Frame) error) error                          { return errUnsupported }
+func (*Conn) ReceiveSocket(func(Frame, *Descriptor, bool) error) error { return errUnsupported }
+func (*Conn) Unblock()                                                 {}
+func (*Conn) Close() error                                             { return nil }
 
 func (*Conn) CloseWrite() error { return errUnsupported }
 func (*Conn) CloseRead() error  { return errUnsupported }
@@ -33,4 +34,7 @@ type Descriptor struct{}
 
 func Duplicate(syscall.Conn) (*Descriptor, error)         { return nil, errUnsupported }
 func (*Descriptor) SyscallConn() (syscall.RawConn, error) { return nil, errUnsupported }
+func (*Descriptor) Control(func(fd uintptr)) error        { return errUnsupported }
+func (*Descriptor) File() *os.File                        { return nil }
+func (*Descriptor) Conn() (net.Conn, error)               { return nil, errUnsupported }
 func (*Descriptor) Close() error                          { return nil }

@@ -56,6 +56,25 @@ func (d *Descriptor) Read(func(uintptr) bool) error { return errBare }
 // Write is refused.
 func (d *Descriptor) Write(func(uintptr) bool) error { return errBare }
 
+// File makes a file of the descriptor, which it owns from here on.
+func (d *Descriptor) File() *os.File {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fd := d.fd
+	d.fd = -1
+	return os.NewFile(uintptr(fd), "socket")
+}
+
+// Conn makes a connection of the descriptor, which is closed in any case.
+func (d *Descriptor) Conn() (net.Conn, error) {
+	file := d.File()
+	if file == nil {
+		return nil, net.ErrClosed
+	}
+	defer file.Close()
+	return net.FileConn(file)
+}
+
 // Close gives the descriptor back.
 func (d *Descriptor) Close() error {
 	d.mu.Lock()

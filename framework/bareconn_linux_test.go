@@ -34,6 +34,19 @@ func (h *straightHandler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	switch strings.TrimSpace(line) {
 	case "kind":
 		_, err = fmt.Fprintf(wfile, "%T %t\n", h.Conn(), h.Conn() == h.Conn())
+	case "much": // more than the system takes at once
+		_, err = io.WriteString(wfile, strings.Repeat("much", 1<<20))
+	case "stuck": // so does one a write
+		ended := make(chan error)
+		go func() {
+			_, err := wfile.Write(make([]byte, 64<<20))
+			ended <- err
+		}()
+		for range 1000 {
+			runtime.Gosched()
+		}
+		_ = h.Conn().SetWriteDeadline(time.Unix(1, 0))
+		err = <-ended
 	case "copy":
 		_, err = io.Copy(wfile, rfile)
 	case "idle": // the timeouts of the server go on
@@ -67,9 +80,26 @@ func TestConnOfHandler(t *testing.T) {
 			serve(t, impatient)
 			require.Equal(t, "*net.TCPConn true\n", askAll(t, s, "kind\n"))
 			require.Equal(t, "true\n", askAll(t, impatient, "idle\n"))
+			require.True(t, strings.Repeat("much", 1<<20) == askAll(t, s, "much\n"), "other bytes")
 			for range 5 {
 				require.Equal(t, "true\n", askAll(t, s, "deadline\n"))
 			}
+		})
+	}
+}
+
+// A deadline that a handler sets ends a write that waits for the client.
+func TestWriteDeadlineOfHandler(t *testing.T) {
+	for _, name := range []string{"threading", "forking"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["tcp"](t, class(t, straight))
+			s.Strategy = newStrategy[name]()
+			failed := make(chan error, 1)
+			s.HandleError = func(_ *framework.Request, err error) { failed <- err }
+			serve(t, s)
+			say(t, dial(t, s), "stuck\n")
+			require.ErrorIs(t, await(t, failed), os.ErrDeadlineExceeded)
 		})
 	}
 }
