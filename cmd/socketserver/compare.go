@@ -51,7 +51,7 @@ func newCompare() *cobra.Command {
 			"  socketserver compare --handler echo --strategies threading,forking,preforking --duration 10s\n" +
 			"  socketserver compare -c servers.hcl --server timestamp --peer python -o html > report.html\n" +
 			"  socketserver compare --quiet --mishaps=false --assert 'threading.p99<5ms' --assert 'preforking.rate>0.8*threading.rate'",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return runCompare(c, o) },
 	}
 	f := c.Flags()

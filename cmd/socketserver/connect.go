@@ -67,7 +67,7 @@ connect, 4 no answer in time.`,
 		Example: `  socketserver connect                              # localhost:21567
   socketserver connect --mode ask --framing chunk tcp://localhost:50006
   echo hello | socketserver connect --mode once udp://localhost:21567`,
-		Args: cobra.MaximumNArgs(1),
+		Args: oneAddress,
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
 	flags := c.Flags()

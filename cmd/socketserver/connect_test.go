@@ -80,13 +80,13 @@ func TestConnectUsage(t *testing.T) {
 		"--insecure tcp://localhost:1":       "write the address as tls://host:port",
 		"--ca missing tls://localhost:1":     "--ca: open missing",
 		"--ca " + empty + " tls://a:1":       "there is no certificate in it; name a PEM file",
-		"unix://a unix://b":                  "accepts at most 1",
+		"unix://a unix://b":                  "one argument too many",
 		"--transcript " + dir + "/plugins/t": "choose another directory",
 	} {
 		out, complaints, status := connect(t, "hello\n", strings.Fields(args)...)
 		require.Equal(t, 2, status, args)
 		require.Empty(t, out)
-		require.Regexp(t, `^socketserver: [^\n]+\n(Try 'socketserver --help'\.\n)?$`, complaints)
+		require.Regexp(t, `^socketserver: [^\n]+\n(Try 'socketserver connect --help'\.\n)?$`, complaints)
 		require.Contains(t, complaints, want)
 	}
 }
@@ -143,7 +143,7 @@ func TestConnectStatus(t *testing.T) {
 
 	_, complaints, status = connect(t, "one\n", "--mode", "twice", "unix://"+dir+"/once")
 	require.Equal(t, 2, status)
-	require.Contains(t, complaints, "Try 'socketserver --help'")
+	require.Contains(t, complaints, "Try 'socketserver connect --help'")
 
 	_, complaints, status = connect(t, "one\n", "unix://"+dir+"/none")
 	require.Equal(t, 3, status)

@@ -34,7 +34,7 @@ A line goes to the client who is connected, an empty one hangs up. ^D leaves the
 which does not end the conversation; the server tells who is connected and who waits. On a
 pipe the input is what the operator says.`,
 		Example: "  socketserver console half-duplex",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			path, err := findOperator(args[0])
 			if err != nil {

@@ -68,7 +68,7 @@ func (f *formatter) path(path string) error {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("%w; check the path, or write the file", err)
+		return config.PathError(path, err)
 	}
 	if !info.IsDir() {
 		return f.file(path, info.Mode().Perm())
@@ -84,7 +84,7 @@ func (f *formatter) path(path string) error {
 func (f *formatter) file(path string, mode os.FileMode) error {
 	in, err := os.Open(path)
 	if err != nil {
-		return err
+		return config.PathError(path, err)
 	}
 	defer in.Close()
 	src, err := readSource(path, in)

@@ -33,7 +33,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.Execute()
+	c, err := root.ExecuteC()
 	var status statusError
 	switch {
 	case err == nil:
@@ -45,7 +45,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return status.code
 	}
 	// Everything else comes from reading the command line.
-	fmt.Fprintf(stderr, "socketserver: %v\nTry 'socketserver --help'.\n", err)
+	fmt.Fprintf(stderr, "socketserver: %v\n%s\n", err, tryHelp(c))
 	return exitUsage
 }
 
@@ -64,16 +64,22 @@ func failed(err error) error { return statusError{exitFailed, err} }
 func usage(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
 func newRoot() *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:           "socketserver",
 		Short:         "Network servers from a file: transport, concurrency, handler",
 		Long:          "socketserver runs network servers. Each is three choices, made in servers.hcl:\na transport (tcp, udp, unix, unixgram), a concurrency strategy (synchronous,\nthreading, forking, preforking) and a handler, compiled in or a plugin.",
-		Args:          cobra.NoArgs,
+		Args:          noSuchCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if version {
+				return printVersion(c)
+			}
+			return c.Help()
+		},
 	}
-	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newVersion(), newMan())
 	root.AddCommand(newLater()...)
 	return root

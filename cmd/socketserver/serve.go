@@ -27,7 +27,7 @@ func newServe() *cobra.Command {
 		Long:  "Run the servers of a file, of a directory of .hcl files, or of the command line.\nSIGINT and SIGTERM stop gracefully, a second one at once.",
 		Example: "  socketserver serve\n" +
 			"  socketserver serve --listen tcp://localhost:9000 --concurrency forking --handler timestamp --set framing=chunk",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			single := len(flags.Listen) > 0 || flags.Handler != "" || flags.Plugin != ""
 			if single && c.Flags().Changed("config") {
@@ -38,6 +38,9 @@ func newServe() *cobra.Command {
 					if c.Flags().Changed(name) {
 						return usage("--%s belongs to --listen; in a file it is part of the server block", name)
 					}
+				}
+				if c.Flags().Changed("plugins") {
+					return usage("--plugins belongs to --plugin; a file says itself where its plugins are")
 				}
 			}
 			return serve(logs, console, func(catalog *catalog) (*config.Config, error) {

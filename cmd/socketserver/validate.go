@@ -20,7 +20,7 @@ func newValidate() *cobra.Command {
 		Use:   "validate [-c servers.hcl]",
 		Short: "Check a configuration without listening",
 		Long:  "Check a configuration without listening. The plugins that it names are built and\nstarted to be asked for their options, unless --no-plugins says otherwise.",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := logs.check(); err != nil {
 				return err
@@ -37,7 +37,11 @@ func newValidate() *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %d servers, no errors\n", file, len(conf.Servers))
+			servers := "servers"
+			if len(conf.Servers) == 1 {
+				servers = "server"
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: %d %s, no errors\n", file, len(conf.Servers), servers)
 			return nil
 		},
 	}

@@ -95,6 +95,13 @@ func readBounded(name string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
+// PathError is err, which the system had about path, in the words that Load has for it.
+func PathError(path string, err error) error {
+	var p problems
+	p.add(hcl.Range{Filename: path}, pathFault(err))
+	return p.err()
+}
+
 // pathFault says what is wrong with a path, which the error's place names already.
 func pathFault(err error) *fault {
 	var path *fs.PathError

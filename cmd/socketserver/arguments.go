@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/nearest"
+)
+
+// noArguments refuses all but flags. What is given to a command that has --config may be
+// meant for that.
+func noArguments(c *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case c.Flags().Lookup("config") != nil:
+		return usage("%q: %s takes no arguments; for a configuration write -c %s", args[0], c.Name(), args[0])
+	}
+	return usage("%q: %s takes no arguments; leave it out", args[0], c.Name())
+}
+
+// arguments bounds how many there are; their names are in Use.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		name, names, _ := strings.Cut(c.Use, " ")
+		switch {
+		case len(args) < least:
+			return usage("%s needs %s; write: %s", name, names, c.CommandPath()+" "+names)
+		case len(args) > most:
+			return usage("%q is one argument too many; write: %s", args[most], c.CommandPath()+" "+names)
+		}
+		return nil
+	}
+}
+
+// oneAddress is arguments(0, 1) for connect, which some know from programs that take a host
+// and a port.
+func oneAddress(c *cobra.Command, args []string) error {
+	if len(args) == 2 {
+		if _, err := strconv.ParseUint(args[1], 10, 16); err == nil {
+			return usage("%s: ADDRESS is one word; write tcp://%s", strings.Join(args, " "), net.JoinHostPort(args[0], args[1]))
+		}
+	}
+	return arguments(0, 1)(c, args)
+}
+
+// noSuchCommand says which command may have been meant.
+func noSuchCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return usage("there is no command %q; %s", args[0], suggest(args[0], names))
+}
+
+// suggest says which of the names may have been meant, or which there are.
+func suggest(name string, names []string) string {
+	if meant := nearest.To(name, names); meant != "" {
+		return fmt.Sprintf("did you mean %q?", meant)
+	}
+	return "there are " + strings.Join(names, ", ")
+}
+
+// tryHelp names the help that belongs to a command line that could not be read.
+func tryHelp(c *cobra.Command) string {
+	if c.Hidden { // it is not available yet
+		c = c.Root()
+	}
+	return fmt.Sprintf("Try '%s --help'.", c.CommandPath())
+}
