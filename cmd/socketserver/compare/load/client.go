@@ -50,6 +50,7 @@ func newClient(r *round, number int, start time.Time) *client {
 
 // run works until the round is over.
 func (c *client) run() {
+	defer c.pace.close()
 	defer c.close()
 	for c.next(c.ctx) {
 		err := c.request()
@@ -186,6 +187,7 @@ func (c *client) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopped = true
+	c.pace.stop()
 	if c.conn != nil {
 		_ = c.conn.SetDeadline(past)
 	}

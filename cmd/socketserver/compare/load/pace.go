@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// lateTimer is how late a timer may fire without it being anybody's fault.
-const lateTimer = 2 * time.Millisecond
-
 // never is an interval that no round reaches.
 const never = 100 * 365 * 24 * time.Hour
 
@@ -28,18 +25,21 @@ type pace struct {
 	waiting bool          // one is under way
 	pause   time.Duration // before the next one, for the errors before it
 	timer   *time.Timer
+	alarm   *alarm // nil: closed loop, or the system has none
 }
 
-// newPace spreads the clients over the interval.
+// newPace spreads the clients over the interval. The client closes it.
 func newPace(p Plan, number int, start time.Time) pace {
 	timer := time.NewTimer(0)
 	<-timer.C
 	var interval time.Duration
+	var exact *alarm
 	if p.Rate > 0 {
+		exact = newAlarm()
 		interval = time.Duration(max(1, min(float64(time.Second)*float64(p.Clients)/p.Rate, float64(never))))
 	}
 	phase := time.Duration(float64(interval) * float64(number) / float64(p.Clients))
-	return pace{interval: interval, limit: start.Add(p.Warmup + p.Duration), now: start, due: start.Add(phase), timer: timer}
+	return pace{interval: interval, limit: start.Add(p.Warmup + p.Duration), now: start, due: start.Add(phase), timer: timer, alarm: exact}
 }
 
 // next waits until the next request is to be sent. It is false when the round is over
@@ -52,18 +52,38 @@ func (p *pace) next(ctx context.Context) bool {
 		p.since = p.now
 		return true
 	}
-	// A request that is late because the one before was not answered counts from when it was
-	// due. One that is late because the timer was, counts from now.
-	if p.since = p.due; p.now.Before(p.due) {
-		if !p.sleep(ctx, p.due) {
-			p.due = p.limit
-			return false
-		}
-		if p.now.Sub(p.due) < lateTimer {
-			p.since = p.now
-		}
+	// A request counts from when it was due, whatever it was late for: also where this very
+	// process was, as nobody could tell that from a server that took the processors.
+	p.since = p.due
+	if p.now.Before(p.due) && !p.awaitDue(ctx) {
+		p.due = p.limit
+		return false
 	}
 	return true
+}
+
+func (p *pace) awaitDue(ctx context.Context) bool {
+	if p.alarm == nil {
+		return p.sleep(ctx, p.due)
+	}
+	if !p.alarm.wait(p.due.Sub(p.now)) {
+		return false
+	}
+	p.now = time.Now()
+	return p.now.Before(p.limit)
+}
+
+// stop ends what the client waits for, now and from now on. It may be called from outside.
+func (p *pace) stop() {
+	if p.alarm != nil {
+		p.alarm.stop()
+	}
+}
+
+func (p *pace) close() {
+	if p.alarm != nil {
+		p.alarm.close()
+	}
 }
 
 func (p *pace) sleep(ctx context.Context, until time.Time) bool {

@@ -1,0 +1,15 @@
+//go:build !linux
+
+package load
+
+import "time"
+
+// An alarm is what wakes a client of an open loop more exactly than Go's timers. There is
+// none here.
+type alarm struct{}
+
+func newAlarm() *alarm { return nil }
+
+func (*alarm) wait(time.Duration) bool { return false }
+func (*alarm) stop()                   {}
+func (*alarm) close()                  {}
