@@ -21,6 +21,7 @@ type crew struct {
 	mu      sync.Mutex
 	members map[*child]struct{}
 	sockets map[*BaseServer]*shared
+	needed  chan struct{} // closed but for when all sockets have been withdrawn
 }
 
 // shared is a socket that the workers serve.
@@ -42,8 +43,9 @@ func newCrew(command *Program, s *BaseServer, workers int) (*crew, error) {
 	}
 	c := &crew{
 		cohort: together, class: s.Class, timeouts: s.Timeouts, limits: s.Limits,
-		members: map[*child]struct{}{}, sockets: map[*BaseServer]*shared{},
+		members: map[*child]struct{}{}, sockets: map[*BaseServer]*shared{}, needed: make(chan struct{}),
 	}
+	close(c.needed)
 	members := make([]*child, 0, workers)
 	for range workers {
 		var m *child
@@ -123,14 +125,19 @@ func (c *crew) keep(m *child) {
 	}
 }
 
-// replace starts a worker after delay, which grows, until it succeeds. It returns nil when
-// the crew is being closed.
+// replace starts a worker after delay, which grows, until it succeeds, as long as there is
+// something to serve. It returns nil when the crew is being closed.
 func (c *crew) replace(why error, pid int, delay *time.Duration) *child {
 	for {
+		c.mu.Lock()
+		needed := c.needed
+		c.mu.Unlock()
 		select {
 		case <-c.done:
+		case <-needed:
+		}
+		if isClosed(c.done) {
 			return nil
-		default:
 		}
 		c.log.Error("worker ended and is replaced", "pid", pid, "error", why, "delay", *delay)
 		select {
@@ -175,6 +182,9 @@ func (c *crew) share(s *BaseServer, socket *lent) error {
 	}
 	l := &shared{server: s, socket: socket, description: description, holders: map[*child]struct{}{}}
 	c.sockets[s] = l
+	if !isClosed(c.needed) {
+		close(c.needed)
+	}
 	for m := range c.members {
 		c.give(l, m)
 	}
@@ -186,11 +196,15 @@ func (c *crew) share(s *BaseServer, socket *lent) error {
 func (c *crew) withdraw(s *BaseServer) {
 	c.mu.Lock()
 	l := c.sockets[s]
-	delete(c.sockets, s)
-	c.mu.Unlock()
 	if l == nil {
+		c.mu.Unlock()
 		return
 	}
+	delete(c.sockets, s)
+	if len(c.sockets) == 0 {
+		c.needed = make(chan struct{})
+	}
+	c.mu.Unlock()
 	over := make(chan struct{})
 	go func() { l.serving.Wait(); close(over) }()
 	select {

@@ -223,6 +223,33 @@ func TestPreforkingShutdownDeadline(t *testing.T) {
 	require.Empty(t, p.ActiveChildren())
 }
 
+// Workers that are ended as nobody needs them any more are not replaced; they are as soon as
+// somebody does.
+func TestPreforkingReplacesWhereNeeded(t *testing.T) {
+	p := &framework.Preforking{Workers: 1}
+	first, second, user := preforkingServer(t, p), preforkingServer(t, p), preforkingServer(t, p)
+	second.Class, user.Class = first.Class, first.Class
+	log := logOf(t, first)
+	served := start(t, first)
+	require.NoError(t, p.Open(user)) // and serves nothing
+	defer p.Close(user)
+	conn := dial(t, first)
+	say(t, conn, "stuck\n")
+	hear(t, conn, "stuck\n")
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- first.Shutdown(ctx) }()
+	log.await(t, "worker waits for requests")
+	cancel()
+	require.Error(t, await(t, stopped))
+	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	eventually(t, func() bool { return len(p.ActiveChildren()) == 0 }, "it lives")
+	require.Zero(t, log.count("is replaced"))
+	serve(t, second)
+	require.Equal(t, "alive\n", ask(t, second, "echo alive\n"))
+	require.Equal(t, 1, log.count("is replaced"))
+}
+
 // SIGKILL of the server: idle workers go within a second, a busy one finishes.
 func TestPreforkingServerKilled(t *testing.T) {
 	p := startRole(t, "server", `{"preforking": 2}`)
