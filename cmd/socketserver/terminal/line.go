@@ -68,8 +68,18 @@ func (l *line) after() int {
 }
 
 func (l *line) wordStart() int {
-	head := strings.TrimRightFunc(l.text[:l.pos], unicode.IsSpace)
-	return strings.LastIndexFunc(head, unicode.IsSpace) + 1
+	return afterSpace(strings.TrimRightFunc(l.text[:l.pos], unicode.IsSpace))
+}
+
+// afterSpace is where the last word of text begins. A space may have several bytes, such as
+// that of Chinese.
+func afterSpace(text string) int {
+	i := strings.LastIndexFunc(text, unicode.IsSpace)
+	if i < 0 {
+		return 0
+	}
+	_, n := utf8.DecodeRuneInString(text[i:])
+	return i + n
 }
 
 func (l *line) wordEnd() int {
@@ -111,30 +121,44 @@ func (l *line) recall(at int) {
 	l.set(l.history[at])
 }
 
-// complete completes what is before the cursor to one of words or of what was typed
-// before, or as far as they agree. It returns them when that is no further.
+// maxOffers is how many words are offered at once.
+const maxOffers = 40
+
+// complete completes the word before the cursor to one of words, and the line to one that was
+// typed before, or as far as they agree. It returns them when that is no further. Where
+// nothing is typed there is nothing to complete.
 func (l *line) complete(words []string) []string {
 	head := l.text[:l.pos]
+	if head == "" {
+		return nil
+	}
+	start := afterSpace(head)
+	begun := head[start:]
 	var fit []string
-	for _, word := range slices.Concat(words, l.history) {
-		if strings.HasPrefix(word, head) && !slices.Contains(fit, word) {
+	for _, typed := range l.history {
+		if strings.HasPrefix(typed, head) {
+			fit = append(fit, typed[start:])
+		}
+	}
+	for _, word := range words {
+		if begun != "" && strings.HasPrefix(word, begun) {
 			fit = append(fit, word)
 		}
 	}
 	if len(fit) == 0 {
 		return nil
 	}
-	common := fit[0]
-	for _, word := range fit[1:] {
-		for !strings.HasPrefix(word, common) {
-			_, n := utf8.DecodeLastRuneInString(common)
-			common = common[:len(common)-n]
-		}
+	slices.Sort(fit)
+	fit = slices.Compact(fit)
+	common, last := fit[0], fit[len(fit)-1] // what those agree on that differ most, all do
+	for !strings.HasPrefix(last, common) {
+		_, n := utf8.DecodeLastRuneInString(common)
+		common = common[:len(common)-n]
 	}
-	if common == head && len(fit) > 1 {
-		return fit
+	if common == begun && len(fit) > 1 {
+		return fit[:min(len(fit), maxOffers)]
 	}
-	l.insert(common[len(head):])
+	l.insert(common[len(begun):])
 	return nil
 }
 

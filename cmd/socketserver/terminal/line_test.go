@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -32,6 +33,7 @@ func TestEdit(t *testing.T) {
 		{"你|好", "\x1b[3~", "你|"},
 		{"one two|", "\x17", "one |"},
 		{"one  |two", "\x17", "|two"},
+		{"你好\u3000世界|", "\x17", "你好\u3000|"},
 		{"你好 世界|!", "\x1bb", "你好 |世界!"},
 		{"one| two three", "\x1bf", "one two| three"},
 		{"one two |", "\x1b[1;5C", "one two |"},
@@ -81,8 +83,8 @@ func TestHistory(t *testing.T) {
 
 func TestComplete(t *testing.T) {
 	t.Parallel()
-	words := []string{"date", "ls", "os"}
-	history := []string{"ls handlers", "ls 处理", "ls 处所", "date"}
+	words := []string{"/names", "/nick", "alice", "Bob", "date", "ls", "小明"}
+	history := []string{"ls handlers", "ls 处理", "ls 处所", "date", "/msg alice hello"}
 	for _, test := range []struct {
 		before, after string
 		choice        []string
@@ -91,15 +93,53 @@ func TestComplete(t *testing.T) {
 		{before: "d| x", after: "date| x"},
 		{before: "x|", after: "x|"},
 		{before: "ls h|", after: "ls handlers|"},
-		{before: "ls 处|", after: "ls 处|", choice: []string{"ls 处理", "ls 处所"}},
-		{before: "ls|", after: "ls|", choice: []string{"ls", "ls handlers", "ls 处理", "ls 处所"}},
-		{before: "|", after: "|", choice: []string{"date", "ls", "os", "ls handlers", "ls 处理", "ls 处所"}},
+		{before: "ls 处|", after: "ls 处|", choice: []string{"处所", "处理"}},
+		{before: "ls|", after: "ls|", choice: []string{"ls", "ls handlers", "ls 处所", "ls 处理"}},
+		{before: "/na|", after: "/names|"},
+		{before: "/n|", after: "/n|", choice: []string{"/names", "/nick"}},
+		{before: "/m|", after: "/msg alice hello|"},
+		{before: "/msg B|", after: "/msg Bob|"},
+		{before: "hello\u3000小|", after: "hello\u3000小明|"},
+		{before: "hello |", after: "hello |"},
+		{before: "|", after: "|"},
 	} {
 		l := newLine(test.before)
 		l.history = history
 		require.Equal(t, test.choice, l.complete(words), test.before)
 		require.Equal(t, test.after, l.String())
 	}
+}
+
+// What is shown has words, also those that Chinese surrounds, and does not grow for ever.
+func TestWords(t *testing.T) {
+	t.Parallel()
+	var s shown
+	s.add("alice: hi.\n-- in the room lobby: bob_, 小明-2\n欢迎guest2来到我们的聊天室!\nservers.hcl directory/empty /help")
+	got := s.words()
+	for _, word := range []string{"alice", "hi", "lobby", "bob_", "小明-2", "guest2", "servers.hcl", "directory", "empty", "/help"} {
+		require.Contains(t, got, word)
+	}
+	for _, none := range []string{"--", "hi.", "/empty", ""} {
+		require.NotContains(t, got, none)
+	}
+	for range 5 {
+		s.add(strings.Repeat("words ", maxShown/6))
+	}
+	require.LessOrEqual(t, len(s.text), 2*maxShown)
+	var l line
+	l.set("w")
+	require.Empty(t, l.complete(s.words()))
+	require.Equal(t, "words", l.text)
+}
+
+// A flood of words does not flood the screen.
+func TestManyOffers(t *testing.T) {
+	t.Parallel()
+	var many []string
+	for i := range 1000 {
+		many = append(many, fmt.Sprint("word", i))
+	}
+	require.Len(t, newLine("word|").complete(many), maxOffers)
 }
 
 func TestView(t *testing.T) {

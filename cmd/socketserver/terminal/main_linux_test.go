@@ -23,7 +23,7 @@ func program() int {
 	ends := make(chan int, 3)
 	t, err := Open(Settings{
 		In: os.Stdin, Out: os.Stdout, Prompt: "> ", Words: []string{"date", "ls"},
-		Interrupt: func() { ends <- 2 },
+		Interrupt: func() { ends <- 2 }, OwnSignals: os.Getenv("TERMINAL_TEST") == "own signals",
 	})
 	if err != nil {
 		panic(err)

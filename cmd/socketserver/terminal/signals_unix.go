@@ -13,14 +13,14 @@ import (
 const supported = true
 
 // watch follows the window and the signals that end the program, which they still do once
-// the terminal is as it was, unless they are the program's own. The function it returns
-// stops that.
+// the terminal is as it was, unless they are the program's own. SIGQUIT never is: it ends
+// every program, with its stacks. The function it returns stops that.
 func (t *Terminal) watch() func() {
 	signals := make(chan os.Signal, 8)
 	done := make(chan struct{})
-	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGCONT)
+	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGCONT, syscall.SIGQUIT)
 	if !t.OwnSignals {
-		signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+		signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	}
 	go func() {
 		for {

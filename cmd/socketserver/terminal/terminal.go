@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,10 +27,10 @@ import (
 type Settings struct {
 	In, Out   *os.File // the same terminal; they stay open
 	Prompt    string
-	Words     []string // that Tab completes, besides what was typed before
+	Words     []string // that Tab completes, besides what was typed and shown before
 	Interrupt func()   // called on ^C, in another goroutine than the reader's; nil: ^C ends the input
 
-	// OwnSignals leaves the signals that end the program to it; it calls Close then.
+	// OwnSignals leaves SIGINT, SIGTERM and SIGHUP to the program; it calls Close then.
 	OwnSignals bool
 }
 
@@ -49,6 +50,7 @@ type Terminal struct {
 	typed   *sync.Cond
 	line    line
 	visible Visible
+	shown   shown
 	column  int    // that unfinished output ends in, in the row above the prompt; 0: there is none
 	full    bool   // the last output ended with the row, and the next newline is done
 	columns int    // of the window
@@ -141,7 +143,7 @@ func (t *Terminal) BeginLine() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.visible.pending) == 0 {
-		t.column, t.full = 0, false // the prompt is in a row of its own already
+		t.newRow()
 	}
 	return nil
 }
@@ -151,6 +153,7 @@ func (t *Terminal) show(text string) error {
 	if text == "" || t.closed {
 		return nil
 	}
+	t.shown.add(text)
 	var b strings.Builder
 	if t.column > 0 {
 		b.WriteString("\x1b[A\x1b[" + strconv.Itoa(t.column+1) + "G")
@@ -265,10 +268,7 @@ func (t *Terminal) key(key string) {
 	case key == keyReturn || key == keyNewline:
 		t.enter()
 	case key == keyTab:
-		if words := t.line.complete(t.Words); len(words) > 0 {
-			t.column, t.full = 0, false
-			_ = t.show(strings.Join(words, "  ") + "\n")
-		}
+		t.complete()
 	case key == keyEnd && t.line.text == "":
 		t.end()
 	case key == keyEnd:
@@ -288,6 +288,20 @@ func (t *Terminal) key(key string) {
 	}
 }
 
+// complete completes the word before the cursor, or offers what it may become.
+func (t *Terminal) complete() {
+	if offers := t.line.complete(slices.Concat(t.Words, t.shown.words(), words(t.line.history))); len(offers) > 0 {
+		t.newRow()
+		_ = t.show(strings.Join(offers, "  ") + "\n")
+	}
+}
+
+// newRow ends the line of output that is under way: the prompt is in a row of its own already.
+func (t *Terminal) newRow() {
+	t.column, t.full = 0, false
+	t.shown.add("\n")
+}
+
 // enter leaves the line as it was typed on the screen, and hands it to the reader.
 func (t *Terminal) enter() {
 	if t.ended {
@@ -295,7 +309,7 @@ func (t *Terminal) enter() {
 	}
 	text := t.line.take()
 	t.lines = append(append(t.lines, text...), '\n')
-	t.column, t.full = 0, false
+	t.newRow()
 	_ = t.draw(t.Prompt + text + "\r\n")
 	t.typed.Broadcast()
 }

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -24,7 +25,7 @@ func runCommand(t *testing.T, c *exec.Cmd) (*terminaltest.Terminal, *os.File, *e
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = write.Close() })
-	c.Env = append(os.Environ(), "TERMINAL_TEST=1", "GORACE=atexit_sleep_ms=0")
+	c.Env = append(append(os.Environ(), "TERMINAL_TEST=1", "GORACE=atexit_sleep_ms=0"), c.Env...)
 	c.ExtraFiles = []*os.File{read}
 	term := terminaltest.Start(t, c, 40, 10)
 	require.NoError(t, read.Close())
@@ -126,6 +127,19 @@ func TestTab(t *testing.T) {
 	term.Await(4, "> ls a", `got "ls a"`, "ls  ls a", "> ls")
 }
 
+// Tab knows what was seen, also where its line has not ended.
+func TestTabSeen(t *testing.T) {
+	t.Parallel()
+	term, peer, _ := run(t)
+	say(t, peer, "alice: 你好\nbo")
+	say(t, peer, "bby has come")
+	term.Await(2, "alice: 你好", "bobby has come", ">")
+	term.Type("/msg a\t b\t 你\t\r")
+	term.Await(2, "alice: 你好", "bobby has come", "> /msg alice bobby 你好", `got "/msg alice bobby 你好"`, ">")
+	term.Type("x \t/\t\r") // a word that was typed, and nothing of what is empty
+	term.Await(2, "alice: 你好", "bobby has come", "> /msg alice bobby 你好", `got "/msg alice bobby 你好"`, "> x /msg", `got "x /msg"`, ">")
+}
+
 func TestResize(t *testing.T) {
 	t.Parallel()
 	term, _, _ := run(t)
@@ -160,6 +174,26 @@ func TestSignals(t *testing.T) {
 		term, _, c := run(t)
 		require.NoError(t, c.Process.Signal(s))
 		require.Equal(t, 128+int(s), term.Exit())
+	}
+}
+
+// A program that handles signals by itself does not handle SIGQUIT.
+func TestQuit(t *testing.T) {
+	t.Parallel()
+	for _, signals := range []string{"watched", "own signals"} {
+		c := exec.Command(os.Args[0])
+		c.Env = []string{"TERMINAL_TEST=" + signals}
+		stacks, said, err := os.Pipe()
+		require.NoError(t, err)
+		c.Stderr = said
+		term, _, _ := runCommand(t, c)
+		require.NoError(t, said.Close())
+		require.NoError(t, c.Process.Signal(syscall.SIGQUIT))
+		text, err := io.ReadAll(stacks)
+		require.NoError(t, err)
+		require.Equal(t, 2, term.Exit())
+		require.Contains(t, string(text), "SIGQUIT: quit")
+		require.Contains(t, string(text), "goroutine ")
 	}
 }
 

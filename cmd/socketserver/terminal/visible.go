@@ -19,6 +19,14 @@ type Visible struct {
 	pending []byte // the beginning of a character or line ending
 }
 
+// Line is the visible form of a whole text as one line, such as what a peer calls itself.
+func Line(text string) string { return whole(Visible{Newlines: true}, text) }
+
+// Lines is the visible form of a whole text whose lines are our own, such as an error.
+func Lines(text string) string { return whole(Visible{}, text) }
+
+func whole(v Visible, text string) string { return v.Text([]byte(text)) + v.Rest() }
+
 // Text is the visible form of what has come so far and was not returned yet.
 func (v *Visible) Text(p []byte) string {
 	text := p

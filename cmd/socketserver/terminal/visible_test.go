@@ -89,3 +89,9 @@ func FuzzVisible(f *testing.F) {
 
 // marks are of a direction that ends by itself.
 var marks = &unicode.RangeTable{R16: []unicode.Range16{{Lo: 0x61c, Hi: 0x61c, Stride: 1}, {Lo: 0x200e, Hi: 0x200f, Stride: 1}}}
+
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, `你好\x1b]0;title\a\r\n\xe4`, Line("你好\x1b]0;title\a\r\n\xe4"))
+	require.Equal(t, "one\n\ttwo"+`\x1b[31m\r`, Lines("one\n\ttwo\x1b[31m\r"))
+}
