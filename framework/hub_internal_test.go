@@ -41,3 +41,21 @@ func TestMemberMisses(t *testing.T) {
 	require.True(t, m.wrote(1, nil))
 	require.Nil(t, m.nextPiece())
 }
+
+// Bytes are bounded as messages are. A message of whatever size fits where nothing waits, and
+// takes nothing away from those that come after it.
+func TestMemberQueueBytes(t *testing.T) {
+	m := &Member{QueueBytes: 4, Missed: func(n int) []byte { return []byte{'0' + byte(n)} }}
+	m.enqueue([]byte("too long:abcdef"), 0, []int{9, 12, 13, 15})
+	require.Equal(t, "too long:abcd", string(m.nextPiece()))
+	require.True(t, m.wrote(13, nil))
+	require.Equal(t, "1", string(m.nextPiece()))
+
+	m = &Member{}
+	piece := make([]byte, 8<<10)
+	for range 100 {
+		m.enqueue(piece, 0, []int{len(piece)})
+	}
+	require.Len(t, m.waiting, len(piece)+96<<10)
+	require.Equal(t, 100-13, m.missed)
+}

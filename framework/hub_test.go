@@ -267,14 +267,14 @@ func TestMemberWriteTimeout(t *testing.T) {
 	ts, s := serveTalkers(t, "tcp", func(s *framework.BaseServer) { s.Timeouts.Write = 50 * time.Millisecond }, queueOf(1))
 	_, m := joinTalker(t, ts, s)
 	go fill(m)
-	require.ErrorContains(t, await(t, ts.ended), "i/o timeout")
+	require.EqualError(t, await(t, ts.ended), "timeouts.write of 50ms has passed")
 }
 
 // What waits for a member when its handler returns is still sent.
 func TestMemberClose(t *testing.T) {
-	ts, s := serveTalkers(t, "tcp", nil, queueOf(1<<20))
-	conn, m := joinTalker(t, ts, s)
 	const size, messages = 1000, 8000
+	ts, s := serveTalkers(t, "tcp", nil, func(m *framework.Member) { m.Queue, m.QueueBytes = messages, size*messages })
+	conn, m := joinTalker(t, ts, s)
 	for range messages {
 		m.Send(make([]byte, size))
 	}
@@ -282,6 +282,7 @@ func TestMemberClose(t *testing.T) {
 	all, err := io.ReadAll(conn)
 	require.NoError(t, err)
 	require.Len(t, all, size*messages)
+	require.False(t, isClosed(m.Done()))
 	require.NoError(t, await(t, ts.ended))
 	m.Send([]byte("late"))
 }
@@ -291,8 +292,11 @@ func TestMemberCut(t *testing.T) {
 	ts, s := serveTalkers(t, "tcp", nil, nil)
 	why := errors.New("why")
 	conn, m := joinTalker(t, ts, s)
+	done := m.Done()
 	m.Cut(why)
 	m.Cut(errors.New("later"))
+	await(t, done)
+	await(t, m.Done())
 	require.Equal(t, why, await(t, ts.ended))
 	hearEnd(t, conn)
 
@@ -301,6 +305,7 @@ func TestMemberCut(t *testing.T) {
 		m.Send(make([]byte, 100<<10))
 	}
 	m.Cut(why)
+	await(t, m.Done()) // also where nobody has asked before
 	require.Equal(t, why, await(t, ts.ended))
 }
 

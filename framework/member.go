@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"sync"
@@ -13,8 +14,9 @@ import (
 var ErrSlow = fmt.Errorf("framework: the client does not read what it is sent: %w", os.ErrDeadlineExceeded)
 
 const (
-	defaultQueue = 256      // messages
-	maxPiece     = 16 << 10 // bytes that one write timeout is for
+	defaultQueue      = 256      // messages
+	defaultQueueBytes = 96 << 10 // bytes
+	maxPiece          = 16 << 10 // bytes that one write timeout is for
 )
 
 // A Member is a client that others send to. What its socket does not take at once waits in a
@@ -25,6 +27,9 @@ const (
 type Member struct {
 	// Queue is how many messages wait for the client; 0 means 256.
 	Queue int
+	// QueueBytes is how many bytes wait behind the message that is being written, which may be
+	// of any size; 0 means 96 KiB. Whichever bound is reached first counts.
+	QueueBytes int
 	// Disconnect cuts a client off whose queue is full. Without it messages are left out
 	// until the client has read all that waits.
 	Disconnect bool
@@ -37,6 +42,7 @@ type Member struct {
 
 	mu      sync.Mutex
 	err     error         // why the client was cut off
+	cutOff  chan struct{} // closed then; nil: nobody has asked for it
 	closed  bool          // it gets nothing more
 	waiting []byte        // what its socket has not taken
 	ends    []int         // of the messages in waiting
@@ -73,6 +79,20 @@ func (m *Member) Err() error {
 	return m.err
 }
 
+// Done is closed when the member is cut off. It is for a handler that waits for something
+// else than its client; one that reads sees its reads end.
+func (m *Member) Done() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cutOff == nil {
+		m.cutOff = make(chan struct{})
+		if m.err != nil {
+			close(m.cutOff)
+		}
+	}
+	return m.cutOff
+}
+
 // Cut ends the reads of the member's handler, which is to return. What waits for the client
 // is dropped.
 func (m *Member) Cut(why error) {
@@ -87,6 +107,9 @@ func (m *Member) cut(why error) {
 	}
 	m.err = why
 	m.waiting, m.ends = nil, nil
+	if m.cutOff != nil {
+		close(m.cutOff)
+	}
 	conn := wholeConn(m.stream.conn)
 	if half, ok := conn.(interface{ CloseRead() error }); ok {
 		_ = half.CloseRead() // unlike a deadline nothing undoes it
@@ -134,17 +157,13 @@ func (m *Member) deliver(messages []byte, ends []int) {
 // enqueue keeps what is left of the messages after the first sent bytes. One that has been
 // begun always fits: the queue is empty then.
 func (m *Member) enqueue(messages []byte, sent int, ends []int) {
-	limit := m.Queue
-	if limit == 0 {
-		limit = defaultQueue
-	}
 	start := 0
 	for _, end := range ends {
 		rest := messages[max(start, sent):max(end, sent)]
 		start = end
 		switch {
 		case len(rest) == 0:
-		case m.missed == 0 && len(m.ends) < limit:
+		case m.missed == 0 && m.fits(len(rest)):
 			m.waiting = append(m.waiting, rest...)
 			m.ends = append(m.ends, len(m.waiting))
 		case m.Disconnect:
@@ -154,6 +173,15 @@ func (m *Member) enqueue(messages []byte, sent int, ends []int) {
 			m.missed++
 		}
 	}
+}
+
+// fits says whether a message of that many bytes may wait as well.
+func (m *Member) fits(size int) bool {
+	if len(m.ends) == 0 {
+		return true
+	}
+	return len(m.ends) < cmp.Or(m.Queue, defaultQueue) &&
+		len(m.waiting)-m.ends[0]+size <= cmp.Or(m.QueueBytes, defaultQueueBytes)
 }
 
 // write writes what waits until nothing does.
