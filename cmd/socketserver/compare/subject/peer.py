@@ -193,6 +193,8 @@ def stop(*_):
 
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # as every program of Go has
 signal.signal(signal.SIGTERM, stop)
 orphaned, ended = threading.Event(), threading.Event()
 watcher = threading.Thread(target=watch_parent, args=(assignment["Directory"], spec["Timeouts"]["drain"] / 1e9), daemon=True)

@@ -75,7 +75,7 @@ func (s *Spec) checkPeer() error {
 	}
 	h := s.Server.Handler
 	known, ok := counterparts[h.Name]
-	if !ok {
+	if !ok || h.Kind == "plugin" {
 		return fmt.Errorf("no Python counterpart of %s %q", h.Kind, h.Name)
 	}
 	var options map[string]any

@@ -46,9 +46,9 @@ func (s *Spec) check() error {
 		return errors.New("there is no transport; give the server one")
 	case !slices.Contains([]string{result.Compiled, result.Plugin, result.Python}, s.Form):
 		return fmt.Errorf("there is no form %q; choose compiled, plugin or python", s.Form)
-	case kind == "plugin" && s.Form != result.Plugin:
+	case kind == "plugin" && s.Form == result.Compiled:
 		return fmt.Errorf("%q is a plugin and can only be tried as one", s.Server.Handler.Name)
-	case kind == "plugin" && s.Executable == "":
+	case kind == "plugin" && s.Form == result.Plugin && s.Executable == "":
 		return fmt.Errorf("plugin %q has no program; build it first", s.Server.Handler.Name)
 	case kind == "handler":
 		if _, ok := lookup(s.Server.Handler.Name); !ok {

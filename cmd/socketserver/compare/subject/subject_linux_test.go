@@ -89,6 +89,7 @@ func TestStartFails(t *testing.T) {
 			s.Server.Handler.Options = []byte(`{"framing": "none"}`)
 		},
 		"no Python counterpart of preforking":        func(s *Spec) { s.Form, s.Server.Concurrency.Kind = result.Python, "preforking" },
+		`no Python counterpart of plugin "echo"`:   func(s *Spec) { s.Form, s.Server.Handler.Kind = result.Python, "plugin" },
 		`no Python counterpart of handler "command"`: func(s *Spec) { s.Form, s.Server.Handler.Name = result.Python, "command" },
 		`no Python counterpart of quit = connection`: func(s *Spec) {
 			s.Form, s.Server.Handler.Name = result.Python, "timestamp"
@@ -290,6 +291,22 @@ func TestNoCores(t *testing.T) {
 		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.Pid()))
 		require.NoError(t, err)
 		require.Regexp(t, `Max core file size +0 +0 `, string(limits))
+	}
+}
+
+// All forms have the same descriptors at their disposal: as many as they may.
+func TestDescriptors(t *testing.T) {
+	var before syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before))
+	low := before
+	low.Cur = 128 // as in a shell; it is raised by whoever starts
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low))
+	defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)) }()
+	for _, form := range []string{result.Compiled, result.Python} {
+		s := start(t, specOf(t, form, "tcp", `"threading" {}`, echo))
+		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.Pid()))
+		require.NoError(t, err)
+		require.Regexp(t, fmt.Sprintf(`Max open files +(%d|%d) +%d `, before.Max-1, before.Max, before.Max), string(limits), form) // Go may leave one out
 	}
 }
 
