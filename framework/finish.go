@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -96,6 +97,12 @@ func (s *BaseServer) handleError(r *Request, err error) {
 // logError is what HandleError does where it is not set. Clients that can make a handler
 // fail can not fill a disk with that.
 func (s *BaseServer) logError(r *Request, err error) {
+	if s.isOverdue(err) && !s.isCut() {
+		if more, ok := s.overdue.allow(); ok {
+			r.Log().Info("request ended: it took too long", withMore(more, "error", err)...)
+		}
+		return
+	}
 	if routine(err) || s.isCut() { // what a stop cuts off is told by who stops
 		r.Log().Debug("request ended early", "error", err)
 		return
@@ -109,6 +116,14 @@ func (s *BaseServer) logError(r *Request, err error) {
 		return
 	}
 	r.Log().Error("request failed", withMore(more, "error", err)...)
+}
+
+// isOverdue says whether the time of the whole request was over. Clients are cut off by that
+// in the middle of what they do, so it is told where other timeouts are routine. Errors cross
+// a process as text.
+func (s *BaseServer) isOverdue(err error) bool {
+	return s.Timeouts.Request > 0 && errors.Is(err, os.ErrDeadlineExceeded) &&
+		strings.Contains(err.Error(), (&timeoutError{name: "request", after: s.Timeouts.Request}).Error())
 }
 
 // over ends a request that was tracked. Under Synchronous the client's unread bytes are not

@@ -364,6 +364,7 @@ func TestBuildMismatch(t *testing.T) {
 	shutdown(t, s)
 	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
 	require.Equal(t, 1, book.count("another build; this program"), book)
+	require.NotContains(t, book.String(), "[ERROR]", "everything works")
 	requireOpenFiles(t, before)
 }
 

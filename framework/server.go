@@ -76,6 +76,7 @@ type state struct {
 	leaving  chan struct{} // holds one for each client that is being turned away
 	accept   acceptErrors
 	failures throttle
+	overdue  throttle
 }
 
 const (

@@ -99,8 +99,7 @@ func serveWorker(name string) error {
 		return fmt.Errorf("handler %d of %d: the server is of another build", c.Constructor, len(own))
 	}
 	if c.Build != "" && c.Build != build() {
-		_ = sayHello(channel, c) // tells the server; serving would run other handlers than it knows
-		return errors.New("the server is of another build")
+		return sayHello(channel, c) // tells the server, which logs it; serving would run other handlers than it knows
 	}
 	class, err := own[c.Constructor].Class(c.Options)
 	if err != nil {

@@ -106,7 +106,7 @@ func (s *stream) send(p []byte) (int, error) {
 	n, err := s.conn.Write(p)
 	s.clock.active()
 	if err != nil {
-		s.err = peerError(err)
+		s.err = peerError(s.clock.writeError(err))
 	}
 	return n, s.err
 }
@@ -156,6 +156,9 @@ func (s *stream) read(p []byte) (int, error) {
 		n, err := s.conn.Read(p)
 		if err != nil && n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.clock.early(began) {
 			continue // something was written meanwhile: the connection is not idle
+		}
+		if err != nil {
+			err = s.clock.readError(began, err)
 		}
 		return n, err
 	}
@@ -220,7 +223,7 @@ func (s *stream) splice(from *stream) (int64, error) {
 		case errors.Is(err, os.ErrDeadlineExceeded) && now() < writeBy: // the sender's
 			return total, nil
 		case err != nil:
-			return total, s.fail(err)
+			return total, s.fail(s.clock.writeError(err))
 		case part.N > 0:
 			return total, nil
 		}

@@ -1,8 +1,11 @@
 package framework
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -81,6 +84,51 @@ func (c *clock) early(began int64) bool {
 	c.readBy = never
 	return now() >= armed && now() < c.readLimit(began)
 }
+
+// readError names the timeout that ended a read that began then. A deadline that is not ours
+// stays what it is.
+func (c *clock) readError(began int64, err error) error {
+	at, t := now(), c.timeouts
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	case at >= c.end:
+		return &timeoutError{"request", t.Request, err}
+	case t.Read > 0 && at >= began+int64(t.Read):
+		return &timeoutError{"read", t.Read, err}
+	case t.Idle > 0 && at >= max(began, c.last.Load())+int64(t.Idle):
+		return &timeoutError{"idle", t.Idle, err}
+	}
+	return err
+}
+
+// writeError is readError for a write.
+func (c *clock) writeError(err error) error {
+	at, t := now(), c.timeouts
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded) || at < c.writeBy.Load():
+		return err
+	case at >= c.end:
+		return &timeoutError{"request", t.Request, err}
+	}
+	return &timeoutError{"write", t.Write, err}
+}
+
+// A timeoutError says which timeout has passed, as a configuration names it.
+type timeoutError struct {
+	name  string
+	after time.Duration
+	err   error // the connection's, which is [os.ErrDeadlineExceeded]
+}
+
+func (e *timeoutError) Error() string {
+	return fmt.Sprintf("timeouts.%s of %s has passed", e.name, e.after)
+}
+func (e *timeoutError) Unwrap() error { return e.err }
+
+// Timeout and Temporary are those of [net.Error].
+func (e *timeoutError) Timeout() bool   { return true }
+func (e *timeoutError) Temporary() bool { return true }
 
 // beforeWrite arms the write deadline and returns how long it is away at least.
 func (c *clock) beforeWrite() time.Duration {

@@ -2,6 +2,7 @@ package framework_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -46,12 +47,22 @@ func readLines(rfile *bufio.Reader, _ io.Writer) error {
 	}
 }
 
-// requireAfter expects the handler to time out when it should, or up to the slack later.
-func requireAfter(t *testing.T, began time.Time, timeout time.Duration, ended <-chan error) {
+// requireAfter expects the handler to time out when it should, or up to the slack later, by
+// the timeout of that name.
+func requireAfter(t *testing.T, began time.Time, name string, timeout time.Duration, ended <-chan error) {
 	t.Helper()
-	require.ErrorIs(t, <-ended, os.ErrDeadlineExceeded)
+	requirePassed(t, name, timeout, <-ended)
 	require.GreaterOrEqual(t, time.Since(began), timeout)
 	require.LessOrEqual(t, time.Since(began), timeout+min(timeout/8, time.Second)+time.Millisecond)
+}
+
+// requirePassed expects the error of a timeout, which is a net.Error as others are.
+func requirePassed(t *testing.T, name string, timeout time.Duration, err error) {
+	t.Helper()
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.EqualError(t, err, fmt.Sprintf("timeouts.%s of %s has passed", name, timeout))
+	timedOut, ok := err.(net.Error) //nolint:errorlint // as handlers ask that are older than errors.As
+	require.True(t, ok && timedOut.Timeout())
 }
 
 // A client that says nothing is idle.
@@ -60,7 +71,7 @@ func TestIdleTimeout(t *testing.T) {
 		time.Sleep(50 * time.Second)
 		say(t, conn, "one byte a minute is enough\n")
 		began := time.Now()
-		requireAfter(t, began, time.Minute, ended)
+		requireAfter(t, began, "idle", time.Minute, ended)
 	})
 }
 
@@ -80,7 +91,7 @@ func TestIdleTimeoutCountsWrites(t *testing.T) {
 		for range writes {
 			hear(t, conn, "tick")
 		}
-		requireAfter(t, time.Now(), time.Minute, ended)
+		requireAfter(t, time.Now(), "idle", time.Minute, ended)
 	})
 }
 
@@ -96,7 +107,7 @@ func TestReadTimeout(t *testing.T) {
 	inBubble(t, framework.Timeouts{Read: 8 * time.Second}, handle, func(conn net.Conn, ended <-chan error) {
 		began := time.Now()
 		hear(t, conn, "tick")
-		requireAfter(t, began, 8*time.Second, ended)
+		requireAfter(t, began, "read", 8*time.Second, ended)
 	})
 }
 
@@ -111,7 +122,7 @@ func TestWriteTimeout(t *testing.T) {
 		return err
 	}
 	inBubble(t, framework.Timeouts{Write: 8 * time.Second}, handle, func(_ net.Conn, ended <-chan error) {
-		requireAfter(t, time.Now(), 8*time.Second, ended)
+		requireAfter(t, time.Now(), "write", 8*time.Second, ended)
 	})
 }
 
@@ -124,7 +135,7 @@ func TestRequestTimeout(t *testing.T) {
 			time.Sleep(time.Second)
 			say(t, conn, "busy\n")
 		}
-		require.ErrorIs(t, <-ended, os.ErrDeadlineExceeded)
+		requirePassed(t, "request", 10*time.Second, <-ended)
 		require.Equal(t, 10*time.Second, time.Since(began).Truncate(time.Millisecond))
 	})
 }
@@ -177,7 +188,7 @@ func TestBulkCopyTimeouts(t *testing.T) {
 				go func() { _, _ = io.Copy(conn, zeros{}) }()
 				go func() { _, _ = io.Copy(io.Discard, conn) }()
 			}
-			require.ErrorIs(t, await(t, ended), os.ErrDeadlineExceeded)
+			requirePassed(t, name, 300*time.Millisecond, await(t, ended))
 			require.NoError(t, conn.Close())
 		})
 	}
@@ -190,5 +201,27 @@ func TestTimeoutInChild(t *testing.T) {
 	errs := errorsOf(s)
 	serve(t, s)
 	hearEnd(t, dial(t, s))
-	require.ErrorIs(t, await(t, errs), os.ErrDeadlineExceeded)
+	err := await(t, errs)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.EqualError(t, err, "timeouts.idle of 50ms has passed")
+}
+
+// That a request took too long is told, wherever it ran; that a client fell silent is not.
+func TestRequestTimeoutIsTold(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for timeout, level := range map[string]string{"request": "[INFO]  test: request ended: it took too long", "read": "[DEBUG] test: request ended early"} {
+				s := newServer["tcp"](t, class(t, act))
+				s.Strategy = strategy()
+				s.Timeouts = map[string]framework.Timeouts{"request": {Request: 50 * time.Millisecond}, "read": {Read: 50 * time.Millisecond}}[timeout]
+				book := logOf(t, s)
+				serve(t, s)
+				hearEnd(t, dial(t, s))
+				book.await(t, level+": ")
+				require.Contains(t, book.String(), `error="timeouts.`+timeout+` of 50ms has passed"`)
+				require.NotContains(t, book.String(), "i/o timeout")
+			}
+		})
+	}
 }

@@ -188,15 +188,24 @@ func outcomeError(f *handoff.Frame) error {
 	case handoff.OK:
 		return nil
 	case handoff.PeerGone:
-		return fmt.Errorf("%w: %s", ErrPeerGone, f.Text)
+		return &foreignError{f.Text, ErrPeerGone}
 	case handoff.TimedOut:
-		return fmt.Errorf("%w: %s", os.ErrDeadlineExceeded, f.Text)
+		return &foreignError{f.Text, os.ErrDeadlineExceeded}
 	case handoff.Panicked:
 		value, stack, _ := strings.Cut(f.Text, "\n")
 		return &PanicError{Value: value, Stack: []byte(stack)}
 	}
 	return errors.New(f.Text)
 }
+
+// A foreignError is what another process said of an error of that kind.
+type foreignError struct {
+	text string
+	kind error
+}
+
+func (e *foreignError) Error() string { return e.text }
+func (e *foreignError) Unwrap() error { return e.kind }
 
 // Finish hands r over and waits for its outcome. last says that the worker gets no
 // other request.
