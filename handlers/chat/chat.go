@@ -18,7 +18,7 @@ type Options struct {
 	Commands        bool           `json:"commands" doc:"in a room: /nick, /names, /msg, /me, /join, /help and /quit, and the sender's name before each message"`
 	Greeting        bool           `json:"greeting" doc:"in a room: tell the others who comes and who leaves"`
 	History         int            `json:"history" doc:"in a room: how many of the last messages a newcomer is sent"`
-	Queue           int            `json:"queue" doc:"how many messages wait for a client that does not read"`
+	Queue           int            `json:"queue" doc:"how many messages wait for a client that does not read, together at most 96 KiB"`
 	Slow            Slow           `json:"slow" doc:"what becomes of a client for whom more wait: drop, it misses messages; disconnect"`
 	Rate            float64        `json:"rate" doc:"how many messages a second are read from a client, after the first five; 0 means no limit"`
 	SettingsTimeout Duration       `json:"settings_timeout" doc:"in pairs: how long a client may take to say who it is; \"0\" means no limit"`
