@@ -165,6 +165,17 @@ func TestConnectTranscript(t *testing.T) {
 	require.Regexp(t, `^\S+ > hello\\x1b\\n\n\S+ < hello\\x1b\\n\n$`, string(text))
 }
 
+// An error shows what it quotes.
+func TestConnectErrorVisible(t *testing.T) {
+	t.Parallel()
+	_, complaints, status := connect(t, "", "unix:///none\x1b[31m\u202e")
+	require.Equal(t, 3, status)
+	require.Contains(t, complaints, `/none\x1b[31m\u202e: no such file`)
+	_, complaints, status = connect(t, "", "--\x1b[31m")
+	require.Equal(t, 2, status)
+	require.NotContains(t, complaints, "\x1b")
+}
+
 // A server is verified, unless somebody insists.
 func TestConnectTLS(t *testing.T) {
 	t.Parallel()

@@ -53,6 +53,7 @@ func (s *Settings) begin(ctx context.Context) (*conversation, error) {
 func (c *conversation) end() {
 	_ = c.conn.Close()
 	<-c.ended
+	c.Transcript.ended()
 }
 
 // hold listens while talk talks, and then as long as there is something to come.

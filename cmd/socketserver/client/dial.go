@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
 )
 
 // maxAddresses are tried of a name that has more.
@@ -122,7 +124,8 @@ func (c *unixgramConn) Close() error {
 	return err
 }
 
-// reason is an error without the address, which the message has already.
+// reason is an error without the address, which the message has already, as one line. It may
+// quote the peer, as that on a certificate for other names does, before anybody is trusted.
 func reason(err error) string {
 	var operation *net.OpError
 	if errors.As(err, &operation) {
@@ -135,7 +138,7 @@ func reason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return "no answer in time"
 	}
-	return strings.TrimPrefix(err.Error(), "tls: ")
+	return terminal.Line(strings.TrimPrefix(err.Error(), "tls: "))
 }
 
 // remedy is what to do about the last failure.

@@ -134,6 +134,19 @@ func TestTLS(t *testing.T) {
 	require.ErrorContains(t, err, "if the server does not speak TLS, write tcp://")
 }
 
+// Who cannot be trusted does not write to the terminal.
+func TestTLSHostile(t *testing.T) {
+	t.Parallel()
+	certificate, _ := newCertificate(t, "evil\x1b]0;PWNED\a\n\x1b[31mhello")
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
+	require.NoError(t, err)
+	serveOn(t, l, echo)
+	_, err = hold(t, Settings{Address: Address{"tls", l.Addr().String()}, TLS: &tls.Config{ServerName: "server.example"}}, "")
+	require.ErrorContains(t, err, `evil\x1b]0;PWNED\a\n\x1b[31mhello`)
+	require.NotContains(t, err.Error(), "\x1b")
+	require.NotContains(t, err.Error(), "\n")
+}
+
 // newCertificate is one that is its own authority.
 func newCertificate(t *testing.T, name string) (tls.Certificate, *x509.Certificate) {
 	t.Helper()

@@ -63,12 +63,34 @@ func (t *Transcript) received(text []byte) {
 	}
 }
 
+// ended records the beginnings of characters whose rest never came: the next connection does
+// not continue them.
+func (t *Transcript) ended() {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rest(&t.out, ">")
+	t.rest(&t.in, "<")
+}
+
+func (t *Transcript) rest(v *terminal.Visible, direction string) {
+	if rest := v.Rest(); rest != "" {
+		t.write(direction, rest)
+	}
+}
+
 // record writes one line at once, so that a conversation that is killed loses none.
 func (t *Transcript) record(v *terminal.Visible, direction string, text []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.write(direction, v.Text(text))
+}
+
+func (t *Transcript) write(direction, text string) {
 	now := time.Now().Format("2006-01-02T15:04:05.000Z07:00")
-	_, err := fmt.Fprintf(t.file, "%s %s %s\n", now, direction, v.Text(text))
+	_, err := fmt.Fprintf(t.file, "%s %s %s\n", now, direction, text)
 	if t.err == nil {
 		t.err = err
 	}
@@ -79,6 +101,7 @@ func (t *Transcript) Close() error {
 	if t == nil {
 		return nil
 	}
+	t.ended()
 	if err := errors.Join(t.err, t.file.Close()); err != nil {
 		return fmt.Errorf("transcript: %w", err)
 	}

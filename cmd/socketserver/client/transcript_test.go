@@ -1,6 +1,8 @@
 package client
 
 import (
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -27,6 +29,27 @@ func TestTranscript(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode())
+}
+
+// What a connection leaves unfinished is there, and is not continued by the next one.
+func TestTranscriptUnfinished(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "transcript")
+	transcript, err := OpenTranscript(path)
+	require.NoError(t, err)
+	address := serve(t, func(conn net.Conn) {
+		if until(conn, "\n") == nil {
+			_, _ = io.WriteString(conn, "\xa0 half \xe4\xbd")
+		}
+	})
+	_, err = hold(t, Settings{Address: address, Mode: Each, Transcript: transcript}, "one\ntwo\n")
+	require.NoError(t, err)
+	transcript.sent([]byte("x\xe4"))
+	require.NoError(t, transcript.Close())
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	half := `\S+ < \\xa0 half \n\S+ < \\xe4\\xbd\n`
+	require.Regexp(t, `^\S+ > one\\n\n`+half+`\S+ > two\\n\n`+half+`\S+ > x\n\S+ > \\xe4\n$`, string(text))
 }
 
 // A message is a line, whatever is in it.
