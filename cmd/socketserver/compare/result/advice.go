@@ -10,9 +10,11 @@ import (
 const mostAdvice = 6
 
 // rules make the advice, the most important first. A rule returns a sentence, or nothing where
-// the report gives no reason for it. A difference is named only where a verdict says so.
+// the report gives no reason for it. A difference is named only where a verdict says so. Of
+// whatever was measured at all, fastest, latency and certainty have something to say.
 var rules = []func(*evidence) string{
-	fastest, survival, isolation, starvation, pluginForm, peers, footprint, capacity, spares, workers, state,
+	nothing, fastest, survival, isolation, starvation, pluginForm, peers, footprint, capacity, spares, workers, state,
+	latency, cost, certainty,
 }
 
 // advise lets the rules speak.
@@ -59,6 +61,38 @@ func (e *evidence) numbers(load, metric string, subjects []string) string {
 	return list(all)
 }
 
+// shown is as in: 100/s with threading and 10/s with forking.
+func (e *evidence) shown(l *Load, metric string, subjects []string) string {
+	var all []string
+	for _, s := range subjects {
+		all = append(all, e.number(l.Kind, metric, s)+" with "+s)
+	}
+	return list(all)
+}
+
+// underEach joins what a rule says of each load under which anything was measured.
+func (e *evidence) underEach(say func(*Load) string) string {
+	var clauses []string
+	for i := range e.report.Loads {
+		l := &e.report.Loads[i]
+		if len(l.measured()) == 0 {
+			continue
+		}
+		if clause := say(l); clause != "" {
+			clauses = append(clauses, "under "+l.Kind+" "+clause)
+		}
+	}
+	return strings.Join(clauses, "; ")
+}
+
+func subjects(all []*Measured) []string {
+	var names []string
+	for _, m := range all {
+		names = append(names, m.Subject)
+	}
+	return names
+}
+
 // ratio returns how many times the base's value the subject's is. It rests on nothing before
 // it is used.
 func (e *evidence) ratio(load, metric, subject, base string) (Ratio, bool) {
@@ -74,8 +108,12 @@ func (e *evidence) times(q Ratio, load, metric, subject, base string) string {
 }
 
 // verdict is that on the two, and empty where there is none: fewer rounds than it takes,
-// rounds that differ too much, or requests that failed.
+// rounds that differ too much, or requests that failed. Of rates that were asked for there is
+// none.
 func (e *evidence) verdict(load, metric, subject, base string) string {
+	if metric == "rate" && e.report.Settings.Rate > 0 {
+		return ""
+	}
 	q, ok := e.ratio(load, metric, subject, base)
 	l := e.report.load(load)
 	if !ok || q.undecided() || l.of(subject).failing() || l.of(base).failing() {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -45,22 +46,36 @@ func requireRests(t *testing.T, text string, rests []string) {
 func TestFastest(t *testing.T) {
 	require.Equal(t, "under connections threading is fastest with 200/s, 2.02 times (1.97 to 2.06) the 100/s of forking",
 		saying(t, fastest, report(Connections, subject("forking", 100, even), subject("threading", 200, []float64{1, 1, 1.01, 1, 1.03}))))
-	require.Equal(t, "under connections no rate is certain to be the best: threading and forking share a place (101/s and 100/s)",
+	require.Equal(t, "under connections no rate is certain to be the best: threading and forking share the first place (101/s and 100/s)",
 		saying(t, fastest, report(Connections, subject("threading", 101, even), subject("forking", 100, even))))
 	require.Equal(t, "under connections threading is fastest with 200/s, ahead of forking and preforking (100/s and 101/s)",
 		saying(t, fastest, report(Connections, subject("threading", 200, even), subject("forking", 100, even), subject("preforking", 101, even))))
 	require.Contains(t, saying(t, fastest, usual()),
-		"; under conversations threading, preforking and plugin-threading share the first place of those that answered every client (")
+		"; under conversations threading, preforking and plugin-threading share the first place of those with a place (")
 
-	require.Empty(t, saying(t, fastest, report(Connections, subject("threading", 100, even))), "alone")
-	require.Empty(t, saying(t, fastest, report(Connections, subject("threading", 100, even[:2]), subject("forking", 10, even[:2]))), "two rounds")
+	require.Equal(t, "under connections threading alone has a place, with 100/s",
+		saying(t, fastest, report(Connections, subject("threading", 100, even))))
+	require.Equal(t, "under connections no order can be told: 101/s with threading and 10.1/s with forking",
+		saying(t, fastest, report(Connections, subject("threading", 100, even[:2]), subject("forking", 10, even[:2]))), "two rounds")
+}
+
+// A place only says that somebody above is more.
+func TestAheadOfTheBeaten(t *testing.T) {
+	wide := subject("forking-reuse", 190, uneven)
+	first, second := subject("threading", 200, even), subject("forking", 150, even)
+	r := report(Connections, wide, first, second)
+	require.Equal(t, "under connections no rate is certain to be the best: forking-reuse and threading share the first place (190/s and 200/s)",
+		saying(t, fastest, r))
+	require.Equal(t, [][]string{{"forking-reuse", "threading"}, {"forking"}}, r.Ranks[0].Places)
+	require.Contains(t, saying(t, fastest, report(Connections, wide, first, second, subject("preforking", 5, even))),
+		"share the first place (190/s and 200/s), ahead of preforking (5/s)", "in the same place, or below it")
 }
 
 func TestFastestServesEverybody(t *testing.T) {
 	alone := subject("synchronous", 900, even)
 	alone.Unserved = 63
 	r := report(Conversations, alone, subject("threading", 500, even), subject("forking", 100, even))
-	require.Contains(t, saying(t, fastest, r), "threading is fastest of those that answered every client with 500/s")
+	require.Contains(t, saying(t, fastest, r), "threading is fastest of those with a place with 500/s")
 	r.Loads[0].Kind = Connections
 	require.Contains(t, saying(t, fastest, r), "synchronous is fastest with 900/s", "somebody was unlucky")
 }
@@ -72,7 +87,119 @@ func TestFastestOfThosePlaced(t *testing.T) {
 	require.Contains(t, saying(t, fastest, r), "threading is fastest of those with a place with 500/s")
 	r.Loads[0].Results[2].Unserved = 24
 	r.Loads[0].Results = append(r.Loads[0].Results, subject("preforking", 50, even))
-	require.Contains(t, saying(t, fastest, r), "threading is fastest of those with a place that answered every client with 500/s")
+	require.Contains(t, saying(t, fastest, r), "threading is fastest of those with a place with 500/s, 10 times (10 to 10) the 50/s of preforking")
+}
+
+// Who answers one client alone does not order those that answer all.
+func TestPartialTakesNoPlace(t *testing.T) {
+	alone := subject("synchronous", 1230, even)
+	alone.Unserved = 15
+	r := report(Conversations, alone, subject("threading", 1150, even), subject("preforking", 1100, even))
+	require.Equal(t, "under conversations no rate of those with a place is certain to be the best: "+
+		"threading and preforking share the first place (1.15 k/s and 1.1 k/s)", saying(t, fastest, r))
+	require.Equal(t, [][]string{{"threading", "preforking"}}, r.Ranks[0].Places)
+	require.Contains(t, r.Warnings, "conversations: synchronous has no place: 15 of 64 clients got no answer")
+}
+
+// paced is a subject that answers what is asked for, in so many times the usual.
+func paced(name string, rate float64, slower time.Duration) Measured {
+	m := subject(name, rate, even)
+	for i := range m.Rounds {
+		m.Rounds[i].Latency.P99 *= slower
+	}
+	return m
+}
+
+func TestPace(t *testing.T) {
+	r := report(Connections, paced("threading", 3000, 1), paced("forking", 1500, 1), paced("preforking", 2990, 4))
+	r.Settings.Rate = 3000
+	require.Equal(t, "under connections threading and preforking kept the pace of 3 k/s (3 k/s and 2.99 k/s), and forking did not (1.5 k/s); "+
+		"threading has the shortest p99 with 1 ms, ahead of preforking (4.01 ms)", saying(t, fastest, r))
+	require.Equal(t, []Ranking{{Connections, "p99", [][]string{{"threading"}, {"preforking"}}}}, r.Ranks)
+	require.Empty(t, saying(t, isolation, r), "what it could answer is not known")
+
+	r = report(Connections, paced("threading", 3000, 1), paced("forking", 2990, 1))
+	r.Settings.Rate = 3000
+	require.Equal(t, "under connections threading and forking kept the pace of 3 k/s (3 k/s and 2.99 k/s); "+
+		"no p99 is certain to be the shortest: threading and forking share the first place (1 ms and 1 ms)", saying(t, fastest, r))
+	r.Settings.Rate = 9000
+	require.Equal(t, "under connections nobody kept the pace of 9 k/s: 3 k/s with threading and 2.99 k/s with forking", saying(t, fastest, r))
+	for _, a := range r.Advice {
+		require.NotContains(t, a.Text, "fastest")
+	}
+}
+
+func TestLatency(t *testing.T) {
+	r := report(Connections, subject("threading", 1000, even), subject("forking", 100, even))
+	require.Equal(t, "under connections p99 goes from 3 ms with threading to 30 ms with forking, 10 times (10 to 10) as much", saying(t, latency, r))
+	r.Loads[0].Results[1].Errors = map[string]int64{"timeout": 20}
+	require.Equal(t, "under connections p99 is 3 ms with threading, and is not known of forking", saying(t, latency, r))
+	r.Loads[0].Results[0].Unfinished, r.Loads[0].Results[1].Unfinished = 5000, 500
+	require.Equal(t, "under connections no latency is known, as requests failed or were still waiting when a round ended: "+
+		"5000 with threading and 520 with forking", saying(t, latency, r))
+}
+
+func TestCost(t *testing.T) {
+	r := report(Connections, subject("threading", 1000, even), subject("forking", 100, even))
+	require.Equal(t, "under connections the CPU time of a request goes from 1 ms with threading to 10 ms with forking, 10 times (10 to 10) as much",
+		saying(t, cost, r))
+	for i := range r.Loads[0].Results {
+		r.Loads[0].Results[i].Cost.CPU = -1
+	}
+	require.Equal(t, "under connections memory is 10 MiB with threading and forking", saying(t, cost, r))
+}
+
+func TestCertainty(t *testing.T) {
+	r := report(Connections, subject("threading", 100, even), subject("forking", 95, []float64{1, 1, 1, 1, 1}), subject("preforking", 50, even))
+	require.Equal(t, "under connections no difference of more than a tenth by rate is certain between threading and forking (0.941 to 0.959 of it), "+
+		"and from round to round the rate of threading varied most, from 99/s to 101/s", saying(t, certainty, r))
+	r = report(Connections, subject("threading", 100, even[:2]), subject("forking", 50, uneven[:2]))
+	require.Equal(t, "under connections 2 rounds can tell nothing apart, "+
+		"and from round to round the rate of forking varied most, from 50/s to 100/s", saying(t, certainty, r))
+}
+
+// TestEnoughAdvice: there are three sentences as soon as there are two subjects.
+func TestEnoughAdvice(t *testing.T) {
+	unknown := func(name string, factors []float64) Measured {
+		m := subject(name, 100, factors)
+		for i := range m.Rounds {
+			m.Rounds[i].CPU = -1
+		}
+		m.Cost, m.Errors = Cost{CPU: -1, Proportional: -1}, map[string]int64{"reset": 900}
+		return m
+	}
+	for name, results := range map[string][]Measured{
+		"conversations alone":    {subject("threading", 100, even), subject("forking", 90, even)},
+		"two rounds":             {subject("threading", 100, even[:2]), subject("forking", 90, even[:2])},
+		"one round":              {subject("threading", 100, even[:1]), subject("forking", 90, even[:1])},
+		"hardly anything known":  {unknown("threading", even), unknown("forking", even)},
+		"nor any rounds to tell": {unknown("threading", even[:1]), unknown("forking", even[:1])},
+	} {
+		for _, rate := range []float64{0, 100, 1000} {
+			for _, kind := range []string{Connections, Conversations, Datagrams} {
+				r := report(kind, results...)
+				r.Settings.Rate = rate
+				Conclude(r)
+				require.GreaterOrEqual(t, len(r.Advice), 3, name)
+				require.LessOrEqual(t, len(r.Advice), mostAdvice, name)
+				for _, a := range r.Advice {
+					requireRests(t, a.Text, a.Rests)
+				}
+			}
+		}
+	}
+}
+
+func TestNothingMeasured(t *testing.T) {
+	r := report(Connections, Measured{Subject: "threading", Problem: "the first request was not answered: timeout"},
+		Measured{Subject: "forking", Problem: "the first request was not answered: timeout"}, Measured{Subject: "preforking"})
+	Conclude(r)
+	require.Len(t, r.Advice, 1)
+	require.Equal(t, "Nothing could be measured, and so nothing tells the subjects apart: under connections "+
+		"the first request was not answered: timeout (threading and forking), there was no round (preforking).", r.Advice[0].Text)
+	requireRests(t, r.Advice[0].Text, r.Advice[0].Rests)
+	r = report(Connections, Measured{Subject: "threading", Problem: "it ended"}, subject("forking", 100, even))
+	require.Empty(t, saying(t, nothing, r))
 }
 
 func TestNothingRestsOnFailures(t *testing.T) {

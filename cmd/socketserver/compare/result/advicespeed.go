@@ -6,70 +6,96 @@ import (
 	"strings"
 )
 
-// fastest names the first place under each load, among those that answered every client:
-// who serves one of them alone is quick to do so.
+// fastest names the first place under each load, and what it is certain to be ahead of.
 func fastest(e *evidence) string {
-	var clauses []string
-	for _, ranking := range e.report.Ranks {
-		if clause := e.first(ranking); clause != "" {
-			clauses = append(clauses, clause)
+	return e.underEach(func(l *Load) string {
+		i := slices.IndexFunc(e.report.Ranks, func(r Ranking) bool { return r.Load == l.Kind })
+		if e.report.Settings.Rate > 0 {
+			return e.pace(l, e.report.Ranks[i].Places)
 		}
-	}
-	return strings.Join(clauses, "; ")
-}
-
-func (e *evidence) first(ranking Ranking) string {
-	places, complete := e.fair(ranking)
-	if len(places) == 0 || len(places) == 1 && len(places[0]) == 1 {
-		return ""
-	}
-	under := "under " + ranking.Load
-	among := ""
-	switch placed := e.allPlaced(ranking); {
-	case !placed && !complete:
-		among = " of those with a place that answered every client"
-	case !placed:
-		among = " of those with a place"
-	case !complete:
-		among = " of those that answered every client"
-	}
-	rates := e.numbers(ranking.Load, ranking.Metric, places[0])
-	if len(places) == 1 {
-		return fmt.Sprintf("%s no rate%s is certain to be the best: %s share a place (%s)", under, among, list(places[0]), rates)
-	}
-	next := e.numbers(ranking.Load, ranking.Metric, places[1])
-	if len(places[0]) > 1 {
-		return fmt.Sprintf("%s %s share the first place%s (%s), ahead of %s (%s)",
-			under, list(places[0]), among, rates, list(places[1]), next)
-	}
-	ahead := fmt.Sprintf("ahead of %s (%s)", list(places[1]), next)
-	if q, ok := e.ratio(ranking.Load, ranking.Metric, places[0][0], places[1][0]); ok && len(places[1]) == 1 {
-		ahead = fmt.Sprintf("%s the %s of %s", e.times(q, ranking.Load, ranking.Metric, places[0][0], places[1][0]), next, places[1][0])
-	}
-	return fmt.Sprintf("%s %s is fastest%s with %s, %s", under, places[0][0], among, rates, ahead)
-}
-
-// fair returns the places without those that left clients out of long conversations, and
-// whether that is all of them.
-func (e *evidence) fair(ranking Ranking) (places [][]string, complete bool) {
-	complete = true
-	for _, place := range ranking.Places {
-		served := slices.DeleteFunc(slices.Clone(place), func(s string) bool {
-			return ranking.Load == Conversations && e.report.load(ranking.Load).of(s).Unserved > 0
-		})
-		complete = complete && len(served) == len(place)
-		if len(served) > 0 {
-			places = append(places, served)
-		}
-	}
-	return places, complete
-}
-
-// allPlaced says whether all that were measured to the end are in the ranking.
-func (e *evidence) allPlaced(ranking Ranking) bool {
-	return !slices.ContainsFunc(e.report.load(ranking.Load).Results, func(m Measured) bool {
-		return m.Problem == "" && len(m.Rounds) > 0 && !ranking.placed(m.Subject)
+		return e.first(l, e.report.Ranks[i].Places)
 	})
+}
+
+func (e *evidence) first(l *Load, places [][]string) string {
+	all := l.measured()
+	if len(places) == 0 {
+		if len(all) == 1 {
+			return "there is only " + e.shown(l, "rate", subjects(all))
+		}
+		return "no order can be told: " + e.shown(l, "rate", subjects(all))
+	}
+	best, among := places[0], ""
+	if len(slices.Concat(places...)) < len(all) {
+		among = " of those with a place"
+	}
+	rates := e.numbers(l.Kind, "rate", best)
+	behind := e.beaten(l, places)
+	switch {
+	case len(places) == 1 && len(best) == 1:
+		return fmt.Sprintf("%s alone has a place, with %s", best[0], rates)
+	case len(behind) == 0:
+		return fmt.Sprintf("no rate%s is certain to be the best: %s share the first place (%s)", among, list(best), rates)
+	case len(best) > 1:
+		return fmt.Sprintf("%s share the first place%s (%s), ahead of %s (%s)",
+			list(best), among, rates, list(behind), e.numbers(l.Kind, "rate", behind))
+	}
+	text := fmt.Sprintf("%s is fastest%s with %s, ", best[0], among, rates)
+	if q, ok := e.ratio(l.Kind, "rate", best[0], behind[0]); ok && len(behind) == 1 {
+		return text + fmt.Sprintf("%s the %s of %s", e.times(q, l.Kind, "rate", best[0], behind[0]), e.number(l.Kind, "rate", behind[0]), behind[0])
+	}
+	return text + fmt.Sprintf("ahead of %s (%s)", list(behind), e.numbers(l.Kind, "rate", behind))
+}
+
+// beaten are those that all in the first place are certain to be better than, of the highest
+// place that has any: that somebody else stands lower says only that one of them is.
+func (e *evidence) beaten(l *Load, places [][]string) []string {
+	order := e.report.Settings.order()
+	for _, place := range places[1:] {
+		behind := slices.DeleteFunc(slices.Clone(place), func(name string) bool {
+			return slices.ContainsFunc(places[0], func(best string) bool { return !order.beats(l.of(best), l.of(name)) })
+		})
+		if len(behind) > 0 {
+			return behind
+		}
+	}
+	return nil
+}
+
+// pace names those that answered as much as was asked for, and the shortest p99 of them. What
+// they could answer is not known.
+func (e *evidence) pace(l *Load, places [][]string) string {
+	var kept, fell []string
+	for _, m := range l.measured() {
+		if e.report.behind(m) == "" {
+			kept = append(kept, m.Subject)
+		} else {
+			fell = append(fell, m.Subject)
+		}
+	}
+	asked := perSecond.format(e.report.Settings.Rate)
+	e.rest("settings.rate = %s", asked)
+	if len(kept) == 0 {
+		return fmt.Sprintf("nobody kept the pace of %s: %s", asked, e.shown(l, "rate", fell))
+	}
+	text := fmt.Sprintf("%s kept the pace of %s (%s)", list(kept), asked, e.numbers(l.Kind, "rate", kept))
+	if len(fell) > 0 {
+		text += fmt.Sprintf(", and %s did not (%s)", list(fell), e.numbers(l.Kind, "rate", fell))
+	}
+	if len(places) == 0 || len(places) == 1 && len(places[0]) == 1 {
+		return text
+	}
+	best, behind := places[0], e.beaten(l, places)
+	p99 := e.numbers(l.Kind, "p99", best)
+	switch {
+	case len(behind) == 0:
+		return text + fmt.Sprintf("; no p99 is certain to be the shortest: %s share the first place (%s)", list(best), p99)
+	case len(best) > 1:
+		text += fmt.Sprintf("; %s share the first place by p99 (%s)", list(best), p99)
+	default:
+		text += fmt.Sprintf("; %s has the shortest p99 with %s", best[0], p99)
+	}
+	return text + fmt.Sprintf(", ahead of %s (%s)", list(behind), e.numbers(l.Kind, "p99", behind))
 }
 
 // isolation says what a process for each request costs, and what lies between that and none.

@@ -16,7 +16,7 @@ func Conclude(r *Report) {
 			l.Results[j].sum()
 		}
 		r.Comparisons = append(r.Comparisons, compareAll(l)...)
-		r.Ranks = append(r.Ranks, rank(l))
+		r.Ranks = append(r.Ranks, rank(r, l))
 	}
 	if r.Warnings == nil {
 		r.Warnings = []string{}
@@ -47,13 +47,25 @@ func (m *Measured) sum() {
 			m.Latency.Max = max(m.Latency.Max, r.Latency.Max)
 		}
 	}
-	if requests := m.requests(); m.Cost.CPU == 0 && requests > 0 {
-		var cpu time.Duration
-		for _, r := range m.Rounds {
-			cpu += r.CPU
-		}
-		m.Cost.CPU = cpu / time.Duration(requests)
+	if m.Cost.CPU == 0 {
+		m.Cost.CPU = m.cpu()
 	}
+}
+
+// cpu is the time per answered request, of the rounds in which it could be measured; less than
+// 0: there is none.
+func (m *Measured) cpu() time.Duration {
+	var used, requests time.Duration
+	for _, r := range m.Rounds {
+		if r.CPU >= 0 {
+			used += r.CPU
+			requests += time.Duration(r.Requests)
+		}
+	}
+	if requests == 0 {
+		return -1
+	}
+	return used / requests
 }
 
 func medianOf[T float64 | time.Duration](rounds []Round, of func(Round) T) T {

@@ -2,6 +2,7 @@ package result
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func TestConcludeNothing(t *testing.T) {
 	Conclude(&Report{})
 	require.Empty(t, r.Comparisons)
 	require.Empty(t, r.Ranks[0].Places)
-	require.Empty(t, r.Advice)
+	require.Len(t, r.Advice, 1)
 	require.Empty(t, r.Warnings)
 	text, err := json.Marshal(r)
 	require.NoError(t, err)
@@ -150,7 +151,9 @@ func TestWarnings(t *testing.T) {
 		"more clients than children": {
 			Conversations,
 			[]Measured{left("forking"), left("synchronous")},
-			"conversations: not all of the 64 clients got an answer: forking left 24 out (raise max_children), or use fewer --clients", false,
+			"conversations: forking has no place: 24 of 64 clients got no answer\n" +
+				"conversations: synchronous has no place: 24 of 64 clients got no answer\n" +
+				"conversations: not all of the 64 clients got an answer: forking left 24 out (max_children is 40); raise that, or use fewer --clients", false,
 		},
 		"unlucky clients": {Connections, []Measured{left("forking")}, "", false},
 	} {
@@ -174,18 +177,66 @@ func TestSlowStart(t *testing.T) {
 	r := report(Conversations, forking)
 	r.Settings.Clients = 40
 	Conclude(r)
-	require.Equal(t, []string{"conversations: not all of the 40 clients got an answer, as starting a process for each took longer than a round: " +
-		"forking left 3 out; use a longer --duration"}, r.Warnings)
+	require.Equal(t, "conversations: not all of the 40 clients got an answer, as starting a process for each took longer than a round: "+
+		"forking left 3 out; use a longer --duration", r.Warnings[1])
 }
 
 func TestBehind(t *testing.T) {
 	r := report(Connections, subject("threading", 30000, even), subject("forking", 196000, even))
 	r.Settings.Rate = 200000
 	Conclude(r)
-	require.Equal(t, []string{"connections: threading answered 30 k/s of the 200 k/s that were asked for; it is at its limit"}, r.Warnings)
+	require.Equal(t, []string{"connections: threading has no place: it answered 30 k/s of the 200 k/s that were asked for, and is at its limit"}, r.Warnings)
+}
+
+func TestNoP99(t *testing.T) {
+	few, waiting := subject("threading", 99, even), subject("forking", 100, even)
+	waiting.Unfinished = 50
+	r := report(Connections, few, waiting, subject("preforking", 100, even))
+	r.Settings.Rate = 100
+	Conclude(r)
+	require.Equal(t, []string{
+		"connections: threading has no place: too little was answered in a round to know its p99 there; use a longer --duration",
+		"connections: forking has no place: its p99 is not known: more than 30 ms: 50 requests were still waiting when a round ended",
+	}, r.Warnings)
+}
+
+// The limit of the server holds whatever its strategy, and not because processes start slowly.
+func TestLimitOfConnections(t *testing.T) {
+	r := report(Conversations)
+	for _, name := range []string{"synchronous", "threading", "forking", "preforking"} {
+		m := subject(name, 100, even)
+		m.Unserved = 8
+		r.Loads[0].Results = append(r.Loads[0].Results, m)
+	}
+	r.Settings.Clients, r.Settings.Connections = 16, 8
+	Conclude(r)
+	require.Equal(t, "conversations: not all of the 16 clients got an answer: threading left 8 out (limits.connections is 8), "+
+		"forking left 8 out (limits.connections is 8), preforking left 8 out (limits.connections is 8); raise that, or use fewer --clients", r.Warnings[4])
+	require.Len(t, r.Warnings, 5)
+}
+
+// TestUnmeasuredCPU holds that a round whose CPU time is not known is in no sum and no ratio.
+func TestUnmeasuredCPU(t *testing.T) {
+	m, base := subject("forking", 100, even), subject("threading", 200, even)
+	m.Rounds[1].CPU, base.Rounds[4].CPU = -1, -1
+	m.Rounds[1].Requests = 100000
+	r := report(Connections, m, base)
+	Conclude(r)
+	require.InDelta(t, float64(10*time.Millisecond), float64(r.Loads[0].Results[0].Cost.CPU), float64(100*time.Microsecond))
+	i := slices.IndexFunc(r.Comparisons, func(c Comparison) bool { return c.Metric == "cpu" })
+	require.InDelta(t, 2, r.Comparisons[i].Ratio.Value, 0.01)
+
+	for i := range m.Rounds {
+		m.Rounds[i].CPU = -1
+	}
+	r = report(Connections, m, base)
+	Conclude(r)
+	require.Less(t, r.Loads[0].Results[0].Cost.CPU, time.Duration(0))
+	require.False(t, slices.ContainsFunc(r.Comparisons, func(c Comparison) bool { return c.Metric == "cpu" }))
 }
 
 func TestBound(t *testing.T) {
+	limited := &Report{Settings: Settings{Connections: 10}}
 	for _, c := range []struct {
 		subject Subject
 		knob    string
@@ -196,10 +247,19 @@ func TestBound(t *testing.T) {
 		{Subject{Strategy: "threading", Form: Compiled, Concurrency: "threading { max_threads = 8 }"}, "max_threads", 8},
 		{Subject{Strategy: "threading", Form: Compiled}, "", 0},
 		{Subject{Strategy: "forking", Form: Python}, "", 0}, // nobody can set it
+		{Subject{Strategy: "synchronous", Form: Compiled}, "", 0},
 	} {
-		knob, most := c.subject.bound()
+		knob, most := (&Report{}).bound(c.subject)
 		require.Equal(t, c.knob, knob)
 		require.Equal(t, c.most, most)
+		knob, most = limited.bound(c.subject)
+		switch {
+		case c.subject.Form == Python || c.subject.Strategy == "synchronous" || c.most == 8:
+			require.Equal(t, c.most, most, "the lower one")
+		default:
+			require.Equal(t, "limits.connections", knob)
+			require.Equal(t, 10, most)
+		}
 	}
 }
 

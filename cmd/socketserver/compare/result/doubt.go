@@ -33,7 +33,6 @@ func doubt(r *Report) {
 				r.warn(text)
 			}
 		}
-		behind(r, l)
 	}
 }
 
@@ -108,21 +107,21 @@ func busyGenerator(l *Load) string {
 func leftOut(r *Report, l *Load) string {
 	var parts []string
 	for _, s := range r.Subjects {
-		if knob, most := s.bound(); l.left(s) > 0 && knob != "" && r.Settings.Clients > most {
-			parts = append(parts, fmt.Sprintf("%s left %d out (raise %s)", s.Name, l.left(s), knob))
+		if knob, most := r.bound(s); l.left(s) > 0 && knob != "" && r.Settings.Clients > most {
+			parts = append(parts, fmt.Sprintf("%s left %d out (%s is %d)", s.Name, l.left(s), knob, most))
 		}
 	}
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s: not all of the %s got an answer: %s, or use fewer --clients", l.Kind, counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
+	return fmt.Sprintf("%s: not all of the %s got an answer: %s; raise that, or use fewer --clients", l.Kind, counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
 }
 
 // slowStart names those that had room for all clients, and had no process yet for some.
 func slowStart(r *Report, l *Load) string {
 	var parts []string
 	for _, s := range r.Subjects {
-		if _, most := s.bound(); l.left(s) > 0 && s.Strategy == "forking" && r.Settings.Clients <= most {
+		if _, most := r.bound(s); l.left(s) > 0 && s.Strategy == "forking" && r.Settings.Clients <= most {
 			parts = append(parts, fmt.Sprintf("%s left %d out", s.Name, l.left(s)))
 		}
 	}
@@ -143,18 +142,21 @@ func (l *Load) left(s Subject) int {
 }
 
 // bound is the option that says how many conversations the subject has at once, and its
-// value; empty: there is none to raise.
-func (s Subject) bound() (knob string, most int) {
+// value: of several, the lowest. Empty: there is none to raise.
+func (r *Report) bound(s Subject) (knob string, most int) {
 	const maxChildren = 40 // where the subject does not say
 	switch {
-	case s.Form == Python:
+	case s.Form == Python || s.Strategy == "synchronous":
 		return "", 0
 	case s.Strategy == "forking":
-		return "max_children", cmp.Or(s.option("max_children"), maxChildren)
+		knob, most = "max_children", cmp.Or(s.option("max_children"), maxChildren)
 	case s.Strategy == "threading" && s.option("max_threads") > 0:
-		return "max_threads", s.option("max_threads")
+		knob, most = "max_threads", s.option("max_threads")
 	}
-	return "", 0
+	if limit := r.Settings.Connections; limit > 0 && (knob == "" || limit < most) {
+		return "limits.connections", limit
+	}
+	return knob, most
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }

@@ -12,7 +12,8 @@ type metric struct {
 	unit *unit
 	// of is the value; less than 0: not known.
 	of func(*Measured) float64
-	// round is the value in one round, for what is compared round by round; 0: none.
+	// round is the value in one round, for what is compared round by round; 0: none; less
+	// than 0: not known. It is nil where nothing is.
 	round func(Round) float64
 	// zero says that 0 is a value, not the lack of one.
 	zero bool
@@ -39,21 +40,27 @@ var metrics = []metric{
 // compared are the metrics that Conclude compares.
 var compared = []string{"rate", "p50", "p99", "cpu"}
 
-// cpu is per answered request.
+// cpu is per answered request; less than 0: it could not be measured.
 func (r Round) cpu() float64 {
-	if r.Requests <= 0 {
+	switch {
+	case r.CPU < 0:
+		return -1
+	case r.Requests <= 0:
 		return 0
 	}
 	return float64(r.CPU) / float64(r.Requests)
 }
 
-func (m *Measured) errors() float64 {
+// failed is how many requests did, of whatever.
+func (m *Measured) failed() int64 {
 	var sum int64
 	for _, n := range m.Errors {
 		sum += n
 	}
-	return float64(sum)
+	return sum
 }
+
+func (m *Measured) errors() float64 { return float64(m.failed()) }
 
 func (m *Measured) requests() int64 {
 	var sum int64
@@ -136,6 +143,17 @@ func (l *Load) of(subject string) *Measured {
 		}
 	}
 	return nil
+}
+
+// measured are those that were measured to the end.
+func (l *Load) measured() []*Measured {
+	var all []*Measured
+	for i := range l.Results {
+		if m := &l.Results[i]; m.Problem == "" && len(m.Rounds) > 0 {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 // observed returns nil where the mishap was not tried on the subject.

@@ -46,6 +46,30 @@ func TestTooFewAnswers(t *testing.T) {
 	require.Equal(t, []string{"p50 1ms", "p90 -", "p99 -", "p99.9 -", "max 5ms"}, shown(of("a", 9, 0)))
 }
 
+// Requests that failed were not answered in any time, and are above every percentile.
+func TestPercentilesOfFailures(t *testing.T) {
+	m := of("a", 9999, 40)
+	m.Errors = map[string]int64{"timeout": 60}
+	require.Equal(t, []string{"p50 1ms", "p90 2ms", "p99 3ms", "p99.9 > 4ms", "max > 5ms"}, shown(m))
+	m.Errors["refused"] = 1
+	require.Equal(t, []string{"p50 1ms", "p90 2ms", "p99 > 3ms", "p99.9 > 4ms", "max > 5ms"}, shown(m))
+	m.Unfinished, m.Errors = 0, map[string]int64{"reset": 9999}
+	require.Equal(t, "p50 > 1ms", shown(m)[0])
+
+	r := report(Connections, m)
+	for kind, found := range map[string]string{"threading": "more than 3 ms: 3889 requests failed", "forking": "more than 3 ms: 1 request failed, and 100 were still waiting when a round ended"} {
+		m.Subject, m.Errors = kind, map[string]int64{"timeout": 3889} // 28 % of all
+		if kind == "forking" {
+			m.Errors, m.Unfinished = map[string]int64{"timeout": 1}, 100
+		}
+		r.Loads[0].Results[0] = m
+		c, err := ParseCondition(kind+".p99<95ms", names, kinds)
+		require.NoError(t, err)
+		require.Equal(t, Assertion{Condition: kind + ".p99<95ms", Found: kind + ".connections.p99: " + found}, c.Check(r))
+		m.Unfinished = 0
+	}
+}
+
 func TestConditionOnUnfinished(t *testing.T) {
 	r := report(Connections, of("threading", 9999, 200), of("forking", 999, 1))
 	for condition, want := range map[string]Assertion{

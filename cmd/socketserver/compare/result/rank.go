@@ -1,47 +1,63 @@
 package result
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
-// rank orders the subjects under a load by rate.
+// An order is what places are given by.
+type order struct {
+	metric *metric
+	better string // the verdict on who is to stand before the other
+}
+
+// order is by rate where clients ask for as much as they can get. Where they ask for so much
+// and no more, rates are what was asked for, and it is by p99.
+func (s Settings) order() order {
+	if s.Rate > 0 {
+		return order{metricNamed("p99"), Less}
+	}
+	return order{metricNamed("rate"), More}
+}
+
+// beats says whether one is certain to be better than the other.
+func (o order) beats(one, other *Measured) bool {
+	q, ok := o.metric.compare(one, other)
+	return ok && q.verdict() == o.better
+}
+
+// rank orders the subjects under a load.
 //
-// That two are equal is not transitive: where a and b are, and b and c, a may still be more
-// than c. So the first place is for all that no other one is told to be more than, the second for
-// those that only the first are more than, and so on: no two that share a place can be told
-// apart, and everybody below has somebody above who was found to be more. Inside a place subjects
-// stand in the order in which they take turns. What is [Measured.unplaced] has no place; with too
-// few rounds there are none.
-func rank(l *Load) Ranking {
-	rate := metricNamed("rate")
+// That two are equal is not transitive: where a and b are, and b and c, a may still be
+// better than c. So the first place is for all that no other one is told to be better than, the
+// second for those that only the first are better than, and so on: no two that share a place can
+// be told apart, and everybody below has somebody above, but not everybody, who was found to be
+// better. Inside a place subjects stand in the order in which they take turns. What is unplaced
+// has no place, and takes none from others; with too few rounds there are none.
+func rank(r *Report, l *Load) Ranking {
+	order := r.Settings.order()
 	var left []*Measured
 	for i := range l.Results {
 		m := &l.Results[i]
-		if _, ok := rate.compare(m, m); ok && m.unplaced() == "" {
+		if _, ok := order.metric.compare(m, m); ok && r.unplaced(l, m) == "" {
 			left = append(left, m)
 		}
 	}
-	ranking := Ranking{Load: l.Kind, Metric: rate.name, Places: [][]string{}}
+	ranking := Ranking{Load: l.Kind, Metric: order.metric.name, Places: [][]string{}}
 	for len(left) > 0 {
-		place := unbeaten(left)
+		place := order.unbeaten(left)
 		ranking.Places = append(ranking.Places, l.inTurn(place))
 		left = slices.DeleteFunc(left, func(m *Measured) bool { return slices.Contains(place, m) })
 	}
 	return ranking
 }
 
-// unbeaten are those that none of the others is more than. Should each have one that is more,
+// unbeaten are those that none of the others is better than. Should each have one that is,
 // which only noise can bring about, it is all of them.
-func unbeaten(all []*Measured) []*Measured {
+func (o order) unbeaten(all []*Measured) []*Measured {
 	var best []*Measured
 	for _, m := range all {
-		if !slices.ContainsFunc(all, func(other *Measured) bool {
-			q, ok := metricNamed("rate").compare(other, m)
-			return ok && q.verdict() == More
-		}) {
+		if !slices.ContainsFunc(all, func(other *Measured) bool { return o.beats(other, m) }) {
 			best = append(best, m)
 		}
 	}
@@ -59,26 +75,6 @@ func (l *Load) inTurn(place []*Measured) []string {
 		}
 	}
 	return names
-}
-
-// unplaced says why a subject can not have a place although it was measured; empty: nothing
-// of what it did itself is against one. A rate is worth nothing where requests fail.
-func (m *Measured) unplaced() string {
-	silent := 0
-	for _, r := range m.Rounds {
-		if r.Rate <= 0 {
-			silent++
-		}
-	}
-	var why []string
-	if silent > 0 {
-		why = append(why, fmt.Sprintf("nothing was answered in %d of %s", silent, counted(len(m.Rounds), "round")))
-	}
-	if m.failing() {
-		failed := m.errors() / (m.errors() + float64(m.requests()))
-		why = append(why, fmt.Sprintf("%s of its requests failed, most often with %s", percent(failed), m.commonest()))
-	}
-	return strings.Join(why, ", and ")
 }
 
 // failing says whether more than 1 % of the requests failed.

@@ -9,7 +9,7 @@ import (
 )
 
 func places(results ...Measured) [][]string {
-	return rank(&Load{Kind: Connections, Results: results}).Places
+	return rank(&Report{}, &Load{Kind: Connections, Results: results}).Places
 }
 
 func TestPlaces(t *testing.T) {

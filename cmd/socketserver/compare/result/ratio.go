@@ -24,18 +24,22 @@ const (
 // ratioOf compares what was measured in turns: round i of one with round i of the other, so
 // that what slowed the machine down meanwhile is in both. Ratios are symmetrical and nearly
 // normal as logarithms; the interval is Student's over these. There is none with fewer than
-// leastRounds, and none where a round has no value, as leaving it out would flatter.
+// leastRounds, and none where a round has no value, as leaving it out would flatter. A round
+// of which one of the two is not known, which is less than 0, says nothing and is left out.
 func ratioOf(subject, base []float64) (Ratio, bool) {
-	n := min(len(subject), len(base))
-	if n < leastRounds {
-		return Ratio{}, false
-	}
-	logs := make([]float64, n)
-	for i := range n {
-		if subject[i] <= 0 || base[i] <= 0 {
+	var logs []float64
+	for i := range min(len(subject), len(base)) {
+		if subject[i] < 0 || base[i] < 0 {
+			continue
+		}
+		if subject[i] == 0 || base[i] == 0 {
 			return Ratio{}, false
 		}
-		logs[i] = math.Log(subject[i] / base[i])
+		logs = append(logs, math.Log(subject[i]/base[i]))
+	}
+	n := len(logs)
+	if n < leastRounds {
+		return Ratio{}, false
 	}
 	mean, deviation := spread(logs)
 	half := student(n-1) * deviation / math.Sqrt(float64(n))
@@ -92,7 +96,7 @@ func student(freedom int) float64 {
 
 // compare returns false where there is no comparison of the two.
 func (m *metric) compare(subject, base *Measured) (Ratio, bool) {
-	if subject == nil || base == nil || subject.Problem != "" || base.Problem != "" {
+	if m.round == nil || subject == nil || base == nil || subject.Problem != "" || base.Problem != "" {
 		return Ratio{}, false
 	}
 	if m.doubted(subject) != "" || m.doubted(base) != "" {

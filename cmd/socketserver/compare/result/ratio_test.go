@@ -60,6 +60,14 @@ func TestNoRatio(t *testing.T) {
 	}
 }
 
+func TestRatioOfKnownRounds(t *testing.T) {
+	q, ok := ratioOf([]float64{2, -1, 2, 2, 7}, []float64{1, 9, 1, 1, -1})
+	require.True(t, ok)
+	require.InDelta(t, 2, q.High, 1e-9)
+	_, ok = ratioOf([]float64{2, -1, 2, 2, 0}, []float64{1, 9, 1, 1, 1})
+	require.False(t, ok, "a round without an answer")
+}
+
 func TestVerdict(t *testing.T) {
 	for want, q := range map[string]Ratio{
 		More:  {Value: 1.3, Low: 1.11, High: 1.5},

@@ -87,18 +87,20 @@ const (
 
 // Measured is what a subject did under a load. All durations are nanoseconds in JSON.
 type Measured struct {
-	Subject string           `json:"subject"`
-	Problem string           `json:"problem"` // why nothing was measured, or not to the end; empty: none
-	Rounds  []Round          `json:"rounds"`
-	Rate    float64          `json:"rate"`    // answered requests per second: the median of the rounds
-	Latency Latency          `json:"latency"` // of the answered requests of all rounds together
-	Buckets []Bucket         `json:"buckets"` // the distribution of latencies, ascending
+	Subject string  `json:"subject"`
+	Problem string  `json:"problem"` // why nothing was measured, or not to the end; empty: none
+	Rounds  []Round `json:"rounds"`
+	Rate    float64 `json:"rate"` // answered requests per second: the median of the rounds
+	// Latency is of the requests of all rounds together that were answered, and of those that
+	// waited in vain, for their timeout or for the end of a round, with the time that they
+	// waited. Those that failed otherwise are in none of it, see [Measured.Percentiles].
+	Latency Latency          `json:"latency"`
+	Buckets []Bucket         `json:"buckets"` // the distribution of the same, ascending
 	Errors  map[string]int64 `json:"errors"`  // by kind, as in refused, reset, timeout, wrong answer
 	// Unserved is how many clients got no answer in a round: the median of the rounds.
 	Unserved int `json:"unserved"`
 	// Unfinished are the requests that were still waiting when a round ended, and had waited
-	// longer than is usual. Their latencies are longer than what is counted, and in none of
-	// the numbers here.
+	// longer than is usual. Their latencies are longer than what is counted of them.
 	Unfinished int64 `json:"unfinished"`
 	Cost       Cost  `json:"cost"`
 }
@@ -109,7 +111,7 @@ type Round struct {
 	Elapsed   time.Duration `json:"elapsed"`
 	Rate      float64       `json:"rate"`
 	Latency   Latency       `json:"latency"`
-	CPU       time.Duration `json:"cpu"`       // of the subject's process tree
+	CPU       time.Duration `json:"cpu"`       // of the subject's process tree; less than 0: not known
 	Generator float64       `json:"generator"` // the load generator's share of all CPU that the machine has
 	Others    float64       `json:"others"`    // that of everybody else, without the subject; less than 0: not known
 	Unserved  int           `json:"unserved"`  // clients that got no answer in this round
@@ -167,7 +169,9 @@ type Comparison struct {
 	Subject string `json:"subject"`
 	Base    string `json:"base"`
 	Ratio   Ratio  `json:"ratio"`
-	Verdict string `json:"verdict"` // more, less, or equal: the two cannot be told apart
+	// Verdict is more or less where the whole interval of the ratio is beyond a tenth, and equal
+	// where it is not: the two are not certain to differ by more than that.
+	Verdict string `json:"verdict"`
 }
 
 // A Ratio is the subject's value divided by the base's, with its confidence interval.
@@ -178,10 +182,11 @@ type Ratio struct {
 	Confidence float64 `json:"confidence"` // as in 0.95
 }
 
-// A Ranking is the order of the subjects under one load by rate, best first. No two that share
-// a place can be told apart, and everybody has somebody in the place above that was found to
-// be more. A subject has no place where it failed or left a round without an answer: Warnings
-// say so.
+// A Ranking is the order of the subjects under one load, best first: by rate, or by p99 among
+// those that kept the pace where there is one. No two that share a place can be told apart, and
+// everybody has somebody in the place above that was found to be better; others there may not
+// be. A subject has no place where it failed, left a round or clients of a conversation without
+// an answer, or did not keep the pace: Warnings say so.
 type Ranking struct {
 	Load   string     `json:"load"`
 	Metric string     `json:"metric"`
