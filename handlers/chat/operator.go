@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -110,5 +112,31 @@ func FindOperator(server string) (path string, err error) {
 	if len(errs) > 0 {
 		return "", errors.Join(errs...)
 	}
-	return "", fmt.Errorf("no server %q of yours has an operator; start one with handler \"chat\" and mode = \"half-duplex\" or \"full-duplex\", or give the path that its option operator says", server)
+	return "", fmt.Errorf("no server %q of yours has an operator; %s, or give the path that its option operator says", server, operators())
+}
+
+func operators() string {
+	if names := Operators(); len(names) > 0 {
+		return "there are " + strings.Join(names, ", ")
+	}
+	return `start one with handler "chat" and mode = "half-duplex" or "full-duplex"`
+}
+
+// Operators lists the servers of this user that [FindOperator] finds, by name.
+func Operators() []string {
+	var names []string
+	for _, dir := range operatorDirs() {
+		if checkPrivate(dir) != nil {
+			continue
+		}
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			name, console := strings.CutSuffix(e.Name(), ".console")
+			if console && e.Type() == fs.ModeSocket {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -1,0 +1,26 @@
+package chat_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/handlers/chat"
+)
+
+// Who asks for a server that there is not is told of those that there are.
+func TestOperators(t *testing.T) {
+	s := serveDesk(t, `{"mode": "full-duplex"}`)
+	dir := filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "socketserver")
+	t.Setenv("TMPDIR", t.TempDir())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "no socket.console"), nil, 0o600))
+	require.Equal(t, []string{"desk"}, chat.Operators())
+	_, err := chat.FindOperator("other")
+	require.EqualError(t, err, `no server "other" of yours has an operator; there are desk, or give the path that its option operator says`)
+	require.NoError(t, s.Close())
+	require.Empty(t, chat.Operators())
+	_, err = chat.FindOperator("other")
+	require.ErrorContains(t, err, `no server "other" of yours has an operator; start one with handler "chat"`)
+}
