@@ -101,6 +101,9 @@ func (r *reader) makeClass(d *draft, catalog Catalog) {
 		f := unknownName(h.Kind, h.Name, there)
 		if other := map[string]string{"handler": "plugin", "plugin": "handler"}[h.Kind]; slices.Contains(catalog.Names(other), h.Name) {
 			f.next = fmt.Sprintf("there is a %s of that name: write %s %q", other, other, h.Name)
+			if d.typed {
+				f.next = fmt.Sprintf("there is a %s of that name: use --%s %s", other, other, h.Name)
+			}
 		}
 		r.add(d.handler, &fault{d.block + f.message, f.next})
 		return
@@ -115,7 +118,11 @@ func (r *reader) makeClass(d *draft, catalog Catalog) {
 			}
 			err = option
 		}
-		r.add(at, &fault{message: block + err.Error()})
+		f := &fault{message: block + err.Error()}
+		if option != nil && d.typed {
+			f.next = needsFile(option.Option)
+		}
+		r.add(at, f)
 	}
 	if d.Class = class; class == nil || err != nil {
 		return
@@ -131,10 +138,25 @@ func (r *reader) checkClass(d *draft, block string) {
 		}
 	}
 	if d.Class.Stateful != "" && d.Concurrency.UsesProcesses() && !d.Concurrency.IsolatedState {
-		r.add(d.concurrency, faultf(`use concurrency "threading", or write isolated_state = true if each process may have its own`,
-			"%s%q makes no sense for it, as it keeps %s in memory, and what a request changes in its own process no other request sees",
+		next := `use concurrency "threading", or write isolated_state = true if each process may have its own`
+		if d.typed {
+			next = "use --concurrency threading, or a file with isolated_state = true if each process may have its own"
+		}
+		r.add(d.concurrency, faultf(next, "%s%q makes no sense for it, as it keeps %s in memory, and what a request changes in its own process no other request sees",
 			block, d.Concurrency.Kind, d.Class.Stateful))
 	}
+}
+
+// needsFile says where an option of the command line belongs that is an attribute of a
+// strategy; empty: it is none.
+func needsFile(name string) string {
+	grammar := concurrencyGrammar(new(Concurrency))
+	for _, kind := range names(grammar) {
+		if grammar[kind][name] != nil {
+			return fmt.Sprintf("%s is an attribute of concurrency %q and needs a file, as in -c servers.hcl", name, kind)
+		}
+	}
+	return ""
 }
 
 // separate takes joined errors apart, where that leads to errors of options.

@@ -126,6 +126,9 @@ func translate(d *hcl.Diagnostic) *fault {
 	if v, ok := d.Expression.(*hclsyntax.ScopeTraversalExpr); ok && (d.Summary == "Unknown variable" || d.Summary == "Variables not allowed") {
 		return faultf(fmt.Sprintf("write text in quotes, as in %q", v.Traversal.RootName()), "there is no variable %q", v.Traversal.RootName())
 	}
+	if d.Summary == "Invalid single-argument block definition" {
+		return faultf("write each attribute in a line of its own", "a block in one line has one attribute")
+	}
 	return &fault{lowerFirst(d.Summary), strings.TrimSuffix(lowerFirst(d.Detail), ".")}
 }
 

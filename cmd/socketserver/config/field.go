@@ -23,15 +23,30 @@ func typed[T any](of cty.Type, wanted string, store func(T) *fault) field {
 			return nil
 		}
 		converted, err := convert.Convert(v, of)
-		var value T
-		if err == nil {
-			err = gocty.FromCtyValue(converted, &value)
-		}
 		if err != nil {
-			return faultf("write "+wanted, "this is not %s", wanted)
+			return faultf("write "+wanted, "this is %s", kindOf(v.Type()))
+		}
+		var value T
+		if err := gocty.FromCtyValue(converted, &value); err != nil { // a number of Go's is wanted
+			return faultf("write "+wanted, "this number does not fit")
 		}
 		return store(value)
 	}
+}
+
+// kindOf says what a value is that cannot be what is wanted.
+func kindOf(t cty.Type) string {
+	switch {
+	case t == cty.String:
+		return "text"
+	case t == cty.Number:
+		return "a number"
+	case t == cty.Bool:
+		return "true or false"
+	case t.IsListType() || t.IsTupleType() || t.IsSetType():
+		return "a list"
+	}
+	return "a map"
 }
 
 func text(into *string) field {

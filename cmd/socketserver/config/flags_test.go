@@ -87,7 +87,10 @@ func TestFlagErrors(t *testing.T) {
 		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "greet", Set: []string{"requests=true"}}, `--set requests=true: handler "greet": option "requests": is a bool where a number is wanted, as in requests = 0`},
 		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "greet", Set: []string{"requests=-1"}}, `--set requests=-1: handler "greet": option "requests": is negative; write 0 for no limit`},
 		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "greet", Set: []string{"reqests=1"}}, `--set reqests=1: handler "greet": option "reqests": there is no such option; did you mean "requests"?`},
-		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "room", Concurrency: "forking"}, `--concurrency forking: handler "room": "forking" makes no sense for it, as it keeps its members in memory, and what a request changes in its own process no other request sees; use concurrency "threading", or write isolated_state = true if each process may have its own`},
+		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "room", Concurrency: "forking"}, `--concurrency forking: handler "room": "forking" makes no sense for it, as it keeps its members in memory, and what a request changes in its own process no other request sees; use --concurrency threading, or a file with isolated_state = true if each process may have its own`},
+		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "shout"}, `--handler shout: there is no handler "shout"; there is a plugin of that name: use --plugin shout`},
+		{config.Flags{Listen: []string{"tcp://:1"}, Plugin: "echo"}, `--plugin echo: there is no plugin "echo"; there is a handler of that name: use --handler echo`},
+		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "greet", Concurrency: "forking", Set: []string{"max_children=3"}}, `--set max_children=3: handler "greet": option "max_children": there is no such option; there are greeting, requests, tags; max_children is an attribute of concurrency "forking" and needs a file, as in -c servers.hcl`},
 	} {
 		_, err := config.FromFlags(c.flags, catalog)
 		require.Error(t, err, c.want)

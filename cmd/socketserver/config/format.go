@@ -1,6 +1,9 @@
 package config
 
 import (
+	"bytes"
+	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -29,10 +32,36 @@ func (p *problems) syntax(name string, src []byte, g *guard) ([]byte, *hclsyntax
 	}
 	file, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
 	if diags.HasErrors() {
-		p.diagnose("", essential(diags))
+		for _, d := range essential(diags) {
+			if place, f := bareText(src, d.Subject); f != nil {
+				p.add(place, f)
+				continue
+			}
+			p.diagnose("", hcl.Diagnostics{d})
+		}
 		return src, nil
 	}
 	return src, file.Body.(*hclsyntax.Body)
+}
+
+// assigned is the first word after the = of a line.
+var assigned = regexp.MustCompile(`^[ \t]*(?:[^#=]*\{)?[ \t]*[\pL\pN_-]+[ \t]*=[ \t]*([^\s"{}\[\](),#]+)(\()?`)
+
+// bareText finds what an error of the syntax often comes from: text without quotation marks, as
+// of an address or a duration, in front of the place where the parser gave up.
+func bareText(src []byte, gaveUp *hcl.Range) (hcl.Range, *fault) {
+	start := bytes.LastIndexByte(src[:gaveUp.Start.Byte], '\n') + 1
+	line, _, _ := bytes.Cut(src[start:], []byte("\n"))
+	word := assigned.FindSubmatchIndex(line)
+	if word == nil || word[4] >= 0 || gaveUp.Start.Byte < start+word[2] { // word[4]: a function call
+		return hcl.Range{}, nil
+	}
+	text := string(line[word[2]:word[3]])
+	value, diags := hclsyntax.ParseExpression([]byte(text), gaveUp.Filename, hcl.InitialPos)
+	if !diags.HasErrors() && len(value.Variables()) == 0 { // a number, true, false or null
+		return hcl.Range{}, nil
+	}
+	return at(gaveUp.Filename, src, start+word[2]), faultf(fmt.Sprintf("write %q", text), "text needs quotation marks")
 }
 
 // essential leaves out what only follows from another error of the syntax: all but the

@@ -30,6 +30,7 @@ type draft struct {
 	*Server
 	block string // in errors, with a colon
 	at    hcl.Range
+	typed bool // on the command line, which has no blocks and attributes
 	// has says what was there, even if it was wrong, so that it is not said to be missing.
 	has         struct{ transport, concurrency, handler bool }
 	transports  []hcl.Range
