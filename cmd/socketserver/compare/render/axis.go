@@ -69,7 +69,7 @@ func (a axis) density(buckets []result.Bucket, parts int) []float64 {
 	from := a.at(buckets[0].UpTo) * float64(parts)
 	for _, b := range buckets {
 		to := a.at(b.UpTo) * float64(parts)
-		spread(share, from, to, float64(b.Count))
+		pour(share, from, to, float64(b.Count))
 		from = to
 	}
 	if most := slices.Max(share); most > 0 {
@@ -80,8 +80,8 @@ func (a axis) density(buckets []result.Bucket, parts int) []float64 {
 	return share
 }
 
-// spread adds count to the parts between from and to, in proportion.
-func spread(share []float64, from, to, count float64) {
+// pour adds count to the parts between from and to, in proportion.
+func pour(share []float64, from, to, count float64) {
 	last := len(share) - 1
 	if to-from < 1e-9 {
 		share[min(int(from), last)] += count

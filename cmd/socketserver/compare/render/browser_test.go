@@ -113,6 +113,19 @@ const crossed = `[...document.querySelectorAll("svg g")].filter(row =>
 	row.querySelector(".name").getBoundingClientRect().right > row.querySelector(".value").getBoundingClientRect().left
 ).map(row => row.textContent.trim())`
 
+// struck are texts that a line runs through.
+const struck = `[...document.querySelectorAll("svg")].flatMap(picture => {
+	const lines = [...picture.querySelectorAll("line")].map(line => line.getBoundingClientRect());
+	return [...picture.querySelectorAll("text")].filter(text => {
+		const box = text.getBoundingClientRect();
+		return lines.some(line => line.left < box.right && line.right > box.left && line.top < box.bottom && line.bottom > box.top);
+	}).map(text => text.textContent);
+})`
+
+// broken are options of the command that go from one line to the next.
+const broken = `[...document.querySelectorAll(".option")].filter(option => option.getClientRects().length > 1)
+	.map(option => option.textContent)`
+
 // faint are texts that stand out from what is behind them by less than 4.5 to 1.
 const faint = `(() => {
 	const parse = color => color.match(/[\d.]+/g).map(Number);
@@ -142,17 +155,22 @@ func TestPageInBrowser(t *testing.T) {
 	r := readReport(t)
 	r.Subjects[1].Name = strings.Repeat("plugin-", 6)
 	r.Loads[0].Results[1].Subject = r.Subjects[1].Name
+	for i := range 40 { // so that one of them would be broken on a screen of any width
+		r.Warnings = append(r.Warnings, strings.Repeat("m", i)+" use a longer --duration")
+	}
 	require.NoError(t, os.WriteFile(path, []byte(write(t, r, "html", Options{})), 0o600))
 	ctx := newBrowser(t)
 	said := complaints(t, ctx)
 	page := (&url.URL{Scheme: "file", Path: path}).String()
-	for _, width := range []int64{360, 1200} {
+	for _, width := range []int64{360, 400, 1200} {
 		for _, scheme := range []string{"light", "dark"} {
 			t.Run(fmt.Sprintf("%d %s", width, scheme), func(t *testing.T) {
 				show(t, ctx, page, width, scheme)
 				require.False(t, evaluate[bool](t, ctx, overflowing))
 				require.Empty(t, evaluate[[]string](t, ctx, outside))
 				require.Empty(t, evaluate[[]string](t, ctx, crossed))
+				require.Empty(t, evaluate[[]string](t, ctx, struck))
+				require.Empty(t, evaluate[[]string](t, ctx, broken))
 				require.Empty(t, evaluate[[]string](t, ctx, faint))
 				back := evaluate[string](t, ctx, background)
 				require.Equal(t, scheme == "light", back == "rgb(255, 255, 255)")

@@ -114,7 +114,7 @@ func ratioTable(r *result.Report, l result.Load) grid {
 	}
 	if confidence > 0 {
 		t.notes = []string{fmt.Sprintf(
-			"In brackets, the %s interval. Those with = can not be told apart from %s.",
+			"In brackets, the %s interval. Those with = are not certain to differ from %s by more than a tenth.",
 			percent(confidence), to)}
 	}
 	return t
@@ -154,7 +154,7 @@ func comparison(r *result.Report, load, metric, subject, to string) (result.Comp
 func places(r *result.Report, load string) map[string]string {
 	found := map[string]string{}
 	for _, ranking := range r.Ranks {
-		if ranking.Load != load || ranking.Metric != "rate" {
+		if ranking.Load != load {
 			continue
 		}
 		next := 1
@@ -191,9 +191,6 @@ func notes(r *result.Report, l result.Load) []string {
 		if m.Problem != "" && measured(m) {
 			about = append(about, m.Problem)
 		}
-		if m.Unfinished > 0 {
-			about = append(about, plural(int(m.Unfinished), "request")+" still waiting when a round ended, so that what has > is longer")
-		}
 		if m.Unserved > 0 {
 			about = append(about, fmt.Sprintf("%d of %d clients got no answer in a whole round",
 				m.Unserved, r.Settings.Clients))
@@ -205,6 +202,12 @@ func notes(r *result.Report, l result.Load) []string {
 			all = append(all, m.Subject+": "+strings.Join(about, "; "))
 		}
 	}
+	if note := longer(l); note != "" {
+		all = append(all, note)
+	}
+	if r.Settings.Rate > 0 {
+		all = append(all, "Places are by p99, of those that kept the pace.")
+	}
 	if generator, others := shares(l); generator > 0 {
 		note := fmt.Sprintf("The load generator took up to %.0f %% of all CPU", 100*generator)
 		if others >= 0 {
@@ -213,6 +216,20 @@ func notes(r *result.Report, l result.Load) []string {
 		all = append(all, note+".")
 	}
 	return all
+}
+
+// longer says of whom > says that a latency is longer, and how many requests bring that about.
+func longer(l result.Load) string {
+	var parts []string
+	for _, m := range l.Results {
+		if measured(m) && m.Unanswered() > 0 {
+			parts = append(parts, fmt.Sprintf("%d with %s", m.Unanswered(), m.Subject))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "What has > is longer, as requests failed or were still waiting when a round ended: " + join(parts) + "."
 }
 
 // shares are the largest of all CPU in a round; less than 0: not known.

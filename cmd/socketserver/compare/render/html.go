@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"regexp"
 	"slices"
 	"sync"
 
@@ -21,8 +22,8 @@ var (
 	// pageTemplate is made when a page is: every start of the command would wait for it.
 	pageTemplate = sync.OnceValue(func() *template.Template {
 		return template.Must(template.New("page").Funcs(template.FuncMap{
-			"tied": tied,
-			"fact": func(name, value string) fact { return fact{name, value} },
+			"prose": prose,
+			"fact":  func(name, value string) fact { return fact{name, value} },
 		}).Parse(pageSource))
 	})
 )
@@ -81,6 +82,14 @@ func writeHTML(w io.Writer, r *result.Report, _ Options) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+var option = regexp.MustCompile(`--[a-z]+(-[a-z]+)*`)
+
+// prose is s as a sentence of the page, in which neither a number and its unit nor an option
+// are broken between two lines.
+func prose(s string) template.HTML {
+	return template.HTML(option.ReplaceAllString(template.HTMLEscapeString(tied(s)), `<span class="option">$0</span>`))
 }
 
 // form is a class of the style: what a report says is not put there unseen.

@@ -52,6 +52,11 @@ func TestPageIsAccessible(t *testing.T) {
 	require.NotRegexp(t, `<th(>| [^s])`, page, "each heading of a table says of what")
 }
 
+func TestOptionsAreNotBroken(t *testing.T) {
+	require.Equal(t, "use <span class=\"option\">--rounds</span> 3 or <span class=\"option\">--a-b</span> &lt;b&gt;, 5\u00a0ms - or --", string(prose("use --rounds 3 or --a-b <b>, 5 ms - or --")))
+	require.Contains(t, write(t, readReport(t), "html", Options{}), `or use fewer <span class="option">--clients</span></li>`)
+}
+
 func TestPageHasAll(t *testing.T) {
 	r := readReport(t)
 	page := write(t, r, "html", Options{})

@@ -23,7 +23,7 @@ type chart struct {
 type chartRow struct {
 	Name, Value string
 	Class       string // the form of the subject
-	Y           float64
+	Y, Height   float64
 	Ridge       string // a path
 	Spans       []span
 	Ring        *point
@@ -37,7 +37,7 @@ type span struct {
 
 type point struct{ X, Y float64 }
 
-// A tick is a line across the rows, with a label beneath them.
+// A tick is a line across what is drawn in each row, with a label beneath them all.
 type tick struct {
 	X      float64
 	Label  string
@@ -54,7 +54,7 @@ const (
 
 // add places a row beneath the others.
 func (c *chart) add(height float64, r chartRow) {
-	r.Y = c.Plot
+	r.Y, r.Height = c.Plot, height
 	for i := range r.Spans {
 		r.Spans[i].X, r.Spans[i].Width = tenth(r.Spans[i].X), tenth(r.Spans[i].Width)
 	}
@@ -184,13 +184,17 @@ func ridge(a axis, buckets []result.Bucket) string {
 	return b.String()
 }
 
-// ratioChart has the rates as factors of one subject's, with their intervals.
+// ratioChart has what places are given by as factors of one subject's, with their intervals.
 func ratioChart(r *result.Report, l result.Load, forms map[string]string) *chart {
-	to := base(r, l.Kind)
+	to, metric := base(r, l.Kind), "rate"
+	if r.Settings.Rate > 0 {
+		metric = "p99"
+	}
+	titles := map[string]string{"rate": "Throughput", "p99": "Latency (p99)"}
 	var rows []result.Comparison
 	low, high := 1.0, 1.0
 	for _, m := range l.Results {
-		if c, ok := comparison(r, l.Kind, "rate", m.Subject, to); ok {
+		if c, ok := comparison(r, l.Kind, metric, m.Subject, to); ok {
 			rows = append(rows, c)
 			low, high = min(low, c.Ratio.Value), max(high, c.Ratio.Value)
 			if c.Ratio.Low > 0 {
@@ -204,9 +208,9 @@ func ratioChart(r *result.Report, l result.Load, forms map[string]string) *chart
 	low, high = low/1.15, high*1.15
 	at := func(v float64) float64 { return math.Log(v/low) / math.Log(high/low) }
 	c := &chart{
-		Title: "Throughput beside " + to,
-		Caption: "Of rates, logarithmic. The mark is the ratio, the bar its interval; where it says =, the two can " +
-			"not be told apart.",
+		Title: titles[metric] + " beside " + to,
+		Caption: "Logarithmic. The mark is the ratio of one " + metric + " to the other, the bar its interval; where it " +
+			"says =, the two are not certain to differ by more than a tenth.",
 	}
 	for _, row := range rows {
 		shown := chartRow{Name: shortName(row.Subject), Class: forms[row.Subject], Value: ratio(row.Ratio)}

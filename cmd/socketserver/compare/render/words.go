@@ -47,7 +47,7 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// answers say, load by load, which subject was the fastest and which the slowest.
+// answers say, load by load, which subjects have the first place and which the last.
 func answers(r *result.Report) []string {
 	var all []string
 	if r.Noisy {
@@ -55,10 +55,10 @@ func answers(r *result.Report) []string {
 	}
 	for _, ranking := range r.Ranks {
 		i := slices.IndexFunc(r.Loads, func(l result.Load) bool { return l.Kind == ranking.Load })
-		if ranking.Metric != "rate" || i < 0 || len(ranking.Places) == 0 {
+		if i < 0 || len(ranking.Places) == 0 {
 			continue
 		}
-		text := loadTitle(ranking.Load) + ": " + answer(r.Loads[i], ranking.Places)
+		text := loadTitle(ranking.Load) + ": " + answer(r.Loads[i], ranking)
 		if names := unplaced(r.Loads[i], ranking.Places); len(names) > 0 {
 			text += "; without a place, see the warnings: " + join(names)
 		}
@@ -67,20 +67,21 @@ func answers(r *result.Report) []string {
 	return all
 }
 
-func answer(l result.Load, places [][]string) string {
-	best := places[0]
-	if len(places) == 1 {
-		if len(best) == 1 {
-			return best[0] + " alone has a place, at " + rates(l, best)
-		}
-		return join(best) + " share a place, at " + rates(l, best)
+// answer does not call those in the last place the slowest: all that they are certain to be is
+// slower than somebody above.
+func answer(l result.Load, ranking result.Ranking) string {
+	places := ranking.Places
+	best, last := places[0], places[len(places)-1]
+	with := func(subjects []string) string { return spread(l, ranking.Metric, subjects) }
+	switch {
+	case len(places) == 1 && len(best) == 1:
+		return best[0] + " alone has a place, with " + with(best)
+	case len(places) == 1:
+		return join(best) + " share a place, with " + with(best)
+	case len(best) > 1:
+		return join(best) + " share the first place with " + with(best) + ", " + join(last) + " in the last with " + with(last)
 	}
-	text := join(best) + " fastest with " + rates(l, best)
-	if len(best) > 1 {
-		text = join(best) + " share the first place with " + rates(l, best)
-	}
-	last := places[len(places)-1]
-	return text + ", " + join(last) + " slowest with " + rates(l, last)
+	return join(best) + " in the first place with " + with(best) + ", " + join(last) + " in the last with " + with(last)
 }
 
 // unplaced are those that were measured and have no place. Warnings say why.
@@ -94,22 +95,28 @@ func unplaced(l result.Load, places [][]string) []string {
 	return names
 }
 
-// rates is the range of the rates of some subjects.
-func rates(l result.Load, subjects []string) string {
+// spread is from the least to the most of some subjects: of their rates, or where they are in
+// order of that of their p99.
+func spread(l result.Load, metric string, subjects []string) string {
+	of, show := func(m result.Measured) float64 { return m.Rate }, rate
+	if metric == "p99" {
+		of = func(m result.Measured) float64 { return float64(m.Latency.P99) }
+		show = func(v float64) string { return "a p99 of " + duration(time.Duration(v)) }
+	}
 	var found []float64
 	for _, m := range l.Results {
 		if slices.Contains(subjects, m.Subject) {
-			found = append(found, m.Rate)
+			found = append(found, of(m))
 		}
 	}
 	if len(found) == 0 {
-		return "an unknown rate"
+		return "an unknown " + metric
 	}
-	low, high := rate(slices.Min(found)), rate(slices.Max(found))
+	low, high := show(slices.Min(found)), show(slices.Max(found))
 	if low == high {
 		return low
 	}
-	return low + " to " + high
+	return low + " to " + strings.TrimPrefix(high, "a p99 of ")
 }
 
 // join is as in a, b and c.

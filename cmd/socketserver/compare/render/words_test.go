@@ -13,10 +13,10 @@ func TestAnswers(t *testing.T) {
 		{Subject: "a", Rate: 1000}, {Subject: "b", Rate: 1100}, {Subject: "c", Rate: 10},
 	}}
 	for want, places := range map[string][][]string{
-		"a alone has a place, at 1 k/s; without a place, see the warnings: b and c":        {{"a"}},
-		"a and b share a place, at 1 k/s to 1.1 k/s; without a place, see the warnings: c": {{"a", "b"}},
-		"b fastest with 1.1 k/s, c slowest with 10/s":                                      {{"b"}, {"a"}, {"c"}},
-		"a and b share the first place with 1 k/s to 1.1 k/s, c slowest with 10/s":         {{"a", "b"}, {"c"}},
+		"a alone has a place, with 1 k/s; without a place, see the warnings: b and c":        {{"a"}},
+		"a and b share a place, with 1 k/s to 1.1 k/s; without a place, see the warnings: c": {{"a", "b"}},
+		"b in the first place with 1.1 k/s, c in the last with 10/s":                         {{"b"}, {"a"}, {"c"}},
+		"a and b share the first place with 1 k/s to 1.1 k/s, c in the last with 10/s":       {{"a", "b"}, {"c"}},
 	} {
 		r := &result.Report{Noisy: true, Loads: []result.Load{l}, Ranks: []result.Ranking{
 			{Load: result.Datagrams, Metric: "rate", Places: places}, {Load: "other", Metric: "rate", Places: places},
@@ -25,6 +25,38 @@ func TestAnswers(t *testing.T) {
 		require.Contains(t, all[0], "too noisy")
 		require.Equal(t, []string{"One request per datagram: " + want + "."}, all[1:])
 	}
+}
+
+func TestAnswersOfAPace(t *testing.T) {
+	r := readReport(t)
+	r.Settings.Rate, r.Ranks = 200, []result.Ranking{
+		{Load: result.Connections, Metric: "p99", Places: [][]string{{"threading", "preforking"}, {"forking-reuse"}}},
+	}
+	require.Equal(t, []string{"One request per connection: threading and preforking share the first place with a p99 of 12.5 ms to 12.9 ms, " +
+		"forking-reuse in the last with a p99 of 68.7 ms; without a place, see the warnings: " +
+		"synchronous, forking, plugin-threading, plugin-preforking and python-forking."}, answers(r))
+	require.Contains(t, notes(r, r.Loads[0]), "Places are by p99, of those that kept the pace.")
+	require.Equal(t, "3", places(r, result.Connections)["forking-reuse"])
+	require.Equal(t, "Latency (p99) beside threading", ratioChart(r, r.Loads[0], nil).Title)
+}
+
+// What > means is said once for all subjects.
+func TestLonger(t *testing.T) {
+	r := readReport(t)
+	all := notes(r, r.Loads[0])
+	require.Contains(t, all, "What has > is longer, as requests failed or were still waiting when a round ended: 47 with forking and 5 with python-forking.")
+	require.NotContains(t, notes(r, r.Loads[1]), "longer")
+	for _, note := range all {
+		require.NotRegexp(t, "^forking:.*waiting", note)
+	}
+}
+
+// A sign that two are equal says how much they may differ.
+func TestEqualIsExplained(t *testing.T) {
+	r := readReport(t)
+	table := ratioTable(r, r.Loads[0])
+	require.Equal(t, []string{"In brackets, the 95 % interval. Those with = are not certain to differ from threading by more than a tenth."}, table.notes)
+	require.Contains(t, ratioChart(r, r.Loads[0], nil).Caption, "where it says =, the two are not certain to differ by more than a tenth.")
 }
 
 func TestCompared(t *testing.T) {

@@ -237,11 +237,11 @@ func TestIsolation(t *testing.T) {
 	const costs = "a process for each request costs time under connections: threading answers 1 k/s and forking 100/s"
 	const cpu = ", with 10 ms of CPU per request against 1 ms, 10 times (10 to 10) as much"
 	require.Equal(t, costs+cpu, saying(t, isolation, report(Connections, threading, forking)))
-	require.Equal(t, costs+cpu+"; forking-reuse is in between with 400/s; preforking, which uses processes too, can not be told from threading (990/s)",
+	require.Equal(t, costs+cpu+"; forking-reuse is in between with 400/s; preforking, which uses processes too, is not certain to differ from threading by more than a tenth (990/s)",
 		saying(t, isolation, report(Connections, threading, forking, subject("forking-reuse", 400, even), subject("preforking", 990, even))))
 	require.Equal(t, costs+cpu, saying(t, isolation, report(Connections, threading, forking, subject("forking-reuse", 101, even))), "no better")
 
-	require.Equal(t, "a process for each request costs nothing that can be told under connections: threading answers 101/s and forking 100/s",
+	require.Equal(t, "a process for each request is not certain to cost more than a tenth under connections: threading answers 101/s and forking 100/s",
 		saying(t, isolation, report(Connections, subject("threading", 101, even), forking)))
 	require.Empty(t, saying(t, isolation, report(Connections, subject("threading", 101, uneven), forking)), "too noisy")
 	require.Empty(t, saying(t, isolation, report(Connections, threading)))
@@ -279,7 +279,7 @@ func TestPluginForm(t *testing.T) {
 	compiled := subject("threading", 200, even)
 	require.Equal(t, "what a plugin costs: under connections threading answers 200/s, 2 times (2 to 2) the 100/s of plugin-threading",
 		saying(t, pluginForm, report(Connections, compiled, subject("plugin-threading", 100, even))))
-	require.Equal(t, "what a plugin costs: under connections threading and plugin-threading can not be told apart (200/s and 199/s)",
+	require.Equal(t, "what a plugin costs: under connections threading and plugin-threading are not certain to differ by more than a tenth (200/s and 199/s)",
 		saying(t, pluginForm, report(Connections, compiled, subject("plugin-threading", 199, even))))
 	require.Empty(t, saying(t, pluginForm, report(Connections, compiled, subject("plugin-threading", 300, even))), "it gains")
 	require.Empty(t, saying(t, pluginForm, report(Connections, compiled, subject("plugin-threading", 150, uneven))), "too noisy")

@@ -112,7 +112,7 @@ func isolation(e *evidence) string {
 		}
 		return text + e.middle(load, form, threading, forking)
 	case Equal:
-		return fmt.Sprintf("a process for each request costs nothing that can be told under %s: %s answers %s and %s %s",
+		return fmt.Sprintf("a process for each request is not certain to cost more than a tenth under %s: %s answers %s and %s %s",
 			load, threading, e.number(load, "rate", threading), forking, e.number(load, "rate", forking))
 	}
 	return ""
@@ -130,7 +130,7 @@ func (e *evidence) middle(load, form, threading, forking string) string {
 		case Less:
 			text += fmt.Sprintf("; %s is in between with %s", s, e.number(load, "rate", s))
 		case Equal:
-			text += fmt.Sprintf("; %s, which uses processes too, can not be told from %s (%s)", s, threading, e.number(load, "rate", s))
+			text += fmt.Sprintf("; %s, which uses processes too, is not certain to differ from %s by more than a tenth (%s)", s, threading, e.number(load, "rate", s))
 		}
 	}
 	return text
@@ -160,7 +160,7 @@ func (e *evidence) against(title, subject, base string) string {
 			clauses = append(clauses, fmt.Sprintf("under %s %s answers %s, %s the %s of %s", l.Kind, subject, e.number(l.Kind, "rate", subject),
 				e.times(q, l.Kind, "rate", subject, base), e.number(l.Kind, "rate", base), base))
 		case Equal:
-			clauses = append(clauses, fmt.Sprintf("under %s %s and %s can not be told apart (%s)",
+			clauses = append(clauses, fmt.Sprintf("under %s %s and %s are not certain to differ by more than a tenth (%s)",
 				l.Kind, subject, base, e.numbers(l.Kind, "rate", []string{subject, base})))
 		}
 	}

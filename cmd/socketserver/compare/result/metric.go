@@ -42,10 +42,7 @@ var compared = []string{"rate", "p50", "p99", "cpu"}
 
 // cpu is per answered request; less than 0: it could not be measured.
 func (r Round) cpu() float64 {
-	switch {
-	case r.CPU < 0:
-		return -1
-	case r.Requests <= 0:
+	if r.Requests <= 0 {
 		return 0
 	}
 	return float64(r.CPU) / float64(r.Requests)

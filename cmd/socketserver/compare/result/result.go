@@ -183,10 +183,10 @@ type Ratio struct {
 }
 
 // A Ranking is the order of the subjects under one load, best first: by rate, or by p99 among
-// those that kept the pace where there is one. No two that share a place can be told apart, and
-// everybody has somebody in the place above that was found to be better; others there may not
-// be. A subject has no place where it failed, left a round or clients of a conversation without
-// an answer, or did not keep the pace: Warnings say so.
+// those that kept the pace where there is one. No two that share a place are certain to differ by
+// more than a tenth, and everybody has somebody in the place above that was found to be better;
+// others there may not be. A subject has no place where it failed, left a round or clients of a
+// conversation without an answer, or did not keep the pace: Warnings say so.
 type Ranking struct {
 	Load   string     `json:"load"`
 	Metric string     `json:"metric"`
