@@ -227,7 +227,7 @@ func (b *builder) run(ctx context.Context, in string, env, args []string, all []
 		return ctx.Err()
 	}
 	if err != nil {
-		return buildError(in, string(output), err)
+		return buildError(in, all[0].path, string(output), err)
 	}
 	for _, f := range all {
 		after, err := os.Stat(b.path(f))
@@ -244,21 +244,28 @@ func (b *builder) run(ctx context.Context, in string, env, args []string, all []
 // position is the beginning of what go prints about a place, relative to where it ran.
 var position = regexp.MustCompile(`^(\./|\.\./)*[^ :]+\.go:\d+`)
 
-// buildError makes one line of what go printed.
-func buildError(in, output string, err error) error {
+// undeclared is what the linker prints where a program has no main; it names no file.
+const undeclared = "function main is undeclared in the main package"
+
+// buildError makes one line of what go printed when it ran in the directory in, about the
+// plugin at path.
+func buildError(in, path, output string, err error) error {
 	const most = 3
 	var lines []string
 	rest := 0
 	for line := range strings.Lines(output) {
-		line = strings.TrimSpace(line)
+		// What go says to add is said below, as it is not all.
+		line = strings.TrimSuffix(strings.TrimSpace(line), "; to add it:")
 		switch {
-		case line == "" || strings.HasPrefix(line, "# "):
+		case line == "" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "go get "):
 			continue
 		case len(lines) == most:
 			rest++
 			continue
 		case position.MatchString(line):
 			line = in + "/" + strings.TrimPrefix(line, "./")
+		case strings.HasSuffix(line, undeclared):
+			line = path + " has no function main; write func main() { plugin.Serve(...) }"
 		}
 		lines = append(lines, line)
 	}
@@ -266,15 +273,25 @@ func buildError(in, output string, err error) error {
 	if rest > 0 {
 		text += fmt.Sprintf("; and %d lines more", rest)
 	}
-	switch {
-	case text == "":
+	if text == "" {
 		return fmt.Errorf("build it: %w", err)
-	case strings.Contains(text, "updates to go.mod needed") || strings.Contains(text, "missing go.sum entry"):
-		text += "; run: cd " + in + " && go mod tidy"
-	case strings.Contains(text, "disabled by GOPROXY=off"):
-		text += "; it is built without network: run: cd " + in + " && go mod download"
 	}
-	return errors.New("it does not build: " + text)
+	return errors.New("it does not build: " + text + nextStep(in, output))
+}
+
+// nextStep is what to do about the modules that a plugin needs, with a semicolon; empty: it
+// is not about them.
+func nextStep(in, output string) string {
+	switch {
+	case strings.Contains(output, "no required module provides package "+ownModule):
+		return "; run: cd " + in + " && go mod edit -replace " + ownModule + "=DIRECTORY-OF-ITS-SOURCE && go mod tidy"
+	case strings.Contains(output, "updates to go.mod needed"), strings.Contains(output, "missing go.sum entry"),
+		strings.Contains(output, "but not required"), strings.Contains(output, "no required module provides package"):
+		return "; run: cd " + in + " && go mod tidy"
+	case strings.Contains(output, "disabled by GOPROXY=off"):
+		return "; it is built without network: run: cd " + in + " && go mod download"
+	}
+	return ""
 }
 
 // moduleRoot is the directory of the go.mod that dir belongs to; empty: none.

@@ -79,7 +79,11 @@ func launch(ctx context.Context, s *Settings, image *process.Image, socketDir st
 		case context.DeadlineExceeded:
 			err = fmt.Errorf("it did not shake hands within %s; its main has to be plugin.Serve", startTimeout)
 		}
-		return nil, i.runner.problem(errors.New(logline.Clean(err.Error())))
+		err = i.runner.problem(errors.New(logline.Clean(err.Error())))
+		if errors.Is(err, errEnded) {
+			err = fmt.Errorf("%w; its main has to be plugin.Serve", err)
+		}
+		return nil, err
 	}
 	return i, nil
 }

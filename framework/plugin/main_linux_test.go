@@ -217,7 +217,7 @@ var hostile = map[string]func(){
 		}
 	},
 	"noise":   func() { fmt.Println("usage: noise FILE"); os.Exit(2) },
-	"clean":   func() { os.Exit(0) },
+	"clean":   func() { fmt.Println("hello"); os.Exit(0) },
 	"silent":  func() { time.Sleep(time.Hour) },
 	"version": func() { fmt.Println("1|9|unix|/nowhere|grpc|"); time.Sleep(time.Hour) },
 	"netrpc":  func() { fmt.Println("1|1|unix|/nowhere|netrpc|"); time.Sleep(time.Hour) },

@@ -165,6 +165,30 @@ func TestInNoModuleAndNoSourceTree(t *testing.T) {
 	require.NotContains(t, errs["alone"].Error(), "\n")
 }
 
+// What a module of its own lacks is said with the next step, as go does, and without what it
+// prints over several lines.
+func TestIncompleteModule(t *testing.T) {
+	ownCache(t)
+	dir := t.TempDir()
+	const own = "github.com/go-socketserver/socketserver"
+	write(t, dir+"/bare/main.go", shout, 0o644)
+	write(t, dir+"/bare/go.mod", "module bare\n\ngo 1.26.0\n", 0o644)
+	write(t, dir+"/untidy/main.go", shout, 0o644)
+	write(t, dir+"/untidy/go.mod", "module untidy\n\ngo 1.26.0\n\nreplace "+own+" => "+tree(t)+"\n", 0o644)
+	write(t, dir+"/mainless/main.go", "package main\n\nfunc Main() {}\n", 0o644)
+	write(t, dir+"/mainless/go.mod", "module mainless\n\ngo 1.26.0\n", 0o644)
+	for name, want := range map[string]string{
+		"bare": "it does not build: $/main.go:8:2: no required module provides package " + own + "/framework; $/main.go:9:2: no required module provides package " + own +
+			"/framework/plugin; run: cd $ && go mod edit -replace " + own + "=DIRECTORY-OF-ITS-SOURCE && go mod tidy",
+		"untidy": "it does not build: $/main.go:8:2: module " + own + " provides package " + own + "/framework and is replaced but not required; $/main.go:9:2: module " + own + " provides package " + own +
+			"/framework/plugin and is replaced but not required; run: cd $ && go mod tidy",
+		"mainless": "it does not build: $ has no function main; write func main() { plugin.Serve(...) }",
+	} {
+		_, errs := plugin.Prepare(context.Background(), dir, []string{name}, newJournal().logger())
+		require.EqualError(t, errs[name], `plugin "`+name+`": `+strings.ReplaceAll(want, "$", filepath.Join(dir, name)))
+	}
+}
+
 // Each thing that is no plugin has its own line, and the others are not affected.
 func TestP5WhatIsNoPlugin(t *testing.T) {
 	dir := t.TempDir()

@@ -106,6 +106,9 @@ func explain(err error) error {
 	return err
 }
 
+// errEnded is how a process ended that did so of its own accord.
+var errEnded = errors.New("it ended with exit status 0")
+
 // wait reaps the process and ends what it left behind.
 func (r *runner) wait(output *os.File) {
 	state, err := r.process.Wait()
@@ -120,7 +123,7 @@ func (r *runner) wait(output *os.File) {
 	defer r.mu.Unlock()
 	if err != nil || !r.killed || state.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		if r.ended = process.Describe(state, err); r.ended == nil {
-			r.ended = errors.New("it ended with exit status 0")
+			r.ended = errEnded
 		}
 	}
 	close(r.done)
