@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
+	"github.com/go-socketserver/socketserver/handlers/chat"
 )
 
 // Exit statuses of connect, besides exitUsage.
@@ -47,9 +48,11 @@ ADDRESS is tcp://host:port, tls://host:port, udp://host:port, unix:///path or
 unixgram:///path. Without one it is tcp, to --host and --port. All addresses of a name are
 tried, one after the other; datagrams go to the first one.
 
-On a terminal lines are edited as in a shell, with the arrows, history and Tab; what comes
-in appears above what is being typed. ^D ends the input, ^C the conversation. Control bytes
-from the server are shown and never obeyed. On a pipe bytes pass unchanged.
+On a terminal lines are edited as in a shell, with the arrows and history. Tab completes words
+that were typed or shown in this conversation, and the commands of a chat room after a slash.
+What comes in appears above what is being typed; what comes after a pause begins a line. ^D
+ends the input, ^C the conversation. Control bytes from the server are shown and never obeyed.
+On a pipe bytes pass unchanged.
 
 Modes:
   duplex  both directions at once; when the input ends, the server is told and heard out
@@ -57,10 +60,14 @@ Modes:
   each    the same, over a new connection for each line
   once    the whole input is one message
 
-An answer is what arrives at once; all that comes later is printed, too. A datagram is a
-line, or with --mode once all of the input, and its answer is a datagram. As datagrams have
-no end, as many answers as datagrams are one: for a server that never answers, such as a
-sink, there is --timeout.
+An answer is what arrives at once; all that comes later is printed, too. At the end of the
+input ask and each tell the server, and end when it does. One that does not is heard as long
+as the rest of an answer may take: half a second, or where the answer is a line twice as long
+as it took, 50 milliseconds at least.
+
+A datagram is a line, or with --mode once all of the input, and its answer is a datagram. As
+datagrams have no end, as many answers as datagrams are one: for a server that never answers,
+such as a sink, there is --timeout.
 
 Exit status: 0 done, 1 closed by the peer in mid-conversation, 2 wrong usage, 3 could not
 connect, 4 no answer in time.`,
@@ -194,7 +201,7 @@ func (f *connectFlags) converse(ctx context.Context, stdin io.Reader, stdout io.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t, err := terminal.Open(terminal.Settings{
-		In: in, Out: out, Prompt: "> ", Words: []string{"date", "ls", "os", "time"}, Interrupt: cancel,
+		In: in, Out: out, Prompt: "> ", Words: chat.Commands(), Interrupt: cancel,
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -61,11 +62,36 @@ func TestTerminalConversation(t *testing.T) {
 	term.Await(0, append(screen, "> 再见", "")...)
 }
 
+// Tab knows the commands of a chat room, who has spoken, and nothing else.
+func TestTerminalTab(t *testing.T) {
+	t.Parallel()
+	term, peer := atTerminal(t)
+	term.Type("/n\t")
+	term.Await(4, "/names  /nick", "> /n")
+	send(t, peer, "alice: hi\n欢迎guest2来到我们的聊天室!\n")
+	screen := []string{"/names  /nick", "alice: hi", "欢迎guest2来到我们的聊天室!"}
+	term.Await(4, append(screen, "> /n")...)
+	term.Type("\x15/ms\t al\t gu\t ti\t da\t\r")
+	require.Equal(t, "/msg alice guest2 ti da\n", receive(t, peer))
+	term.Await(2, append(screen, "> /msg alice guest2 ti da", ">")...)
+}
+
+// A notice without a newline is a line, and so is what comes later.
+func TestTerminalNotices(t *testing.T) {
+	t.Parallel()
+	term, peer := atTerminal(t)
+	send(t, peer, "请等待对方上线")
+	term.Await(2, "请等待对方上线", ">")
+	time.Sleep(200 * time.Millisecond) // what comes later is to come later
+	send(t, peer, "here I am")
+	term.Await(2, "请等待对方上线", "here I am", ">")
+}
+
 // Questions are answered one after the other, also those that were typed ahead.
 func TestTerminalAsk(t *testing.T) {
 	t.Parallel()
 	term, peer := atTerminal(t, "--mode", "ask")
-	term.Type("d\t\ro\t\r")
+	term.Type("date\ros\r")
 	term.Await(2, "> date", "> os", ">")
 	require.Equal(t, "date\n", receive(t, peer))
 	requireSilence(t, peer)
@@ -109,8 +135,7 @@ func TestTerminalPeerCloses(t *testing.T) {
 	send(t, peer, "bye")
 	require.NoError(t, peer.Close())
 	require.Equal(t, 1, term.Exit())
-	term.Await(0, "bye", "> half a li", "socketserver: unix://s: closed by the pe",
-		"er in mid-conversation; look at the serv", "er's log, or connect again", "")
+	term.Await(0, "bye", "> half a li", "socketserver: unix://s has ended the con", "versation", "")
 }
 
 // Who only reads sees no control bytes either.

@@ -78,6 +78,15 @@ func (s *Settings) answering() time.Duration {
 // ErrClosed is what a conversation ends with that the peer has ended first.
 var ErrClosed = errors.New("closed by the peer in mid-conversation; look at the server's log, or connect again")
 
+// ErrEnded is the [ErrClosed] of a person with whom the peer has ended in good order, as at the
+// end of every chat.
+var ErrEnded error = endedError{}
+
+type endedError struct{}
+
+func (endedError) Error() string { return "has ended the conversation" }
+func (endedError) Unwrap() error { return ErrClosed }
+
 // ErrTimeout is what a conversation ends with in which an answer did not come in time.
 var ErrTimeout = errors.New("no answer")
 
@@ -88,13 +97,16 @@ func (e *ConnectError) Error() string { return e.err.Error() }
 func (e *ConnectError) Unwrap() error { return e.err }
 
 // Run holds a conversation until the input has ended and been answered, the peer ends it,
-// or ctx is done, which is no error. It returns [ErrClosed], [ErrTimeout] or a
-// [*ConnectError], with the address, or what is wrong with input or output. A Read of
+// or ctx is done, which is no error. It returns [ErrClosed], which may be
+// [ErrEnded], [ErrTimeout] or a [*ConnectError], with the address, or what is wrong with input or output. A Read of
 // Input may still be under way when it returns.
 func Run(ctx context.Context, s Settings) error {
 	err := s.run(ctx)
 	if ctx.Err() != nil || err == nil {
 		return nil
+	}
+	if errors.Is(err, ErrEnded) {
+		return fmt.Errorf("%s %w", s.Address, err)
 	}
 	return fmt.Errorf("%s: %w", s.Address, err)
 }

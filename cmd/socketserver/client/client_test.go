@@ -114,6 +114,70 @@ func TestAskUnnoticed(t *testing.T) {
 	require.Equal(t, "answer", got)
 }
 
+// Nobody waits for more than has been asked for: where an answer is a line, hardly at all.
+func TestUnnoticedLines(t *testing.T) {
+	t.Parallel()
+	leave := make(chan struct{})
+	defer close(leave)
+	address := serve(t, func(conn net.Conn) {
+		if until(conn, "\n") == nil {
+			fmt.Fprint(conn, "answer\n")
+		}
+		<-leave
+	})
+	const lines = 8
+	begun := time.Now()
+	got, err := hold(t, Settings{Address: address, Mode: Each}, strings.Repeat("one\n", lines))
+	require.NoError(t, err)
+	require.Equal(t, strings.Repeat("answer\n", lines), got)
+	require.Less(t, time.Since(begun), lines*linger*3/4)
+}
+
+// The rest of an answer is waited for as long as it may reasonably take.
+func TestRemainder(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		framing, text string
+		took, wait    time.Duration
+	}{
+		{Line, "answer\n", 0, glance},
+		{Line, "answer\n", linger / 4, linger / 2},
+		{Line, "answer\n", time.Minute, linger},
+		{Line, "answer", 0, linger},
+		{Chunk, "answer\n", 0, linger},
+	} {
+		c := newListener(Settings{Framing: test.framing})
+		require.NoError(t, c.pass([]byte(test.text), time.Now()))
+		c.took.Store(int64(test.took))
+		require.Equal(t, test.wait, c.remainder(), test)
+	}
+}
+
+// newListener is a conversation that has no connection, and passes on to an output.
+func newListener(s Settings) *conversation {
+	s.Output = newOutput()
+	return &conversation{Settings: &s, answered: make(chan struct{}, 1)}
+}
+
+// To a person what comes after a while is a line of its own; one that comes in parts is one.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	for attended, want := range map[bool]string{true: "|notice|message|bye", false: "noticemessagebye"} {
+		c := newListener(Settings{Framing: Line, Attended: attended})
+		for _, text := range []string{"not", "ice", "mess", "age", "bye"} {
+			now := c.passed.Add(quiet)
+			if text == "mess" || text == "bye" {
+				now = now.Add(1)
+			}
+			if text == "not" {
+				now = time.Now()
+			}
+			require.NoError(t, c.pass([]byte(text), now))
+		}
+		require.Equal(t, want, c.Output.(*output).String())
+	}
+}
+
 func TestEach(t *testing.T) {
 	t.Parallel()
 	connections := make(chan int, 1)
@@ -169,6 +233,26 @@ func TestClosedByPeer(t *testing.T) {
 		require.Equal(t, address.String()+": "+ErrClosed.Error(), err.Error())
 		require.Equal(t, "bye", got)
 	}
+}
+
+// To a person a peer that ends in good order is no riddle; one that breaks off is.
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	address := serve(t, func(conn net.Conn) { fmt.Fprint(conn, "bye") })
+	for _, mode := range []string{Duplex, Ask} {
+		got, err := holdWith(t, Settings{Address: address, Mode: mode, Attended: true}, endless(t))
+		require.ErrorIs(t, err, ErrClosed)
+		require.Equal(t, address.String()+" has ended the conversation", err.Error())
+		require.Equal(t, "|bye", got)
+	}
+	address = serve(t, func(conn net.Conn) {
+		_ = until(conn, "\n")
+		_ = conn.(*net.TCPConn).SetLinger(0)
+	})
+	_, err := holdWith(t, Settings{Address: address, Attended: true}, io.MultiReader(strings.NewReader("one\n"), endless(t)))
+	require.ErrorIs(t, err, ErrClosed)
+	require.NotErrorIs(t, err, ErrEnded)
+	require.ErrorContains(t, err, "look at the server's log")
 }
 
 func TestClosedWithoutAnswer(t *testing.T) {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,10 @@ const (
 	// server has been told of its end and does not close the connection: an answer may
 	// come in parts.
 	linger = 500 * time.Millisecond
+	// glance is how long at least, where the answer is a line, and so most likely whole.
+	glance = 50 * time.Millisecond
+	// quiet is how long nothing has come before what comes is no continuation to a person.
+	quiet = 100 * time.Millisecond
 	// attention is how long a person who has ended the input waits for the last words.
 	attention = 2 * time.Second
 	// settling is how long the end of the input has to be noticed when the peer has ended,
@@ -33,7 +38,10 @@ type conversation struct {
 
 	sent, received atomic.Int64  // messages and what reads have brought
 	answered       chan struct{} // has an element when something has come since it was emptied
+	took           atomic.Int64  // how long the last answer was waited for, in nanoseconds
+	whole          atomic.Bool   // what has come ends with a newline, as lines do
 	silence        atomic.Int64  // how long the listener waits, in nanoseconds; 0: as long as it takes
+	passed         time.Time     // when the listener had passed on what came last
 	ended          chan struct{} // closed when the listener has ended
 	err            error         // why; nil when the peer has closed. From ended on
 }
@@ -86,10 +94,13 @@ func (c *conversation) because(err error) error {
 	}
 	_ = c.conn.SetReadDeadline(time.Now().Add(settling)) // what has come is still passed on
 	<-c.ended
-	if c.err != nil && !errors.Is(c.err, os.ErrDeadlineExceeded) {
-		return c.err
+	switch {
+	case c.err == nil && c.Attended:
+		return ErrEnded
+	case c.err == nil || errors.Is(c.err, os.ErrDeadlineExceeded):
+		return ErrClosed
 	}
-	return ErrClosed
+	return c.err
 }
 
 // drain waits for the end of the peer, or of its last answer.
@@ -159,6 +170,7 @@ func (c *conversation) exchange(message []byte) error {
 	case <-c.answered:
 	default:
 	}
+	sent := time.Now()
 	if err := c.send(message); err != nil {
 		return err
 	}
@@ -170,6 +182,7 @@ func (c *conversation) exchange(message []byte) error {
 	}
 	select {
 	case <-c.answered:
+		c.took.Store(int64(time.Since(sent)))
 		return nil
 	case <-c.ended:
 	case <-late:
@@ -227,13 +240,23 @@ func (c *conversation) finish() error {
 		_ = closer.CloseWrite()
 	}
 	if c.Mode == Ask || c.Mode == Each {
-		wait = linger
+		wait = c.remainder()
 	}
 	if wait > 0 {
 		c.silence.Store(int64(wait))
 		_ = c.conn.SetReadDeadline(time.Now().Add(wait))
 	}
 	return nil
+}
+
+// remainder is how long the rest of an answer is waited for where the server has been told
+// that nothing more is asked: one that heeds it closes the connection behind the rest. Parts
+// of what took long, or comes from far away, are further apart.
+func (c *conversation) remainder() time.Duration {
+	if !c.whole.Load() {
+		return linger
+	}
+	return min(max(glance, 2*time.Duration(c.took.Load())), linger)
 }
 
 // listen passes on what comes, until the peer ends or the silence lasts too long.
@@ -244,7 +267,7 @@ func (c *conversation) listen() {
 		if n > 0 || err == nil {
 			c.received.Add(1)
 			c.Transcript.received(buf[:n])
-			if err := c.pass(buf[:n]); err != nil {
+			if err := c.pass(buf[:n], time.Now()); err != nil {
 				c.err = err
 				return
 			}
@@ -257,6 +280,9 @@ func (c *conversation) listen() {
 			if c.Address.datagrams() && !c.missing() {
 				return // nothing else tells of the end of datagrams
 			}
+			if c.Mode == Ask || c.Mode == Each {
+				silence = c.remainder()
+			}
 			_ = c.conn.SetReadDeadline(time.Now().Add(silence))
 		}
 	}
@@ -264,13 +290,17 @@ func (c *conversation) listen() {
 
 // pass passes on what one read has brought. The answer counts first, so that whoever sees
 // it can rely on that.
-func (c *conversation) pass(text []byte) error {
+//
+// Servers of old send notices without a newline. To a person the next words begin a line of
+// their own; the parts of one line come faster, and stay together.
+func (c *conversation) pass(text []byte, now time.Time) error {
+	c.whole.Store(c.Framing == Line && bytes.HasSuffix(text, []byte("\n")))
 	select {
 	case c.answered <- struct{}{}:
 	default:
 	}
 	var err error
-	if c.Framing == Chunk || c.Address.datagrams() {
+	if c.Framing == Chunk || c.Address.datagrams() || c.Attended && now.Sub(c.passed) > quiet {
 		err = c.Output.BeginLine()
 	}
 	if err == nil {
@@ -279,6 +309,7 @@ func (c *conversation) pass(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("write the output: %w", err)
 	}
+	c.passed = time.Now()
 	return nil
 }
 
