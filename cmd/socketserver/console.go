@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/nearest"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
 	"github.com/go-socketserver/socketserver/handlers/chat"
 )
@@ -34,7 +35,7 @@ A line goes to the client who is connected, an empty one hangs up. ^D leaves the
 which does not end the conversation; the server tells who is connected and who waits. On a
 pipe the input is what the operator says.`,
 		Example: "  socketserver console half-duplex",
-		Args:    arguments(1, 1),
+		Args:    oneOperator,
 		RunE: func(c *cobra.Command, args []string) error {
 			path, err := findOperator(args[0])
 			if err != nil {
@@ -46,16 +47,36 @@ pipe the input is what the operator says.`,
 			if err != nil {
 				return failed(err)
 			}
-			return connectStatus(errors.Join(d.converse(ctx, path), d.close()))
+			err = errors.Join(d.converse(ctx, path), d.close())
+			if errors.Is(err, client.ErrEnded) {
+				return statusError{exitClosed, fmt.Errorf("socketserver: the server %[1]s has stopped, or ended this console; once it runs again: socketserver console %[1]s", args[0])}
+			}
+			return connectStatus(err)
 		},
 	}
+}
+
+// oneOperator is arguments(1, 1), and says which there are.
+func oneOperator(c *cobra.Command, args []string) error {
+	err := arguments(1, 1)(c, args)
+	if err == nil || len(args) > 0 {
+		return err
+	}
+	if names := chat.Operators(); len(names) > 0 {
+		return usage("%w; there are %s", err, strings.Join(names, ", "))
+	}
+	return usage("%w; no server of yours has an operator now", err)
 }
 
 func findOperator(name string) (string, error) {
 	if strings.ContainsRune(name, '/') {
 		return name, nil
 	}
-	return chat.FindOperator(name)
+	path, err := chat.FindOperator(name)
+	if meant := nearest.To(name, chat.Operators()); err != nil && meant != "" {
+		err = fmt.Errorf("%w; did you mean %q?", err, meant)
+	}
+	return path, err
 }
 
 // A desk is where an operator sits: a terminal, or what is given in its place.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -55,4 +57,35 @@ server "desk" {
 		requireEnd(t, client)
 		require.NoError(t, client.Close())
 	}
+}
+
+// The operator is told that the server has stopped, and that there are others.
+func TestConsoleServerStops(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	t.Setenv("TMPDIR", t.TempDir())
+	p, _ := serveFile(t, `
+server "half-duplex" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency "threading" {}
+  handler "chat" { mode = "half-duplex" }
+}
+`)
+	for args, want := range map[string]string{
+		"":            "socketserver: console needs NAME; write: socketserver console NAME; there are half-duplex\nTry 'socketserver console --help'.\n",
+		"half-duplx":  `there are half-duplex, or give the path that its option operator says; did you mean "half-duplex"?`,
+		"full-duplex": `no server "full-duplex" of yours has an operator; there are half-duplex`,
+	} {
+		out, err := exec.Command("socketserver", append([]string{"console"}, strings.Fields(args)...)...).CombinedOutput()
+		require.Error(t, err)
+		require.Contains(t, string(out), want)
+	}
+	term := terminaltest.Start(t, exec.Command("socketserver", "console", "half-duplex"), 120, 12)
+	attached := "-- you are the operator of half-duplex, half-duplex; an empty line hangs up; nobody is connected"
+	term.Await(4, attached, "to:")
+	p.signal(t, os.Interrupt)
+	require.Equal(t, exitClosed, term.Exit())
+	term.Await(0, attached, "socketserver: the server half-duplex has stopped, or ended this console; once it runs again: socketserver console half-d", "uplex", "")
+	out, err := exec.Command("socketserver", "console").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "; no server of yours has an operator now\n")
 }
