@@ -1,7 +1,10 @@
 package chat
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -14,6 +17,44 @@ const help = `-- /nick NAME     change your name
 -- /quit          leave
 -- //TEXT         say something that begins with a slash
 `
+
+// maxLine is how much of a line is waited for, in bytes.
+const maxLine = 8 << 10
+
+// converse does what p says, line by line. What comes without a newline is a line, too, as
+// some clients send none; but not where more of it has come.
+func (r *rooms) converse(p *person, in *input) error {
+	var said []byte
+	for tail := false; ; {
+		text, end := in.next()
+		if end != nil && !errors.Is(end, io.EOF) {
+			return end
+		}
+		for said = append(said, text...); len(said) > 0; {
+			line, rest, ended := bytes.Cut(said, []byte("\n"))
+			goesOn := !ended && end == nil && in.goesOn()
+			if goesOn && len(line) < maxLine {
+				break
+			}
+			if err := in.pace(); err != nil {
+				return err
+			}
+			if tail && bytes.HasPrefix(line, []byte("/")) {
+				line = append([]byte("/"), line...) // it is no command
+			}
+			if quit := r.line(p, strings.TrimRight(string(line), "\r")); quit {
+				return nil
+			}
+			said, tail = rest, goesOn
+		}
+		if end != nil {
+			return end
+		}
+		if len(said) == 0 {
+			said = nil // those who are silent keep nothing
+		}
+	}
+}
 
 // line does what one line of p's is: a command, or something said.
 func (r *rooms) line(p *person, line string) (quit bool) {

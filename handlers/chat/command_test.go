@@ -3,6 +3,7 @@ package chat_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -69,6 +70,51 @@ func TestCommandBlanks(t *testing.T) {
 	}
 }
 
+// Lines arrive whole, however many of them come at once.
+func TestCommandManyLines(t *testing.T) {
+	s := serve(t, "tcp", commands)
+	a, b := named(t, s, "alice"), named(t, s, "bob")
+	a.skips("bob\n")
+	for _, length := range []int{40, 1023, 4000} {
+		text := strings.Repeat("x", length) + " /quit"
+		go a.say(strings.Repeat(text+"\n", 20))
+		for range 20 {
+			b.hears("alice: " + text + "\n")
+		}
+	}
+	a.say("now the end of it\nhas no newline")
+	b.hears("alice: now the end of it\nalice: has no newline\n")
+}
+
+// What is left of a line that is too long is no command.
+func TestCommandLongLine(t *testing.T) {
+	s := serve(t, "tcp", commands)
+	a, b := named(t, s, "alice"), named(t, s, "bob")
+	a.skips("bob\n")
+	const slashes = 50_000
+	go a.say("x" + strings.Repeat("/", slashes) + "\n/me waves\n")
+	for heard := 0; heard < slashes; {
+		line := b.until("\n")
+		require.True(t, strings.HasPrefix(line, "alice: "), line)
+		heard += strings.Count(line, "/")
+	}
+	b.hears("* alice waves\n")
+}
+
+// The rate is of lines and commands, also of those that come at once.
+func TestCommandRate(t *testing.T) {
+	s := serve(t, "tcp", `{"commands": true, "rate": 100}`)
+	for _, line := range []string{"x\n", "/names\n"} {
+		a := dial(t, s)
+		a.skips("/help lists the commands\n")
+		began := time.Now()
+		a.say(strings.Repeat(line, 25) + "/nick last\n")
+		a.skips(" is now last\n")
+		require.GreaterOrEqual(t, time.Since(began), 200*time.Millisecond, "21 after the burst")
+		a.reset()
+	}
+}
+
 // What is no command, or not as it should be, is answered to its sender alone.
 func TestCommandErrors(t *testing.T) {
 	s := serve(t, "tcp", commands)
@@ -81,6 +127,13 @@ func TestCommandErrors(t *testing.T) {
 		"/nick a b":                        "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
 		"/nick " + strings.Repeat("x", 21): "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
 		"/nick bo\u200db":                  "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
+		"/nick --":                         "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
+		"/nick _-_":                        "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
+		"/nick \u3164":                     "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
+		"/nick bob\u3164":                  "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
+		"/nick \u115fbob":                  "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
+		"/nick b\u1160ob":                  "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
+		"/nick bob\uffa0":                  "a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice",
 		"/nick BOB":                        "the name BOB is taken; choose another one",
 		"/me":                              "write it as in /me waves",
 		"/msg":                             "write it as in /msg alice hello",

@@ -26,17 +26,19 @@ func newMember(r *framework.Request, o *Options) (m *framework.Member, stop func
 // An input is what one client says: chunks, as they may be relayed.
 type input struct {
 	member  *framework.Member
-	ctx     context.Context
+	rfile   *bufio.Reader
 	chunks  *framing.Reader
 	ahead   []byte // has been read, and comes before the next chunk
 	screen  screen
 	bucket  bucket
 	drained bool // the client has ended
+	taken   int  // bytes of what is in rfile's buffer
+	full    bool // that buffer was, before the last of it was taken
 }
 
 func newInput(m *framework.Member, r *framework.Request, rfile *bufio.Reader, o *Options) *input {
 	return &input{
-		member: m, ctx: r.Context(), chunks: framing.NewReader(framing.Chunk, r, rfile),
+		member: m, rfile: rfile, chunks: framing.NewReader(framing.Chunk, r, rfile),
 		screen: screen{raw: o.Raw}, bucket: bucket{rate: o.Rate, tokens: burst},
 	}
 }
@@ -49,13 +51,26 @@ func (in *input) chunk() ([]byte, error) {
 		return ahead, nil
 	}
 	m, err := in.chunks.Next()
-	switch why := in.member.Err(); {
-	case errors.Is(why, errStopping):
-		return nil, io.EOF
-	case why != nil:
+	if why := in.cutOff(); why != nil {
 		return nil, why
 	}
+	in.taken += len(m.Data)
+	if in.rfile.Buffered() == 0 {
+		in.full, in.taken = in.taken >= in.rfile.Size(), 0
+	}
 	return m.Data, err
+}
+
+// goesOn says whether the client has sent more than what was returned last: it is in the
+// buffer, or found no room there.
+func (in *input) goesOn() bool { return in.rfile.Buffered() > 0 || in.full }
+
+func (in *input) cutOff() error {
+	why := in.member.Err()
+	if errors.Is(why, errStopping) {
+		return io.EOF
+	}
+	return why
 }
 
 // next returns what the client says next, which is never empty, and io.EOF at the end. It is
@@ -73,11 +88,6 @@ func (in *input) next() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if wait := in.bucket.take(time.Now()); wait > 0 {
-			if err := in.pause(wait); err != nil {
-				return nil, err
-			}
-		}
 		if text := in.screen.pass(chunk); len(text) > 0 {
 			return text, nil
 		}
@@ -85,21 +95,25 @@ func (in *input) next() ([]byte, error) {
 	return nil, io.EOF
 }
 
-func (in *input) pause(wait time.Duration) error {
+// pace waits until the next message may be relayed. It is called for each of them.
+func (in *input) pace() error {
+	wait := in.bucket.take(time.Now())
+	if wait <= 0 {
+		return nil
+	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
-	case <-in.ctx.Done():
-		return io.EOF
+	case <-in.member.Done():
 	}
+	return in.cutOff()
 }
 
 // burst is how many messages come before the rate counts.
 const burst = 5
 
-// A bucket bounds how many messages are read from one client. Those that are too early wait
+// A bucket bounds how many messages of one client are relayed. Those that are too early wait
 // in the client's own connection.
 type bucket struct {
 	rate   float64 // a second; 0: no bound

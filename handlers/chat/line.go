@@ -3,17 +3,21 @@ package chat
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// errHungUp cuts a client off that the operator has had enough of.
-var errHungUp = errors.New("chat: the operator has hung up")
+var (
+	// errHungUp cuts a client off that the operator has had enough of.
+	errHungUp = errors.New("chat: the operator has hung up")
+	// errTooMuch cuts a client off that talks while nobody listens.
+	errTooMuch = errors.New("chat: more was said than can wait")
+)
 
 // A line is where clients talk with the operator, one at a time; the others wait their
 // turn. The operator is whoever is at a console, of which there may be several or none;
@@ -26,18 +30,28 @@ type line struct {
 	hub framework.Hub // of the consoles
 
 	mu       sync.Mutex
-	changed  *sync.Cond
 	consoles int
 	callers  []*caller // the first one talks
 }
 
-// A caller is a client of a line. Its fields are guarded by the line.
+// A caller is a client of a line. What it says is read as it comes, so that its end is seen
+// while it waits. Its fields are guarded by the line.
 type caller struct {
 	*framework.Member
-	name   string
-	ending string  // what its last message ended with, and so does what it is sent
-	last   speaker // who spoke last
+	name    string
+	changed *sync.Cond // of what it waits for
+	waited  bool       // it has been told that it waits
+	said    [][]byte   // what nobody has heard yet
+	size    int        // of said, in bytes of memory
+	end     error      // why nothing more comes; nil: more may come
+	ending  string     // what its last message ended with, and so does what it is sent
+	last    speaker    // who spoke last
 }
+
+const (
+	maxUnheard  = 64 << 10 // bytes of memory
+	unheardSize = 32       // of a message, beside its text
+)
 
 // A speaker is who has had a turn.
 type speaker int
@@ -48,11 +62,7 @@ const (
 	operator
 )
 
-func newLine(o *Options) *line {
-	l := &line{options: o}
-	l.changed = sync.NewCond(&l.mu)
-	return l
-}
+func newLine(o *Options) *line { return &line{options: o} }
 
 // half says whether client and operator take turns.
 func (l *line) half() bool { return l.options.Mode == HalfDuplex }
@@ -66,6 +76,7 @@ func (l *line) enter(c *caller) {
 		l.announce()
 		return
 	}
+	c.waited = true
 	c.Send(fmt.Appendf(nil, "-- the line is busy; you are number %d of those who wait\n", len(l.callers)-1))
 	l.tellConsoles("-- %s waits", c.name)
 }
@@ -74,17 +85,27 @@ func (l *line) enter(c *caller) {
 func (l *line) leave(c *caller) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	talked := l.callers[0] == c
-	for i, other := range l.callers {
-		if other == c {
-			l.callers = append(l.callers[:i:i], l.callers[i+1:]...)
-		}
+	l.remove(c)
+	c.changed.Broadcast()
+}
+
+// remove takes c out, unless that has been done already.
+func (l *line) remove(c *caller) {
+	at := slices.Index(l.callers, c)
+	if at < 0 {
+		return
 	}
+	l.callers = slices.Delete(l.callers, at, at+1)
 	l.tellConsoles("-- %s has left", c.name)
-	if talked && len(l.callers) > 0 {
-		l.announce()
+	if at > 0 || len(l.callers) == 0 {
+		return
 	}
-	l.changed.Broadcast()
+	next := l.callers[0]
+	if next.waited && !errors.Is(c.Err(), errStopping) {
+		next.Send([]byte("-- you are connected\n"))
+	}
+	l.announce()
+	next.changed.Broadcast()
 }
 
 // announce tells the consoles who talks.
@@ -94,37 +115,99 @@ func (l *line) tellConsoles(format string, args ...any) {
 	l.hub.Broadcast(nil, fmt.Appendf(nil, format+"\n", args...))
 }
 
-// wake lets those who wait see that they have been cut off.
-func (l *line) wake() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.changed.Broadcast()
+// listen takes in what c says until it ends.
+func (l *line) listen(c *caller, in *input) {
+	for {
+		text, err := in.next()
+		if !l.take(c, text, err) {
+			return
+		}
+	}
 }
 
-// hear waits until c may talk and there is a console, and shows what it says.
-func (l *line) hear(c *caller, text []byte) error {
+// take keeps what c says until it is heard, and says whether to go on. Who talks to the
+// operator waits where that is too much; who waits for the operator is cut off, as its end
+// could not be seen behind what is not read.
+func (l *line) take(c *caller, text []byte, err error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for told := false; l.callers[0] != c || l.consoles == 0 || l.half() && c.last == client; {
-		if why := c.Err(); why != nil {
-			return why
+	if err != nil {
+		c.end = err
+		c.changed.Broadcast()
+		return false
+	}
+	c.said = append(c.said, bytes.Clone(text))
+	c.size += len(text) + unheardSize
+	c.changed.Broadcast()
+	for c.size > maxUnheard && l.heard(c) {
+		c.changed.Wait()
+	}
+	if c.size > maxUnheard && c.Err() == nil {
+		c.Send([]byte("-- you have said more than can wait; call again\n"))
+		c.Cut(errTooMuch)
+	}
+	return true
+}
+
+// talks says whether it is c's turn among the callers.
+func (l *line) talks(c *caller) bool { return len(l.callers) > 0 && l.callers[0] == c }
+
+// heard says whether what c says is heard now. Who has ended need not wait for an answer.
+func (l *line) heard(c *caller) bool {
+	return l.talks(c) && l.consoles > 0 && c.Err() == nil && (!l.half() || c.last != client || c.end != nil)
+}
+
+// await waits until c has said something, or returns why it says nothing more.
+func (l *line) await(c *caller) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(c.said) == 0 && c.end == nil {
+		c.changed.Wait()
+	}
+	if len(c.said) == 0 {
+		return c.end
+	}
+	return nil
+}
+
+// show waits until c may talk and there is a console, and shows what it said first. Nothing
+// is waited for when c has ended.
+func (l *line) show(c *caller) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for told := false; !l.heard(c); {
+		if c.end != nil {
+			return c.end
 		}
-		if l.callers[0] == c && l.consoles == 0 && !told {
+		if l.talks(c) && l.consoles == 0 && !told {
 			told = true
 			c.Send([]byte("-- no operator is here; what you said waits for one\n"))
 		}
-		l.changed.Wait()
+		c.changed.Wait()
 	}
+	text := c.said[0]
+	c.said = slices.Delete(c.said, 0, 1)
+	c.size -= len(text) + unheardSize
+	c.changed.Broadcast()
 	c.last = client
 	c.ending = ending(text)
-	prefix := ""
-	if l.half() {
-		prefix = "from: "
-	}
 	for said := range bytes.Lines(text) {
-		l.tellConsoles("%s%s", prefix, bytes.TrimRight(said, "\r\n"))
+		said = bytes.TrimRight(said, "\r\n")
+		l.tellConsoles("%s%s", l.prefix(said), said)
 	}
 	return nil
+}
+
+// prefix is what stands before what a client says: nobody takes that for a notice of the
+// line, or for what another operator said.
+func (l *line) prefix(said []byte) string {
+	plain := bytes.TrimLeftFunc(said, isInvisible)
+	for _, notice := range []string{"-- ", "connected by  ", "to: "} {
+		if l.half() || bytes.HasPrefix(plain, []byte(notice)) {
+			return "from: "
+		}
+	}
+	return ""
 }
 
 // ending is the line ending of a message, if it has one.
@@ -152,6 +235,7 @@ func (l *line) say(console *framework.Member, text string) {
 	switch {
 	case text == "":
 		c.Cut(errHungUp)
+		l.remove(c)
 	case l.half() && c.last == operator:
 		refuse("it is the client's turn; an empty line hangs up")
 		return
@@ -159,8 +243,8 @@ func (l *line) say(console *framework.Member, text string) {
 		c.last = operator
 		c.Send([]byte(text + c.ending))
 		l.hub.Broadcast(console, []byte("to: "+text+"\n"))
+		c.changed.Broadcast()
 	}
-	l.changed.Broadcast()
 }
 
 // attach adds a console.
@@ -178,13 +262,16 @@ func (l *line) attach(console *framework.Member) {
 	l.hub.Send(console, fmt.Appendf(nil, "-- you are the operator of %s, %s; an empty line hangs up; %s\n", l.name, l.options.Mode, state))
 	if len(l.callers) > 0 {
 		l.hub.Send(console, fmt.Appendf(nil, "connected by  %s\n", l.callers[0].name))
+		l.callers[0].changed.Broadcast()
 	}
-	l.changed.Broadcast()
 }
 
 func (l *line) detach(console *framework.Member) {
 	l.mu.Lock()
 	l.consoles--
+	if len(l.callers) > 0 {
+		l.callers[0].changed.Broadcast()
+	}
 	l.mu.Unlock()
 	l.hub.Leave(console)
 }
@@ -200,17 +287,22 @@ func (h *lineHandler) Handle(rfile *bufio.Reader, _ io.Writer) error {
 	m, stop := newMember(h.Request, l.options)
 	defer m.Close()
 	defer stop()
-	defer context.AfterFunc(h.Context(), func() { m.Cut(errStopping); l.wake() })()
-	c := &caller{Member: m, name: tuple(h.ClientAddress)}
+	c := &caller{Member: m, name: tuple(h.ClientAddress), changed: sync.NewCond(&l.mu)}
+	in := newInput(m, h.Request, rfile, l.options)
+	var listening sync.WaitGroup
+	defer listening.Wait() // c has ended or was cut off
 	l.enter(c)
 	defer l.leave(c)
-	in := newInput(m, h.Request, rfile, l.options)
+	listening.Go(func() { l.listen(c, in) })
 	for {
-		text, err := in.next()
+		err := l.await(c)
 		if err == nil {
-			err = l.hear(c, text)
+			err = in.pace()
 		}
-		if errors.Is(err, errHungUp) || errors.Is(err, errStopping) {
+		if err == nil {
+			err = l.show(c)
+		}
+		if errors.Is(err, errHungUp) || errors.Is(err, errTooMuch) {
 			return nil
 		}
 		if err != nil {

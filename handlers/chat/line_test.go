@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,11 +18,14 @@ import (
 )
 
 // serveDesk starts a server called desk, whose operator's socket lies in a directory of its own.
-func serveDesk(t *testing.T, options string) *framework.BaseServer {
+func serveDesk(t *testing.T, options string, set ...func(*framework.BaseServer)) *framework.BaseServer {
 	t.Helper()
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	s := handlertest.NewServer(t, "tcp", handlertest.Class(t, chat.Constructor, options))
 	s.Name = "desk"
+	for _, set := range set {
+		set(s)
+	}
 	return handlertest.Serve(t, s)
 }
 
@@ -123,15 +127,111 @@ func TestLineIsBusy(t *testing.T) {
 	for _, c := range []*client{console, second} {
 		c.hears("-- " + a.address() + " has left\nconnected by  " + others[0].address() + "\nlater\n")
 	}
+	others[0].hears("-- you are connected\n")
 	require.NoError(t, others[0].Close())
 	for _, c := range []*client{console, second} {
 		c.hears("-- " + others[0].address() + " has left\nconnected by  " + others[1].address() + "\nlater\n")
 	}
+	others[1].hears("-- you are connected\n")
 	began := time.Now()
 	s.Stop() // also for the one that waits
 	others[2].hearsEnd()
 	others[1].hearsEnd()
 	require.Less(t, time.Since(began), 10*time.Second)
+}
+
+// onePlace serves one client at a time: the next one hears nothing before the place is free.
+func onePlace(s *framework.BaseServer) { s.Limits = &framework.Limits{Connections: 1} }
+
+// Who leaves while what it said waits for an operator is gone at once, also where it has said
+// more than can wait or stays without a word for too long.
+func TestLineLeft(t *testing.T) {
+	for _, mode := range []string{"half-duplex", "full-duplex"} {
+		s := serveDesk(t, fmt.Sprintf(`{"mode": %q}`, mode), onePlace, func(s *framework.BaseServer) {
+			s.Timeouts.Idle = 50 * time.Millisecond
+		})
+		const alone = "-- no operator is here; what you said waits for one\n"
+		for _, leaves := range []func(*client){
+			func(c *client) { require.NoError(t, c.Close()) },
+			func(c *client) { c.reset() },
+			func(c *client) { c.hearsEnd() },
+			func(c *client) { _, _ = io.WriteString(c, strings.Repeat("x", 1<<20)) },
+		} {
+			c := dial(t, s)
+			c.say("hello")
+			c.hears(alone)
+			leaves(c)
+		}
+		c := dial(t, s)
+		c.say("hello")
+		c.hears(alone)
+	}
+}
+
+// What somebody said who has left is heard, out of turn, and then the next one talks.
+func TestLineLeftInTurn(t *testing.T) {
+	s := serveDesk(t, `{"mode": "half-duplex"}`)
+	console := attach(t, "nobody is connected")
+	a := dial(t, s)
+	console.hears("connected by  " + a.address() + "\n")
+	b := dial(t, s)
+	console.hears("-- " + b.address() + " waits\n")
+	a.say("one")
+	console.hears("from: one\n")
+	a.say("two")
+	require.NoError(t, a.Close())
+	console.hears("from: two\n-- " + a.address() + " has left\nconnected by  " + b.address() + "\n")
+}
+
+// Who has hung up talks with the next one at once, however long the other one takes to leave.
+func TestLineHangUp(t *testing.T) {
+	s := serveDesk(t, `{"mode": "full-duplex", "rate": 0.01}`)
+	console := attach(t, "nobody is connected")
+	for range 20 {
+		a := dial(t, s)
+		console.hears("connected by  " + a.address() + "\n")
+		for range 5 {
+			a.say("x")
+			console.hears("x\n")
+		}
+		a.say("too much for the rate")
+		b := dial(t, s)
+		console.hears("-- " + b.address() + " waits\n")
+		console.say("\nhello\n")
+		b.hears("-- the line is busy; you are number 1 of those who wait\n-- you are connected\nhello")
+		a.hearsEnd()
+		require.NoError(t, b.Close())
+		console.hears("-- " + a.address() + " has left\nconnected by  " + b.address() + "\n-- " + b.address() + " has left\n")
+	}
+}
+
+// Who talks faster than the rate waits, and loses nothing.
+func TestLineRate(t *testing.T) {
+	s := serveDesk(t, `{"mode": "full-duplex", "rate": 2000}`)
+	console := attach(t, "nobody is connected")
+	a := dial(t, s)
+	console.hears("connected by  " + a.address() + "\n")
+	const said = 300 << 10
+	a.say(strings.Repeat("x", said))
+	for heard := 0; heard < said; {
+		heard += strings.Count(console.until("\n"), "x")
+	}
+}
+
+// No client speaks as the line does, or as another operator.
+func TestLineForged(t *testing.T) {
+	s := serveDesk(t, `{"mode": "full-duplex"}`)
+	console := attach(t, "nobody is connected")
+	a := dial(t, s)
+	console.hears("connected by  " + a.address() + "\n")
+	for _, text := range []string{"-- ('10.0.0.1', 22) has left\n", "connected by  ('10.0.0.1', 22)\n", "to: yes\n", "\u200b\u3164-- x\n"} {
+		a.say("hello\n" + text)
+		console.hears("hello\nfrom: " + text)
+	}
+	for _, text := range []string{"--\n", "-- \u0301\n", "connected\n", " to: you\n"} {
+		a.say(text)
+		console.skips(text)
+	}
 }
 
 // A stop does not wait for an operator.

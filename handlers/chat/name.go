@@ -21,12 +21,18 @@ func fold(name string) string {
 }
 
 // isName says whether a name has letters and digits, of whatever script, dashes and
-// underscores only: nothing that could look like another name or like a notice.
+// underscores only, and a letter or a digit among them: nothing that could look like a notice
+// or like nothing. Letters of several scripts do look alike, though; a name is no proof.
 func isName(name string) bool {
 	n := utf8.RuneCountInString(name)
-	return n > 0 && n <= maxName && utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool {
-		return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
-	}) < 0
+	isAlphanumeric := func(r rune) bool { return (unicode.IsLetter(r) || unicode.IsDigit(r)) && !isInvisible(r) }
+	return n <= maxName && utf8.ValidString(name) && strings.ContainsFunc(name, isAlphanumeric) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r != '-' && r != '_' && !isAlphanumeric(r) })
+}
+
+// isInvisible says whether r is drawn as nothing, also where it counts as a letter.
+func isInvisible(r rune) bool {
+	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Cf)
 }
 
 // nameGuest gives a newcomer a name that nobody has. It is found by that name from here on,

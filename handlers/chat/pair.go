@@ -111,6 +111,9 @@ func (h *pairHandler) Handle(rfile *bufio.Reader, _ io.Writer) error {
 	h.Log().Debug("has said who it is", "name", e.name, "to", e.to)
 	for {
 		message, err := in.next()
+		if err == nil {
+			err = in.pace()
+		}
 		if err != nil {
 			return err
 		}

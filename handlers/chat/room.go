@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"sync"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -180,20 +179,18 @@ func (h *roomHandler) Handle(rfile *bufio.Reader, _ io.Writer) error {
 	r.enter(p, lobby)
 	defer r.leave(p)
 	in := newInput(m, h.Request, rfile, r.options)
+	if r.options.Commands {
+		return r.converse(p, in)
+	}
 	for {
 		text, err := in.next()
+		if err == nil {
+			err = in.pace()
+		}
 		if err != nil {
 			return err
 		}
-		if !r.options.Commands {
-			r.say(p, text)
-			continue
-		}
-		for line := range strings.Lines(string(text)) {
-			if quit := r.line(p, strings.TrimRight(line, "\r\n")); quit {
-				return nil
-			}
-		}
+		r.say(p, text)
 	}
 }
 

@@ -197,7 +197,7 @@ func testRoomSlow(t *testing.T, slow string) {
 	a := enter(t, s)
 	b := enter(t, s, a)
 	deaf := enter(t, s, a, b)
-	require.NoError(t, deaf.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)) // or the system would choose how much it takes
+	require.NoError(t, deaf.Conn.(*net.TCPConn).SetReadBuffer(64<<10)) // or the system would choose how much it takes
 	burst, heard := strings.Repeat("x", 64<<10), make([]byte, 64<<10)
 	began, said := time.Now(), 0
 	for ; said < 12<<20; said += len(burst) { // more than its socket takes
