@@ -4,9 +4,8 @@
 package logline
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -24,7 +23,7 @@ import (
 const (
 	maxLine   = 8 << 10     // bytes; what is longer is cut
 	maxStack  = 16 << 10    // bytes of a crash
-	silence   = time.Second // after which a crash is whole
+	silence   = time.Second // after which a crash is whole, and a line that has no end
 	keepLines = 10
 )
 
@@ -54,26 +53,69 @@ func NewRelay(log hclog.Logger) *Relay {
 // Copy logs what r brings until it ends. It always reads on, so that the process is
 // never held up. Two streams of a process may be copied at once.
 func (l *Relay) Copy(r io.Reader) {
-	lines := bufio.NewReaderSize(r, maxLine)
+	lines := &splitter{relay: l}
+	buf := make([]byte, maxLine)
 	for {
-		line, err := lines.ReadSlice('\n')
-		text := strings.TrimRight(string(line), "\r\n")
-		for errors.Is(err, bufio.ErrBufferFull) { // the rest of a long line
-			_, err = lines.ReadSlice('\n')
-		}
-		if l.Before != nil {
-			text = l.Before(text)
-		}
-		if text != "" {
-			l.line(text)
-		}
+		n, err := r.Read(buf)
+		lines.take(buf[:n])
 		if err != nil {
 			break
 		}
 	}
+	lines.end()
 	l.endCrash()
 	if l.alone {
 		l.budget.Tell()
+	}
+}
+
+// A splitter makes lines of what one stream brings. A line that stays unfinished is logged
+// after a while, as the process may be waiting and print no more; what follows is another one.
+type splitter struct {
+	relay *Relay
+
+	mu    sync.Mutex
+	begun []byte      // of the line that has no end yet, as far as it is logged
+	quiet *time.Timer // ends it; nil: there has never been one
+}
+
+func (s *splitter) take(printed []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(printed) > 0 {
+		line, rest, whole := bytes.Cut(printed, []byte("\n"))
+		s.begun = append(s.begun, line[:min(len(line), maxLine-len(s.begun))]...)
+		if printed = rest; whole {
+			s.tell()
+		}
+	}
+	switch {
+	case len(s.begun) == 0:
+		if s.quiet != nil {
+			s.quiet.Stop()
+		}
+	case s.quiet == nil:
+		s.quiet = time.AfterFunc(silence, s.end)
+	default:
+		s.quiet.Reset(silence)
+	}
+}
+
+// end logs what has no end.
+func (s *splitter) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tell()
+}
+
+func (s *splitter) tell() {
+	text := strings.TrimRight(string(s.begun), "\r")
+	s.begun = s.begun[:0]
+	if s.relay.Before != nil {
+		text = s.relay.Before(text)
+	}
+	if text != "" {
+		s.relay.line(text)
 	}
 }
 

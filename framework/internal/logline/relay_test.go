@@ -144,6 +144,37 @@ func TestCrashAndSilence(t *testing.T) {
 	})
 }
 
+// A line without an end is logged when nothing has been printed for a while, and what
+// follows is another line.
+func TestUnfinishedLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := make(logged, 10)
+		r, w := io.Pipe()
+		done := make(chan struct{})
+		go func() {
+			NewRelay(hclog.New(&hclog.LoggerOptions{Output: lines, DisableTime: true})).Copy(r)
+			close(done)
+		}()
+		began := time.Now()
+		for _, part := range []string{"one ", "line"} {
+			_, err := io.WriteString(w, part)
+			require.NoError(t, err)
+			time.Sleep(silence / 2)
+		}
+		require.Equal(t, "[INFO]  one line\n", <-lines)
+		require.Equal(t, silence*3/2, time.Since(began))
+		_, err := io.WriteString(w, "another\nbegun")
+		require.NoError(t, err)
+		require.Equal(t, "[INFO]  another\n", <-lines)
+		require.NoError(t, w.Close())
+		require.Equal(t, "[INFO]  begun\n", <-lines)
+		require.Equal(t, silence*3/2, time.Since(began))
+		<-done
+		time.Sleep(2 * silence)
+		require.Empty(t, lines)
+	})
+}
+
 // Relays that share a budget log no more than one of them may, and what is dropped is
 // told once a second.
 func TestSharedBudget(t *testing.T) {
