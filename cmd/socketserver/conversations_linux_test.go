@@ -176,7 +176,10 @@ func (o *operator) leaves() {
 	require.Zero(o.t, o.Exit())
 }
 
-const busy = "-- the line is busy; you are number 1 of those who wait\n"
+const (
+	busy = "-- the line is busy; you are number 1 of those who wait\n"
+	turn = "-- you are connected\n"
+)
 
 // The two speak in turns.
 func (s *scene) halfDuplex(t *testing.T) {
@@ -193,7 +196,7 @@ func (s *scene) halfDuplex(t *testing.T) {
 	o.sees("-- ADDR has left", "connected by  ADDR")
 	second.says(t, "me too")
 	o.sees("from: me too")
-	second.hears(t, busy)
+	second.hears(t, busy+turn)
 	if !s.python() { // which has taken that for the answer
 		o.says("welcome")
 		second.hears(t, "welcome")
@@ -219,6 +222,7 @@ func (s *scene) fullDuplex(t *testing.T) {
 	o.sees("-- ADDR waits")
 	require.Zero(t, first.leaves(t))
 	o.sees("-- ADDR has left", "connected by  ADDR")
+	second.hears(t, turn)
 	o.says("next")
 	second.hears(t, "next")
 	require.Zero(t, second.leaves(t))
