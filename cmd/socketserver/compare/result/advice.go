@@ -1,6 +1,7 @@
 package result
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,6 +69,18 @@ func (e *evidence) shown(l *Load, metric string, subjects []string) string {
 		all = append(all, e.number(l.Kind, metric, s)+" with "+s)
 	}
 	return list(all)
+}
+
+// between is the least and the most of the values of some subjects, who all have one.
+func (e *evidence) between(l *Load, metric string, subjects []string) string {
+	of := func(name string) float64 { return metricNamed(metric).of(l.of(name)) }
+	by := func(a, b string) int { return cmp.Compare(of(a), of(b)) }
+	low := e.number(l.Kind, metric, slices.MinFunc(subjects, by))
+	high := e.number(l.Kind, metric, slices.MaxFunc(subjects, by))
+	if low == high {
+		return low
+	}
+	return low + " to " + high
 }
 
 // underEach joins what a rule says of each load under which anything was measured.

@@ -113,14 +113,14 @@ func paced(name string, rate float64, slower time.Duration) Measured {
 func TestPace(t *testing.T) {
 	r := report(Connections, paced("threading", 3000, 1), paced("forking", 1500, 1), paced("preforking", 2990, 4))
 	r.Settings.Rate = 3000
-	require.Equal(t, "under connections threading and preforking kept the pace of 3 k/s (3 k/s and 2.99 k/s), and forking did not (1.5 k/s); "+
+	require.Equal(t, "under connections threading and preforking kept the pace of 3 k/s (2.99 k/s to 3 k/s), and forking did not (1.5 k/s); "+
 		"threading has the shortest p99 with 1 ms, ahead of preforking (4.01 ms)", saying(t, fastest, r))
 	require.Equal(t, []Ranking{{Connections, "p99", [][]string{{"threading"}, {"preforking"}}}}, r.Ranks)
 	require.Empty(t, saying(t, isolation, r), "what it could answer is not known")
 
 	r = report(Connections, paced("threading", 3000, 1), paced("forking", 2990, 1))
 	r.Settings.Rate = 3000
-	require.Equal(t, "under connections threading and forking kept the pace of 3 k/s (3 k/s and 2.99 k/s); "+
+	require.Equal(t, "under connections threading and forking kept the pace of 3 k/s (2.99 k/s to 3 k/s); "+
 		"no p99 is certain to be the shortest: threading and forking share the first place (1 ms and 1 ms)", saying(t, fastest, r))
 	r.Settings.Rate = 9000
 	require.Equal(t, "under connections nobody kept the pace of 9 k/s: 3 k/s with threading and 2.99 k/s with forking", saying(t, fastest, r))
@@ -132,9 +132,9 @@ func TestPace(t *testing.T) {
 func TestLatency(t *testing.T) {
 	r := report(Connections, subject("threading", 1000, even), subject("forking", 100, even))
 	require.Equal(t, "under connections p99 goes from 3 ms with threading to 30 ms with forking, 10 times (10 to 10) as much", saying(t, latency, r))
-	r.Loads[0].Results[1].Errors = map[string]int64{"timeout": 20}
+	r.Loads[0].Results[1].Unfinished = 20
 	require.Equal(t, "under connections p99 is 3 ms with threading, and is not known of forking", saying(t, latency, r))
-	r.Loads[0].Results[0].Unfinished, r.Loads[0].Results[1].Unfinished = 5000, 500
+	r.Loads[0].Results[0].Unfinished, r.Loads[0].Results[1].Unfinished = 5000, 520
 	require.Equal(t, "under connections no latency is known, as requests failed or were still waiting when a round ended: "+
 		"5000 with threading and 520 with forking", saying(t, latency, r))
 }
@@ -156,6 +156,20 @@ func TestCertainty(t *testing.T) {
 	r = report(Connections, subject("threading", 100, even[:2]), subject("forking", 50, uneven[:2]))
 	require.Equal(t, "under connections 2 rounds can tell nothing apart, "+
 		"and from round to round the rate of forking varied most, from 50/s to 100/s", saying(t, certainty, r))
+}
+
+// What was done for a part of the clients, or failed, is no measure of the others.
+func TestFairAdvice(t *testing.T) {
+	alone, failing := subject("synchronous", 99, uneven), subject("preforking", 98, uneven)
+	alone.Unserved, failing.Errors = 15, map[string]int64{"reset": 900}
+	r := report(Conversations, alone, subject("threading", 100, even), subject("forking", 95, even), failing)
+	for _, rule := range []func(*evidence) string{latency, cost, certainty} {
+		require.NotRegexp(t, "synchronous|preforking", saying(t, rule, r))
+	}
+	for i := range r.Loads[0].Results {
+		r.Loads[0].Results[i].Unserved = 8
+	}
+	require.Contains(t, saying(t, cost, r), "forking", "none answered all")
 }
 
 // TestEnoughAdvice: there are three sentences as soon as there are two subjects.

@@ -87,7 +87,7 @@ func (e *evidence) span(l *Load, name string) string {
 	metric := metricNamed(name)
 	var known []*Measured
 	var unknown []string
-	for _, m := range l.measured() {
+	for _, m := range e.fair(l) {
 		if _, why := metric.value(m); why != "" {
 			unknown = append(unknown, m.Subject)
 			continue
@@ -128,6 +128,19 @@ func certainty(e *evidence) string {
 	})
 }
 
+// fair are those that answered all clients, without failing: what the others did for fewer is
+// no measure. Where there is none it is all of them.
+func (e *evidence) fair(l *Load) []*Measured {
+	all := l.measured()
+	fair := slices.DeleteFunc(slices.Clone(all), func(m *Measured) bool {
+		return m.silent() != "" || m.failing() || e.report.selective(l, m) != ""
+	})
+	if len(fair) == 0 {
+		return all
+	}
+	return fair
+}
+
 // alike names those of which no difference to what they are compared with is certain.
 func (e *evidence) alike(l *Load) string {
 	rounds := 0
@@ -140,9 +153,10 @@ func (e *evidence) alike(l *Load) string {
 	}
 	metric := e.report.Settings.order().metric.name
 	var parts []string
-	base := ""
+	base, fair := "", subjects(e.fair(l))
 	for _, c := range e.report.Comparisons {
-		if c.Load == l.Kind && c.Metric == metric && c.Verdict == Equal {
+		unfair := !slices.Contains(fair, c.Subject) || !slices.Contains(fair, c.Base)
+		if c.Load == l.Kind && c.Metric == metric && c.Verdict == Equal && !unfair {
 			interval := fmt.Sprintf("%s to %s", count.format(c.Ratio.Low), count.format(c.Ratio.High))
 			e.rest("%s.%s.%s by that of %s = %s", c.Subject, l.Kind, metric, c.Base, interval)
 			parts, base = append(parts, fmt.Sprintf("%s (%s of it)", c.Subject, interval)), c.Base
@@ -158,7 +172,7 @@ func (e *evidence) alike(l *Load) string {
 func (e *evidence) variation(l *Load) string {
 	var widest *Measured
 	var low, high float64
-	for _, m := range l.measured() {
+	for _, m := range e.fair(l) {
 		rates := metricNamed("rate").rounds(m)
 		if least, most := slices.Min(rates), slices.Max(rates); widest == nil || most*low > high*least {
 			widest, low, high = m, least, most

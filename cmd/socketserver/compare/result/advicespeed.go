@@ -78,7 +78,7 @@ func (e *evidence) pace(l *Load, places [][]string) string {
 	if len(kept) == 0 {
 		return fmt.Sprintf("nobody kept the pace of %s: %s", asked, e.shown(l, "rate", fell))
 	}
-	text := fmt.Sprintf("%s kept the pace of %s (%s)", list(kept), asked, e.numbers(l.Kind, "rate", kept))
+	text := fmt.Sprintf("%s kept the pace of %s (%s)", list(kept), asked, e.between(l, "rate", kept))
 	if len(fell) > 0 {
 		text += fmt.Sprintf(", and %s did not (%s)", list(fell), e.numbers(l.Kind, "rate", fell))
 	}
