@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,9 +72,9 @@ func newCompare() *cobra.Command {
 	f.IntVar(&o.Rounds, "rounds", 10, "in which the strategies take turns")
 	f.Float64Var(&o.Rate, "rate", 0, "requests per second of all clients together, whether or not they are answered (default: each as soon as it was answered)")
 	f.DurationVar(&o.Timeout, "timeout", 5*time.Second, "of a request")
-	f.StringVar(&o.message, "message", `hello\n`, `what clients send; \n, \t, \xNN and \\ are understood`)
+	f.StringVar(&o.message, "message", "", `what clients send; \n, \t, \xNN and \\ are understood (default hello\n, or what the handler knows)`)
 	f.StringVar(&o.expect, "expect", "", "text that every answer contains, or it is an error")
-	f.StringVar(&o.Answer, "answer", "line", "how clients know its end: line, chunk (one read) or eof")
+	f.StringVar(&o.Answer, "answer", "", "how clients know its end: line, chunk (one read) or eof (default line, or what the handler does)")
 	f.BoolVar(&o.Mishaps, "mishaps", true, "try what happens when a handler misbehaves")
 	f.StringVarP(&o.format, "output", "o", "text", strings.Join(render.Formats(), ", "))
 	f.StringArrayVar(&o.conditions, "assert", nil, "condition that sets the exit status, as in 'threading.p99<5ms'; repeatable")
@@ -86,13 +87,14 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	if err := o.check(c); err != nil {
 		return err
 	}
-	ctx, stop := stopOnSignal()
+	ctx, stop := stopOnSignal(subject.Tidy)
 	defer stop()
 	server, executable, err := o.served(ctx, c)
 	if err != nil {
 		return err
 	}
 	o.Server, o.Executable = server, executable
+	o.ask(server.Handler)
 	comparison, err := compare.New(o.Options)
 	if err != nil {
 		return usage("%v", err)
@@ -172,15 +174,27 @@ func (o *compareFlags) check(c *cobra.Command) error {
 		return usage("--rate %g: take requests per second, or 0", o.Rate)
 	case o.Rate > 0 && o.Rate*o.Duration.Seconds()/float64(o.Rounds) < 10:
 		return usage("--rate %g: that are less than 10 requests in a round of %s; use a longer --duration or fewer --rounds", o.Rate, o.Duration/time.Duration(o.Rounds))
-	case !slices.Contains([]string{load.Line, load.Chunk, load.EOF}, o.Answer):
+	case c.Flags().Changed("answer") && !slices.Contains([]string{load.Line, load.Chunk, load.EOF}, o.Answer):
 		return usage("--answer %q: there are line, chunk and eof", o.Answer)
 	}
-	message, err := unescape(o.message)
-	if err != nil {
-		return usage("--message %q: %v", o.message, err)
+	if given("message") {
+		message, err := unescape(o.message)
+		if err != nil {
+			return usage("--message %q: %v", o.message, err)
+		}
+		o.Message = message
 	}
-	o.Message, o.Expect = message, []byte(o.expect)
+	o.Expect = []byte(o.expect)
 	return nil
+}
+
+// ask fills in how the handler is asked, where that was not given.
+func (o *compareFlags) ask(h config.Handler) {
+	message, answer := compare.Ask(h)
+	if len(o.Message) == 0 {
+		o.Message = []byte(message)
+	}
+	o.Answer = cmp.Or(o.Answer, answer)
 }
 
 // unescape understands what Go understands in quotes, and takes a quotation mark as it is.
@@ -266,10 +280,26 @@ func (o *compareFlags) verdict(r *result.Report) error {
 			return failed(fmt.Errorf("socketserver: compare: %s does not hold: %s", a.Condition, a.Found))
 		}
 	}
+	if why := unmeasured(r); why != "" {
+		return failed(fmt.Errorf("socketserver: compare: nothing could be measured: %s", why))
+	}
 	if o.strict && r.Noisy {
 		return failed(errors.New("socketserver: compare: the machine was too noisy to tell; see the warnings"))
 	}
 	return nil
+}
+
+// unmeasured says why no subject answered under any load; empty: one did.
+func unmeasured(r *result.Report) (why string) {
+	for _, l := range r.Loads {
+		for _, m := range l.Results {
+			if slices.ContainsFunc(m.Rounds, func(r result.Round) bool { return r.Requests > 0 }) {
+				return ""
+			}
+			why = cmp.Or(why, m.Problem)
+		}
+	}
+	return why
 }
 
 // describeProgram adds what only the command knows.

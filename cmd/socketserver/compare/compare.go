@@ -52,7 +52,9 @@ func New(o Options) (*Comparison, error) {
 	if len(slices.Compact(slices.Sorted(slices.Values(o.Loads)))) < len(o.Loads) {
 		return nil, errors.New("a kind of load is given twice")
 	}
-	chosen, err := choose(o.Strategies, o.Server.Handler.Kind == "plugin", o.Python)
+	chosen, err := choose(wish{
+		names: o.Strategies, plugin: o.Server.Handler.Kind == "plugin", python: o.Python, datagrams: datagrams(o.Server),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +83,33 @@ func New(o Options) (*Comparison, error) {
 // or ports to so many clients, and what to raise.
 func (c *Comparison) Check() error {
 	for _, kind := range c.Loads {
-		if err := c.plan(kind, "").Check(); err != nil {
+		p := c.plan(kind, "")
+		p.Held, p.Server = c.held(), c.ofChildren()
+		if err := p.Check(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// held is how many descriptors of this process the servers take that run at the same time:
+// pipes, a lock, the process itself, and in the mishaps a few clients.
+func (c *Comparison) held() int {
+	const each, clients = 5, 12
+	if c.Mishaps {
+		return max(each*len(c.specs), (each+clients)*mishap.AtOnce)
+	}
+	return each * len(c.specs)
+}
+
+// ofChildren is how many descriptors of a server its children take at the most.
+func (c *Comparison) ofChildren() int {
+	const each = 3
+	var most int
+	for _, s := range c.specs {
+		most = max(most, s.Server.Concurrency.Workers, min(s.Server.Concurrency.MaxChildren, c.Clients+s.Server.Concurrency.Spares))
+	}
+	return each * most
 }
 
 func datagrams(s *config.Server) bool {
@@ -113,8 +137,11 @@ func (c *Comparison) plan(kind, address string) load.Plan {
 	}
 }
 
-// Run measures and observes, and concludes. An error means that ctx was done: what a subject
-// does wrong is part of the report. Nothing that was started is left when it returns.
+// ErrInterrupted is what a comparison ends with that was not let come to its end.
+var ErrInterrupted = errors.New("interrupted")
+
+// Run measures and observes, and concludes. The error, [ErrInterrupted], means that ctx was done:
+// what a subject does wrong is part of the report. Nothing that was started is left when it returns.
 func (c *Comparison) Run(ctx context.Context, shown progress.Progress) (*result.Report, error) {
 	c.progress = shown
 	r := &result.Report{
@@ -125,8 +152,9 @@ func (c *Comparison) Run(ctx context.Context, shown progress.Progress) (*result.
 	for _, s := range c.specs {
 		r.Subjects = append(r.Subjects, describe(s))
 	}
-	if c.Server.Limits.PerSource > 0 && c.Server.Limits.PerSource < c.Clients {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("limits.per_source = %d is left out, as all clients come from one address", c.Server.Limits.PerSource))
+	r.Warnings = append(r.Warnings, c.warnings()...)
+	for _, warning := range r.Warnings {
+		c.progress.Warn(warning)
 	}
 	r.Environment.Time = time.Now().UTC().Truncate(time.Second)
 	c.progress.Plan(c.expected())
@@ -143,10 +171,28 @@ func (c *Comparison) Run(ctx context.Context, shown progress.Progress) (*result.
 		c.progress.Advance(time.Since(began))
 	}
 	if ctx.Err() != nil {
-		return nil, interrupted(ctx)
+		return nil, ErrInterrupted
 	}
 	result.Conclude(r)
 	return r, nil
+}
+
+// warnings are what is known before the run of the limits of the server.
+func (c *Comparison) warnings() []string {
+	var all []string
+	limits := c.Server.Limits
+	if limits.PerSource > 0 && limits.PerSource < c.Clients {
+		all = append(all, fmt.Sprintf("limits.per_source = %d is left out, as all clients come from one address", limits.PerSource))
+	}
+	if beyond := c.Clients - limits.Connections; limits.Connections > 0 && beyond > 0 && !datagrams(c.Server) {
+		what := "wait for others to go, which those in a conversation never do"
+		if limits.Refuse {
+			what = "are refused"
+		}
+		all = append(all, fmt.Sprintf("limits.connections = %d: %d of %d clients %s; use fewer, or a configuration that raises it",
+			limits.Connections, beyond, c.Clients, what))
+	}
+	return all
 }
 
 // expected is about how long Run takes: starting and looking around included, and a few
@@ -168,6 +214,7 @@ func (c *Comparison) settings() result.Settings {
 		Handler: fmt.Sprintf("%s %q", h.Kind, h.Name), Server: c.Server.Name, Network: c.Server.Transports[0].Network,
 		Clients: c.Clients, Duration: c.Duration, Rounds: c.Rounds, Rate: c.Rate,
 		Message: string(c.Message), Answer: c.Answer, Timeout: c.Timeout,
+		Connections: c.Server.Limits.Connections,
 	}
 }
 
@@ -179,13 +226,16 @@ func (c *Comparison) measure(ctx context.Context, kind string) ([]result.Measure
 		turns[i] = newTurn(ctx, s, c.plan(kind, ""))
 		defer turns[i].end()
 	}
+	for _, t := range turns {
+		<-t.tried
+	}
 	for round := range c.Rounds {
 		// Another one begins each time, so that none always follows the same.
 		for i := range turns {
 			t := turns[(round+i)%len(turns)]
 			c.progress.Doing(fmt.Sprintf("%s, %s, round %d of %d", t.measured.Subject, kind, round+1, c.Rounds))
 			if t.run(ctx) != nil {
-				return nil, interrupted(ctx)
+				return nil, ErrInterrupted
 			}
 			c.progress.Advance(t.plan.Duration + t.plan.Warmup)
 		}
@@ -200,12 +250,10 @@ func (c *Comparison) measure(ctx context.Context, kind string) ([]result.Measure
 		}
 	}
 	if ctx.Err() != nil {
-		return nil, interrupted(ctx)
+		return nil, ErrInterrupted
 	}
 	return measured, nil
 }
-
-func interrupted(ctx context.Context) error { return fmt.Errorf("interrupted: %w", ctx.Err()) }
 
 // Narrow leaves s the transport that is compared: the first of that network; empty: the first.
 func Narrow(s *config.Server, network string) error {

@@ -1,12 +1,18 @@
 package compare
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,6 +31,9 @@ import (
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // every child would sleep a second
 	subject.Become(func(hclog.Logger) *framework.Program { return nil })
+	if len(os.Args) == 3 && os.Args[1] == "limited" {
+		limited(os.Args[2])
+	}
 	os.Exit(m.Run())
 }
 
@@ -45,28 +54,91 @@ func quiet() progress.Progress { return progress.New(os.Stderr, false, true) }
 
 func run(t *testing.T, o Options) *result.Report {
 	t.Helper()
-	t.Setenv("TMPDIR", t.TempDir())
+	directory := temporary(t)
 	c, err := New(o)
 	require.NoError(t, err)
 	require.NoError(t, c.Check())
 	r, err := c.Run(t.Context(), quiet())
 	require.NoError(t, err)
-	requireNothing(t)
+	requireNothing(t, directory, nil)
 	return r
 }
 
-// requireNothing requires that no process is left: orphans become children of this one.
-func requireNothing(t *testing.T) {
+// temporary is the directory of all that is temporary in this test. Its path is so short that
+// subjects take it too.
+func temporary(t *testing.T) string {
+	t.Helper()
+	directory, err := os.MkdirTemp("/tmp", "c")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(directory) })
+	t.Setenv("TMPDIR", directory)
+	return directory
+}
+
+// requireNothing requires that no process is left, as orphans become children of this one, no
+// file of a subject and no address where one listened.
+func requireNothing(t *testing.T, directory string, addresses []string) {
+	t.Helper()
+	for _, p := range processes(t) {
+		require.NotEqual(t, os.Getpid(), p.parent, p.pid)
+	}
+	left, err := os.ReadDir(directory)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	for _, address := range addresses {
+		_, err := net.Dial("tcp", address)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}
+}
+
+type process struct{ pid, parent int }
+
+// processes are all of the machine.
+func processes(t *testing.T) []process {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	require.NoError(t, err)
+	var all []process
 	for _, path := range stats {
 		text, _ := os.ReadFile(path) // it may have gone
-		_, after, _ := strings.Cut(string(text), ") ")
+		before, after, _ := strings.Cut(string(text), " (")
+		_, after, _ = strings.Cut(after, ") ")
 		if fields := strings.Fields(after); len(fields) > 1 {
-			require.NotEqual(t, strconv.Itoa(os.Getpid()), fields[1], string(text))
+			pid, _ := strconv.Atoi(before)
+			parent, _ := strconv.Atoi(fields[1])
+			all = append(all, process{pid, parent})
 		}
 	}
+	return all
+}
+
+// listeners are the addresses where the children of this process listen by tcp.
+func listeners(t *testing.T) []string {
+	t.Helper()
+	sockets := map[string]string{} // addresses
+	table, err := os.ReadFile("/proc/net/tcp")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(table)) {
+		if fields := strings.Fields(line); len(fields) > 9 && fields[3] == "0A" {
+			_, port, _ := strings.Cut(fields[1], ":")
+			n, _ := strconv.ParseUint(port, 16, 16)
+			sockets["socket:["+fields[9]+"]"] = fmt.Sprintf("127.0.0.1:%d", n)
+		}
+	}
+	var all []string
+	for _, p := range processes(t) {
+		if p.parent != os.Getpid() {
+			continue
+		}
+		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.pid))
+		for _, path := range open {
+			name, _ := os.Readlink(path)
+			if address := sockets[name]; address != "" {
+				all = append(all, address)
+			}
+		}
+	}
+	return all
 }
 
 // Every strategy is measured, and what it costs.
@@ -112,15 +184,60 @@ func TestDatagrams(t *testing.T) {
 	}
 }
 
-// A handler that never answers is a row with its reason, and the others are measured.
+// A handler that never answers is a row with its reason, which is said at once where it is known.
 func TestNeverAnswers(t *testing.T) {
-	o := options("sink", "tcp", "threading")
-	o.Timeout = 50 * time.Millisecond
-	r := run(t, o)
-	for _, l := range r.Loads {
-		require.Equal(t, "the first request was not answered: timeout", l.Results[0].Problem)
-		require.Empty(t, l.Results[0].Rounds)
+	for _, handler := range []string{"sink", "chat"} {
+		r := run(t, options(handler, "tcp", "threading"))
+		for _, l := range r.Loads {
+			require.Equal(t, mute(config.Handler{Kind: "handler", Name: handler}, []byte(DefaultMessage)), l.Results[0].Problem)
+			require.Empty(t, l.Results[0].Rounds)
+		}
 	}
+}
+
+// Who may never answer is waited for together with the others, and the reason says what came.
+func TestUnanswered(t *testing.T) {
+	o := options("timestamp", "tcp", "synchronous", "threading", "forking")
+	o.Server.Handler.Options = []byte(`{"framing": "chunk", "format": "no newline"}`)
+	o.Loads, o.Timeout = []string{result.Connections}, 4*time.Second
+	began := time.Now()
+	r := run(t, o)
+	require.Less(t, time.Since(began), 2*o.Timeout)
+	for _, m := range r.Loads[0].Results {
+		require.Equal(t, `no line came back for "hello\n" within 4s; what arrived: "no newline"; `+
+			`its answers may have no newline: add --answer chunk; or it may want another --message`, m.Problem)
+	}
+	o.Answer = load.Chunk
+	require.Empty(t, run(t, o).Loads[0].Results[0].Problem)
+}
+
+// Each way not to answer has its next step.
+func TestReasons(t *testing.T) {
+	for want, u := range map[string]load.Unanswered{
+		`nothing came back for "hello\n" within 20s; it may want another --message`:                 {Kind: load.Timeout},
+		`the connection was closed without an answer to "hello\n"; it may want another --message`:   {Kind: load.ClosedEarly},
+		`before the connection was closed; what arrived: "bye"; add --answer chunk`:                 {Kind: load.ClosedEarly, Got: []byte("bye")},
+		`does not contain "x"; what arrived: "y\n"; change --expect or --message`:                   {Kind: load.WrongAnswer, Got: []byte("y\n")},
+		`is more than one line; what arrived: "x\ny\n"; add --answer chunk, or --loads connections`: {Kind: load.WrongAnswer, Got: []byte("x\ny\n")},
+		"the first request was not answered: refused":                                               {Kind: load.Refused},
+		`what arrived: "` + strings.Repeat("z", 60) + `"...; its answers may have no newline`:       {Kind: load.Timeout, Got: bytes.Repeat([]byte("z"), 100)},
+	} {
+		p := load.Plan{Message: []byte("hello\n"), Answer: load.Line, Timeout: 20 * time.Second, Contains: []byte("x")}
+		require.Contains(t, unanswered(p, &u), want)
+	}
+	p := load.Plan{Message: []byte("m"), Answer: load.EOF, Timeout: time.Second}
+	require.Equal(t, `the answer to "m" had not ended within 1s; what arrived: "a"; add --answer line or --answer chunk`,
+		unanswered(p, &load.Unanswered{Kind: load.Timeout, Got: []byte("a")}))
+}
+
+// What command answers has no newline.
+func TestAsk(t *testing.T) {
+	o := options("command", "tcp", "threading")
+	message, answer := Ask(o.Server.Handler)
+	o.Message, o.Answer = []byte(message), answer
+	require.Empty(t, run(t, o).Loads[0].Results[0].Problem)
+	message, answer = Ask(config.Handler{Kind: "plugin", Name: "command"})
+	require.Equal(t, []string{"hello\n", load.Line}, []string{message, answer})
 }
 
 // So is a server that can not be started.
@@ -144,28 +261,121 @@ func TestEndsInTheMiddle(t *testing.T) {
 
 // What the system can not lend is said before anything is started.
 func TestTooManyClients(t *testing.T) {
-	o := options("timestamp", "tcp", "threading")
-	o.Clients = 60000
-	_, limit := load.Descriptors()
-	if limit > 2*o.Clients {
-		t.Skip("the limit of descriptors is high enough for all clients")
+	for _, strategy := range []string{"threading", "forking", "preforking", "plugin-forking"} {
+		require.Regexp(t, `^a process needs \d+ descriptors with 16 clients, and may have 90 open: raise the limit, as with ulimit -n \d+, or use fewer clients$`,
+			underLimit(t, 90, strategy))
 	}
+}
+
+// Where it is said to be enough it is.
+func TestEnoughDescriptors(t *testing.T) {
+	strategies := "threading,forking,preforking,plugin-forking"
+	needed := regexp.MustCompile(`ulimit -n (\d+)`).FindStringSubmatch(underLimit(t, 90, strategies))
+	require.NotNil(t, needed)
+	limit, err := strconv.Atoi(needed[1])
+	require.NoError(t, err)
+	require.Equal(t, "fine", underLimit(t, limit, strategies))
+}
+
+// underLimit runs a comparison in a process that may have so many descriptors, and returns what
+// it says.
+func underLimit(t *testing.T, limit int, strategies string) string {
+	t.Helper()
+	t.Setenv("COMPARE_TEST_DESCRIPTORS", strconv.Itoa(limit))
+	temporary(t)
+	command := exec.Command(os.Args[0], "limited", strategies)
+	command.Stderr = os.Stderr
+	output, err := command.Output()
+	require.NoError(t, err)
+	return string(output)
+}
+
+// limited is that process.
+func limited(strategies string) {
+	fail := func(err any) {
+		fmt.Print(err)
+		os.Exit(0)
+	}
+	limit, err := strconv.ParseUint(os.Getenv("COMPARE_TEST_DESCRIPTORS"), 10, 32)
+	if err == nil {
+		err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: limit})
+	}
+	if err != nil {
+		fail(err)
+	}
+	o := options("echo", "tcp", strings.Split(strategies, ",")...)
+	o.Clients, o.Loads, o.Rounds = 16, []string{result.Conversations}, 1
+	c, err := New(o)
+	if err != nil {
+		fail(err)
+	}
+	if err := c.Check(); err != nil {
+		fail(err)
+	}
+	r, err := c.Run(context.Background(), quiet())
+	if err != nil {
+		fail(err)
+	}
+	for _, l := range r.Loads {
+		for _, m := range l.Results {
+			if m.Problem != "" || len(m.Errors) > 0 {
+				fail(fmt.Sprint(m.Subject, ": ", m.Problem, m.Errors))
+			}
+		}
+	}
+	fail("fine")
+}
+
+// Clients that the limit of the server leaves out are spoken of before the run.
+func TestWarnings(t *testing.T) {
+	o := options("echo", "tcp", "threading")
+	o.Server.Limits = config.Limits{Connections: 1000, PerSource: 64}
+	for clients, want := range map[int][]string{
+		64: nil,
+		65: {"limits.per_source = 64 is left out, as all clients come from one address"},
+		1200: {
+			"limits.per_source = 64 is left out, as all clients come from one address",
+			"limits.connections = 1000: 200 of 1200 clients wait for others to go, which those in a conversation never do; use fewer, or a configuration that raises it",
+		},
+	} {
+		o.Clients = clients
+		c, err := New(o)
+		require.NoError(t, err)
+		require.Equal(t, want, c.warnings())
+		require.Equal(t, 1000, c.settings().Connections)
+	}
+	o.Server.Limits, o.Clients = config.Limits{Connections: 3, Refuse: true}, 4
 	c, err := New(o)
 	require.NoError(t, err)
-	require.Error(t, c.Check())
+	require.Equal(t, []string{"limits.connections = 3: 1 of 4 clients are refused; use fewer, or a configuration that raises it"}, c.warnings())
 }
 
 // Nothing is left behind by a comparison that is interrupted, whatever it is doing.
 func TestInterrupted(t *testing.T) {
-	for _, when := range []string{"starting forking for connections", "forking, connections, round 2", "conversations, round 1"} {
+	for _, when := range []string{
+		"starting forking for connections", "starting plugin-forking for", "forking, connections, round 2",
+		"conversations, round 1", "slow: forking", "environment: plugin-forking",
+	} {
 		t.Run(when, func(t *testing.T) {
-			t.Setenv("TMPDIR", t.TempDir())
-			c, err := New(options("timestamp", "tcp", "forking", "plugin-forking"))
+			directory := temporary(t)
+			o := options("timestamp", "tcp", "forking", "plugin-forking")
+			o.Mishaps = true
+			if strings.Contains(when, ":") {
+				o.Loads, o.Duration, o.Rounds = []string{result.Connections}, 20*time.Millisecond, 1
+			}
+			c, err := New(o)
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
-			_, err = c.Run(ctx, &trigger{Progress: quiet(), when: when, then: cancel})
-			require.ErrorIs(t, err, context.Canceled)
-			requireNothing(t)
+			var addresses []string
+			_, err = c.Run(ctx, &trigger{Progress: quiet(), when: when, then: func() {
+				addresses = listeners(t)
+				cancel()
+			}})
+			require.Equal(t, ErrInterrupted, err)
+			if !strings.Contains(when, " forking") { // when nothing has been started yet
+				require.NotEmpty(t, addresses)
+			}
+			requireNothing(t, directory, addresses)
 		})
 	}
 }

@@ -17,7 +17,9 @@ type strategy struct {
 	kind  string // of concurrency
 	form  string // see result.Subject
 	asked bool   // it is only tried where it is asked for
-	set   func(*config.Concurrency)
+	// datagrams: or for these, of which CPython's own server is this one.
+	datagrams bool
+	set       func(*config.Concurrency)
 }
 
 var strategies = []strategy{
@@ -36,7 +38,7 @@ var strategies = []strategy{
 
 // peers are servers of CPython, which are not tried unless they are asked for.
 var peers = []strategy{
-	{name: "python-synchronous", kind: "synchronous", form: result.Python, asked: true},
+	{name: "python-synchronous", kind: "synchronous", form: result.Python, asked: true, datagrams: true},
 	{name: "python-threading", kind: "threading", form: result.Python},
 	{name: "python-forking", kind: "forking", form: result.Python},
 }
@@ -61,30 +63,44 @@ func Strategies() []string {
 	return all
 }
 
-// choose returns the strategies of those names, or without any those that are tried where
-// nobody asks; plugin leaves out what a handler that is a plugin can not be.
-func choose(names []string, plugin, python bool) ([]strategy, error) {
-	all := slices.Concat(strategies, peers)
-	chosen := []strategy{}
-	for _, s := range all {
-		asked := slices.Contains(names, s.name)
-		usual := len(names) == 0 && !s.asked && (s.form != result.Compiled || !plugin)
-		if s.form == result.Python {
-			usual = python && !s.asked && !plugin
-		}
-		if asked || usual {
-			chosen = append(chosen, s)
-		}
-	}
-	for _, name := range names {
+// A wish is what decides which strategies are tried.
+type wish struct {
+	names     []string // none: those that are tried where nobody asks
+	plugin    bool     // the handler is one, which can be nothing that is compiled in
+	python    bool     // peers take part
+	datagrams bool
+}
+
+// choose returns the strategies that are wished for. Peers that have no counterpart of the
+// handler are among them, as only they know.
+func choose(w wish) ([]strategy, error) {
+	for _, name := range w.names {
 		if !slices.Contains(Strategies(), name) {
 			return nil, unknownStrategy(name)
 		}
 	}
-	if i := slices.IndexFunc(chosen, func(s strategy) bool { return plugin && s.form != result.Plugin }); i >= 0 {
-		return nil, fmt.Errorf("%s runs a handler that is compiled in, and yours is a plugin; use plugin-%s", chosen[i].name, strings.TrimPrefix(chosen[i].name, "python-"))
+	chosen := []strategy{}
+	for _, s := range slices.Concat(strategies, peers) {
+		asked := slices.Contains(w.names, s.name)
+		if asked && w.plugin && s.form == result.Compiled {
+			return nil, fmt.Errorf("%s runs a handler that is compiled in, and yours is a plugin; use plugin-%s", s.name, s.name)
+		}
+		if asked || w.usual(s) {
+			chosen = append(chosen, s)
+		}
 	}
 	return chosen, nil
+}
+
+// usual says whether s is tried although nobody has asked for it by name.
+func (w wish) usual(s strategy) bool {
+	switch {
+	case s.asked && (!s.datagrams || !w.datagrams):
+		return false
+	case s.form == result.Python:
+		return w.python
+	}
+	return len(w.names) == 0 && (s.form != result.Compiled || !w.plugin)
 }
 
 func unknownStrategy(name string) error {

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,30 +19,34 @@ func names(chosen []strategy) []string {
 
 func TestChoose(t *testing.T) {
 	usual := []string{"synchronous", "threading", "forking", "forking-reuse", "preforking", "plugin-threading", "plugin-forking", "plugin-preforking"}
+	peers := []string{"python-threading", "python-forking"}
 	for _, c := range []struct {
-		names          []string
-		plugin, python bool
-		want           []string
+		wish wish
+		want []string
 	}{
-		{nil, false, false, usual},
-		{nil, false, true, append(usual, "python-threading", "python-forking")},
-		{nil, true, true, []string{"plugin-threading", "plugin-forking", "plugin-preforking"}},
-		{[]string{"preforking", "forking-spares"}, false, false, []string{"forking-spares", "preforking"}},
-		{[]string{"threading", "python-synchronous"}, false, false, []string{"threading", "python-synchronous"}},
-		{[]string{"threading"}, false, true, []string{"threading", "python-threading", "python-forking"}},
+		{wish{}, usual},
+		{wish{python: true}, slices.Concat(usual, peers)},
+		{wish{datagrams: true}, usual},
+		{wish{python: true, datagrams: true}, slices.Concat(usual, []string{"python-synchronous"}, peers)},
+		{wish{plugin: true}, usual[5:]},
+		{wish{plugin: true, python: true}, slices.Concat(usual[5:], peers)},
+		{wish{names: []string{"python-threading"}, plugin: true}, peers[:1]},
+		{wish{names: []string{"preforking", "forking-spares"}}, []string{"forking-spares", "preforking"}},
+		{wish{names: []string{"threading", "python-synchronous"}}, []string{"threading", "python-synchronous"}},
+		{wish{names: []string{"threading"}, python: true}, slices.Concat([]string{"threading"}, peers)},
 	} {
-		got, err := choose(c.names, c.plugin, c.python)
+		got, err := choose(c.wish)
 		require.NoError(t, err)
-		require.Equal(t, c.want, names(got))
+		require.Equal(t, c.want, names(got), c.wish)
 	}
 }
 
 func TestChooseRefuses(t *testing.T) {
-	_, err := choose([]string{"threding"}, false, false)
+	_, err := choose(wish{names: []string{"threding"}})
 	require.EqualError(t, err, `there is no strategy "threding"; did you mean "threading"?`)
-	_, err = choose([]string{"fibers"}, false, false)
+	_, err = choose(wish{names: []string{"fibers"}})
 	require.ErrorContains(t, err, `there is no strategy "fibers"; there are synchronous, threading,`)
-	_, err = choose([]string{"forking"}, true, false)
+	_, err = choose(wish{names: []string{"forking"}, plugin: true})
 	require.EqualError(t, err, "forking runs a handler that is compiled in, and yours is a plugin; use plugin-forking")
 }
 
@@ -68,7 +73,7 @@ func TestSpec(t *testing.T) {
 		{"forking-reuse", own, "forking { max_children = 7, spares = 4, max_requests = 30 }"},
 		{"forking-reuse", bounded, "forking { max_children = 40, spares = 4, max_requests = 100 }"},
 	} {
-		chosen, err := choose([]string{c.name}, false, false)
+		chosen, err := choose(wish{names: []string{c.name}})
 		require.NoError(t, err)
 		spec := chosen[0].spec(&c.base, "")
 		require.Equal(t, c.want, describe(spec).Concurrency, c.name)

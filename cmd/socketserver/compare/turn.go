@@ -25,24 +25,43 @@ type turn struct {
 	subject   *subject.Subject // nil: it could not be started, or has been stopped
 	measured  result.Measured
 	latencies *hdrhistogram.Histogram
-	requests  int64 // answered, those of warming up included
+	requests  int64         // answered, those of warming up included
+	tried     chan struct{} // closed when the first request has been answered, or has not
 }
 
+// newTurn starts a subject and has it tried; what that has found is known when tried is closed.
 func newTurn(ctx context.Context, spec subject.Spec, plan load.Plan) *turn {
 	t := &turn{plan: plan, measured: result.Measured{
 		Subject: spec.Name, Rounds: []result.Round{}, Buckets: []result.Bucket{}, Errors: map[string]int64{},
 		Cost: result.Cost{Resident: -1, Proportional: -1, Started: -1, Processes: -1, Threads: -1, Descriptors: -1, Switches: -1},
-	}}
+	}, tried: make(chan struct{})}
+	if t.measured.Problem = mute(spec.Server.Handler, plan.Message); t.measured.Problem != "" {
+		close(t.tried)
+		return t
+	}
 	s, err := subject.Start(ctx, spec, subject.Options{})
 	if err != nil {
 		t.measured.Problem = strings.TrimPrefix(err.Error(), spec.Name+": ")
+		close(t.tried)
 		return t
 	}
 	t.subject = s
 	t.plan.Network, t.plan.Address = s.Network(), s.Address()
-	t.tryOut(ctx)
+	go func() {
+		defer close(t.tried)
+		t.tryOut(ctx)
+	}()
+	// One that answers is asked while nothing else happens. One that may never do so is waited
+	// for together with the others.
+	select {
+	case <-t.tried:
+	case <-time.After(soon):
+	}
 	return t
 }
+
+// soon is how long an answer may take before the next subject is started.
+const soon = 300 * time.Millisecond
 
 // maxWarmup is how long is waited at most until all clients may have had an answer.
 const maxWarmup = time.Second
@@ -52,7 +71,7 @@ const maxWarmup = time.Second
 func (t *turn) tryOut(ctx context.Context) {
 	took, err := load.Try(ctx, t.plan)
 	if err != nil {
-		t.fail("the first request was not answered: " + err.Error())
+		t.fail(unanswered(t.plan, err))
 		return
 	}
 	all := took * time.Duration(t.plan.Clients) / time.Duration(runtime.NumCPU())
@@ -83,8 +102,18 @@ func isDone(done <-chan struct{}) bool {
 
 // moment is what was used up to now.
 type moment struct {
+	at      time.Time
 	subject usage.Usage // its CPU time only, as the rest takes a while to find out
 	machine usage.Machine
+}
+
+// since is the CPU time of the subject from an earlier moment on. It is not known of a round of
+// that length that was not seen as a whole, as a look comes late where the processors are busy.
+func (m moment) since(before moment, length time.Duration) time.Duration {
+	if off := m.at.Sub(before.at) - length; off.Abs() > length/20 {
+		return -1
+	}
+	return m.subject.CPUSince(before.subject)
 }
 
 func (t *turn) look() moment {
@@ -92,7 +121,7 @@ func (t *turn) look() moment {
 	if err != nil {
 		used = usage.Unknown
 	}
-	return moment{used, usage.Now()}
+	return moment{time.Now(), used, usage.Now()}
 }
 
 // occupy takes note of what the subject occupies while clients are at work. It is a round
@@ -102,19 +131,48 @@ func (t *turn) occupy(ctx context.Context) {
 		return
 	}
 	plan := t.plan
-	plan.Duration = 250 * time.Millisecond // longer than Begin takes
+	plan.Duration = samples * between
+	var seen []usage.Usage
 	plan.Begin = func() {
-		used, err := usage.Of(t.subject.Pid())
-		if err != nil {
-			return
+		next := time.NewTicker(between)
+		defer next.Stop()
+		for end := time.Now().Add(plan.Duration - between); time.Now().Before(end); <-next.C {
+			if used, err := usage.Of(t.subject.Pid()); err == nil {
+				seen = append(seen, used)
+			}
 		}
-		c := &t.measured.Cost
-		c.Resident, c.Proportional = used.Resident, used.Proportional
-		c.Processes, c.Threads, c.Descriptors = used.Processes, used.Threads, used.Descriptors
 	}
 	if round, err := load.Run(ctx, plan); err == nil {
 		t.requests += round.Answered + round.Warm
+		occupied(&t.measured.Cost, seen)
 	}
+}
+
+// What a subject occupies is looked at more than once, as a look may miss all the children of one
+// whose children come and go.
+const (
+	samples = 8
+	between = 40 * time.Millisecond
+)
+
+// occupied is the median of what was seen, of each by itself.
+func occupied(c *result.Cost, seen []usage.Usage) {
+	if len(seen) == 0 {
+		return
+	}
+	median := func(of func(usage.Usage) int64) int64 {
+		var all []int64
+		for _, u := range seen {
+			all = append(all, of(u))
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	c.Resident = median(func(u usage.Usage) int64 { return u.Resident })
+	c.Proportional = median(func(u usage.Usage) int64 { return u.Proportional })
+	c.Processes = int(median(func(u usage.Usage) int64 { return int64(u.Processes) }))
+	c.Threads = int(median(func(u usage.Usage) int64 { return int64(u.Threads) }))
+	c.Descriptors = int(median(func(u usage.Usage) int64 { return int64(u.Descriptors) }))
 }
 
 // run measures one round. The error is that of ctx.
@@ -141,16 +199,15 @@ func (t *turn) run(ctx context.Context) error {
 
 // count adds a round.
 func (t *turn) count(round *load.Round, before, after moment) {
-	cpu := after.subject.CPUSince(before.subject)
-	own := time.Duration(-1)
-	if cpu >= 0 && round.CPU >= 0 {
-		own = cpu + round.CPU
+	own := after.subject.CPUSince(before.subject) // as long as the machine was looked at
+	if own >= 0 && round.CPU >= 0 {
+		own += round.CPU
 	}
 	m := &t.measured
 	m.Rounds = append(m.Rounds, result.Round{
 		Requests: round.Answered, Elapsed: round.Elapsed, Rate: float64(round.Answered) / round.Elapsed.Seconds(),
-		Latency: load.Summary(round.Latencies), CPU: cpu,
-		Generator: float64(round.CPU) / float64(round.Elapsed) / float64(runtime.NumCPU()),
+		Latency: load.Summary(round.Latencies), CPU: after.since(before, round.Elapsed),
+		Generator: float64(round.CPU) / float64(round.Watched) / float64(runtime.NumCPU()),
 		Others:    after.machine.Others(before.machine, own), Unserved: round.Unserved,
 	})
 	m.Unfinished += round.Unfinished
@@ -167,6 +224,7 @@ func (t *turn) count(round *load.Round, before, after moment) {
 
 // end stops the subject and returns what was measured. It may be called again.
 func (t *turn) end() result.Measured {
+	<-t.tried
 	if t.subject == nil {
 		return t.measured
 	}

@@ -88,7 +88,7 @@ func (c *client) count(err error) {
 
 // request sends a request and reads its answer.
 func (c *client) request() error {
-	c.waiting = true
+	c.waiting, c.answer = true, c.answer[:0]
 	if err := c.open(); err != nil {
 		return err
 	}
@@ -140,7 +140,6 @@ func (c *client) dial() (net.Conn, error) {
 
 // read reads the answer.
 func (c *client) read() error {
-	c.answer = c.answer[:0]
 	for {
 		if len(c.answer) == cap(c.answer) {
 			if len(c.answer) >= maxAnswer {

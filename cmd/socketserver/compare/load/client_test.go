@@ -31,9 +31,9 @@ func TestUsual(t *testing.T) {
 		c.shard.record(10 * time.Millisecond)
 	}
 	c.waiting, c.since = true, c.end.Add(-5*time.Millisecond)
-	require.Equal(t, int64(100), c.sum([]*client{c}, 0).Latencies.TotalCount())
+	require.Equal(t, int64(100), c.sum([]*client{c}).Latencies.TotalCount())
 	c.since = c.end.Add(-20 * time.Millisecond)
-	sum := c.sum([]*client{c}, 0)
+	sum := c.sum([]*client{c})
 	require.Equal(t, int64(101), sum.Latencies.TotalCount())
 	require.Equal(t, 1, sum.Unserved)
 }

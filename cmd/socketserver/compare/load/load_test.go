@@ -51,6 +51,7 @@ func requireServed(t *testing.T, p Plan) {
 	require.LessOrEqual(t, r.Latencies.TotalCount(), r.Answered+int64(p.Clients))
 	require.Equal(t, p.Duration, r.Elapsed)
 	require.Positive(t, r.CPU)
+	require.Positive(t, r.Watched)
 }
 
 // One request tells how long an answer takes, or why there is none.
@@ -67,10 +68,10 @@ func TestTry(t *testing.T) {
 	p := plan("tcp", serveEcho(t, "tcp"), result.Connections)
 	p.Contains = []byte("something else")
 	_, err := Try(t.Context(), p)
-	require.EqualError(t, err, WrongAnswer)
-	p.Message, p.Timeout = []byte("no end of a line"), 20*time.Millisecond
+	require.Equal(t, &Unanswered{WrongAnswer, p.Message}, err)
+	p.Message, p.Timeout = []byte("no end of a line"), 200*time.Millisecond
 	_, err = Try(t.Context(), p)
-	require.EqualError(t, err, Timeout)
+	require.Equal(t, &Unanswered{Timeout, p.Message}, err)
 }
 
 // The warm-up is not counted, and both hooks are called with the clients at work.

@@ -41,6 +41,10 @@ type Plan struct {
 	Warmup   time.Duration // of load before anything is counted
 	Duration time.Duration // of load that is counted
 
+	// Descriptors that are going to be open beside those of the clients and those that are: Held by
+	// this process, Server by that of the clients. Only Check looks at them.
+	Held, Server int
+
 	// Begin and End are called when the counted time begins and ends, the clients being at
 	// work. They may be nil and should be quick.
 	Begin, End func()
@@ -86,14 +90,23 @@ func (p Plan) Contradiction() error {
 	return nil
 }
 
-// checkDescriptors is for the server too, which has the same limit as this process: a
-// forking one holds a connection and a channel for each client.
+const (
+	fewestDescriptors = 128 // that a server and its children start with
+	passing           = 32  // of what is open for a moment only
+	ofServer          = 64  // of any server, beside those of its clients and children
+)
+
+// checkDescriptors is for the server too, which has the same limit as this process.
 func checkDescriptors(p Plan) error {
-	const others = 64
-	needed := 2*p.Clients + others
-	if open, limit := Descriptors(); open >= 0 && open-others+needed > limit {
-		return fmt.Errorf("%d clients need %d descriptors, and a process may have %d open: use fewer clients or raise the limit, as with ulimit -Hn %d",
-			p.Clients, needed, limit, needed+max(open-others, 0))
+	open, limit := Descriptors()
+	each := 1
+	if p.Rate > 0 { // a timer
+		each = 2
+	}
+	needed := max(fewestDescriptors, open+p.Held+each*p.Clients+passing, p.Clients+p.Server+ofServer)
+	if open >= 0 && needed > limit {
+		return fmt.Errorf("a process needs %d descriptors with %d clients, and may have %d open: raise the limit, as with ulimit -n %d, or use fewer clients",
+			needed, p.Clients, limit, needed)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,7 +31,10 @@ type Round struct {
 	// Unfinished are the requests that were waiting when the round ended, and had waited longer
 	// than usual: what is counted of their latency is less than it would have been.
 	Unfinished int64
-	CPU        time.Duration // that this process used meanwhile; less than 0: not known
+	// CPU is what this process used while it was watched, which is not the whole round where
+	// the processors were busy; less than 0: not known.
+	CPU     time.Duration
+	Watched time.Duration
 }
 
 // round is what the clients share while they run.
@@ -64,16 +66,26 @@ func Run(ctx context.Context, p Plan) (*Round, error) {
 	for _, c := range clients {
 		working.Go(c.run)
 	}
-	cpu, err := r.wait(ctx, clients)
+	own, err := r.wait(ctx, clients)
 	working.Wait()
 	if err != nil {
 		return nil, fmt.Errorf("load on %s: %w", p.Address, err)
 	}
-	return r.sum(clients, cpu), nil
+	sum := r.sum(clients)
+	sum.CPU, sum.Watched = own.used, own.watched
+	return sum, nil
 }
 
+// Unanswered is why a request has no answer, or not the right one.
+type Unanswered struct {
+	Kind string // see [Refused] and its like
+	Got  []byte // what there is of an answer
+}
+
+func (u *Unanswered) Error() string { return u.Kind }
+
 // Try sends one request and returns how long its answer took. Where there is none, or a wrong
-// one, the error is its kind, see [Refused] and its like.
+// one, the error is [*Unanswered].
 func Try(ctx context.Context, p Plan) (time.Duration, error) {
 	p.Clients, p.Rate, p.Warmup, p.Duration = 1, 0, 0, p.Timeout
 	start := time.Now()
@@ -86,7 +98,7 @@ func Try(ctx context.Context, p Plan) (time.Duration, error) {
 	defer c.close()
 	defer context.AfterFunc(r.ctx, c.stop)()
 	if err := c.request(); err != nil {
-		return 0, errors.New(kind(err))
+		return 0, &Unanswered{kind(err), c.answer}
 	}
 	return time.Since(start), nil
 }
@@ -135,31 +147,33 @@ func (r *round) close() {
 	}
 }
 
-// wait waits until the round is over and stops the clients. It returns the CPU time that
-// was used while it was counted.
-func (r *round) wait(ctx context.Context, clients []*client) (time.Duration, error) {
+// effort is the CPU time that this process used while it was watched.
+type effort struct{ used, watched time.Duration }
+
+// wait waits until the round is over and stops the clients. It watches what is counted.
+func (r *round) wait(ctx context.Context, clients []*client) (effort, error) {
 	select {
 	case <-time.After(time.Until(r.begin)):
 	case <-ctx.Done():
 	}
-	before := usage.Self()
+	before, since := usage.Self(), time.Now()
 	if r.Begin != nil && ctx.Err() == nil {
 		r.Begin()
 	}
 	<-r.ctx.Done()
-	after := usage.Self()
+	own := effort{usage.Self().CPUSince(before), time.Since(since)}
 	if r.End != nil && ctx.Err() == nil {
 		r.End()
 	}
 	for _, c := range clients {
 		c.stop()
 	}
-	return after.CPUSince(before), ctx.Err()
+	return own, ctx.Err()
 }
 
 // sum adds up what the clients counted.
-func (r *round) sum(clients []*client, cpu time.Duration) *Round {
-	sum := &Round{Elapsed: r.Duration, Latencies: newHistogram(), Errors: map[string]int64{}, CPU: cpu}
+func (r *round) sum(clients []*client) *Round {
+	sum := &Round{Elapsed: r.Duration, Latencies: newHistogram(), Errors: map[string]int64{}}
 	for i := range r.shards {
 		sum.Latencies.Merge(r.shards[i].latencies)
 	}

@@ -45,8 +45,12 @@ var experiments = []experiment{
 	{name: "kill", title: "The server is killed with a request in flight", try: kill},
 }
 
-// atOnce is how many experiments run at a time. They wait most of their time.
-const atOnce = 6
+// together is how many experiments run at a time, beside one that runs alone. They wait most
+// of their time.
+const together = 6
+
+// AtOnce is how many servers run at a time, each with a few clients.
+const AtOnce = together + 1
 
 // Run tries every experiment on a fresh server of every subject. The servers have the
 // concurrency of the subjects, but listen by tcp, have the handler of the experiments and
@@ -55,7 +59,7 @@ const atOnce = 6
 // it returns nothing that it started is left.
 func Run(ctx context.Context, subjects []subject.Spec, progress func(what string)) []result.Mishap {
 	mishaps := make([]result.Mishap, len(experiments))
-	var together, alone []func()
+	var others, alone []func()
 	for i, e := range experiments {
 		mishaps[i] = result.Mishap{Name: e.name, Title: e.title, Rows: make([]result.Observation, len(subjects))}
 		for j, spec := range subjects {
@@ -66,12 +70,12 @@ func Run(ctx context.Context, subjects []subject.Spec, progress func(what string
 			if e.alone {
 				alone = append(alone, job)
 			} else {
-				together = append(together, job)
+				others = append(others, job)
 			}
 		}
 	}
 	var running sync.WaitGroup
-	running.Go(func() { work(together, atOnce) })
+	running.Go(func() { work(others, together) })
 	running.Go(func() { work(alone, 1) })
 	running.Wait()
 	return mishaps

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/assert"
@@ -104,7 +106,7 @@ func TestObservations(t *testing.T) {
 			assert.Equal(t, o.words, words, "%s: %s", o.mishap, o.subject)
 		})
 	}
-	work(jobs, atOnce)
+	work(jobs, together)
 }
 
 func TestRun(t *testing.T) {
@@ -158,4 +160,23 @@ func children(t *testing.T) []string {
 		all = append(all, strings.Fields(string(text))...)
 	}
 	return all
+}
+
+// A server that is slow to answer is not one that answers nobody.
+func TestLivedSlowly(t *testing.T) {
+	slow := subjects["threading"]
+	slow.Server = prepare(slow.Server)
+	s, err := open(t.Context(), slow)
+	require.NoError(t, err)
+	defer s.close()
+	pid := s.subject.Pid()
+	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	time.AfterFunc(leastSilence+100*time.Millisecond, func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	require.Equal(t, "yes", s.lived())
+}
+
+func TestSilence(t *testing.T) {
+	require.Equal(t, leastSilence, silenceOf(time.Millisecond))
+	require.Equal(t, 4*time.Second, silenceOf(200*time.Millisecond))
+	require.Equal(t, patience, silenceOf(time.Hour))
 }

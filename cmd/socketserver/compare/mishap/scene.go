@@ -17,9 +17,15 @@ const handlerName = words.Name
 const (
 	// patience bounds what is to happen; it is not reached unless something is wrong.
 	patience = 10 * time.Second
-	// silence is how long nothing happens where nothing is going to.
-	silence = 1500 * time.Millisecond
+	// leastSilence is how long nothing happens, at least, where nothing is going to.
+	leastSilence = 1500 * time.Millisecond
 )
+
+// silenceOf is that of a server whose first answer took so long: on a machine that is busy
+// whatever is going to happen takes longer too.
+func silenceOf(took time.Duration) time.Duration {
+	return min(max(leastSilence, 20*took), patience)
+}
 
 // A scene is a server that runs, its clients, and what has been observed of them.
 type scene struct {
@@ -29,6 +35,7 @@ type scene struct {
 	said    []subject.Line // what it had logged before anything happened
 	clients []*client
 	row     result.Observation
+	silence time.Duration // how long nothing happens where nothing is going to
 }
 
 // open starts the server. What is observed is that nothing happens, until something does.
@@ -40,10 +47,12 @@ func open(ctx context.Context, spec subject.Spec) (*scene, error) {
 	c := &scene{ctx: ctx, spec: spec, subject: s, row: result.Observation{
 		Subject: spec.Name, Noticed: "nobody", CutOff: "nobody",
 	}}
+	asked := time.Now()
 	if _, _, err := c.ask(words.Wait); err != nil {
 		c.close()
 		return nil, fmt.Errorf("the first request was not answered: %w", err)
 	}
+	c.silence = silenceOf(time.Since(asked))
 	c.said = s.Log()
 	return c, nil
 }
@@ -59,7 +68,7 @@ func (s *scene) close() {
 // conclude observes what can be seen at the end of every experiment.
 func (s *scene) conclude() {
 	if s.row.Lived == "" {
-		s.row.Lived = s.lived(patience)
+		s.row.Lived = s.lived()
 	}
 	for _, c := range s.clients {
 		c.close()
@@ -212,7 +221,7 @@ func (s *scene) cutOff(one bool, crowd []*client) {
 // noticed says who learned that something went wrong. Where a client was cut off the log,
 // which may be a little later, is waited for.
 func (s *scene) noticed(client bool) {
-	ctx, cancel := context.WithTimeout(s.ctx, silence)
+	ctx, cancel := context.WithTimeout(s.ctx, s.silence)
 	defer cancel()
 	if s.row.CutOff == "nobody" {
 		cancel() // it is there, or is not going to be
@@ -240,12 +249,12 @@ func alarming(l subject.Line) bool {
 	return false
 }
 
-// lived says whether the server goes on, and answers a client within a bound, and else how
-// it ended.
-func (s *scene) lived(bound time.Duration) string {
+// lived says whether the server goes on, and answers a client, for which it has all the time that
+// there is, and else how it ended.
+func (s *scene) lived() string {
 	c, err := s.begin(words.Wait)
 	if err == nil {
-		if err = c.ready(bound); err == nil {
+		if err = c.ready(patience); err == nil {
 			_, err = c.finish()
 		}
 	}

@@ -23,7 +23,7 @@ func slow(s *scene) error {
 	if err != nil {
 		return err
 	}
-	switch err := second.ready(silence); {
+	switch err := second.ready(s.silence); {
 	case err == nil:
 		s.row.Finding = "both were served at once"
 	case errors.Is(err, errSilent):
@@ -112,7 +112,7 @@ func failing(word string) func(*scene) error {
 		_, failed := one.release(patience)
 		s.cutOff(failed != nil, crowd)
 		s.noticed(failed != nil)
-		s.row.Lived = s.lived(patience)
+		s.row.Lived = s.lived()
 		switch {
 		case s.ended():
 			s.row.Finding = "the server ended"
@@ -165,7 +165,7 @@ func memory(s *scene) error {
 
 // givenBack waits until the memory is given back. There is nothing that tells.
 func (s *scene) givenBack(before int64) bool {
-	for end := time.Now().Add(silence); time.Now().Before(end) && s.ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(s.silence); time.Now().Before(end) && s.ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		now, err := usage.Of(s.subject.Pid())
 		if err == nil && now.Resident < before+eaten/2 {
 			return true
@@ -196,14 +196,14 @@ func hang(s *scene) error {
 		return err
 	}
 	// The timeout, and what a server gives a handler to notice it.
-	_, failed := one.release(s.spec.Server.Timeouts.Request + time.Second + silence)
+	_, failed := one.release(s.spec.Server.Timeouts.Request + time.Second + s.silence)
 	if errors.Is(failed, errSilent) {
 		s.row.Finding = "nothing ended it"
 	} else {
 		s.row.Finding, s.row.CutOff = "the request timeout ended it", "that client"
 	}
 	s.noticed(true)
-	s.row.Lived = s.lived(silence)
+	s.row.Lived = s.lived()
 	if s.row.Lived != "yes" {
 		s.row.CutOff = "every client"
 	}
@@ -219,7 +219,7 @@ func full(s *scene) error {
 		if err != nil {
 			return err
 		}
-		err = next.ready(silence)
+		err = next.ready(s.silence)
 		if err == nil {
 			held = append(held, next)
 			continue

@@ -1,10 +1,12 @@
 package subject
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -32,6 +34,11 @@ func makeDirectory() (*directory, error) {
 		base = "/tmp"
 	}
 	sweep(base)
+	live.mu.Lock()
+	defer live.mu.Unlock()
+	if live.over {
+		return nil, errors.New("this process is about to end")
+	}
 	path, err := os.MkdirTemp(base, directoryPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("make a directory: %w", err)
@@ -41,7 +48,30 @@ func makeDirectory() (*directory, error) {
 		_ = os.Remove(path)
 		return nil, fmt.Errorf("lock a directory: %w", err)
 	}
-	return &directory{path, lock}, nil
+	d := &directory{path, lock}
+	live.directories[d] = true
+	return d, nil
+}
+
+// live are the directories of this process.
+var live = struct {
+	mu          sync.Mutex
+	directories map[*directory]bool
+	over        bool // there are to be no more
+}{directories: map[*directory]bool{}}
+
+// Tidy ends all that was started by force and removes its directories, where this process can
+// not wait for Stop. Nothing can be started after it. The error is nil.
+func Tidy() error {
+	live.mu.Lock()
+	defer live.mu.Unlock()
+	live.over = true
+	for d := range live.directories {
+		all := tree{session: -1, directory: d.path} // no session but the environment tells
+		all.kill()
+		_ = os.RemoveAll(d.path)
+	}
+	return nil
 }
 
 func lockDirectory(path string) (*os.File, error) {
@@ -57,6 +87,9 @@ func lockDirectory(path string) (*os.File, error) {
 }
 
 func (d *directory) remove() {
+	live.mu.Lock()
+	delete(live.directories, d)
+	live.mu.Unlock()
 	_ = os.RemoveAll(d.path)
 	_ = d.lock.Close()
 }

@@ -89,7 +89,7 @@ func TestStartFails(t *testing.T) {
 			s.Server.Handler.Options = []byte(`{"framing": "none"}`)
 		},
 		"no Python counterpart of preforking":        func(s *Spec) { s.Form, s.Server.Concurrency.Kind = result.Python, "preforking" },
-		`no Python counterpart of plugin "echo"`:   func(s *Spec) { s.Form, s.Server.Handler.Kind = result.Python, "plugin" },
+		`no Python counterpart of plugin "echo"`:     func(s *Spec) { s.Form, s.Server.Handler.Kind = result.Python, "plugin" },
 		`no Python counterpart of handler "command"`: func(s *Spec) { s.Form, s.Server.Handler.Name = result.Python, "command" },
 		`no Python counterpart of quit = connection`: func(s *Spec) {
 			s.Form, s.Server.Handler.Name = result.Python, "timestamp"

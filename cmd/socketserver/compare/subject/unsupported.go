@@ -32,5 +32,8 @@ func Start(context.Context, Spec, Options) (*Subject, error) { return nil, errUn
 // FindPython fails.
 func FindPython(context.Context) (Python, error) { return Python{}, errUnsupported }
 
+// Tidy does nothing.
+func Tidy() error { return nil }
+
 func (*Subject) Kill()      {}
 func (*Subject) Stop() Exit { return Exit{} }

@@ -1,0 +1,72 @@
+package compare
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/load"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+// DefaultMessage is what clients send to a handler of which nothing else is known.
+const DefaultMessage = "hello\n"
+
+// Ask returns what clients send to a handler, and how they know the end of its answer, where
+// the user has not said so.
+func Ask(h config.Handler) (message, answer string) {
+	if h.Kind == "handler" && h.Name == "command" {
+		return "date\n", load.Chunk // its answer has no newline
+	}
+	return DefaultMessage, load.Line
+}
+
+// mute says why a handler does not answer who sends that message; empty: it may.
+func mute(h config.Handler, message []byte) string {
+	switch {
+	case h.Kind != "handler":
+	case h.Name == "sink":
+		return "sink never answers, so that there is nothing to measure; take a handler that does, as echo"
+	case h.Name == "chat" && string(message) == DefaultMessage:
+		return "chat tells the others what a client says, and does not answer it; take a handler that does, as echo, or a --message that it answers"
+	}
+	return ""
+}
+
+// unanswered is the reason of a subject whose first request was not answered, what came in place
+// of an answer, and what to do about it.
+func unanswered(p load.Plan, err error) string {
+	var u *load.Unanswered
+	if !errors.As(err, &u) {
+		return "the first request could not be sent: " + err.Error()
+	}
+	const another = "it may want another --message"
+	sent, got := quote(p.Message), quote(u.Got)
+	switch {
+	case u.Kind == load.Timeout && len(u.Got) == 0:
+		return fmt.Sprintf("nothing came back for %s within %s; %s", sent, p.Timeout, another)
+	case u.Kind == load.Timeout && p.Answer == load.EOF:
+		return fmt.Sprintf("the answer to %s had not ended within %s; what arrived: %s; add --answer line or --answer chunk", sent, p.Timeout, got)
+	case u.Kind == load.Timeout:
+		return fmt.Sprintf("no line came back for %s within %s; what arrived: %s; its answers may have no newline: add --answer chunk; or %s", sent, p.Timeout, got, another)
+	case u.Kind == load.ClosedEarly && len(u.Got) == 0:
+		return fmt.Sprintf("the connection was closed without an answer to %s; %s", sent, another)
+	case u.Kind == load.ClosedEarly:
+		return fmt.Sprintf("no line came back for %s before the connection was closed; what arrived: %s; add --answer chunk, or --answer eof with --loads connections", sent, got)
+	case u.Kind == load.WrongAnswer && !bytes.Contains(u.Got, p.Contains):
+		return fmt.Sprintf("the answer to %s does not contain %s; what arrived: %s; change --expect or --message", sent, quote(p.Contains), got)
+	case u.Kind == load.WrongAnswer:
+		return fmt.Sprintf("the answer to %s is more than one line; what arrived: %s; add --answer chunk, or --loads connections", sent, got)
+	}
+	return "the first request was not answered: " + u.Kind
+}
+
+// quote shows the beginning of what was sent or received.
+func quote(text []byte) string {
+	const most = 60
+	if len(text) > most {
+		return strconv.Quote(string(text[:most])) + "..."
+	}
+	return strconv.Quote(string(text))
+}
