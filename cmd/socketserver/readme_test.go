@@ -57,10 +57,19 @@ func steps(text string) []step {
 	return all
 }
 
-// readme runs every command and every configuration that the README shows, in a copy of the
-// source in which the shipped servers run.
-func readme(t *testing.T, dir string) {
-	for _, f := range fences(t, filepath.Join(dir, "README.md")) {
+// TestGuide has the guide's plugins built and talks to them.
+func TestGuide(t *testing.T) {
+	if inOwnNetwork(t) {
+		return
+	}
+	dir := source(t)
+	guide(t, dir, "docs/handlers.md")
+}
+
+// guide runs every command, program and configuration that a page shows, in a copy of the
+// source. For the README the shipped servers run.
+func guide(t *testing.T, dir, page string) {
+	for _, f := range fences(t, filepath.Join(dir, page)) {
 		t.Run(fmt.Sprintf("line %d", f.line), func(t *testing.T) {
 			switch f.language {
 			case "sh":
@@ -75,8 +84,11 @@ func readme(t *testing.T, dir string) {
 			case "text":
 				replay(t, f)
 			case "hcl":
-				_, err := config.Parse("README.md", []byte(f.text), newTestCatalog(t))
+				_, err := config.Parse(page, []byte(f.text), newTestCatalog(t))
 				require.NoError(t, err)
+				if name, named := f.file("# "); named {
+					require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(f.text), 0o644))
+				}
 			case "go":
 				goBlock(t, dir, f)
 			default:
@@ -93,12 +105,22 @@ func newTestCatalog(t *testing.T) *catalog {
 	return c
 }
 
-// goBlock saves the plugin where the README says, and compiles the rest.
+// file is the name in a comment in the first line.
+func (f fence) file(comment string) (string, bool) {
+	first, _, _ := strings.Cut(f.text, "\n")
+	return strings.CutPrefix(first, comment)
+}
+
+// goBlock saves a plugin where the page says, and compiles the rest.
 func goBlock(t *testing.T, dir string, f fence) {
-	if strings.HasPrefix(f.text, "package main") {
-		plugin := filepath.Join(dir, "plugins", "upper")
-		require.NoError(t, os.MkdirAll(plugin, 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(plugin, "main.go"), []byte(f.text), 0o644))
+	name, isPlugin := f.file("// ")
+	if strings.HasPrefix(f.text, "package main") { // the README's
+		name, isPlugin = "plugins/upper/main.go", true
+	}
+	if isPlugin {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(f.text), 0o644))
 		return
 	}
 	program := filepath.Join(dir, "cmd", "readme")
@@ -120,6 +142,9 @@ import (
 	require.NoError(t, err, "%s", out)
 }
 
+// complaint is what a command says that fails, beginning with the place.
+var complaint = regexp.MustCompile(`^(--[a-z]+ [^\n]*|[a-z]+\.hcl:\d+:\d+): `)
+
 // transcript runs the commands of a block. One that ends in & goes on in the background.
 func transcript(t *testing.T, dir string, f fence) {
 	for _, s := range steps(f.text) {
@@ -131,7 +156,7 @@ func transcript(t *testing.T, dir string, f fence) {
 		command := exec.Command("sh", "-c", s.command)
 		command.Dir = dir
 		out, err := command.CombinedOutput()
-		if strings.Contains(s.command, "treading") {
+		if complaint.MatchString(s.output) {
 			require.Error(t, err)
 		} else {
 			require.NoError(t, err, "%s\n%s", s.command, out)

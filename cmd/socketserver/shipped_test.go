@@ -23,7 +23,7 @@ func TestShipped(t *testing.T) {
 	p := startShipped(t, dir)
 	listeners := p.awaitListening(t)
 	t.Run("ports", func(t *testing.T) { shippedPorts(t, listeners) })
-	t.Run("readme", func(t *testing.T) { readme(t, dir) })
+	t.Run("readme", func(t *testing.T) { guide(t, dir, "README.md") })
 	t.Run("again", func(t *testing.T) { startAgain(t, dir, p) })
 }
 
