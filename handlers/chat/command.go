@@ -21,18 +21,19 @@ const help = `-- /nick NAME     change your name
 // maxLine is how much of a line is waited for, in bytes.
 const maxLine = 8 << 10
 
-// converse does what p says, line by line. What comes without a newline is a line, too, as
-// some clients send none; but not where more of it has come.
+// converse does what p says, line by line. Some clients never send a newline: what has come is
+// a line then, as far as it has come. Of others the rest of a line is waited for.
 func (r *rooms) converse(p *person, in *input) error {
 	var said []byte
-	for tail := false; ; {
+	for lines, tail := false, false; ; {
 		text, end := in.next()
 		if end != nil && !errors.Is(end, io.EOF) {
 			return end
 		}
 		for said = append(said, text...); len(said) > 0; {
 			line, rest, ended := bytes.Cut(said, []byte("\n"))
-			goesOn := !ended && end == nil && in.goesOn()
+			lines = lines || ended
+			goesOn := !ended && end == nil && (lines || in.rfile.Buffered() > 0)
 			if goesOn && len(line) < maxLine {
 				break
 			}

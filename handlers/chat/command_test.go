@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,8 @@ func TestCommands(t *testing.T) {
 	a.say("/nick alice\n")
 	a.hears("-- guest1 is now alice\n")
 	b.hears("-- guest1 is now alice\n")
-	a.say("hello\r\nworld")
+	a.say("hello\r\nwor")
+	a.say("ld\n")
 	b.hears("alice: hello\nalice: world\n")
 	b.say("/nick 宝宝\n你好\n")
 	a.hears("-- guest2 is now 宝宝\n宝宝: 你好\n")
@@ -82,8 +84,25 @@ func TestCommandManyLines(t *testing.T) {
 			b.hears("alice: " + text + "\n")
 		}
 	}
-	a.say("now the end of it\nhas no newline")
-	b.hears("alice: now the end of it\nalice: has no newline\n")
+	a.say("now the end of it\n/me has no newline")
+	require.NoError(t, a.Conn.(*net.TCPConn).CloseWrite())
+	b.hears("alice: now the end of it\n* alice has no newline\n")
+}
+
+// Some clients never send a newline.
+func TestCommandWithoutNewlines(t *testing.T) {
+	s := serve(t, "tcp", commands)
+	a, b := dial(t, s), named(t, s, "bob")
+	a.say("/nick alice")
+	b.skips(" is now alice\n")
+	for _, text := range []string{"hello", "/me waves", strings.Repeat("x", 3000)} {
+		a.say(text)
+		if text == "/me waves" {
+			b.hears("* alice waves\n")
+			continue
+		}
+		b.hears("alice: " + text + "\n")
+	}
 }
 
 // What is left of a line that is too long is no command.

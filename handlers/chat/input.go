@@ -32,8 +32,6 @@ type input struct {
 	screen  screen
 	bucket  bucket
 	drained bool // the client has ended
-	taken   int  // bytes of what is in rfile's buffer
-	full    bool // that buffer was, before the last of it was taken
 }
 
 func newInput(m *framework.Member, r *framework.Request, rfile *bufio.Reader, o *Options) *input {
@@ -54,16 +52,8 @@ func (in *input) chunk() ([]byte, error) {
 	if why := in.cutOff(); why != nil {
 		return nil, why
 	}
-	in.taken += len(m.Data)
-	if in.rfile.Buffered() == 0 {
-		in.full, in.taken = in.taken >= in.rfile.Size(), 0
-	}
 	return m.Data, err
 }
-
-// goesOn says whether the client has sent more than what was returned last: it is in the
-// buffer, or found no room there.
-func (in *input) goesOn() bool { return in.rfile.Buffered() > 0 || in.full }
 
 func (in *input) cutOff() error {
 	why := in.member.Err()

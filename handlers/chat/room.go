@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -96,8 +97,8 @@ func (r *rooms) enter(p *person, name string) {
 	if place.unlinked {
 		place.hub.Send(p.Member, []byte(unlinkedText))
 	}
-	for _, message := range place.history {
-		place.hub.Send(p.Member, message)
+	if len(place.history) > 0 { // as one message, which waits however long it is, and leaves the queue to what follows
+		place.hub.Send(p.Member, bytes.Join(place.history, nil))
 	}
 	if r.options.Greeting {
 		place.hub.Broadcast(p.Member, r.notice(greeting, called))

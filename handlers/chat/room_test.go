@@ -185,6 +185,28 @@ func TestRoomHistory(t *testing.T) {
 	d.hears("three.four.")
 }
 
+// A newcomer that reads slowly is sent all of the history, and what is said after it.
+func TestRoomLongHistory(t *testing.T) {
+	s := serve(t, "tcp", `{"commands": true, "history": 1000, "queue": 2, "slow": "disconnect"}`)
+	a := dial(t, s)
+	a.skips("/help lists the commands\n")
+	text := "/me " + strings.Repeat("x", 4000) + "\n"
+	for range 1000 { // more than a socket takes
+		a.say(text)
+	}
+	a.say("/names\n")
+	a.skips("guest1\n")
+	slow := dial(t, s)
+	require.NoError(t, slow.Conn.(*net.TCPConn).SetReadBuffer(64<<10))
+	a.skips("欢迎guest2来到我们的聊天室!\n")
+	a.say("/me waves\n/names\n")
+	a.skips("guest1, guest2\n") // what a said before has been delivered
+	require.NoError(t, slow.Conn.(*net.TCPConn).SetReadBuffer(4<<20))
+	slow.skips("/help lists the commands\n")
+	slow.hears(strings.Repeat("* guest1 "+text[len("/me "):], 1000))
+	slow.hears("* guest1 waves\n")
+}
+
 // A client that does not read is left out, and delays nobody.
 func TestRoomSlow(t *testing.T) {
 	for _, slow := range []string{"drop", "disconnect"} {
