@@ -55,14 +55,21 @@ func answers(r *result.Report) []string {
 	}
 	for _, ranking := range r.Ranks {
 		i := slices.IndexFunc(r.Loads, func(l result.Load) bool { return l.Kind == ranking.Load })
-		if i < 0 || len(ranking.Places) == 0 {
+		if i < 0 {
 			continue
 		}
-		text := loadTitle(ranking.Load) + ": " + answer(r.Loads[i], ranking)
-		if names := unplaced(r.Loads[i], ranking.Places); len(names) > 0 {
-			text += "; without a place, see the warnings: " + join(names)
+		text := "nothing was measured"
+		names := unplaced(r.Loads[i], ranking.Places)
+		switch {
+		case len(ranking.Places) > 0:
+			text = answer(r.Loads[i], ranking)
+			if len(names) > 0 {
+				text += "; without a place, see the warnings: " + join(names)
+			}
+		case len(names) > 0:
+			text = "nobody has a place, see the warnings"
 		}
-		all = append(all, text+".")
+		all = append(all, loadTitle(ranking.Load)+": "+text+".")
 	}
 	return all
 }

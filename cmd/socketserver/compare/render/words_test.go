@@ -27,6 +27,17 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+func TestNoAnswers(t *testing.T) {
+	r := &result.Report{
+		Loads: []result.Load{
+			{Kind: result.Connections, Results: []result.Measured{{Subject: "a", Rate: 1}, {Subject: "b", Problem: "it ended"}}},
+			{Kind: result.Conversations, Results: []result.Measured{{Subject: "a", Problem: "it ended"}}},
+		},
+		Ranks: []result.Ranking{{Load: result.Connections, Metric: "rate"}, {Load: result.Conversations, Metric: "rate"}},
+	}
+	require.Equal(t, []string{"One request per connection: nobody has a place, see the warnings.", "Long conversations: nothing was measured."}, answers(r))
+}
+
 func TestAnswersOfAPace(t *testing.T) {
 	r := readReport(t)
 	r.Settings.Rate, r.Ranks = 200, []result.Ranking{
