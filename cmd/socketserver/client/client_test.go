@@ -114,23 +114,34 @@ func TestAskUnnoticed(t *testing.T) {
 	require.Equal(t, "answer", got)
 }
 
-// Nobody waits for more than has been asked for: where an answer is a line, hardly at all.
+// Nobody waits for more than has been asked for: where an answer is a line, hardly at all, in
+// whatever parts it has come.
 func TestUnnoticedLines(t *testing.T) {
 	t.Parallel()
 	leave := make(chan struct{})
 	defer close(leave)
-	address := serve(t, func(conn net.Conn) {
+	whole := func(conn net.Conn) {
 		if until(conn, "\n") == nil {
 			fmt.Fprint(conn, "answer\n")
 		}
 		<-leave
-	})
+	}
+	parts := func(conn net.Conn) {
+		if until(conn, "\n") == nil {
+			fmt.Fprint(conn, "ans")
+			_, _ = io.Copy(io.Discard, conn)
+			fmt.Fprint(conn, "wer\n")
+		}
+		<-leave
+	}
 	const lines = 8
-	begun := time.Now()
-	got, err := hold(t, Settings{Address: address, Mode: Each}, strings.Repeat("one\n", lines))
-	require.NoError(t, err)
-	require.Equal(t, strings.Repeat("answer\n", lines), got)
-	require.Less(t, time.Since(begun), lines*linger*3/4)
+	for _, server := range []func(net.Conn){whole, parts} {
+		begun := time.Now()
+		got, err := hold(t, Settings{Address: serve(t, server), Mode: Each}, strings.Repeat("one\n", lines))
+		require.NoError(t, err)
+		require.Equal(t, strings.Repeat("answer\n", lines), got)
+		require.Less(t, time.Since(begun), lines*linger*3/4)
+	}
 }
 
 // The rest of an answer is waited for as long as it may reasonably take.
