@@ -53,8 +53,12 @@ func TestFastest(t *testing.T) {
 	require.Contains(t, saying(t, fastest, usual()),
 		"; under conversations threading, preforking and plugin-threading share the first place of those with a place (")
 
-	require.Equal(t, "under connections threading alone has a place, with 100/s",
+	require.Equal(t, "under connections there is only 100/s with threading",
 		saying(t, fastest, report(Connections, subject("threading", 100, even))))
+	failing := subject("forking", 200, even)
+	failing.Errors = map[string]int64{"timeout": 500}
+	require.Equal(t, "under connections threading alone has a place, with 100/s; the warnings say why not forking",
+		saying(t, fastest, report(Connections, subject("threading", 100, even), failing)))
 	require.Equal(t, "under connections no order can be told: 101/s with threading and 10.1/s with forking",
 		saying(t, fastest, report(Connections, subject("threading", 100, even[:2]), subject("forking", 10, even[:2]))), "two rounds")
 }
@@ -150,6 +154,8 @@ func TestCost(t *testing.T) {
 }
 
 func TestCertainty(t *testing.T) {
+	require.Equal(t, "under connections from round to round the rate of threading varied, from 99/s to 101/s",
+		saying(t, certainty, report(Connections, subject("threading", 100, even))))
 	r := report(Connections, subject("threading", 100, even), subject("forking", 95, []float64{1, 1, 1, 1, 1}), subject("preforking", 50, even))
 	require.Equal(t, "under connections no difference of more than a tenth by rate is certain between threading and forking (0.941 to 0.959 of it), "+
 		"and from round to round the rate of threading varied most, from 99/s to 101/s", saying(t, certainty, r))

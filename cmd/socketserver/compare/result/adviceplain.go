@@ -183,5 +183,9 @@ func (e *evidence) variation(l *Load) string {
 	}
 	shown := fmt.Sprintf("%s to %s", perSecond.format(low), perSecond.format(high))
 	e.rest("%s.%s.rounds.rate = %s", widest.Subject, l.Kind, shown)
-	return fmt.Sprintf("from round to round the rate of %s varied most, from %s", widest.Subject, shown)
+	varied := "varied"
+	if len(e.fair(l)) > 1 {
+		varied = "varied most"
+	}
+	return fmt.Sprintf("from round to round the rate of %s %s, from %s", widest.Subject, varied, shown)
 }

@@ -19,10 +19,10 @@ func fastest(e *evidence) string {
 
 func (e *evidence) first(l *Load, places [][]string) string {
 	all := l.measured()
+	if len(all) == 1 {
+		return "there is only " + e.shown(l, "rate", subjects(all))
+	}
 	if len(places) == 0 {
-		if len(all) == 1 {
-			return "there is only " + e.shown(l, "rate", subjects(all))
-		}
 		return "no order can be told: " + e.shown(l, "rate", subjects(all))
 	}
 	best, among := places[0], ""
@@ -33,7 +33,8 @@ func (e *evidence) first(l *Load, places [][]string) string {
 	behind := e.beaten(l, places)
 	switch {
 	case len(places) == 1 && len(best) == 1:
-		return fmt.Sprintf("%s alone has a place, with %s", best[0], rates)
+		others := slices.DeleteFunc(subjects(all), func(s string) bool { return s == best[0] })
+		return fmt.Sprintf("%s alone has a place, with %s; the warnings say why not %s", best[0], rates, list(others))
 	case len(behind) == 0:
 		return fmt.Sprintf("no rate%s is certain to be the best: %s share the first place (%s)", among, list(best), rates)
 	case len(best) > 1:
