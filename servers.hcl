@@ -83,7 +83,10 @@ server "pairs" {
 
   concurrency "threading" {}
 
-  handler "chat" { mode = "pairs" }
+  handler "chat" {
+    mode             = "pairs"
+    settings_timeout = "30s" # for those who type it; programs take less than the 3s that are the default
+  }
 
   limits { connections = 500 }
 }

@@ -36,6 +36,8 @@ const (
 	FullDuplex Mode = "full-duplex"
 )
 
+var modes = []Mode{Room, Pairs, HalfDuplex, FullDuplex}
+
 // Slow says what becomes of a client that does not read.
 type Slow string
 
@@ -98,10 +100,10 @@ func (o *Options) check() error {
 	refuse := func(option, format string, args ...any) {
 		errs = append(errs, &framework.OptionError{Option: option, Problem: fmt.Sprintf(format, args...)})
 	}
-	switch o.Mode {
-	case Room, Pairs, HalfDuplex, FullDuplex:
-	default:
+	if !slices.Contains(modes, o.Mode) {
 		refuse("mode", "there is no mode %q; choose one of %q, %q, %q, %q", o.Mode, Room, Pairs, HalfDuplex, FullDuplex)
+	} else { // what else is wrong depends on it
+		errs = append(errs, o.checkBus(), o.checkMode())
 	}
 	if o.Slow != Drop && o.Slow != Disconnect {
 		refuse("slow", "there is no %q; choose one of %q, %q", o.Slow, Drop, Disconnect)
@@ -115,7 +117,7 @@ func (o *Options) check() error {
 	if o.Rate != 0 && (o.Rate < 0.01 || o.Rate > maxRate) {
 		refuse("rate", "is %v; give a number from 0.01 to %d, or 0 for no limit", o.Rate, maxRate)
 	}
-	return errors.Join(append(errs, o.checkBus(), o.checkMode())...)
+	return errors.Join(errs...)
 }
 
 func (o *Options) checkBus() error {

@@ -119,7 +119,8 @@ func (c *client) reset() {
 
 func TestOptions(t *testing.T) {
 	for options, problem := range map[string]string{
-		`{"mode": "mob"}`:                      `option "mode": there is no mode "mob"; choose one of "room", "pairs", "half-duplex", "full-duplex"`,
+		`{"mode": "mob"}`: `option "mode": there is no mode "mob"; choose one of "room", "pairs", "half-duplex", "full-duplex"`,
+		`{"mode": "mob", "history": 1, "commands": true, "bus": "nats://localhost", "operator": "x"}`: `option "mode": there is no mode "mob"; choose one of "room", "pairs", "half-duplex", "full-duplex"`,
 		`{"slow": "ignore"}`:                   `option "slow": there is no "ignore"; choose one of "drop", "disconnect"`,
 		`{"history": 1001}`:                    `option "history": is 1001; give a number from 0 to 1000`,
 		`{"queue": 0}`:                         `option "queue": is 0; give a number from 1 to 100000`,

@@ -123,7 +123,7 @@ func TestPairRefused(t *testing.T) {
 func TestPairInputError(t *testing.T) {
 	s := serve(t, "tcp", `{"mode": "pairs", "settings_timeout": "0"}`)
 	for _, settings := range []string{
-		"hello", "n\n", "Name:a to:b", "name:a\n", "name: to:b\n", "name:a to:\n", "name:ato:b\n", "\n", "name:a to:a", "name:b c to:b c\n",
+		"hello", "n\n", "Name:a to:b", "name:a\n", "name: to:b\n", "name:a to:\n", "name:ato:b\n", "\n", "name:a to:a", "name:b c to:b c\n", "name:a to: a\n", "name:  to:b\n", "name:a to: \n",
 	} {
 		c := introduce(t, s, settings)
 		c.hears(inputError)
@@ -159,6 +159,10 @@ func TestPairPieces(t *testing.T) {
 	e := introduce(t, s, "name:e f to:c d\nhello\n")
 	c.hears("hello\n")
 	talk(c, e)
+
+	g := introduce(t, s, "name: g\t  to: h \n").alone() // blanks around names are not theirs
+	h := introduce(t, s, "name:h to:g\n")
+	talk(h, g)
 
 	introduce(t, s, "name:x to:y to:z\n").alone() // the last to: counts
 	again := introduce(t, s, "name:x to:y to:w\n")

@@ -68,7 +68,8 @@ func begins(text []byte, prefix string) bool {
 }
 
 // parseSettings is the regular expression name:(.+)\sto:(.+): of several to: the last one
-// counts, and blanks within the names are theirs.
+// counts, and blanks within the names are theirs. Those around them are not: who types one
+// after a colon would never meet anybody.
 func parseSettings(line string) (s settings, ok bool) {
 	rest, ok := strings.CutPrefix(line, "name:")
 	if !ok {
@@ -80,7 +81,7 @@ func parseSettings(line string) (s settings, ok bool) {
 			return s, false
 		}
 		blank, size := utf8.DecodeLastRuneInString(rest[:at])
-		name, to := rest[:at-size], rest[at+len("to:"):]
+		name, to := strings.TrimSpace(rest[:at-size]), strings.TrimSpace(rest[at+len("to:"):])
 		if unicode.IsSpace(blank) && name != "" && to != "" {
 			return settings{name, to}, true
 		}
