@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"slices"
 	"strings"
 
@@ -87,8 +89,9 @@ func makePrivate(dir string) error {
 	return checkPrivate(dir)
 }
 
-// FindOperator returns the operator's socket of a running server, by the server's name. It does not find one
-// that the option operator has put elsewhere.
+// FindOperator returns the operator's socket of a running server, by the server's name. Those that
+// servers left which were killed are passed over. It does not find one that the option operator
+// has put elsewhere.
 func FindOperator(server string) (path string, err error) {
 	var errs []error
 	for _, dir := range operatorDirs() {
@@ -105,6 +108,9 @@ func FindOperator(server string) (path string, err error) {
 		}
 		if err := checkPrivate(dir); err != nil {
 			errs = append(errs, err)
+			continue
+		}
+		if !isOpen(path) {
 			continue
 		}
 		return path, nil
@@ -139,4 +145,14 @@ func Operators() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// isOpen says whether somebody listens on a socket, who does not notice: one of another kind can
+// not connect to it, but is told that it is there.
+func isOpen(path string) bool {
+	conn, err := net.Dial("unixgram", path)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return !errors.Is(err, syscall.ECONNREFUSED)
 }
