@@ -27,9 +27,10 @@ func TestCompareInterrupted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			directory := shortDirectory(t)
 			args := append([]string{"compare", "--strategies", "threading,forking-reuse,preforking,plugin-forking", "--clients", "2"}, c.args...)
 			command := exec.Command("socketserver", args...)
-
+			command.Env = append(os.Environ(), "TMPDIR="+directory)
 			stderr, err := command.StderrPipe()
 			require.NoError(t, err)
 			require.NoError(t, command.Start())
@@ -39,19 +40,75 @@ func TestCompareInterrupted(t *testing.T) {
 			subjects := subjectsOf(t, command.Process.Pid)
 			require.NotEmpty(t, subjects)
 			require.NoError(t, command.Process.Signal(c.signal))
+			var last string
 			for lines.Scan() {
+				last = lines.Text()
 			}
 			err = command.Wait()
 			var exit *exec.ExitError
 			require.ErrorAs(t, err, &exit)
-			if c.signal == syscall.SIGINT {
-				require.Equal(t, 1, exit.ExitCode())
-			}
 			for _, pid := range subjects {
 				requireGone(t, pid)
 			}
+			if c.signal == syscall.SIGINT {
+				require.Equal(t, 1, exit.ExitCode())
+				require.Equal(t, "socketserver: compare: interrupted", last)
+				requireEmpty(t, directory)
+			}
 		})
 	}
+}
+
+// A second ^C does not wait for the first one's end, and leaves nothing behind either.
+func TestCompareInterruptedTwice(t *testing.T) {
+	for servers, args := range map[int][]string{ // that run at a time
+		3: {"--duration", "1h", "--mishaps=false"},
+		4: {"--duration", "10ms", "--rounds", "1", "--loads", "connections"}, // only in the mishaps
+	} {
+		for _, between := range []time.Duration{0, 20 * time.Millisecond} {
+			directory := shortDirectory(t)
+			command := exec.Command("socketserver", append([]string{"compare", "--strategies", "forking,plugin-threading,plugin-forking", "--clients", "2"}, args...)...)
+			command.Env = append(os.Environ(), "TMPDIR="+directory)
+			require.NoError(t, command.Start())
+			awaitServers(t, directory, servers)
+			subjects := subjectsOf(t, command.Process.Pid)
+			require.NoError(t, command.Process.Signal(syscall.SIGINT))
+			time.Sleep(between) // a person's, of any length
+			_ = command.Process.Signal(syscall.SIGINT)
+			var exit *exec.ExitError
+			require.ErrorAs(t, command.Wait(), &exit)
+			requireEmpty(t, directory)
+			for _, pid := range subjects {
+				requireGone(t, pid)
+			}
+		}
+	}
+}
+
+// shortDirectory is so short that subjects take it too.
+func shortDirectory(t *testing.T) string {
+	t.Helper()
+	directory, err := os.MkdirTemp("/tmp", "c")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(directory) })
+	return directory
+}
+
+// requireEmpty requires that no subject has left its directory behind.
+func requireEmpty(t *testing.T, directory string) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(directory, "*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// awaitServers waits until so many have their directories.
+func awaitServers(t *testing.T, directory string, servers int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		found, _ := filepath.Glob(filepath.Join(directory, "sockcmp-*"))
+		return len(found) >= servers
+	}, 20*time.Second, time.Millisecond)
 }
 
 // subjectsOf are the servers that a comparison has started.
