@@ -47,16 +47,26 @@ func (e *OptionError) Error() string { return fmt.Sprintf("option %q: %s", e.Opt
 // one, "-" says that a field is none, and the doc tag describes it. The fields of an
 // embedded struct are options like the others. Using the constructor panics where two options
 // have one name. Unknown options and values of another type are
-// refused with an [OptionError] before construct is called. construct may be called
+// refused with an [OptionError]; construct is called all the same, with the defaults in their
+// place, for what it has to say of the others. It may be called
 // often, also only to check options, so it must not start anything.
 func Define[O any](defaults O, construct func(O) (*HandlerClass, error)) Constructor {
 	d := &definition{schema: sync.OnceValue(func() []Option { return schemaOf(reflect.ValueOf(defaults)) })}
 	d.class = func(options []byte) (*HandlerClass, error) {
 		o := defaults
-		if err := decode(options, &o, d.schema); err != nil {
+		refused, err := decode(options, &o, d.schema)
+		if err != nil {
 			return nil, err
 		}
-		return construct(o)
+		class, err := construct(o)
+		if len(refused) == 0 {
+			return class, err
+		}
+		var all []error
+		for _, r := range refused {
+			all = append(all, r)
+		}
+		return nil, errors.Join(append(all, others(err, refused)...)...)
 	}
 	return Constructor{d}
 }
@@ -99,16 +109,33 @@ func (c Constructor) Class(options []byte) (*HandlerClass, error) {
 // Options describes the options in the order of their declaration.
 func (c Constructor) Options() []Option { return slices.Clone(c.schema()) }
 
-func decode(options []byte, into any, of func() []Option) error {
-	if len(options) == 0 {
+// others returns what an error of construct says of options that have not been refused. What it
+// says of no option may follow from those that have.
+func others(err error, refused []*OptionError) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, err := range joined.Unwrap() {
+			all = append(all, others(err, refused)...)
+		}
+		return all
+	}
+	option := (*OptionError)(nil)
+	if !errors.As(err, &option) || slices.ContainsFunc(refused, func(r *OptionError) bool { return r.Option == option.Option }) {
 		return nil
+	}
+	return []error{err}
+}
+
+// decode sets the options that are given, and returns an [OptionError] for each that it refuses.
+func decode(options []byte, into any, of func() []Option) (refused []*OptionError, err error) {
+	if len(options) == 0 {
+		return nil, nil
 	}
 	schema := of()
 	var given map[string]json.RawMessage
 	if err := json.Unmarshal(options, &given); err != nil {
-		return fmt.Errorf("decode options: %w", err)
+		return nil, fmt.Errorf("decode options: %w", err)
 	}
-	var errs []error
 	target := reflect.ValueOf(into).Elem()
 	for _, o := range schema {
 		value, ok := given[o.Name]
@@ -120,13 +147,13 @@ func decode(options []byte, into any, of func() []Option) error {
 			continue // as if it were not set, as in HCL
 		}
 		if err := decodeOption(value, field(target, o.Name), o); err != nil {
-			errs = append(errs, &OptionError{o.Name, wrongType(err, o)})
+			refused = append(refused, &OptionError{o.Name, wrongType(err, o)})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		errs = append(errs, &OptionError{name, unknownOption(name, schema)})
+		refused = append(refused, &OptionError{name, unknownOption(name, schema)})
 	}
-	return errors.Join(errs...)
+	return refused, nil
 }
 
 // decodeOption sets an option to what is given. It is decoded into memory of its own, as

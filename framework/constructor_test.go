@@ -2,6 +2,7 @@ package framework_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +117,27 @@ func TestConstructorErrors(t *testing.T) {
 		var option *framework.OptionError
 		require.ErrorAs(t, err, &option)
 	}
+}
+
+// What does not decode hides nothing of what is wrong with other options, and nothing follows
+// from the default that stands in its place.
+func TestConstructorTellsAll(t *testing.T) {
+	type options struct {
+		Wait  duration `json:"wait"`
+		Count int      `json:"count"`
+	}
+	c := framework.Define(options{}, func(o options) (*framework.HandlerClass, error) {
+		return nil, errors.Join(
+			&framework.OptionError{Option: "wait", Problem: "is missing"}, errors.New("something is wrong"),
+			errors.Join(&framework.OptionError{Option: "count", Problem: fmt.Sprintf("is %d", o.Count)}),
+		)
+	})
+	_, err := c.Class([]byte(`{"wait": "1x", "count": 7, "cuont": 1}`))
+	told := strings.Split(err.Error(), "\n")
+	require.Len(t, told, 3)
+	require.Contains(t, told[0], `option "wait": time: unknown unit`)
+	require.Contains(t, told[1], `option "cuont": there is no such option`)
+	require.Equal(t, `option "count": is 7`, told[2])
 }
 
 // A handler without options says so.
