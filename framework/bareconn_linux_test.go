@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"runtime"
 	"strings"
@@ -100,6 +101,25 @@ func TestWriteDeadlineOfHandler(t *testing.T) {
 			serve(t, s)
 			say(t, dial(t, s), "stuck\n")
 			require.ErrorIs(t, await(t, failed), os.ErrDeadlineExceeded)
+		})
+	}
+}
+
+// A client that has gone before its handler reads is an end like others.
+func TestResetBeforeRead(t *testing.T) {
+	for _, name := range []string{"threading", "forking"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["tcp"](t, class(t, straight))
+			s.Strategy = newStrategy[name]()
+			failed := make(chan error, 1)
+			s.HandleError = func(_ *framework.Request, err error) { failed <- err }
+			require.NoError(t, s.Listen())
+			conn := dial(t, s)
+			require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
+			require.NoError(t, conn.Close())
+			serve(t, s)
+			require.ErrorIs(t, await(t, failed), framework.ErrPeerGone)
 		})
 	}
 }

@@ -61,5 +61,5 @@ func receiveNow(fd uintptr, p []byte) (n int, err error) {
 	for err = syscall.EINTR; err == syscall.EINTR; {
 		n, _, err = syscall.Recvfrom(int(fd), p, syscall.MSG_DONTWAIT)
 	}
-	return n, err
+	return max(n, 0), err
 }
