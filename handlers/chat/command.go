@@ -18,6 +18,18 @@ const help = `-- /nick NAME     change your name
 -- //TEXT         say something that begins with a slash
 `
 
+// Commands are the words with which the commands of a room begin, such as /nick, as /help lists
+// them.
+func Commands() []string {
+	all := []string{"/help"}
+	for line := range strings.Lines(help) {
+		if command := strings.Fields(line)[1]; !strings.HasPrefix(command, "//") {
+			all = append(all, command)
+		}
+	}
+	return all
+}
+
 // maxLine is how much of a line is waited for, in bytes.
 const maxLine = 8 << 10
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/handlers/chat"
 )
 
 const commands = `{"commands": true}`
@@ -240,4 +241,9 @@ func TestCommandManyNames(t *testing.T) {
 	a.say("/names\n")
 	a.skips("-- in the room lobby: guest")
 	require.Equal(t, 99, strings.Count(a.until(", and 2 more\n"), "guest"))
+}
+
+func TestCommandWords(t *testing.T) {
+	t.Parallel()
+	require.ElementsMatch(t, []string{"/help", "/join", "/me", "/msg", "/names", "/nick", "/quit"}, chat.Commands())
 }

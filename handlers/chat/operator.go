@@ -138,7 +138,7 @@ func Operators() []string {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
 			name, console := strings.CutSuffix(e.Name(), ".console")
-			if console && e.Type() == fs.ModeSocket {
+			if console && e.Type() == fs.ModeSocket && isOpen(filepath.Join(dir, e.Name())) {
 				names = append(names, name)
 			}
 		}

@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,8 +17,12 @@ func TestOperators(t *testing.T) {
 	dir := filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "socketserver")
 	t.Setenv("TMPDIR", t.TempDir())
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "no socket.console"), nil, 0o600))
+	left, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "killed.console"), Net: "unix"})
+	require.NoError(t, err)
+	left.SetUnlinkOnClose(false)
+	require.NoError(t, left.Close())
 	require.Equal(t, []string{"desk"}, chat.Operators())
-	_, err := chat.FindOperator("other")
+	_, err = chat.FindOperator("other")
 	require.EqualError(t, err, `no server "other" of yours has an operator; there are desk, or give the path that its option operator says`)
 	require.NoError(t, s.Close())
 	require.Empty(t, chat.Operators())
