@@ -129,42 +129,43 @@ func (s *BaseServer) isOverdue(err error) bool {
 // over ends a request that was tracked. Under Synchronous the client's unread bytes are not
 // waited for in the loop.
 func (s *BaseServer) over(r *Request) {
-	end := func() {
-		r.end(s)
-		s.untrack(r)
-	}
 	if s.inLoop() {
-		s.closeAside(r, end)
+		s.closeAside(r, (*BaseServer).ended)
 		return
 	}
 	s.ShutdownRequest(r)
-	end()
+	s.ended(r)
+}
+
+func (s *BaseServer) ended(r *Request) {
+	r.end(s)
+	s.untrack(r)
 }
 
 // turnAway ends a request that is not served.
 func (s *BaseServer) turnAway(r *Request) {
-	s.closeAside(r, func() { r.end(s) })
+	s.closeAside(r, func(s *BaseServer, r *Request) { r.end(s) })
 }
 
 // closeAside is ShutdownRequest for the loop, which must not wait for a client: where that
 // takes a moment it happens beside it, and where many do so at once they are closed right
-// away.
-func (s *BaseServer) closeAside(r *Request, end func()) {
+// away. The loop calls end for every datagram, so it is no closure.
+func (s *BaseServer) closeAside(r *Request, end func(*BaseServer, *Request)) {
 	if r.conn == nil || !hasUnread(r.conn) {
 		s.CloseRequest(r)
-		end()
+		end(s, r)
 		return
 	}
 	select {
 	case s.leaving <- struct{}{}:
 		go func() {
 			s.ShutdownRequest(r)
-			end()
+			end(s, r)
 			<-s.leaving
 		}()
 	default:
 		s.CloseRequest(r)
-		end()
+		end(s, r)
 	}
 }
 
