@@ -21,6 +21,7 @@ type bareConn struct {
 
 	mu              sync.Mutex
 	socket          *handoff.Descriptor
+	uses            int       // of socket
 	made            net.Conn  // of socket, which is closed then; nil: not yet
 	unmade          error     // why it could not be made; socket is closed then
 	readBy, writeBy time.Time // deadlines; zero: none
@@ -59,7 +60,7 @@ func (c *bareConn) whole() (net.Conn, error) {
 
 // Read takes what has arrived, and waits as a whole connection.
 func (c *bareConn) Read(p []byte) (int, error) {
-	n, done, err := c.now(&c.readBy, receiveNow, p)
+	n, done, err := c.now(&c.readBy, handoff.ReceiveNow, p)
 	if done {
 		if n == 0 && err == nil && len(p) > 0 {
 			err = io.EOF
@@ -75,7 +76,7 @@ func (c *bareConn) Read(p []byte) (int, error) {
 
 // Write gives the system what it takes at once, and waits for the rest as a whole connection.
 func (c *bareConn) Write(p []byte) (int, error) {
-	n, done, err := c.now(&c.writeBy, sendNow, p)
+	n, done, err := c.now(&c.writeBy, handoff.SendNow, p)
 	if done && (err != nil || n == len(p)) {
 		return n, err
 	}
@@ -87,12 +88,17 @@ func (c *bareConn) Write(p []byte) (int, error) {
 	return n + more, err
 }
 
+// briefly is how often the descriptor is read or written to; what goes on longer is for a whole
+// connection, under the eyes of the runtime.
+const briefly = 16
+
 // now does on the descriptor what needs no waiting. It does nothing where that is for a whole
 // connection: there is one already, the system would wait, or the deadline has passed.
 func (c *bareConn) now(deadline *time.Time, do func(fd uintptr, p []byte) (int, error), p []byte) (n int, done bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.made != nil || !deadline.IsZero() && !time.Now().Before(*deadline) {
+	c.uses++
+	if c.made != nil || c.uses > briefly || !deadline.IsZero() && !time.Now().Before(*deadline) {
 		return 0, false, nil
 	}
 	closed := c.socket.Control(func(fd uintptr) { n, err = do(fd, p) })

@@ -109,6 +109,13 @@ func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 			<-h.Context().Done()
 			_, err = fmt.Fprintln(wfile, "cancelled")
 		}
+	case "compute": // until the server stops, and nothing else
+		ctx := h.Context()
+		if _, err = fmt.Fprintln(wfile, "computing"); err == nil {
+			for ctx.Err() == nil {
+			}
+			_, err = fmt.Fprintln(wfile, "cancelled")
+		}
 	case "stuck": // as long as its process lives
 		_, _ = fmt.Fprintln(wfile, "stuck")
 		select {}

@@ -88,3 +88,17 @@ func shutdownAnyhow(t *testing.T, s *framework.BaseServer) {
 	t.Helper()
 	_ = s.Close() // again: it waits for the first one
 }
+
+// A handler that only computes is told that the server stops, also in a child that had been
+// waiting for it.
+func TestForkingCancelsComputation(t *testing.T) {
+	s := forkingServer(t, &framework.Forking{MaxRequests: 10})
+	served := start(t, s)
+	require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+	conn := dial(t, s)
+	say(t, conn, "compute\n")
+	hear(t, conn, "computing\n")
+	shutdown(t, s)
+	hear(t, conn, "cancelled\n")
+	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+}

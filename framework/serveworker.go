@@ -158,6 +158,7 @@ type parent struct {
 	channel       *handoff.Conn
 	class         *HandlerClass
 	configuration WorkerConfiguration
+	monitor       monitor
 
 	mu       sync.Mutex
 	requests map[uint64]*Request    // under way
@@ -219,6 +220,7 @@ func (t *parent) receive(f *handoff.Frame, socket *handoff.Descriptor, lost bool
 		}})
 		r.readBuffer, r.writeBuffer = int(f.ReadBuffer), int(f.WriteBuffer)
 	}
+	t.monitor.begin()
 	id, last := f.ID, f.Flags&handoff.Last != 0
 	if f.Flags&handoff.Tell != 0 {
 		if err := t.send(&handoff.Frame{Kind: handoff.Taken, ID: id}); err != nil {
@@ -235,6 +237,7 @@ func (t *parent) receive(f *handoff.Frame, socket *handoff.Descriptor, lost bool
 		t.mu.Unlock()
 		f := outcomeFrame(id, r, err)
 		f.Body = answer
+		t.monitor.end()
 		_ = t.send(f) // where the server has gone there is nobody to tell
 		if last {
 			t.exit()

@@ -25,16 +25,12 @@ func (w *socketWriter) open(c syscall.Conn) {
 	}
 	w.raw = raw
 	w.call = func(fd uintptr) {
-		w.n, w.err = sendNow(fd, w.p)
+		for {
+			if w.n, w.err = syscall.SendmsgN(int(fd), w.p, nil, nil, syscall.MSG_DONTWAIT); !errors.Is(w.err, syscall.EINTR) {
+				return
+			}
+		}
 	}
-}
-
-// sendNow sends what the system takes of p without waiting.
-func sendNow(fd uintptr, p []byte) (n int, err error) {
-	for err = syscall.EINTR; err == syscall.EINTR; {
-		n, err = syscall.SendmsgN(int(fd), p, nil, nil, syscall.MSG_DONTWAIT)
-	}
-	return n, err
 }
 
 // ready says whether the connection has a socket that can be written to directly.
@@ -54,12 +50,4 @@ func (w *socketWriter) write(p []byte) (int, error) {
 		return 0, nil
 	}
 	return 0, w.err
-}
-
-// receiveNow receives what has arrived without waiting.
-func receiveNow(fd uintptr, p []byte) (n int, err error) {
-	for err = syscall.EINTR; err == syscall.EINTR; {
-		n, _, err = syscall.Recvfrom(int(fd), p, syscall.MSG_DONTWAIT)
-	}
-	return max(n, 0), err
 }

@@ -106,7 +106,7 @@ func (c *Conn) send(f *Frame, socket syscall.Conn, wait bool) error {
 	}
 	var failed error
 	// The first attempt does not queue behind those who wait.
-	err := c.socket.Control(func(fd uintptr) { failed = sendOnce(int(fd), b, theirs) })
+	err := c.socket.Control(func(fd uintptr) { failed = sendOnce(fd, b, theirs) })
 	if err == nil && wait && full(failed) {
 		var room syscall.RawConn
 		if room, err = c.room(); err != nil {
@@ -115,7 +115,7 @@ func (c *Conn) send(f *Frame, socket syscall.Conn, wait bool) error {
 		// The descriptor is held only during an attempt: what waited while holding it would
 		// keep the connection from being closed.
 		err = room.Write(func(fd uintptr) bool {
-			failed = sendOnce(int(fd), b, theirs)
+			failed = sendOnce(fd, b, theirs)
 			return !full(failed)
 		})
 	}
@@ -148,14 +148,13 @@ func (c *Conn) room() (syscall.RawConn, error) {
 // full says whether a send succeeds once the other side has read.
 func full(err error) bool { return errors.Is(err, syscall.EAGAIN) }
 
-func sendOnce(fd int, b []byte, conn syscall.RawConn) error {
-	const flags = syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL
+func sendOnce(fd uintptr, b []byte, conn syscall.RawConn) error {
 	if conn == nil {
-		return syscall.Sendmsg(fd, b, nil, nil, flags)
+		return sendMessage(fd, b, nil)
 	}
 	var failed error
 	if err := conn.Control(func(passed uintptr) {
-		failed = syscall.Sendmsg(fd, b, syscall.UnixRights(int(passed)), nil, flags)
+		failed = sendMessage(fd, b, syscall.UnixRights(int(passed)))
 	}); err != nil {
 		return err
 	}
@@ -183,7 +182,7 @@ func (c *Conn) receive(control []byte, use func(Frame, *Descriptor, bool) error)
 	err := c.ready.Read(func(uintptr) bool {
 		// The buffer is taken for each attempt, so that an idle worker holds none.
 		buf = frames.Get().(*[]byte)
-		closed = c.socket.Control(func(fd uintptr) { n, controlled, flags, failed = receiveOnce(int(fd), *buf, control) })
+		closed = c.socket.Control(func(fd uintptr) { n, controlled, flags, failed = receiveOnce(fd, *buf, control) })
 		if closed == nil && errors.Is(failed, syscall.EAGAIN) {
 			frames.Put(buf)
 			return false
@@ -220,11 +219,13 @@ func (c *Conn) receive(control []byte, use func(Frame, *Descriptor, bool) error)
 // receiveOnce receives a frame without waiting for it. A reset says once that the other side
 // has gone before it had read everything: what it sent before that comes after, and then
 // the end.
-func receiveOnce(fd int, p, control []byte) (n, controlled, flags int, err error) {
-	for err = syscall.EINTR; err == syscall.EINTR || err == syscall.ECONNRESET; {
-		n, controlled, flags, _, err = syscall.Recvmsg(fd, p, control, syscall.MSG_DONTWAIT|syscall.MSG_CMSG_CLOEXEC)
+func receiveOnce(fd uintptr, p, control []byte) (n, controlled, flags int, err error) {
+	for {
+		n, controlled, flags, err = receiveMessage(fd, p, control)
+		if !errors.Is(err, syscall.EINTR) && !errors.Is(err, syscall.ECONNRESET) {
+			return n, controlled, flags, err
+		}
 	}
-	return n, controlled, flags, err
 }
 
 func passedSocket(control []byte) *Descriptor {

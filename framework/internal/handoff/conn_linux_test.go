@@ -74,7 +74,7 @@ func TestRoomIsNoEvent(t *testing.T) {
 	watcher, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	require.NoError(t, err)
 	defer syscall.Close(watcher)
-	both := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | -syscall.EPOLLET}
+	both := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | 1<<31} // edges
 	require.NoError(t, ours.ready.Control(func(fd uintptr) {
 		require.NoError(t, syscall.EpollCtl(watcher, syscall.EPOLL_CTL_ADD, int(fd), &both))
 	}))

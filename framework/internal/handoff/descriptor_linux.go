@@ -84,7 +84,7 @@ func (d *Descriptor) Close() error {
 	}
 	fd := d.fd
 	d.fd = -1
-	return os.NewSyscallError("close", syscall.Close(fd))
+	return os.NewSyscallError("close", closeNow(fd))
 }
 
 var errBare = os.NewSyscallError("poll", syscall.EOPNOTSUPP)
