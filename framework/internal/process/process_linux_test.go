@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("TEST_CHILD") != "" {
 		leaveGroup()
-		fmt.Println("ready")
+		fmt.Printf("ready\n%d\n", slack())
 		time.Sleep(time.Hour)
 	}
 	os.Exit(m.Run())
@@ -61,6 +62,40 @@ func TestKillOfAProcessThatLeftItsGroup(t *testing.T) {
 	require.Equal(t, p.Pid, state.Pid())
 	require.EqualError(t, Describe(state, nil), "signal: killed")
 	p.Kill() // of nobody
+}
+
+// slack is how late the timers of the calling thread may be, in nanoseconds.
+func slack() int {
+	ns, _, _ := syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_GET_TIMERSLACK, 0, 0)
+	return int(ns)
+}
+
+// Timers of a child may be late, those of this process are as before.
+func TestSlack(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before := slack()
+	image, err := Self()
+	require.NoError(t, err)
+	output, printed, err := os.Pipe()
+	require.NoError(t, err)
+	defer output.Close()
+	p, err := Start(Command{
+		Image: image, Args: []string{"child"}, Env: append(os.Environ(), "TEST_CHILD=1"),
+		Stdout: printed, Stderr: os.Stderr,
+	})
+	require.NoError(t, printed.Close())
+	require.NoError(t, err)
+	said := bufio.NewReader(output)
+	for _, line := range []string{"ready\n", "1000000\n"} {
+		got, err := said.ReadString('\n')
+		require.NoError(t, err)
+		require.Equal(t, line, got)
+	}
+	require.Equal(t, before, slack())
+	p.Kill()
+	_, err = p.Wait()
+	require.NoError(t, err)
 }
 
 // What has been reaped by somebody else is an error.
