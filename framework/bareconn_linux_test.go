@@ -89,15 +89,22 @@ func TestConnOfHandler(t *testing.T) {
 	}
 }
 
+// straightServer makes a server whose first error comes from the channel.
+func straightServer(t *testing.T, strategy framework.Strategy) (*framework.BaseServer, <-chan error) {
+	t.Helper()
+	s := newServer["tcp"](t, class(t, straight))
+	s.Strategy = strategy
+	failed := make(chan error, 1)
+	s.HandleError = func(_ *framework.Request, err error) { failed <- err }
+	return s, failed
+}
+
 // A deadline that a handler sets ends a write that waits for the client.
 func TestWriteDeadlineOfHandler(t *testing.T) {
 	for _, name := range []string{"threading", "forking"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newServer["tcp"](t, class(t, straight))
-			s.Strategy = newStrategy[name]()
-			failed := make(chan error, 1)
-			s.HandleError = func(_ *framework.Request, err error) { failed <- err }
+			s, failed := straightServer(t, newStrategy[name]())
 			serve(t, s)
 			say(t, dial(t, s), "stuck\n")
 			require.ErrorIs(t, await(t, failed), os.ErrDeadlineExceeded)
@@ -110,10 +117,7 @@ func TestResetBeforeRead(t *testing.T) {
 	for _, name := range []string{"threading", "forking"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newServer["tcp"](t, class(t, straight))
-			s.Strategy = newStrategy[name]()
-			failed := make(chan error, 1)
-			s.HandleError = func(_ *framework.Request, err error) { failed <- err }
+			s, failed := straightServer(t, newStrategy[name]())
 			require.NoError(t, s.Listen())
 			conn := dial(t, s)
 			require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
