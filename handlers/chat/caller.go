@@ -106,6 +106,9 @@ func (l *line) show(c *caller) error {
 		if c.end != nil {
 			return c.end
 		}
+		if why := cutOff(c.Member); why != nil { // of which listen knows nothing while it does not read
+			return why
+		}
 		if l.talks(c) && l.consoles == 0 && !told {
 			told = true
 			c.Send([]byte("-- no operator is here; what you said waits for one\n"))

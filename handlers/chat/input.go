@@ -55,8 +55,11 @@ func (in *input) chunk() ([]byte, error) {
 	return m.Data, err
 }
 
-func (in *input) cutOff() error {
-	why := in.member.Err()
+func (in *input) cutOff() error { return cutOff(in.member) }
+
+// cutOff says why a client was cut off; io.EOF: the server stops.
+func cutOff(m *framework.Member) error {
+	why := m.Err()
 	if errors.Is(why, errStopping) {
 		return io.EOF
 	}

@@ -98,6 +98,7 @@ func (l *line) say(console *framework.Member, text string) {
 	case text == "":
 		c.Cut(errHungUp)
 		l.remove(c)
+		c.changed.Broadcast()
 	case l.half() && c.last == operator:
 		refuse("it is the client's turn; an empty line hangs up")
 		return
