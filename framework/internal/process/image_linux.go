@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -23,8 +24,11 @@ type Image struct {
 type content struct {
 	written syscall.Timespec
 	size    int64
-	head    [4096]byte // where linkers put the id of what they have linked
+	head    [4096]byte // where Go's linker puts the id of what it has linked
 }
+
+// goNote precedes that id, in a note of its own.
+var goNote = []byte("\x04\x00\x00\x00Go\x00\x00")
 
 func contentOf(fd int) (content, error) {
 	var c content
@@ -45,7 +49,7 @@ func (i *Image) Changed() bool {
 		return false
 	}
 	is, err := contentOf(i.fd)
-	return err != nil || is.size != i.was.size || is.head != i.was.head
+	return err != nil || is.size != i.was.size || is.head != i.was.head || !bytes.Contains(is.head[:], goNote)
 }
 
 // Pin opens the executable at path. A script stays a path, as its interpreter opens it.

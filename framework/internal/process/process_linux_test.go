@@ -2,8 +2,6 @@ package process
 
 import (
 	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -107,20 +105,32 @@ func TestWaitForAProcessThatSomebodyElseReaped(t *testing.T) {
 	require.Error(t, err)
 }
 
-// What is set is the time alone, as by go build where there is nothing to build.
-func TestImageThatWasOnlyTouchedHasNotChanged(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "program")
-	require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("v1"), 5000), 0o700))
-	image, err := Pin(path)
-	require.NoError(t, err)
-	defer image.Close()
-	for n, content := range []string{"v1", "v2"} {
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+// Where the time alone is set, as by go build if there is nothing to build, it is the same
+// program. Of one without Go's id nobody knows.
+func TestImageChanged(t *testing.T) {
+	const note, text = "\x04\x00\x00\x00Go\x00\x00some id", "v1"
+	whole := func(note, text string) []byte {
+		return fmt.Appendf(nil, "%-2000s%-8000s", "\x7fELF"+note, text)
+	}
+	for _, c := range []struct {
+		before, after []byte
+		changed       bool
+	}{
+		{whole(note, text), whole(note, text), false},
+		{whole(note, text), whole("\x04\x00\x00\x00Go\x00\x00other id", text), true},
+		{whole(note, text), append(whole(note, text), 0), true},
+		{whole("", text), whole("", text), true},
+		{whole("", text), whole("", "v2"), true},
+	} {
+		path := filepath.Join(t.TempDir(), "program")
+		require.NoError(t, os.WriteFile(path, c.before, 0o700))
+		image, err := Pin(path)
 		require.NoError(t, err)
-		_, err = f.WriteAt([]byte(content), 2000)
-		require.NoError(t, errors.Join(err, f.Close()))
-		require.NoError(t, os.Chtimes(path, time.Time{}, time.Unix(int64(n), 0)))
-		require.Equal(t, content == "v2", image.Changed(), content)
+		require.False(t, image.Changed())
+		require.NoError(t, os.WriteFile(path, c.after, 0o700)) // in place
+		require.NoError(t, os.Chtimes(path, time.Time{}, time.Unix(1, 0)))
+		require.Equal(t, c.changed, image.Changed(), "%.40q to %.40q", c.before, c.after)
+		require.NoError(t, image.Close())
 	}
 }
 
