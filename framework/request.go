@@ -113,7 +113,8 @@ func addressText(a net.Addr) string {
 // Conn is the connection itself, nil for a datagram. The server closes it. What is
 // read from or written to it directly goes past rfile, wfile and the timeouts. A deadline
 // that is set on it ends a read of rfile that waits; the server's timeouts replace it when
-// they are armed anew, about once a second.
+// they are armed anew, about once a second. Where a worker is out of descriptors it is a connection
+// all the same, but none of package net, and every use of it is that error.
 func (r *Request) Conn() net.Conn { return wholeConn(r.conn) }
 
 // IsDatagram says whether the request is a datagram, for which Conn is nil. It is for handlers

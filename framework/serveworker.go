@@ -270,6 +270,7 @@ func checkSocket(socket *handoff.Descriptor, lost bool) error {
 func (t *parent) send(f *handoff.Frame) error { return t.channel.Send(f, nil) }
 
 func (t *parent) cancel(id uint64) {
+	handoff.Monitor() // what the handler does from here on begins without a request
 	t.mu.Lock()
 	r, s := t.requests[id], t.sockets[id]
 	t.mu.Unlock()
