@@ -64,10 +64,7 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 
 // suggest says which of the names may have been meant, or which there are.
 func suggest(name string, names []string) string {
-	if meant := nearest.To(name, names); meant != "" {
-		return fmt.Sprintf("did you mean %q?", meant)
-	}
-	return "there are " + strings.Join(names, ", ")
+	return nearest.Hint(name, names, "there are "+strings.Join(names, ", "))
 }
 
 // tryHelp names the help that belongs to a command line that could not be read.

@@ -73,10 +73,13 @@ func findOperator(name string) (string, error) {
 		return name, nil
 	}
 	path, err := chat.FindOperator(name)
-	if meant := nearest.To(name, chat.Operators()); err != nil && meant != "" {
+	if err == nil {
+		return path, nil
+	}
+	if meant := nearest.To(name, chat.Operators()); meant != "" {
 		err = fmt.Errorf("%w; did you mean %q?", err, meant)
 	}
-	return path, err
+	return "", err
 }
 
 // A desk is where an operator sits: a terminal, or what is given in its place.

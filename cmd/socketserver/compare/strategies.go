@@ -76,7 +76,8 @@ type wish struct {
 func choose(w wish) ([]strategy, error) {
 	for _, name := range w.names {
 		if !slices.Contains(Strategies(), name) {
-			return nil, unknownStrategy(name)
+			hint := nearest.Hint(name, Strategies(), "there are "+strings.Join(Strategies(), ", "))
+			return nil, fmt.Errorf("there is no strategy %q; %s", name, hint)
 		}
 	}
 	chosen := []strategy{}
@@ -101,13 +102,6 @@ func (w wish) usual(s strategy) bool {
 		return w.python
 	}
 	return len(w.names) == 0 && (s.form != result.Compiled || !w.plugin)
-}
-
-func unknownStrategy(name string) error {
-	if meant := nearest.To(name, Strategies()); meant != "" {
-		return fmt.Errorf("there is no strategy %q; did you mean %q?", name, meant)
-	}
-	return fmt.Errorf("there is no strategy %q; there are %s", name, strings.Join(Strategies(), ", "))
 }
 
 // spec is the server of a strategy. A server that has that kind of concurrency keeps the

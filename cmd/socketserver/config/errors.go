@@ -201,10 +201,7 @@ func suggest(name string, names []string) string {
 	if len(names) == 0 {
 		return "remove it"
 	}
-	if meant := nearest.To(name, names); meant != "" {
-		return fmt.Sprintf("did you mean %q?", meant)
-	}
-	return "there is " + list(names)
+	return nearest.Hint(name, names, "there is "+list(names))
 }
 
 // list writes names as a sentence does.

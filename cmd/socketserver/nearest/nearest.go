@@ -2,10 +2,19 @@
 package nearest
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/agext/levenshtein"
 )
+
+// Hint asks whether the nearest of the names was meant; where none is near it is otherwise.
+func Hint(name string, names []string, otherwise string) string {
+	if meant := To(name, names); meant != "" {
+		return fmt.Sprintf("did you mean %q?", meant)
+	}
+	return otherwise
+}
 
 // To returns the one of names that name may have been meant to be: one that begins with
 // it, or that differs in two characters at most and in no more than half. It is empty where

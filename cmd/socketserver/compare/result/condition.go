@@ -177,8 +177,5 @@ func (o operand) String() string {
 
 // suggest says which of the names may have been meant, or which there are.
 func suggest(name string, names []string) string {
-	if meant := nearest.To(name, names); meant != "" {
-		return fmt.Sprintf("did you mean %q?", meant)
-	}
-	return "there is " + list(names)
+	return nearest.Hint(name, names, "there is "+list(names))
 }
