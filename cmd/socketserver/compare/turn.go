@@ -160,19 +160,11 @@ func occupied(c *result.Cost, seen []usage.Usage) {
 	if len(seen) == 0 {
 		return
 	}
-	median := func(of func(usage.Usage) int64) int64 {
-		var all []int64
-		for _, u := range seen {
-			all = append(all, of(u))
-		}
-		slices.Sort(all)
-		return all[len(all)/2]
-	}
-	c.Resident = median(func(u usage.Usage) int64 { return u.Resident })
-	c.Proportional = median(func(u usage.Usage) int64 { return u.Proportional })
-	c.Processes = int(median(func(u usage.Usage) int64 { return int64(u.Processes) }))
-	c.Threads = int(median(func(u usage.Usage) int64 { return int64(u.Threads) }))
-	c.Descriptors = int(median(func(u usage.Usage) int64 { return int64(u.Descriptors) }))
+	c.Resident = median(seen, func(u usage.Usage) int64 { return u.Resident })
+	c.Proportional = median(seen, func(u usage.Usage) int64 { return u.Proportional })
+	c.Processes = int(median(seen, func(u usage.Usage) int64 { return int64(u.Processes) }))
+	c.Threads = int(median(seen, func(u usage.Usage) int64 { return int64(u.Threads) }))
+	c.Descriptors = int(median(seen, func(u usage.Usage) int64 { return int64(u.Descriptors) }))
 }
 
 // run measures one round. The error is that of ctx.
@@ -238,7 +230,7 @@ func (t *turn) end() result.Measured {
 	if t.latencies != nil {
 		m.Buckets, m.Latency = load.Buckets(t.latencies), load.Summary(t.latencies)
 	}
-	m.Unserved = middle(m.Rounds)
+	m.Unserved = int(median(m.Rounds, func(r result.Round) int64 { return int64(r.Unserved) }))
 	answered := slices.ContainsFunc(m.Rounds, func(r result.Round) bool { return r.Requests > 0 })
 	if m.Problem == "" && !answered {
 		m.Problem = fmt.Sprintf("nothing was answered in rounds of %s: %s", t.plan.Duration, summary(m.Errors))
@@ -246,14 +238,14 @@ func (t *turn) end() result.Measured {
 	return t.measured
 }
 
-// middle is the median of the clients that were not served.
-func middle(rounds []result.Round) int {
-	var all []int
-	for _, r := range rounds {
-		all = append(all, r.Unserved)
-	}
-	if len(all) == 0 {
+// median is the median of what of returns for each of the things; 0: there is none.
+func median[T any](things []T, of func(T) int64) int64 {
+	if len(things) == 0 {
 		return 0
+	}
+	var all []int64
+	for _, t := range things {
+		all = append(all, of(t))
 	}
 	slices.Sort(all)
 	return all[len(all)/2]
