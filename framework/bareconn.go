@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/nowait"
 )
 
 // bareConn is a connection that is only its descriptor, as one process hands it to another.
@@ -60,7 +61,7 @@ func (c *bareConn) whole() (net.Conn, error) {
 
 // Read takes what has arrived, and waits as a whole connection.
 func (c *bareConn) Read(p []byte) (int, error) {
-	n, done, err := c.now(&c.readBy, handoff.ReceiveNow, p)
+	n, done, err := c.now(&c.readBy, nowait.Receive, p)
 	if done {
 		if n == 0 && err == nil && len(p) > 0 {
 			err = io.EOF
@@ -76,7 +77,7 @@ func (c *bareConn) Read(p []byte) (int, error) {
 
 // Write gives the system what it takes at once, and waits for the rest as a whole connection.
 func (c *bareConn) Write(p []byte) (int, error) {
-	n, done, err := c.now(&c.writeBy, handoff.SendNow, p)
+	n, done, err := c.now(&c.writeBy, nowait.Send, p)
 	if done && (err != nil || n == len(p)) {
 		return n, err
 	}

@@ -116,18 +116,50 @@ func TestDatagramStop(t *testing.T) {
 	}
 }
 
-// Addresses are those of the client, whatever runs the handler.
-func TestUDPAddressFamily(t *testing.T) {
-	s := framework.NewUDPServer(":0", class(t, echo))
-	addresses := make(chan string, 1)
-	s.VerifyRequest = func(r *framework.Request) bool { addresses <- r.ClientAddress.String(); return true }
-	serve(t, &s.BaseServer)
-	_, port, err := net.SplitHostPort(s.Addr().String())
-	require.NoError(t, err)
-	conn, err := net.Dial("udp", "127.0.0.1:"+port)
-	require.NoError(t, err)
-	limit(t, conn)
-	say(t, conn, "hello\n")
-	hear(t, conn, "hello\n")
-	require.Equal(t, conn.LocalAddr().String(), await(t, addresses))
+// Addresses are those of the client, of IPv4 also where the socket is one of IPv6.
+func TestUDPAddresses(t *testing.T) {
+	for name, at := range map[string]struct{ server, client string }{
+		"IPv4":                 {"127.0.0.1", "127.0.0.1"},
+		"IPv6":                 {"::1", "::1"},
+		"IPv4 at the wildcard": {"", "127.0.0.1"},
+		"IPv6 at the wildcard": {"", "::1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := framework.NewUDPServer(net.JoinHostPort(at.server, "0"), class(t, echo))
+			addresses := make(chan string, 1)
+			s.VerifyRequest = func(r *framework.Request) bool { addresses <- r.ClientAddress.String(); return true }
+			if c, err := net.ListenPacket("udp", net.JoinHostPort(at.client, "0")); err != nil {
+				t.Skip("needs IPv6:", err)
+			} else {
+				require.NoError(t, c.Close())
+			}
+			serve(t, &s.BaseServer)
+			_, port, err := net.SplitHostPort(s.Addr().String())
+			require.NoError(t, err)
+			conn, err := net.Dial("udp", net.JoinHostPort(at.client, port))
+			require.NoError(t, err)
+			limit(t, conn)
+			say(t, conn, "hello\n")
+			hear(t, conn, "hello\n")
+			require.Equal(t, conn.LocalAddr().String(), await(t, addresses))
+		})
+	}
+}
+
+// An answer that no datagram can hold is an error of its request and not sent.
+func TestUDPAnswerTooLong(t *testing.T) {
+	for name, strategy := range hooked() {
+		t.Run(name, func(t *testing.T) {
+			s := newServer["udp"](t, class(t, act))
+			s.Strategy = strategy()
+			failed := make(chan error, 1)
+			s.HandleError = func(_ *framework.Request, err error) { failed <- err }
+			serve(t, s)
+			conn := dial(t, s)
+			say(t, conn, "flood 66000\n")
+			require.ErrorContains(t, await(t, failed), "too long")
+			say(t, conn, "flood 100\n")
+			hear(t, conn, strings.Repeat("x", 100))
+		})
+	}
 }

@@ -122,6 +122,8 @@ func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	case "stop":
 		h.StopServer()
 		_, err = fmt.Fprintln(wfile, "stopping")
+	case "flood":
+		_, err = io.WriteString(wfile, strings.Repeat("x", number))
 	case "kill", "files", "linger":
 		err = verbs[verb](wfile, number)
 	default:

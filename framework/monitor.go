@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/nowait"
 )
 
 // A monitor has the runtime's monitor thread look at a worker, which takes the processor from a
@@ -13,7 +13,7 @@ import (
 // from running, as what tells it that it is cancelled.
 //
 // The thread sleeps while the process does, and a system call of package syscall wakes it. That
-// costs a third of a short request, so those of such a request are made without, see [handoff.Monitor].
+// costs a third of a short request, so those of such a request are made without, see [nowait.Monitor].
 // It also wakes when a timer is due, so there is one while requests follow each other closely.
 type monitor struct {
 	awake atomic.Bool // or about to wake
@@ -28,7 +28,7 @@ const nap = 50 * time.Millisecond
 // begin is for the begin of a request.
 func (m *monitor) begin() {
 	if !m.awake.Load() {
-		handoff.Monitor()
+		nowait.Monitor()
 	}
 }
 

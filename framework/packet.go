@@ -41,7 +41,7 @@ func (s *UDPServer) listen() (packetConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return udpConn{c.(*net.UDPConn)}, nil
+	return newUDPConn(c.(*net.UDPConn))
 }
 
 // UnixDatagramServer serves datagrams of a Unix socket. A client that has not bound an
@@ -88,15 +88,6 @@ type packetConn interface {
 	Close() error
 }
 
-type udpConn struct{ *net.UDPConn }
-
-func (c udpConn) receive(r *datagramRequest, buf []byte) (int, error) {
-	n, from, err := c.ReadFromUDPAddrPort(buf)
-	r.from = from
-	r.setClient(from)
-	return n, err
-}
-
 // setClient makes the client's address in the memory of the request. It is 127.0.0.1, never
 // ::ffff:127.0.0.1.
 func (r *datagramRequest) setClient(from netip.AddrPort) {
@@ -107,11 +98,6 @@ func (r *datagramRequest) setClient(from netip.AddrPort) {
 	}
 	r.address = net.UDPAddr{IP: r.ip[:ip.BitLen()/8], Port: int(from.Port()), Zone: ip.Zone()}
 	r.ClientAddress = &r.address
-}
-
-func (c udpConn) answer(d *datagram, p []byte) error {
-	_, err := c.WriteToUDPAddrPort(p, d.from)
-	return err
 }
 
 type unixgramConn struct {

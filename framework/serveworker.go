@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/nowait"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 )
 
@@ -270,7 +271,7 @@ func checkSocket(socket *handoff.Descriptor, lost bool) error {
 func (t *parent) send(f *handoff.Frame) error { return t.channel.Send(f, nil) }
 
 func (t *parent) cancel(id uint64) {
-	handoff.Monitor() // what the handler does from here on begins without a request
+	nowait.Monitor() // what the handler does from here on begins without a request
 	t.mu.Lock()
 	r, s := t.requests[id], t.sockets[id]
 	t.mu.Unlock()

@@ -117,7 +117,7 @@ func (t *packetTransport) share() (*lent, error) {
 	var l *lent
 	var err error
 	switch opened := t.conn.(type) {
-	case udpConn:
+	case *udpConn:
 		l, err = lend(opened.UDPConn, opened.LocalAddr(), nil)
 	case unixgramConn:
 		l, err = lend(opened.UnixConn, opened.LocalAddr(), opened.socket)
@@ -177,7 +177,7 @@ func inheritedPackets(file *os.File) (packetConn, error) {
 	}
 	switch conn := conn.(type) {
 	case *net.UDPConn:
-		return udpConn{conn}, nil
+		return newUDPConn(conn)
 	case *net.UnixConn:
 		return unixgramConn{conn, &unixSocket{}}, nil // the server removes its file
 	}

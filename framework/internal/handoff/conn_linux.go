@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/nowait"
 )
 
 // Conn is one end of the channel. Several goroutines may send; one receives.
@@ -150,11 +152,11 @@ func full(err error) bool { return errors.Is(err, syscall.EAGAIN) }
 
 func sendOnce(fd uintptr, b []byte, conn syscall.RawConn) error {
 	if conn == nil {
-		return sendMessage(fd, b, nil)
+		return nowait.SendMessage(fd, b, nil)
 	}
 	var failed error
 	if err := conn.Control(func(passed uintptr) {
-		failed = sendMessage(fd, b, syscall.UnixRights(int(passed)))
+		failed = nowait.SendMessage(fd, b, syscall.UnixRights(int(passed)))
 	}); err != nil {
 		return err
 	}
@@ -221,7 +223,7 @@ func (c *Conn) receive(control []byte, use func(Frame, *Descriptor, bool) error)
 // the end.
 func receiveOnce(fd uintptr, p, control []byte) (n, controlled, flags int, err error) {
 	for {
-		n, controlled, flags, err = receiveMessage(fd, p, control)
+		n, controlled, flags, err = nowait.ReceiveMessage(fd, p, control)
 		if !errors.Is(err, syscall.EINTR) && !errors.Is(err, syscall.ECONNRESET) {
 			return n, controlled, flags, err
 		}

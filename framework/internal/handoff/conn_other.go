@@ -38,9 +38,3 @@ func (*Descriptor) Control(func(fd uintptr)) error        { return errUnsupporte
 func (*Descriptor) File() *os.File                        { return nil }
 func (*Descriptor) Conn() (net.Conn, error)               { return nil, errUnsupported }
 func (*Descriptor) Close() error                          { return nil }
-
-func SendNow(uintptr, []byte) (int, error)    { return 0, errUnsupported }
-func ReceiveNow(uintptr, []byte) (int, error) { return 0, errUnsupported }
-
-// Monitor does nothing where there are no workers.
-func Monitor() {}

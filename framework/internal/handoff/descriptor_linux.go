@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/go-socketserver/socketserver/framework/internal/nowait"
 )
 
 // A Descriptor is one of a socket that no poller of this process knows: what happens on
@@ -84,7 +86,7 @@ func (d *Descriptor) Close() error {
 	}
 	fd := d.fd
 	d.fd = -1
-	return os.NewSyscallError("close", closeNow(fd))
+	return os.NewSyscallError("close", nowait.Close(fd))
 }
 
 var errBare = os.NewSyscallError("poll", syscall.EOPNOTSUPP)
