@@ -16,10 +16,10 @@ import (
 // goroutine at a time receives, and any number answer.
 type udpConn struct {
 	*net.UDPConn
-	fd  uintptr         // of answers
-	raw syscall.RawConn // of what is received
+	raw syscall.RawConn
 
-	attempt func(fd uintptr) bool // one for all datagrams, so that they allocate nothing
+	// What is received; one function for all of it, so that it allocates nothing.
+	attempt func(fd uintptr) bool
 	buf     []byte
 	waited  bool
 	n       int
@@ -34,7 +34,7 @@ func newUDPConn(conn *net.UDPConn) (*udpConn, error) {
 	}
 	c := &udpConn{UDPConn: conn, raw: raw}
 	c.attempt = c.receiveNow
-	return c, raw.Control(func(fd uintptr) { c.fd = fd })
+	return c, nil
 }
 
 func (c *udpConn) receive(r *datagramRequest, buf []byte) (int, error) {
@@ -57,10 +57,12 @@ func (c *udpConn) receiveNow(fd uintptr) bool {
 	return !c.waited
 }
 
-// answer uses the descriptor as it is: the request is a user of the transport, which does not
-// close it before that is over.
 func (c *udpConn) answer(d *datagram, p []byte) error {
-	if nowait.SendTo(c.fd, p, d.from) == nil {
+	var failed error
+	if err := c.raw.Control(func(fd uintptr) { failed = nowait.SendTo(fd, p, d.from) }); err != nil {
+		return err
+	}
+	if failed == nil {
 		return nil
 	}
 	_, err := c.WriteToUDPAddrPort(p, d.from) // waits for room, or says what is wrong
