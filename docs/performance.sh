@@ -54,6 +54,28 @@ block reuse '' '"forking" {
     spares       = 4
   }' "handler \"timestamp\" $timestamp"
 
+# smallest builds the least that a program in Go can do for a request, and what starts it for each.
+smallest() {
+	mkdir "$dir/smallest"
+	cat >"$dir/smallest/main.go" <<-END
+		package main
+
+		import (
+			"syscall"
+			"time"
+		)
+
+		func main() {
+			var said [1024]byte
+			n, _ := syscall.Read(0, said[:])
+			_, _ = syscall.Write(1, append([]byte("["+time.Now().Format(time.ANSIC)+"] "), said[:n]...))
+		}
+	END
+	CGO_ENABLED=0 go build -o "$dir/smallest/program" "$dir/smallest/main.go"
+	cp "$dir/smallest/program" "$dir/copy" && mv "$dir/copy" "$dir/smallest/program"
+	gcc -O2 -w -o "$dir/smallest/start" "$(dirname "$bench")/cspawn.c"
+}
+
 serve() { echo "$1=env PORT=@PORT@ $dir/socketserver serve -c $dir/$1.hcl"; }
 run() { "$bench" "$@" --reps "${REPS:-5}"; }
 
@@ -76,7 +98,8 @@ for row; do
 	pipelined) run pipelined --product "$(serve echo)" --only 'c echo|go' && run pipelined --pin --product "$(serve echo)" --only 'c echo|go' ;;
 	connect)
 		run connect --pin --product "$(serve connect)" --only 'c ts|go ts|th_ts'
-		run connect --pin --product "$(serve strict)" --only 'xinetd|fk_ts'
+		smallest
+		run connect --pin --product "$(serve strict)" --product "smallest=$dir/smallest/start @PORT@ $dir/smallest/program" --only 'xinetd|fk_ts'
 		run connect --pin --product "$(serve reuse)" --only 'fork fork|fk_ts'
 		;;
 	plugin) run echo --product "$(serve echo)" --product "$(serve plugin)" --only none && run connect --pin --product "$(serve connect)" --product "$(serve connect-plugin)" --only none ;;
@@ -86,7 +109,7 @@ for row; do
 	chat) run chat --product "room=$dir/socketserver serve --listen tcp://127.0.0.1:@PORT@ --handler chat" ;;
 	idle) run idle --product "$(serve echo)" --product "$(serve small)" --only 'go raw' ;;
 	heap) go test ./framework -run '^$' -bench BenchmarkForkingBesideHeap -benchtime 300x -count "${REPS:-5}" ;;
-	latency) "$dir/socketserver" compare --peer python --loads connections --clients 1 --mishaps=false --strategies forking,forking-spares ;;
+	latency) "$dir/socketserver" compare --peer python --loads connections --clients 1 --rate 100 --mishaps=false --strategies forking,forking-spares ;;
 	start)
 		for _ in 1 2 3; do
 			echo "start: $(ready start), with three plugins: $(ready start-plugins)"
