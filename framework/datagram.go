@@ -12,13 +12,13 @@ import (
 
 // datagram is rfile and wfile of a datagram.
 type datagram struct {
-	data   []byte // its own, as a handler may keep rfile
 	origin origin
 
 	from     netip.AddrPort // whom a udpConn answers
 	unixFrom *net.UnixAddr  // whom a unixgramConn answers; nil: nobody
 
-	reader bytes.Reader
+	rfile  bufio.Reader // holds all that has come; its own, as a handler may keep it
+	source bytes.Reader // of rfile, at its end
 	wfile  datagramWriter
 }
 
@@ -66,8 +66,21 @@ func (w *datagramWriter) Write(p []byte) (int, error) {
 }
 
 func (d *datagram) open() (*bufio.Reader, io.Writer) {
-	d.reader.Reset(d.data)
-	return bufio.NewReaderSize(&d.reader, len(d.data)), &d.wfile
+	return &d.rfile, &d.wfile
+}
+
+// hold copies data into rfile.
+func (d *datagram) hold(data []byte) {
+	d.source.Reset(data)
+	d.rfile = *bufio.NewReaderSize(&d.source, len(data)) // copied, so that it needs no memory but that of d
+	_, _ = d.rfile.Peek(len(data))
+	d.source.Reset(nil)
+}
+
+// data is what has come, until somebody reads it.
+func (d *datagram) data() []byte {
+	data, _ := d.rfile.Peek(d.rfile.Buffered())
+	return data
 }
 
 func (d *datagram) flush() error { return nil }

@@ -54,7 +54,7 @@ func channelEnded(err error) bool {
 func (w *Worker) handOver(s *BaseServer, r *Request, id uint64, flags byte) error {
 	f := &handoff.Frame{ID: id, Flags: flags, Network: r.Network, Client: r.client(), Local: addressText(r.LocalAddress)}
 	if r.conn == nil {
-		f.Kind, f.Body = handoff.Datagram, r.packet.data
+		f.Kind, f.Body = handoff.Datagram, r.packet.data()
 		return w.handOverDatagram(s, f)
 	}
 	f.Kind = handoff.Stream

@@ -1,7 +1,6 @@
 package framework
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -136,7 +135,8 @@ type packetTransport struct {
 	mu      sync.Mutex
 	conn    packetConn // set by Open
 	closing atomic.Bool
-	// users are the open transport and the requests that may still answer.
+	// users are the open transport, who receives, and the requests that may still answer. The
+	// last one closes conn.
 	users atomic.Int64
 
 	buf  []byte // what GetRequest receives into
@@ -173,9 +173,22 @@ func (t *packetTransport) Addr() net.Addr {
 	return nil
 }
 
-// GetRequest receives one datagram into a buffer with room for one byte more than is
-// allowed, which shows those that are too long.
+// GetRequest receives one datagram. The request that it returns is a user of the transport.
 func (t *packetTransport) GetRequest() (*Request, error) {
+	if !t.use() {
+		return nil, net.ErrClosed
+	}
+	r, err := t.receive()
+	if err != nil {
+		t.release()
+		return nil, err
+	}
+	return r, nil
+}
+
+// receive receives into a buffer with room for one byte more than is allowed, which shows
+// the datagrams that are too long.
+func (t *packetTransport) receive() (*Request, error) {
 	conn := t.opened()
 	for {
 		r := &datagramRequest{}
@@ -190,9 +203,8 @@ func (t *packetTransport) GetRequest() (*Request, error) {
 			t.tellTooLong(&r.Request)
 			continue
 		}
-		t.users.Add(1)
-		r.LocalAddress, r.Network, r.packet = conn.LocalAddr(), t.network, &r.datagram
-		r.data, r.origin = bytes.Clone(t.buf[:n]), t
+		r.LocalAddress, r.Network, r.packet, r.origin = conn.LocalAddr(), t.network, &r.datagram, t
+		r.hold(t.buf[:n])
 		return &r.Request, nil
 	}
 }
@@ -203,8 +215,27 @@ func (t *packetTransport) tellTooLong(r *Request) {
 	}
 }
 
-// answer implements origin.
-func (t *packetTransport) answer(d *datagram, p []byte) error { return t.opened().answer(d, p) }
+// answer implements origin. A worker may answer when its request is over.
+func (t *packetTransport) answer(d *datagram, p []byte) error {
+	if !t.use() {
+		return net.ErrClosed
+	}
+	defer t.release()
+	return t.opened().answer(d, p)
+}
+
+// use keeps the socket open until release.
+func (t *packetTransport) use() bool {
+	for {
+		n := t.users.Load()
+		if n == 0 {
+			return false
+		}
+		if t.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
 
 // release implements origin.
 func (t *packetTransport) release() {

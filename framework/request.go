@@ -64,7 +64,8 @@ func NewStreamRequest(network string, conn net.Conn) *Request {
 func NewDatagramRequest(network string, data []byte, client, local net.Addr, answer func([]byte) error) *Request {
 	r := &datagramRequest{}
 	r.ClientAddress, r.LocalAddress, r.Network = client, local, network
-	r.data, r.origin = data, answerFunc(answer)
+	r.origin = answerFunc(answer)
+	r.hold(data)
 	r.packet = &r.datagram
 	return &r.Request
 }
