@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,11 +55,13 @@ type serverOptions struct {
 	Preforking  int    `json:"preforking"` // workers; 0: none
 	Spares      int    `json:"spares"`
 	MaxRequests int    `json:"max_requests"`
-	Files       uint64 `json:"files"`  // the hard limit of open descriptors
-	Canary      string `json:"canary"` // a file to be held open without close-on-exec
+	Files       uint64 `json:"files"`      // the hard limit of open descriptors
+	Canary      string `json:"canary"`     // a file to be held open without close-on-exec
+	Datagrams   bool   `json:"datagrams"`  // of UDP, one after the other
+	Processors  int    `json:"processors"` // of the runtime; 0: all
 }
 
-// runServer serves act over TCP until its standard input ends.
+// runServer serves act, over TCP as a rule, until its standard input ends.
 func runServer() {
 	var o serverOptions
 	must(json.Unmarshal([]byte(os.Args[1]), &o))
@@ -71,11 +74,17 @@ func runServer() {
 	if o.Files > 0 { // the hard one too, as the runtime raises the soft one
 		must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: o.Files, Max: o.Files}))
 	}
+	if o.Processors > 0 {
+		runtime.GOMAXPROCS(o.Processors)
+	}
 	class, err := act.Class(nil)
 	must(err)
-	s := framework.NewTCPServer("127.0.0.1:0", class)
-	s.Log = hclog.New(&hclog.LoggerOptions{Output: os.Stderr, Level: hclog.Debug})
+	s := &framework.NewTCPServer("127.0.0.1:0", class).BaseServer
 	s.Strategy = &framework.Threading{}
+	if o.Datagrams {
+		s = &framework.NewUDPServer("127.0.0.1:0", class).BaseServer
+	}
+	s.Log = hclog.New(&hclog.LoggerOptions{Output: os.Stderr, Level: hclog.Debug})
 	if o.Forking {
 		s.Strategy = &framework.Forking{Spares: o.Spares, MaxRequests: o.MaxRequests}
 	}
