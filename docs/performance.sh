@@ -56,7 +56,7 @@ block reuse '' '"forking" {
 
 # smallest builds the least that a program in Go can do for a request, and what starts it for each.
 smallest() {
-	mkdir "$dir/smallest"
+	mkdir -p "$dir/smallest"
 	cat >"$dir/smallest/main.go" <<-END
 		package main
 

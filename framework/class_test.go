@@ -58,6 +58,22 @@ func TestClassOpen(t *testing.T) {
 	}
 }
 
+// What could not listen may try again.
+func TestListenAgain(t *testing.T) {
+	for network := range newServer {
+		t.Run(network, func(t *testing.T) {
+			c := class(t, echo)
+			failures := []error{errors.New("no"), nil}
+			c.Open = func(string, hclog.Logger) error { err := failures[0]; failures = failures[1:]; return err }
+			s := newServer[network](t, c)
+			s.Strategy = &framework.Threading{}
+			require.EqualError(t, s.Listen(), "open handler class: no")
+			serve(t, s)
+			require.Equal(t, "hello\n", ask(t, s, "hello\n"))
+		})
+	}
+}
+
 // A class that can not be opened keeps its server from listening, and is closed by nobody.
 func TestClassOpenFails(t *testing.T) {
 	c := class(t, act)

@@ -72,7 +72,7 @@ func (d *datagram) open() (*bufio.Reader, io.Writer) {
 // hold copies data into rfile.
 func (d *datagram) hold(data []byte) {
 	d.source.Reset(data)
-	d.rfile = *bufio.NewReaderSize(&d.source, len(data)) // copied, so that it needs no memory but that of d
+	d.rfile = *bufio.NewReaderSize(&d.source, len(data)) // copied into the memory of d, all but its buffer
 	_, _ = d.rfile.Peek(len(data))
 	d.source.Reset(nil)
 }

@@ -146,6 +146,25 @@ func TestUDPAddresses(t *testing.T) {
 	}
 }
 
+// Datagrams that are dropped do not put off the end of HandleRequest.
+func TestHandleRequestOfLongDatagrams(t *testing.T) {
+	s := framework.NewUDPServer("127.0.0.1:0", class(t, echo))
+	s.MaxPacketSize, s.Timeout = 10, 1
+	late, served := 0, 0
+	s.HandleTimeout = func() { late++ }
+	s.VerifyRequest = func(*framework.Request) bool { served++; return true }
+	require.NoError(t, s.Listen())
+	defer s.Close()
+	conn := dial(t, &s.BaseServer)
+	for range 10 {
+		say(t, conn, "this is too long\n")
+	}
+	say(t, conn, "hello\n")
+	require.NoError(t, s.HandleRequest())
+	require.Equal(t, 1, late)
+	require.Zero(t, served)
+}
+
 // An answer that no datagram can hold is an error of its request and not sent.
 func TestUDPAnswerTooLong(t *testing.T) {
 	for name, strategy := range hooked() {

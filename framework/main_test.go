@@ -124,7 +124,7 @@ func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 		_, err = fmt.Fprintln(wfile, "stopping")
 	case "flood":
 		_, err = io.WriteString(wfile, strings.Repeat("x", number))
-	case "kill", "files", "linger":
+	case "kill", "files", "linger", "gate":
 		err = verbs[verb](wfile, number)
 	default:
 		err = fmt.Errorf("no such verb: %q", verb)

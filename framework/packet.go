@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,9 +133,10 @@ type packetTransport struct {
 	listen  func() (packetConn, error)
 	max     *int
 
-	mu      sync.Mutex
-	conn    packetConn // set by Open
-	closing atomic.Bool
+	mu       sync.Mutex
+	conn     packetConn // set by Open
+	deadline time.Time  // of GetRequest; zero: none
+	closing  atomic.Bool
 	// users are the open transport, who receives, and the requests that may still answer. The
 	// last one closes conn.
 	users atomic.Int64
@@ -156,6 +158,7 @@ func (t *packetTransport) Open() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.conn, t.buf = c, make([]byte, *t.max+1)
+	t.closing.Store(false) // it was closed where listening came to nothing
 	t.users.Store(1)
 	return nil
 }
@@ -201,6 +204,9 @@ func (t *packetTransport) receive() (*Request, error) {
 		}
 		if n > *t.max {
 			t.tellTooLong(&r.Request)
+			if t.late() { // nothing else looks at it while they keep coming
+				return nil, os.ErrDeadlineExceeded
+			}
 			continue
 		}
 		r.LocalAddress, r.Network, r.packet, r.origin = conn.LocalAddr(), t.network, &r.datagram, t
@@ -250,7 +256,15 @@ func (t *packetTransport) SetDeadline(at time.Time) error {
 	if t.closing.Load() {
 		return net.ErrClosed
 	}
+	t.deadline = at
 	return t.conn.SetReadDeadline(at)
+}
+
+// late says whether the deadline has passed.
+func (t *packetTransport) late() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.deadline.IsZero() && !time.Now().Before(t.deadline)
 }
 
 func (t *packetTransport) Close() error {

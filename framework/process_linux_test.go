@@ -40,6 +40,25 @@ func init() {
 		_, err := fmt.Fprintln(wfile, "lingering")
 		return err
 	}
+	verbs["gate"] = func(_ io.Writer, port int) error { // waits for a datagram of whom it tells so
+		conn, err := net.DialUDP("udp", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err != nil {
+			return err
+		}
+		held = append(held, conn) // to close it would tell the scheduler
+		if _, err := fmt.Fprintln(conn, "waiting"); err != nil {
+			return err
+		}
+		raw, err := conn.SyscallConn()
+		if err != nil {
+			return err
+		}
+		return raw.Read(func(fd uintptr) bool { // past the scheduler
+			var said [100]byte
+			_, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&said)), unsafe.Sizeof(said))
+			return errno != syscall.EAGAIN
+		})
+	}
 	verbs["files"] = func(wfile io.Writer, limit int) error { // from now on at most so many descriptors
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(limit), Max: uint64(limit)}); err != nil {
 			return err
@@ -48,6 +67,9 @@ func init() {
 		return err
 	}
 }
+
+// held are connections that nothing may close.
+var held []net.Conn
 
 // serverOptions are those of the role server.
 type serverOptions struct {
@@ -192,8 +214,8 @@ func (w watched) ends(d time.Duration) bool {
 		events, revents int16
 	}{fd: int32(w.fd), events: 1}
 	for late := time.Now().Add(d); ; {
-		left := max(time.Until(late), 0)
-		n, _, errno := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(left.Milliseconds()))
+		left := syscall.NsecToTimespec(max(time.Until(late), 0).Nanoseconds())
+		n, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&left)), 0, 0, 0)
 		if errno != syscall.EINTR {
 			return n == 1
 		}

@@ -60,7 +60,7 @@ func NewStreamRequest(network string, conn net.Conn) *Request {
 }
 
 // NewDatagramRequest makes the request of a datagram, for a [Transport] of your
-// own. answer sends what the handler wrote; it is called at most once.
+// own. data is copied. answer sends what the handler wrote; it is called at most once.
 func NewDatagramRequest(network string, data []byte, client, local net.Addr, answer func([]byte) error) *Request {
 	r := &datagramRequest{}
 	r.ClientAddress, r.LocalAddress, r.Network = client, local, network

@@ -1,7 +1,6 @@
 package framework
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -159,7 +158,6 @@ type parent struct {
 	channel       *handoff.Conn
 	class         *HandlerClass
 	configuration WorkerConfiguration
-	monitor       monitor
 
 	mu       sync.Mutex
 	requests map[uint64]*Request    // under way
@@ -207,7 +205,7 @@ func (t *parent) receive(f *handoff.Frame, socket *handoff.Descriptor, lost bool
 	client, local := parseAddr(f.Network, f.Client), parseAddr(f.Network, f.Local)
 	var answer []byte
 	if f.Kind == handoff.Datagram {
-		r = NewDatagramRequest(f.Network, bytes.Clone(f.Body), client, local, func(p []byte) error {
+		r = NewDatagramRequest(f.Network, f.Body, client, local, func(p []byte) error {
 			answer = append(answer, p...) // sent with the outcome
 			return nil
 		})
@@ -221,7 +219,7 @@ func (t *parent) receive(f *handoff.Frame, socket *handoff.Descriptor, lost bool
 		}})
 		r.readBuffer, r.writeBuffer = int(f.ReadBuffer), int(f.WriteBuffer)
 	}
-	t.monitor.begin()
+	nowait.Monitor()
 	id, last := f.ID, f.Flags&handoff.Last != 0
 	if f.Flags&handoff.Tell != 0 {
 		if err := t.send(&handoff.Frame{Kind: handoff.Taken, ID: id}); err != nil {
@@ -238,7 +236,6 @@ func (t *parent) receive(f *handoff.Frame, socket *handoff.Descriptor, lost bool
 		t.mu.Unlock()
 		f := outcomeFrame(id, r, err)
 		f.Body = answer
-		t.monitor.end()
 		_ = t.send(f) // where the server has gone there is nobody to tell
 		if last {
 			t.exit()

@@ -185,7 +185,7 @@ func (t *streamTransport) Open() error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.listener = l
+	t.listener, t.closed = l, false // closed where listening came to nothing before
 	return nil
 }
 

@@ -3,6 +3,7 @@
 package framework
 
 import (
+	"errors"
 	"net"
 
 	"github.com/go-socketserver/socketserver/framework/internal/nowait"
@@ -15,19 +16,25 @@ type udpConn struct {
 	fd uintptr
 }
 
+// newUDPConn owns conn.
 func newUDPConn(conn *net.UDPConn) (*udpConn, error) {
 	c := &udpConn{UDPConn: conn}
 	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { c.fd = fd })
 	}
-	return c, raw.Control(func(fd uintptr) { c.fd = fd })
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return c, nil
 }
 
 func (c *udpConn) receive(r *datagramRequest, buf []byte) (int, error) {
 	n, from, err := nowait.ReceiveFrom(c.fd, buf)
 	if err != nil { // as a rule, as nothing has come
 		n, from, err = c.ReadFromUDPAddrPort(buf)
+	} else {
+		nowait.Monitor()
 	}
 	r.from = from
 	r.setClient(from)

@@ -1,23 +1,57 @@
 package framework_test
 
 import (
+	"bytes"
+	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// A handler of datagrams that only computes does not keep its process from anything, though what
-// it was called for arrived past the scheduler.
+// A handler of datagrams that only computes does not keep its process from anything, though it
+// was called past the scheduler, while nobody looked after the process: its datagram came while
+// the handler before it waited, and what that waited for came past the scheduler too.
 func TestUDPComputation(t *testing.T) {
 	p := startRole(t, "server", `{"datagrams": true, "processors": 1}`)
-	conn, err := net.Dial("udp", p.address)
+	server, err := net.ResolveUDPAddr("udp", p.address)
 	require.NoError(t, err)
-	limit(t, conn)
-	for range 10 {
-		say(t, conn, "echo alive\n")
-		hear(t, conn, "alive\n")
-	}
-	say(t, conn, "compute\n")
+	client, err := net.ListenUDP("udp", &net.UDPAddr{IP: server.IP})
+	require.NoError(t, err)
+	limit(t, client)
+	_, err = client.WriteTo(fmt.Appendf(nil, "gate %d\n", client.LocalAddr().(*net.UDPAddr).Port), server)
+	require.NoError(t, err)
+	_, gate, err := client.ReadFrom(make([]byte, 100))
+	require.NoError(t, err)
+	awaitIdle(t, p.cmd.Process.Pid)
+	_, err = client.WriteTo([]byte("compute\n"), server)
+	require.NoError(t, err)
+	_, err = client.WriteTo([]byte("open\n"), gate)
+	require.NoError(t, err)
 	p.stop(t)
+}
+
+// awaitIdle waits until no thread of a process does anything, not even sleep for a while, as the one
+// does that looks after the others.
+func awaitIdle(t *testing.T, pid int) {
+	t.Helper()
+	sleeps := fmt.Appendf(nil, "%d ", syscall.SYS_NANOSLEEP)
+	require.Eventually(t, func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
+		require.NoError(t, err)
+		for _, path := range threads {
+			in, err := os.ReadFile(path)
+			if err != nil {
+				t.Skip("needs to look at another process:", err)
+			}
+			if bytes.HasPrefix(in, sleeps) || bytes.HasPrefix(in, []byte("running")) {
+				return false
+			}
+		}
+		return len(threads) > 0
+	}, patience, time.Millisecond)
 }

@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -41,12 +43,26 @@ func addrPort(raw *syscall.RawSockaddrInet6) netip.AddrPort {
 	return netip.AddrPortFrom(ip, port)
 }
 
-// zone is the name of an interface, as package net says it.
+// zones are the names of interfaces by their index. To ask the system for one takes as long as a
+// hundred datagrams, where there are many.
+var zones sync.Map
+
+type zoneName struct {
+	name  string
+	until time.Time
+}
+
+// zone is the name of an interface, as package net says it and as long as that believes it.
 func zone(index int) string {
-	if i, err := net.InterfaceByIndex(index); err == nil {
-		return i.Name
+	if known, ok := zones.Load(index); ok && time.Now().Before(known.(zoneName).until) {
+		return known.(zoneName).name
 	}
-	return strconv.Itoa(index)
+	name := strconv.Itoa(index)
+	if i, err := net.InterfaceByIndex(index); err == nil {
+		name = i.Name
+	}
+	zones.Store(index, zoneName{name, time.Now().Add(time.Minute)})
+	return name
 }
 
 // SendTo sends p as one datagram of UDP, or nothing. It does not send to an address that

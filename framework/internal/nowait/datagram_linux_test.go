@@ -22,6 +22,7 @@ func TestAddrPort(t *testing.T) {
 	raw := syscall.RawSockaddrInet6{Family: syscall.AF_INET6, Addr: local, Scope_id: uint32(loopback.Index)}
 	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&raw.Port))[:], 80)
 	require.Equal(t, "[fe80::1%lo]:80", addrPort(&raw).String())
+	require.Less(t, testing.AllocsPerRun(10, func() { addrPort(&raw) }), 5.0, "the system is asked once")
 	raw.Scope_id = 1 << 30
 	require.Equal(t, "[fe80::1%1073741824]:80", addrPort(&raw).String(), "an interface that has gone")
 }

@@ -1,15 +1,11 @@
 //go:build !386 && !s390x
 
-// Package nowait asks the system directly for what does not wait. Package syscall would tell
-// the scheduler first, and where a process has just been woken that wakes the monitor thread
-// of the runtime as well, which finds nothing to do: two or three of the six context switches
-// of a request that a child serves, and a third of its CPU. That thread also takes the processor
-// from a goroutine whose call lasts longer than its patience, 20 us, and a quarter of what a
-// datagram costs is to get it back. What the thread is for it has to be woken for, see [Monitor].
 package nowait
 
 import (
+	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -75,5 +71,19 @@ func Close(fd int) error {
 	return nil
 }
 
-// Monitor wakes that thread, which takes the processor from a goroutine that only computes.
-func Monitor() { _, _, _ = syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0) }
+// nap is how long the monitor thread may sleep while a goroutine computes.
+const nap = 50 * time.Millisecond
+
+// watched says that the monitor thread is awake, or will be within a nap.
+var watched atomic.Bool
+
+// Monitor is for the begin of what may compute and was told of past the scheduler. It wakes the
+// monitor thread, which otherwise sleeps while the process has nothing to do, and not again before
+// a nap is over: a timer that is due wakes it as well.
+func Monitor() {
+	if watched.Load() || watched.Swap(true) {
+		return
+	}
+	_, _, _ = syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0) // any call that the scheduler knows of
+	time.AfterFunc(nap, func() { watched.Store(false) })
+}

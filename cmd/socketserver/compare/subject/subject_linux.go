@@ -292,7 +292,7 @@ func listening(network, address string) bool {
 func usageOf(state *os.ProcessState) Usage {
 	u := Usage{Usage: usage.Ended(state)}
 	if r, ok := state.SysUsage().(*syscall.Rusage); ok {
-		u.MaxResident = r.Maxrss << 10
+		u.MaxResident = int64(r.Maxrss) << 10 //nolint:unconvert // some processors have it in 32 bits
 	}
 	return u
 }
