@@ -87,7 +87,7 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	if err := o.check(c); err != nil {
 		return err
 	}
-	ctx, stop := stopOnSignal(subject.Tidy)
+	ctx, stop := stopOnSignal(func() { _ = subject.Tidy() })
 	defer stop()
 	server, executable, err := o.served(ctx, c)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
@@ -83,7 +84,13 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 		return failed(err)
 	}
 	defer desk.close()
-	ctx, stop := stopOnSignal(desk.close)
+	var running atomic.Pointer[daemon.Daemon]
+	ctx, stop := stopOnSignal(func() {
+		if d := running.Load(); d != nil {
+			d.Kill()
+		}
+		_ = desk.close()
+	})
 	defer stop()
 	catalog := newCatalog(ctx, logs)
 	c, err := load(catalog)
@@ -100,6 +107,7 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	if err != nil {
 		return failed(err)
 	}
+	running.Store(d)
 	ignoreHangup(log)
 	ended, err := desk.attend(ctx, c, console, log)
 	if err != nil {
@@ -112,22 +120,28 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 }
 
 // stopOnSignal returns a context that the first signal ends. The second one ends the
-// process, also while it is still starting, when it has called tidy. One channel takes both,
-// so that none is lost between them.
-func stopOnSignal(tidy ...func() error) (context.Context, context.CancelFunc) {
+// process, also while it is still starting, when it has called tidy, and what that ends does
+// not end the process sooner: stop, which the caller calls last, then waits. One channel takes
+// both signals, so that none is lost between them.
+func stopOnSignal(tidy func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
+	var forced atomic.Bool
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
 		cancel()
 		<-signals
-		for _, f := range tidy {
-			_ = f()
-		}
+		forced.Store(true)
+		tidy()
 		os.Exit(exitUsage)
 	}()
-	return ctx, cancel
+	return ctx, func() {
+		cancel()
+		if forced.Load() {
+			select {}
+		}
+	}
 }
 
 func ignoreHangup(log hclog.Logger) {

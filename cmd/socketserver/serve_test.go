@@ -91,16 +91,23 @@ func TestDrainTimeout(t *testing.T) {
 	}
 }
 
+// A second signal waits for nobody, and leaves no process behind that holds a connection.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
-	p, listeners := serveFile(t, echoes(t))
+	p, listeners := serveFile(t, "defaults { \n timeouts { drain = \"10m\" } \n }\n"+echoes(t))
+	var conns []net.Conn
 	for _, l := range listeners {
-		require.Equal(t, "hello", ask(t, dial(t, l), "hello"))
+		conn := dial(t, l)
+		require.Equal(t, "hello", ask(t, conn, "hello"))
+		conns = append(conns, conn)
 	}
 	p.signal(t, syscall.SIGTERM)
 	p.await(t, "stopping; a second signal stops at once")
 	p.signal(t, os.Interrupt)
 	require.Equal(t, exitUsage, p.exit(t))
+	for _, conn := range conns {
+		requireEnd(t, conn)
+	}
 }
 
 func TestHangup(t *testing.T) {

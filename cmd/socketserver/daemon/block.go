@@ -275,6 +275,14 @@ func (b *block) shutdown() {
 	defer cancel()
 	b.tellWaiting()
 	var servers sync.WaitGroup
+	b.shutdownAll(ctx, &servers)
+	servers.Wait()
+	b.releaseClass()
+	b.log.Info("stopped")
+}
+
+// shutdownAll begins to shut down every listener, and cuts off what runs when ctx is done.
+func (b *block) shutdownAll(ctx context.Context, servers *sync.WaitGroup) {
 	for _, s := range b.servers {
 		servers.Go(func() {
 			if err := s.Shutdown(ctx); err != nil {
@@ -282,9 +290,6 @@ func (b *block) shutdown() {
 			}
 		})
 	}
-	servers.Wait()
-	b.releaseClass()
-	b.log.Info("stopped")
 }
 
 // close undoes listen.

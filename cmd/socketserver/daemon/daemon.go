@@ -95,6 +95,18 @@ func (d *Daemon) Run(ctx context.Context) {
 	}
 }
 
+// Kill ends at once what Run, which is stopping the daemon, still waits for: connections are
+// closed and processes killed. It waits a second at the most.
+func (d *Daemon) Kill() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var servers sync.WaitGroup
+	for _, b := range d.blocks {
+		b.shutdownAll(ctx, &servers)
+	}
+	servers.Wait()
+}
+
 // warnAboutFiles compares the limit of descriptors with what the configuration allows.
 func warnAboutFiles(c *config.Config, log hclog.Logger) {
 	limit := openFilesLimit()
