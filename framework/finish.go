@@ -66,6 +66,9 @@ func (s *BaseServer) tearDown(r *Request) {
 			r.err = fmt.Errorf("finish handler: %w", err)
 		}
 	}
+	if r.packet != nil {
+		r.leave(s)
+	}
 	if r.files != nil {
 		if err := r.files.close(); r.err == nil {
 			r.err = err

@@ -60,7 +60,7 @@ func (l *Limits) admit(s *BaseServer, r *Request) bool {
 			return false
 		}
 	}
-	r.slot = from
+	r.slot.Store(from)
 	return true
 }
 

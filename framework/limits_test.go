@@ -65,6 +65,28 @@ func TestLimitWaits(t *testing.T) {
 	}
 }
 
+// A client that asks when it has been answered is one, however soon it does.
+func TestLimitOfDatagrams(t *testing.T) {
+	for name, strategy := range hooked() {
+		for network, refusing := range map[string]*framework.Limits{
+			"udp":      {PerSource: 1},
+			"unixgram": {Connections: 1, Refuse: true},
+		} {
+			t.Run(name+"/"+network, func(t *testing.T) {
+				t.Parallel()
+				s := newServer[network](t, class(t, echo))
+				s.Strategy, s.Limits = strategy(), refusing
+				serve(t, s)
+				conn := dial(t, s)
+				for range 50 {
+					say(t, conn, "hello\n")
+					hear(t, conn, "hello\n")
+				}
+			})
+		}
+	}
+}
+
 // Or it is refused and told so.
 func TestLimitRefuses(t *testing.T) {
 	s := newServer["tcp"](t, class(t, act))

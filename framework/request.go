@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -37,10 +38,10 @@ type Request struct {
 	socket                  socketOptions
 	readBuffer, writeBuffer int // in a worker: those of the server that accepted it
 
-	slot *source               // what it counts against in the limits
-	done func(*Request, error) // told once, when the request is over; may be nil
-	stop bool                  // StopServer was called
-	over bool                  // the request has ended
+	slot atomic.Pointer[source] // what it counts against in the limits
+	done func(*Request, error)  // told once, when the request is over; may be nil
+	stop bool                   // StopServer was called
+	over bool                   // the request has ended
 }
 
 // files are rfile and wfile over one connection or datagram.
@@ -184,11 +185,17 @@ func (r *Request) newFiles(s *BaseServer) files {
 	return stream
 }
 
+// leave makes room for another request in the limits. A datagram does so before its answer is
+// sent: who asks again when it has that is within limits that it does not exceed.
+func (r *Request) leave(s *BaseServer) {
+	if slot := r.slot.Swap(nil); slot != nil {
+		s.Limits.release(slot)
+	}
+}
+
 // end tells everybody that the request is over.
 func (r *Request) end(s *BaseServer) {
-	if r.slot != nil {
-		s.Limits.release(r.slot)
-	}
+	r.leave(s)
 	r.mu.Lock()
 	r.over = true
 	if r.cancel != nil {

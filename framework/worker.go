@@ -174,6 +174,7 @@ func (h *handed) conclude(f *handoff.Frame) error {
 	}
 	err := outcomeError(f)
 	if h.request.packet != nil && len(f.Body) > 0 {
+		h.request.leave(h.server)
 		if failed := h.request.packet.origin.answer(h.request.packet, f.Body); err == nil {
 			err = failed
 		}
