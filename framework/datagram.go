@@ -15,6 +15,7 @@ type datagram struct {
 	origin origin
 
 	from     netip.AddrPort // whom a udpConn answers
+	control  []byte         // what goes with that answer, to come from the address that was asked
 	unixFrom *net.UnixAddr  // whom a unixgramConn answers; nil: nobody
 
 	rfile  bufio.Reader // holds all that has come; its own, as a handler may keep it

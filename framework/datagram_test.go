@@ -3,6 +3,7 @@ package framework_test
 import (
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -118,32 +119,43 @@ func TestDatagramStop(t *testing.T) {
 
 // Addresses are those of the client, of IPv4 also where the socket is one of IPv6.
 func TestUDPAddresses(t *testing.T) {
-	for name, at := range map[string]struct{ server, client string }{
-		"IPv4":                 {"127.0.0.1", "127.0.0.1"},
-		"IPv6":                 {"::1", "::1"},
-		"IPv4 at the wildcard": {"", "127.0.0.1"},
-		"IPv6 at the wildcard": {"", "::1"},
+	for name, at := range map[string]struct{ server, asked string }{
+		"IPv4":                      {"127.0.0.1", "127.0.0.1"},
+		"IPv6":                      {"::1", "::1"},
+		"IPv4 at the wildcard":      {"0.0.0.0", "127.0.0.1"},
+		"IPv4 at a common wildcard": {"", "127.0.0.1"},
+		"IPv6 at the wildcard":      {"", "::1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := framework.NewUDPServer(net.JoinHostPort(at.server, "0"), class(t, echo))
-			addresses := make(chan string, 1)
-			s.VerifyRequest = func(r *framework.Request) bool { addresses <- r.ClientAddress.String(); return true }
-			if c, err := net.ListenPacket("udp", net.JoinHostPort(at.client, "0")); err != nil {
+			requests := make(chan *framework.Request, 1)
+			s.VerifyRequest = func(r *framework.Request) bool { requests <- r; return true }
+			if c, err := net.ListenPacket("udp", net.JoinHostPort(at.asked, "0")); err != nil {
 				t.Skip("needs IPv6:", err)
 			} else {
 				require.NoError(t, c.Close())
 			}
 			serve(t, &s.BaseServer)
-			_, port, err := net.SplitHostPort(s.Addr().String())
-			require.NoError(t, err)
-			conn, err := net.Dial("udp", net.JoinHostPort(at.client, port))
-			require.NoError(t, err)
-			limit(t, conn)
+			conn := dialUDP(t, &s.BaseServer, at.asked)
 			say(t, conn, "hello\n")
 			hear(t, conn, "hello\n")
-			require.Equal(t, conn.LocalAddr().String(), await(t, addresses))
+			r := await(t, requests)
+			require.Equal(t, conn.LocalAddr().String(), r.ClientAddress.String())
+			if at.server == at.asked || runtime.GOOS == "linux" {
+				require.Equal(t, conn.RemoteAddr().String(), r.LocalAddress.String())
+			}
 		})
 	}
+}
+
+// dialUDP makes a client that takes answers from host alone.
+func dialUDP(t *testing.T, s *framework.BaseServer, host string) net.Conn {
+	t.Helper()
+	_, port, err := net.SplitHostPort(s.Addr().String())
+	require.NoError(t, err)
+	conn, err := net.Dial("udp", net.JoinHostPort(host, port))
+	require.NoError(t, err)
+	return limit(t, conn)
 }
 
 // Datagrams that are dropped do not put off the end of HandleRequest.

@@ -16,6 +16,9 @@ import (
 const defaultMaxPacketSize = 8192
 
 // UDPServer serves datagrams of UDP. The fields are set before it listens.
+//
+// On Linux (not on 386 and s390x) an answer comes from the address that was asked, also where
+// the server listens at a wildcard; elsewhere the system chooses one.
 type UDPServer struct {
 	BaseServer
 	Address string // host:port; port 0 takes a free one
@@ -80,7 +83,7 @@ func (s *UnixDatagramServer) listen() (packetConn, error) {
 
 // packetConn is what udp and unixgram differ in.
 type packetConn interface {
-	// receive fills in who sent it.
+	// receive fills in who sent it, and where to if that is not LocalAddr.
 	receive(r *datagramRequest, buf []byte) (n int, err error)
 	answer(d *datagram, p []byte) error
 	LocalAddr() net.Addr
@@ -209,7 +212,10 @@ func (t *packetTransport) receive() (*Request, error) {
 			}
 			continue
 		}
-		r.LocalAddress, r.Network, r.packet, r.origin = conn.LocalAddr(), t.network, &r.datagram, t
+		r.Network, r.packet, r.origin = t.network, &r.datagram, t
+		if r.LocalAddress == nil {
+			r.LocalAddress = conn.LocalAddr()
+		}
 		r.hold(t.buf[:n])
 		return &r.Request, nil
 	}
@@ -217,7 +223,7 @@ func (t *packetTransport) receive() (*Request, error) {
 
 func (t *packetTransport) tellTooLong(r *Request) {
 	if more, ok := t.long.allow(); ok {
-		t.owner.log().Warn("datagram dropped: it is longer than max_packet_size", withMore(more, "client", r.client(), "max_packet_size", *t.max)...)
+		t.owner.log().Warn("datagram dropped: it is longer than max_packet_size", withMore(more, "client", r.client(), "max_packet_size", *t.max, "next", "raise max_packet_size")...)
 	}
 }
 

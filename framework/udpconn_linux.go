@@ -13,7 +13,8 @@ import (
 // see package nowait. It is open as long as somebody uses its transport.
 type udpConn struct {
 	*net.UDPConn
-	fd uintptr
+	fd      uintptr
+	control []byte // room for what comes with a datagram; nil where that is nothing
 }
 
 // newUDPConn owns conn.
@@ -23,6 +24,10 @@ func newUDPConn(conn *net.UDPConn) (*udpConn, error) {
 	if err == nil {
 		err = raw.Control(func(fd uintptr) { c.fd = fd })
 	}
+	if err == nil && conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified() {
+		c.control = make([]byte, controlSize)
+		err = tellAddress(int(c.fd))
+	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
@@ -30,6 +35,9 @@ func newUDPConn(conn *net.UDPConn) (*udpConn, error) {
 }
 
 func (c *udpConn) receive(r *datagramRequest, buf []byte) (int, error) {
+	if c.control != nil {
+		return c.receiveAsked(r, buf)
+	}
 	n, from, err := nowait.ReceiveFrom(c.fd, buf)
 	if err != nil { // as a rule, as nothing has come
 		n, from, err = c.ReadFromUDPAddrPort(buf)
@@ -42,6 +50,10 @@ func (c *udpConn) receive(r *datagramRequest, buf []byte) (int, error) {
 }
 
 func (c *udpConn) answer(d *datagram, p []byte) error {
+	if d.control != nil {
+		_, _, err := c.WriteMsgUDPAddrPort(p, d.control, d.from)
+		return err
+	}
 	if nowait.SendTo(c.fd, p, d.from) == nil {
 		return nil
 	}

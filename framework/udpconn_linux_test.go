@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
 )
 
 // A handler of datagrams that only computes does not keep its process from anything, though it
@@ -33,6 +35,25 @@ func TestUDPComputation(t *testing.T) {
 	_, err = client.WriteTo([]byte("open\n"), gate)
 	require.NoError(t, err)
 	p.stop(t)
+}
+
+// An answer comes from the address that was asked, where the server has many.
+func TestUDPAnswersFromAddress(t *testing.T) {
+	for name, strategy := range newStrategy {
+		for _, address := range []string{":0", "0.0.0.0:0"} {
+			t.Run(name+"/"+address, func(t *testing.T) {
+				t.Parallel()
+				s := framework.NewUDPServer(address, class(t, echo))
+				s.Strategy = strategy()
+				serve(t, &s.BaseServer)
+				for _, asked := range []string{"127.0.0.1", "127.0.0.5"} {
+					conn := dialUDP(t, &s.BaseServer, asked)
+					say(t, conn, "hello\n")
+					hear(t, conn, "hello\n")
+				}
+			})
+		}
+	}
 }
 
 // awaitIdle waits until no thread of a process does anything, not even sleep for a while, as the one
