@@ -84,6 +84,12 @@ func Monitor() {
 	if watched.Load() || watched.Swap(true) {
 		return
 	}
-	_, _, _ = syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0) // any call that the scheduler knows of
+	WakeMonitor()
 	time.AfterFunc(nap, func() { watched.Store(false) })
+}
+
+// WakeMonitor is Monitor without a timer, while which is set a thread waits for the sockets that
+// the runtime knows: each datagram that comes to one would wake it.
+func WakeMonitor() {
+	_, _, _ = syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0) // any call that the scheduler knows of
 }
