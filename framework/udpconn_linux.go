@@ -66,8 +66,10 @@ func (c *udpConn) wakeMonitor() {
 
 func (c *udpConn) answer(d *datagram, p []byte) error {
 	if d.control != nil {
-		_, _, err := c.WriteMsgUDPAddrPort(p, d.control, d.from)
-		return err
+		if _, _, err := c.WriteMsgUDPAddrPort(p, d.control, d.from); err == nil {
+			return nil
+		}
+		// What was asked can not answer, as an address for all of a network. The system chooses.
 	}
 	if nowait.SendTo(c.fd, p, d.from) == nil {
 		return nil

@@ -51,6 +51,13 @@ func TestUDPAnswersFromAddress(t *testing.T) {
 					say(t, conn, "hello\n")
 					hear(t, conn, "hello\n")
 				}
+				everybody := &net.UDPAddr{IP: net.IPv4(127, 255, 255, 255), Port: s.Addr().(*net.UDPAddr).Port}
+				client, err := net.ListenUDP("udp4", nil)
+				require.NoError(t, err)
+				limit(t, client)
+				_, err = client.WriteTo([]byte("hello\n"), everybody)
+				require.NoError(t, err)
+				hear(t, client, "hello\n")
 			})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -86,7 +87,7 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	defer desk.close()
 	var running atomic.Pointer[daemon.Daemon]
 	ctx, stop := stopOnSignal(func() {
-		if d := running.Load(); d != nil {
+		if d := running.Load(); d != nil { // what was still starting dies with this process
 			d.Kill()
 		}
 		_ = desk.close()
@@ -119,6 +120,9 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	return nil
 }
 
+// tidyTime is what the second signal waits for at the most; a third one does not.
+const tidyTime = 2 * time.Second
+
 // stopOnSignal returns a context that the first signal ends. The second one ends the
 // process, also while it is still starting, when it has called tidy, and what that ends does
 // not end the process sooner: stop, which the caller calls last, then waits. One channel takes
@@ -133,7 +137,13 @@ func stopOnSignal(tidy func()) (ctx context.Context, stop func()) {
 		cancel()
 		<-signals
 		forced.Store(true)
-		tidy()
+		tidied := make(chan struct{})
+		go func() { tidy(); close(tidied) }()
+		select {
+		case <-tidied:
+		case <-signals:
+		case <-time.After(tidyTime): // as where nobody reads the log
+		}
 		os.Exit(exitUsage)
 	}()
 	return ctx, func() {

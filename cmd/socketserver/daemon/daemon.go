@@ -96,7 +96,7 @@ func (d *Daemon) Run(ctx context.Context) {
 }
 
 // Kill ends at once what Run, which is stopping the daemon, still waits for: connections are
-// closed and processes killed. It waits a second at the most.
+// closed and processes killed. It waits a second at the most, and for who reads the log.
 func (d *Daemon) Kill() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
