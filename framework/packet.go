@@ -91,9 +91,10 @@ type packetConn interface {
 	Close() error
 }
 
-// setClient makes the client's address in the memory of the request. It is 127.0.0.1, never
-// ::ffff:127.0.0.1.
+// setClient keeps whom a udpConn answers, and makes the client's address in the memory of the
+// request. That is 127.0.0.1, never ::ffff:127.0.0.1.
 func (r *datagramRequest) setClient(from netip.AddrPort) {
+	r.from = from
 	ip := from.Addr().Unmap()
 	if r.ip = ip.As16(); ip.Is4() {
 		v4 := ip.As4()

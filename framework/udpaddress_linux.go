@@ -34,7 +34,6 @@ func (c *udpConn) receiveAsked(r *datagramRequest, buf []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	r.from = from
 	r.setClient(from)
 	at, control := askedAt(c.control[:controlled])
 	if at.IsValid() {

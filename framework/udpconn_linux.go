@@ -46,7 +46,6 @@ func (c *udpConn) receive(r *datagramRequest, buf []byte) (int, error) {
 	} else {
 		c.wakeMonitor()
 	}
-	r.from = from
 	r.setClient(from)
 	return n, err
 }

@@ -11,7 +11,6 @@ func newUDPConn(conn *net.UDPConn) (*udpConn, error) { return &udpConn{conn}, ni
 
 func (c *udpConn) receive(r *datagramRequest, buf []byte) (int, error) {
 	n, from, err := c.ReadFromUDPAddrPort(buf)
-	r.from = from
 	r.setClient(from)
 	return n, err
 }
