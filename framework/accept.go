@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // acceptErrors is what a loop does about errors of its transport. None but a closed
 // transport ends a server: the errors pass, or somebody mends what causes them.
 type acceptErrors struct {
 	delay time.Duration
-	log   throttle
+	log   ratelog.Limiter
 }
 
 const minAcceptDelay, maxAcceptDelay = 5 * time.Millisecond, time.Second
@@ -36,22 +38,22 @@ var exhausted = map[error]string{
 // report logs err, at most one line a second, and returns how long to wait.
 func (a *acceptErrors) report(log hclog.Logger, err error) time.Duration {
 	a.delay = min(max(2*a.delay, minAcceptDelay), maxAcceptDelay)
-	more, ok := a.log.allow()
+	more, ok := a.log.Allow(1)
 	if !ok {
 		return a.delay
 	}
 	is := func(e error) bool { return errors.Is(err, e) }
 	if slices.ContainsFunc(transient, is) {
-		log.Debug("could not get a request", withMore(more, "error", err)...)
+		log.Debug("could not get a request", ratelog.More(more, "error", err)...)
 		return a.delay
 	}
 	for e, remedy := range exhausted {
 		if is(e) {
-			log.Error("could not get a request; waiting", withMore(more, "error", err, "next", remedy)...)
+			log.Error("could not get a request; waiting", ratelog.More(more, "error", err, "next", remedy)...)
 			return a.delay
 		}
 	}
-	log.Error("could not get a request; trying again", withMore(more, "error", err)...)
+	log.Error("could not get a request; trying again", ratelog.More(more, "error", err)...)
 	return a.delay
 }
 

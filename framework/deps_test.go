@@ -15,9 +15,10 @@ func TestDependencies(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("needs the go command")
 	}
-	const own = "github.com/go-socketserver/socketserver/framework"
+	const module = "github.com/go-socketserver/socketserver/"
+	const own = module + "framework"
 	allowed := []string{
-		own, own + "/internal/",
+		own, own + "/internal/", module + "internal/",
 		"github.com/hashicorp/go-hclog", "github.com/fatih/color", "github.com/mattn/go-colorable", "github.com/mattn/go-isatty", "golang.org/x/sys/",
 	}
 	for _, system := range []string{"linux", "darwin", "windows"} {

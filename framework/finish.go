@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // FinishRequest runs the handler of r to its end, in this process or where the class
@@ -101,8 +103,8 @@ func (s *BaseServer) handleError(r *Request, err error) {
 // fail can not fill a disk with that.
 func (s *BaseServer) logError(r *Request, err error) {
 	if s.isOverdue(err) && !s.isCut() {
-		if more, ok := s.overdue.allow(); ok {
-			r.Log().Info("request ended: it took too long", withMore(more, "error", err)...)
+		if more, ok := s.overdue.Allow(1); ok {
+			r.Log().Info("request ended: it took too long", ratelog.More(more, "error", err)...)
 		}
 		return
 	}
@@ -110,15 +112,15 @@ func (s *BaseServer) logError(r *Request, err error) {
 		r.Log().Debug("request ended early", "error", err)
 		return
 	}
-	more, ok := s.failures.allow()
+	more, ok := s.failures.Allow(maxFailures)
 	if !ok {
 		return
 	}
 	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
-		r.Log().Error("handler panicked", withMore(more, "error", err, "stack", strings.ReplaceAll(string(panicked.Stack), "\t", "    "))...)
+		r.Log().Error("handler panicked", ratelog.More(more, "error", err, "stack", strings.ReplaceAll(string(panicked.Stack), "\t", "    "))...)
 		return
 	}
-	r.Log().Error("request failed", withMore(more, "error", err)...)
+	r.Log().Error("request failed", ratelog.More(more, "error", err)...)
 }
 
 // isOverdue says whether the time of the whole request was over. Clients are cut off by that

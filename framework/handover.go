@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // finishRemotely has the worker of the class finish r. The connection stays open here
@@ -86,8 +87,8 @@ func (w *Worker) handOverDatagram(s *BaseServer, f *handoff.Frame) error {
 	if !errors.Is(err, handoff.ErrFull) {
 		return err
 	}
-	if more, ok := w.full.allow(); ok {
-		s.log().Warn("datagram dropped: the worker is busy", withMore(more)...)
+	if more, ok := w.full.Allow(1); ok {
+		s.log().Warn("datagram dropped: the worker is busy", ratelog.More(more)...)
 	}
 	return errDropped
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // Limits bound the requests that are served at once. The zero value bounds nothing.
@@ -24,7 +26,7 @@ type Limits struct {
 	total   bound
 	mu      sync.Mutex
 	sources map[netip.Prefix]*source
-	refused throttle
+	refused ratelog.Limiter
 }
 
 // source is what one request holds.
@@ -109,8 +111,8 @@ func (l *Limits) leave(from *source) {
 }
 
 func (l *Limits) refuse(s *BaseServer, r *Request, limit string, value int) {
-	if more, ok := l.refused.allow(); ok {
-		s.log().Warn("client refused: limit reached", withMore(more, "client", r.client(), "limit", limit, "value", value, "next", "raise limits."+limit)...)
+	if more, ok := l.refused.Allow(1); ok {
+		s.log().Warn("client refused: limit reached", ratelog.More(more, "client", r.client(), "limit", limit, "value", value, "next", "raise limits."+limit)...)
 	}
 	if l.Banner != "" && r.conn != nil {
 		_ = r.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // defaultMaxPacketSize is socketserver's max_packet_size, in bytes.
@@ -146,7 +148,7 @@ type packetTransport struct {
 	users atomic.Int64
 
 	buf  []byte // what GetRequest receives into
-	long throttle
+	long ratelog.Limiter
 }
 
 func (t *packetTransport) Network() string { return t.network }
@@ -223,8 +225,8 @@ func (t *packetTransport) receive() (*Request, error) {
 }
 
 func (t *packetTransport) tellTooLong(r *Request) {
-	if more, ok := t.long.allow(); ok {
-		t.owner.log().Warn("datagram dropped: it is longer than max_packet_size", withMore(more, "client", r.client(), "max_packet_size", *t.max, "next", "raise max_packet_size")...)
+	if more, ok := t.long.Allow(1); ok {
+		t.owner.log().Warn("datagram dropped: it is longer than max_packet_size", ratelog.More(more, "client", r.client(), "max_packet_size", *t.max, "next", "raise max_packet_size")...)
 	}
 }
 

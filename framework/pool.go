@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // pool is the children of a [Forking] from its first open server to its last.
@@ -28,7 +29,7 @@ type pool struct {
 	idle    []*child      // the one used last at the end
 	changed chan struct{} // closed when a child became idle or has gone
 	delay   time.Duration // before the next start, after one that failed
-	failed  throttle
+	failed  ratelog.Limiter
 }
 
 const (
@@ -265,8 +266,8 @@ func (p *pool) warm() {
 	}
 	p.mu.Unlock()
 	if err != nil {
-		if more, ok := p.failed.allow(); ok && !errors.Is(err, ErrServerClosed) {
-			p.log.Error("could not start a spare", withMore(more, "error", err)...)
+		if more, ok := p.failed.Allow(1); ok && !errors.Is(err, ErrServerClosed) {
+			p.log.Error("could not start a spare", ratelog.More(more, "error", err)...)
 		}
 		p.startFailed(p.done)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // BaseServer gets requests from a transport and has a strategy run them. Its fields
@@ -75,8 +77,8 @@ type state struct {
 	requests sync.WaitGroup
 	leaving  chan struct{} // holds one for each client that is being turned away
 	accept   acceptErrors
-	failures throttle
-	overdue  throttle
+	failures ratelog.Limiter
+	overdue  ratelog.Limiter
 }
 
 const (
@@ -95,7 +97,6 @@ func (s *BaseServer) initialise() {
 		s.stopped, s.cut, s.finished = make(chan struct{}), make(chan struct{}), make(chan struct{})
 		s.active = map[*Request]struct{}{}
 		s.leaving = make(chan struct{}, maxLeaving)
-		s.failures.burst = maxFailures
 		s.strategy = s.Strategy
 		if s.strategy == nil {
 			s.strategy = &Synchronous{}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // A Worker is the server's side of a process that finishes requests; the process's side
@@ -31,7 +32,7 @@ type Worker struct {
 	pending  map[uint64]*handed
 	err      error // why it has gone
 	inFlight bound
-	full     throttle
+	full     ratelog.Limiter
 }
 
 // handed is a request that the worker has, or a socket.

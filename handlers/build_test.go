@@ -58,7 +58,7 @@ func TestWorkerImports(t *testing.T) {
 	}
 	// What hclog needs.
 	allowed := []string{
-		module + "framework", module + "handlers", module + "cmd/socketserver-worker",
+		module + "framework", module + "handlers", module + "internal", module + "cmd/socketserver-worker",
 		"github.com/hashicorp/go-hclog", "github.com/fatih/color",
 		"github.com/mattn/go-colorable", "github.com/mattn/go-isatty", "golang.org/x/sys",
 	}

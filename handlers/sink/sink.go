@@ -9,20 +9,30 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/handlers/framing"
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
-// Constructor makes the handler, which has no options.
+const (
+	maxShown = 1024 // bytes of a message
+	maxRate  = 10   // messages a second
+)
+
+// Constructor makes the handler, which has no options. The sinks of one class share a limit on
+// what they log: clients decide how much arrives and could otherwise fill the disk.
 var Constructor = framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
-	record := &record{}
+	limit := &ratelog.Limiter{}
 	return &framework.HandlerClass{
-		New:   func() framework.Handler { return &handler{record: record} },
-		Close: record.close,
+		New: func() framework.Handler { return &handler{limit: limit} },
+		Close: func() error {
+			limit.Flush()
+			return nil
+		},
 	}, nil
 })
 
 type handler struct {
 	framework.BaseRequestHandler
-	record *record
+	limit *ratelog.Limiter
 }
 
 func (h *handler) Handle(rfile *bufio.Reader, _ io.Writer) error {
@@ -32,9 +42,13 @@ func (h *handler) Handle(rfile *bufio.Reader, _ io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if h.record.admit(len(m.Data), h.Log) {
+		if h.limit.Admit(maxRate, len(m.Data), h.suppressed) {
 			shown := m.Data[:min(len(m.Data), maxShown)]
 			h.Log().Info("received", "data", hclog.Quote(shown), "length", len(m.Data))
 		}
 	}
+}
+
+func (h *handler) suppressed(messages, bytes int) {
+	h.Log().Warn("received more than is shown", "messages", messages, "bytes", bytes)
 }

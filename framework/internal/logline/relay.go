@@ -148,7 +148,7 @@ func (l *Relay) line(text string) {
 		l.growCrash(Clean(text))
 		return
 	}
-	if !l.budget.line(l.log) {
+	if !l.budget.lines.Admit(maxRate, len(text), l.dropped) {
 		return
 	}
 	if event, ok := parse(text); ok {
@@ -205,11 +205,18 @@ func (l *Relay) tellCrash() {
 	if l.cut > 0 {
 		args = append(args, "lines_cut", l.cut)
 	}
-	if l.budget.crash(l.log) {
+	if _, ok := l.budget.crashes.Allow(maxCrashes); ok {
 		l.log.Error("process crashed", args...)
+	} else {
+		l.budget.lines.Admit(0, l.crash.Len(), l.dropped) // counted with the lines
 	}
 	l.crash.Reset()
 	l.cut, l.quiet = 0, nil
+}
+
+// dropped logs the number of lines that the budget did not admit.
+func (l *Relay) dropped(lines, _ int) {
+	l.log.Warn("log lines dropped: too much is printed", "lines", lines)
 }
 
 type event struct {
