@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A Constructor makes handler classes from options. It is made once, as a
@@ -183,37 +185,14 @@ func wrongType(err error, o Option) string {
 }
 
 func unknownOption(name string, schema []Option) string {
-	var names []string
-	for _, o := range schema {
-		if 2*distance(name, o.Name) <= len(o.Name) {
-			return fmt.Sprintf("there is no such option; did you mean %q?", o.Name)
-		}
-		names = append(names, o.Name)
-	}
-	if len(names) == 0 {
+	if len(schema) == 0 {
 		return "there is no such option; this handler has none"
 	}
-	return "there is no such option; there are " + strings.Join(names, ", ")
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	var names []string
+	for _, o := range schema {
+		names = append(names, o.Name)
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
+	return "there is no such option; " + text.Hint(name, names, "there are "+strings.Join(names, ", "))
 }
 
 func schemaOf(defaults reflect.Value) []Option {

@@ -492,5 +492,5 @@ func TestChildPrints(t *testing.T) {
 	book := logOf(t, s)
 	serve(t, s)
 	askAll(t, s, "print to whom it may concern \x1b[2J\n")
-	require.Contains(t, book.await(t, "to whom it may concern"), `\u001b[2J`)
+	require.Contains(t, book.await(t, "to whom it may concern"), `\x1b[2J`)
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/go-socketserver/socketserver/cmd/socketserver/nearest"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // noArguments refuses all but flags. What is given to a command that has --config may be
@@ -64,7 +64,7 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 
 // suggest says which of the names may have been meant, or which there are.
 func suggest(name string, names []string) string {
-	return nearest.Hint(name, names, "there are "+strings.Join(names, ", "))
+	return text.Hint(name, names, "there are "+strings.Join(names, ", "))
 }
 
 // tryHelp names the help that belongs to a command line that could not be read.

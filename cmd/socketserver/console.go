@@ -18,9 +18,9 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/nearest"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
 	"github.com/go-socketserver/socketserver/handlers/chat"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 func newConsole() *cobra.Command {
@@ -76,7 +76,7 @@ func findOperator(name string) (string, error) {
 	if err == nil {
 		return path, nil
 	}
-	if meant := nearest.To(name, chat.Operators()); meant != "" {
+	if meant := text.Nearest(name, chat.Operators()); meant != "" {
 		err = fmt.Errorf("%w; did you mean %q?", err, meant)
 	}
 	return "", err

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
 	"github.com/go-socketserver/socketserver/handlers/chat"
 	"github.com/go-socketserver/socketserver/handlers/chat/natsbus"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 func main() {
@@ -41,12 +41,12 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return 0
 	case errors.As(err, &status):
 		if status.err != nil {
-			fmt.Fprintln(stderr, terminal.Lines(status.err.Error())) // which may quote anybody
+			fmt.Fprintln(stderr, text.Lines(status.err.Error())) // which may quote anybody
 		}
 		return status.code
 	}
 	// Everything else comes from reading the command line.
-	fmt.Fprintf(stderr, "socketserver: %s\n%s\n", terminal.Lines(err.Error()), tryHelp(c))
+	fmt.Fprintf(stderr, "socketserver: %s\n%s\n", text.Lines(err.Error()), tryHelp(c))
 	return exitUsage
 }
 

@@ -54,7 +54,7 @@ func TestEscapesAreMadeVisible(t *testing.T) {
 	t.Parallel()
 	s, j := serveTCP(t, "escape")
 	require.Equal(t, "alive", dial(t, s).ask(t, "echo alive"))
-	j.await(t, 1, `\u001b]0;title\u0007 and \u001b[31mred\u202e`)
+	j.await(t, 1, `\x1b]0;title\a and \x1b[31mred\u202e`)
 	require.NotContains(t, j.String(), "\x1b")
 }
 

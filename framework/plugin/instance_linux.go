@@ -19,9 +19,9 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
-	"github.com/go-socketserver/socketserver/framework/internal/logline"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 	"github.com/go-socketserver/socketserver/framework/plugin/control"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 const (
@@ -79,7 +79,7 @@ func launch(ctx context.Context, s *Settings, image *process.Image, socketDir st
 		case context.DeadlineExceeded:
 			err = fmt.Errorf("it did not shake hands within %s; its main has to be plugin.Serve", startTimeout)
 		}
-		err = i.runner.problem(errors.New(logline.Clean(err.Error())))
+		err = i.runner.problem(errors.New(text.Line(err.Error())))
 		if errors.Is(err, errEnded) {
 			err = fmt.Errorf("%w; its main has to be plugin.Serve", err)
 		}
@@ -147,17 +147,17 @@ func (i *instance) options(ctx context.Context, s Settings) ([]byte, error) {
 
 // plain takes off what grpc writes before the text of an error.
 func plain(err error) error {
-	return errors.New(logline.Clean(status.Convert(err).Message()))
+	return errors.New(text.Line(status.Convert(err).Message()))
 }
 
 func optionErrors(problems []*control.Problem) error {
 	var errs []error
 	for _, p := range problems {
 		if p.Option == "" {
-			errs = append(errs, errors.New(logline.Clean(p.Problem)))
+			errs = append(errs, errors.New(text.Line(p.Problem)))
 			continue
 		}
-		errs = append(errs, &framework.OptionError{Option: logline.Clean(p.Option), Problem: logline.Clean(p.Problem)})
+		errs = append(errs, &framework.OptionError{Option: text.Line(p.Option), Problem: text.Line(p.Problem)})
 	}
 	return errors.Join(errs...)
 }

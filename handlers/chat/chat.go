@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // Options are the options of the handler.
@@ -94,6 +95,14 @@ const (
 	maxQueue   = 100_000
 	maxRate    = 1_000_000
 )
+
+// form is what becomes of a client's text on its way to others.
+func (o *Options) form() text.Form {
+	if o.Raw {
+		return text.Raw
+	}
+	return text.Relay
+}
 
 func (o *Options) check() error {
 	var errs []error

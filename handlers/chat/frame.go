@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A frame is what servers that share rooms tell each other.
@@ -77,21 +79,17 @@ func parseFrame(data []byte, o *Options) (*frame, error) {
 	return f, nil
 }
 
-// fit makes text what it would be if it had come from a client: nothing that acts on a
+// fit makes a message what it would be if it had come from a client: nothing that acts on a
 // terminal, and one line where everything is a line.
-func fit(text []byte, o *Options) []byte {
-	if len(text) == 0 {
+func fit(message []byte, o *Options) []byte {
+	if len(message) == 0 {
 		return nil
 	}
-	if o.Commands {
-		text = bytes.ReplaceAll(bytes.TrimRight(text, "\r\n"), []byte("\n"), []byte(`\u000a`))
+	if !o.Commands {
+		return o.form().Append(nil, message)
 	}
-	s := screen{raw: o.Raw}
-	text = s.show(text)
-	if o.Commands {
-		text = append(text, '\n')
-	}
-	return text
+	line := bytes.ReplaceAll(bytes.TrimRight(message, "\r\n"), []byte("\n"), []byte(`\u000a`))
+	return append(o.form().Append(nil, line), '\n')
 }
 
 // isLabel says whether somebody may be called so: by a name, or without commands by what an
@@ -101,7 +99,7 @@ func isLabel(name string, o *Options) bool {
 		return isName(name)
 	}
 	return name != "" && len(name) <= maxLabel && utf8.ValidString(name) &&
-		strings.IndexFunc(name, func(r rune) bool { return acts(r) || r == '\n' || r == '\t' }) < 0
+		strings.IndexFunc(name, func(r rune) bool { return text.Relay.Hides(r) || r == '\n' || r == '\t' }) < 0
 }
 
 const serverIDLength = 16

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/handlers/framing"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // errStopping cuts clients off when the server stops: nobody says goodbye first, so there is
@@ -29,7 +30,7 @@ type input struct {
 	rfile   *bufio.Reader
 	chunks  *framing.Reader
 	ahead   []byte // has been read, and comes before the next chunk
-	screen  screen
+	screen  text.Stream
 	bucket  bucket
 	drained bool // the client has ended
 }
@@ -37,7 +38,7 @@ type input struct {
 func newInput(m *framework.Member, r *framework.Request, rfile *bufio.Reader, o *Options) *input {
 	return &input{
 		member: m, rfile: rfile, chunks: framing.NewReader(framing.Chunk, r, rfile),
-		screen: screen{raw: o.Raw}, bucket: bucket{rate: o.Rate, tokens: burst},
+		screen: text.Stream{Form: o.form()}, bucket: bucket{rate: o.Rate, tokens: burst},
 	}
 }
 
@@ -73,7 +74,7 @@ func (in *input) next() ([]byte, error) {
 		chunk, err := in.chunk()
 		if errors.Is(err, io.EOF) {
 			in.drained = true
-			if rest := in.screen.rest(); len(rest) > 0 {
+			if rest := in.screen.Rest(); len(rest) > 0 {
 				return rest, nil
 			}
 			break
@@ -81,8 +82,8 @@ func (in *input) next() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if text := in.screen.pass(chunk); len(text) > 0 {
-			return text, nil
+		if shown := in.screen.Next(chunk); len(shown) > 0 {
+			return shown, nil
 		}
 	}
 	return nil, io.EOF

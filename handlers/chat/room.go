@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // lobby is the room that everybody enters first.
@@ -213,7 +214,7 @@ func tuple(a net.Addr) string {
 		if a.Name == "@" { // it is not bound
 			return "''"
 		}
-		return "'" + string(appendVisible(nil, []byte(a.Name))) + "'"
+		return string(text.Relay.Append([]byte("'"), []byte(a.Name))) + "'"
 	}
 	return "''"
 }

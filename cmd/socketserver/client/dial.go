@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // maxAddresses are tried of a name that has more.
@@ -138,7 +138,7 @@ func reason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return "no answer in time"
 	}
-	return terminal.Line(strings.TrimPrefix(err.Error(), "tls: "))
+	return text.Line(strings.TrimPrefix(err.Error(), "tls: "))
 }
 
 // remedy is what to do about the last failure.

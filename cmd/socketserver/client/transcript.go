@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A Transcript is a file with a line for everything that was sent or received: the time,
@@ -19,7 +19,7 @@ import (
 type Transcript struct {
 	mu      sync.Mutex
 	file    *os.File
-	in, out terminal.Visible
+	in, out text.Stream
 	err     error
 }
 
@@ -48,18 +48,18 @@ func OpenTranscript(path string) (*Transcript, error) {
 	if err != nil {
 		return nil, fmt.Errorf("transcript %w; choose a file that can be written", err)
 	}
-	return &Transcript{file: file, in: terminal.Visible{Newlines: true}, out: terminal.Visible{Newlines: true}}, nil
+	return &Transcript{file: file, in: text.Stream{Form: text.OneLine}, out: text.Stream{Form: text.OneLine}}, nil
 }
 
-func (t *Transcript) sent(text []byte) {
+func (t *Transcript) sent(p []byte) {
 	if t != nil {
-		t.record(&t.out, ">", text)
+		t.record(&t.out, ">", p)
 	}
 }
 
-func (t *Transcript) received(text []byte) {
+func (t *Transcript) received(p []byte) {
 	if t != nil {
-		t.record(&t.in, "<", text)
+		t.record(&t.in, "<", p)
 	}
 }
 
@@ -75,22 +75,22 @@ func (t *Transcript) ended() {
 	t.rest(&t.in, "<")
 }
 
-func (t *Transcript) rest(v *terminal.Visible, direction string) {
-	if rest := v.Rest(); rest != "" {
+func (t *Transcript) rest(s *text.Stream, direction string) {
+	if rest := s.Rest(); len(rest) > 0 {
 		t.write(direction, rest)
 	}
 }
 
 // record writes one line at once, so that a conversation that is killed loses none.
-func (t *Transcript) record(v *terminal.Visible, direction string, text []byte) {
+func (t *Transcript) record(s *text.Stream, direction string, p []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.write(direction, v.Text(text))
+	t.write(direction, s.Next(p))
 }
 
-func (t *Transcript) write(direction, text string) {
+func (t *Transcript) write(direction string, line []byte) {
 	now := time.Now().Format("2006-01-02T15:04:05.000Z07:00")
-	_, err := fmt.Fprintf(t.file, "%s %s %s\n", now, direction, text)
+	_, err := fmt.Fprintf(t.file, "%s %s %s\n", now, direction, line)
 	if t.err == nil {
 		t.err = err
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/nearest"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A strategy is a way to run a server, by the name that the user gives it.
@@ -76,7 +76,7 @@ type wish struct {
 func choose(w wish) ([]strategy, error) {
 	for _, name := range w.names {
 		if !slices.Contains(Strategies(), name) {
-			hint := nearest.Hint(name, Strategies(), "there are "+strings.Join(Strategies(), ", "))
+			hint := text.Hint(name, Strategies(), "there are "+strings.Join(Strategies(), ", "))
 			return nil, fmt.Errorf("there is no strategy %q; %s", name, hint)
 		}
 	}

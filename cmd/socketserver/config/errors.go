@@ -13,7 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"golang.org/x/text/width"
 
-	"github.com/go-socketserver/socketserver/cmd/socketserver/nearest"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // Errors is all that is wrong with a configuration, in the order of the places.
@@ -50,7 +50,7 @@ func (e *Errors) Error() string {
 
 func (e Error) Error() string {
 	var b strings.Builder
-	b.WriteString(visible(e.File))
+	b.WriteString(text.Line(e.File))
 	if e.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
 	}
@@ -142,7 +142,7 @@ func excerpt(src []byte, offset int) (line, caret string) {
 	tail := string(src[offset:min(len(src), offset+after)])
 	tail, _, _ = strings.Cut(tail, "\n")
 	tail = strings.ToValidUTF8(strings.TrimSuffix(tail, "\r"), "")
-	head, tail = visible(head), visible(tail)
+	head, tail = text.Line(head), text.Line(tail)
 	if start > 0 && src[start-1] != '\n' {
 		head = "…" + head
 	}
@@ -167,26 +167,13 @@ func blanks(text string) string {
 	return b.String()
 }
 
-// visible shows what a terminal would obey or hide. Tabs stay.
-func visible(text string) string {
-	var b strings.Builder
-	for _, c := range text {
-		if c == '\t' || unicode.IsPrint(c) {
-			b.WriteRune(c)
-		} else {
-			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
-		}
-	}
-	return b.String()
-}
-
 // oneLine makes a line of a reasonable length of any text.
-func oneLine(text string) string {
+func oneLine(s string) string {
 	const longest = 500
-	if len(text) > longest {
-		text = strings.ToValidUTF8(text[:longest], "") + "…"
+	if len(s) > longest {
+		s = strings.ToValidUTF8(s[:longest], "") + "…"
 	}
-	return visible(strings.Join(strings.Fields(text), " "))
+	return text.Line(strings.Join(strings.Fields(s), " "))
 }
 
 func lowerFirst(text string) string {
@@ -201,7 +188,7 @@ func suggest(name string, names []string) string {
 	if len(names) == 0 {
 		return "remove it"
 	}
-	return nearest.Hint(name, names, "there is "+list(names))
+	return text.Hint(name, names, "there is "+list(names))
 }
 
 // list writes names as a sentence does.

@@ -49,7 +49,7 @@ func kindOf(t cty.Type) string {
 	return "a map"
 }
 
-func text(into *string) field {
+func quoted(into *string) field {
 	return typed(cty.String, "text in quotes", func(s string) *fault {
 		*into = s
 		return nil

@@ -101,7 +101,7 @@ func (r *reader) readFiles() {
 
 func (r *reader) readPlugins(b *block) {
 	var directory string
-	b.read(attributes{"directory": text(&directory)}, nil)
+	b.read(attributes{"directory": quoted(&directory)}, nil)
 	if directory != "" {
 		r.config.Plugins.Directory = b.source.beside(directory)
 	}
@@ -128,7 +128,7 @@ func (b *block) readLimits(h *hclsyntax.Block, l *Limits) {
 		"connections": integer(&l.Connections, 0, count),
 		"per_source":  integer(&l.PerSource, 0, count),
 		"when_full":   choice(func(s string) { l.Refuse = s == "refuse" }, "wait", "refuse"),
-		"banner":      text(&l.Banner),
+		"banner":      quoted(&l.Banner),
 		"rate":        nil, "burst": nil, "allow": nil, "deny": nil,
 	}, nil)
 }

@@ -21,6 +21,8 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/muesli/cancelreader"
 	"github.com/rivo/uniseg"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // Settings are what a [Terminal] is opened with.
@@ -49,7 +51,7 @@ type Terminal struct {
 	mu      sync.Mutex
 	typed   *sync.Cond
 	line    line
-	visible Visible
+	visible text.Stream
 	shown   shown
 	column  int    // that unfinished output ends in, in the row above the prompt; 0: there is none
 	full    bool   // the last output ended with the row, and the next newline is done
@@ -97,7 +99,7 @@ func (t *Terminal) Close() error {
 	}
 	t.closed, t.ended = true, true
 	t.typed.Broadcast()
-	last := t.visible.Rest() // is the end of a character that never came
+	last := string(t.visible.Rest()) // is the end of a character that never came
 	if t.line.text != "" {
 		last += "\r\n"
 	} else {
@@ -132,7 +134,7 @@ func (t *Terminal) Read(p []byte) (int, error) {
 func (t *Terminal) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.show(t.visible.Text(p)); err != nil {
+	if err := t.show(string(t.visible.Next(p))); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -142,7 +144,7 @@ func (t *Terminal) Write(p []byte) (int, error) {
 func (t *Terminal) BeginLine() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.visible.pending) == 0 {
+	if !t.visible.Held() {
 		t.newRow()
 	}
 	return nil
@@ -319,4 +321,4 @@ func (t *Terminal) end() {
 	t.typed.Broadcast()
 }
 
-func unprintable(r rune) bool { return hidden(r) || r == '\n' || r == '\t' || r == '\ufffd' }
+func unprintable(r rune) bool { return text.OneLine.Hides(r) || r == '\t' || r == '\ufffd' }

@@ -14,10 +14,10 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 const (
@@ -125,37 +125,37 @@ func (l *Relay) Tail() []string {
 	defer l.mu.Unlock()
 	tail := make([]string, len(l.tail))
 	for i, line := range l.tail {
-		tail[i] = Clean(line)
+		tail[i] = text.Line(line)
 	}
 	return tail
 }
 
-func (l *Relay) line(text string) {
+func (l *Relay) line(printed string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.quiet != nil {
-		if inCrash().MatchString(text) {
-			l.growCrash(Clean(text))
+		if inCrash().MatchString(printed) {
+			l.growCrash(text.Line(printed))
 			return
 		}
 		l.tellCrash() // it was none, or the process goes on
 	}
-	l.tail = append(l.tail, text)
+	l.tail = append(l.tail, printed)
 	if len(l.tail) > keepLines {
 		l.tail = slices.Delete(l.tail, 0, 1)
 	}
-	if isCrash(text) {
-		l.growCrash(Clean(text))
+	if isCrash(printed) {
+		l.growCrash(text.Line(printed))
 		return
 	}
-	if !l.budget.lines.Admit(maxRate, len(text), l.dropped) {
+	if !l.budget.lines.Admit(maxRate, len(printed), l.dropped) {
 		return
 	}
-	if event, ok := parse(text); ok {
+	if event, ok := parse(printed); ok {
 		l.log.Log(event.level, event.message, event.args...)
 		return
 	}
-	l.log.Info(Clean(text))
+	l.log.Info(text.Line(printed))
 }
 
 // isCrash says whether a line begins what the Go runtime prints before it ends a process.
@@ -226,12 +226,12 @@ type event struct {
 }
 
 // parse reads a line that hclog wrote as JSON.
-func parse(text string) (event, bool) {
-	if !strings.HasPrefix(text, "{") {
+func parse(printed string) (event, bool) {
+	if !strings.HasPrefix(printed, "{") {
 		return event{}, false
 	}
 	var fields map[string]any
-	if json.Unmarshal([]byte(text), &fields) != nil {
+	if json.Unmarshal([]byte(printed), &fields) != nil {
 		return event{}, false
 	}
 	message, ok := fields["@message"].(string)
@@ -239,7 +239,7 @@ func parse(text string) (event, bool) {
 		return event{}, false
 	}
 	name, _ := fields["@level"].(string)
-	e := event{level: hclog.LevelFromString(name), message: Clean(message)}
+	e := event{level: hclog.LevelFromString(name), message: text.Line(message)}
 	if e.level == hclog.NoLevel || e.level == hclog.Off {
 		e.level = hclog.Info
 	}
@@ -251,45 +251,7 @@ func parse(text string) (event, bool) {
 		if _, ok := value.(string); !ok {
 			value = fmt.Sprint(value)
 		}
-		e.args = append(e.args, Clean(key), value) // hclog quotes values itself
+		e.args = append(e.args, text.Line(key), value) // hclog quotes values itself
 	}
 	return e, true
-}
-
-// Clean makes control characters, formatting characters and invalid UTF-8 visible.
-func Clean(s string) string {
-	if plain(s) {
-		return s
-	}
-	if strings.IndexFunc(s, hidden) < 0 && utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for len(s) > 0 {
-		r, size := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case hidden(r):
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-		s = s[size:]
-	}
-	return b.String()
-}
-
-// plain says whether s is printable ASCII, as most of what is printed is.
-func plain(s string) bool {
-	for i := range len(s) {
-		if (s[i] < ' ' && s[i] != '\t') || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
-
-func hidden(r rune) bool {
-	return r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029')
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
+
+	visible "github.com/go-socketserver/socketserver/internal/text"
 )
 
 // logged passes on what is logged.
@@ -39,8 +41,8 @@ func TestLines(t *testing.T) {
 		`{"@message":1}`:                                             "[INFO]  {\"@message\":1}\n",
 		`{"@level":7,"@message":"x"}`:                                "[INFO]  x\n",
 		`{"not":"ours"}`:                                             "[INFO]  {\"not\":\"ours\"}\n",
-		"\x1b]0;title\x07\x1b[2J\n":                                  `[INFO]  \u001b]0;title\u0007\u001b[2J` + "\n",
-		"\xff\u202e\u200b\x00\u2028\n":                               `[INFO]  \xff\u202e\u200b\u0000\u2028` + "\n",
+		"\x1b]0;title\x07\x1b[2J\n":                                  `[INFO]  \x1b]0;title\a\x1b[2J` + "\n",
+		"\xff\u202e\u200b\x00\u2028\n":                               `[INFO]  \xff\u202e\u200b\x00\u2028` + "\n",
 	} {
 		require.Equal(t, want, relayed(output, false), "%q", output)
 	}
@@ -215,7 +217,7 @@ func TestTail(t *testing.T) {
 	relay.Copy(strings.NewReader(strings.Repeat("x\n", 100) + "last\x07"))
 	tail := relay.Tail()
 	require.Len(t, tail, keepLines)
-	require.Equal(t, `last\u0007`, tail[keepLines-1])
+	require.Equal(t, `last\a`, tail[keepLines-1])
 }
 
 // Whatever is printed, nothing of it is a control sequence in the log or breaks a line of
@@ -232,7 +234,7 @@ func FuzzRelay(f *testing.F) {
 			text := relayed(output, asJSON)
 			require.True(t, utf8.ValidString(text))
 			for _, r := range text {
-				if r != '\n' && hidden(r) {
+				if visible.Block.Hides(r) {
 					t.Fatalf("%q is logged as %q", output, text)
 				}
 			}

@@ -3,10 +3,10 @@ package progress
 
 import (
 	"io"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // Progress is what stands on stderr while a comparison runs. Its methods may be called by
@@ -132,7 +132,7 @@ func (s *shown) Plan(total time.Duration) {
 
 func (s *shown) Doing(what string) {
 	s.change(func() string {
-		s.state.what = visible(what)
+		s.state.what = text.Line(what)
 		return s.look.phase(&s.state)
 	})
 }
@@ -144,8 +144,8 @@ func (s *shown) Advance(d time.Duration) {
 	})
 }
 
-func (s *shown) Warn(text string) {
-	s.change(func() string { return s.look.warning(&s.state, "warning: "+visible(text)+"\n") })
+func (s *shown) Warn(problem string) {
+	s.change(func() string { return s.look.warning(&s.state, "warning: "+text.Line(problem)+"\n") })
 }
 
 func (s *shown) Close() {
@@ -155,14 +155,4 @@ func (s *shown) Close() {
 		return s.look.end()
 	})
 	<-s.ended
-}
-
-// visible keeps a text on its line and off the terminal's controls.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
 }

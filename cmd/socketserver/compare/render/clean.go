@@ -1,15 +1,13 @@
 package render
 
 import (
-	"fmt"
 	"math"
 	"reflect"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // cleaned returns a copy of r in which nothing can act on a terminal: much of a report
@@ -17,17 +15,19 @@ import (
 // once, so that no place which shows a piece of it can forget to.
 func cleaned(r *result.Report) *result.Report {
 	c := *r
-	rewrite(reflect.ValueOf(&c).Elem(), visible)
+	rewrite(reflect.ValueOf(&c).Elem(), func(s string) string {
+		return strings.ReplaceAll(text.Line(s), "\t", `\t`)
+	})
 	return &c
 }
 
-// rewrite gives all strings below v to text, makes nil slices and maps empty ones, and 0 of
+// rewrite gives all strings below v to visible, makes nil slices and maps empty ones, and 0 of
 // numbers that are none, which JSON can not say and nothing can be drawn by. Slices and
 // maps are replaced, so that what v was copied from stays as it is.
-func rewrite(v reflect.Value, text func(string) string) {
+func rewrite(v reflect.Value, visible func(string) string) {
 	switch v.Kind() {
 	case reflect.String:
-		v.SetString(text(v.String()))
+		v.SetString(visible(v.String()))
 	case reflect.Float64:
 		if math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0) {
 			v.SetFloat(0)
@@ -37,13 +37,13 @@ func rewrite(v reflect.Value, text func(string) string) {
 			return
 		}
 		for i := range v.NumField() {
-			rewrite(v.Field(i), text)
+			rewrite(v.Field(i), visible)
 		}
 	case reflect.Slice:
 		made := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
 		reflect.Copy(made, v)
 		for i := range made.Len() {
-			rewrite(made.Index(i), text)
+			rewrite(made.Index(i), visible)
 		}
 		v.Set(made)
 	case reflect.Map:
@@ -51,41 +51,9 @@ func rewrite(v reflect.Value, text func(string) string) {
 		for entry := v.MapRange(); entry.Next(); {
 			key := reflect.New(v.Type().Key()).Elem()
 			key.Set(entry.Key())
-			rewrite(key, text)
+			rewrite(key, visible)
 			made.SetMapIndex(key, entry.Value())
 		}
 		v.Set(made)
 	}
-}
-
-// visible writes control characters, formatting characters and invalid UTF-8 as escapes.
-func visible(s string) string {
-	if strings.IndexFunc(s, hidden) < 0 && utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for len(s) > 0 {
-		r, size := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case hidden(r):
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-		s = s[size:]
-	}
-	return b.String()
-}
-
-// hidden says whether r does something else than to stand in its place.
-func hidden(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }

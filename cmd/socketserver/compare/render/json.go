@@ -9,6 +9,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // writeJSON writes the report as it is. Lists without elements are lists, never null.
@@ -27,7 +28,7 @@ func writeJSON(w io.Writer, r *result.Report, _ Options) error {
 	var out bytes.Buffer
 	for _, char := range b.String() {
 		switch {
-		case char == '\n' || !hidden(char): // a newline is of the layout: in a text it is escaped
+		case !text.Block.Hides(char): // a newline belongs to the layout: in a string it is escaped
 			out.WriteRune(char)
 		default:
 			for _, unit := range utf16.AppendRune(nil, char) {

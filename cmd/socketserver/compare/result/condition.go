@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-socketserver/socketserver/cmd/socketserver/nearest"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A Condition is what a comparison has to show, as in one of
@@ -177,5 +177,5 @@ func (o operand) String() string {
 
 // suggest says which of the names may have been meant, or which there are.
 func suggest(name string, names []string) string {
-	return nearest.Hint(name, names, "there is "+list(names))
+	return text.Hint(name, names, "there is "+list(names))
 }

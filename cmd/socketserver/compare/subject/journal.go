@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A Line is one line of a subject's log. Nothing in it is a control sequence.
@@ -108,31 +108,18 @@ func (j *journal) tail() string {
 }
 
 // parseLine reads a line that hclog wrote as JSON, or any other one.
-func parseLine(text string) Line {
+func parseLine(line string) Line {
 	var logged struct {
 		Level   string `json:"@level"`
 		Message string `json:"@message"`
 		Error   string `json:"error"`
 	}
-	if json.Unmarshal([]byte(text), &logged) != nil || logged.Message == "" {
-		return Line{Text: clean(text)}
+	if json.Unmarshal([]byte(line), &logged) != nil || logged.Message == "" {
+		return Line{Text: text.Line(line)}
 	}
-	l := Line{Level: clean(logged.Level), Text: clean(logged.Message)}
+	l := Line{Level: text.Line(logged.Level), Text: text.Line(logged.Message)}
 	if logged.Error != "" {
-		l.Text += ": " + clean(logged.Error)
+		l.Text += ": " + text.Line(logged.Error)
 	}
 	return l
-}
-
-// clean takes out what a terminal might act on.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n':
-			return ' '
-		case r == utf8.RuneError, unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == '\u2028', r == '\u2029':
-			return '�'
-		}
-		return r
-	}, text)
 }

@@ -318,7 +318,7 @@ func TestJournal(t *testing.T) {
 	j.copy(strings.NewReader("\x1b]0;title\x07\n"+long+"\n"+string(logged)+"\ntaken\nlast"), func(line []byte) bool {
 		return string(line) == "taken\n"
 	})
-	require.Equal(t, []Line{{"", "�]0;title�"}, {"", long[:maxLine]}, {"error", "a�[31m: no�reason"}, {"", "last"}}, j.last())
+	require.Equal(t, []Line{{"", `\x1b]0;title\a`}, {"", long[:maxLine]}, {"error", `a\x1b[31m: no\u202ereason`}, {"", "last"}}, j.last())
 	for range 2 * keptLines {
 		j.add(Line{})
 	}
