@@ -4,24 +4,24 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+
+	"github.com/go-socketserver/socketserver/framework/internal/options"
 )
 
 // Path is the type of an option that names a file or a directory. In a configuration it is
 // relative to the file that names it; handlers get it joined, see [AbsolutePaths].
 type Path string
 
-const pathType = "path"
-
-// AbsolutePaths returns options, a JSON object or nil, with those of type Path joined to
-// directory where they are relative, defaults too. Where the options are wrong they are
-// returned as they are: the constructor says what is wrong.
-func AbsolutePaths(schema []Option, options []byte, directory string) ([]byte, error) {
+// AbsolutePaths returns the values of options, a JSON object or nil, with relative ones of type
+// Path joined to directory, defaults too. Values that do not decode are returned as they are:
+// the constructor reports the error.
+func AbsolutePaths(schema []Option, values []byte, directory string) ([]byte, error) {
 	given := map[string]json.RawMessage{}
-	if len(options) > 0 && json.Unmarshal(options, &given) != nil {
-		return options, nil
+	if len(values) > 0 && json.Unmarshal(values, &given) != nil {
+		return values, nil
 	}
 	for _, o := range schema {
-		if o.Type != pathType {
+		if o.Type != options.Path {
 			continue
 		}
 		value, ok := given[o.Name]
