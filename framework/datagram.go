@@ -3,7 +3,6 @@ package framework
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -57,7 +56,7 @@ func (w *datagramWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.over {
-		return 0, errors.New("framework: wfile used after the request was over")
+		return 0, errOver
 	}
 	if w.answer == nil {
 		w.answer = answers.get(len(p))

@@ -34,6 +34,9 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
+// errOver is returned by wfile when its handler has finished.
+var errOver = errors.New("framework: wfile used after the request was over")
+
 // peerError marks the errors that mean that the client has gone.
 func peerError(err error) error {
 	if err == nil || isEnd(err) {

@@ -4,7 +4,7 @@ package framework
 
 import "syscall"
 
-// socketWriter writes nothing here: each message goes by way of a member's queue.
+// socketWriter writes nothing here: TryWrite leaves everything to wfile.
 type socketWriter struct{}
 
 func (*socketWriter) open(syscall.Conn)           {}

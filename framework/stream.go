@@ -25,14 +25,15 @@ type stream struct {
 	rfile    *bufio.Reader
 	clock    clock
 	buffered bool // a write buffer is set
+	closed   bool // guarded by mu
 	reading  atomic.Bool
 
 	mu     sync.Mutex
 	size   int // of the write buffer
 	room   int // bytes that the system is going to take without waiting
 	buf    *[]byte
-	err    error // the first failed write; part of it may be out, so nothing may follow
-	closed bool
+	err    error         // the first failed write; part of it may be out, so nothing may follow
+	direct *socketWriter // of TryWrite; nil: not used yet
 }
 
 // alwaysTaken is how many bytes of a socket the system takes whether or not the client
@@ -62,7 +63,7 @@ func (s *stream) Write(p []byte) (int, error) {
 
 func (s *stream) write(p []byte) (int, error) {
 	if s.closed {
-		return 0, errors.New("framework: wfile used after the request was over")
+		return 0, errOver
 	}
 	if s.err != nil {
 		return 0, s.err

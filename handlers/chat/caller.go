@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/hub"
 )
 
 // errTooMuch cuts a client off that talks while nobody listens.
@@ -17,7 +18,7 @@ var errTooMuch = errors.New("chat: more was said than can wait")
 // A caller is a client of a line. What it says is read as it comes, so that its end is seen
 // while it waits. Its fields are guarded by the line.
 type caller struct {
-	*framework.Member
+	*hub.Member
 	name    string
 	changed *sync.Cond // of what it waits for
 	waited  bool       // it has been told that it waits
@@ -157,9 +158,9 @@ type lineHandler struct {
 	line *line
 }
 
-func (h *lineHandler) Handle(rfile *bufio.Reader, _ io.Writer) error {
+func (h *lineHandler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	l := h.line
-	m, stop := newMember(h.Request, l.options)
+	m, stop := newMember(h.Request, wfile, l.options)
 	defer m.Close()
 	defer stop()
 	c := &caller{Member: m, name: tuple(h.ClientAddress), changed: sync.NewCond(&l.mu)}

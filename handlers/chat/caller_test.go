@@ -40,9 +40,9 @@ type cutHandler struct {
 	shown chan error
 }
 
-func (h *cutHandler) Handle(*bufio.Reader, io.Writer) error {
+func (h *cutHandler) Handle(_ *bufio.Reader, wfile io.Writer) error {
 	l := newLine(&Options{Mode: FullDuplex})
-	m, stop := newMember(h.Request, l.options)
+	m, stop := newMember(h.Request, wfile, l.options)
 	defer m.Close()
 	defer stop()
 	l.consoles = 1

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/hub"
 	"github.com/go-socketserver/socketserver/handlers/framing"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
@@ -18,15 +19,15 @@ var errStopping = errors.New("chat: the server stops")
 
 // newMember makes the member that a client is to others. It is cut off when its server
 // stops; stop has to be called when it is closed.
-func newMember(r *framework.Request, o *Options) (m *framework.Member, stop func() bool) {
-	m = framework.NewMember(r)
+func newMember(r *framework.Request, wfile io.Writer, o *Options) (m *hub.Member, stop func() bool) {
+	m = hub.NewMember(r, wfile)
 	m.Queue, m.Disconnect, m.Missed = o.Queue, o.Slow == Disconnect, missed
 	return m, context.AfterFunc(r.Context(), func() { m.Cut(errStopping) })
 }
 
 // An input is what one client says: chunks, as they may be relayed.
 type input struct {
-	member  *framework.Member
+	member  *hub.Member
 	rfile   *bufio.Reader
 	chunks  *framing.Reader
 	ahead   []byte // has been read, and comes before the next chunk
@@ -35,7 +36,7 @@ type input struct {
 	drained bool // the client has ended
 }
 
-func newInput(m *framework.Member, r *framework.Request, rfile *bufio.Reader, o *Options) *input {
+func newInput(m *hub.Member, r *framework.Request, rfile *bufio.Reader, o *Options) *input {
 	return &input{
 		member: m, rfile: rfile, chunks: framing.NewReader(framing.Chunk, r, rfile),
 		screen: text.Stream{Form: o.form()}, bucket: bucket{rate: o.Rate, tokens: burst},
@@ -59,7 +60,7 @@ func (in *input) chunk() ([]byte, error) {
 func (in *input) cutOff() error { return cutOff(in.member) }
 
 // cutOff says why a client was cut off; io.EOF: the server stops.
-func cutOff(m *framework.Member) error {
+func cutOff(m *hub.Member) error {
 	why := m.Err()
 	if errors.Is(why, errStopping) {
 		return io.EOF

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/hub"
 )
 
 // errHungUp cuts a client off that the operator has had enough of.
@@ -23,7 +24,7 @@ type line struct {
 	name    string // of the server, from open on
 	socket  *framework.BaseServer
 
-	hub framework.Hub // of the consoles
+	hub hub.Hub // of the consoles
 
 	mu       sync.Mutex
 	consoles int
@@ -85,7 +86,7 @@ func (l *line) tellConsoles(format string, args ...any) {
 
 // say sends what the operator says at a console to who talks; nothing hangs up. The other
 // consoles see it, too.
-func (l *line) say(console *framework.Member, text string) {
+func (l *line) say(console *hub.Member, text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	refuse := func(why string) { l.hub.Send(console, []byte("-- "+why+"\n")) }
@@ -111,7 +112,7 @@ func (l *line) say(console *framework.Member, text string) {
 }
 
 // attach adds a console.
-func (l *line) attach(console *framework.Member) {
+func (l *line) attach(console *hub.Member) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.hub.Join(console)
@@ -129,7 +130,7 @@ func (l *line) attach(console *framework.Member) {
 	}
 }
 
-func (l *line) detach(console *framework.Member) {
+func (l *line) detach(console *hub.Member) {
 	l.mu.Lock()
 	l.consoles--
 	if len(l.callers) > 0 {
@@ -145,8 +146,8 @@ type consoleHandler struct {
 	line *line
 }
 
-func (h *consoleHandler) Handle(rfile *bufio.Reader, _ io.Writer) error {
-	m, stop := newMember(h.Request, h.line.options)
+func (h *consoleHandler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	m, stop := newMember(h.Request, wfile, h.line.options)
 	defer m.Close()
 	defer stop()
 	h.line.attach(m)

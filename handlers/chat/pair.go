@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/hub"
 )
 
 // What a client of a pair is told, as it always was: without a newline.
@@ -27,7 +28,7 @@ type pairs struct {
 
 // An end is a client that has said who it is and with whom it wants to talk.
 type end struct {
-	*framework.Member
+	*hub.Member
 	settings
 	met bool // it has been connected with its partner
 }
@@ -89,8 +90,8 @@ type pairHandler struct {
 	pairs *pairs
 }
 
-func (h *pairHandler) Handle(rfile *bufio.Reader, _ io.Writer) error {
-	m, stop := newMember(h.Request, h.pairs.options)
+func (h *pairHandler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	m, stop := newMember(h.Request, wfile, h.pairs.options)
 	defer m.Close()
 	defer stop()
 	in := newInput(m, h.Request, rfile, h.pairs.options)

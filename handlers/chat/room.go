@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/hub"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
@@ -57,7 +58,7 @@ func newRoom(name string) *room { return &room{name: name, people: map[*person]s
 // newcomer has every message once: from the history or afterwards.
 type room struct {
 	name   string
-	hub    framework.Hub
+	hub    hub.Hub
 	people map[*person]struct{} // guarded by rooms.mu
 
 	mu       sync.Mutex
@@ -68,7 +69,7 @@ type room struct {
 // A person is a client in a room. What it is called is guarded by rooms.mu. Where it is, is
 // its own handler's to change, with rooms.mu held.
 type person struct {
-	*framework.Member
+	*hub.Member
 	name  string
 	room  *room
 	id    uint64 // for other servers
@@ -149,7 +150,7 @@ func (r *rooms) say(p *person, message []byte) {
 }
 
 // hear sends a message to everybody in the room here but from, which may be nil.
-func (r *rooms) hear(place *room, from *framework.Member, message []byte) {
+func (r *rooms) hear(place *room, from *hub.Member, message []byte) {
 	if r.options.History == 0 {
 		place.hub.Broadcast(from, message)
 		return
@@ -168,9 +169,9 @@ type roomHandler struct {
 	rooms *rooms
 }
 
-func (h *roomHandler) Handle(rfile *bufio.Reader, _ io.Writer) error {
+func (h *roomHandler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	r := h.rooms
-	m, stop := newMember(h.Request, r.options)
+	m, stop := newMember(h.Request, wfile, r.options)
 	defer m.Close()
 	defer stop()
 	p := &person{Member: m, name: tuple(h.ClientAddress)}

@@ -1,4 +1,4 @@
-package framework_test
+package hub_test
 
 import (
 	"bufio"
@@ -8,16 +8,17 @@ import (
 	"net"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/hub"
 )
 
 // A billboard tells every client what any of them says.
 type billboard struct {
 	framework.StreamRequestHandler
-	hub *framework.Hub // of the class, and so of all its clients
+	hub *hub.Hub // of the class, and so of all its clients
 }
 
-func (h *billboard) Handle(rfile *bufio.Reader, _ io.Writer) error {
-	m := framework.NewMember(h.Request)
+func (h *billboard) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	m := hub.NewMember(h.Request, wfile)
 	defer m.Close()
 	h.hub.Join(m)
 	defer h.hub.Leave(m)
@@ -33,9 +34,9 @@ func (h *billboard) Handle(rfile *bufio.Reader, _ io.Writer) error {
 
 // A handler whose clients hear each other.
 func ExampleHub() {
-	var hub framework.Hub
+	var all hub.Hub
 	s := framework.NewTCPServer("127.0.0.1:0", &framework.HandlerClass{
-		New:      func() framework.Handler { return &billboard{hub: &hub} },
+		New:      func() framework.Handler { return &billboard{hub: &all} },
 		Stateful: "its clients",
 	})
 	s.Strategy = &framework.Threading{}

@@ -1,4 +1,4 @@
-package framework_test
+package hub_test
 
 import (
 	"bufio"
@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/hub"
+	"github.com/go-socketserver/socketserver/handlers/handlertest"
 )
 
 // A talker sends each line of its client to the hub.
@@ -25,32 +27,31 @@ type talker struct {
 
 // talkers are a class of handlers and what a test sees of them.
 type talkers struct {
-	hub    framework.Hub
-	member func(*framework.Request) *framework.Member
-	joined chan *framework.Member
+	hub    hub.Hub
+	member func(*framework.Request, io.Writer) *hub.Member
+	joined chan *hub.Member
 	ended  chan error // why each member was cut off
 }
 
-func serveTalkers(t *testing.T, network string, set func(*framework.BaseServer), member func(*framework.Member)) (*talkers, *framework.BaseServer) {
-	ts := &talkers{joined: make(chan *framework.Member, 100), ended: make(chan error, 100)}
-	ts.member = func(r *framework.Request) *framework.Member {
-		m := framework.NewMember(r)
+func serveTalkers(t *testing.T, network string, set func(*framework.BaseServer), member func(*hub.Member)) (*talkers, *framework.BaseServer) {
+	ts := &talkers{joined: make(chan *hub.Member, 100), ended: make(chan error, 100)}
+	ts.member = func(r *framework.Request, wfile io.Writer) *hub.Member {
+		m := hub.NewMember(r, wfile)
 		if member != nil {
 			member(m)
 		}
 		return m
 	}
-	s := newServer[network](t, &framework.HandlerClass{New: func() framework.Handler { return &talker{talkers: ts} }})
-	s.Strategy = &framework.Threading{}
+	s := handlertest.NewServer(t, network, &framework.HandlerClass{New: func() framework.Handler { return &talker{talkers: ts} }})
 	if set != nil {
 		set(s)
 	}
-	serve(t, s)
+	handlertest.Serve(t, s)
 	return ts, s
 }
 
-func (h *talker) Handle(rfile *bufio.Reader, _ io.Writer) error {
-	m := h.member(h.Request)
+func (h *talker) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	m := h.member(h.Request, wfile)
 	h.hub.Join(m)
 	h.joined <- m
 	defer func() {
@@ -68,9 +69,9 @@ func (h *talker) Handle(rfile *bufio.Reader, _ io.Writer) error {
 }
 
 // joinTalker connects a client and waits until it hears others.
-func joinTalker(t *testing.T, ts *talkers, s *framework.BaseServer) (net.Conn, *framework.Member) {
+func joinTalker(t *testing.T, ts *talkers, s *framework.BaseServer) (net.Conn, *hub.Member) {
 	t.Helper()
-	conn := dial(t, s)
+	conn := handlertest.Dial(t, s)
 	return conn, await(t, ts.joined)
 }
 
@@ -172,8 +173,8 @@ func TestHubJoin(t *testing.T) {
 	<-stopped
 }
 
-func queueOf(messages int) func(*framework.Member) {
-	return func(m *framework.Member) { m.Queue = messages }
+func queueOf(messages int) func(*hub.Member) {
+	return func(m *hub.Member) { m.Queue = messages }
 }
 
 // A member that leaves has heard what was sent before, also to it alone.
@@ -200,7 +201,7 @@ func TestHubLeave(t *testing.T) {
 }
 
 // fill sends to a client that does not read until it is cut off.
-func fill(m *framework.Member) {
+func fill(m *hub.Member) {
 	for message := make([]byte, 100); m.Err() == nil; {
 		m.Send(message)
 	}
@@ -211,7 +212,7 @@ func fill(m *framework.Member) {
 func TestHubSlowDrops(t *testing.T) {
 	var mu sync.Mutex
 	var notices []int // the system may take more in between
-	ts, s := serveTalkers(t, "tcp", nil, func(m *framework.Member) {
+	ts, s := serveTalkers(t, "tcp", nil, func(m *hub.Member) {
 		m.Queue = 3
 		m.Missed = func(n int) []byte {
 			mu.Lock()
@@ -256,11 +257,11 @@ func TestHubSlowDrops(t *testing.T) {
 
 // A client that does not read is cut off, and what it says after that is not heard.
 func TestHubSlowDisconnects(t *testing.T) {
-	ts, s := serveTalkers(t, "tcp", nil, func(m *framework.Member) { m.Queue, m.Disconnect = 3, true })
+	ts, s := serveTalkers(t, "tcp", nil, func(m *hub.Member) { m.Queue, m.Disconnect = 3, true })
 	conn, m := joinTalker(t, ts, s)
 	fill(m)
 	err := await(t, ts.ended)
-	require.ErrorIs(t, err, framework.ErrSlow)
+	require.ErrorIs(t, err, hub.ErrSlow)
 	_, _ = io.Copy(io.Discard, conn) // ends
 }
 
@@ -275,7 +276,7 @@ func TestMemberWriteTimeout(t *testing.T) {
 // What waits for a member when its handler returns is still sent.
 func TestMemberClose(t *testing.T) {
 	const size, messages = 1000, 8000
-	ts, s := serveTalkers(t, "tcp", nil, func(m *framework.Member) { m.Queue, m.QueueBytes = messages, size*messages })
+	ts, s := serveTalkers(t, "tcp", nil, func(m *hub.Member) { m.Queue, m.QueueBytes = messages, size*messages })
 	conn, m := joinTalker(t, ts, s)
 	for range messages {
 		m.Send(make([]byte, size))
@@ -313,13 +314,13 @@ func TestMemberCut(t *testing.T) {
 
 func TestMemberOfDatagram(t *testing.T) {
 	failed := make(chan error, 1)
-	ts := &talkers{member: framework.NewMember}
-	s := newServer["udp"](t, &framework.HandlerClass{
+	ts := &talkers{member: hub.NewMember}
+	s := handlertest.NewServer(t, "udp", &framework.HandlerClass{
 		New: func() framework.Handler { return &talker{talkers: ts} }, Networks: []string{"udp"},
 	})
 	s.HandleError = func(_ *framework.Request, err error) { failed <- err }
-	serve(t, s)
-	say(t, dial(t, s), "hello\n")
+	handlertest.Serve(t, s)
+	say(t, handlertest.Dial(t, s), "hello\n")
 	require.ErrorContains(t, await(t, failed), "embed StreamRequestHandler")
 }
 
@@ -327,7 +328,7 @@ func TestMemberOfDatagram(t *testing.T) {
 // comes of the first time.
 type busy struct {
 	framework.StreamRequestHandler
-	joined chan *framework.Member
+	joined chan *hub.Member
 	wrote  chan struct{}
 	read   chan error
 }
@@ -335,7 +336,7 @@ type busy struct {
 const busyBytes = 16 << 20 // more than a socket takes
 
 func (h *busy) Handle(rfile *bufio.Reader, wfile io.Writer) error {
-	m := framework.NewMember(h.Request)
+	m := hub.NewMember(h.Request, wfile)
 	defer m.Close()
 	h.joined <- m
 	_, err := wfile.Write(make([]byte, busyBytes))
@@ -350,12 +351,11 @@ func (h *busy) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 // Who sends does not wait for a handler that writes, and comes after it; and a member that is
 // cut off reads no more, also where a timeout is armed anew.
 func TestMemberBesideHandler(t *testing.T) {
-	h := &busy{joined: make(chan *framework.Member, 1), wrote: make(chan struct{}), read: make(chan error, 1)}
-	s := newServer["tcp"](t, &framework.HandlerClass{New: func() framework.Handler { return h }})
-	s.Strategy = &framework.Threading{}
+	h := &busy{joined: make(chan *hub.Member, 1), wrote: make(chan struct{}), read: make(chan error, 1)}
+	s := handlertest.NewServer(t, "tcp", &framework.HandlerClass{New: func() framework.Handler { return h }})
 	s.Timeouts.Idle = time.Hour
-	serve(t, s)
-	conn := dial(t, s)
+	handlertest.Serve(t, s)
+	conn := handlertest.Dial(t, s)
 	m := await(t, h.joined)
 	_, err := io.ReadFull(conn, make([]byte, 1)) // it writes
 	require.NoError(t, err)

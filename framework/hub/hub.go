@@ -1,11 +1,12 @@
-package framework
+// Package hub delivers what one client says to many others.
+package hub
 
 import (
 	"slices"
 	"sync"
 )
 
-// maxBatch is how many bytes of messages wait in a hub until who sends more waits, too.
+// maxBatch is the number of queued bytes at which Broadcast blocks.
 const maxBatch = 64 << 10
 
 // A Hub delivers what one client says to many others. It is for handlers whose clients

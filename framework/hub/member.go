@@ -1,17 +1,19 @@
-package framework
+package hub
 
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
 )
 
-// ErrSlow is what cuts a member off that does not read what it is sent. It wraps
+// ErrSlow is why a member was cut off that does not read what it is sent. It wraps
 // [os.ErrDeadlineExceeded].
-var ErrSlow = fmt.Errorf("framework: the client does not read what it is sent: %w", os.ErrDeadlineExceeded)
+var ErrSlow = fmt.Errorf("hub: the client does not read what it is sent: %w", os.ErrDeadlineExceeded)
 
 const (
 	defaultQueue      = 256      // messages
@@ -37,8 +39,8 @@ type Member struct {
 	// must not use the member.
 	Missed func(n int) []byte
 
-	stream *stream
-	socket socketWriter
+	request *framework.Request
+	wfile   io.Writer
 
 	mu      sync.Mutex
 	err     error         // why the client was cut off
@@ -50,19 +52,14 @@ type Member struct {
 	writing chan struct{} // closed when the goroutine has left; nil: there is none
 }
 
-// NewMember makes a member of a request that is being handled. It has to be closed before
-// the handler's Finish returns. The request has to be a connection: a datagram's client can
-// not be sent anything later, so NewMember panics.
-func NewMember(r *Request) *Member {
-	s, ok := r.files.(*stream)
-	if !ok {
-		panic("framework: the client of a datagram can not be a member; embed StreamRequestHandler")
+// NewMember makes a member of a request that is being handled, with its wfile. It has to be
+// closed before the handler's Finish returns. It panics if the request is a datagram, as
+// nothing can be sent to its client later.
+func NewMember(r *framework.Request, wfile io.Writer) *Member {
+	if r.IsDatagram() {
+		panic("hub: the client of a datagram cannot be a member; embed StreamRequestHandler")
 	}
-	m := &Member{stream: s}
-	if c, ok := s.conn.(syscall.Conn); ok {
-		m.socket.open(c)
-	}
-	return m
+	return &Member{request: r, wfile: wfile}
 }
 
 // Send sends a message to this member. It does not keep message and does not wait.
@@ -110,7 +107,7 @@ func (m *Member) cut(why error) {
 	if m.cutOff != nil {
 		close(m.cutOff)
 	}
-	conn := wholeConn(m.stream.conn)
+	conn := m.request.Conn()
 	if half, ok := conn.(interface{ CloseRead() error }); ok {
 		_ = half.CloseRead() // unlike a deadline nothing undoes it
 	}
@@ -143,10 +140,10 @@ func (m *Member) deliver(messages []byte, ends []int) {
 		m.enqueue(messages, 0, ends)
 		return
 	}
-	n, err := m.stream.tryWrite(&m.socket, messages)
+	n, err := m.request.TryWrite(messages)
 	switch {
 	case err != nil:
-		m.cut(peerError(err))
+		m.cut(err)
 	case n < len(messages):
 		m.enqueue(messages, n, ends)
 		m.writing = make(chan struct{})
@@ -192,7 +189,7 @@ func (m *Member) write(left chan struct{}) {
 		if piece == nil {
 			return
 		}
-		_, err := m.stream.Write(piece)
+		_, err := m.wfile.Write(piece)
 		if !m.wrote(len(piece), err) {
 			return
 		}
@@ -241,23 +238,4 @@ func (m *Member) wrote(n int, err error) bool {
 		m.ends[i] -= n
 	}
 	return true
-}
-
-// tryWrite writes what the system takes without waiting, in order with Write.
-func (s *stream) tryWrite(to *socketWriter, p []byte) (int, error) {
-	if !s.mu.TryLock() {
-		return 0, nil // somebody waits for the client in Write
-	}
-	n, err := 0, s.err
-	if err == nil && !s.closed && s.buf == nil && to.ready() {
-		n, err = to.write(p)
-		s.room -= n
-		if s.clock.timeouts.Idle > 0 {
-			s.clock.active()
-		}
-		s.err = peerError(err)
-	}
-	s.mu.Unlock()
-	s.settle()
-	return n, err
 }
