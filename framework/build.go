@@ -8,6 +8,19 @@ import (
 	"io/fs"
 )
 
+// Build names the source that this program was built from, or is nil where nobody knows.
+// A worker of another Build than its server is not used: it would run other handlers than
+// the server knows. A program whose workers are another program sets it in both before
+// ServeWorker. It is a function, as most workers are not asked.
+var Build func() string
+
+func build() string {
+	if Build == nil {
+		return ""
+	}
+	return Build()
+}
+
 // sourceFiles are those of this package and of its internal ones.
 //
 //go:embed *.go internal/*/*.go

@@ -101,7 +101,7 @@ func (c Constructor) Class(options []byte) (*HandlerClass, error) {
 		return nil, errors.New("framework: the function given to Define returned neither a class nor an error; return a *HandlerClass")
 	}
 	class.constructor, class.options = c.definition, options
-	return class, class.check("")
+	return class, class.check(nil)
 }
 
 // Options describes the options in the order of their declaration.

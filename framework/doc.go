@@ -88,14 +88,14 @@
 //	server_address                [BaseServer.Addr], with the real port
 //	RequestHandlerClass           [BaseServer.Class]
 //	socket, fileno()              none: one loop drives one server, a select over many is not needed
-//	address_family                none: it follows from the address; [TCPServer.IPv6Only]
+//	address_family                none: it follows from the address; [SocketOptions.IPv6Only]
 //	socket_type                   none: it follows from the server
 //	timeout                       [BaseServer.Timeout]; the 300 of ForkingMixIn is not needed, as
 //	                              children are reaped when they end
-//	request_queue_size            [TCPServer.RequestQueueSize]: 128, not 5
-//	allow_reuse_address           as if true; [TCPServer.RefuseReuseAddress] unsets it
-//	allow_reuse_port              [TCPServer.ReusePort], [UDPServer.ReusePort]
-//	max_packet_size               [UDPServer.MaxPacketSize]: a longer datagram is dropped, not cut
+//	request_queue_size            [SocketOptions.RequestQueueSize]: 128, not 5
+//	allow_reuse_address           as if true; [SocketOptions.RefuseReuseAddress] unsets it
+//	allow_reuse_port              [SocketOptions.ReusePort]
+//	max_packet_size               [SocketOptions.MaxPacketSize]: a longer datagram is dropped, not cut
 //	max_children                  [Forking.MaxChildren]: enforced whatever the loop is doing
 //	active_children               [Forking.ActiveChildren]
 //	block_on_close                Shutdown waits and Stop does not
@@ -131,7 +131,7 @@
 //	rbufsize                      [BaseServer.ReadBuffer]: 4096
 //	wbufsize                      [HandlerClass.WriteBuffer], [BaseServer.WriteBuffer]: 0, unbuffered
 //	timeout                       [Timeouts.Read]; the others of [Timeouts] are new
-//	disable_nagle_algorithm       as if true; [TCPServer.Nagle] turns it on again
+//	disable_nagle_algorithm       as if true; [SocketOptions.Nagle] turns it on again
 //	setup, handle, finish         [Handler.Setup], [Handler.Handle], [Handler.Finish]
 //
 // Exceptions are errors. A panic of a handler becomes a [PanicError] and ends its request

@@ -6,25 +6,24 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
+
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
 var (
 	// ErrServerClosed is returned by ServeForever and HandleRequest once the server
-	// has been told to stop, and by a strategy for a request that came too late.
-	ErrServerClosed = errors.New("framework: server closed")
+	// has been told to stop or to retire, and by a strategy for a request that came too late.
+	ErrServerClosed = worker.ErrServerClosed
 
 	// ErrPeerGone is what reads and writes return when the client has reset or left
 	// the connection. The system's error is wrapped beside it.
-	ErrPeerGone = errors.New("framework: client has gone")
+	ErrPeerGone = conn.ErrPeerGone
 
 	// ErrNotSupported is returned where the system has no processes that can be
 	// handed a socket: Forking and plugins need Linux.
 	ErrNotSupported = errors.New("framework: forking and plugins need Linux; use synchronous or threading with a handler that is compiled in")
 )
-
-// errDropped ends a datagram that has been counted already.
-var errDropped = errors.New("framework: datagram dropped")
 
 // A PanicError is what a handler's panic becomes.
 type PanicError struct {
@@ -34,30 +33,14 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// errOver is returned by wfile when its handler has finished.
-var errOver = errors.New("framework: wfile used after the request was over")
-
-// peerError marks the errors that mean that the client has gone.
-func peerError(err error) error {
-	if err == nil || isEnd(err) {
-		return err
-	}
-	for _, gone := range []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
-		if errors.Is(err, gone) {
-			return fmt.Errorf("%w: %w", ErrPeerGone, err)
-		}
-	}
-	return err
-}
-
-// routine says whether an error is part of a client's ordinary life: it left, it
+// routine reports whether an error is part of a client's ordinary life: it left, it
 // fell silent, or it was cut off by a shutdown that has logged that.
 func routine(err error) bool {
 	return errors.Is(err, ErrPeerGone) || errors.Is(err, os.ErrDeadlineExceeded) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, ErrServerClosed) || errors.Is(err, errDropped)
+		errors.Is(err, net.ErrClosed) || errors.Is(err, ErrServerClosed) || errors.Is(err, worker.ErrDropped)
 }
 
-// isEnd says whether an error is the regular end of what the client sends.
+// isEnd reports whether an error is the regular end of what the client sends.
 func isEnd(err error) bool { return errors.Is(err, io.EOF) }
 
 // protect turns a panic into an error.

@@ -5,24 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os"
 	"runtime/debug"
 	"strings"
-	"time"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
-// FinishRequest runs the handler of r to its end, in this process or where the class
-// runs its handlers, reports its error and closes r. Strategies call it once for every
-// request that they took, from the goroutine that the handler is to run in.
+// FinishRequest runs the handler of r to its end, or has the class's executor do so, reports
+// its error and closes r. Strategies call it once for every request that they took, from the
+// goroutine that the handler is to run in.
 //
-// While a handler waits for its client the stack holds what called it, for every connection
-// there is: what comes before Handle has returned by then, and what comes after is deferred.
+// Keep the stack shallow here: every idle connection pays for the frames above Handle. What
+// precedes Handle has returned by then, and what follows is deferred.
 func (s *BaseServer) FinishRequest(r *Request) {
-	if s.Class.Remote != nil {
-		s.finishRemotely(r)
+	if s.Class.Executor != nil {
+		s.execute(r)
 		return
 	}
 	defer s.tearDown(r)
@@ -39,15 +37,19 @@ func (s *BaseServer) conclude(r *Request, finish func() error) {
 	s.report(r, r.err)
 }
 
-// setUp makes the handler and its files. Where it fails there is no handler to be finished.
+// setUp makes the handler and its files. On an error there is no handler to be finished.
 func (s *BaseServer) setUp(r *Request) (rfile *bufio.Reader, wfile io.Writer) {
+	s.traceStarted(r, s.strategy.Place(), 0)
+	if r.err = s.wrap(r); r.err != nil {
+		return nil, nil
+	}
 	var h Handler
 	if err := protect(func() error { h = s.Class.New(); return nil }); err != nil {
 		r.err = fmt.Errorf("make handler: %w", err)
 		return nil, nil
 	}
 	r.files = r.newFiles(s)
-	rfile, wfile = r.files.open()
+	rfile, wfile = r.files.Open()
 	if err := protect(func() error { return h.Setup(r) }); err != nil {
 		r.err = fmt.Errorf("set up handler: %w", err)
 		return nil, nil
@@ -72,7 +74,7 @@ func (s *BaseServer) tearDown(r *Request) {
 		r.leave(s)
 	}
 	if r.files != nil {
-		if err := r.files.close(); r.err == nil {
+		if err := r.files.Close(); r.err == nil {
 			r.err = err
 		}
 	}
@@ -99,8 +101,8 @@ func (s *BaseServer) handleError(r *Request, err error) {
 	}
 }
 
-// logError is what HandleError does where it is not set. Clients that can make a handler
-// fail can not fill a disk with that.
+// logError is the default of HandleError. Clients that can make a handler fail cannot fill a
+// disk with that.
 func (s *BaseServer) logError(r *Request, err error) {
 	if s.isOverdue(err) && !s.isCut() {
 		if more, ok := s.overdue.Allow(1); ok {
@@ -108,7 +110,7 @@ func (s *BaseServer) logError(r *Request, err error) {
 		}
 		return
 	}
-	if routine(err) || s.isCut() { // what a stop cuts off is told by who stops
+	if routine(err) || s.isCut() { // a shutdown logs what it cuts off
 		r.Log().Debug("request ended early", "error", err)
 		return
 	}
@@ -123,18 +125,10 @@ func (s *BaseServer) logError(r *Request, err error) {
 	r.Log().Error("request failed", ratelog.More(more, "error", err)...)
 }
 
-// isOverdue says whether the time of the whole request was over. Clients are cut off by that
-// in the middle of what they do, so it is told where other timeouts are routine. Errors cross
-// a process as text.
-func (s *BaseServer) isOverdue(err error) bool {
-	return s.Timeouts.Request > 0 && errors.Is(err, os.ErrDeadlineExceeded) &&
-		strings.Contains(err.Error(), (&timeoutError{name: "request", after: s.Timeouts.Request}).Error())
-}
-
-// over ends a request that was tracked. Under Synchronous the client's unread bytes are not
-// waited for in the loop.
+// over ends a request that was tracked. In the loop the client's unread bytes are not waited
+// for.
 func (s *BaseServer) over(r *Request) {
-	if s.inLoop() {
+	if s.strategy.Place() == InLoop {
 		s.closeAside(r, (*BaseServer).ended)
 		return
 	}
@@ -144,6 +138,7 @@ func (s *BaseServer) over(r *Request) {
 
 func (s *BaseServer) ended(r *Request) {
 	r.end(s)
+	s.traceEnded(r)
 	s.untrack(r)
 }
 
@@ -154,9 +149,9 @@ func (s *BaseServer) turnAway(r *Request) {
 
 // closeAside is ShutdownRequest for the loop, which must not wait for a client: where that
 // takes a moment it happens beside it, and where many do so at once they are closed right
-// away. The loop calls end for every datagram, so it is no closure.
+// away. The loop calls it for every datagram, so end is no closure.
 func (s *BaseServer) closeAside(r *Request, end func(*BaseServer, *Request)) {
-	if r.conn == nil || !hasUnread(r.conn) {
+	if r.accepted == nil || !conn.HasUnread(r.accepted) {
 		s.CloseRequest(r)
 		end(s, r)
 		return
@@ -174,12 +169,13 @@ func (s *BaseServer) closeAside(r *Request, end func(*BaseServer, *Request)) {
 	}
 }
 
-// ShutdownRequest ends a connection so that the client reads to the end what was written,
-// also where it has sent what nobody has read, and closes it. It is for the process that ran the handler; one that has
-// only passed the connection on calls CloseRequest, as shutdown(2) acts on what both share.
+// ShutdownRequest closes a connection so that the client can read all that was written, also
+// where it has sent what the handler has not read. It is for the process that ran the handler;
+// one that has only handed the connection over calls CloseRequest, as shutdown(2) acts on what
+// both share.
 func (s *BaseServer) ShutdownRequest(r *Request) {
-	if r.conn != nil && hasUnread(r.conn) {
-		discardUnread(r.conn)
+	if r.conn != nil && conn.HasUnread(r.accepted) {
+		conn.DiscardUnread(r.conn)
 	}
 	s.CloseRequest(r)
 }
@@ -188,25 +184,5 @@ func (s *BaseServer) ShutdownRequest(r *Request) {
 func (s *BaseServer) CloseRequest(r *Request) {
 	if r.conn != nil {
 		_ = r.conn.Close()
-	}
-}
-
-// discardUnread reads what the client has sent and nobody has read: closing with
-// unread bytes resets the connection, and the client could lose the answer. It takes
-// half a second and 256 KiB at the most.
-func discardUnread(conn net.Conn) {
-	const limit = 256 << 10
-	half, ok := conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-	buf := make([]byte, 4096)
-	for total := 0; total < limit; {
-		n, err := conn.Read(buf)
-		if err != nil {
-			return
-		}
-		total += n
 	}
 }

@@ -2,62 +2,92 @@ package framework
 
 import (
 	"errors"
+	"fmt"
 	"sync"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
-// Forking runs every request in a process of its own. Go can not fork a running
-// process: the child is a program started anew, which inherits the connection and
-// nothing of the server's memory. It is, in this order, that of the class's Remote,
-// Command, or this program again, which then has [ServeWorker] at the start of main.
-// It needs Linux.
+// Forking runs every request in a process of its own. Go cannot fork a running process: the
+// child is a program started anew, which inherits the connection and nothing of the server's
+// memory. That program is, in this order, the class's, Command, or this program again, which
+// then has [ServeWorker] at the start of main. It needs Linux.
 type Forking struct {
 	// Command is the program of the children; nil: this one. It calls ServeWorker with
 	// the same constructors as this program does.
 	Command *Program
-	// MaxChildren bounds how many children there are, whatever they do; 0 means 40. The
-	// next request waits, accepted and unread.
+	// MaxChildren bounds the number of children, whatever they do; 0 means 40. The next
+	// request waits, accepted and unread.
 	MaxChildren int
-	// Spares is how many children are kept started and waiting for a request.
+	// Spares is the number of children that are kept started and idle.
 	Spares int
-	// MaxRequests is how many requests a child serves, one after the other, before it
-	// ends; 0 means 1.
+	// MaxRequests is the number of requests that a child serves, one after the other,
+	// before it ends; 0 means 1.
 	MaxRequests int
 
-	mu    sync.Mutex
-	users int
-	pool  *pool // of the servers that are open now; nil: none is
+	mu       sync.Mutex
+	users    int
+	pool     *worker.Pool // of the servers that are open; nil: none is
+	class    *HandlerClass
+	timeouts Timeouts
 }
 
 const defaultMaxChildren = 40
 
+// maxHandedOver is the size in bytes of the largest datagram that fits into a frame with its
+// addresses.
+const maxHandedOver = handoff.MaxFrame - 1024
+
+// Place returns InWorkers.
+func (*Forking) Place() Place { return InWorkers }
+
 // Open makes sure that children can be started, and starts the spares. Servers that share
-// the strategy share their children, so their class and timeouts have to be the same.
+// the strategy share its children, so they need the same class and timeouts.
 func (f *Forking) Open(s *BaseServer) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.users > 0 && (f.class != s.Class || f.timeouts != s.Timeouts) {
+		return errors.New("framework: servers that share a Forking need the same Class and Timeouts; give each its own Forking")
+	}
 	if f.users == 0 {
-		p, err := newPool(f, s)
+		pool, err := f.newPool(s)
 		if err != nil {
 			return err
 		}
-		f.pool = p
-	} else if f.pool.class != s.Class || f.pool.timeouts != s.Timeouts {
-		return errors.New("framework: servers that share a Forking have to have the same Class and Timeouts; give each its own Forking")
+		f.pool, f.class, f.timeouts = pool, s.Class, s.Timeouts
 	}
 	f.users++
 	return nil
 }
 
-func (f *Forking) opened() *pool {
+func (f *Forking) newPool(s *BaseServer) (*worker.Pool, error) {
+	if t, ok := s.Transport.(interface{ maxPacketSize() int }); ok && t.maxPacketSize() > maxHandedOver {
+		return nil, fmt.Errorf("framework: MaxPacketSize is %d; a child can be handed %d bytes", t.maxPacketSize(), maxHandedOver)
+	}
+	// A child serves one request at a time, and starts a sixth cheaper where its runtime does
+	// not prepare for several processors. Limits are applied here.
+	c, err := workerConfig(f.Command, s, 1, nil)
+	if err != nil {
+		return nil, err
+	}
+	size := worker.PoolSize{Children: f.MaxChildren, Spares: f.Spares, Tasks: max(f.MaxRequests, 1), Request: s.Timeouts.Request}
+	if size.Children == 0 {
+		size.Children = defaultMaxChildren
+	}
+	return worker.NewPool(c, size)
+}
+
+func (f *Forking) opened() *worker.Pool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.pool
 }
 
-// ActiveChildren are the process ids of the children.
+// ActiveChildren returns the process ids of the children.
 func (f *Forking) ActiveChildren() []int {
 	if p := f.opened(); p != nil {
-		return p.pids()
+		return p.Pids()
 	}
 	return nil
 }
@@ -65,16 +95,16 @@ func (f *Forking) ActiveChildren() []int {
 // ProcessRequest passes r to an idle child or to a new one.
 func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 	p := f.opened()
-	c, err := p.take(s.Done())
+	slot, err := p.Take(s.Done())
 	if err != nil {
 		return err
 	}
-	go p.serve(s, r, c)
+	go s.finishIn(r, func(t *worker.Task) error { return p.Do(slot, t) })
 	return nil
 }
 
-// Close ends the children once the last server has closed, and waits until they have
-// been reaped.
+// Close ends the children once the last server has closed, and waits until they have been
+// reaped.
 func (f *Forking) Close(s *BaseServer) {
 	f.mu.Lock()
 	p := f.pool
@@ -85,6 +115,6 @@ func (f *Forking) Close(s *BaseServer) {
 	}
 	f.mu.Unlock()
 	if last {
-		p.close(s.cut)
+		p.Close(s.cut)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -79,15 +80,15 @@ type HandlerClass struct {
 	// A server's own WriteBuffer goes before it.
 	WriteBuffer int
 
-	// Quiet says that clients are silent for as long as they like, so that an idle
-	// timeout is for them only where somebody has asked for one.
+	// Quiet means that clients may be silent for as long as they like: Timeouts.Idle applies
+	// to them only where it was set on purpose, see [Timeouts.IdleIsDefault].
 	Quiet bool
 
-	// OwnProgram says that a smaller program than this one can not make the class: children
+	// OwnProgram means that a smaller program than this one cannot make the class: children
 	// run this program, also where the strategy has a Command.
 	OwnProgram bool
 
-	// Open takes what the class holds beside its requests, for a server of that name, and is
+	// Open acquires what the class holds beside its requests, for a server of that name, and is
 	// given that server's log. The first server of the class calls it before it serves, in the
 	// process where the handlers run; an error keeps that from listening. It may be nil.
 	Open func(server string, log hclog.Logger) error
@@ -96,13 +97,16 @@ type HandlerClass struct {
 	// once it has closed, also where Open was not called. It may be nil.
 	Close func() error
 
-	// Remote is set where the handlers run in another program, as in a plugin;
-	// New is then not used.
-	Remote Remote
+	// Executor finishes requests in place of a Handler of this process, as for a plugin; New
+	// is then not used.
+	Executor Executor
+
+	// Program is what workers of the class run; nil: the program that has its constructor.
+	Program *Program
 
 	constructor *definition // nil: made by hand
 	options     []byte      // what the constructor was given, as JSON
-	users       users
+	users       refcount
 }
 
 // Serves returns the transports that the class can serve.
@@ -118,13 +122,58 @@ func (c *HandlerClass) Serves() []string {
 	return allNetworks
 }
 
-// check says why the class cannot serve network; the error ends with what to do.
-func (c *HandlerClass) check(network string) error {
-	if c == nil || (c.New == nil && c.Remote == nil) {
+// check reports why the class cannot serve t; nil: any transport. The error ends with what to
+// do.
+func (c *HandlerClass) check(t Transport) error {
+	if c == nil || (c.New == nil && c.Executor == nil) {
 		return errors.New("framework: the server has no handler class; set Class to one that has New")
 	}
-	if serves := c.Serves(); network != "" && !slices.Contains(serves, network) {
-		return fmt.Errorf("framework: the handler serves %v and cannot serve %s; choose one of its transports", serves, network)
+	if t == nil || t.Network() == "" {
+		return nil
 	}
+	network, serves := t.Network(), c.Serves()
+	if slices.Contains(serves, network) {
+		return nil
+	}
+	if kind, ok := t.(interface{ isPacket() bool }); ok && !slices.Contains(allNetworks, network) {
+		like := []string{"tcp", "unix"}
+		if kind.isPacket() {
+			like = []string{"udp", "unixgram"}
+		}
+		if slices.ContainsFunc(serves, func(n string) bool { return slices.Contains(like, n) }) {
+			return nil
+		}
+	} else if !slices.Contains(allNetworks, network) && len(serves) > 0 {
+		return nil // a foreign transport of a foreign network
+	}
+	return fmt.Errorf("framework: the handler serves %v and cannot serve %s; choose one of its transports", serves, network)
+}
+
+// refcount counts the servers that share something.
+type refcount struct {
+	mu sync.Mutex
+	n  int
+}
+
+// Acquire calls first for the first user, which is not counted if that fails.
+func (u *refcount) Acquire(first func() error) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.n == 0 {
+		if err := first(); err != nil {
+			return err
+		}
+	}
+	u.n++
 	return nil
+}
+
+// Release calls last, which may be nil, for the last user.
+func (u *refcount) Release(last func() error) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.n--; u.n > 0 || last == nil {
+		return nil
+	}
+	return last()
 }

@@ -1,114 +1,191 @@
 package framework
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
-	"github.com/go-socketserver/socketserver/internal/ratelog"
+	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
-// finishRemotely has the worker of the class finish r. The connection stays open here
-// until the worker says that it has it: where the worker goes before that, the one that
-// takes its place gets it, and a process that dies costs only what it had taken.
-func (s *BaseServer) finishRemotely(r *Request) {
-	s.conclude(r, func() error { return s.handToRemote(r) })
+// finishIn has a process finish r: do hands a task over and waits until it is over.
+func (s *BaseServer) finishIn(r *Request, do func(*worker.Task) error) {
+	s.conclude(r, func() error { return s.handOver(r, false, do) })
 }
 
-func (s *BaseServer) handToRemote(r *Request) error {
-	var flags byte
-	if r.conn != nil {
-		flags = handoff.Tell
-	}
-	for {
-		w, err := s.Class.Remote.Worker(s.context())
-		if err != nil {
-			return err
-		}
-		err = w.finish(s, r, flags)
-		if !errors.Is(err, errUntaken) || s.isStopped() {
-			return err
-		}
-		select { // until then it would be offered again
-		case <-w.gone:
-		case <-s.Done():
-			return ErrServerClosed
-		case <-time.After(untakenPatience):
-			w.kill() // it lives and takes nothing
-		}
-	}
-}
-
-// errUntaken marks a request that could not be handed over, as the process has gone: the
-// server still owns it.
-var errUntaken = errors.New("hand over")
-
-// channelEnded says whether a send failed because the other side has gone, or was still
-// waiting when it went.
-func channelEnded(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOTCONN)
-}
-
-func (w *Worker) handOver(s *BaseServer, r *Request, id uint64, flags byte) error {
-	f := &handoff.Frame{ID: id, Flags: flags, Network: r.Network, Client: r.client(), Local: addressText(r.LocalAddress)}
+// handOver makes a task of r and has do perform it. With keep the connection stays open here
+// until the process has it, so that do can give it to another one.
+func (s *BaseServer) handOver(r *Request, keep bool, do func(*worker.Task) error) error {
+	t := s.newTask(r)
 	if r.conn == nil {
-		f.Kind, f.Body = handoff.Datagram, r.packet.data()
-		return w.handOverDatagram(s, f)
+		return do(&t)
+	}
+	if err := s.wrap(r); err != nil {
+		return err
+	}
+	if socket, ok := r.conn.(syscall.Conn); ok && r.conn == r.accepted {
+		t.Socket, t.WantAck = socket, keep
+		t.Acked = func() { s.CloseRequest(r) } // ours only; shutdown(2) would act on what the process has
+		return do(&t)
+	}
+	return s.relay(r, &t, do)
+}
+
+// relay gives the process one end of a socketpair, and copies between the other end and the
+// connection until the process is done.
+func (s *BaseServer) relay(r *Request, t *worker.Task, do func(*worker.Task) error) error {
+	relay, theirs, err := conn.NewRelay(r.conn, s.Timeouts.Write)
+	if err != nil {
+		return fmt.Errorf("hand over: %w", err)
+	}
+	t.Socket = theirs
+	t.Acked = func() { _ = theirs.Close() }
+	killable := t.Killable
+	t.Killable = func(pid int, kill func()) {
+		killable(pid, func() { kill(); relay.Abort() })
+	}
+	err = do(t)
+	_ = theirs.Close() // where it was not handed over
+	relay.Finish()
+	return err
+}
+
+func (s *BaseServer) newTask(r *Request) worker.Task {
+	t := worker.Task{
+		Frame: handoff.Frame{
+			Kind: handoff.Datagram, Network: r.Network, Client: r.client(), Local: addressText(r.LocalAddress),
+		},
+		Stop: s.Done(),
+		Killable: func(pid int, kill func()) {
+			s.traceStarted(r, InWorkers, pid)
+			r.onAbort(kill)
+		},
+		Conclude: func(f *handoff.Frame) error { return s.concludeTask(r, f) },
+	}
+	f := &t.Frame
+	if s.Trace != nil {
+		f.Flags |= handoff.Count
+	}
+	if r.conn == nil {
+		f.Body = r.packet.Data()
+		return t
 	}
 	f.Kind = handoff.Stream
 	f.ReadBuffer, f.WriteBuffer = int32(s.readBuffer()), int32(s.WriteBuffer)
-	f.KeepAlive = int32(r.socket.keepAlive.Milliseconds())
-	if r.socket.keepAlive < 0 {
+	f.KeepAlive = int32(r.options.KeepAlive.Milliseconds())
+	if r.options.KeepAlive < 0 {
 		f.KeepAlive = -1
 	}
-	if r.socket.nagle {
+	if r.options.Nagle {
 		f.Flags |= handoff.Nagle
 	}
-	conn, ok := r.conn.(syscall.Conn)
-	if !ok {
-		return fmt.Errorf("a %T has no descriptor to hand over; use threading with a handler that is compiled in", r.conn)
-	}
-	if err := sendPatiently(w.channel, f, conn, s.Done()); err != nil {
-		return err
-	}
-	if flags&handoff.Tell == 0 {
-		s.CloseRequest(r) // ours only; shutdown(2) would act on what the worker has now
-	}
-	return nil
+	return t
 }
 
-// handOverDatagram drops what the worker has no room for, as the system does with what a
-// socket has no room for.
-func (w *Worker) handOverDatagram(s *BaseServer, f *handoff.Frame) error {
-	err := w.channel.TrySend(f)
-	if !errors.Is(err, handoff.ErrFull) {
-		return err
+// concludeTask does what the outcome of a request asks for.
+func (s *BaseServer) concludeTask(r *Request, f *handoff.Frame) error {
+	if r.traced != nil {
+		r.traced.in, r.traced.out = f.In, f.Out
 	}
-	if more, ok := w.full.Allow(1); ok {
-		s.log().Warn("datagram dropped: the worker is busy", ratelog.More(more)...)
+	if f.Flags&handoff.Stop != 0 {
+		r.StopServer()
 	}
-	return errDropped
+	err := outcomeError(f)
+	if r.packet != nil && len(f.Body) > 0 {
+		r.leave(s)
+		if failed := r.packet.Reply(r.packet, f.Body); err == nil {
+			err = failed
+		}
+	}
+	return err
 }
 
-// sendPatiently tries again while too many descriptors are under way between processes
-// of this user, which passes when their receivers read.
-func sendPatiently(channel *handoff.Conn, f *handoff.Frame, socket syscall.Conn, done <-chan struct{}) error {
-	const patience = time.Second
-	for delay := 5 * time.Millisecond; ; delay *= 2 {
-		err := channel.Send(f, socket)
-		if !errors.Is(err, syscall.ETOOMANYREFS) {
-			return err
-		}
-		if delay > patience {
-			return fmt.Errorf("too many descriptors are under way to workers, more than this process may have open; raise the limit (ulimit -n): %w", err)
-		}
-		select {
-		case <-time.After(delay):
-		case <-done:
-			return ErrServerClosed
+// outcomeError makes of an outcome what the handler's error was. Errors cross a process as
+// text; the kinds that the log tells apart are kept.
+func outcomeError(f *handoff.Frame) error {
+	switch f.Status {
+	case handoff.OK:
+		return nil
+	case handoff.PeerGone:
+		return &foreignError{f.Text, ErrPeerGone}
+	case handoff.TimedOut:
+		return &foreignError{f.Text, os.ErrDeadlineExceeded}
+	case handoff.Panicked:
+		value, stack, _ := strings.Cut(f.Text, "\n")
+		return &PanicError{Value: value, Stack: []byte(stack)}
+	}
+	return errors.New(f.Text)
+}
+
+// A foreignError is what another process said of an error of that kind.
+type foreignError struct {
+	text string
+	kind error
+}
+
+func (e *foreignError) Error() string { return e.text }
+func (e *foreignError) Unwrap() error { return e.kind }
+
+// sharedSocket tells a worker how to serve a socket.
+type sharedSocket struct {
+	Network     string `json:"network"`
+	Packets     bool   `json:"packets,omitempty"` // datagrams; udp and unixgram have them in any case
+	ReadBuffer  int    `json:"read_buffer"`       // bytes
+	WriteBuffer int    `json:"write_buffer"`      // bytes; 0: the handler's own; less than 0: none
+	SocketOptions
+}
+
+// socketTask has workers serve the socket of s.
+func (s *BaseServer) socketTask(socket syscall.Conn) (worker.Task, error) {
+	o := sharedSocket{Network: s.Transport.Network(), ReadBuffer: s.ReadBuffer, WriteBuffer: s.WriteBuffer}
+	if t, ok := s.Transport.(shareable); ok {
+		t.describe(&o)
+	}
+	body, err := json.Marshal(o)
+	if err != nil {
+		return worker.Task{}, err
+	}
+	f := handoff.Frame{Kind: handoff.Listen, Body: body}
+	if s.Trace != nil {
+		f.Flags |= handoff.Count
+	}
+	return worker.Task{
+		Frame: f, Socket: socket, Stop: s.Done(), Retire: s.retired, Conclude: outcomeError,
+		Event: func(pid int, f *handoff.Frame) {
+			if f.Kind == handoff.Quit {
+				s.stopServer()
+				return
+			}
+			s.traceEvent(pid, f)
+		},
+	}, nil
+}
+
+// traceEvent reports what a worker says about a request of a shared socket.
+func (s *BaseServer) traceEvent(pid int, f *handoff.Frame) {
+	if s.Trace == nil {
+		return
+	}
+	r := &Request{
+		ClientAddress: parseAddr(f.Network, f.Client), LocalAddress: parseAddr(f.Network, f.Local),
+		Network: f.Network, Server: s.Name, server: s,
+	}
+	switch f.Flags {
+	case handoff.Started:
+		s.traceAccepted(r)
+		s.traceStarted(r, InWorkers, pid)
+	case handoff.Refused:
+		s.traceAccepted(r)
+		s.traceRefused(r, Refusal(f.Text))
+	case handoff.Ended:
+		if s.Trace.Ended != nil {
+			s.Trace.Ended(r, Outcome{Err: outcomeError(f), Duration: time.Duration(f.Duration), In: f.In, Out: f.Out, Pid: pid})
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -78,19 +79,16 @@ func TestChildOutOfDescriptors(t *testing.T) {
 	}
 }
 
-// stoppedRemote is a class's worker that never reads.
-type stoppedRemote struct{ worker *framework.Worker }
-
-func (r stoppedRemote) Worker(context.Context) (*framework.Worker, error) { return r.worker, nil }
-func (stoppedRemote) Program() *framework.Program                         { return nil }
-
 // Trap: connections that a stopped worker has no room for hold up neither the loop nor
 // Shutdown.
 func TestStoppedWorker(t *testing.T) {
-	channel, theirs, err := handoff.Pair()
+	channel, theirs, err := handoff.Sockets()
 	require.NoError(t, err)
-	worker := framework.NewWorker(channel, func() error { return nil }, func() { theirs.Close() })
-	s := newServer["tcp"](t, &framework.HandlerClass{Remote: stoppedRemote{worker}})
+	worker, err := framework.NewWorker(channel, 0, hclog.NewNullLogger(), func() error { return nil }, func() { theirs.Close() })
+	require.NoError(t, err)
+	s := newServer["tcp"](t, &framework.HandlerClass{
+		Executor: framework.InWorker(func(context.Context) (*framework.Worker, error) { return worker, nil }),
+	})
 	s.Strategy = &framework.Threading{}
 	served := start(t, s)
 	const more = 400 // than a channel holds

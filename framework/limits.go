@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-socketserver/socketserver/framework/internal/slots"
 	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
@@ -23,7 +24,7 @@ type Limits struct {
 	// Banner is sent to a client that is refused.
 	Banner string `json:"banner"`
 
-	total   bound
+	total   slots.Semaphore
 	mu      sync.Mutex
 	sources map[netip.Prefix]*source
 	refused ratelog.Limiter
@@ -35,18 +36,17 @@ type source struct {
 	count  int
 }
 
-// admit lets r in, waiting for its turn if need be, or says that it may not come in.
+// admit reports whether r may be served, after waiting for room if need be.
 func (l *Limits) admit(s *BaseServer, r *Request) bool {
 	if l == nil || l.Connections == 0 && l.PerSource == 0 {
 		return true
 	}
-	if s.inLoop() && r.conn == nil {
+	if r.conn == nil && s.strategy.Place() == InLoop {
 		return true // there is never another one
 	}
-	prefix := sourceOf(r.ClientAddress)
-	from := l.enter(prefix)
+	from := l.enter(sourceOf(r.ClientAddress))
 	if from == nil {
-		l.refuse(s, r, "per_source", l.PerSource)
+		l.refuse(s, r, RefusedPerSource, l.PerSource)
 		return false
 	}
 	if l.Connections > 0 {
@@ -54,10 +54,12 @@ func (l *Limits) admit(s *BaseServer, r *Request) bool {
 		if l.Refuse {
 			wait = closed
 		}
-		if !l.total.acquire(l.Connections, wait) {
+		if !l.total.Acquire(l.Connections, wait) {
 			l.leave(from)
-			if !s.isStopped() {
-				l.refuse(s, r, "connections", l.Connections)
+			if s.isStopped() {
+				s.traceRefused(r, RefusedClosed)
+			} else {
+				l.refuse(s, r, RefusedConnections, l.Connections)
 			}
 			return false
 		}
@@ -66,20 +68,20 @@ func (l *Limits) admit(s *BaseServer, r *Request) bool {
 	return true
 }
 
-// awaitRoom waits until one more may come in. Until then it stays in the system's queue,
-// from where another process that serves the same socket may take it.
+// awaitRoom waits until one more may come in, or until s takes no more. Until then it stays
+// in the system's queue, from where another process that serves the same socket may take it.
 func (l *Limits) awaitRoom(s *BaseServer) {
 	if l == nil || l.Connections == 0 || l.Refuse {
 		return
 	}
-	if l.total.acquire(l.Connections, s.Done()) {
-		l.total.release()
+	if l.total.Acquire(l.Connections, s.retired) {
+		l.total.Release()
 	}
 }
 
 func (l *Limits) release(from *source) {
 	if l.Connections > 0 {
-		l.total.release()
+		l.total.Release()
 	}
 	l.leave(from)
 }
@@ -110,9 +112,21 @@ func (l *Limits) leave(from *source) {
 	}
 }
 
-func (l *Limits) refuse(s *BaseServer, r *Request, limit string, value int) {
+// divide returns the part of the limits that each of several workers applies.
+func (l *Limits) divide(workers int) *Limits {
+	if l == nil {
+		return nil
+	}
+	return &Limits{
+		Connections: (l.Connections + workers - 1) / workers, PerSource: l.PerSource, Banner: l.Banner,
+	}
+}
+
+// refuse sends the banner and logs the limit.
+func (l *Limits) refuse(s *BaseServer, r *Request, limit Refusal, value int) {
+	s.traceRefused(r, limit)
 	if more, ok := l.refused.Allow(1); ok {
-		s.log().Warn("client refused: limit reached", ratelog.More(more, "client", r.client(), "limit", limit, "value", value, "next", "raise limits."+limit)...)
+		s.log().Warn("client refused: limit reached", ratelog.More(more, "client", r.client(), "limit", string(limit), "value", value, "next", "raise limits."+string(limit))...)
 	}
 	if l.Banner != "" && r.conn != nil {
 		_ = r.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
@@ -120,7 +134,7 @@ func (l *Limits) refuse(s *BaseServer, r *Request, limit string, value int) {
 	}
 }
 
-// sourceOf is whom a request counts against; invalid for Unix sockets.
+// sourceOf returns what a request counts against; invalid for Unix sockets.
 func sourceOf(a net.Addr) netip.Prefix {
 	var ip netip.Addr
 	switch a := a.(type) {

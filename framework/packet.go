@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/socket"
 	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
@@ -24,127 +25,85 @@ const defaultMaxPacketSize = 8192
 type UDPServer struct {
 	BaseServer
 	Address string // host:port; port 0 takes a free one
-
-	// MaxPacketSize is the largest datagram that is taken, in bytes; 0 means 8192. A larger
-	// one is dropped and counted in the log, where socketserver would cut it short.
-	MaxPacketSize int
-	ReusePort     bool // sets SO_REUSEPORT
-	IPv6Only      bool // keeps a wildcard address from taking IPv4 clients too
+	SocketOptions
 }
 
 // NewUDPServer makes a server of address that does not listen yet.
 func NewUDPServer(address string, class *HandlerClass) *UDPServer {
 	s := &UDPServer{Address: address}
 	s.Class = class
-	s.Transport = &packetTransport{network: "udp", owner: &s.BaseServer, listen: s.listen, max: &s.MaxPacketSize}
+	s.Transport = &packetTransport{network: "udp", owner: &s.BaseServer, options: &s.SocketOptions, listen: func() (socket.PacketConn, error) {
+		return listenUDP(s.Address, &s.SocketOptions)
+	}}
 	return s
 }
 
-func (s *UDPServer) listen() (packetConn, error) {
-	config := net.ListenConfig{Control: control(func(fd int) error { return setReuse(fd, false, s.ReusePort) })}
-	c, err := config.ListenPacket(context.Background(), family("udp", s.Address, s.IPv6Only), s.Address)
+func listenUDP(address string, o *SocketOptions) (socket.PacketConn, error) {
+	config := net.ListenConfig{Control: socket.Control(func(fd int) error { return socket.SetReuse(fd, false, o.ReusePort) })}
+	c, err := config.ListenPacket(context.Background(), socket.Family("udp", address, o.IPv6Only), address)
 	if err != nil {
 		return nil, err
 	}
-	return newUDPConn(c.(*net.UDPConn))
+	return socket.NewUDP(c.(*net.UDPConn))
 }
 
 // UnixDatagramServer serves datagrams of a Unix socket. A client that has not bound an
-// address of its own can not be answered.
+// address of its own cannot be answered.
 type UnixDatagramServer struct {
 	BaseServer
 	Path string // of the socket; one that begins with @ is abstract
-
-	MaxPacketSize int    // as in UDPServer
-	Mode          uint32 // as in UnixStreamServer
+	SocketOptions
 }
 
 // NewUnixDatagramServer makes a server of path that does not listen yet.
 func NewUnixDatagramServer(path string, class *HandlerClass) *UnixDatagramServer {
 	s := &UnixDatagramServer{Path: path}
 	s.Class = class
-	s.Transport = &packetTransport{network: "unixgram", owner: &s.BaseServer, listen: s.listen, max: &s.MaxPacketSize}
+	s.Transport = &packetTransport{network: "unixgram", owner: &s.BaseServer, options: &s.SocketOptions, listen: func() (socket.PacketConn, error) {
+		return listenUnixgram(s.Path, &s.SocketOptions)
+	}}
 	return s
 }
 
-func (s *UnixDatagramServer) listen() (packetConn, error) {
-	socket, err := claimSocket("unixgram", s.Path, s.Mode)
+func listenUnixgram(path string, o *SocketOptions) (socket.PacketConn, error) {
+	file, err := socket.Claim("unixgram", path, o.Mode)
 	if err != nil {
 		return nil, err
 	}
-	config := net.ListenConfig{Control: control(socket.prepare)}
-	c, err := config.ListenPacket(context.Background(), "unixgram", s.Path)
+	config := net.ListenConfig{Control: socket.Control(file.Prepare)}
+	c, err := config.ListenPacket(context.Background(), "unixgram", path)
 	if err != nil {
-		return nil, errors.Join(err, socket.abandon())
+		return nil, errors.Join(err, file.Abandon())
 	}
-	if err := socket.bound(); err != nil {
-		return nil, errors.Join(err, c.Close(), socket.remove())
+	if err := file.Bound(); err != nil {
+		return nil, errors.Join(err, c.Close(), file.Remove())
 	}
-	return unixgramConn{c.(*net.UnixConn), socket}, nil
+	return socket.Unixgram{UnixConn: c.(*net.UnixConn), File: file}, nil
 }
 
-// packetConn is what udp and unixgram differ in.
-type packetConn interface {
-	// receive fills in who sent it, and where to if that is not LocalAddr.
-	receive(r *datagramRequest, buf []byte) (n int, err error)
-	answer(d *datagram, p []byte) error
-	LocalAddr() net.Addr
-	SetReadDeadline(time.Time) error
-	Close() error
+// PacketConn returns the transport of a packet connection that is open already; its server
+// closes it. network is any name. A class that serves udp or unixgram serves it, unless its
+// Networks lists other names.
+func PacketConn(network string, c net.PacketConn) Transport {
+	return &packetTransport{network: network, options: &SocketOptions{}, listen: func() (socket.PacketConn, error) {
+		return socket.NewPacketConn(c)
+	}}
 }
 
-// setClient keeps whom a udpConn answers, and makes the client's address in the memory of the
-// request. That is 127.0.0.1, never ::ffff:127.0.0.1.
-func (r *datagramRequest) setClient(from netip.AddrPort) {
-	r.from = from
-	ip := from.Addr().Unmap()
-	if r.ip = ip.As16(); ip.Is4() {
-		v4 := ip.As4()
-		copy(r.ip[:], v4[:])
-	}
-	r.address = net.UDPAddr{IP: r.ip[:ip.BitLen()/8], Port: int(from.Port()), Zone: ip.Zone()}
-	r.ClientAddress = &r.address
-}
-
-type unixgramConn struct {
-	*net.UnixConn
-	socket *unixSocket
-}
-
-func (c unixgramConn) receive(r *datagramRequest, buf []byte) (int, error) {
-	n, from, err := c.ReadFromUnix(buf)
-	if from == nil || from.Name == "" { // the client has not bound an address
-		r.ClientAddress = &net.UnixAddr{Net: "unixgram"}
-		return n, err
-	}
-	r.ClientAddress, r.unixFrom = from, from
-	return n, err
-}
-
-func (c unixgramConn) answer(d *datagram, p []byte) error {
-	to := d.unixFrom
-	if to == nil {
-		return fmt.Errorf("%w: it has no address to answer to", ErrPeerGone)
-	}
-	return answerUnixgram(c.UnixConn, p, to)
-}
-
-func (c unixgramConn) Close() error { return errors.Join(c.socket.remove(), c.UnixConn.Close()) }
-
-// packetTransport receives datagrams. It stays open for answers until the requests that
-// it returned are over; Close only ends receiving, when some are under way.
+// packetTransport receives datagrams. It stays open for answers until the requests that it
+// returned are over; Close only ends receiving while some are under way.
 type packetTransport struct {
 	network string
-	owner   *BaseServer // for its log
-	listen  func() (packetConn, error)
-	max     *int
+	owner   *BaseServer // for its log; nil: not known yet
+	options *SocketOptions
+	listen  func() (socket.PacketConn, error)
 
 	mu       sync.Mutex
-	conn     packetConn // set by Open
-	deadline time.Time  // of GetRequest; zero: none
+	conn     socket.PacketConn // set by Open
+	deadline time.Time         // of GetRequest; zero: none
 	closing  atomic.Bool
-	// users are the open transport, who receives, and the requests that may still answer. The
-	// last one closes conn.
+	// users counts the open transport, a receiver, and the requests that may still answer.
+	// The last one closes conn.
 	users atomic.Int64
 
 	buf  []byte // what GetRequest receives into
@@ -152,24 +111,29 @@ type packetTransport struct {
 }
 
 func (t *packetTransport) Network() string { return t.network }
+func (*packetTransport) isPacket() bool    { return true }
+
+func (t *packetTransport) maxPacketSize() int {
+	if t.options.MaxPacketSize == 0 {
+		return defaultMaxPacketSize
+	}
+	return t.options.MaxPacketSize
+}
 
 func (t *packetTransport) Open() error {
-	if *t.max == 0 {
-		*t.max = defaultMaxPacketSize
-	}
 	c, err := t.listen()
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.conn, t.buf = c, make([]byte, *t.max+1)
-	t.closing.Store(false) // it was closed where listening came to nothing
+	t.conn, t.buf = c, make([]byte, t.maxPacketSize()+1)
+	t.closing.Store(false) // closed by an attempt to listen that failed
 	t.users.Store(1)
 	return nil
 }
 
-func (t *packetTransport) opened() packetConn {
+func (t *packetTransport) opened() socket.PacketConn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.conn
@@ -182,65 +146,66 @@ func (t *packetTransport) Addr() net.Addr {
 	return nil
 }
 
-// GetRequest receives one datagram. The request that it returns is a user of the transport.
+// GetRequest receives one datagram. The request that it returns uses the transport.
 func (t *packetTransport) GetRequest() (*Request, error) {
-	if !t.use() {
+	if !t.acquire() {
 		return nil, net.ErrClosed
 	}
 	r, err := t.receive()
 	if err != nil {
-		t.release()
+		t.Release()
 		return nil, err
 	}
 	return r, nil
 }
 
-// receive receives into a buffer with room for one byte more than is allowed, which shows
-// the datagrams that are too long.
+// receive uses a buffer with room for one byte more than is allowed, which shows the
+// datagrams that are too long.
 func (t *packetTransport) receive() (*Request, error) {
-	conn := t.opened()
+	c := t.opened()
 	for {
 		r := &datagramRequest{}
-		n, err := conn.receive(r, t.buf)
-		if t.closing.Load() { // the error is the deadline that Close has set
-			return nil, net.ErrClosed
-		}
+		n, client, local, err := c.Receive(&r.datagram, t.buf)
 		if err != nil {
+			if t.closing.Load() { // the error is the deadline that Close has set
+				return nil, net.ErrClosed
+			}
 			return nil, err
 		}
-		if n > *t.max {
-			t.tellTooLong(&r.Request)
+		r.ClientAddress = client
+		if n > t.maxPacketSize() {
+			t.logTooLong(&r.Request)
 			if t.late() { // nothing else looks at it while they keep coming
 				return nil, os.ErrDeadlineExceeded
 			}
 			continue
 		}
-		r.Network, r.packet, r.origin = t.network, &r.datagram, t
-		if r.LocalAddress == nil {
-			r.LocalAddress = conn.LocalAddr()
+		r.Network, r.packet, r.datagram.Replier = t.network, &r.datagram, t
+		if r.LocalAddress = local; local == nil {
+			r.LocalAddress = c.LocalAddr()
 		}
-		r.hold(t.buf[:n])
+		r.datagram.Hold(t.buf[:n])
 		return &r.Request, nil
 	}
 }
 
-func (t *packetTransport) tellTooLong(r *Request) {
-	if more, ok := t.long.Allow(1); ok {
-		t.owner.log().Warn("datagram dropped: it is longer than max_packet_size", ratelog.More(more, "client", r.client(), "max_packet_size", *t.max, "next", "raise max_packet_size")...)
+func (t *packetTransport) logTooLong(r *Request) {
+	if more, ok := t.long.Allow(1); ok && t.owner != nil {
+		t.owner.log().Warn("datagram dropped: it is longer than max_packet_size", ratelog.More(more, "client", r.client(), "max_packet_size", t.maxPacketSize(), "next", "raise max_packet_size")...)
 	}
 }
 
-// answer implements origin. A worker may answer when its request is over.
-func (t *packetTransport) answer(d *datagram, p []byte) error {
-	if !t.use() {
+// Reply implements [conn.Replier]. A worker may answer when its request is over.
+func (t *packetTransport) Reply(d *conn.Datagram, p []byte) error {
+	if !t.acquire() {
 		return net.ErrClosed
 	}
-	defer t.release()
-	return t.opened().answer(d, p)
+	defer t.Release()
+	return t.opened().Reply(d, p)
 }
 
-// use keeps the socket open until release.
-func (t *packetTransport) use() bool {
+// acquire keeps the socket open until Release.
+func (t *packetTransport) acquire() bool {
 	for {
 		n := t.users.Load()
 		if n == 0 {
@@ -252,8 +217,8 @@ func (t *packetTransport) use() bool {
 	}
 }
 
-// release implements origin.
-func (t *packetTransport) release() {
+// Release implements [conn.Replier].
+func (t *packetTransport) Release() {
 	if t.users.Add(-1) == 0 {
 		_ = t.opened().Close()
 	}
@@ -269,22 +234,40 @@ func (t *packetTransport) SetDeadline(at time.Time) error {
 	return t.conn.SetReadDeadline(at)
 }
 
-// late says whether the deadline has passed.
+// late reports whether the deadline has passed.
 func (t *packetTransport) late() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return !t.deadline.IsZero() && !time.Now().Before(t.deadline)
 }
 
+func (t *packetTransport) share() (*socket.Shared, bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closing.Load() {
+		return nil, true, ErrServerClosed
+	}
+	shared, ok, err := socket.Share(t.conn, t.conn.LocalAddr())
+	if shared != nil {
+		t.conn = shared
+	}
+	return shared, ok, err
+}
+
+func (t *packetTransport) describe(o *sharedSocket) {
+	o.SocketOptions, o.Packets = *t.options, true
+	o.MaxPacketSize = t.maxPacketSize()
+}
+
 func (t *packetTransport) Close() error {
 	t.mu.Lock()
-	conn := t.conn
-	if t.closing.Swap(true) || conn == nil {
+	c := t.conn
+	if t.closing.Swap(true) || c == nil {
 		t.mu.Unlock()
 		return nil
 	}
-	err := conn.SetReadDeadline(time.Unix(1, 0)) // wakes the loop
+	err := c.SetReadDeadline(time.Unix(1, 0)) // wakes the loop
 	t.mu.Unlock()
-	t.release()
+	t.Release()
 	return err
 }

@@ -139,15 +139,12 @@ func TestPreforkingWorkerCanNotBegin(t *testing.T) {
 	requireOpenFiles(t, before)
 }
 
-// What can not run in workers is refused.
+// What cannot run in workers is refused.
 func TestPreforkingRefuses(t *testing.T) {
 	for name, set := range map[string]func(s *framework.BaseServer){
-		"VerifyRequest":  func(s *framework.BaseServer) { s.VerifyRequest = func(*framework.Request) bool { return true } },
-		"can not refuse": func(s *framework.BaseServer) { s.Limits = &framework.Limits{Connections: 1, Refuse: true} },
-		"HandleError":    func(s *framework.BaseServer) { s.HandleError = func(*framework.Request, error) {} },
-		"can not be shared": func(s *framework.BaseServer) {
-			s.Transport = newFakeTransport()
-		},
+		"VerifyRequest": func(s *framework.BaseServer) { s.VerifyRequest = func(*framework.Request) bool { return true } },
+		"cannot refuse": func(s *framework.BaseServer) { s.Limits = &framework.Limits{Connections: 1, Refuse: true} },
+		"HandleError":   func(s *framework.BaseServer) { s.HandleError = func(*framework.Request, error) {} },
 	} {
 		s := preforkingServer(t, &framework.Preforking{})
 		set(s)

@@ -3,61 +3,73 @@ package framework
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 )
 
 // A Request is what a handler knows of the one request that it serves. Handlers
 // reach it through the embedded [BaseRequestHandler].
 type Request struct {
-	ClientAddress net.Addr // who asks; for a Unix socket that is not bound, @ or the empty name
-	LocalAddress  net.Addr // where it was asked
-	Network       string   // tcp, udp, unix or unixgram
+	ClientAddress net.Addr // of a Unix socket that is not bound: @ or the empty name
+	LocalAddress  net.Addr // the address that was asked
+	Network       string   // that of the transport: tcp, udp, unix, unixgram or its own
 	Server        string   // the name of the server
 
-	server *BaseServer
-	conn   net.Conn  // nil for a datagram
-	packet *datagram // nil for a connection
-	files  files     // while the handler runs
+	server   *BaseServer
+	accepted net.Conn       // what the transport accepted; nil for a datagram
+	conn     net.Conn       // what the handler uses: accepted, or the outcome of layers
+	packet   *conn.Datagram // nil for a connection
+	files    files          // while the handler runs
 
 	handler Handler // whose Setup has succeeded
 	err     error   // how it ended
 
-	mu     sync.Mutex // guards what is made on first use, abort, stop and over
+	mu     sync.Mutex // guards what is made on first use, conn, abort, stop and over
 	ctx    context.Context
 	cancel context.CancelFunc
 	log    hclog.Logger
 	abort  func() // ends the request by force, where closing conn does not
 
-	firstRead int64 // when the deadline comes that is armed for it; 0: none is
+	firstRead int64 // the deadline armed for the first read; 0: none is
 
-	socket                  socketOptions
+	options                 conn.TCPOptions
 	readBuffer, writeBuffer int // in a worker: those of the server that accepted it
 
-	slot atomic.Pointer[source] // what it counts against in the limits
-	done func(*Request, error)  // told once, when the request is over; may be nil
-	stop bool                   // StopServer was called
-	over bool                   // the request has ended
+	slot   atomic.Pointer[source] // what it counts against in the limits
+	done   func(*Request, error)  // called once, when the request is over; may be nil
+	stop   bool                   // StopServer was called
+	over   bool                   // the request has ended
+	traced *traced                // nil: nobody listens
 }
 
 // files are rfile and wfile over one connection or datagram.
 type files interface {
-	open() (*bufio.Reader, io.Writer)
-	flush() error
-	close() error // flushes; neither file may be used any more
+	Open() (*bufio.Reader, io.Writer)
+	Flush() error
+	Close() error // flushes; neither file may be used any more
+	Bytes() (in, out int64)
 }
 
 // NewStreamRequest makes the request of a connection, for a [Transport] of your
-// own. The request owns conn from here on.
-func NewStreamRequest(network string, conn net.Conn) *Request {
+// own. The request owns c from here on.
+func NewStreamRequest(network string, c net.Conn) *Request {
 	return &Request{
-		ClientAddress: conn.RemoteAddr(), LocalAddress: conn.LocalAddr(),
-		Network: network, conn: conn,
+		ClientAddress: c.RemoteAddr(), LocalAddress: c.LocalAddr(),
+		Network: network, accepted: c, conn: c,
 	}
+}
+
+// datagramRequest is what a datagram needs, in one allocation.
+type datagramRequest struct {
+	Request
+	datagram conn.Datagram
 }
 
 // NewDatagramRequest makes the request of a datagram, for a [Transport] of your
@@ -65,8 +77,8 @@ func NewStreamRequest(network string, conn net.Conn) *Request {
 func NewDatagramRequest(network string, data []byte, client, local net.Addr, answer func([]byte) error) *Request {
 	r := &datagramRequest{}
 	r.ClientAddress, r.LocalAddress, r.Network = client, local, network
-	r.origin = answerFunc(answer)
-	r.hold(data)
+	r.datagram.Replier = conn.ReplyFunc(answer)
+	r.datagram.Hold(data)
 	r.packet = &r.datagram
 	return &r.Request
 }
@@ -102,7 +114,7 @@ func (r *Request) Log() hclog.Logger {
 	return r.log
 }
 
-// client is the client's address as text; hclog would otherwise format the struct.
+// client returns the client's address as text; hclog would format the struct.
 func (r *Request) client() string { return addressText(r.ClientAddress) }
 
 func addressText(a net.Addr) string {
@@ -112,20 +124,33 @@ func addressText(a net.Addr) string {
 	return a.String()
 }
 
-// Conn is the connection itself, nil for a datagram. The server closes it. What is
-// read from or written to it directly goes past rfile, wfile and the timeouts. A deadline
-// that is set on it ends a read of rfile that waits; the server's timeouts replace it when
-// they are armed anew, about once a second. Where a worker is out of descriptors it is a connection
-// all the same, but none of package net, and every use of it is that error.
-func (r *Request) Conn() net.Conn { return wholeConn(r.conn) }
+// Conn is the connection itself, nil for a datagram. The server closes it. What is read from
+// or written to it directly bypasses rfile, wfile and the timeouts. A deadline set on it ends
+// a read of rfile that waits; the server's timeouts replace it when they are armed again,
+// about once a second. Where a worker is out of descriptors it is a connection whose every
+// use returns that error.
+func (r *Request) Conn() net.Conn { return conn.NetConn(r.conn) }
 
-// IsDatagram says whether the request is a datagram, for which Conn is nil. It is for handlers
+// IsDatagram reports whether the request is a datagram, for which Conn is nil. It is for handlers
 // that have no other use for Conn, which a worker makes when it is asked for.
 func (r *Request) IsDatagram() bool { return r.conn == nil }
 
 // Flush sends what is in wfile's buffer. For a datagram it does nothing, as the
 // answer is one datagram, sent at the end.
-func (r *Request) Flush() error { return r.files.flush() }
+func (r *Request) Flush() error { return r.files.Flush() }
+
+// TryWrite writes what the connection takes without waiting, after all that was written to
+// wfile, and returns the number of bytes. If that is less than len(p) the client does not read
+// fast enough, or wfile is in use or has something in its buffer: write the rest to wfile,
+// which waits. Any goroutine may call it until the handler's Finish returns; it allocates
+// nothing after the first call. For a datagram it is an error.
+func (r *Request) TryWrite(p []byte) (int, error) {
+	s, ok := r.files.(*conn.Stream)
+	if !ok {
+		return 0, errors.New("framework: TryWrite is for connections; write to wfile")
+	}
+	return s.TryWrite(p)
+}
 
 // StopServer stops the server as [BaseServer.Stop] does. From a handler in another
 // process it takes effect when the handler is done.
@@ -153,17 +178,13 @@ func (r *Request) onAbort(abort func()) {
 	}
 }
 
-// armFirstRead arms the deadline of the first read before r has a goroutine of its own. To do
-// so takes more stack than a goroutine begins with, and than it needs to wait for its client:
-// every connection that has not said anything yet would cost 2 KiB more.
+// armFirstRead arms the deadline of the first read before r has a goroutine of its own, see
+// [conn.ArmFirstRead].
 func (r *Request) armFirstRead(s *BaseServer) {
-	if r.conn == nil || s.Class.Remote != nil {
+	if r.conn == nil || s.Class.Executor != nil || len(s.Layers) > 0 {
 		return
 	}
-	var c clock
-	c.start(r.conn, &s.Timeouts)
-	c.beforeRead(now())
-	r.firstRead = c.readBy
+	r.firstRead = conn.ArmFirstRead(r.conn, s.Timeouts.ofStream())
 }
 
 // newFiles makes rfile and wfile.
@@ -178,22 +199,19 @@ func (r *Request) newFiles(s *BaseServer) files {
 	if write == 0 {
 		write = s.Class.WriteBuffer
 	}
-	stream := newStream(r.conn, &s.Timeouts, read, write)
-	if r.firstRead != 0 {
-		stream.clock.readBy = r.firstRead
-	}
-	return stream
+	return conn.NewStream(r.conn, s.Timeouts.ofStream(), read, write, r.firstRead)
 }
 
 // leave makes room for another request in the limits. A datagram does so before its answer is
-// sent: who asks again when it has that is within limits that it does not exceed.
+// sent, so that a client that sends its next request on receipt of the answer is not counted
+// twice.
 func (r *Request) leave(s *BaseServer) {
 	if slot := r.slot.Swap(nil); slot != nil {
 		s.Limits.release(slot)
 	}
 }
 
-// end tells everybody that the request is over.
+// end records that the request is over.
 func (r *Request) end(s *BaseServer) {
 	r.leave(s)
 	r.mu.Lock()
@@ -206,19 +224,19 @@ func (r *Request) end(s *BaseServer) {
 		r.done(r, r.err)
 	}
 	if r.packet != nil {
-		r.packet.origin.release()
+		r.packet.Release()
 	}
 }
 
 // kill ends the request by force: its reads and writes fail, its process ends.
 func (r *Request) kill() {
 	r.mu.Lock()
-	abort := r.abort
+	abort, c := r.abort, r.conn
 	r.mu.Unlock()
 	if abort != nil {
 		abort()
 	}
-	if r.conn != nil {
-		_ = r.conn.Close()
+	if c != nil {
+		_ = c.Close()
 	}
 }

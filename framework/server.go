@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/go-socketserver/socketserver/framework/internal/socket"
 	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
@@ -20,7 +21,7 @@ import (
 // Transport and Class may be left zero. [NewTCPServer] and its sisters make one with
 // its transport.
 //
-// A server serves once: after Stop, Shutdown or Close it does not serve again.
+// A server serves once: after Stop, Retire, Shutdown or Close it does not serve again.
 type BaseServer struct {
 	Name      string        // for the log and for handlers
 	Transport Transport     // where requests come from
@@ -40,19 +41,31 @@ type BaseServer struct {
 	// Timeout bounds HandleRequest; 0 means none. ServeForever does not look at it.
 	Timeout time.Duration
 
-	// VerifyRequest says whether a request is to be served; nil: every one is. It runs
-	// in the loop, so it must not wait for the client. A panic refuses the request.
+	// Preamble reads what precedes the request on its connection, such as a PROXY header,
+	// and may change the addresses of r. It must not read a byte more. It runs in a goroutine
+	// of its own before limits are applied, within Timeouts.Handshake; at most 1024
+	// connections wait for it, 64 from one source. On an error r is closed.
+	Preamble func(ctx context.Context, r *Request) error
+	// Layers are what connections pass before a handler sees them, outermost first, within
+	// Timeouts.Handshake.
+	Layers []Layer
+
+	// VerifyRequest reports whether a request is to be served; nil: every one is. It runs
+	// in the loop, so it must not wait for the client. Calls do not overlap. A panic refuses
+	// the request.
 	VerifyRequest func(*Request) bool
 	// ServiceActions is called by ServeForever after every request that it has passed
 	// on and every half second. Calls do not overlap.
 	ServiceActions func()
-	// HandleError is told what ended a request early, in whatever goroutine the request
-	// ran; nil: it is logged. Errors of another process arrive as text.
+	// HandleError is called with the error that ended a request, in whatever goroutine the
+	// request ran; nil: it is logged. Errors of another process arrive as text.
 	HandleError func(*Request, error)
 	// HandleTimeout is called by HandleRequest when no request came within Timeout.
 	HandleTimeout func()
 	// OnStop is what [Request.StopServer] calls; nil: Stop. It must not wait.
 	OnStop func()
+	// Trace is called with what happens to requests; nil: nothing is reported.
+	Trace *Trace
 
 	state
 }
@@ -63,22 +76,26 @@ type state struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	stopped  chan struct{} // closed by Stop
+	retired  chan struct{} // closed by Retire, and by Stop
 	cut      chan struct{} // closed when what still runs is ended by force
 	finished chan struct{} // closed when nothing of the server is left
 	strategy Strategy
+	shared   bool // workers serve the socket
 
-	opening  sync.Mutex // held by Listen
-	mu       sync.Mutex
-	open     bool
-	loop     chan struct{}         // closed when the loop that runs now has left; nil: none runs
-	active   map[*Request]struct{} // those that can be ended by force
-	count    atomic.Int64          // all
-	killed   atomic.Bool           // workers were ended before they were done
-	requests sync.WaitGroup
-	leaving  chan struct{} // holds one for each client that is being turned away
-	accept   acceptErrors
-	failures ratelog.Limiter
-	overdue  ratelog.Limiter
+	opening     sync.Mutex // held by Listen
+	mu          sync.Mutex
+	open        bool
+	loop        chan struct{}         // closed when the loop that runs now has left; nil: none runs
+	active      map[*Request]struct{} // those that can be ended by force
+	count       atomic.Int64          // all
+	killed      atomic.Bool           // workers were ended before they were done
+	requests    sync.WaitGroup
+	leaving     chan struct{} // holds one for each client that is being turned away
+	verifying   sync.Mutex
+	antechamber antechamber
+	accept      socket.Backoff
+	failures    ratelog.Limiter
+	overdue     ratelog.Limiter
 }
 
 const (
@@ -94,7 +111,8 @@ const serviceInterval = 500 * time.Millisecond
 func (s *BaseServer) initialise() {
 	s.setup.Do(func() {
 		s.ctx, s.cancel = context.WithCancel(context.Background())
-		s.stopped, s.cut, s.finished = make(chan struct{}), make(chan struct{}), make(chan struct{})
+		s.stopped, s.retired = make(chan struct{}), make(chan struct{})
+		s.cut, s.finished = make(chan struct{}), make(chan struct{})
 		s.active = map[*Request]struct{}{}
 		s.leaving = make(chan struct{}, maxLeaving)
 		s.strategy = s.Strategy
@@ -123,7 +141,7 @@ func (s *BaseServer) Listen() error {
 	s.initialise()
 	s.opening.Lock()
 	defer s.opening.Unlock()
-	if s.isStopped() {
+	if isClosed(s.retired) {
 		return ErrServerClosed
 	}
 	if s.isOpen() {
@@ -132,7 +150,7 @@ func (s *BaseServer) Listen() error {
 	if s.Transport == nil {
 		return errors.New("framework: the server has no transport; make it with NewTCPServer or set Transport")
 	}
-	if err := s.Class.check(s.Transport.Network()); err != nil {
+	if err := s.Class.check(s.Transport); err != nil {
 		return err
 	}
 	if s.Class.Quiet && s.Timeouts.IdleIsDefault {
@@ -149,24 +167,22 @@ func (s *BaseServer) Listen() error {
 	if err := s.opened(); err != nil {
 		return err
 	}
-	if shares, ok := s.sharer(); ok {
-		if err := shares.share(s); err != nil {
-			return errors.Join(err, s.Close())
-		}
+	if err := s.shareSocket(); err != nil {
+		return errors.Join(err, s.Close())
 	}
 	return nil
 }
 
-// opened takes note that transport and strategy are open.
+// opened records that transport and strategy are open.
 func (s *BaseServer) opened() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isStopped() {
+	if isClosed(s.retired) {
 		_ = s.Transport.Close()
 		s.strategy.Close(s)
 		return ErrServerClosed
 	}
-	if err := s.Class.users.enter(s.openClass); err != nil {
+	if err := s.Class.users.Acquire(s.openClass); err != nil {
 		_ = s.Transport.Close()
 		s.strategy.Close(s)
 		return fmt.Errorf("open handler class: %w", err)
@@ -177,14 +193,29 @@ func (s *BaseServer) opened() error {
 
 // openClass opens the class where its handlers run in this process.
 func (s *BaseServer) openClass() error {
-	switch s.strategy.(type) {
-	case *Forking, *Preforking:
-		return nil
-	}
-	if s.Class.Open == nil {
+	if s.strategy.Place() == InWorkers || s.Class.Open == nil {
 		return nil
 	}
 	return s.Class.Open(s.Name, s.log())
+}
+
+// shareSocket has the strategy share the socket with its workers, where there are a strategy
+// that does so and a socket that can be shared.
+func (s *BaseServer) shareSocket() error {
+	sharer, ok := s.strategy.(SocketSharer)
+	if !ok || len(s.Layers) > 0 {
+		return nil
+	}
+	t, ok := s.Transport.(shareable)
+	if !ok {
+		return nil
+	}
+	shared, ok, err := t.share()
+	if err != nil || !ok {
+		return err
+	}
+	s.shared = true
+	return sharer.ShareSocket(s, shared)
 }
 
 func (s *BaseServer) isOpen() bool {
@@ -193,11 +224,22 @@ func (s *BaseServer) isOpen() bool {
 	return s.open
 }
 
-// Addr is where the server listens, with the real port; nil if it does not yet.
+// Addr returns the address of the transport, with the real port; nil if it is not open.
 func (s *BaseServer) Addr() net.Addr { return s.Transport.Addr() }
 
-// ServeForever serves until the server is stopped and then returns ErrServerClosed.
-// Any other error means that it could not start, or that its transport failed for good.
+// Serve serves the connections of l, which the server closes, as ServeForever does: l becomes
+// its Transport. The server must not have one.
+func (s *BaseServer) Serve(l net.Listener) error {
+	if s.Transport != nil {
+		return errors.New("framework: the server has a transport; call ServeForever")
+	}
+	s.Transport = Listener(l.Addr().Network(), l)
+	return s.ServeForever()
+}
+
+// ServeForever serves until the server is stopped or retired and then returns
+// ErrServerClosed. Any other error means that it could not start, or that its transport failed
+// for good.
 func (s *BaseServer) ServeForever() error {
 	if err := s.enter(); err != nil {
 		return err
@@ -205,8 +247,8 @@ func (s *BaseServer) ServeForever() error {
 	defer s.leave()
 	actions := s.startServiceActions()
 	defer actions.stop()
-	if _, ok := s.sharer(); ok {
-		<-s.stopped
+	if s.shared {
+		<-s.retired
 		return ErrServerClosed
 	}
 	for {
@@ -215,7 +257,7 @@ func (s *BaseServer) ServeForever() error {
 		if err != nil {
 			return err
 		}
-		s.processRequest(r)
+		s.admit(r)
 		actions.run()
 	}
 }
@@ -223,14 +265,13 @@ func (s *BaseServer) ServeForever() error {
 // HandleRequest serves one request, waiting for it for at most Timeout, after which
 // it calls HandleTimeout and returns nil.
 func (s *BaseServer) HandleRequest() error {
-	s.initialise()
-	if _, ok := s.sharer(); ok {
-		return errors.New("framework: under Preforking requests come to the workers; call ServeForever")
-	}
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
+	if s.shared {
+		return errors.New("framework: under Preforking requests come to the workers; call ServeForever")
+	}
 	if s.Timeout > 0 {
 		if err := s.Transport.SetDeadline(time.Now().Add(s.Timeout)); err != nil {
 			if s.isStopped() {
@@ -251,7 +292,7 @@ func (s *BaseServer) HandleRequest() error {
 	if err != nil {
 		return err
 	}
-	s.processRequest(r)
+	s.admit(r)
 	return nil
 }
 
@@ -262,7 +303,7 @@ func (s *BaseServer) enter() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isStopped() {
+	if isClosed(s.retired) {
 		return ErrServerClosed
 	}
 	if s.loop != nil {
@@ -288,12 +329,6 @@ func (s *BaseServer) readBuffer() int {
 
 func (s *BaseServer) isStopped() bool { return isClosed(s.stopped) }
 
-// inLoop says whether handlers run in the loop, which then must not wait for a client.
-func (s *BaseServer) inLoop() bool {
-	_, ok := s.strategy.(*Synchronous)
-	return ok
-}
-
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -303,35 +338,49 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// getRequest returns the transport's next request. Only a transport that is closed,
-// and for HandleRequest a deadline, ends the wait.
+// getRequest returns the transport's next request. Only a closed transport and, for
+// HandleRequest, a deadline end the wait; other errors are retried with back-off. A server
+// that retires serves what the transport has returned already.
 func (s *BaseServer) getRequest() (*Request, error) {
 	for {
 		r, err := s.Transport.GetRequest()
 		switch {
-		case s.isStopped():
-			if err == nil { // it came too late
-				s.CloseRequest(r)
-				r.end(s)
-			}
-			return nil, ErrServerClosed
-		case err == nil:
-			s.accept.reset()
+		case err == nil && !s.isStopped():
+			s.accept.Reset()
+			r.server, r.Server = s, s.Name
 			return r, nil
+		case err == nil: // it came too late
+			s.CloseRequest(r)
+			r.end(s)
+			return nil, ErrServerClosed
+		case isClosed(s.retired):
+			return nil, ErrServerClosed
 		case errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, err
 		}
 		select {
-		case <-time.After(s.accept.report(s.log(), err)):
-		case <-s.stopped:
+		case <-time.After(s.accept.Report(s.log(), err)):
+		case <-s.retired:
 		}
+	}
+}
+
+// admit passes r on, by way of the antechamber where it has a preamble.
+func (s *BaseServer) admit(r *Request) {
+	s.traceAccepted(r)
+	if !s.awaitPreamble(r) {
+		s.processRequest(r)
 	}
 }
 
 // processRequest verifies r and passes it to the strategy, which owns it then.
 func (s *BaseServer) processRequest(r *Request) {
-	r.server, r.Server = s, s.Name
-	if !s.verify(r) || !s.Limits.admit(s, r) {
+	if !s.verify(r) {
+		s.traceRefused(r, RefusedVerify)
+		s.turnAway(r)
+		return
+	}
+	if !s.Limits.admit(s, r) {
 		s.turnAway(r)
 		return
 	}
@@ -345,38 +394,11 @@ func (s *BaseServer) verify(r *Request) (ok bool) {
 	if s.VerifyRequest == nil {
 		return true
 	}
+	s.verifying.Lock()
+	defer s.verifying.Unlock()
 	err := protect(func() error { ok = s.VerifyRequest(r); return nil })
 	if err != nil {
 		s.report(r, fmt.Errorf("verify request: %w", err))
 	}
 	return ok && err == nil
-}
-
-// users counts the servers of something that they share.
-type users struct {
-	mu sync.Mutex
-	n  int
-}
-
-// enter calls first for the first one, which is none if that fails.
-func (u *users) enter(first func() error) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.n == 0 {
-		if err := first(); err != nil {
-			return err
-		}
-	}
-	u.n++
-	return nil
-}
-
-// leave calls last, which may be nil, for the last one.
-func (u *users) leave(last func() error) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.n--; u.n > 0 || last == nil {
-		return nil
-	}
-	return last()
 }

@@ -2,72 +2,97 @@ package framework
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/socket"
 )
 
 // serveSocket serves a socket that all workers of a server share, as [Preforking] asks: by a
-// server of its own beside the one whose transport is the channel. Its outcome is told when
-// it has been stopped and its requests are over.
-func (t *parent) serveSocket(f *handoff.Frame, socket *handoff.Descriptor, lost bool) error {
+// server of its own beside the one whose transport is the channel. Its outcome is sent when
+// it has retired and its requests are over.
+func (t *parentTransport) serveSocket(f *handoff.Frame, descriptor *handoff.Descriptor) {
 	id := f.ID
-	s, err := t.inherit(f, socket, lost)
+	s, err := t.inherit(f, descriptor.File())
 	if err == nil {
 		err = s.Listen()
 	}
 	if err != nil {
-		return t.send(&handoff.Frame{Kind: handoff.Outcome, ID: id, Status: handoff.Failed, Text: err.Error()})
+		t.parent.Finish(&handoff.Frame{Kind: handoff.Outcome, ID: id, Status: handoff.Failed, Text: err.Error()})
+		return
 	}
 	t.mu.Lock()
-	t.sockets[id] = s
+	t.servers[s] = struct{}{}
 	t.mu.Unlock()
+	t.parent.Begin(id, func(stop bool) { retireSocket(s, stop) })
 	go func() {
 		outcome := &handoff.Frame{Kind: handoff.Outcome, ID: id}
 		if err := s.ServeForever(); !errors.Is(err, ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			outcome.Status, outcome.Text = handoff.Failed, err.Error()
 		}
-		_ = s.Shutdown(context.Background()) // the server ends this process where it takes too long
+		_ = s.Retire(context.Background()) // the server ends this process where it takes too long
 		t.mu.Lock()
-		delete(t.sockets, id)
+		delete(t.servers, s)
 		t.mu.Unlock()
-		_ = t.send(outcome) // where the server has gone there is nobody to tell
+		t.parent.Finish(outcome)
 	}()
-	return nil
 }
 
-func (t *parent) inherit(f *handoff.Frame, socket *handoff.Descriptor, lost bool) (*BaseServer, error) {
-	if err := checkSocket(socket, lost); err != nil {
-		return nil, err
-	}
-	s, err := inherit(f.Body, socket.File())
-	if err != nil {
-		return nil, err
+// inherit makes the server of a socket. It owns file.
+func (t *parentTransport) inherit(f *handoff.Frame, file *os.File) (*BaseServer, error) {
+	var o sharedSocket
+	if err := json.Unmarshal(f.Body, &o); err != nil {
+		return nil, errors.Join(fmt.Errorf("read description of socket: %w", err), file.Close())
 	}
 	c := &t.configuration
-	s.Name, s.Class, s.Log = c.Server, t.class, workerLog(c.LogLevel)
-	s.Strategy, s.Timeouts, s.Limits = &Threading{}, c.Timeouts, c.Limits
 	id := f.ID
-	s.OnStop = func() { _ = t.send(&handoff.Frame{Kind: handoff.Quit, ID: id}) }
+	s := &BaseServer{
+		Name: c.Server, Class: t.class, Log: workerLog(c.LogLevel), Strategy: &Threading{},
+		Timeouts: c.Timeouts, Limits: c.Limits, ReadBuffer: o.ReadBuffer, WriteBuffer: o.WriteBuffer,
+		OnStop: func() { _ = t.parent.Send(&handoff.Frame{Kind: handoff.Quit, ID: id}) },
+	}
+	if f.Flags&handoff.Count != 0 {
+		s.Trace = t.trace(id)
+	}
+	if o.Packets || o.Network == "udp" || o.Network == "unixgram" {
+		s.Transport = &packetTransport{network: o.Network, owner: s, options: &o.SocketOptions, listen: func() (socket.PacketConn, error) {
+			return socket.InheritPackets(file)
+		}}
+		return s, nil
+	}
+	s.Transport = &streamTransport{network: o.Network, options: &o.SocketOptions, listen: func() (net.Listener, error) {
+		return socket.Inherit(file, o.tcp())
+	}}
 	return s, nil
 }
 
-// stopSocket stops s without waiting, and says what its end waits for.
-func stopSocket(s *BaseServer) {
-	s.Stop()
+// retireSocket has s take no more requests, and with stop end those that it has soon.
+func retireSocket(s *BaseServer, stop bool) {
+	if stop {
+		s.Stop()
+	} else {
+		s.mu.Lock()
+		s.retireLocked()
+		s.mu.Unlock()
+	}
 	if n := s.Active(); n > 0 {
 		s.log().Info("worker waits for requests", "requests", n)
 	}
 }
 
-// endSockets stops all that is served here and waits, until ctx is done.
-func (t *parent) endSockets(ctx context.Context) error {
+// shutdown stops all that is served here and waits, until ctx is done.
+func (t *parentTransport) shutdown(ctx context.Context) error {
 	t.mu.Lock()
-	servers := slices.Collect(maps.Values(t.sockets))
+	servers := slices.Collect(maps.Keys(t.servers))
 	t.mu.Unlock()
 	errs := make([]error, len(servers))
 	var ending sync.WaitGroup
@@ -76,4 +101,28 @@ func (t *parent) endSockets(ctx context.Context) error {
 	}
 	ending.Wait()
 	return errors.Join(errs...)
+}
+
+// trace sends what happens to the requests of the socket id to the server.
+func (t *parentTransport) trace(id uint64) *Trace {
+	var last atomic.Uint64
+	send := func(r *Request, f handoff.Frame) {
+		f.Kind, f.ID, f.Network = handoff.Event, id, r.Network
+		f.Client, f.Local = r.client(), addressText(r.LocalAddress)
+		_ = t.parent.Send(&f)
+	}
+	return &Trace{
+		Started: func(r *Request, _ Place, _ int) {
+			r.traced.id = last.Add(1)
+			send(r, handoff.Frame{Flags: handoff.Started, Request: r.traced.id})
+		},
+		Refused: func(r *Request, why Refusal) {
+			send(r, handoff.Frame{Flags: handoff.Refused, Text: string(why)})
+		},
+		Ended: func(r *Request, o Outcome) {
+			f := handoff.Frame{Flags: handoff.Ended, Request: r.traced.id, Duration: int64(o.Duration / time.Nanosecond), In: o.In, Out: o.Out}
+			f.Status, f.Text = statusOf(o.Err)
+			send(r, f)
+		},
+	}
 }

@@ -18,10 +18,35 @@ func (s *BaseServer) Stop() {
 		return
 	}
 	close(s.stopped)
+	s.cancel()
+	s.retireLocked()
+}
+
+// Retire makes the server take no more requests and waits until those under way are over,
+// which go on undisturbed: their contexts live. The transport is closed; where another server
+// has a duplicate of its socket that one gets the next client. When ctx is done first Retire
+// returns an error that wraps that of ctx and nothing else changes; Shutdown may follow.
+func (s *BaseServer) Retire(ctx context.Context) error {
+	s.initialise()
+	s.mu.Lock()
+	s.retireLocked()
+	s.mu.Unlock()
+	select {
+	case <-s.finished:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("retire: %d requests are under way: %w", s.Active(), ctx.Err())
+	}
+}
+
+func (s *BaseServer) retireLocked() {
+	if isClosed(s.retired) {
+		return
+	}
+	close(s.retired)
 	if s.open {
 		_ = s.Transport.Close()
 	}
-	s.cancel()
 	go s.drain()
 }
 
@@ -34,8 +59,8 @@ func (s *BaseServer) stopServer() {
 	s.Stop()
 }
 
-// drain gives back what the server holds when its last request is over. The loop must
-// have left before the requests are waited for: until then there may be one more.
+// drain releases what the server holds when its last request is over. The loop must have
+// left before the requests are waited for: until then there may be one more.
 func (s *BaseServer) drain() {
 	s.mu.Lock()
 	loop, open := s.loop, s.open
@@ -46,10 +71,11 @@ func (s *BaseServer) drain() {
 	s.requests.Wait()
 	if open {
 		s.strategy.Close(s)
-		if err := s.Class.users.leave(s.Class.Close); err != nil {
+		if err := s.Class.users.Release(s.Class.Close); err != nil {
 			s.log().Error("could not close the handler class", "error", err)
 		}
 	}
+	s.cancel()
 	close(s.finished)
 }
 
@@ -97,7 +123,7 @@ func (s *BaseServer) Close() error {
 	return nil
 }
 
-// Active is how many requests are being served.
+// Active returns the number of requests that are being served.
 func (s *BaseServer) Active() int {
 	return int(s.count.Load())
 }
@@ -135,11 +161,15 @@ func (s *BaseServer) remember(r *Request) {
 	s.active[r] = struct{}{}
 }
 
+func (s *BaseServer) forget(r *Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.active, r)
+}
+
 func (s *BaseServer) untrack(r *Request) {
 	if r.conn != nil || r.abort != nil {
-		s.mu.Lock()
-		delete(s.active, r)
-		s.mu.Unlock()
+		s.forget(r)
 	}
 	s.count.Add(-1)
 	s.requests.Done()

@@ -1,10 +1,18 @@
 package framework
 
-import "sync"
+import (
+	"syscall"
 
-// A Strategy is where requests run: socketserver's mix-in, as a value. One value may be
-// shared by several servers; its bounds are then for all of them together.
+	"github.com/go-socketserver/socketserver/framework/internal/slots"
+)
+
+// A Strategy is where requests run: socketserver's mix-in, as a value. Several servers may
+// share one; its bounds are then for all of them together. A strategy of your own often
+// embeds one of this package, whose Place and SocketSharer it inherits.
 type Strategy interface {
+	// Place is where handlers run.
+	Place() Place
+
 	// Open is called once by every server before it listens, and refuses a server that
 	// the strategy cannot run. A server whose Open succeeded calls Close.
 	Open(s *BaseServer) error
@@ -14,22 +22,48 @@ type Strategy interface {
 	// returns an error it has not taken r.
 	ProcessRequest(s *BaseServer, r *Request) error
 
-	// Close gives back what is held for s. All its requests are over.
+	// Close releases what is held for s. All its requests are over.
 	Close(s *BaseServer)
 }
 
-// Synchronous runs one request at a time, in the loop of the server.
-type Synchronous struct{ turn bound }
+// A Place is where a strategy runs handlers.
+type Place int
 
+// The loop waits for a handler that runs in it. Handlers in workers run in other processes,
+// where their class is opened, too.
+const (
+	InLoop Place = iota
+	InProcess
+	InWorkers
+)
+
+// String returns "loop", "process" or "workers".
+func (p Place) String() string { return [...]string{"loop", "process", "workers"}[p] }
+
+// A SocketSharer is a strategy whose workers get requests themselves, from the socket of the
+// server. A server whose transport has no socket to share, or whose connections pass through
+// layers, calls ProcessRequest instead.
+type SocketSharer interface {
+	Strategy
+	// ShareSocket has the workers serve socket, which stays the server's, until s.Done is
+	// closed or s retires.
+	ShareSocket(s *BaseServer, socket syscall.Conn) error
+}
+
+// Synchronous runs one request at a time, in the loop of the server.
+type Synchronous struct{ turn slots.Semaphore }
+
+// Place returns InLoop.
+func (*Synchronous) Place() Place           { return InLoop }
 func (*Synchronous) Open(*BaseServer) error { return nil }
 func (*Synchronous) Close(*BaseServer)      {}
 
 // ProcessRequest runs r to its end. Servers that share the strategy take turns.
 func (t *Synchronous) ProcessRequest(s *BaseServer, r *Request) error {
-	if !t.turn.acquire(1, s.Done()) {
+	if !t.turn.Acquire(1, s.Done()) {
 		return ErrServerClosed
 	}
-	defer t.turn.release()
+	defer t.turn.Release()
 	s.FinishRequest(r)
 	return nil
 }
@@ -40,9 +74,11 @@ type Threading struct {
 	// unread. 0 means no bound.
 	MaxThreads int
 
-	threads bound
+	threads slots.Semaphore
 }
 
+// Place returns InProcess.
+func (*Threading) Place() Place           { return InProcess }
 func (*Threading) Open(*BaseServer) error { return nil }
 func (*Threading) Close(*BaseServer)      {}
 
@@ -53,37 +89,13 @@ func (t *Threading) ProcessRequest(s *BaseServer, r *Request) error {
 		go s.FinishRequest(r)
 		return nil
 	}
-	if !t.threads.acquire(t.MaxThreads, s.Done()) {
+	if !t.threads.Acquire(t.MaxThreads, s.Done()) {
 		return ErrServerClosed
 	}
 	r.armFirstRead(s)
 	go func() {
-		defer t.threads.release()
+		defer t.threads.Release()
 		s.FinishRequest(r)
 	}()
 	return nil
 }
-
-// bound is a semaphore that is made on first use.
-type bound struct {
-	once  sync.Once
-	slots chan struct{}
-}
-
-// acquire takes one of n slots. It gives up when done is closed.
-func (b *bound) acquire(n int, done <-chan struct{}) bool {
-	b.once.Do(func() { b.slots = make(chan struct{}, n) })
-	select {
-	case b.slots <- struct{}{}:
-		return true
-	default: // first, as select chooses at random where done is closed too
-	}
-	select {
-	case b.slots <- struct{}{}:
-		return true
-	case <-done:
-		return false
-	}
-}
-
-func (b *bound) release() { <-b.slots }

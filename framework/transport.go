@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
+	"os"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/socket"
 )
 
-// A Transport is where requests come from.
+// A Transport is where requests come from. [Listener] and [PacketConn] make one of what
+// package net has.
 type Transport interface {
 	// Network is tcp, udp, unix, unixgram or a name of the transport's own.
 	Network() string
@@ -29,147 +32,150 @@ type Transport interface {
 	Close() error
 }
 
+// SocketOptions are what the socket of a transport is set to; each is for the networks named
+// beside it. The zero value is the default. The keys of JSON are those of a worker's
+// configuration, see plugin/PROTOCOL.md.
+type SocketOptions struct {
+	// RequestQueueSize is how many connections the system keeps until they are accepted,
+	// bounded by net.core.somaxconn; 0 means 128. It is not a limit on clients. (tcp, unix)
+	RequestQueueSize int `json:"request_queue_size,omitempty"`
+	// RefuseReuseAddress unsets SO_REUSEADDR, so that an address in TIME_WAIT cannot be
+	// bound. socketserver's allow_reuse_address is false by default; here it is as if true.
+	// (tcp)
+	RefuseReuseAddress bool `json:"refuse_reuse_address,omitempty"`
+	// ReusePort sets SO_REUSEPORT. (tcp, udp)
+	ReusePort bool `json:"reuse_port,omitempty"`
+	// IPv6Only keeps a wildcard address from taking IPv4 clients too. (tcp, udp)
+	IPv6Only bool `json:"ipv6_only,omitempty"`
+	// Nagle leaves Nagle's algorithm on, which socketserver does by default. (tcp)
+	Nagle bool `json:"nagle"`
+	// KeepAlive is how long a client is silent before it is probed; one that has gone is
+	// found out after as long again. 0 means 15 s, less than 0 that nobody is probed. (tcp)
+	KeepAlive time.Duration `json:"keep_alive"`
+	// MaxPacketSize is the largest datagram that is taken, in bytes; 0 means 8192. A larger
+	// one is dropped and counted in the log, where socketserver would cut it short.
+	// (udp, unixgram)
+	MaxPacketSize int `json:"max_packet_size"`
+	// Mode is the permission of the socket's file; 0 means 0600. Whoever may write may
+	// connect. (unix, unixgram)
+	Mode uint32 `json:"mode,omitempty"`
+}
+
+func (o *SocketOptions) tcp() conn.TCPOptions {
+	return conn.TCPOptions{Nagle: o.Nagle, KeepAlive: o.KeepAlive}
+}
+
 // TCPServer serves connections of TCP. The fields are set before it listens.
 type TCPServer struct {
 	BaseServer
 	Address string // host:port; port 0 takes a free one
-
-	// RequestQueueSize is how many connections the system keeps until they are accepted,
-	// bounded by net.core.somaxconn; 0 means 128. It is not a limit on clients.
-	RequestQueueSize int
-	// RefuseReuseAddress unsets SO_REUSEADDR, so that an address in TIME_WAIT can not be
-	// bound. socketserver's allow_reuse_address is false by default; here it is as if true.
-	RefuseReuseAddress bool
-	// ReusePort sets SO_REUSEPORT.
-	ReusePort bool
-	// Nagle leaves Nagle's algorithm on, which socketserver does by default.
-	Nagle bool
-	// KeepAlive is how long a client is silent before it is probed; one that has gone is
-	// found out after as long again. 0 means 15 s, less than 0 that nobody is probed.
-	KeepAlive time.Duration
-	// IPv6Only keeps a wildcard address from taking IPv4 clients too.
-	IPv6Only bool
+	SocketOptions
 }
 
 // NewTCPServer makes a server of address that does not listen yet.
 func NewTCPServer(address string, class *HandlerClass) *TCPServer {
 	s := &TCPServer{Address: address}
 	s.Class = class
-	s.Transport = &streamTransport{network: "tcp", listen: s.listen, socket: s.socket}
+	s.Transport = &streamTransport{network: "tcp", options: &s.SocketOptions, listen: func() (net.Listener, error) {
+		return listenTCP(s.Address, &s.SocketOptions)
+	}}
 	return s
 }
 
-func (s *TCPServer) socket() socketOptions {
-	return socketOptions{nagle: s.Nagle, keepAlive: s.KeepAlive}
-}
-
-func (s *TCPServer) listen() (net.Listener, error) {
-	config := net.ListenConfig{KeepAlive: -1, Control: control(func(fd int) error {
-		return errors.Join(setReuse(fd, !s.RefuseReuseAddress, s.ReusePort), setProbes(fd, s.socket().probes()))
+func listenTCP(address string, o *SocketOptions) (net.Listener, error) {
+	probes := o.tcp().Probes()
+	config := net.ListenConfig{KeepAlive: -1, Control: socket.Control(func(fd int) error {
+		return errors.Join(socket.SetReuse(fd, !o.RefuseReuseAddress, o.ReusePort), socket.SetProbes(fd, probes))
 	})}
-	if !probesAreInherited {
-		config.KeepAliveConfig = s.socket().probes()
+	if !socket.ProbesAreInherited {
+		config.KeepAliveConfig = probes
 	}
-	l, err := config.Listen(context.Background(), family("tcp", s.Address, s.IPv6Only), s.Address)
+	l, err := config.Listen(context.Background(), socket.Family("tcp", address, o.IPv6Only), address)
 	if err != nil {
 		return nil, err
 	}
-	return setQueue(l, s.RequestQueueSize), nil
-}
-
-// family is the network to listen on: Go would take IPv6 clients at 0.0.0.0 too.
-func family(network, address string, ipv6Only bool) string {
-	if ipv6Only {
-		return network + "6"
-	}
-	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
-		return network + "4"
-	}
-	return network
-}
-
-// socketOptions are those of a TCP connection that may differ from Go's own, which are
-// the zero value. A worker sets them again, as making a connection of a descriptor sets
-// Go's own.
-type socketOptions struct {
-	nagle     bool
-	keepAlive time.Duration
-}
-
-func (o socketOptions) apply(conn net.Conn) {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return
-	}
-	if o.nagle {
-		_ = tcp.SetNoDelay(false)
-	}
-	_ = tcp.SetKeepAliveConfig(o.probes())
-}
-
-// probes are three, where Go sends nine.
-func (o socketOptions) probes() net.KeepAliveConfig {
-	if o.keepAlive < 0 {
-		return net.KeepAliveConfig{}
-	}
-	idle := o.keepAlive
-	if idle == 0 {
-		idle = 15 * time.Second
-	}
-	return net.KeepAliveConfig{Enable: true, Idle: idle, Interval: max(idle/3, time.Second), Count: 3}
+	return socket.SetBacklog(l, o.RequestQueueSize), nil
 }
 
 // UnixStreamServer serves connections of a Unix socket.
 type UnixStreamServer struct {
 	BaseServer
 	Path string // of the socket; one that begins with @ is abstract
-
-	RequestQueueSize int // as in TCPServer
-	// Mode is the permission of the socket, 0600 if 0. Whoever may write may connect.
-	Mode uint32
+	SocketOptions
 }
 
 // NewUnixStreamServer makes a server of path that does not listen yet.
 func NewUnixStreamServer(path string, class *HandlerClass) *UnixStreamServer {
 	s := &UnixStreamServer{Path: path}
 	s.Class = class
-	s.Transport = &streamTransport{network: "unix", listen: s.listen}
+	s.Transport = &streamTransport{network: "unix", options: &s.SocketOptions, listen: func() (net.Listener, error) {
+		return listenUnix(s.Path, &s.SocketOptions)
+	}}
 	return s
 }
 
-func (s *UnixStreamServer) listen() (net.Listener, error) {
-	socket, err := claimSocket("unix", s.Path, s.Mode)
+func listenUnix(path string, o *SocketOptions) (net.Listener, error) {
+	file, err := socket.Claim("unix", path, o.Mode)
 	if err != nil {
 		return nil, err
 	}
-	config := net.ListenConfig{Control: control(socket.prepare)}
-	l, err := config.Listen(context.Background(), "unix", s.Path)
+	config := net.ListenConfig{Control: socket.Control(file.Prepare)}
+	l, err := config.Listen(context.Background(), "unix", path)
 	if err != nil {
-		return nil, errors.Join(err, socket.abandon())
+		return nil, errors.Join(err, file.Abandon())
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err := socket.bound(); err != nil {
-		return nil, errors.Join(err, l.Close(), socket.remove())
+	if err := file.Bound(); err != nil {
+		return nil, errors.Join(err, l.Close(), file.Remove())
 	}
-	return &unixListener{setQueue(l, s.RequestQueueSize).(*net.UnixListener), socket}, nil
+	return &socket.UnixListener{UnixListener: socket.SetBacklog(l, o.RequestQueueSize).(*net.UnixListener), File: file}, nil
 }
 
-type unixListener struct {
-	*net.UnixListener
-	socket *unixSocket
+// NewServer makes a server of a network of this package: tcp, udp, unix or unixgram. address
+// is a path for the last two. It does not listen yet.
+func NewServer(network, address string, o SocketOptions, class *HandlerClass) (*BaseServer, error) {
+	switch network {
+	case "tcp":
+		s := NewTCPServer(address, class)
+		s.SocketOptions = o
+		return &s.BaseServer, nil
+	case "udp":
+		s := NewUDPServer(address, class)
+		s.SocketOptions = o
+		return &s.BaseServer, nil
+	case "unix":
+		s := NewUnixStreamServer(address, class)
+		s.SocketOptions = o
+		return &s.BaseServer, nil
+	case "unixgram":
+		s := NewUnixDatagramServer(address, class)
+		s.SocketOptions = o
+		return &s.BaseServer, nil
+	}
+	return nil, fmt.Errorf("framework: there is no network %q; use tcp, udp, unix or unixgram, or set Transport", network)
 }
 
-// Close removes the socket first: a client then finds no server instead of one that
-// does not answer.
-func (l *unixListener) Close() error {
-	return errors.Join(l.socket.remove(), l.UnixListener.Close())
+// Listener returns the transport of a listener that is open already; its server closes it.
+// network is any name. A class that serves tcp or unix serves it, unless its Networks lists
+// other names. Connections that have no descriptor are relayed to workers through a socketpair.
+func Listener(network string, l net.Listener) Transport {
+	return &streamTransport{network: network, options: &SocketOptions{}, listen: func() (net.Listener, error) { return l, nil }}
+}
+
+// shareable is a transport that may have a socket that other processes can serve.
+type shareable interface {
+	// share replaces what Open has opened by what is kept of a socket that workers serve. ok
+	// is false where there is no socket.
+	share() (shared *socket.Shared, ok bool, err error)
+	// describe tells workers how to serve the socket.
+	describe(o *sharedSocket)
 }
 
 // streamTransport accepts connections.
 type streamTransport struct {
 	network string
+	options *SocketOptions
 	listen  func() (net.Listener, error)
-	socket  func() socketOptions // nil: there are none
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -177,6 +183,7 @@ type streamTransport struct {
 }
 
 func (t *streamTransport) Network() string { return t.network }
+func (*streamTransport) isPacket() bool    { return false }
 
 func (t *streamTransport) Open() error {
 	l, err := t.listen()
@@ -185,7 +192,7 @@ func (t *streamTransport) Open() error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.listener, t.closed = l, false // closed where listening came to nothing before
+	t.listener, t.closed = l, false // closed by an attempt to listen that failed
 	return nil
 }
 
@@ -203,23 +210,40 @@ func (t *streamTransport) Addr() net.Addr {
 }
 
 func (t *streamTransport) GetRequest() (*Request, error) {
-	conn, err := t.opened().Accept()
+	c, err := t.opened().Accept()
 	if err != nil {
 		return nil, err
 	}
-	r := NewStreamRequest(t.network, conn)
-	if t.socket != nil {
-		r.socket = t.socket()
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok && r.socket.nagle { // the listener has set the rest
+	r := NewStreamRequest(t.network, c)
+	r.options = t.options.tcp()
+	if tcp, ok := c.(*net.TCPConn); ok && r.options.Nagle { // the listener has set the rest
 		_ = tcp.SetNoDelay(false)
 	}
 	return r, nil
 }
 
 func (t *streamTransport) SetDeadline(at time.Time) error {
-	return t.opened().(interface{ SetDeadline(time.Time) error }).SetDeadline(at)
+	l, ok := t.opened().(interface{ SetDeadline(time.Time) error })
+	if !ok {
+		return fmt.Errorf("a %T has no deadline: %w", t.opened(), os.ErrNoDeadline)
+	}
+	return l.SetDeadline(at)
 }
+
+func (t *streamTransport) share() (*socket.Shared, bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, true, ErrServerClosed
+	}
+	shared, ok, err := socket.Share(t.listener, t.listener.Addr())
+	if shared != nil {
+		t.listener = shared
+	}
+	return shared, ok, err
+}
+
+func (t *streamTransport) describe(o *sharedSocket) { o.SocketOptions = *t.options }
 
 func (t *streamTransport) Close() error {
 	t.mu.Lock()
@@ -229,15 +253,4 @@ func (t *streamTransport) Close() error {
 	}
 	t.closed = true
 	return t.listener.Close()
-}
-
-// control is a net.ListenConfig's Control from a function of the descriptor.
-func control(set func(fd int) error) func(string, string, syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) error {
-		var err error
-		if failed := c.Control(func(fd uintptr) { err = set(int(fd)) }); failed != nil {
-			return failed
-		}
-		return err
-	}
 }

@@ -26,7 +26,7 @@ const (
 )
 
 // host runs the plugin of one server: one process at a time, started again when it has
-// gone. It is the [framework.Remote] of the class that Open returns.
+// gone. It executes the requests of the class that Open returns.
 type host struct {
 	settings  Settings
 	image     *process.Image
@@ -66,7 +66,10 @@ func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	}
 	h.current = first
 	go h.supervise(first)
-	return &framework.HandlerClass{Networks: answer.Networks, Stateful: answer.Stateful, Remote: h, Close: h.close}, nil
+	return &framework.HandlerClass{
+		Networks: answer.Networks, Stateful: answer.Stateful, Close: h.close,
+		Executor: framework.InWorker(h.worker), Program: h.program(),
+	}, nil
 }
 
 func newHost(s Settings) (*host, error) {
@@ -187,8 +190,8 @@ func (h *host) set(i *instance, refused error) {
 	h.changed = make(chan struct{})
 }
 
-// Worker returns the process, and waits while there is none.
-func (h *host) Worker(ctx context.Context) (*framework.Worker, error) {
+// worker returns the process, and waits while there is none.
+func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 	late := time.NewTimer(maxWait)
 	defer late.Stop()
 	for {
@@ -217,10 +220,10 @@ func (h *host) Worker(ctx context.Context) (*framework.Worker, error) {
 	}
 }
 
-// Program is what serves as a worker: the image that was opened once, so that children
-// never run another one than the process that was asked what it is.
-func (h *host) Program() *framework.Program {
-	return &framework.Program{Path: h.settings.Path, Args: h.settings.Args, Image: h.image, Options: h.settings.Options}
+// program is what serves as a worker: the image that was opened once, so that children never
+// run another one than the process that was asked what it is.
+func (h *host) program() *framework.Program {
+	return &framework.Program{Path: h.image.Path(), Name: h.settings.Path, Args: h.settings.Args, Options: h.settings.Options}
 }
 
 // close ends the plugin; it may be called often.

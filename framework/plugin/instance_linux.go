@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -37,7 +38,7 @@ type instance struct {
 	runner  *runner
 	client  *goplugin.Client
 	control control.ControlClient
-	channel *handoff.Conn     // worker owns it, where there is one
+	channel int               // the server's end of descriptor 3; worker owns it, where there is one
 	worker  *framework.Worker // nil until it is configured
 }
 
@@ -47,7 +48,7 @@ func launch(ctx context.Context, s *Settings, image *process.Image, socketDir st
 	if image.Changed() {
 		return nil, errors.New("it has been overwritten since its server opened; restart the server to use what is there now")
 	}
-	channel, theirs, err := handoff.Pair()
+	channel, theirs, err := handoff.Sockets()
 	if err != nil {
 		return nil, err
 	}
@@ -119,10 +120,13 @@ func (i *instance) configure(ctx context.Context, s *Settings) (*control.Configu
 	if len(answer.Problems) > 0 {
 		return nil, optionErrors(answer.Problems)
 	}
-	i.worker = framework.NewWorker(i.channel, i.end, i.runner.kill)
+	i.worker, err = framework.NewWorker(i.channel, i.runner.pid(), s.Log, i.end, i.runner.kill)
+	if err != nil {
+		return nil, err
+	}
 	go func() { // what it left behind may hold descriptor 3 open
 		<-i.runner.done
-		_ = i.channel.CloseRead()
+		i.worker.Disconnect()
 	}()
 	deadline, _ := ctx.Deadline()
 	if err := i.worker.Ready(time.Until(deadline)); err != nil {
@@ -225,7 +229,7 @@ func (i *instance) discard() {
 	if i.worker != nil {
 		<-i.worker.Gone()
 	} else {
-		_ = i.channel.Close()
+		_ = syscall.Close(i.channel)
 	}
 	_ = os.RemoveAll(i.runner.socketDir) // go-plugin leaves that of one that could not be started
 }

@@ -205,14 +205,22 @@ func (r *runner) Wait(context.Context) error {
 	return nil
 }
 
-// ID is empty as long as there is nothing to kill.
+// ID is empty while there is nothing to kill.
 func (r *runner) ID() string {
+	if pid := r.pid(); pid != 0 {
+		return strconv.Itoa(pid)
+	}
+	return ""
+}
+
+// pid returns the process id; 0: not started.
+func (r *runner) pid() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.process == nil {
-		return ""
+		return 0
 	}
-	return strconv.Itoa(r.process.Pid)
+	return r.process.Pid
 }
 
 func (r *runner) Name() string                    { return r.name }

@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/go-socketserver/socketserver/framework"
-	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 	"github.com/go-socketserver/socketserver/framework/plugin/control"
 )
@@ -45,7 +44,7 @@ func Serve(c framework.Constructor) {
 	// service are for the server, which lets requests come to their end. They are received
 	// and not read: to ignore them would pass on to programs that a handler starts.
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM)
-	s := &service{constructor: c, stdout: os.Stdout, stderr: os.Stderr, done: make(chan struct{})}
+	s := &service{constructor: c, stdout: os.Stdout, stderr: os.Stderr, retire: make(chan struct{}), done: make(chan struct{})}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -75,8 +74,9 @@ type service struct {
 	stdout, stderr *os.File
 
 	mu      sync.Mutex
-	channel *handoff.Conn // nil until it is configured
-	done    chan struct{} // closed when the requests of the channel are over
+	serving bool          // it is configured
+	retire  chan struct{} // closed when it is to take no more requests
+	done    chan struct{} // closed when its requests are over
 }
 
 // Describe says what the plugin is.
@@ -92,7 +92,7 @@ func (s *service) Describe(context.Context, *control.DescribeRequest) (*control.
 func (s *service) Configure(_ context.Context, r *control.ConfigureRequest) (*control.ConfigureResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.channel != nil {
+	if s.serving {
 		return nil, status.Error(codes.FailedPrecondition, "the plugin is configured already")
 	}
 	var c framework.WorkerConfiguration
@@ -103,17 +103,13 @@ func (s *service) Configure(_ context.Context, r *control.ConfigureRequest) (*co
 	if err != nil {
 		return &control.ConfigureResponse{Problems: problems(err)}, nil
 	}
-	channel, err := handoff.FromDescriptor(3)
-	if err != nil {
-		return nil, status.Errorf(codes.FailedPrecondition, "%v", err)
-	}
-	s.channel = channel
+	s.serving = true
 	// go-plugin has replaced these by pipes into the control connection, where what is
 	// printed just before the end would be lost.
 	os.Stdout, os.Stderr = s.stdout, s.stderr
 	go func() {
 		defer close(s.done)
-		if err := framework.ServeChannel(channel, c, class); err != nil {
+		if err := framework.ServeChannel(3, s.retire, c, class); err != nil {
 			hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true}).Error("plugin ended", "error", err)
 		}
 	}()
@@ -144,7 +140,7 @@ func (s *service) Health(context.Context, *control.HealthRequest) (*control.Heal
 // Stop waits until the requests are over.
 func (s *service) Stop(ctx context.Context, _ *control.StopRequest) (*control.StopResponse, error) {
 	s.mu.Lock()
-	serving := s.channel != nil
+	serving := s.serving
 	s.mu.Unlock()
 	if serving {
 		select {
@@ -158,11 +154,11 @@ func (s *service) Stop(ctx context.Context, _ *control.StopRequest) (*control.St
 
 // stop takes no more requests and waits for those under way.
 func (s *service) stop() {
+	close(s.retire)
 	s.mu.Lock()
-	channel := s.channel
+	serving := s.serving
 	s.mu.Unlock()
-	if channel != nil {
-		_ = channel.CloseRead()
+	if serving {
 		<-s.done
 	}
 }

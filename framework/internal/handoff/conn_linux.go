@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/go-socketserver/socketserver/framework/internal/nowait"
+	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 )
 
 // Conn is one end of the channel. Several goroutines may send; one receives.
@@ -33,17 +33,25 @@ var ErrFull = errors.New("the worker's channel is full")
 // Pair makes a channel. The second end is for descriptor 3 of a new process; the caller
 // closes both.
 func Pair() (*Conn, *os.File, error) {
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	ours, theirs, err := Sockets()
 	if err != nil {
-		return nil, nil, fmt.Errorf("make channel: %w", err)
+		return nil, nil, err
 	}
-	theirs := os.NewFile(uintptr(fds[1]), "worker")
-	c, err := FromDescriptor(fds[0])
+	c, err := FromDescriptor(ours)
 	if err != nil {
 		_ = theirs.Close()
 		return nil, nil, err
 	}
 	return c, theirs, nil
+}
+
+// Sockets makes the two ends of a channel: ours for [FromDescriptor], theirs as in [Pair].
+func Sockets() (ours int, theirs *os.File, err error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, nil, fmt.Errorf("make channel: %w", err)
+	}
+	return fds[0], os.NewFile(uintptr(fds[1]), "worker"), nil
 }
 
 // FromDescriptor makes a Conn of one end, and owns the descriptor.
@@ -152,11 +160,11 @@ func full(err error) bool { return errors.Is(err, syscall.EAGAIN) }
 
 func sendOnce(fd uintptr, b []byte, conn syscall.RawConn) error {
 	if conn == nil {
-		return nowait.SendMessage(fd, b, nil)
+		return rawsock.SendMessage(fd, b, nil)
 	}
 	var failed error
 	if err := conn.Control(func(passed uintptr) {
-		failed = nowait.SendMessage(fd, b, syscall.UnixRights(int(passed)))
+		failed = rawsock.SendMessage(fd, b, syscall.UnixRights(int(passed)))
 	}); err != nil {
 		return err
 	}
@@ -223,7 +231,7 @@ func (c *Conn) receive(control []byte, use func(Frame, *Descriptor, bool) error)
 // the end.
 func receiveOnce(fd uintptr, p, control []byte) (n, controlled, flags int, err error) {
 	for {
-		n, controlled, flags, err = nowait.ReceiveMessage(fd, p, control)
+		n, controlled, flags, err = rawsock.ReceiveMessage(fd, p, control)
 		if !errors.Is(err, syscall.EINTR) && !errors.Is(err, syscall.ECONNRESET) {
 			return n, controlled, flags, err
 		}

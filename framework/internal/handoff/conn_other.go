@@ -32,6 +32,7 @@ func (*Conn) CloseRead() error  { return errUnsupported }
 // Descriptor does not exist outside Linux.
 type Descriptor struct{}
 
+func StreamPair() (net.Conn, *Descriptor, error)          { return nil, nil, errUnsupported }
 func Duplicate(syscall.Conn) (*Descriptor, error)         { return nil, errUnsupported }
 func (*Descriptor) SyscallConn() (syscall.RawConn, error) { return nil, errUnsupported }
 func (*Descriptor) Control(func(fd uintptr)) error        { return errUnsupported }

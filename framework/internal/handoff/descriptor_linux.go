@@ -1,12 +1,13 @@
 package handoff
 
 import (
+	"errors"
 	"net"
 	"os"
 	"sync"
 	"syscall"
 
-	"github.com/go-socketserver/socketserver/framework/internal/nowait"
+	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 )
 
 // A Descriptor is one of a socket that no poller of this process knows: what happens on
@@ -36,6 +37,21 @@ func Duplicate(c syscall.Conn) (*Descriptor, error) {
 		err = failed
 	}
 	return d, err
+}
+
+// StreamPair returns the ends of a stream socketpair: one as a connection, one as a
+// descriptor to be sent. The caller closes both.
+func StreamPair() (net.Conn, *Descriptor, error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	ours, err := (&Descriptor{fd: fds[0]}).Conn()
+	theirs := &Descriptor{fd: fds[1]}
+	if err != nil {
+		return nil, nil, errors.Join(err, theirs.Close())
+	}
+	return ours, theirs, nil
 }
 
 // SyscallConn implements [syscall.Conn].
@@ -86,7 +102,7 @@ func (d *Descriptor) Close() error {
 	}
 	fd := d.fd
 	d.fd = -1
-	return os.NewSyscallError("close", nowait.Close(fd))
+	return os.NewSyscallError("close", rawsock.Close(fd))
 }
 
 var errBare = os.NewSyscallError("poll", syscall.EOPNOTSUPP)

@@ -18,11 +18,12 @@ const (
 	Configure                 // server: what to be; Body is JSON
 	Stream                    // server: a connection, with its descriptor
 	Datagram                  // server: a datagram; Body is its bytes
-	Cancel                    // server: the context of request ID is to be cancelled
+	Cancel                    // server: request ID is to end soon; socket ID is to take no more, with Stop its requests are to end soon
 	Outcome                   // worker: request ID is over; Text says why it failed, Body is a datagram's answer
-	Taken                     // worker: the stream ID has arrived; only where the server wants to know
+	Ack                       // worker: the descriptor of stream ID has arrived; only where the server wants to know
 	Listen                    // server: a socket to serve, with its descriptor; Body is JSON
 	Quit                      // worker: a handler of the socket ID asks the server to stop
+	Event                     // worker: a request of the socket ID was accepted, refused or finished; only where the server asks
 )
 
 // Status is how a request ended.
@@ -39,10 +40,18 @@ const (
 
 // Flags of a frame.
 const (
-	Last  byte = 1 << iota // request: the worker gets no other one
-	Stop                   // outcome: the handler asks the server to stop
-	Tell                   // stream: the server wants to know that it has arrived
-	Nagle                  // stream: Nagle's algorithm is on
+	Last    byte = 1 << iota // request: the worker gets no other one
+	Stop                     // outcome: the handler asks the server to stop
+	WantAck                  // stream: the server wants an Ack
+	Nagle                    // stream: Nagle's algorithm is on
+	Count                    // request: the server wants the bytes; outcome: it has them
+)
+
+// What an Event is about, in its flags.
+const (
+	Started byte = iota + 1 // the request was accepted and runs
+	Refused                 // it was refused; Text is the limit
+	Ended                   // it is over; Status, Text and the counters say how
 )
 
 // MaxFrame is the largest frame in bytes, what the system's default send buffer takes.
@@ -64,6 +73,10 @@ type Frame struct {
 
 	Text string
 	Body []byte
+
+	In, Out  int64  // of an Outcome with Count and of an Event: bytes of the client and to it
+	Request  uint64 // of an Event: a number of the worker's own
+	Duration int64  // of an Event: of the request, in nanoseconds
 }
 
 const headerSize = 12
@@ -74,7 +87,8 @@ const headerSize = 12
 //	4   id, 8 bytes
 //	12  Stream, Datagram: read buffer, write buffer and keep-alive, 4 bytes each; network,
 //	    client and local, each a length of 2 bytes and its bytes
-//	    Outcome: text, a length of 4 bytes and its bytes
+//	    Outcome: text, a length of 4 bytes and its bytes; with Count in and out, 8 bytes each
+//	    Event: request, duration, in and out, 8 bytes each; network, client, local; text
 //	..  body, to the end
 func (f *Frame) Append(b []byte) []byte {
 	b = append(b, byte(f.Kind), f.Flags, byte(f.Status), 0)
@@ -84,19 +98,35 @@ func (f *Frame) Append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint32(b, uint32(f.ReadBuffer))
 		b = binary.BigEndian.AppendUint32(b, uint32(f.WriteBuffer))
 		b = binary.BigEndian.AppendUint32(b, uint32(f.KeepAlive))
-		for _, s := range []string{f.Network, f.Client, f.Local} {
-			b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
-			b = append(b, s...)
-		}
+		b = f.appendAddresses(b)
 	case Outcome:
-		text := f.Text[:min(len(f.Text), MaxText)]
-		b = binary.BigEndian.AppendUint32(b, uint32(len(text)))
-		b = append(b, text...)
+		b = f.appendText(b)
+		if f.Flags&Count != 0 {
+			b = binary.BigEndian.AppendUint64(b, uint64(f.In))
+			b = binary.BigEndian.AppendUint64(b, uint64(f.Out))
+		}
+	case Event:
+		for _, n := range []uint64{f.Request, uint64(f.Duration), uint64(f.In), uint64(f.Out)} {
+			b = binary.BigEndian.AppendUint64(b, n)
+		}
+		b = f.appendText(f.appendAddresses(b))
 	}
 	return append(b, f.Body...)
 }
 
-var errShort = errors.New("frame is shorter than it says")
+func (f *Frame) appendAddresses(b []byte) []byte {
+	for _, s := range []string{f.Network, f.Client, f.Local} {
+		b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
+		b = append(b, s...)
+	}
+	return b
+}
+
+func (f *Frame) appendText(b []byte) []byte {
+	text := f.Text[:min(len(f.Text), MaxText)]
+	b = binary.BigEndian.AppendUint32(b, uint32(len(text)))
+	return append(b, text...)
+}
 
 // Parse reads a frame. Body shares the memory of b.
 func Parse(b []byte) (Frame, error) {
@@ -107,36 +137,69 @@ func Parse(b []byte) (Frame, error) {
 	if b[3] != 0 {
 		return Frame{}, errors.New("frame has its fourth byte set")
 	}
-	b = b[headerSize:]
+	r := reader{rest: b[headerSize:]}
 	switch f.Kind {
 	case Stream, Datagram:
-		if len(b) < 12 {
-			return Frame{}, errShort
+		for _, n := range []*int32{&f.ReadBuffer, &f.WriteBuffer, &f.KeepAlive} {
+			*n = int32(r.number(4))
 		}
-		for i, n := range []*int32{&f.ReadBuffer, &f.WriteBuffer, &f.KeepAlive} {
-			*n = int32(binary.BigEndian.Uint32(b[4*i:]))
-		}
-		b = b[12:]
-		for _, s := range []*string{&f.Network, &f.Client, &f.Local} {
-			if len(b) < 2 || len(b)-2 < int(binary.BigEndian.Uint16(b)) {
-				return Frame{}, errShort
-			}
-			n := int(binary.BigEndian.Uint16(b))
-			*s, b = string(b[2:2+n]), b[2+n:]
-		}
+		r.addresses(&f)
 	case Outcome:
-		if len(b) < 4 || uint64(len(b)-4) < uint64(binary.BigEndian.Uint32(b)) {
-			return Frame{}, errShort
+		r.text(&f)
+		if f.Flags&Count != 0 {
+			f.In, f.Out = int64(r.number(8)), int64(r.number(8))
 		}
-		n := int(binary.BigEndian.Uint32(b))
-		if n > MaxText || f.Status > TimedOut {
-			return Frame{}, fmt.Errorf("outcome with a text of %d bytes and status %d", n, f.Status)
-		}
-		f.Text, b = string(b[4:4+n]), b[4+n:]
-	case Hello, Configure, Cancel, Taken, Listen, Quit:
+	case Event:
+		f.Request, f.Duration, f.In, f.Out = r.number(8), int64(r.number(8)), int64(r.number(8)), int64(r.number(8))
+		r.addresses(&f)
+		r.text(&f)
+	case Hello, Configure, Cancel, Ack, Listen, Quit:
 	default:
 		return Frame{}, fmt.Errorf("frame of unknown kind %d", f.Kind)
 	}
-	f.Body = b
-	return f, nil
+	if r.err == nil && f.Status > TimedOut {
+		r.err = fmt.Errorf("frame with status %d", f.Status)
+	}
+	f.Body = r.rest
+	return f, r.err
+}
+
+// reader takes a frame apart. After an error it returns zeros.
+type reader struct {
+	rest []byte
+	err  error
+}
+
+var errShort = errors.New("frame is shorter than it says")
+
+// bytes returns the next n bytes.
+func (r *reader) bytes(n uint64) []byte {
+	if n > uint64(len(r.rest)) {
+		r.rest, r.err = nil, errShort
+		return nil
+	}
+	b := r.rest[:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+func (r *reader) number(size uint64) (n uint64) {
+	for _, b := range r.bytes(size) {
+		n = n<<8 | uint64(b)
+	}
+	return n
+}
+
+func (r *reader) addresses(f *Frame) {
+	for _, s := range []*string{&f.Network, &f.Client, &f.Local} {
+		*s = string(r.bytes(r.number(2)))
+	}
+}
+
+func (r *reader) text(f *Frame) {
+	n := r.number(4)
+	if n > MaxText {
+		r.err = fmt.Errorf("frame with a text of %d bytes", n)
+	}
+	f.Text = string(r.bytes(n))
 }

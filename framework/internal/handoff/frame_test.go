@@ -15,6 +15,8 @@ var samples = []Frame{
 	{Kind: Datagram, ID: 2, Network: "unixgram", Client: "", Local: "/run/s", Body: []byte("hello")},
 	{Kind: Cancel, ID: 3},
 	{Kind: Outcome, ID: 4, Status: Panicked, Flags: Stop, Text: "no\nstack", Body: []byte("answer")},
+	{Kind: Outcome, ID: 5, Flags: Count, In: 7, Out: 1 << 40, Body: []byte("answer")},
+	{Kind: Event, ID: 6, Flags: Ended, Status: PeerGone, Request: 3, Duration: 1e9, In: 5, Out: 6, Network: "tcp", Client: "[::1]:9", Local: "[::1]:2", Text: "gone"},
 }
 
 func TestFrameRoundTrip(t *testing.T) {
@@ -70,10 +72,10 @@ func FuzzParse(f *testing.F) {
 
 // The numbers are in PROTOCOL.md: plugins in other languages have them.
 func TestNumbersOfTheProtocol(t *testing.T) {
-	require.Equal(t, []Kind{1, 2, 3, 4, 5, 6, 7}, []Kind{Hello, Configure, Stream, Datagram, Cancel, Outcome, Taken})
-	require.Equal(t, []byte{1, 2, 4, 8}, []byte{Last, Stop, Tell, Nagle})
+	require.Equal(t, []Kind{1, 2, 3, 4, 5, 6, 7}, []Kind{Hello, Configure, Stream, Datagram, Cancel, Outcome, Ack})
+	require.Equal(t, []byte{1, 2, 4, 8}, []byte{Last, Stop, WantAck, Nagle})
 	require.Equal(t, []Status{0, 1, 2, 3, 4}, []Status{OK, Failed, Panicked, PeerGone, TimedOut})
-	f := Frame{Kind: Stream, Flags: Tell, ID: 7, ReadBuffer: 1, WriteBuffer: -1, KeepAlive: 3, Network: "tcp", Client: "c", Local: "l"}
+	f := Frame{Kind: Stream, Flags: WantAck, ID: 7, ReadBuffer: 1, WriteBuffer: -1, KeepAlive: 3, Network: "tcp", Client: "c", Local: "l"}
 	require.Equal(t, "\x03\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07"+
 		"\x00\x00\x00\x01\xff\xff\xff\xff\x00\x00\x00\x03\x00\x03tcp\x00\x01c\x00\x01l", string(f.Append(nil)))
 }

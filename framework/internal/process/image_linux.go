@@ -57,6 +57,10 @@ func Pin(path string) (*Image, error) {
 	return open(path, func(f *os.File) (*Image, error) { return pin(f, path) })
 }
 
+// Path opens the image: for a script its own path, else that of the descriptor, as long as
+// the image is open.
+func (i *Image) Path() string { return i.path }
+
 // PinCopy is Pin of a copy of the executable that nobody else can reach. What is started
 // often starts faster from it: the system keeps a file that was written in one go in larger
 // pieces than one that a linker has written here and there, and maps it with fewer faults.

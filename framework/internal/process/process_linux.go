@@ -89,6 +89,9 @@ func setSlack(d time.Duration) {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_TIMERSLACK, uintptr(d.Nanoseconds()), 0)
 }
 
+// Supported reports whether this system has workers.
+const Supported = true
+
 var started atomic.Int64
 
 // Started is how many processes this one has started.

@@ -1,0 +1,122 @@
+package conn
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// Datagram is rfile and wfile of a datagram.
+type Datagram struct {
+	Replier
+
+	From    netip.AddrPort // the client of a UDP socket
+	Control []byte         // sent with the answer, so that it comes from the address that was asked
+	To      net.Addr       // the client of any other socket; nil: it cannot be answered
+
+	address net.UDPAddr // From, for [Datagram.SetClient]
+	ip      [16]byte
+	in, out int // bytes
+
+	rfile  bufio.Reader // its own, as a handler may keep it
+	source bytes.Reader // of rfile, at its end
+	wfile  datagramWriter
+}
+
+// A Replier is where a datagram came from and its answer goes to.
+type Replier interface {
+	// Reply sends the answer.
+	Reply(d *Datagram, p []byte) error
+	// Release is called once, when the datagram has been answered or will not be.
+	Release()
+}
+
+// ReplyFunc is the Replier of a foreign transport.
+type ReplyFunc func([]byte) error
+
+// Reply implements [Replier].
+func (f ReplyFunc) Reply(_ *Datagram, p []byte) error { return f(p) }
+
+// Release implements [Replier].
+func (ReplyFunc) Release() {}
+
+// SetClient sets From and returns it as a net.Addr in the memory of the datagram. An
+// IPv4-mapped address becomes an IPv4 one.
+func (d *Datagram) SetClient(from netip.AddrPort) net.Addr {
+	d.From = from
+	ip := from.Addr().Unmap()
+	if d.ip = ip.As16(); ip.Is4() {
+		v4 := ip.As4()
+		copy(d.ip[:], v4[:])
+	}
+	d.address = net.UDPAddr{IP: d.ip[:ip.BitLen()/8], Port: int(from.Port()), Zone: ip.Zone()}
+	return &d.address
+}
+
+// datagramWriter collects the answer.
+type datagramWriter struct {
+	mu     sync.Mutex
+	answer *[]byte // nil: nothing yet
+	over   bool
+}
+
+// answers holds the buffers of answers that have been sent.
+var answers bufferPool
+
+func (w *datagramWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return 0, errUsedLate
+	}
+	if w.answer == nil {
+		w.answer = answers.get(len(p))
+	}
+	*w.answer = append(*w.answer, p...)
+	return len(p), nil
+}
+
+// Open returns rfile and wfile.
+func (d *Datagram) Open() (*bufio.Reader, io.Writer) { return &d.rfile, &d.wfile }
+
+// Hold copies data into rfile.
+func (d *Datagram) Hold(data []byte) {
+	d.source.Reset(data)
+	d.rfile = *bufio.NewReaderSize(&d.source, len(data)) // copied into d, all but its buffer
+	_, _ = d.rfile.Peek(len(data))
+	d.source.Reset(nil)
+	d.in = len(data)
+}
+
+// Bytes returns the bytes received and, after Close, those of the answer.
+func (d *Datagram) Bytes() (in, out int64) { return int64(d.in), int64(d.out) }
+
+// Data returns the datagram, until the handler reads it.
+func (d *Datagram) Data() []byte {
+	data, _ := d.rfile.Peek(d.rfile.Buffered())
+	return data
+}
+
+// Flush does nothing: the answer is one datagram, sent by Close.
+func (d *Datagram) Flush() error { return nil }
+
+// Close sends the answer. An empty one is not sent, unlike in socketserver, so that a
+// handler can stay silent.
+func (d *Datagram) Close() error {
+	d.wfile.mu.Lock()
+	d.wfile.over = true
+	answer := d.wfile.answer
+	d.wfile.mu.Unlock()
+	if answer == nil {
+		return nil
+	}
+	defer answers.put(answer)
+	if len(*answer) == 0 {
+		return nil
+	}
+	d.out = len(*answer)
+	return d.Reply(d, *answer)
+}

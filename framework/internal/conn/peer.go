@@ -1,0 +1,47 @@
+package conn
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+// ErrPeerGone is exported by package framework.
+var ErrPeerGone = errors.New("framework: client has gone")
+
+// PeerError adds ErrPeerGone to errors that mean that the client has reset or left the
+// connection.
+func PeerError(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	for _, gone := range []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
+		if errors.Is(err, gone) {
+			return fmt.Errorf("%w: %w", ErrPeerGone, err)
+		}
+	}
+	return err
+}
+
+// DiscardUnread reads what the client has sent and the handler has not read: closing with
+// unread bytes resets the connection, and the client could lose the answer. It takes at
+// most half a second and 256 KiB.
+func DiscardUnread(conn net.Conn) {
+	const limit = 256 << 10
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	buf := make([]byte, 4096)
+	for total := 0; total < limit; {
+		n, err := conn.Read(buf)
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}

@@ -1,0 +1,89 @@
+package conn
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+)
+
+// A Relay copies between a connection and a socketpair, whose other end goes to a process
+// that cannot be handed the connection: it has no descriptor, or bytes of it pass through a
+// layer of this process. It costs two goroutines and two buffers of 32 KiB.
+type Relay struct {
+	conn  net.Conn
+	pair  net.Conn
+	write time.Duration // bounds one write to conn; 0: no bound
+
+	up, down sync.WaitGroup // client to process, process to client
+}
+
+// NewRelay starts a relay and returns the descriptor for the process, which the caller
+// closes. conn stays the caller's.
+func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, error) {
+	pair, theirs, err := handoff.StreamPair()
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &Relay{conn: conn, pair: pair, write: write}
+	r.up.Go(r.toProcess)
+	r.down.Go(r.toClient)
+	return r, theirs, nil
+}
+
+// toProcess passes the client's end of stream on. Where the process reads no more the rest
+// stays unread in conn.
+func (r *Relay) toProcess() {
+	_, _ = io.Copy(r.pair, r.conn)
+	closeWrite(r.pair)
+}
+
+// toClient passes the process's end of stream on. A client that takes nothing within the
+// write timeout is cut off: the process then fails to write.
+func (r *Relay) toClient() {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.pair.Read(buf)
+		if n > 0 {
+			if r.write > 0 {
+				_ = r.conn.SetWriteDeadline(time.Now().Add(r.write))
+			}
+			if _, err := r.conn.Write(buf[:n]); err != nil {
+				_ = r.pair.Close()
+				return
+			}
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				closeWrite(r.conn)
+			}
+			return
+		}
+	}
+}
+
+// Finish waits until what the process wrote has been passed on, and ends the relay. It is
+// called when the process is done with its end.
+func (r *Relay) Finish() {
+	r.down.Wait()
+	_ = r.conn.SetReadDeadline(past)
+	_ = r.pair.Close()
+	r.up.Wait()
+}
+
+// Abort ends the relay at once; Finish still has to be called.
+func (r *Relay) Abort() {
+	_ = r.conn.SetDeadline(past)
+	_ = r.pair.Close()
+}
+
+var past = time.Unix(1, 0)
+
+func closeWrite(c net.Conn) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}

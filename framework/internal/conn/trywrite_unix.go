@@ -1,0 +1,60 @@
+//go:build unix
+
+package conn
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// socketWriter writes to a socket without blocking, past the poller of package net and also
+// where the handler has cleared O_NONBLOCK. One closure serves all writes, so that they do
+// not allocate.
+type socketWriter struct {
+	raw  syscall.RawConn
+	call func(fd uintptr)
+	p    []byte
+	n    int
+	err  error
+}
+
+func newSocketWriter(conn net.Conn) *socketWriter {
+	w := &socketWriter{}
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return w
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return w
+	}
+	w.raw = raw
+	w.call = func(fd uintptr) {
+		for {
+			if w.n, w.err = syscall.SendmsgN(int(fd), w.p, nil, nil, syscall.MSG_DONTWAIT); !errors.Is(w.err, syscall.EINTR) {
+				return
+			}
+		}
+	}
+	return w
+}
+
+// ready reports whether the connection has a socket that can be written to directly.
+func (w *socketWriter) ready() bool { return w.raw != nil }
+
+// write returns how much of p the socket buffer took.
+func (w *socketWriter) write(p []byte) (int, error) {
+	w.p = p
+	err := w.raw.Control(w.call)
+	w.p = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case w.err == nil:
+		return w.n, nil
+	case errors.Is(w.err, syscall.EAGAIN):
+		return 0, nil
+	}
+	return 0, w.err
+}

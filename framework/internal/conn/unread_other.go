@@ -1,0 +1,14 @@
+//go:build !linux
+
+package conn
+
+import (
+	"errors"
+	"net"
+)
+
+// shutdownWrite is for workers, which exist on Linux only.
+func shutdownWrite(uintptr) error { return errors.ErrUnsupported }
+
+// HasUnread cannot be told here; closing may then reset a connection early.
+func HasUnread(net.Conn) bool { return false }

@@ -1,0 +1,58 @@
+package socket
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"time"
+)
+
+const soReusePort = 0xf // SO_REUSEPORT, which package syscall does not name
+
+// SetReuse runs between socket(2) and bind(2), after package net has set its defaults.
+func SetReuse(fd int, address, port bool) error {
+	flag := 0
+	if address {
+		flag = 1
+	}
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, flag); err != nil {
+		return err
+	}
+	if !port {
+		return nil
+	}
+	return syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, soReusePort, 1)
+}
+
+// ProbesAreInherited reports whether connections inherit the keep-alive options of their
+// listener, which saves four system calls for each.
+const ProbesAreInherited = true
+
+// SetProbes sets keep-alive options.
+func SetProbes(fd int, c net.KeepAliveConfig) error {
+	if !c.Enable {
+		return nil
+	}
+	const level = syscall.IPPROTO_TCP
+	return errors.Join(
+		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1),
+		syscall.SetsockoptInt(fd, level, syscall.TCP_KEEPIDLE, seconds(c.Idle)),
+		syscall.SetsockoptInt(fd, level, syscall.TCP_KEEPINTVL, seconds(c.Interval)),
+		syscall.SetsockoptInt(fd, level, syscall.TCP_KEEPCNT, c.Count),
+	)
+}
+
+// seconds rounds up, as package net does.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
+// SetBacklog sets the length of l's accept queue; 0 means 128. Package net asks for the
+// system's maximum; listen(2) may be called again and then changes it.
+func SetBacklog(l net.Listener, size int) net.Listener {
+	if size <= 0 {
+		size = 128
+	}
+	if raw, err := l.(syscall.Conn).SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = syscall.Listen(int(fd), size) })
+	}
+	return l
+}

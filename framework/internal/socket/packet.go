@@ -1,0 +1,88 @@
+package socket
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
+)
+
+// A PacketConn is a datagram socket.
+type PacketConn interface {
+	// Receive receives one datagram into buf. local is nil where that is LocalAddr.
+	Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error)
+	// Reply sends the answer to a datagram that it has received.
+	Reply(d *conn.Datagram, p []byte) error
+	LocalAddr() net.Addr
+	SetReadDeadline(time.Time) error
+	Close() error
+}
+
+// Unixgram is a datagram socket of the network unixgram.
+type Unixgram struct {
+	*net.UnixConn
+	File *UnixFile // removed by Close; nil: another process does that
+}
+
+// Receive implements [PacketConn].
+func (c Unixgram) Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
+	n, from, err := c.ReadFromUnix(buf)
+	if from == nil || from.Name == "" { // the client has not bound an address
+		return n, &net.UnixAddr{Net: "unixgram"}, nil, err
+	}
+	d.To = from
+	return n, from, nil, err
+}
+
+// Reply implements [PacketConn].
+func (c Unixgram) Reply(d *conn.Datagram, p []byte) error {
+	if d.To == nil {
+		return fmt.Errorf("%w: it has no address to answer to", conn.ErrPeerGone)
+	}
+	return replyUnixgram(c.UnixConn, p, d.To)
+}
+
+// Close removes the file first, so that a client finds no server instead of one that does
+// not answer.
+func (c Unixgram) Close() error {
+	return errors.Join(c.File.Remove(), c.UnixConn.Close())
+}
+
+// Foreign is a PacketConn of any net.PacketConn.
+type Foreign struct{ net.PacketConn }
+
+// Receive implements [PacketConn].
+func (c Foreign) Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
+	n, d.To, err = c.ReadFrom(buf)
+	return n, d.To, nil, err
+}
+
+// Reply implements [PacketConn].
+func (c Foreign) Reply(d *conn.Datagram, p []byte) error {
+	_, err := c.WriteTo(p, d.To)
+	return err
+}
+
+// NewPacketConn returns a PacketConn of c, which it owns.
+func NewPacketConn(c net.PacketConn) (PacketConn, error) {
+	switch c := c.(type) {
+	case *net.UDPConn:
+		return NewUDP(c)
+	case *net.UnixConn:
+		return Unixgram{UnixConn: c}, nil
+	}
+	return Foreign{c}, nil
+}
+
+// InheritPackets makes a PacketConn of a descriptor, which is closed in any case.
+func InheritPackets(file *os.File) (PacketConn, error) {
+	defer file.Close()
+	c, err := net.FilePacketConn(file)
+	if err != nil {
+		return nil, err
+	}
+	return NewPacketConn(c)
+}

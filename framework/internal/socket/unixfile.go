@@ -1,0 +1,161 @@
+//go:build unix
+
+package socket
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
+)
+
+// UnixFile is the file of a Unix socket. A lock file beside it decides between two servers
+// that start at once. A socket that refuses connections was left over by a server that was
+// killed, and is removed; nothing else ever is.
+type UnixFile struct {
+	path string // empty: abstract, without a file
+	mode os.FileMode
+	lock *os.File
+	file fs.FileInfo // the socket as bind made it
+}
+
+// Claim takes the path for a socket of network unix or unixgram; mode 0 means 0600. A path
+// that begins with @ is abstract and has no file.
+func Claim(network, path string, mode uint32) (*UnixFile, error) {
+	if mode == 0 {
+		mode = 0o600
+	}
+	s := &UnixFile{mode: os.FileMode(mode)}
+	if strings.HasPrefix(path, "@") {
+		return s, nil
+	}
+	s.path = path
+	var err error
+	if s.lock, err = lockFile(path + ".lock"); err != nil {
+		return nil, err
+	}
+	if err := s.removeStale(network); err != nil {
+		return nil, errors.Join(err, s.Abandon())
+	}
+	return s, nil
+}
+
+func (s *UnixFile) removeStale(network string) error {
+	found, err := os.Lstat(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at socket: %w", err)
+	}
+	if found.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s exists and is not a socket; remove it or choose another path", s.path)
+	}
+	c, err := net.DialTimeout(network, s.path, time.Second)
+	if err == nil {
+		_ = c.Close()
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return inUse(s.path)
+	}
+	return os.Remove(s.path)
+}
+
+func inUse(path string) error {
+	return fmt.Errorf("%s is in use by another server; stop it or choose another path: %w", path, syscall.EADDRINUSE)
+}
+
+// Prepare gives the socket its mode before bind(2) creates the file, so that there is no
+// moment at which others may connect.
+func (s *UnixFile) Prepare(fd int) error {
+	if s.path == "" {
+		return nil
+	}
+	return syscall.Fchmod(fd, uint32(s.mode.Perm()))
+}
+
+// Bound records the file and restores the bits that the umask took.
+func (s *UnixFile) Bound() (err error) {
+	if s.path == "" {
+		return nil
+	}
+	if err := os.Chmod(s.path, s.mode); err != nil {
+		return fmt.Errorf("set mode of socket: %w", err)
+	}
+	s.file, err = os.Lstat(s.path)
+	return err
+}
+
+// Remove removes the socket if it is still the one that was bound, and gives up the claim. A
+// nil UnixFile has none.
+func (s *UnixFile) Remove() error {
+	if s == nil || s.path == "" {
+		return nil
+	}
+	var err error
+	if found, failed := os.Lstat(s.path); failed == nil && s.file != nil && os.SameFile(found, s.file) {
+		err = os.Remove(s.path)
+	}
+	return errors.Join(err, s.Abandon())
+}
+
+// Abandon gives up the claim. The lock file is removed while it is locked.
+func (s *UnixFile) Abandon() error {
+	if s.lock == nil {
+		return nil
+	}
+	err := errors.Join(os.Remove(s.lock.Name()), s.lock.Close())
+	s.lock = nil
+	return err
+}
+
+// lockFile locks the file at path. A holder removes the file before it unlocks it, so the
+// file that was locked must still be the one at path.
+func lockFile(path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("lock socket: %w", err)
+		}
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			_ = f.Close()
+			return nil, inUse(strings.TrimSuffix(path, ".lock"))
+		}
+		held, err := f.Stat()
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("lock socket: %w", err), f.Close())
+		}
+		if there, err := os.Lstat(path); err == nil && os.SameFile(held, there) {
+			return f, nil
+		}
+		_ = f.Close()
+	}
+}
+
+// replyUnixgram sends without blocking: a client that does not read its answers would block
+// the server; UDP drops them, too.
+func replyUnixgram(c *net.UnixConn, p []byte, to net.Addr) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		failed = syscall.Sendto(int(fd), p, syscall.MSG_DONTWAIT, &syscall.SockaddrUnix{Name: to.String()})
+	}); err != nil {
+		return err
+	}
+	switch {
+	case errors.Is(failed, syscall.EAGAIN):
+		return errors.New("answer dropped: the client does not read its answers")
+	case errors.Is(failed, syscall.ENOENT), errors.Is(failed, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: %w", conn.ErrPeerGone, failed)
+	}
+	return failed
+}

@@ -1,0 +1,34 @@
+//go:build !unix
+
+package socket
+
+import (
+	"net"
+	"os"
+)
+
+// UnixFile is the file of a Unix socket; this system keeps no lock beside it.
+type UnixFile struct{ path string }
+
+// Claim does nothing here, as the methods do but for Remove.
+func Claim(_, path string, _ uint32) (*UnixFile, error) { return &UnixFile{path}, nil }
+
+func (s *UnixFile) Prepare(int) error { return nil }
+func (s *UnixFile) Bound() error      { return nil }
+func (s *UnixFile) Abandon() error    { return nil }
+
+// Remove removes the file.
+func (s *UnixFile) Remove() error {
+	if s == nil {
+		return nil
+	}
+	if err := os.Remove(s.path); !os.IsNotExist(err) {
+		return err
+	}
+	return nil
+}
+
+func replyUnixgram(c *net.UnixConn, p []byte, to net.Addr) error {
+	_, err := c.WriteTo(p, to)
+	return err
+}

@@ -1,0 +1,109 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/logline"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+)
+
+const (
+	// startPatience is the time that a process has from its start to its hello.
+	startPatience = 10 * time.Second
+	// endPatience is the time that processes have to end by themselves.
+	endPatience = 5 * time.Second
+)
+
+// child is a Process that a group has started.
+type child struct {
+	*Process
+	process *process.Process
+	relay   *logline.Relay
+	output  *os.File
+	known   chan struct{} // closed when the strategy has recorded it
+	drained chan struct{} // closed when all that it printed has been logged
+	served  int
+
+	idle *time.Timer // ends it when it has been idle for long
+}
+
+// pidsOf returns the process ids of children, ascending.
+func pidsOf(children map[*child]struct{}) []int {
+	pids := make([]int, 0, len(children))
+	for c := range children {
+		pids = append(pids, c.pid)
+	}
+	slices.Sort(pids)
+	return pids
+}
+
+// start starts a child and sends it what to be. It does not wait for the child: what is sent
+// before it runs lies in its channel. gone is called when it has been reaped.
+func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
+	image, self, err := g.running()
+	if err != nil {
+		return nil, err
+	}
+	channel, theirs, err := handoff.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	output, printed, err := os.Pipe()
+	if err != nil {
+		_ = channel.Close()
+		return nil, fmt.Errorf("make pipe: %w", err)
+	}
+	defer printed.Close()
+	args := []string{"socketserver-worker: " + g.Server}
+	if !self || g.Path == "" {
+		args = append(args, g.Args...)
+	}
+	p, err := process.Start(process.Command{
+		Image: image, Args: args, Env: g.environment(self), Stdout: printed, Stderr: printed, Three: theirs,
+	})
+	if err != nil {
+		return nil, errors.Join(err, channel.Close(), output.Close())
+	}
+	c := &child{
+		process: p, relay: g.lines.NewRelay(g.Log.With("pid", p.Pid)), output: output,
+		known: make(chan struct{}), drained: make(chan struct{}),
+	}
+	go c.logOutput()
+	g.Event(p.Pid, false, nil)
+	c.Process = NewProcess(channel, p.Pid, g.Log, func() error {
+		defer gone(c)
+		err := c.wait()
+		g.Event(p.Pid, true, err)
+		return err
+	}, p.Kill)
+	// Where the child has died already this fails; its first task gets that error.
+	_ = channel.Send(&handoff.Frame{Kind: handoff.Configure, Body: configure}, nil)
+	return c, nil
+}
+
+func (c *child) logOutput() {
+	c.relay.Copy(c.output)
+	close(c.drained)
+}
+
+// wait waits for the process, whose channel has ended, and returns why it ended.
+func (c *child) wait() error {
+	overdue := time.AfterFunc(endPatience, c.kill)
+	defer overdue.Stop()
+	why := process.Describe(c.process.Wait())
+	select { // its output may say more; what it left behind may keep the pipe open
+	case <-c.drained:
+	case <-time.After(500 * time.Millisecond):
+	}
+	_ = c.output.Close()
+	if tail := c.relay.Tail(); why != nil && len(tail) > 0 {
+		return fmt.Errorf("%w (it printed %q)", why, tail[len(tail)-1])
+	}
+	return why
+}

@@ -1,0 +1,161 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/logline"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+)
+
+// Variable is set in the environment of a worker to the name of its server.
+const Variable = "SOCKETSERVER_WORKER"
+
+// A Config is what the processes of a group have in common.
+type Config struct {
+	Log        hclog.Logger
+	Server     string // its name
+	Processors int    // of one process: its GOMAXPROCS
+
+	Path string   // of the program; empty: this one
+	Name string   // shown in place of Path; empty: Path
+	Args []string // without the name
+	Env  []string // added to what children get of this process's environment
+
+	Event func(pid int, ended bool, err error) // called when a process has started or ended
+
+	Configure []byte // what a process is sent first
+	// Ask is sent first to one process, which then says of which build it is; nil: none is
+	// asked. A program of another build than Build, or that has been overwritten, is replaced
+	// by this program if Build is set.
+	Ask   []byte
+	Build string
+}
+
+func (c *Config) program() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return c.Path
+}
+
+// A group is the processes that one strategy starts.
+type group struct {
+	Config
+	lines logline.Budget // bounds what they log together
+	done  chan struct{}  // closed when no process is started any more
+
+	mu    sync.Mutex
+	self  bool // children run this program
+	image *process.Image
+	owned []*process.Image // ours to close
+}
+
+func newGroup(c Config) (*group, error) {
+	g := &group{Config: c, done: make(chan struct{})}
+	for _, conf := range [][]byte{c.Configure, c.Ask} {
+		if most := handoff.MaxFrame - 64; len(conf) > most {
+			return nil, fmt.Errorf("framework: the handler's options take %d bytes; a child can be given %d", len(conf), most)
+		}
+	}
+	if err := g.use(c.Path); err != nil {
+		return nil, err
+	}
+	if c.Ask != nil {
+		if err := g.ask(); err != nil {
+			return nil, errors.Join(err, g.unpin())
+		}
+	}
+	return g, nil
+}
+
+// ask starts a process to learn whether the program is a worker, and of which build.
+func (g *group) ask() error {
+	reaped := make(chan struct{})
+	child, err := g.start(g.Ask, func(*child) { close(reaped) })
+	if err != nil {
+		return err
+	}
+	close(child.known)
+	err = child.Ready(startPatience)
+	if err != nil {
+		child.Kill()
+		err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", g.program(), err)
+	} else if g.Build != "" && child.hello.Build != g.Build {
+		err = g.fallBack("the worker program is of another build")
+	}
+	child.Close()
+	<-reaped
+	return err
+}
+
+// use makes children run the program at path from now on; empty: this one.
+func (g *group) use(path string) (err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var image *process.Image
+	if path == "" {
+		image, err = process.Self()
+	} else if image, err = process.PinCopy(path); err == nil {
+		g.owned = append(g.owned, image)
+	}
+	if err != nil {
+		return fmt.Errorf("open the program of the children: %w", err)
+	}
+	g.self, g.image = path == "", image
+	return nil
+}
+
+// unpin releases the programs: no process is started any more.
+func (g *group) unpin() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var errs []error
+	for _, image := range g.owned {
+		errs = append(errs, image.Close())
+	}
+	g.owned = nil
+	return errors.Join(errs...)
+}
+
+// running returns the image that children run, after a look at whether it has changed.
+func (g *group) running() (image *process.Image, self bool, err error) {
+	g.mu.Lock()
+	image, self = g.image, g.self
+	g.mu.Unlock()
+	if !image.Changed() {
+		return image, self, nil
+	}
+	if g.Build == "" { // this program does not have its handlers
+		return nil, false, fmt.Errorf("%s has been overwritten since its server opened; restart the server to use what is there now", g.program())
+	}
+	if err := g.fallBack("the worker program has been overwritten"); err != nil {
+		return nil, false, err
+	}
+	return g.running()
+}
+
+// fallBack makes children run this program.
+func (g *group) fallBack(why string) error {
+	g.mu.Lock()
+	self := g.self
+	g.mu.Unlock()
+	if self { // another goroutine has done so
+		return nil
+	}
+	g.Log.Warn(why+"; this program is used in its place", "worker", g.program(), "next", "install both from one build")
+	return g.use("")
+}
+
+func (g *group) environment(self bool) []string {
+	env := append(process.Environment(), Variable+"="+g.Server, "GOMAXPROCS="+strconv.Itoa(g.Processors))
+	if self && g.Path != "" { // in place of another program, whose variables these are
+		return env
+	}
+	return append(env, g.Env...)
+}

@@ -1,0 +1,133 @@
+package worker
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
+)
+
+// A Parent is a process's side of its server, the mirror image of [Process].
+type Parent struct {
+	channel *handoff.Conn
+
+	mu    sync.Mutex
+	tasks map[uint64]func(stop bool) // under way, with what cancels each
+}
+
+// NewParent opens descriptor 3, or the one that the process was given in its place.
+func NewParent(descriptor3 int) (*Parent, error) {
+	channel, err := handoff.FromDescriptor(descriptor3)
+	if err != nil {
+		return nil, err
+	}
+	return &Parent{channel: channel, tasks: map[uint64]func(bool){}}, nil
+}
+
+// Configuration receives the first frame, of which it decodes the body into c. The error is
+// io.EOF where the server had no use for this process.
+func (p *Parent) Configuration(c any) error {
+	return p.channel.Receive(func(f handoff.Frame) error {
+		if f.Kind != handoff.Configure {
+			return fmt.Errorf("the first frame is of kind %d", f.Kind)
+		}
+		return json.Unmarshal(f.Body, c)
+	})
+}
+
+// SayHello is to be called once, before Next.
+func (p *Parent) SayHello(build string) error {
+	body, err := json.Marshal(Hello{Build: build, Files: process.OpenFilesLimit(), Events: true})
+	if err != nil {
+		return err
+	}
+	if err := p.channel.Send(&handoff.Frame{Kind: handoff.Hello, Body: body}, nil); err != nil {
+		return fmt.Errorf("say hello: %w", err)
+	}
+	return nil
+}
+
+// Next waits for a task and passes it to begin, which owns the socket and must not keep the
+// body of the frame. begin is not called for a socket that was lost on its way, nor for a task
+// that is cancelled, whose cancel function is called. The error is io.EOF when the server has
+// no more tasks or has gone.
+func (p *Parent) Next(begin func(f *handoff.Frame, socket *handoff.Descriptor) error) error {
+	return p.channel.ReceiveSocket(func(f handoff.Frame, socket *handoff.Descriptor, lost bool) error {
+		switch f.Kind {
+		case handoff.Datagram:
+		case handoff.Stream, handoff.Listen:
+			if err := arrived(socket, lost); err != nil {
+				return p.Send(&handoff.Frame{Kind: handoff.Outcome, ID: f.ID, Status: handoff.Failed, Text: err.Error()})
+			}
+		case handoff.Cancel:
+			p.cancel(f.ID, f.Flags&handoff.Stop != 0)
+			return nil
+		default:
+			return fmt.Errorf("frame of kind %d", f.Kind)
+		}
+		if f.Flags&handoff.WantAck != 0 {
+			if err := p.Send(&handoff.Frame{Kind: handoff.Ack, ID: f.ID}); err != nil {
+				return errors.Join(err, socket.Close()) // the server gives it to another process
+			}
+		}
+		return begin(&f, socket)
+	})
+}
+
+// arrived reports that the descriptor of a frame is missing.
+func arrived(socket *handoff.Descriptor, lost bool) error {
+	if lost {
+		return errors.New("the socket was lost: the worker is out of descriptors; raise the limit (ulimit -n)")
+	}
+	if socket == nil {
+		return errors.New("the descriptor is missing")
+	}
+	return nil
+}
+
+// Begin keeps what cancels a task until Finish. It is called with stop where the requests of
+// a socket are to end soon, and without where the socket is to take no more.
+func (p *Parent) Begin(id uint64, cancel func(stop bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tasks[id] = cancel
+}
+
+func (p *Parent) cancel(id uint64, stop bool) {
+	rawsock.Monitor() // the handler goes on without a new request
+	p.mu.Lock()
+	cancel := p.tasks[id]
+	p.mu.Unlock()
+	if cancel != nil {
+		cancel(stop)
+	}
+}
+
+// CloseRead makes Next return the end of the channel.
+func (p *Parent) CloseRead() error { return p.channel.CloseRead() }
+
+// Finish sends the outcome of a task. Where the server has gone there is nobody to read it.
+func (p *Parent) Finish(outcome *handoff.Frame) {
+	p.mu.Lock()
+	delete(p.tasks, outcome.ID)
+	p.mu.Unlock()
+	_ = p.Send(outcome)
+}
+
+// Send sends a frame.
+func (p *Parent) Send(f *handoff.Frame) error { return p.channel.Send(f, nil) }
+
+// Exit ends this process after its last task: the way back through the loop and Shutdown
+// would cost a child that serves one request a tenth of its life.
+func Exit(closing func() error) {
+	status := 0
+	if closing != nil && closing() != nil {
+		status = 1
+	}
+	os.Exit(status)
+}

@@ -1,0 +1,326 @@
+package worker
+
+import (
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/slots"
+	"github.com/go-socketserver/socketserver/internal/ratelog"
+)
+
+// A Pool is the children of one strategy, each of which has one task at a time.
+type Pool struct {
+	*group
+	size     PoolSize
+	starting slots.Semaphore
+
+	mu      sync.Mutex
+	closed  bool
+	cut     bool // children end at once
+	live    int  // children, those being started included
+	warming int  // of them, those that become spares
+	all     map[*child]struct{}
+	idle    []*child      // the one used last at the end
+	changed chan struct{} // closed when a child became idle or has gone
+	delay   time.Duration // before the next start, after one that failed
+	failed  ratelog.Limiter
+}
+
+// PoolSize bounds a Pool.
+type PoolSize struct {
+	Children int           // at most, whatever they do
+	Spares   int           // are kept started and idle
+	Tasks    int           // that a child does, one after the other, before it ends; at least 1
+	Request  time.Duration // after which a child that does not end its task is killed; 0: never
+}
+
+const (
+	minStartDelay, maxStartDelay = 5 * time.Millisecond, time.Second
+	// maxIdle is the time that a child that is not a spare waits for another task.
+	maxIdle = 30 * time.Second
+	// overtime is the time that a handler has to notice that its request has timed out.
+	overtime = time.Second
+)
+
+// NewPool starts the spares of a pool.
+func NewPool(c Config, size PoolSize) (*Pool, error) {
+	g, err := newGroup(c)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pool{group: g, size: size, all: map[*child]struct{}{}, changed: make(chan struct{})}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refill()
+	return p, nil
+}
+
+// Pids returns the process ids of the children.
+func (p *Pool) Pids() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return pidsOf(p.all)
+}
+
+// A Slot is an idle child or the right to start one.
+type Slot struct{ child *child }
+
+// Take waits for a slot until done is closed. Each slot is used by one call of [Pool.Do].
+func (p *Pool) Take(done <-chan struct{}) (Slot, error) {
+	for {
+		p.mu.Lock()
+		if n := len(p.idle); n > 0 {
+			c := p.idle[n-1]
+			p.idle = p.idle[:n-1]
+			c.idle.Stop()
+			p.refill()
+			p.mu.Unlock()
+			return Slot{c}, nil
+		}
+		if p.live < p.size.Children {
+			p.live++
+			p.mu.Unlock()
+			return Slot{}, nil
+		}
+		changed := p.changed
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-done:
+			return Slot{}, ErrServerClosed
+		}
+	}
+}
+
+// Do has the child of the slot, or a new one, finish t.
+func (p *Pool) Do(slot Slot, t *Task) error {
+	for c := slot.child; ; {
+		waited := c != nil
+		if c == nil {
+			var err error
+			if c, err = p.startKnown(); err != nil {
+				go p.startFailed(t.Stop)
+				return err
+			}
+		}
+		err := p.finish(c, t)
+		if !waited || !errors.Is(err, ErrNotTaken) {
+			p.put(c)
+			return err
+		}
+		slot, err = p.Take(t.Stop)
+		if err != nil { // it died while it was idle
+			return err
+		}
+		c = slot.child
+	}
+}
+
+func (p *Pool) finish(c *child, t *Task) error {
+	c.served++
+	t.Frame.Flags &^= handoff.Last // of a child that did not take it
+	if c.served >= p.size.Tasks {
+		t.Frame.Flags |= handoff.Last
+	}
+	if p.size.Request > 0 {
+		overdue := time.AfterFunc(p.size.Request+overtime, func() {
+			p.Log.Warn("child killed: its request has timed out", "pid", c.pid, "timeout", p.size.Request)
+			c.kill()
+		})
+		defer overdue.Stop()
+	}
+	return c.Do(t)
+}
+
+// put makes c idle, or has it end where it may not have another task. It has ended already
+// if its last task reached it.
+func (p *Pool) put(c *child) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.putLocked(c)
+}
+
+func (p *Pool) putLocked(c *child) {
+	if _, alive := p.all[c]; !alive {
+		return
+	}
+	if p.closed || c.served >= p.size.Tasks {
+		c.Close()
+		return
+	}
+	p.idle = append(p.idle, c)
+	c.idle = time.AfterFunc(maxIdle, func() { p.endIdle(c) })
+	p.broadcast()
+}
+
+// endIdle ends a child that has been idle for long, unless it is a spare.
+func (p *Pool) endIdle(c *child) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.idle, c)
+	if i < 0 || len(p.idle) <= p.size.Spares {
+		return
+	}
+	p.idle = slices.Delete(p.idle, i, i+1)
+	c.Close()
+}
+
+// startKnown starts a child, which the caller has counted. At most as many begin at once as
+// there are processors: more would only keep each other from getting ready.
+func (p *Pool) startKnown() (*child, error) {
+	if !p.starting.Acquire(runtime.GOMAXPROCS(0), p.done) {
+		return nil, ErrServerClosed
+	}
+	c, err := p.start(p.Configure, p.gone)
+	if err != nil {
+		p.starting.Release()
+		return nil, err
+	}
+	go p.awaitStart(c)
+	p.mu.Lock()
+	p.all[c] = struct{}{}
+	if p.cut {
+		c.kill()
+	}
+	p.mu.Unlock()
+	close(c.known)
+	return c, nil
+}
+
+// awaitStart releases the starting slot of c, and kills c where it hangs.
+func (p *Pool) awaitStart(c *child) {
+	defer p.starting.Release()
+	hanging := time.NewTimer(startPatience)
+	defer hanging.Stop()
+	select {
+	case <-c.ready:
+	case <-c.Gone():
+	case <-hanging.C:
+		if more, ok := p.failed.Allow(1); ok {
+			p.Log.Error("child killed: it did not begin to serve", ratelog.More(more, "pid", c.pid, "within", startPatience.String())...)
+		}
+		c.kill()
+	}
+}
+
+// startFailed releases a child's place after a back-off.
+func (p *Pool) startFailed(done <-chan struct{}) {
+	p.mu.Lock()
+	p.delay = min(max(2*p.delay, minStartDelay), maxStartDelay)
+	delay := p.delay
+	p.mu.Unlock()
+	select {
+	case <-time.After(delay):
+	case <-done:
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live--
+	p.refill()
+	p.broadcast()
+}
+
+// gone records that a child has been reaped. One that has not said hello is a start that
+// failed.
+func (p *Pool) gone(c *child) {
+	<-c.known
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.all, c)
+	if i := slices.Index(p.idle, c); i >= 0 {
+		c.idle.Stop()
+		p.idle = slices.Delete(p.idle, i, i+1)
+	}
+	if !c.saidHello() {
+		go p.startFailed(p.done)
+		return
+	}
+	p.delay = 0
+	p.live--
+	p.refill()
+	p.broadcast()
+}
+
+// refill starts the spares that are missing and may be started.
+func (p *Pool) refill() {
+	for !p.closed && len(p.idle)+p.warming < p.size.Spares && p.live < p.size.Children {
+		p.live++
+		p.warming++
+		go p.warm()
+	}
+}
+
+// warm starts a spare.
+func (p *Pool) warm() {
+	c, err := p.startKnown()
+	p.mu.Lock()
+	p.warming--
+	if err == nil {
+		p.putLocked(c)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		if more, ok := p.failed.Allow(1); ok && !errors.Is(err, ErrServerClosed) {
+			p.Log.Error("could not start a spare", ratelog.More(more, "error", err)...)
+		}
+		p.startFailed(p.done)
+	}
+}
+
+// broadcast wakes Take and awaitAll.
+func (p *Pool) broadcast() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// Close ends the children, at once when cut is closed, and waits until they have been reaped.
+// All tasks are over or cut off.
+func (p *Pool) Close(cut <-chan struct{}) {
+	close(p.done)
+	p.mu.Lock()
+	p.closed = true
+	for _, c := range p.idle {
+		c.idle.Stop()
+		c.Close()
+	}
+	p.idle = nil
+	p.mu.Unlock()
+	if !p.awaitAll(time.After(endPatience), cut) {
+		p.killAll()
+		p.awaitAll(nil, nil)
+	}
+	_ = p.unpin()
+}
+
+// killAll kills the children, also those that are being started.
+func (p *Pool) killAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = true
+	for c := range p.all {
+		c.kill()
+	}
+}
+
+// awaitAll waits until no child is left.
+func (p *Pool) awaitAll(timeout <-chan time.Time, cut <-chan struct{}) bool {
+	for {
+		p.mu.Lock()
+		live, changed := p.live, p.changed
+		p.mu.Unlock()
+		if live == 0 {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			return false
+		case <-cut:
+			return false
+		}
+	}
+}

@@ -1,0 +1,322 @@
+package worker
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/slots"
+	"github.com/go-socketserver/socketserver/internal/ratelog"
+)
+
+// A Process is the server's side of a process that finishes tasks; [Parent] is the other
+// side. A connection is handed over by its descriptor and then closed here, so that the
+// process owns it alone; the answer to a datagram comes back with the outcome. The end of
+// the channel means that the other side has gone.
+type Process struct {
+	channel *handoff.Conn
+	end     func() error // waits until the process has gone and returns why
+	kill    func()
+	pid     int
+	log     hclog.Logger
+
+	ready chan struct{} // closed when hello has arrived
+	gone  chan struct{} // closed when the process has ended
+	hello Hello
+
+	mu       sync.Mutex
+	last     uint64
+	pending  map[uint64]*inflight // nil: the process has gone
+	err      error                // why it has gone
+	inFlight slots.Semaphore
+	full     ratelog.Limiter
+}
+
+type inflight struct {
+	task    *Task
+	outcome chan error
+	kept    bool // the caller keeps its copy of the descriptor until the process has it
+}
+
+// Hello is what a process says first.
+type Hello struct {
+	Build  string `json:"build"`            // see framework.Build; empty where it was not asked
+	Files  int    `json:"files"`            // its limit of open descriptors; 0: none
+	Events bool   `json:"events,omitempty"` // it reports the requests of sockets when it is asked to
+}
+
+// reservedFiles is the number of descriptors that a process keeps for itself.
+const reservedFiles = 64
+
+// NewProcess takes over channel. end is called once, when the channel has ended; it must
+// make sure that the process goes, wait for it, and return why it went. kill ends the
+// process at once; it may be called at any time.
+func NewProcess(channel *handoff.Conn, pid int, log hclog.Logger, end func() error, kill func()) *Process {
+	p := &Process{
+		channel: channel, pid: pid, log: log, end: end, kill: kill, pending: map[uint64]*inflight{},
+		ready: make(chan struct{}), gone: make(chan struct{}),
+	}
+	go p.receive()
+	return p
+}
+
+// Ready waits for the hello.
+func (p *Process) Ready(timeout time.Duration) error {
+	select {
+	case <-p.ready:
+		return nil
+	case <-p.gone:
+		return p.err
+	case <-time.After(timeout):
+		return fmt.Errorf("the worker did not say hello within %s", timeout)
+	}
+}
+
+// Gone is closed when the process has ended.
+func (p *Process) Gone() <-chan struct{} { return p.gone }
+
+// Kill ends the process at once.
+func (p *Process) Kill() { p.kill() }
+
+// Close tells the process that there are no more tasks; it ends when it is done.
+func (p *Process) Close() {
+	p.channel.Unblock()
+	_ = p.channel.CloseWrite()
+}
+
+// Disconnect reads no more of what the process sends: what it left behind may keep the
+// channel open.
+func (p *Process) Disconnect() { _ = p.channel.CloseRead() }
+
+// receive reads what the process sends until its channel ends.
+func (p *Process) receive() {
+	var err error
+	for err == nil {
+		err = p.channel.Receive(p.take)
+	}
+	if !errors.Is(err, io.EOF) { // it does not keep to the protocol
+		p.kill()
+	}
+	p.channel.Unblock()
+	why := p.end()
+	if why == nil {
+		why = errors.New("it ended")
+	}
+	p.mu.Lock()
+	p.err = fmt.Errorf("the worker process has gone: %w", why)
+	pending := p.pending
+	p.pending = nil
+	p.mu.Unlock()
+	_ = p.channel.Close()
+	close(p.gone)
+	for _, t := range pending {
+		if t.kept {
+			t.outcome <- fmt.Errorf("%w: %w", ErrNotTaken, p.err)
+			continue
+		}
+		t.outcome <- p.err
+	}
+}
+
+// take handles one frame. An error means that the process cannot be trusted any more.
+func (p *Process) take(f handoff.Frame) error {
+	switch f.Kind {
+	case handoff.Hello:
+		if p.saidHello() {
+			return errors.New("said hello twice")
+		}
+		if err := json.Unmarshal(f.Body, &p.hello); err != nil {
+			return fmt.Errorf("read hello: %w", err)
+		}
+		close(p.ready)
+		return nil
+	case handoff.Ack:
+		p.mu.Lock()
+		t := p.pending[f.ID]
+		kept := t != nil && t.kept
+		if kept {
+			t.kept = false
+		}
+		p.mu.Unlock()
+		if !kept {
+			return fmt.Errorf("took request %d, which it was not given", f.ID)
+		}
+		t.task.Acked()
+		return nil
+	case handoff.Outcome:
+		p.mu.Lock()
+		t := p.pending[f.ID]
+		delete(p.pending, f.ID)
+		p.mu.Unlock()
+		if t == nil {
+			return fmt.Errorf("outcome of request %d, which it does not have", f.ID)
+		}
+		t.outcome <- t.task.Conclude(&f)
+		return nil
+	case handoff.Quit, handoff.Event:
+		p.mu.Lock()
+		t := p.pending[f.ID]
+		p.mu.Unlock()
+		if t != nil && t.task.Event != nil { // else it is over: what a handler left behind may still ask
+			t.task.Event(p.pid, &f)
+		}
+		return nil
+	}
+	return fmt.Errorf("frame of kind %d", f.Kind)
+}
+
+// Do hands t over and waits until it is over. The error wraps ErrNotTaken where another
+// process can be given t.
+func (p *Process) Do(t *Task) error {
+	if files := p.files(); files > 0 {
+		if !p.inFlight.Acquire(files, t.Stop) {
+			return ErrServerClosed
+		}
+		defer p.inFlight.Release()
+	}
+	id, h, err := p.register(t)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotTaken, err)
+	}
+	if t.Killable != nil {
+		t.Killable(p.pid, p.kill)
+	}
+	if err := p.handOver(t, id); err != nil {
+		p.forget(id)
+		if channelEnded(err) || p.ended() {
+			return fmt.Errorf("%w: %w", ErrNotTaken, err)
+		}
+		return fmt.Errorf("hand over: %w", err)
+	}
+	return p.await(t, id, h)
+}
+
+// await waits for the outcome, and passes on that the task is to retire or to stop.
+func (p *Process) await(t *Task, id uint64, h *inflight) error {
+	stop, retire := t.Stop, t.Retire
+	for {
+		select {
+		case err := <-h.outcome:
+			return err
+		case <-retire:
+			retire = nil
+			p.cancel(&handoff.Frame{Kind: handoff.Cancel, ID: id})
+		case <-stop:
+			stop, retire = nil, nil
+			p.cancel(&handoff.Frame{Kind: handoff.Cancel, Flags: handoff.Stop, ID: id})
+		}
+	}
+}
+
+func (p *Process) cancel(f *handoff.Frame) {
+	if errors.Is(p.channel.TrySend(f), handoff.ErrFull) {
+		go func() { _ = p.channel.Send(f, nil) }() // ends with the process at the latest
+	}
+}
+
+func (p *Process) handOver(t *Task, id uint64) error {
+	f := &t.Frame
+	f.ID = id
+	if t.WantAck {
+		f.Flags |= handoff.WantAck
+	}
+	if t.Socket == nil {
+		return p.handOverDatagram(f)
+	}
+	if err := p.sendPatiently(f, t.Socket, t.Stop); err != nil {
+		return err
+	}
+	if !t.WantAck && t.Acked != nil {
+		t.Acked()
+	}
+	return nil
+}
+
+// handOverDatagram drops what the process has no room for, as the kernel drops what a socket
+// has no room for.
+func (p *Process) handOverDatagram(f *handoff.Frame) error {
+	err := p.channel.TrySend(f)
+	if !errors.Is(err, handoff.ErrFull) {
+		return err
+	}
+	if more, ok := p.full.Allow(1); ok {
+		p.log.Warn("datagram dropped: the worker is busy", ratelog.More(more)...)
+	}
+	return ErrDropped
+}
+
+// sendPatiently retries while too many descriptors of this user are in flight between
+// processes, which passes when their receivers read.
+func (p *Process) sendPatiently(f *handoff.Frame, socket syscall.Conn, stop <-chan struct{}) error {
+	const patience = time.Second
+	for delay := 5 * time.Millisecond; ; delay *= 2 {
+		err := p.channel.Send(f, socket)
+		if !errors.Is(err, syscall.ETOOMANYREFS) {
+			return err
+		}
+		if delay > patience {
+			return fmt.Errorf("more descriptors are in flight to workers than this process may have open; raise the limit (ulimit -n): %w", err)
+		}
+		select {
+		case <-time.After(delay):
+		case <-stop:
+			return ErrServerClosed
+		}
+	}
+}
+
+// channelEnded reports whether a send failed because the other side has gone, or was still
+// waiting when it went.
+func channelEnded(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOTCONN)
+}
+
+// files returns the number of connections that the process may hold; 0: not known yet.
+func (p *Process) files() int {
+	if !p.saidHello() || p.hello.Files == 0 {
+		return 0
+	}
+	return max(p.hello.Files-reservedFiles, 1)
+}
+
+func (p *Process) saidHello() bool { return isClosed(p.ready) }
+
+func (p *Process) register(t *Task) (uint64, *inflight, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pending == nil {
+		return 0, nil, p.err
+	}
+	p.last++
+	h := &inflight{task: t, outcome: make(chan error, 1), kept: t.WantAck}
+	p.pending[p.last] = h
+	return p.last, h, nil
+}
+
+// ended reports whether the process has gone: the channel is closed then, or is about to be.
+func (p *Process) ended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pending == nil
+}
+
+// tasks returns the number of tasks that the process has, while it has not gone.
+func (p *Process) tasks() (n int, alive bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.pending), p.pending != nil
+}
+
+func (p *Process) forget(id uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.pending, id)
+}

@@ -1,0 +1,259 @@
+package worker
+
+import (
+	"errors"
+	"sync"
+	"time"
+)
+
+// A Set is a fixed number of processes, each of which has every task that is shared among
+// them, such as a socket to be served, and any number of others. One that ends is replaced.
+type Set struct {
+	*group
+	places sync.WaitGroup // one for each process of the set
+
+	mu      sync.Mutex
+	members map[*child]struct{}
+	shared  map[*Shared]struct{}
+	needed  chan struct{} // closed while there is something to do
+	idle    bool          // needed is open
+	changed chan struct{} // closed when a member was added
+}
+
+// Shared is a task that all processes of a set have.
+type Shared struct {
+	set     *Set
+	task    Task
+	doing   sync.WaitGroup // one for each process that has it
+	holders map[*child]struct{}
+}
+
+// steady is how long a process lives that is replaced without a delay.
+const steady = 10 * time.Second
+
+// NewSet starts the processes. It returns when they have said hello.
+func NewSet(c Config, processes int) (*Set, error) {
+	g, err := newGroup(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{
+		group: g, members: map[*child]struct{}{}, shared: map[*Shared]struct{}{},
+		needed: make(chan struct{}), changed: make(chan struct{}),
+	}
+	close(s.needed)
+	members := make([]*child, 0, processes)
+	for range processes {
+		var m *child
+		if m, err = s.enlist(); err != nil {
+			break
+		}
+		members = append(members, m)
+	}
+	for _, m := range members {
+		s.places.Go(func() { s.keep(m) })
+		if failed := m.Ready(startPatience); err == nil {
+			err = failed
+		}
+	}
+	if err != nil {
+		cut := make(chan struct{})
+		close(cut)
+		s.Close(cut)
+		return nil, err
+	}
+	return s, nil
+}
+
+// enlist starts a process and gives it the shared tasks.
+func (s *Set) enlist() (*child, error) {
+	m, err := s.start(s.Configure, func(*child) {})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.members[m] = struct{}{}
+	for t := range s.shared {
+		s.give(t, m)
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return m, nil
+}
+
+// give has m do t. The caller holds s.mu, so that none is given after Withdraw.
+func (s *Set) give(t *Shared, m *child) {
+	t.holders[m] = struct{}{}
+	task := t.task // its frame gets a number of its own
+	t.doing.Go(func() {
+		err := m.Do(&task)
+		s.mu.Lock()
+		delete(t.holders, m)
+		s.mu.Unlock()
+		if !m.ended() && !isClosed(task.Stop) {
+			s.Log.Error("worker ended: it does not serve a socket", "pid", m.pid, "error", err)
+			m.kill()
+		}
+	})
+}
+
+// keep has a process in the place of m until the set is closed.
+func (s *Set) keep(m *child) {
+	delay := time.Duration(0)
+	for began := time.Now(); ; began = time.Now() {
+		<-m.Gone()
+		s.mu.Lock()
+		delete(s.members, m)
+		s.mu.Unlock()
+		if time.Since(began) > steady {
+			delay = 0
+		}
+		if m = s.replace(m.err, m.pid, &delay); m == nil {
+			return
+		}
+	}
+}
+
+// replace starts a process after a back-off until it succeeds, as long as there is something
+// to do. It returns nil when the set is being closed.
+func (s *Set) replace(why error, pid int, delay *time.Duration) *child {
+	for {
+		s.mu.Lock()
+		needed := s.needed
+		s.mu.Unlock()
+		select {
+		case <-s.done:
+		case <-needed:
+		}
+		if isClosed(s.done) {
+			return nil
+		}
+		s.Log.Error("worker ended and is replaced", "pid", pid, "error", why, "delay", *delay)
+		select {
+		case <-s.done:
+			return nil
+		case <-time.After(*delay):
+		}
+		*delay = min(max(2**delay, minStartDelay), maxStartDelay)
+		var m *child
+		if m, why = s.enlist(); why == nil {
+			if isClosed(s.done) {
+				m.Close()
+			}
+			if err := m.Ready(startPatience); err != nil { // it hangs, or has gone
+				s.Log.Error("worker does not begin", "pid", m.pid, "error", err)
+				m.kill()
+			}
+			return m
+		}
+		pid = 0
+	}
+}
+
+// Pids returns the process ids of the set.
+func (s *Set) Pids() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return pidsOf(s.members)
+}
+
+// Share has all processes do t until t.Stop is closed. The caller calls Withdraw then.
+func (s *Set) Share(t Task) *Shared {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := &Shared{set: s, task: t, holders: map[*child]struct{}{}}
+	s.shared[l] = struct{}{}
+	s.need()
+	for m := range s.members {
+		s.give(l, m)
+	}
+	return l
+}
+
+// need makes replace go on. The caller holds s.mu.
+func (s *Set) need() {
+	if s.idle {
+		s.idle = false
+		close(s.needed)
+	}
+}
+
+// Withdraw waits until the processes are done with the task. They are killed when cut is
+// closed; killed reports that.
+func (t *Shared) Withdraw(cut <-chan struct{}) (killed bool) {
+	s := t.set
+	s.mu.Lock()
+	delete(s.shared, t)
+	if len(s.shared) == 0 && !s.idle {
+		s.idle, s.needed = true, make(chan struct{})
+	}
+	s.mu.Unlock()
+	over := make(chan struct{})
+	go func() { t.doing.Wait(); close(over) }()
+	select {
+	case <-over:
+		return false
+	case <-cut:
+	}
+	s.killAll(t.holders)
+	<-over
+	return true
+}
+
+// Do has the process with the fewest tasks finish t.
+func (s *Set) Do(t *Task) error {
+	for {
+		s.mu.Lock()
+		s.need()
+		var best *child
+		least := 0
+		for m := range s.members {
+			if n, alive := m.tasks(); alive && (best == nil || n < least) {
+				best, least = m, n
+			}
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		if best != nil {
+			err := best.Do(t)
+			if !errors.Is(err, ErrNotTaken) {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+		case <-t.Stop:
+			return ErrServerClosed
+		}
+	}
+}
+
+// killAll ends processes at once.
+func (s *Set) killAll(members map[*child]struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for m := range members {
+		m.kill()
+	}
+}
+
+// Close ends the processes, at once when cut is closed, and waits until they have been reaped.
+func (s *Set) Close(cut <-chan struct{}) {
+	close(s.done)
+	s.mu.Lock()
+	for m := range s.members {
+		m.Close()
+	}
+	s.mu.Unlock()
+	over := make(chan struct{})
+	go func() { s.places.Wait(); close(over) }()
+	select {
+	case <-over:
+	case <-cut:
+	case <-time.After(endPatience):
+	}
+	s.killAll(s.members)
+	<-over
+	_ = s.unpin()
+}

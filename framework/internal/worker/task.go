@@ -1,0 +1,55 @@
+// Package worker has processes finish tasks: requests, and sockets to be served. It knows
+// frames, descriptors and processes; what a task means is its caller's business.
+package worker
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+)
+
+// A Task is one thing for a process to do. It is over when its outcome has arrived.
+type Task struct {
+	// Frame is sent to the process, with a number of its own.
+	Frame handoff.Frame
+	// Socket has the descriptor that is sent along; nil: there is none.
+	Socket syscall.Conn
+	// Stop is closed when the process is to be told to end the task soon.
+	Stop <-chan struct{}
+	// Retire is closed when the process is to take no more requests of a socket; nil: never.
+	Retire <-chan struct{}
+	// WantAck makes the process acknowledge the descriptor, so that another process can be
+	// given the task if this one ends before.
+	WantAck bool
+	// Acked is called when the process has the descriptor: the caller's copy may be closed.
+	Acked func()
+	// Killable is called with what ends the process, before the process has the task.
+	Killable func(pid int, kill func())
+	// Conclude is called with the outcome and returns the error of the task. It must not keep
+	// the body of the frame.
+	Conclude func(outcome *handoff.Frame) error
+	// Event is called for each other frame about the task; nil: they are ignored. It must not
+	// keep the body of the frame.
+	Event func(pid int, f *handoff.Frame)
+}
+
+var (
+	// ErrServerClosed is exported by package framework.
+	ErrServerClosed = errors.New("framework: server closed")
+	// ErrNotTaken is the error of a task that another process can be given: this one has gone
+	// without taking it.
+	ErrNotTaken = errors.New("hand over")
+	// ErrDropped is the error of a datagram that was dropped and counted.
+	ErrDropped = errors.New("framework: datagram dropped")
+)
+
+// isClosed reports whether c is closed. Nothing is ever sent to it.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,3 +1,0 @@
-package framework
-
-const processesSupported = true

@@ -1,0 +1,110 @@
+package framework
+
+import (
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
+)
+
+// A Trace is called with what happens to the requests of a server. Each function may be nil.
+// They are called by many goroutines and must not wait: a request does not go on meanwhile.
+// Requests in workers that accept for themselves, see [SocketSharer], are reported by the
+// workers; each is a Request with its addresses only.
+type Trace struct {
+	// Accepted is called when a client has connected or a datagram has arrived.
+	Accepted func(*Request)
+	// Refused is called for a request that is not served.
+	Refused func(*Request, Refusal)
+	// Started is called when the request begins to run: in a goroutine or in the process pid.
+	Started func(r *Request, at Place, pid int)
+	// Ended is called when a request that was not refused is over.
+	Ended func(*Request, Outcome)
+	// Worker is called when a worker process starts and when it has ended.
+	Worker func(WorkerEvent)
+}
+
+// A Refusal is why a request is not served.
+type Refusal string
+
+// The reasons. The others are names of limits.
+const (
+	RefusedConnections Refusal = "connections" // Limits.Connections
+	RefusedPerSource   Refusal = "per_source"  // Limits.PerSource
+	RefusedVerify      Refusal = "verify"      // VerifyRequest
+	RefusedPreamble    Refusal = "preamble"    // no preamble in time, or too many that wait for one
+	RefusedClosed      Refusal = "closed"      // the server stops
+)
+
+// An Outcome is how a request ended.
+type Outcome struct {
+	Err      error         // as for HandleError; nil: fine
+	Duration time.Duration // since it was accepted
+	In, Out  int64         // bytes from the client and to it
+	Pid      int           // of the worker; 0: this process
+}
+
+// A WorkerEvent is the start or the end of a worker process.
+type WorkerEvent struct {
+	Pid   int
+	Ended bool
+	Err   error // why it ended; nil: it was done
+}
+
+// traced is what a request keeps for the trace of its server.
+type traced struct {
+	began   int64  // when it was accepted
+	pid     int    // of its worker
+	in, out int64  // bytes that a worker has reported
+	id      uint64 // in a worker: its number
+}
+
+func (s *BaseServer) traceAccepted(r *Request) {
+	if s.Trace == nil {
+		return
+	}
+	r.traced = &traced{began: conn.Now()}
+	if s.Trace.Accepted != nil {
+		s.Trace.Accepted(r)
+	}
+}
+
+func (s *BaseServer) traceRefused(r *Request, why Refusal) {
+	if s.Trace != nil && s.Trace.Refused != nil {
+		s.Trace.Refused(r, why)
+	}
+}
+
+func (s *BaseServer) traceStarted(r *Request, at Place, pid int) {
+	if s.Trace == nil {
+		return
+	}
+	r.traced.pid = pid
+	if s.Trace.Started != nil {
+		s.Trace.Started(r, at, pid)
+	}
+}
+
+func (s *BaseServer) traceEnded(r *Request) {
+	if s.Trace == nil || s.Trace.Ended == nil {
+		return
+	}
+	in, out := r.bytes()
+	s.Trace.Ended(r, Outcome{Err: r.err, Duration: time.Duration(conn.Now() - r.traced.began), In: in, Out: out, Pid: r.traced.pid})
+}
+
+// bytes returns what the client has sent and been sent.
+func (r *Request) bytes() (in, out int64) {
+	switch {
+	case r.files != nil:
+		return r.files.Bytes()
+	case r.traced != nil:
+		return r.traced.in, r.traced.out
+	}
+	return 0, 0
+}
+
+func (s *BaseServer) traceWorker(pid int, ended bool, err error) {
+	if s.Trace != nil && s.Trace.Worker != nil {
+		s.Trace.Worker(WorkerEvent{Pid: pid, Ended: ended, Err: err})
+	}
+}
