@@ -153,6 +153,9 @@ func (s *BaseServer) Listen() error {
 	if err := s.Class.check(s.Transport); err != nil {
 		return err
 	}
+	if t, ok := s.Transport.(interface{ servedBy(*BaseServer) }); ok {
+		t.servedBy(s)
+	}
 	if s.Class.Quiet && s.Timeouts.IdleIsDefault {
 		s.Timeouts.Idle = 0
 	}
@@ -210,7 +213,10 @@ func (s *BaseServer) shareSocket() error {
 	if !ok {
 		return nil
 	}
-	shared, ok, err := t.share()
+	shared, ok, err := t.Share()
+	if errors.Is(err, net.ErrClosed) { // it was stopped meanwhile
+		err = ErrServerClosed
+	}
 	if err != nil || !ok {
 		return err
 	}

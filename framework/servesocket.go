@@ -64,13 +64,11 @@ func (t *parentTransport) inherit(f *handoff.Frame, file *os.File) (*BaseServer,
 		s.Trace = t.trace(id)
 	}
 	if o.Packets || o.Network == "udp" || o.Network == "unixgram" {
-		s.Transport = &packetTransport{network: o.Network, owner: s, options: &o.SocketOptions, listen: func() (socket.PacketConn, error) {
-			return socket.InheritPackets(file)
-		}}
+		s.Transport = newPacketTransport(o.Network, &o.SocketOptions, func() (socket.PacketConn, error) { return socket.InheritPackets(file) })
 		return s, nil
 	}
 	s.Transport = &streamTransport{network: o.Network, options: &o.SocketOptions, listen: func() (net.Listener, error) {
-		return socket.Inherit(file, o.tcp())
+		return socket.Inherit(file, (*socket.Options)(&o.SocketOptions).TCP())
 	}}
 	return s, nil
 }

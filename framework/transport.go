@@ -1,15 +1,10 @@
 package framework
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net"
-	"os"
-	"sync"
 	"time"
 
-	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/socket"
 )
 
@@ -61,10 +56,6 @@ type SocketOptions struct {
 	Mode uint32 `json:"mode,omitempty"`
 }
 
-func (o *SocketOptions) tcp() conn.TCPOptions {
-	return conn.TCPOptions{Nagle: o.Nagle, KeepAlive: o.KeepAlive}
-}
-
 // TCPServer serves connections of TCP. The fields are set before it listens.
 type TCPServer struct {
 	BaseServer
@@ -77,24 +68,9 @@ func NewTCPServer(address string, class *HandlerClass) *TCPServer {
 	s := &TCPServer{Address: address}
 	s.Class = class
 	s.Transport = &streamTransport{network: "tcp", options: &s.SocketOptions, listen: func() (net.Listener, error) {
-		return listenTCP(s.Address, &s.SocketOptions)
+		return socket.ListenTCP(s.Address, (*socket.Options)(&s.SocketOptions))
 	}}
 	return s
-}
-
-func listenTCP(address string, o *SocketOptions) (net.Listener, error) {
-	probes := o.tcp().Probes()
-	config := net.ListenConfig{KeepAlive: -1, Control: socket.Control(func(fd int) error {
-		return errors.Join(socket.SetReuse(fd, !o.RefuseReuseAddress, o.ReusePort), socket.SetProbes(fd, probes))
-	})}
-	if !socket.ProbesAreInherited {
-		config.KeepAliveConfig = probes
-	}
-	l, err := config.Listen(context.Background(), socket.Family("tcp", address, o.IPv6Only), address)
-	if err != nil {
-		return nil, err
-	}
-	return socket.SetBacklog(l, o.RequestQueueSize), nil
 }
 
 // UnixStreamServer serves connections of a Unix socket.
@@ -109,50 +85,9 @@ func NewUnixStreamServer(path string, class *HandlerClass) *UnixStreamServer {
 	s := &UnixStreamServer{Path: path}
 	s.Class = class
 	s.Transport = &streamTransport{network: "unix", options: &s.SocketOptions, listen: func() (net.Listener, error) {
-		return listenUnix(s.Path, &s.SocketOptions)
+		return socket.ListenUnix(s.Path, (*socket.Options)(&s.SocketOptions))
 	}}
 	return s
-}
-
-func listenUnix(path string, o *SocketOptions) (net.Listener, error) {
-	file, err := socket.Claim("unix", path, o.Mode)
-	if err != nil {
-		return nil, err
-	}
-	config := net.ListenConfig{Control: socket.Control(file.Prepare)}
-	l, err := config.Listen(context.Background(), "unix", path)
-	if err != nil {
-		return nil, errors.Join(err, file.Abandon())
-	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err := file.Bound(); err != nil {
-		return nil, errors.Join(err, l.Close(), file.Remove())
-	}
-	return &socket.UnixListener{UnixListener: socket.SetBacklog(l, o.RequestQueueSize).(*net.UnixListener), File: file}, nil
-}
-
-// NewServer makes a server of a network of this package: tcp, udp, unix or unixgram. address
-// is a path for the last two. It does not listen yet.
-func NewServer(network, address string, o SocketOptions, class *HandlerClass) (*BaseServer, error) {
-	switch network {
-	case "tcp":
-		s := NewTCPServer(address, class)
-		s.SocketOptions = o
-		return &s.BaseServer, nil
-	case "udp":
-		s := NewUDPServer(address, class)
-		s.SocketOptions = o
-		return &s.BaseServer, nil
-	case "unix":
-		s := NewUnixStreamServer(address, class)
-		s.SocketOptions = o
-		return &s.BaseServer, nil
-	case "unixgram":
-		s := NewUnixDatagramServer(address, class)
-		s.SocketOptions = o
-		return &s.BaseServer, nil
-	}
-	return nil, fmt.Errorf("framework: there is no network %q; use tcp, udp, unix or unixgram, or set Transport", network)
 }
 
 // Listener returns the transport of a listener that is open already; its server closes it.
@@ -164,22 +99,19 @@ func Listener(network string, l net.Listener) Transport {
 
 // shareable is a transport that may have a socket that other processes can serve.
 type shareable interface {
-	// share replaces what Open has opened by what is kept of a socket that workers serve. ok
+	// Share replaces what Open has opened by what is kept of a socket that workers serve. ok
 	// is false where there is no socket.
-	share() (shared *socket.Shared, ok bool, err error)
+	Share() (shared *socket.Shared, ok bool, err error)
 	// describe tells workers how to serve the socket.
 	describe(o *sharedSocket)
 }
 
 // streamTransport accepts connections.
 type streamTransport struct {
+	socket.Stream
 	network string
 	options *SocketOptions
 	listen  func() (net.Listener, error)
-
-	mu       sync.Mutex
-	listener net.Listener
-	closed   bool
 }
 
 func (t *streamTransport) Network() string { return t.network }
@@ -190,67 +122,21 @@ func (t *streamTransport) Open() error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.listener, t.closed = l, false // closed by an attempt to listen that failed
-	return nil
-}
-
-func (t *streamTransport) opened() net.Listener {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.listener
-}
-
-func (t *streamTransport) Addr() net.Addr {
-	if l := t.opened(); l != nil {
-		return l.Addr()
-	}
+	t.Use(l)
 	return nil
 }
 
 func (t *streamTransport) GetRequest() (*Request, error) {
-	c, err := t.opened().Accept()
+	c, err := t.Accept()
 	if err != nil {
 		return nil, err
 	}
 	r := NewStreamRequest(t.network, c)
-	r.options = t.options.tcp()
+	r.options = (*socket.Options)(t.options).TCP()
 	if tcp, ok := c.(*net.TCPConn); ok && r.options.Nagle { // the listener has set the rest
 		_ = tcp.SetNoDelay(false)
 	}
 	return r, nil
 }
 
-func (t *streamTransport) SetDeadline(at time.Time) error {
-	l, ok := t.opened().(interface{ SetDeadline(time.Time) error })
-	if !ok {
-		return fmt.Errorf("a %T has no deadline: %w", t.opened(), os.ErrNoDeadline)
-	}
-	return l.SetDeadline(at)
-}
-
-func (t *streamTransport) share() (*socket.Shared, bool, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		return nil, true, ErrServerClosed
-	}
-	shared, ok, err := socket.Share(t.listener, t.listener.Addr())
-	if shared != nil {
-		t.listener = shared
-	}
-	return shared, ok, err
-}
-
 func (t *streamTransport) describe(o *sharedSocket) { o.SocketOptions = *t.options }
-
-func (t *streamTransport) Close() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed || t.listener == nil {
-		return nil
-	}
-	t.closed = true
-	return t.listener.Close()
-}

@@ -27,6 +27,9 @@ type Conn struct {
 	unblocked bool
 }
 
+// ErrUnsupported is returned by systems other than Linux.
+var ErrUnsupported = errors.New("workers need Linux")
+
 // ErrFull is returned by TrySend when the other side does not read fast enough.
 var ErrFull = errors.New("the worker's channel is full")
 

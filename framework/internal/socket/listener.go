@@ -3,17 +3,73 @@
 package socket
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 )
 
-// Control returns a net.ListenConfig's Control of a function of the descriptor.
-func Control(set func(fd int) error) func(string, string, syscall.RawConn) error {
+// Options are what a socket is set to. They have the fields of the framework's SocketOptions,
+// so that one converts to the other.
+type Options struct {
+	RequestQueueSize   int
+	RefuseReuseAddress bool
+	ReusePort          bool
+	IPv6Only           bool
+	Nagle              bool
+	KeepAlive          time.Duration
+	MaxPacketSize      int
+	Mode               uint32
+}
+
+// TCP returns the options of connections.
+func (o *Options) TCP() conn.TCPOptions {
+	return conn.TCPOptions{Nagle: o.Nagle, KeepAlive: o.KeepAlive}
+}
+
+// ListenTCP opens a listener at host:port.
+func ListenTCP(address string, o *Options) (net.Listener, error) {
+	probes := o.TCP().Probes()
+	config := net.ListenConfig{KeepAlive: -1, Control: control(func(fd int) error {
+		return errors.Join(setReuse(fd, !o.RefuseReuseAddress, o.ReusePort), setProbes(fd, probes))
+	})}
+	if !probesAreInherited {
+		config.KeepAliveConfig = probes
+	}
+	l, err := config.Listen(context.Background(), family("tcp", address, o.IPv6Only), address)
+	if err != nil {
+		return nil, err
+	}
+	return setBacklog(l, o.RequestQueueSize), nil
+}
+
+// ListenUnix opens a listener at a path.
+func ListenUnix(path string, o *Options) (net.Listener, error) {
+	file, err := claim("unix", path, o.Mode)
+	if err != nil {
+		return nil, err
+	}
+	config := net.ListenConfig{Control: control(file.prepare)}
+	l, err := config.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, errors.Join(err, file.abandon())
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err := file.bound(); err != nil {
+		return nil, errors.Join(err, l.Close(), file.Remove())
+	}
+	return &unixListener{setBacklog(l, o.RequestQueueSize).(*net.UnixListener), file}, nil
+}
+
+// control returns a net.ListenConfig's Control of a function of the descriptor.
+func control(set func(fd int) error) func(string, string, syscall.RawConn) error {
 	return func(_, _ string, c syscall.RawConn) error {
 		var err error
 		if failed := c.Control(func(fd uintptr) { err = set(int(fd)) }); failed != nil {
@@ -23,8 +79,8 @@ func Control(set func(fd int) error) func(string, string, syscall.RawConn) error
 	}
 }
 
-// Family returns the network to listen on: package net takes IPv6 clients at 0.0.0.0, too.
-func Family(network, address string, ipv6Only bool) string {
+// family returns the network to listen on: package net takes IPv6 clients at 0.0.0.0, too.
+func family(network, address string, ipv6Only bool) string {
 	if ipv6Only {
 		return network + "6"
 	}
@@ -34,40 +90,104 @@ func Family(network, address string, ipv6Only bool) string {
 	return network
 }
 
-// UnixListener is a listener of the network unix and its file.
-type UnixListener struct {
+// unixListener is a listener of the network unix and its file.
+type unixListener struct {
 	*net.UnixListener
-	File *UnixFile
+	file *UnixFile
 }
 
 // Close removes the file first, so that a client finds no server instead of one that does
 // not answer.
-func (l *UnixListener) Close() error {
-	return errors.Join(l.File.Remove(), l.UnixListener.Close())
-}
+func (l *unixListener) Close() error { return errors.Join(l.file.Remove(), l.UnixListener.Close()) }
 
 // Inherit makes a listener of a descriptor, which is closed in any case. Its connections get
 // the options.
 func Inherit(file *os.File, o conn.TCPOptions) (net.Listener, error) {
 	defer file.Close()
 	l, err := net.FileListener(file)
-	if err != nil {
-		return nil, err
+	if tcp, ok := l.(*net.TCPListener); ok {
+		return &inherited{tcp, o}, err
 	}
-	return &inherited{l, o}, nil
+	return l, err
 }
 
 // inherited sets the options of connections, as package net's listener of a descriptor sets
 // its own.
 type inherited struct {
-	net.Listener
+	*net.TCPListener
 	options conn.TCPOptions
 }
 
 func (l *inherited) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
+	c, err := l.TCPListener.Accept()
 	if err == nil {
 		l.options.Apply(c)
 	}
 	return c, err
+}
+
+// A Stream is what a transport of connections does with its listener.
+type Stream struct {
+	mu       sync.Mutex
+	listener net.Listener
+	closed   bool
+}
+
+// Use begins to use l, which Close closes.
+func (s *Stream) Use(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listener, s.closed = l, false // closed by an attempt to listen that failed
+}
+
+func (s *Stream) opened() net.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listener
+}
+
+// Addr returns the address, nil before Use.
+func (s *Stream) Addr() net.Addr {
+	if l := s.opened(); l != nil {
+		return l.Addr()
+	}
+	return nil
+}
+
+// Accept waits for a connection.
+func (s *Stream) Accept() (net.Conn, error) { return s.opened().Accept() }
+
+// SetDeadline bounds Accept.
+func (s *Stream) SetDeadline(at time.Time) error {
+	l, ok := s.opened().(interface{ SetDeadline(time.Time) error })
+	if !ok {
+		return fmt.Errorf("a %T has no deadline: %w", s.opened(), os.ErrNoDeadline)
+	}
+	return l.SetDeadline(at)
+}
+
+// Share replaces the listener by what is kept of it while workers serve it. ok is false where it
+// has no descriptor.
+func (s *Stream) Share() (shared *Shared, ok bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, true, net.ErrClosed
+	}
+	shared, ok, err = share(s.listener, s.listener.Addr())
+	if shared != nil {
+		s.listener = shared
+	}
+	return shared, ok, err
+}
+
+// Close closes the listener, once.
+func (s *Stream) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.listener == nil {
+		return nil
+	}
+	s.closed = true
+	return s.listener.Close()
 }

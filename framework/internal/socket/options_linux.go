@@ -9,8 +9,8 @@ import (
 
 const soReusePort = 0xf // SO_REUSEPORT, which package syscall does not name
 
-// SetReuse runs between socket(2) and bind(2), after package net has set its defaults.
-func SetReuse(fd int, address, port bool) error {
+// setReuse runs between socket(2) and bind(2), after package net has set its defaults.
+func setReuse(fd int, address, port bool) error {
 	flag := 0
 	if address {
 		flag = 1
@@ -24,12 +24,12 @@ func SetReuse(fd int, address, port bool) error {
 	return syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, soReusePort, 1)
 }
 
-// ProbesAreInherited reports whether connections inherit the keep-alive options of their
+// probesAreInherited reports whether connections inherit the keep-alive options of their
 // listener, which saves four system calls for each.
-const ProbesAreInherited = true
+const probesAreInherited = true
 
-// SetProbes sets keep-alive options.
-func SetProbes(fd int, c net.KeepAliveConfig) error {
+// setProbes sets keep-alive options.
+func setProbes(fd int, c net.KeepAliveConfig) error {
 	if !c.Enable {
 		return nil
 	}
@@ -45,9 +45,9 @@ func SetProbes(fd int, c net.KeepAliveConfig) error {
 // seconds rounds up, as package net does.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// SetBacklog sets the length of l's accept queue; 0 means 128. Package net asks for the
+// setBacklog sets the length of l's accept queue; 0 means 128. Package net asks for the
 // system's maximum; listen(2) may be called again and then changes it.
-func SetBacklog(l net.Listener, size int) net.Listener {
+func setBacklog(l net.Listener, size int) net.Listener {
 	if size <= 0 {
 		size = 128
 	}

@@ -7,19 +7,19 @@ import (
 	"net"
 )
 
-// SetReuse refuses SO_REUSEPORT.
-func SetReuse(_ int, _, port bool) error {
+// setReuse refuses SO_REUSEPORT.
+func setReuse(_ int, _, port bool) error {
 	if port {
 		return errors.New("SO_REUSEPORT is supported on Linux only; leave reuse_port out")
 	}
 	return nil
 }
 
-// ProbesAreInherited is false: each connection sets its own.
-const ProbesAreInherited = false
+// probesAreInherited is false: each connection sets its own.
+const probesAreInherited = false
 
-// SetProbes does nothing.
-func SetProbes(int, net.KeepAliveConfig) error { return nil }
+// setProbes does nothing.
+func setProbes(int, net.KeepAliveConfig) error { return nil }
 
-// SetBacklog leaves the accept queue at the system's maximum.
-func SetBacklog(l net.Listener, _ int) net.Listener { return l }
+// setBacklog leaves the accept queue at the system's maximum.
+func setBacklog(l net.Listener, _ int) net.Listener { return l }

@@ -21,14 +21,14 @@ type PacketConn interface {
 	Close() error
 }
 
-// Unixgram is a datagram socket of the network unixgram.
-type Unixgram struct {
+// unixgram is a datagram socket of the network unixgram.
+type unixgram struct {
 	*net.UnixConn
-	File *UnixFile // removed by Close; nil: another process does that
+	file *UnixFile // removed by Close; nil: another process does that
 }
 
 // Receive implements [PacketConn].
-func (c Unixgram) Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
+func (c unixgram) Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
 	n, from, err := c.ReadFromUnix(buf)
 	if from == nil || from.Name == "" { // the client has not bound an address
 		return n, &net.UnixAddr{Net: "unixgram"}, nil, err
@@ -38,7 +38,7 @@ func (c Unixgram) Receive(d *conn.Datagram, buf []byte) (n int, client, local ne
 }
 
 // Reply implements [PacketConn].
-func (c Unixgram) Reply(d *conn.Datagram, p []byte) error {
+func (c unixgram) Reply(d *conn.Datagram, p []byte) error {
 	if d.To == nil {
 		return fmt.Errorf("%w: it has no address to answer to", conn.ErrPeerGone)
 	}
@@ -47,21 +47,21 @@ func (c Unixgram) Reply(d *conn.Datagram, p []byte) error {
 
 // Close removes the file first, so that a client finds no server instead of one that does
 // not answer.
-func (c Unixgram) Close() error {
-	return errors.Join(c.File.Remove(), c.UnixConn.Close())
+func (c unixgram) Close() error {
+	return errors.Join(c.file.Remove(), c.UnixConn.Close())
 }
 
-// Foreign is a PacketConn of any net.PacketConn.
-type Foreign struct{ net.PacketConn }
+// foreignPackets is a PacketConn of any net.PacketConn.
+type foreignPackets struct{ net.PacketConn }
 
 // Receive implements [PacketConn].
-func (c Foreign) Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
+func (c foreignPackets) Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
 	n, d.To, err = c.ReadFrom(buf)
 	return n, d.To, nil, err
 }
 
 // Reply implements [PacketConn].
-func (c Foreign) Reply(d *conn.Datagram, p []byte) error {
+func (c foreignPackets) Reply(d *conn.Datagram, p []byte) error {
 	_, err := c.WriteTo(p, d.To)
 	return err
 }
@@ -70,11 +70,11 @@ func (c Foreign) Reply(d *conn.Datagram, p []byte) error {
 func NewPacketConn(c net.PacketConn) (PacketConn, error) {
 	switch c := c.(type) {
 	case *net.UDPConn:
-		return NewUDP(c)
+		return newUDP(c)
 	case *net.UnixConn:
-		return Unixgram{UnixConn: c}, nil
+		return unixgram{c, nil}, nil
 	}
-	return Foreign{c}, nil
+	return foreignPackets{c}, nil
 }
 
 // InheritPackets makes a PacketConn of a descriptor, which is closed in any case.

@@ -32,7 +32,7 @@ func setPktinfo(fd int) error {
 	return os.NewSyscallError("setsockopt", syscall.SetsockoptInt(fd, level, option, 1))
 }
 
-func (u *UDP) receivePktinfo(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
+func (u *udp) receivePktinfo(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
 	n, controlled, _, from, err := u.ReadMsgUDPAddrPort(buf, u.control)
 	if err != nil {
 		return 0, nil, nil, err

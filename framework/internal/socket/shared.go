@@ -22,10 +22,10 @@ type Shared struct {
 	rest    func() error // closes what is left of the original
 }
 
-// Share returns a Shared in place of a listener or PacketConn, which it owns from then on.
+// share returns a Shared in place of a listener or PacketConn, which it owns from then on.
 // An original of this package or a TCP listener is closed; any other one is kept open, as
 // closing it may remove its file. ok is false where the original has no descriptor.
-func Share(original io.Closer, address net.Addr) (shared *Shared, ok bool, err error) {
+func share(original io.Closer, address net.Addr) (shared *Shared, ok bool, err error) {
 	socket, ok := original.(syscall.Conn)
 	if !ok {
 		return nil, false, nil
@@ -36,11 +36,11 @@ func Share(original io.Closer, address net.Addr) (shared *Shared, ok bool, err e
 	}
 	s := &Shared{d, address, func() error { return nil }}
 	switch o := original.(type) {
-	case *UnixListener:
-		s.rest, err = o.File.Remove, o.UnixListener.Close()
-	case Unixgram:
-		s.rest, err = o.File.Remove, o.UnixConn.Close()
-	case *net.TCPListener, *UDP:
+	case *unixListener:
+		s.rest, err = o.file.Remove, o.UnixListener.Close()
+	case unixgram:
+		s.rest, err = o.file.Remove, o.UnixConn.Close()
+	case *net.TCPListener, *inherited, *udp:
 		err = original.Close()
 	default:
 		s.rest = original.Close
@@ -63,5 +63,5 @@ func (s *Shared) Receive(*conn.Datagram, []byte) (int, net.Addr, net.Addr, error
 func (s *Shared) Reply(*conn.Datagram, []byte) error { return ErrShared }
 func (s *Shared) SetReadDeadline(time.Time) error    { return nil }
 
-// Close removes the file first, as [UnixListener.Close] does.
+// Close removes the file first, as that of a unixListener does.
 func (s *Shared) Close() error { return errors.Join(s.rest(), s.Descriptor.Close()) }

@@ -11,18 +11,18 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 )
 
-// UDP is a UDP socket whose calls bypass package syscall while they do not block, see
+// udp is a UDP socket whose calls bypass package syscall while they do not block, see
 // package rawsock. It stays open as long as its transport is in use.
-type UDP struct {
+type udp struct {
 	*net.UDPConn
 	fd       uintptr
 	received int64  // time of the last datagram
 	control  []byte // buffer of control messages; nil: none are asked for
 }
 
-// NewUDP returns a UDP of c, which it owns.
-func NewUDP(c *net.UDPConn) (*UDP, error) {
-	u := &UDP{UDPConn: c}
+// newUDP returns a udp of c, which it owns.
+func newUDP(c *net.UDPConn) (*udp, error) {
+	u := &udp{UDPConn: c}
 	raw, err := c.SyscallConn()
 	if err == nil {
 		err = raw.Control(func(fd uintptr) { u.fd = fd })
@@ -38,7 +38,7 @@ func NewUDP(c *net.UDPConn) (*UDP, error) {
 }
 
 // Receive implements [PacketConn].
-func (u *UDP) Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
+func (u *udp) Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
 	if u.control != nil {
 		return u.receivePktinfo(d, buf)
 	}
@@ -56,7 +56,7 @@ const dozing = 20 * time.Microsecond
 
 // wakeMonitor is called for a datagram that was received past the scheduler. While one
 // follows the other the thread stays awake, and waking it costs a twentieth of a datagram.
-func (u *UDP) wakeMonitor() {
+func (u *udp) wakeMonitor() {
 	at := conn.Now()
 	if at-u.received > int64(dozing) {
 		rawsock.WakeMonitor()
@@ -65,7 +65,7 @@ func (u *UDP) wakeMonitor() {
 }
 
 // Reply implements [PacketConn].
-func (u *UDP) Reply(d *conn.Datagram, p []byte) error {
+func (u *udp) Reply(d *conn.Datagram, p []byte) error {
 	if d.Control != nil {
 		if _, _, err := u.WriteMsgUDPAddrPort(p, d.Control, d.From); err == nil {
 			return nil

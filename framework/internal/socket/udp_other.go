@@ -8,20 +8,20 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 )
 
-// UDP is a UDP socket of package net.
-type UDP struct{ *net.UDPConn }
+// udp is a UDP socket of package net.
+type udp struct{ *net.UDPConn }
 
-// NewUDP returns a UDP of c, which it owns.
-func NewUDP(c *net.UDPConn) (*UDP, error) { return &UDP{c}, nil }
+// newUDP returns a udp of c, which it owns.
+func newUDP(c *net.UDPConn) (*udp, error) { return &udp{c}, nil }
 
 // Receive implements [PacketConn].
-func (u *UDP) Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
+func (u *udp) Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
 	n, from, err := u.ReadFromUDPAddrPort(buf)
 	return n, d.SetClient(from), nil, err
 }
 
 // Reply implements [PacketConn].
-func (u *UDP) Reply(d *conn.Datagram, p []byte) error {
+func (u *udp) Reply(d *conn.Datagram, p []byte) error {
 	_, err := u.WriteToUDPAddrPort(p, d.From)
 	return err
 }

@@ -25,9 +25,9 @@ type UnixFile struct {
 	file fs.FileInfo // the socket as bind made it
 }
 
-// Claim takes the path for a socket of network unix or unixgram; mode 0 means 0600. A path
+// claim takes the path for a socket of network unix or unixgram; mode 0 means 0600. A path
 // that begins with @ is abstract and has no file.
-func Claim(network, path string, mode uint32) (*UnixFile, error) {
+func claim(network, path string, mode uint32) (*UnixFile, error) {
 	if mode == 0 {
 		mode = 0o600
 	}
@@ -41,7 +41,7 @@ func Claim(network, path string, mode uint32) (*UnixFile, error) {
 		return nil, err
 	}
 	if err := s.removeStale(network); err != nil {
-		return nil, errors.Join(err, s.Abandon())
+		return nil, errors.Join(err, s.abandon())
 	}
 	return s, nil
 }
@@ -71,17 +71,17 @@ func inUse(path string) error {
 	return fmt.Errorf("%s is in use by another server; stop it or choose another path: %w", path, syscall.EADDRINUSE)
 }
 
-// Prepare gives the socket its mode before bind(2) creates the file, so that there is no
+// prepare gives the socket its mode before bind(2) creates the file, so that there is no
 // moment at which others may connect.
-func (s *UnixFile) Prepare(fd int) error {
+func (s *UnixFile) prepare(fd int) error {
 	if s.path == "" {
 		return nil
 	}
 	return syscall.Fchmod(fd, uint32(s.mode.Perm()))
 }
 
-// Bound records the file and restores the bits that the umask took.
-func (s *UnixFile) Bound() (err error) {
+// bound records the file and restores the bits that the umask took.
+func (s *UnixFile) bound() (err error) {
 	if s.path == "" {
 		return nil
 	}
@@ -102,11 +102,11 @@ func (s *UnixFile) Remove() error {
 	if found, failed := os.Lstat(s.path); failed == nil && s.file != nil && os.SameFile(found, s.file) {
 		err = os.Remove(s.path)
 	}
-	return errors.Join(err, s.Abandon())
+	return errors.Join(err, s.abandon())
 }
 
-// Abandon gives up the claim. The lock file is removed while it is locked.
-func (s *UnixFile) Abandon() error {
+// abandon gives up the claim. The lock file is removed while it is locked.
+func (s *UnixFile) abandon() error {
 	if s.lock == nil {
 		return nil
 	}

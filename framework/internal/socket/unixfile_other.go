@@ -10,12 +10,12 @@ import (
 // UnixFile is the file of a Unix socket; this system keeps no lock beside it.
 type UnixFile struct{ path string }
 
-// Claim does nothing here, as the methods do but for Remove.
-func Claim(_, path string, _ uint32) (*UnixFile, error) { return &UnixFile{path}, nil }
+// claim does nothing here, as the methods do but for Remove.
+func claim(_, path string, _ uint32) (*UnixFile, error) { return &UnixFile{path}, nil }
 
-func (s *UnixFile) Prepare(int) error { return nil }
-func (s *UnixFile) Bound() error      { return nil }
-func (s *UnixFile) Abandon() error    { return nil }
+func (s *UnixFile) prepare(int) error { return nil }
+func (s *UnixFile) bound() error      { return nil }
+func (s *UnixFile) abandon() error    { return nil }
 
 // Remove removes the file.
 func (s *UnixFile) Remove() error {

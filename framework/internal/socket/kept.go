@@ -1,0 +1,119 @@
+package socket
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+)
+
+// A Kept is an open socket that outlives those that use it: each has a descriptor of its own.
+// It is not shut down before Close, so that a client that connects between two users waits.
+type Kept struct {
+	options Options
+	address net.Addr
+	file    *UnixFile
+
+	mu         sync.Mutex
+	original   io.Closer           // a net.Listener or a PacketConn, for the first user; nil: it has it
+	descriptor *handoff.Descriptor // nil: this system cannot duplicate one
+}
+
+// Keep opens a socket of the network tcp, unix, udp or unixgram.
+func Keep(network, address string, o Options) (*Kept, error) {
+	k := &Kept{options: o}
+	var l net.Listener
+	var c PacketConn
+	var err error
+	switch network {
+	case "tcp":
+		l, err = ListenTCP(address, &o)
+	case "unix":
+		l, err = ListenUnix(address, &o)
+	case "udp":
+		c, err = ListenUDP(address, &o)
+	case "unixgram":
+		c, err = ListenUnixgram(address, &o)
+	default:
+		err = fmt.Errorf("there is no network %q; use tcp, udp, unix or unixgram", network)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
+		k.address, k.original = c.LocalAddr(), c
+	} else {
+		k.address, k.original = l.Addr(), l
+	}
+	switch o := k.original.(type) { // the file stays when the first user closes
+	case *unixListener:
+		k.file, o.file = o.file, nil
+	case unixgram:
+		k.file, k.original = o.file, unixgram{o.UnixConn, nil}
+	}
+	k.descriptor, err = handoff.Duplicate(k.original.(syscall.Conn))
+	if err != nil && !errors.Is(err, handoff.ErrUnsupported) {
+		return nil, errors.Join(err, k.Close())
+	}
+	return k, nil
+}
+
+// Addr returns the address, with the real port.
+func (k *Kept) Addr() net.Addr { return k.address }
+
+// Listener returns a listener of the socket, which the caller closes.
+func (k *Kept) Listener() (net.Listener, error) {
+	if l, ok := k.take().(net.Listener); ok {
+		return l, nil
+	}
+	d, err := k.duplicate()
+	if err != nil {
+		return nil, err
+	}
+	return Inherit(d.File(), k.options.TCP())
+}
+
+// Packets returns a PacketConn of the socket, which the caller closes.
+func (k *Kept) Packets() (PacketConn, error) {
+	if c, ok := k.take().(PacketConn); ok {
+		return c, nil
+	}
+	d, err := k.duplicate()
+	if err != nil {
+		return nil, err
+	}
+	return InheritPackets(d.File())
+}
+
+// take returns the original, once: it costs less than a duplicate, whose connections need
+// their options set one by one.
+func (k *Kept) take() io.Closer {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	original := k.original
+	k.original = nil
+	return original
+}
+
+func (k *Kept) duplicate() (*handoff.Descriptor, error) {
+	if k.descriptor == nil {
+		return nil, handoff.ErrUnsupported
+	}
+	return handoff.Duplicate(k.descriptor)
+}
+
+// Close frees the address, when the last user has closed, and removes the file.
+func (k *Kept) Close() error {
+	errs := []error{k.file.Remove()}
+	if original := k.take(); original != nil {
+		errs = append(errs, original.Close())
+	}
+	if k.descriptor != nil {
+		errs = append(errs, k.descriptor.Close())
+	}
+	return errors.Join(errs...)
+}
