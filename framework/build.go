@@ -6,6 +6,8 @@ import (
 	"hash/fnv"
 	"io"
 	"io/fs"
+
+	"github.com/go-socketserver/socketserver/internal"
 )
 
 // Build names the source that this program was built from, or is nil where nobody knows.
@@ -21,17 +23,19 @@ func build() string {
 	return Build()
 }
 
-// sourceFiles are those of this package and of its internal ones.
+// sourceFiles are those of this package and of the packages below it that a worker links. No
+// pattern matches a test, which would be carried along at every start of a worker.
 //
-//go:embed *.go internal/*/*.go
+//go:embed *[^t].go *[^s]t.go *[^t]est.go
+//go:embed hub/*[^t].go internal/*/*[^t].go internal/*/*[^s]t.go
 var sourceFiles embed.FS
 
-// Fingerprint names the source of this package together with that of others, for [Build].
-// It depends on nothing else: two programs built from one tree have the same, also where
-// they were not built from a repository. It tells builds apart by mistake, not by malice.
+// Fingerprint names the source of the framework together with that of others, for [Build].
+// It depends on nothing else: two programs built from one tree have the same, even if they
+// were not built from a repository. It finds builds that differ by mistake, not by malice.
 func Fingerprint(others ...embed.FS) string {
 	sum := fnv.New64a()
-	for _, tree := range append(others, sourceFiles) {
+	for _, tree := range append(others, sourceFiles, internal.Source) {
 		// Neither walking nor reading fails, as the files are part of the program.
 		_ = fs.WalkDir(tree, ".", func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {

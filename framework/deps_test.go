@@ -18,7 +18,7 @@ func TestDependencies(t *testing.T) {
 	const module = "github.com/go-socketserver/socketserver/"
 	const own = module + "framework"
 	allowed := []string{
-		own, own + "/internal/", module + "internal/",
+		own, own + "/internal/", module + "internal", module + "internal/",
 		"github.com/hashicorp/go-hclog", "github.com/fatih/color", "github.com/mattn/go-colorable", "github.com/mattn/go-isatty", "golang.org/x/sys/",
 	}
 	for _, system := range []string{"linux", "darwin", "windows"} {
