@@ -14,8 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers"
-	"github.com/go-socketserver/socketserver/handlers/handlertest"
 )
 
 func TestMain(m *testing.M) {
@@ -82,15 +82,15 @@ func TestWorker(t *testing.T) {
 	worker := buildWorker(t)
 	for _, e := range handlers.Table {
 		var log strings.Builder
-		s := handlertest.NewServer(t, "tcp", handlertest.Class(t, e.Constructor, ""))
+		s := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, e.Constructor, ""))
 		s.Log = hclog.New(&hclog.LoggerOptions{Output: &log})
 		s.Strategy = &framework.Forking{Command: &framework.Program{Path: worker, Build: framework.Build()}}
-		handlertest.Serve(t, s)
-		conn := handlertest.Dial(t, s)
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
 		if e.Name == "sink" || e.Name == "chat" { // nobody else is there
-			require.Empty(t, handlertest.End(t, conn))
+			require.Empty(t, frameworktest.End(t, conn))
 		} else {
-			require.Contains(t, handlertest.Ask(t, conn, "hello\n"), "hello")
+			require.Contains(t, frameworktest.Ask(t, conn, "hello\n"), "hello")
 		}
 		require.NoError(t, s.Close())
 		require.NotContains(t, log.String(), "another build")

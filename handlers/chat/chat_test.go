@@ -14,8 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/chat"
-	"github.com/go-socketserver/socketserver/handlers/handlertest"
 )
 
 func TestMain(m *testing.M) {
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 
 func serve(t *testing.T, network, options string) *framework.BaseServer {
 	t.Helper()
-	return handlertest.Serve(t, handlertest.NewServer(t, network, handlertest.Class(t, chat.Constructor, options)))
+	return frameworktest.Serve(t, frameworktest.NewServer(t, network, frameworktest.Class(t, chat.Constructor, options)))
 }
 
 // A client is one end of a conversation.
@@ -38,7 +38,7 @@ type client struct {
 
 func dial(t *testing.T, s *framework.BaseServer) *client {
 	t.Helper()
-	return newClient(t, handlertest.Dial(t, s))
+	return newClient(t, frameworktest.Dial(t, s))
 }
 
 func newClient(t *testing.T, conn net.Conn) *client {

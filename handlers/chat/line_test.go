@@ -13,20 +13,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/chat"
-	"github.com/go-socketserver/socketserver/handlers/handlertest"
 )
 
 // serveDesk starts a server called desk, whose operator's socket lies in a directory of its own.
 func serveDesk(t *testing.T, options string, set ...func(*framework.BaseServer)) *framework.BaseServer {
 	t.Helper()
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
-	s := handlertest.NewServer(t, "tcp", handlertest.Class(t, chat.Constructor, options))
+	s := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, chat.Constructor, options))
 	s.Name = "desk"
 	for _, set := range set {
 		set(s)
 	}
-	return handlertest.Serve(t, s)
+	return frameworktest.Serve(t, s)
 }
 
 func dialOperator(t *testing.T) *client {
@@ -265,7 +265,7 @@ func TestOperatorSocket(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, mode, info.Mode().Perm(), file)
 	}
-	second := handlertest.NewServer(t, "tcp", handlertest.Class(t, chat.Constructor, `{"mode": "full-duplex"}`))
+	second := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, chat.Constructor, `{"mode": "full-duplex"}`))
 	second.Name = "desk"
 	require.ErrorContains(t, second.Listen(), path+" is in use by another server")
 	require.NoError(t, s.Close())
@@ -276,7 +276,7 @@ func TestOperatorSocket(t *testing.T) {
 
 	require.NoError(t, os.Chmod(dir, 0o770))
 	t.Setenv("TMPDIR", t.TempDir())
-	third := handlertest.NewServer(t, "tcp", handlertest.Class(t, chat.Constructor, `{"mode": "full-duplex"}`))
+	third := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, chat.Constructor, `{"mode": "full-duplex"}`))
 	third.Name = "desk"
 	require.NoError(t, third.Listen()) // in the other place
 	path, err = chat.FindOperator("desk")
@@ -294,7 +294,7 @@ func TestOperatorSocket(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(path), 0o755))
 	_, err = chat.FindOperator("desk")
 	require.ErrorContains(t, err, "others can get at it; make it 0700")
-	fourth := handlertest.NewServer(t, "tcp", handlertest.Class(t, chat.Constructor, `{"mode": "full-duplex"}`))
+	fourth := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, chat.Constructor, `{"mode": "full-duplex"}`))
 	require.ErrorContains(t, fourth.Listen(), "set XDG_RUNTIME_DIR, or the option operator to a path")
 	require.NoError(t, third.Close())
 }
@@ -307,6 +307,6 @@ func TestOperatorOption(t *testing.T) {
 	require.NoError(t, s.Close())
 	_, err = os.Stat(path)
 	require.ErrorIs(t, err, os.ErrNotExist)
-	long := handlertest.NewServer(t, "tcp", handlertest.Class(t, chat.Constructor, fmt.Sprintf(`{"mode": "half-duplex", "operator": "/%0110d"}`, 0)))
+	long := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, chat.Constructor, fmt.Sprintf(`{"mode": "half-duplex", "operator": "/%0110d"}`, 0)))
 	require.ErrorContains(t, long.Listen(), "has 111 bytes and may have 103; set the option operator to a shorter path")
 }

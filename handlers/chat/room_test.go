@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/chat"
-	"github.com/go-socketserver/socketserver/handlers/handlertest"
 )
 
 func welcome(c *client) string  { return "欢迎" + c.address() + "来到我们的聊天室!" }
@@ -109,12 +109,12 @@ func TestRoomAddresses(t *testing.T) {
 	}
 	require.NoError(t, <-heard)
 
-	v6 := framework.NewTCPServer("[::1]:0", handlertest.Class(t, chat.Constructor, ""))
+	v6 := framework.NewTCPServer("[::1]:0", frameworktest.Class(t, chat.Constructor, ""))
 	v6.Strategy = &framework.Threading{}
 	if v6.Listen() != nil {
 		t.Skip("there is no IPv6")
 	}
-	handlertest.Serve(t, &v6.BaseServer)
+	frameworktest.Serve(t, &v6.BaseServer)
 	enter(t, &v6.BaseServer)
 }
 

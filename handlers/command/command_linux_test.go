@@ -11,15 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/command"
-	"github.com/go-socketserver/socketserver/handlers/handlertest"
 )
 
 func TestUnreadable(t *testing.T) {
 	root := t.TempDir()
 	require.NoError(t, os.Chmod(filepath.Dir(root), 0o755))
 	require.NoError(t, os.Mkdir(filepath.Join(root, "private"), 0))
-	s := handlertest.NewServer(t, "udp", handlertest.Class(t, command.Constructor, fmt.Sprintf(`{"root": %q}`, root)))
+	s := frameworktest.NewServer(t, "udp", frameworktest.Class(t, command.Constructor, fmt.Sprintf(`{"root": %q}`, root)))
 	s.Strategy = &framework.Synchronous{} // the handler runs in the goroutine below
 	require.NoError(t, s.Listen())
 	served := make(chan error)
@@ -30,7 +30,7 @@ func TestUnreadable(t *testing.T) {
 		}
 		served <- s.HandleRequest()
 	}()
-	require.Equal(t, "permission denied", handlertest.Ask(t, handlertest.Dial(t, s), "ls private"))
+	require.Equal(t, "permission denied", frameworktest.Ask(t, frameworktest.Dial(t, s), "ls private"))
 	require.NoError(t, <-served)
 	require.NoError(t, s.Close())
 }

@@ -15,8 +15,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/command"
-	"github.com/go-socketserver/socketserver/handlers/handlertest"
 )
 
 func TestMain(m *testing.M) {
@@ -47,8 +47,8 @@ const everything = ".hidden\na\nabsolute\ndangling\nempty\nfile\ninside\nloop\no
 
 func serve(t *testing.T, network, root, options string) *framework.BaseServer {
 	t.Helper()
-	class := handlertest.Class(t, command.Constructor, fmt.Sprintf(`{"root": %q%s}`, root, options))
-	return handlertest.Serve(t, handlertest.NewServer(t, network, class))
+	class := frameworktest.Class(t, command.Constructor, fmt.Sprintf(`{"root": %q%s}`, root, options))
+	return frameworktest.Serve(t, frameworktest.NewServer(t, network, class))
 }
 
 func systemName() string {
@@ -121,20 +121,20 @@ func TestCommands(t *testing.T) {
 		{"\n", "this is no order"},
 		{strings.Repeat("x", 1024), "this is no order" + strings.Repeat("x", 1024-16)},
 	}
-	for _, network := range handlertest.Networks {
+	for _, network := range frameworktest.Networks {
 		t.Run(network, func(t *testing.T) {
-			conn := handlertest.Dial(t, serve(t, network, root, `, "framing": "chunk"`))
+			conn := frameworktest.Dial(t, serve(t, network, root, `, "framing": "chunk"`))
 			for _, c := range commands {
-				require.Equal(t, c.answer, handlertest.Ask(t, conn, c.input), "%q", c.input)
+				require.Equal(t, c.answer, frameworktest.Ask(t, conn, c.input), "%q", c.input)
 			}
 		})
 	}
 }
 
 func TestTime(t *testing.T) {
-	conn := handlertest.Dial(t, serve(t, "tcp", t.TempDir(), ""))
+	conn := frameworktest.Dial(t, serve(t, "tcp", t.TempDir(), ""))
 	for _, order := range []string{"time", "date", "date\r\n"} {
-		answer := handlertest.Ask(t, conn, order)
+		answer := frameworktest.Ask(t, conn, order)
 		stamp, err := time.ParseInLocation("["+time.ANSIC+"]", answer, time.Local)
 		require.NoError(t, err)
 		require.WithinDuration(t, time.Now(), stamp, time.Minute)
@@ -150,19 +150,19 @@ func TestFramings(t *testing.T) {
 	} {
 		s := serve(t, "tcp", root, options)
 		for input, answer := range answers {
-			require.Equal(t, answer, handlertest.Ask(t, handlertest.Dial(t, s), input), input)
+			require.Equal(t, answer, frameworktest.Ask(t, frameworktest.Dial(t, s), input), input)
 		}
 	}
 }
 
 func TestForking(t *testing.T) {
 	root := newRoot(t)
-	s := handlertest.NewServer(t, "tcp", handlertest.Class(t, command.Constructor, fmt.Sprintf(`{"root": %q}`, root)))
+	s := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, command.Constructor, fmt.Sprintf(`{"root": %q}`, root)))
 	s.Strategy = &framework.Forking{}
-	handlertest.Serve(t, s)
-	conn := handlertest.Dial(t, s)
-	require.Equal(t, "deep\none\ntwo", handlertest.Ask(t, conn, "ls a"))
-	require.Equal(t, "not exist path", handlertest.Ask(t, conn, "ls out"))
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	require.Equal(t, "deep\none\ntwo", frameworktest.Ask(t, conn, "ls a"))
+	require.Equal(t, "not exist path", frameworktest.Ask(t, conn, "ls out"))
 }
 
 func TestMaxEntries(t *testing.T) {
@@ -173,18 +173,18 @@ func TestMaxEntries(t *testing.T) {
 		10:   everything,
 		1000: everything,
 	} {
-		conn := handlertest.Dial(t, serve(t, "tcp", root, fmt.Sprintf(`, "max_entries": %d`, most)))
-		require.Equal(t, answer, handlertest.Ask(t, conn, "ls"))
+		conn := frameworktest.Dial(t, serve(t, "tcp", root, fmt.Sprintf(`, "max_entries": %d`, most)))
+		require.Equal(t, answer, frameworktest.Ask(t, conn, "ls"))
 	}
 }
 
 // A client that reads 1024 bytes once has all of the answer.
 func TestRefusalIsBounded(t *testing.T) {
-	conn := handlertest.Dial(t, serve(t, "tcp", t.TempDir(), `, "framing": "line"`))
+	conn := frameworktest.Dial(t, serve(t, "tcp", t.TempDir(), `, "framing": "line"`))
 	input := strings.Repeat("x", 8192)
 	_, err := io.WriteString(conn, input)
 	require.NoError(t, err)
-	require.Equal(t, ("this is no order" + input)[:1024], handlertest.End(t, conn))
+	require.Equal(t, ("this is no order" + input)[:1024], frameworktest.End(t, conn))
 }
 
 // What a name has in it can neither end its line nor steer a terminal.
@@ -193,10 +193,10 @@ func TestNamesAreQuoted(t *testing.T) {
 	for _, name := range []string{"two\nlines", "\x1b]0;title\a", "\u202egnp.exe", "bad\xff", `"quoted"`, "a space", "`id`", "你好"} {
 		require.NoError(t, os.WriteFile(filepath.Join(root, name), nil, 0o600))
 	}
-	conn := handlertest.Dial(t, serve(t, "tcp", root, ""))
+	conn := frameworktest.Dial(t, serve(t, "tcp", root, ""))
 	require.Equal(t, strings.Join([]string{
 		`"\x1b]0;title\a"`, `"\"quoted\""`, "`id`", "a space", `"bad\xff"`, `"two\nlines"`, `"\u202egnp.exe"`, "你好",
-	}, "\n"), handlertest.Ask(t, conn, "ls"))
+	}, "\n"), frameworktest.Ask(t, conn, "ls"))
 }
 
 // A datagram holds what fits, and says so.
@@ -206,7 +206,7 @@ func TestDatagramIsBounded(t *testing.T) {
 		name := fmt.Sprintf("%03d%s", i, strings.Repeat("n", 200))
 		require.NoError(t, os.WriteFile(filepath.Join(root, name), nil, 0o600))
 	}
-	conn := handlertest.Dial(t, serve(t, "udp", root, ""))
+	conn := frameworktest.Dial(t, serve(t, "udp", root, ""))
 	_, err := io.WriteString(conn, "ls")
 	require.NoError(t, err)
 	answer := make([]byte, 64<<10)
@@ -221,12 +221,12 @@ func TestDatagramIsBounded(t *testing.T) {
 
 func TestReset(t *testing.T) {
 	s := serve(t, "tcp", newRoot(t), "")
-	conn := handlertest.Dial(t, s)
+	conn := frameworktest.Dial(t, s)
 	_, err := io.WriteString(conn, "ls")
 	require.NoError(t, err)
 	require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
 	require.NoError(t, conn.Close())
-	require.Equal(t, "three", handlertest.Ask(t, handlertest.Dial(t, s), "ls a/deep"))
+	require.Equal(t, "three", frameworktest.Ask(t, frameworktest.Dial(t, s), "ls a/deep"))
 }
 
 func TestOptions(t *testing.T) {
@@ -250,10 +250,10 @@ func TestOptions(t *testing.T) {
 // The root may come and go while the server runs; nothing of it is kept open.
 func TestRootIsReplaced(t *testing.T) {
 	root := newRoot(t)
-	conn := handlertest.Dial(t, serve(t, "tcp", root, ""))
-	require.Equal(t, everything, handlertest.Ask(t, conn, "ls"))
+	conn := frameworktest.Dial(t, serve(t, "tcp", root, ""))
+	require.Equal(t, everything, frameworktest.Ask(t, conn, "ls"))
 	require.NoError(t, os.RemoveAll(root))
-	require.Equal(t, "not exist path", handlertest.Ask(t, conn, "ls"))
+	require.Equal(t, "not exist path", frameworktest.Ask(t, conn, "ls"))
 	require.NoError(t, os.Mkdir(root, 0o755))
-	require.Equal(t, "(empty)", handlertest.Ask(t, conn, "ls"))
+	require.Equal(t, "(empty)", frameworktest.Ask(t, conn, "ls"))
 }

@@ -14,8 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/echo"
-	"github.com/go-socketserver/socketserver/handlers/handlertest"
 )
 
 func TestMain(m *testing.M) {
@@ -25,13 +25,13 @@ func TestMain(m *testing.M) {
 }
 
 func TestChunk(t *testing.T) {
-	for _, network := range handlertest.Networks {
+	for _, network := range frameworktest.Networks {
 		t.Run(network, func(t *testing.T) {
-			class := handlertest.Class(t, echo.Constructor, "")
-			s := handlertest.Serve(t, handlertest.NewServer(t, network, class))
-			conn := handlertest.Dial(t, s)
+			class := frameworktest.Class(t, echo.Constructor, "")
+			s := frameworktest.Serve(t, frameworktest.NewServer(t, network, class))
+			conn := frameworktest.Dial(t, s)
 			for _, text := range []string{"Hello, world", "\x00\xff no text\r\n", "\n"} {
-				require.Equal(t, text, handlertest.Ask(t, conn, text))
+				require.Equal(t, text, frameworktest.Ask(t, conn, text))
 			}
 		})
 	}
@@ -39,28 +39,28 @@ func TestChunk(t *testing.T) {
 
 func TestForking(t *testing.T) {
 	for _, options := range []string{`{}`, `{"framing": "line"}`} {
-		s := handlertest.NewServer(t, "tcp", handlertest.Class(t, echo.Constructor, options))
+		s := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, echo.Constructor, options))
 		s.Strategy = &framework.Forking{}
-		handlertest.Serve(t, s)
-		conn := handlertest.Dial(t, s)
-		require.Equal(t, "Hello, world\n", handlertest.Ask(t, conn, "Hello, world\n"))
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
+		require.Equal(t, "Hello, world\n", frameworktest.Ask(t, conn, "Hello, world\n"))
 	}
 }
 
 func TestLine(t *testing.T) {
-	s := handlertest.Serve(t, handlertest.NewServer(t, "tcp", handlertest.Class(t, echo.Constructor, `{"framing": "line"}`)))
-	conn := handlertest.Dial(t, s)
+	s := frameworktest.Serve(t, frameworktest.NewServer(t, "tcp", frameworktest.Class(t, echo.Constructor, `{"framing": "line"}`)))
+	conn := frameworktest.Dial(t, s)
 	_, err := io.WriteString(conn, "one, ")
 	require.NoError(t, err)
-	require.Equal(t, "one, two\r\n", handlertest.Ask(t, conn, "two\r\n"), "nothing is sent before the line ends")
+	require.Equal(t, "one, two\r\n", frameworktest.Ask(t, conn, "two\r\n"), "nothing is sent before the line ends")
 	_, err = io.WriteString(conn, "three\nthe rest")
 	require.NoError(t, err)
-	require.Equal(t, "three\nthe rest", handlertest.End(t, conn))
+	require.Equal(t, "three\nthe rest", frameworktest.End(t, conn))
 }
 
 func TestLineTooLong(t *testing.T) {
-	s := handlertest.Serve(t, handlertest.NewServer(t, "tcp", handlertest.Class(t, echo.Constructor, `{"framing": "line"}`)))
-	conn := handlertest.Dial(t, s)
+	s := frameworktest.Serve(t, frameworktest.NewServer(t, "tcp", frameworktest.Class(t, echo.Constructor, `{"framing": "line"}`)))
+	conn := frameworktest.Dial(t, s)
 	_, err := io.WriteString(conn, strings.Repeat("a", 8<<10+1))
 	require.NoError(t, err)
 	answer, err := io.ReadAll(conn)
@@ -71,8 +71,8 @@ func TestLineTooLong(t *testing.T) {
 // A long datagram comes back whole: only connections have chunks.
 func TestLongDatagram(t *testing.T) {
 	for _, network := range []string{"udp", "unixgram"} {
-		s := handlertest.Serve(t, handlertest.NewServer(t, network, handlertest.Class(t, echo.Constructor, "")))
-		conn := handlertest.Dial(t, s)
+		s := frameworktest.Serve(t, frameworktest.NewServer(t, network, frameworktest.Class(t, echo.Constructor, "")))
+		conn := frameworktest.Dial(t, s)
 		sent := strings.Repeat("0123456789abcdef", 500)
 		_, err := io.WriteString(conn, sent)
 		require.NoError(t, err)
@@ -87,9 +87,9 @@ func TestLongDatagram(t *testing.T) {
 func TestBulk(t *testing.T) {
 	for _, framing := range []string{"chunk", "line"} {
 		t.Run(framing, func(t *testing.T) {
-			class := handlertest.Class(t, echo.Constructor, `{"framing": "`+framing+`"}`)
-			s := handlertest.Serve(t, handlertest.NewServer(t, "tcp", class))
-			conn := handlertest.Dial(t, s)
+			class := frameworktest.Class(t, echo.Constructor, `{"framing": "`+framing+`"}`)
+			s := frameworktest.Serve(t, frameworktest.NewServer(t, "tcp", class))
+			conn := frameworktest.Dial(t, s)
 			data := bytes.Repeat([]byte("a line of some length\n"), 1<<18)
 			random := rand.NewChaCha8([32]byte{})
 			for i := 0; i < len(data); i += 1 << 10 {
@@ -105,7 +105,7 @@ func TestBulk(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, <-sent)
 			require.True(t, bytes.Equal(data, got))
-			require.Empty(t, handlertest.End(t, conn))
+			require.Empty(t, frameworktest.End(t, conn))
 		})
 	}
 }
@@ -113,28 +113,28 @@ func TestBulk(t *testing.T) {
 // Sixteen lines that arrive together are answered together.
 func TestPipelined(t *testing.T) {
 	for _, framing := range []string{"chunk", "line"} {
-		s := handlertest.NewServer(t, "unix", handlertest.Class(t, echo.Constructor, `{"framing": "`+framing+`"}`))
+		s := frameworktest.NewServer(t, "unix", frameworktest.Class(t, echo.Constructor, `{"framing": "`+framing+`"}`))
 		counting := &countingTransport{Transport: s.Transport}
 		s.Transport = counting
-		handlertest.Serve(t, s)
-		conn := handlertest.Dial(t, s)
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
 		lines := strings.Repeat("one of sixteen requests\n", 16)
-		require.Equal(t, lines, handlertest.Ask(t, conn, lines))
+		require.Equal(t, lines, frameworktest.Ask(t, conn, lines))
 		require.EqualValues(t, 1, counting.writes.Load(), framing)
 	}
 }
 
 // A client that leaves with its answer unread resets the connection; others go on.
 func TestReset(t *testing.T) {
-	s := handlertest.Serve(t, handlertest.NewServer(t, "tcp", handlertest.Class(t, echo.Constructor, "")))
+	s := frameworktest.Serve(t, frameworktest.NewServer(t, "tcp", frameworktest.Class(t, echo.Constructor, "")))
 	for range 3 {
-		conn := handlertest.Dial(t, s)
+		conn := frameworktest.Dial(t, s)
 		_, err := io.WriteString(conn, "Hello, world")
 		require.NoError(t, err)
 		require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
 		require.NoError(t, conn.Close())
 	}
-	require.Equal(t, "still there", handlertest.Ask(t, handlertest.Dial(t, s), "still there"))
+	require.Equal(t, "still there", frameworktest.Ask(t, frameworktest.Dial(t, s), "still there"))
 }
 
 func TestUnknownFraming(t *testing.T) {

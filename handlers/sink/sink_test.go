@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/go-socketserver/socketserver/framework"
-	"github.com/go-socketserver/socketserver/handlers/handlertest"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/sink"
 )
 
@@ -52,16 +52,16 @@ func (e events) next(t *testing.T, message string) map[string]any {
 func newServer(t *testing.T, network string) (*framework.BaseServer, events) {
 	t.Helper()
 	logged := make(events, 1000)
-	s := handlertest.NewServer(t, network, handlertest.Class(t, sink.Constructor, ""))
+	s := frameworktest.NewServer(t, network, frameworktest.Class(t, sink.Constructor, ""))
 	s.Log = hclog.New(&hclog.LoggerOptions{Output: logged, JSONFormat: true})
 	return s, logged
 }
 
 func TestLogs(t *testing.T) {
-	for _, network := range handlertest.Networks {
+	for _, network := range frameworktest.Networks {
 		t.Run(network, func(t *testing.T) {
 			s, logged := newServer(t, network)
-			conn := handlertest.Dial(t, handlertest.Serve(t, s))
+			conn := frameworktest.Dial(t, frameworktest.Serve(t, s))
 			for _, text := range []string{"hello,this is a test info !", "a\r\n\x1b[2J", strings.Repeat("x", 1024)} {
 				_, err := io.WriteString(conn, text)
 				require.NoError(t, err)
@@ -78,7 +78,7 @@ func TestForking(t *testing.T) {
 	for _, network := range []string{"tcp", "udp"} {
 		s, logged := newServer(t, network)
 		s.Strategy = &framework.Forking{}
-		conn := handlertest.Dial(t, handlertest.Serve(t, s))
+		conn := frameworktest.Dial(t, frameworktest.Serve(t, s))
 		_, err := io.WriteString(conn, "hello")
 		require.NoError(t, err)
 		require.Equal(t, "hello", logged.next(t, "received")["data"])
@@ -89,7 +89,7 @@ func TestForking(t *testing.T) {
 // A long datagram is cut in the log, and its length is told.
 func TestLongDatagram(t *testing.T) {
 	s, logged := newServer(t, "udp")
-	conn := handlertest.Dial(t, handlertest.Serve(t, s))
+	conn := frameworktest.Dial(t, frameworktest.Serve(t, s))
 	_, err := io.WriteString(conn, strings.Repeat("x", 8000))
 	require.NoError(t, err)
 	event := logged.next(t, "received")
@@ -99,9 +99,9 @@ func TestLongDatagram(t *testing.T) {
 
 // Nothing is ever sent back, no empty datagram either.
 func TestIsSilent(t *testing.T) {
-	for _, network := range handlertest.Networks {
+	for _, network := range frameworktest.Networks {
 		s, logged := newServer(t, network)
-		conn := handlertest.Dial(t, handlertest.Serve(t, s))
+		conn := frameworktest.Dial(t, frameworktest.Serve(t, s))
 		_, err := io.WriteString(conn, "hello")
 		require.NoError(t, err)
 		logged.next(t, "received")
@@ -116,11 +116,11 @@ func TestIsSilent(t *testing.T) {
 // What a client floods the log with is counted instead, to the last message.
 func TestFlood(t *testing.T) {
 	s, logged := newServer(t, "unix")
-	conn := handlertest.Dial(t, handlertest.Serve(t, s))
+	conn := frameworktest.Dial(t, frameworktest.Serve(t, s))
 	const flood = 256 << 10
 	_, err := conn.Write(make([]byte, flood))
 	require.NoError(t, err)
-	require.Empty(t, handlertest.End(t, conn))
+	require.Empty(t, frameworktest.End(t, conn))
 	require.NoError(t, s.Close())
 	close(logged)
 	lines, length := 0, 0.0

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/go-socketserver/socketserver/framework"
-	"github.com/go-socketserver/socketserver/handlers/handlertest"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/timestamp"
 )
 
@@ -34,7 +34,7 @@ const (
 
 func serve(t *testing.T, network, options string) *framework.BaseServer {
 	t.Helper()
-	return handlertest.Serve(t, handlertest.NewServer(t, network, handlertest.Class(t, timestamp.Constructor, options)))
+	return frameworktest.Serve(t, frameworktest.NewServer(t, network, frameworktest.Class(t, timestamp.Constructor, options)))
 }
 
 // requireStamped checks that answer is before, the time of now, and after.
@@ -51,11 +51,11 @@ func requireStamped(t *testing.T, before, after, answer string) {
 
 // As tsTserv: a client that stays, sends without a newline and reads once.
 func TestChunks(t *testing.T) {
-	for _, network := range handlertest.Networks {
+	for _, network := range frameworktest.Networks {
 		t.Run(network, func(t *testing.T) {
-			conn := handlertest.Dial(t, serve(t, network, keepOpen))
+			conn := frameworktest.Dial(t, serve(t, network, keepOpen))
 			for _, text := range []string{"hello", "\x00\xff\xfe", "with its newline\r\n", "你好"} {
-				requireStamped(t, "[", "] "+text, handlertest.Ask(t, conn, text))
+				requireStamped(t, "[", "] "+text, frameworktest.Ask(t, conn, text))
 			}
 		})
 	}
@@ -64,11 +64,11 @@ func TestChunks(t *testing.T) {
 // As tsTservSS: one line for every connection, its ending included.
 func TestOneLine(t *testing.T) {
 	for _, strategy := range []framework.Strategy{&framework.Synchronous{}, &framework.Threading{}, &framework.Forking{}} {
-		s := handlertest.NewServer(t, "tcp", handlertest.Class(t, timestamp.Constructor, oneRequest))
+		s := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, timestamp.Constructor, oneRequest))
 		s.Strategy = strategy
-		handlertest.Serve(t, s)
+		frameworktest.Serve(t, s)
 		for _, sent := range []string{"hello\r\n", "hello\n", "\n", "hello\nmore\n"} {
-			conn := handlertest.Dial(t, s)
+			conn := frameworktest.Dial(t, s)
 			_, err := io.WriteString(conn, sent)
 			require.NoError(t, err)
 			answer, err := io.ReadAll(conn)
@@ -82,15 +82,15 @@ func TestOneLine(t *testing.T) {
 // At the end of what the client sends, a rest without newline is answered, an empty one is not.
 func TestEndBeforeNewline(t *testing.T) {
 	s := serve(t, "tcp", oneRequest)
-	conn := handlertest.Dial(t, s)
+	conn := frameworktest.Dial(t, s)
 	_, err := io.WriteString(conn, "hello")
 	require.NoError(t, err)
-	requireStamped(t, "[", "] hello", handlertest.End(t, conn))
-	require.Empty(t, handlertest.End(t, handlertest.Dial(t, s)))
+	requireStamped(t, "[", "] hello", frameworktest.End(t, conn))
+	require.Empty(t, frameworktest.End(t, frameworktest.Dial(t, s)))
 }
 
 func TestRequests(t *testing.T) {
-	conn := handlertest.Dial(t, serve(t, "tcp", `{"requests": 2, "format": "{data}"}`))
+	conn := frameworktest.Dial(t, serve(t, "tcp", `{"requests": 2, "format": "{data}"}`))
 	_, err := io.WriteString(conn, "one\ntwo\nthree\n")
 	require.NoError(t, err)
 	answer, err := io.ReadAll(conn)
@@ -99,30 +99,30 @@ func TestRequests(t *testing.T) {
 }
 
 func TestHi(t *testing.T) {
-	conn := handlertest.Dial(t, serve(t, "tcp", hi))
-	requireStamped(t, "Hi,you send me :[", "] hello", handlertest.Ask(t, conn, "hello"))
-	requireStamped(t, "Hi,you send me :[", "] again", handlertest.Ask(t, conn, "again"))
+	conn := frameworktest.Dial(t, serve(t, "tcp", hi))
+	requireStamped(t, "Hi,you send me :[", "] hello", frameworktest.Ask(t, conn, "hello"))
+	requireStamped(t, "Hi,you send me :[", "] again", frameworktest.Ask(t, conn, "again"))
 }
 
 func TestClientAddress(t *testing.T) {
-	conn := handlertest.Dial(t, serve(t, "tcp", `{"framing": "chunk", "format": "{{{client}}} {client_ip}"}`))
-	require.Equal(t, "{"+conn.LocalAddr().String()+"} 127.0.0.1", handlertest.Ask(t, conn, "x"))
-	conn = handlertest.Dial(t, serve(t, "unixgram", `{"format": "{client} {client_ip}"}`))
+	conn := frameworktest.Dial(t, serve(t, "tcp", `{"framing": "chunk", "format": "{{{client}}} {client_ip}"}`))
+	require.Equal(t, "{"+conn.LocalAddr().String()+"} 127.0.0.1", frameworktest.Ask(t, conn, "x"))
+	conn = frameworktest.Dial(t, serve(t, "unixgram", `{"format": "{client} {client_ip}"}`))
 	path := conn.LocalAddr().String()
-	require.Equal(t, path+" "+path+"\n", handlertest.Ask(t, conn, "x\n"))
+	require.Equal(t, path+" "+path+"\n", frameworktest.Ask(t, conn, "x\n"))
 }
 
 func TestLayout(t *testing.T) {
-	conn := handlertest.Dial(t, serve(t, "tcp", `{"framing": "chunk", "layout": "2006", "format": "{time}"}`))
-	require.Contains(t, []string{time.Now().Format("2006"), time.Now().Add(-time.Minute).Format("2006")}, handlertest.Ask(t, conn, "x"))
+	conn := frameworktest.Dial(t, serve(t, "tcp", `{"framing": "chunk", "layout": "2006", "format": "{time}"}`))
+	require.Contains(t, []string{time.Now().Format("2006"), time.Now().Add(-time.Minute).Format("2006")}, frameworktest.Ask(t, conn, "x"))
 }
 
 func TestQuitEndsTheConnection(t *testing.T) {
 	s := serve(t, "tcp", quitting)
 	for _, word := range []string{"quit", "QUIT", "Quit\n", "quit\r\n"} {
-		conn := handlertest.Dial(t, s)
-		require.Equal(t, "127.0.0.1发送给我的信息是:hello quit", handlertest.Ask(t, conn, "hello quit"))
-		require.Equal(t, "127.0.0.1发送给我的信息是:"+word, handlertest.Ask(t, conn, word))
+		conn := frameworktest.Dial(t, s)
+		require.Equal(t, "127.0.0.1发送给我的信息是:hello quit", frameworktest.Ask(t, conn, "hello quit"))
+		require.Equal(t, "127.0.0.1发送给我的信息是:"+word, frameworktest.Ask(t, conn, word))
 		rest, err := io.ReadAll(conn)
 		require.NoError(t, err)
 		require.Empty(t, rest)
@@ -130,9 +130,9 @@ func TestQuitEndsTheConnection(t *testing.T) {
 }
 
 func TestQuitOff(t *testing.T) {
-	conn := handlertest.Dial(t, serve(t, "tcp", `{"framing": "chunk", "format": "{data}"}`))
-	require.Equal(t, "quit", handlertest.Ask(t, conn, "quit"))
-	require.Equal(t, "still there", handlertest.Ask(t, conn, "still there"))
+	conn := frameworktest.Dial(t, serve(t, "tcp", `{"framing": "chunk", "format": "{data}"}`))
+	require.Equal(t, "quit", frameworktest.Ask(t, conn, "quit"))
+	require.Equal(t, "still there", frameworktest.Ask(t, conn, "still there"))
 }
 
 // The client has its answer, then the whole server ends.
@@ -140,12 +140,12 @@ func TestQuitEndsTheServer(t *testing.T) {
 	for name, strategy := range map[string]framework.Strategy{"threading": &framework.Threading{}, "forking": &framework.Forking{}} {
 		for _, network := range []string{"tcp", "udp"} {
 			t.Run(name+" "+network, func(t *testing.T) {
-				s := handlertest.NewServer(t, network, handlertest.Class(t, timestamp.Constructor, `{"framing": "chunk", "format": "{data}", "quit": "server"}`))
+				s := frameworktest.NewServer(t, network, frameworktest.Class(t, timestamp.Constructor, `{"framing": "chunk", "format": "{data}", "quit": "server"}`))
 				s.Strategy = strategy
 				require.NoError(t, s.Listen())
 				served := make(chan error, 1)
 				go func() { served <- s.ServeForever() }()
-				require.Equal(t, "QUIT", handlertest.Ask(t, handlertest.Dial(t, s), "QUIT"))
+				require.Equal(t, "QUIT", frameworktest.Ask(t, frameworktest.Dial(t, s), "QUIT"))
 				require.ErrorIs(t, <-served, framework.ErrServerClosed)
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 				defer cancel()
@@ -159,17 +159,17 @@ func TestQuitEndsTheServer(t *testing.T) {
 func TestReset(t *testing.T) {
 	s := serve(t, "tcp", quitting)
 	for range 3 {
-		conn := handlertest.Dial(t, s)
+		conn := frameworktest.Dial(t, s)
 		_, err := io.WriteString(conn, "quit")
 		require.NoError(t, err)
 		require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
 		require.NoError(t, conn.Close())
 	}
-	require.Equal(t, "127.0.0.1发送给我的信息是:hello", handlertest.Ask(t, handlertest.Dial(t, s), "hello"))
+	require.Equal(t, "127.0.0.1发送给我的信息是:hello", frameworktest.Ask(t, frameworktest.Dial(t, s), "hello"))
 }
 
 func TestLineTooLong(t *testing.T) {
-	conn := handlertest.Dial(t, serve(t, "tcp", `{}`))
+	conn := frameworktest.Dial(t, serve(t, "tcp", `{}`))
 	_, err := io.WriteString(conn, strings.Repeat("a", 8<<10+1))
 	require.NoError(t, err)
 	answer, err := io.ReadAll(conn)
@@ -206,8 +206,8 @@ func TestFormat(t *testing.T) {
 	} {
 		options, err := json.Marshal(map[string]string{"framing": "chunk", "format": format})
 		require.NoError(t, err)
-		conn := handlertest.Dial(t, serve(t, "unix", string(options)))
-		require.Equal(t, answer, strings.TrimSuffix(handlertest.Ask(t, conn, "x"), "@"), format)
+		conn := frameworktest.Dial(t, serve(t, "unix", string(options)))
+		require.Equal(t, answer, strings.TrimSuffix(frameworktest.Ask(t, conn, "x"), "@"), format)
 	}
 }
 

@@ -20,9 +20,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/chat"
 	"github.com/go-socketserver/socketserver/handlers/chat/natsbus"
-	"github.com/go-socketserver/socketserver/handlers/handlertest"
 )
 
 func TestMain(m *testing.M) {
@@ -105,10 +105,10 @@ func (j *journal) awaits(t *testing.T, text string) {
 // serve starts a chat server.
 func serve(t *testing.T, options string, strategy framework.Strategy) (*framework.BaseServer, *journal) {
 	t.Helper()
-	s := handlertest.NewServer(t, "tcp", handlertest.Class(t, chat.Constructor, options))
+	s := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, chat.Constructor, options))
 	log := newJournal()
 	s.Strategy, s.Log = strategy, hclog.New(&hclog.LoggerOptions{Output: log})
-	return handlertest.Serve(t, s), log
+	return frameworktest.Serve(t, s), log
 }
 
 // A client is somebody in a room with names.
@@ -120,7 +120,7 @@ type client struct {
 
 func dial(t *testing.T, s *framework.BaseServer) *client {
 	t.Helper()
-	conn := handlertest.Dial(t, s)
+	conn := frameworktest.Dial(t, s)
 	return &client{conn, t, bufio.NewReader(conn)}
 }
 
