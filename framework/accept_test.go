@@ -14,10 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// S2, T6: no error but a closed transport ends the loop.
-func TestS2AcceptErrors(t *testing.T) {
+// No error but a closed transport ends the loop.
+func TestAcceptErrorsDoNotEndTheLoop(t *testing.T) {
 	for _, errno := range []syscall.Errno{
 		syscall.ECONNABORTED, syscall.EPROTO, syscall.ENETDOWN, syscall.EHOSTUNREACH, syscall.ENOBUFS,
 		syscall.ENOMEM, syscall.EINTR, syscall.EPERM, syscall.EMFILE, syscall.ENFILE, syscall.EINVAL,
@@ -32,8 +33,8 @@ func TestS2AcceptErrors(t *testing.T) {
 				server, client := net.Pipe()
 				transport.requests <- framework.NewStreamRequest("tcp", server)
 				require.Equal(t, 5*time.Millisecond, time.Since(began))
-				say(t, client, "hello\n")
-				hear(t, client, "hello\n")
+				frameworktest.Send(t, client, "hello\n")
+				frameworktest.Expect(t, client, "hello\n")
 				transport.errs <- fmt.Errorf("accept: %w", net.ErrClosed)
 				require.ErrorIs(t, <-served, net.ErrClosed)
 				s.Stop()
@@ -43,12 +44,12 @@ func TestS2AcceptErrors(t *testing.T) {
 	}
 }
 
-// S1: while descriptors are short the loop backs off, 5 ms to 1 s, and says once a
+// While descriptors are short the loop backs off, 5 ms to 1 s, and says once a
 // second what to do. The end of the shortage is noticed within a second.
-func TestS1BackOff(t *testing.T) {
+func TestAcceptBacksOffWhileDescriptorsAreShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport := newFakeTransport()
-		book := newLogBook()
+		book := frameworktest.NewLog()
 		var short atomic.Bool
 		short.Store(true)
 		transport.fail = func() error {
@@ -62,14 +63,14 @@ func TestS1BackOff(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		require.LessOrEqual(t, transport.calls.Load(), int64(40))
-		require.InDelta(t, 30, book.count("ulimit -n"), 2)
+		require.InDelta(t, 30, book.Count("ulimit -n"), 2)
 		short.Store(false)
 		began := time.Now()
 		server, client := net.Pipe()
 		transport.requests <- framework.NewStreamRequest("tcp", server)
 		require.LessOrEqual(t, time.Since(began), time.Second)
-		say(t, client, "hello\n")
-		hear(t, client, "hello\n")
+		frameworktest.Send(t, client, "hello\n")
+		frameworktest.Expect(t, client, "hello\n")
 
 		require.NoError(t, client.Close())
 		s.Stop()
@@ -77,8 +78,8 @@ func TestS1BackOff(t *testing.T) {
 	})
 }
 
-// S12: an address that is taken is an error of Listen, and nothing is left half open.
-func TestS12AddressInUse(t *testing.T) {
+// An address that is taken is an error of Listen, and nothing is left half open.
+func TestListenFailsWhereAddressIsInUse(t *testing.T) {
 	for network, again := range map[string]func(address string) *framework.BaseServer{
 		"tcp": func(a string) *framework.BaseServer {
 			return &framework.NewTCPServer(a, class(t, echo)).BaseServer
@@ -88,7 +89,7 @@ func TestS12AddressInUse(t *testing.T) {
 		},
 	} {
 		first := newServer[network](t, class(t, echo))
-		serve(t, first)
+		frameworktest.Serve(t, first)
 		pinSelf(t)
 		before := openFiles(t)
 		second := again(first.Addr().String())
@@ -104,8 +105,8 @@ func TestS12AddressInUse(t *testing.T) {
 	}
 }
 
-// S12: so is one that does not exist here.
-func TestS12NoSuchAddress(t *testing.T) {
+// So is one that does not exist here.
+func TestListenFailsWhereAddressDoesNotExist(t *testing.T) {
 	for _, address := range []string{"192.0.2.1:0", "localhost", "localhost:http:", "localhost:70000"} {
 		s := framework.NewTCPServer(address, class(t, echo))
 		require.Error(t, s.Listen(), address)
@@ -122,7 +123,7 @@ func TestIPv6Only(t *testing.T) {
 	}
 	defer six.Close()
 	four := framework.NewTCPServer(fmt.Sprintf("0.0.0.0:%d", six.Addr().(*net.TCPAddr).Port), class(t, echo))
-	serve(t, &four.BaseServer)
+	frameworktest.Serve(t, &four.BaseServer)
 	require.Equal(t, "hello\n", ask(t, &four.BaseServer, "hello\n"))
 }
 
@@ -131,17 +132,17 @@ func TestAddressIsFree(t *testing.T) {
 	s := newServer["tcp"](t, class(t, act))
 	s.Strategy = &framework.Threading{}
 	start(t, s)
-	conn := dial(t, s)
-	say(t, conn, "hold\n")
-	hear(t, conn, "holding\n")
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Send(t, conn, "hold\n")
+	frameworktest.Expect(t, conn, "holding\n")
 	address := s.Addr().String()
 	s.Stop()
 	next := framework.NewTCPServer(address, class(t, echo))
-	serve(t, &next.BaseServer)
+	frameworktest.Serve(t, &next.BaseServer)
 	require.Equal(t, "hello\n", ask(t, &next.BaseServer, "hello\n"))
-	say(t, conn, "go\n")
-	hear(t, conn, "released go\n")
+	frameworktest.Send(t, conn, "go\n")
+	frameworktest.Expect(t, conn, "released go\n")
 	_, err := io.ReadAll(conn)
 	require.NoError(t, err)
-	shutdown(t, s)
+	frameworktest.Shutdown(t, s)
 }

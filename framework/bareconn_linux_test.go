@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // straight uses the connection itself beside rfile and wfile, as the first line says.
@@ -77,8 +78,8 @@ func TestConnOfHandler(t *testing.T) {
 			s, impatient := newServer["tcp"](t, class(t, straight)), newServer["tcp"](t, class(t, straight))
 			s.Strategy, impatient.Strategy = strategy(), strategy()
 			impatient.Timeouts = framework.Timeouts{Idle: 300 * time.Millisecond}
-			serve(t, s)
-			serve(t, impatient)
+			frameworktest.Serve(t, s)
+			frameworktest.Serve(t, impatient)
 			require.Equal(t, "*net.TCPConn true\n", askAll(t, s, "kind\n"))
 			require.Equal(t, "true\n", askAll(t, impatient, "idle\n"))
 			require.True(t, strings.Repeat("much", 1<<20) == askAll(t, s, "much\n"), "other bytes")
@@ -105,9 +106,9 @@ func TestWriteDeadlineOfHandler(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, failed := straightServer(t, newStrategy[name]())
-			serve(t, s)
-			say(t, dial(t, s), "stuck\n")
-			require.ErrorIs(t, await(t, failed), os.ErrDeadlineExceeded)
+			frameworktest.Serve(t, s)
+			frameworktest.Send(t, frameworktest.Dial(t, s), "stuck\n")
+			require.ErrorIs(t, frameworktest.Await(t, failed), os.ErrDeadlineExceeded)
 		})
 	}
 }
@@ -119,11 +120,11 @@ func TestResetBeforeRead(t *testing.T) {
 			t.Parallel()
 			s, failed := straightServer(t, newStrategy[name]())
 			require.NoError(t, s.Listen())
-			conn := dial(t, s)
+			conn := frameworktest.Dial(t, s)
 			require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
 			require.NoError(t, conn.Close())
-			serve(t, s)
-			require.ErrorIs(t, await(t, failed), framework.ErrPeerGone)
+			frameworktest.Serve(t, s)
+			require.ErrorIs(t, frameworktest.Await(t, failed), framework.ErrPeerGone)
 		})
 	}
 }
@@ -138,9 +139,9 @@ func TestBulk(t *testing.T) {
 				t.Parallel()
 				s := newServer[network](t, class(t, straight))
 				s.Strategy = strategy()
-				serve(t, s)
-				conn := dial(t, s)
-				say(t, conn, "copy\n")
+				frameworktest.Serve(t, s)
+				conn := frameworktest.Dial(t, s)
+				frameworktest.Send(t, conn, "copy\n")
 				sent := make(chan error, 1)
 				go func() {
 					_, err := conn.Write(text)
@@ -148,7 +149,7 @@ func TestBulk(t *testing.T) {
 				}()
 				got, err := io.ReadAll(conn)
 				require.NoError(t, err)
-				require.NoError(t, await(t, sent))
+				require.NoError(t, frameworktest.Await(t, sent))
 				require.Equal(t, len(text), len(got))
 				require.True(t, string(text) == string(got), "other bytes")
 			})

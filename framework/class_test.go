@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // A default of the idle timeout is not for the clients of a quiet class, and one that
@@ -20,10 +21,10 @@ func TestQuiet(t *testing.T) {
 		s := newServer["tcp"](t, c)
 		s.Strategy = &framework.Threading{}
 		s.Timeouts = framework.Timeouts{Idle: 50 * time.Millisecond, IdleIsDefault: isDefault}
-		serve(t, s)
-		conn := dial(t, s)
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
 		if !isDefault {
-			hearEnd(t, conn)
+			frameworktest.ExpectEnd(t, conn)
 			continue
 		}
 		require.NoError(t, conn.SetReadDeadline(time.Now().Add(300*time.Millisecond)))
@@ -68,7 +69,7 @@ func TestListenAgain(t *testing.T) {
 			s := newServer[network](t, c)
 			s.Strategy = &framework.Threading{}
 			require.EqualError(t, s.Listen(), "open handler class: no")
-			serve(t, s)
+			frameworktest.Serve(t, s)
 			require.Equal(t, "hello\n", ask(t, s, "hello\n"))
 		})
 	}

@@ -14,30 +14,31 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// S7: a client that resets the connection is an error of its kind to the handler, and a
+// A client that resets the connection is an error of its kind to the handler, and a
 // line of the log only at debug.
-func TestS7Reset(t *testing.T) {
+func TestResetIsLoggedOnlyAtDebug(t *testing.T) {
 	for name, strategy := range newStrategy {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer["tcp"](t, class(t, act))
 			s.Strategy = strategy()
-			book := logOf(t, s)
-			serve(t, s)
+			book := logOf(s)
+			frameworktest.Serve(t, s)
 			conn := hold(t, s)
 			require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
 			require.NoError(t, conn.Close())
-			book.await(t, "request ended early")
+			book.Await(t, "request ended early")
 			require.NotContains(t, book.String(), "[ERROR]")
 			require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
 		})
 	}
 }
 
-// S7: so is a write to one that has gone.
-func TestS7Pipe(t *testing.T) {
+// So is a write to one that has gone.
+func TestWriteToAPeerThatHasGone(t *testing.T) {
 	errs := make(chan error, 1)
 	s := threadingServer(t, func(_ *bufio.Reader, wfile io.Writer) error {
 		for {
@@ -47,43 +48,43 @@ func TestS7Pipe(t *testing.T) {
 			}
 		}
 	})
-	serve(t, s)
-	conn := dial(t, s)
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
 	_, err := io.ReadFull(conn, make([]byte, 100))
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
-	require.ErrorIs(t, await(t, errs), framework.ErrPeerGone)
+	require.ErrorIs(t, frameworktest.Await(t, errs), framework.ErrPeerGone)
 }
 
-// S8: a client that has ended its half reads the whole answer.
-func TestS8HalfClose(t *testing.T) {
+// A client that has ended its half reads the whole answer.
+func TestHalfClosedClientReadsTheAnswer(t *testing.T) {
 	for name, strategy := range newStrategy {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer["tcp"](t, class(t, act))
 			s.Strategy = strategy()
-			serve(t, s)
-			conn := dial(t, s)
-			say(t, conn, "hold\n")
+			frameworktest.Serve(t, s)
+			conn := frameworktest.Dial(t, s)
+			frameworktest.Send(t, conn, "hold\n")
 			require.NoError(t, conn.(*net.TCPConn).CloseWrite())
-			hear(t, conn, "holding\n")
-			hear(t, conn, "released \n")
-			hearEnd(t, conn)
+			frameworktest.Expect(t, conn, "holding\n")
+			frameworktest.Expect(t, conn, "released \n")
+			frameworktest.ExpectEnd(t, conn)
 		})
 	}
 }
 
-// S8: so does one that has sent more than anybody reads. Closing with unread bytes would
+// So does one that has sent more than anybody reads. Closing with unread bytes would
 // reset the connection and take the answer with it.
-func TestS8UnreadBytes(t *testing.T) {
+func TestClientThatSentTooMuchReadsTheAnswer(t *testing.T) {
 	for name, strategy := range newStrategy {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer["tcp"](t, class(t, act))
 			s.Strategy = strategy()
-			serve(t, s)
-			conn := dial(t, s)
-			say(t, conn, "echo "+strings.Repeat("answer", 100)+"\n"+strings.Repeat("unread", 10000))
+			frameworktest.Serve(t, s)
+			conn := frameworktest.Dial(t, s)
+			frameworktest.Send(t, conn, "echo "+strings.Repeat("answer", 100)+"\n"+strings.Repeat("unread", 10000))
 			require.NoError(t, conn.(*net.TCPConn).CloseWrite())
 			answer, err := io.ReadAll(conn)
 			require.NoError(t, err)
@@ -92,18 +93,18 @@ func TestS8UnreadBytes(t *testing.T) {
 	}
 }
 
-// S9: a handler gets the bytes as they are, and a line without an end costs no more than
+// A handler gets the bytes as they are, and a line without an end costs no more than
 // its buffer where the handler reads so.
-func TestS9Bytes(t *testing.T) {
+func TestBytesArriveUnchanged(t *testing.T) {
 	s := threadingServer(t, copyBack)
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	for _, text := range []string{"\x00\x00", "\xff\xfe", "a\rb\r\nc\n", "\u202e\x1b[2J"} {
 		require.Equal(t, text, ask(t, s, text))
 	}
 }
 
-// S9: ReadSlice refuses what is longer than the read buffer.
-func TestS9LongLine(t *testing.T) {
+// ReadSlice refuses what is longer than the read buffer.
+func TestReadSliceRefusesALongLine(t *testing.T) {
 	errs := make(chan error, 1)
 	s := threadingServer(t, func(rfile *bufio.Reader, wfile io.Writer) error {
 		_, err := rfile.ReadSlice('\n')
@@ -111,16 +112,16 @@ func TestS9LongLine(t *testing.T) {
 		return nil
 	})
 	s.ReadBuffer = 100
-	serve(t, s)
-	conn := dial(t, s)
-	say(t, conn, strings.Repeat("a", 101))
-	require.ErrorIs(t, await(t, errs), bufio.ErrBufferFull)
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Send(t, conn, strings.Repeat("a", 101))
+	require.ErrorIs(t, frameworktest.Await(t, errs), bufio.ErrBufferFull)
 }
 
-// S5: a client whose machine has lost power is found out by probes, within the interval
+// A client whose machine has lost power is found out by probes, within the interval
 // and a few seconds. The machine is a network namespace that
 // can not answer any more.
-func TestS5HalfOpen(t *testing.T) {
+func TestHalfOpenPeerIsDropped(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
@@ -153,7 +154,7 @@ func TestS5HalfOpen(t *testing.T) {
 	s.Strategy = &framework.Threading{}
 	s.KeepAlive = time.Second
 	errs := errorsOf(&s.BaseServer)
-	serve(t, &s.BaseServer)
+	frameworktest.Serve(t, &s.BaseServer)
 	client := exec.Command("ip", "netns", "exec", name, python, "-c", `
 import socket, sys
 host, port = sys.argv[1].rsplit(":", 1)
@@ -171,7 +172,7 @@ sys.stdin.read()
 	_, err = bufio.NewReader(stdout).ReadString('\n')
 	require.NoError(t, err)
 	require.NoError(t, ip("-n", name, "route", "add", "blackhole", address(1)+"/32"))
-	require.Error(t, await(t, errs))
+	require.Error(t, frameworktest.Await(t, errs))
 	require.NoError(t, stdin.Close())
 	require.NoError(t, client.Wait())
 }

@@ -39,6 +39,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 func TestSocketserver(t *testing.T) {
@@ -85,8 +86,8 @@ func testEcho(t *testing.T, s *framework.BaseServer) {
 	for range 3 {
 		require.Equal(t, "hello world\n", ask(t, s, "hello world\n"))
 	}
-	shutdown(t, s)
-	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	frameworktest.Shutdown(t, s)
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 	requireClosed(t, s, address)
 	if f, ok := s.Strategy.(*framework.Forking); ok {
 		require.Empty(t, f.ActiveChildren())
@@ -115,8 +116,8 @@ func testShutdown(t *testing.T) {
 		s := newServer["tcp"](t, class(t, echo))
 		served := make(chan error, 1)
 		go func() { served <- s.ServeForever() }()
-		shutdown(t, s)
-		require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+		frameworktest.Shutdown(t, s)
+		require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 	}
 }
 
@@ -153,16 +154,16 @@ func testHandled(t *testing.T, strategy framework.Strategy) {
 	s := newServer["tcp"](t, class(t, act))
 	s.Strategy = strategy
 	errs := errorsOf(s)
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	require.Empty(t, askAll(t, s, "error no such value\n"))
-	require.ErrorContains(t, await(t, errs), "no such value")
+	require.ErrorContains(t, frameworktest.Await(t, errs), "no such value")
 }
 
 func testNotHandled(t *testing.T, strategy framework.Strategy) {
 	s := newServer["tcp"](t, class(t, act))
 	s.Strategy = strategy
 	errs := errorsOf(s)
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	require.Empty(t, askAll(t, s, "goexit\n"))
 	require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
 	require.Empty(t, errs)
@@ -179,14 +180,14 @@ func testSyncNotHandled(t *testing.T) {
 		_ = s.ServeForever()
 	}()
 	require.Empty(t, askAll(t, s, "goexit\n"))
-	await(t, left)
+	frameworktest.Await(t, left)
 	require.Empty(t, errs)
-	shutdown(t, s)
+	frameworktest.Shutdown(t, s)
 }
 
 func testBasics(t *testing.T) {
 	s := newServer["tcp"](t, &framework.HandlerClass{New: func() framework.Handler { return &direct{} }})
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	require.Equal(t, "by wfile, by Conn", askAll(t, s, ""))
 }
 
@@ -215,10 +216,10 @@ func testWrite(t *testing.T) {
 		wrote <- n
 		return err
 	})
-	serve(t, s)
-	conn := dial(t, s)
-	hear(t, conn, "at once") // before the handler goes on
-	say(t, conn, "x")
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Expect(t, conn, "at once") // before the handler goes on
+	frameworktest.Send(t, conn, "x")
 	first := make([]byte, 100)
 	_, err := io.ReadFull(conn, first)
 	require.NoError(t, err)
@@ -226,7 +227,7 @@ func testWrite(t *testing.T) {
 	rest, err := io.Copy(io.Discard, conn)
 	require.NoError(t, err)
 	require.EqualValues(t, size-100, rest)
-	require.Equal(t, size, await(t, wrote))
+	require.Equal(t, size, frameworktest.Await(t, wrote))
 }
 
 var docLink = regexp.MustCompile(`\[\*?([A-Z]\w*)(?:\.(\w+))?\]`)
@@ -311,10 +312,10 @@ func testVerifyFalse(t *testing.T) {
 	}
 	served := start(t, s)
 	transport.requests <- framework.NewStreamRequest("tcp", conn)
-	hearEnd(t, client)
+	frameworktest.ExpectEnd(t, client)
 	eventually(t, func() bool { return conn.closes.Load() > 0 }, "the connection stays open")
 	require.NoError(t, s.Shutdown(context.Background()))
-	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 	require.EqualValues(t, 1, conn.closes.Load())
 }
 
@@ -329,7 +330,7 @@ func testThreadsReaped(t *testing.T) {
 		require.Equal(t, "hello", askAll(t, s, ""))
 	}
 	eventually(t, func() bool { return s.Active() == 0 }, "requests are kept")
-	shutdown(t, s)
-	require.True(t, errors.Is(await(t, served), framework.ErrServerClosed))
+	frameworktest.Shutdown(t, s)
+	require.True(t, errors.Is(frameworktest.Await(t, served), framework.ErrServerClosed))
 	eventually(t, func() bool { return runtime.NumGoroutine() <= before }, "goroutines are kept")
 }

@@ -10,9 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// T7: nothing written is no answer, unlike in socketserver.
+// Nothing written is no answer, unlike in socketserver.
 func TestSilentDatagram(t *testing.T) {
 	for _, network := range []string{"udp", "unixgram"} {
 		for name, strategy := range newStrategy {
@@ -20,12 +21,12 @@ func TestSilentDatagram(t *testing.T) {
 				t.Parallel()
 				s := newServer[network](t, class(t, act))
 				s.Strategy = strategy()
-				serve(t, s)
-				conn := dial(t, s)
-				say(t, conn, "silent\n")
+				frameworktest.Serve(t, s)
+				conn := frameworktest.Dial(t, s)
+				frameworktest.Send(t, conn, "silent\n")
 				requireSilent(t, conn)
-				say(t, conn, "echo one datagram\n")
-				hear(t, conn, "one datagram\n")
+				frameworktest.Send(t, conn, "echo one datagram\n")
+				frameworktest.Expect(t, conn, "one datagram\n")
 			})
 		}
 	}
@@ -39,21 +40,21 @@ func TestDatagramSizes(t *testing.T) {
 			s := framework.NewUDPServer("127.0.0.1:0", class(t, echo))
 			s.Strategy = strategy()
 			s.MaxPacketSize = 60000
-			book := logOf(t, &s.BaseServer)
-			serve(t, &s.BaseServer)
-			conn := dial(t, &s.BaseServer)
+			book := logOf(&s.BaseServer)
+			frameworktest.Serve(t, &s.BaseServer)
+			conn := frameworktest.Dial(t, &s.BaseServer)
 			for _, size := range []int{1, 1500, 8193, 59999} {
 				text := strings.Repeat("x", size) + "\n"
-				say(t, conn, text)
+				frameworktest.Send(t, conn, text)
 				answer := make([]byte, 1<<16)
 				n, err := conn.Read(answer)
 				require.NoError(t, err)
 				require.Equal(t, text, string(answer[:n]), "in one datagram")
 			}
-			say(t, conn, strings.Repeat("x", 60001)) // dropped, as it would be cut
-			book.await(t, "longer than max_packet_size")
-			say(t, conn, "hello\n")
-			hear(t, conn, "hello\n")
+			frameworktest.Send(t, conn, strings.Repeat("x", 60001)) // dropped, as it would be cut
+			book.Await(t, "longer than max_packet_size")
+			frameworktest.Send(t, conn, "hello\n")
+			frameworktest.Expect(t, conn, "hello\n")
 		})
 	}
 }
@@ -65,12 +66,12 @@ func TestEmptyDatagram(t *testing.T) {
 			t.Parallel()
 			s := newServer["udp"](t, class(t, echo))
 			s.Strategy = strategy()
-			serve(t, s)
-			conn := dial(t, s)
+			frameworktest.Serve(t, s)
+			conn := frameworktest.Dial(t, s)
 			_, err := conn.Write(nil)
 			require.NoError(t, err)
-			say(t, conn, "hello\n")
-			hear(t, conn, "hello\n")
+			frameworktest.Send(t, conn, "hello\n")
+			frameworktest.Expect(t, conn, "hello\n")
 		})
 	}
 }
@@ -80,10 +81,10 @@ func TestDatagramClientGone(t *testing.T) {
 	for _, network := range []string{"udp", "unixgram"} {
 		s := newServer[network](t, class(t, act))
 		s.Strategy = &framework.Threading{}
-		serve(t, s)
+		frameworktest.Serve(t, s)
 		for range 10 {
-			conn := dial(t, s)
-			say(t, conn, "echo hello\n")
+			conn := frameworktest.Dial(t, s)
+			frameworktest.Send(t, conn, "echo hello\n")
 			require.NoError(t, conn.Close())
 		}
 		require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
@@ -104,14 +105,14 @@ func TestDatagramStop(t *testing.T) {
 				began := make(chan struct{}, 1)
 				s.VerifyRequest = func(*framework.Request) bool { began <- struct{}{}; return true }
 				served := start(t, s)
-				conn := dial(t, s)
-				say(t, conn, "wait\n")
-				await(t, began)
-				shutdown(t, s)
+				conn := frameworktest.Dial(t, s)
+				frameworktest.Send(t, conn, "wait\n")
+				frameworktest.Await(t, began)
+				frameworktest.Shutdown(t, s)
 				answer, err := io.ReadAll(io.LimitReader(conn, int64(len("waiting\ncancelled\n"))))
 				require.NoError(t, err)
 				require.Equal(t, "waiting\ncancelled\n", string(answer))
-				require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+				require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 			})
 		}
 	}
@@ -135,11 +136,11 @@ func TestUDPAddresses(t *testing.T) {
 			} else {
 				require.NoError(t, c.Close())
 			}
-			serve(t, &s.BaseServer)
+			frameworktest.Serve(t, &s.BaseServer)
 			conn := dialUDP(t, &s.BaseServer, at.asked)
-			say(t, conn, "hello\n")
-			hear(t, conn, "hello\n")
-			r := await(t, requests)
+			frameworktest.Send(t, conn, "hello\n")
+			frameworktest.Expect(t, conn, "hello\n")
+			r := frameworktest.Await(t, requests)
 			require.Equal(t, conn.LocalAddr().String(), r.ClientAddress.String())
 			if at.server == at.asked || runtime.GOOS == "linux" {
 				require.Equal(t, conn.RemoteAddr().String(), r.LocalAddress.String())
@@ -155,7 +156,7 @@ func dialUDP(t *testing.T, s *framework.BaseServer, host string) net.Conn {
 	require.NoError(t, err)
 	conn, err := net.Dial("udp", net.JoinHostPort(host, port))
 	require.NoError(t, err)
-	return limit(t, conn)
+	return frameworktest.Adopt(t, conn)
 }
 
 // Datagrams that are dropped do not put off the end of HandleRequest.
@@ -167,11 +168,11 @@ func TestHandleRequestOfLongDatagrams(t *testing.T) {
 	s.VerifyRequest = func(*framework.Request) bool { served++; return true }
 	require.NoError(t, s.Listen())
 	defer s.Close()
-	conn := dial(t, &s.BaseServer)
+	conn := frameworktest.Dial(t, &s.BaseServer)
 	for range 10 {
-		say(t, conn, "this is too long\n")
+		frameworktest.Send(t, conn, "this is too long\n")
 	}
-	say(t, conn, "hello\n")
+	frameworktest.Send(t, conn, "hello\n")
 	require.NoError(t, s.HandleRequest())
 	require.Equal(t, 1, late)
 	require.Zero(t, served)
@@ -185,12 +186,12 @@ func TestUDPAnswerTooLong(t *testing.T) {
 			s.Strategy = strategy()
 			failed := make(chan error, 1)
 			s.HandleError = func(_ *framework.Request, err error) { failed <- err }
-			serve(t, s)
-			conn := dial(t, s)
-			say(t, conn, "flood 66000\n")
-			require.ErrorContains(t, await(t, failed), "too long")
-			say(t, conn, "flood 100\n")
-			hear(t, conn, strings.Repeat("x", 100))
+			frameworktest.Serve(t, s)
+			conn := frameworktest.Dial(t, s)
+			frameworktest.Send(t, conn, "flood 66000\n")
+			require.ErrorContains(t, frameworktest.Await(t, failed), "too long")
+			frameworktest.Send(t, conn, "flood 100\n")
+			frameworktest.Expect(t, conn, strings.Repeat("x", 100))
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // fakeTransport returns what a test puts into it.
@@ -91,5 +92,38 @@ func tcpPair(t *testing.T) (server, client net.Conn) {
 	server, err = l.Accept()
 	require.NoError(t, err)
 	t.Cleanup(func() { server.Close() })
-	return server, limit(t, client)
+	return server, frameworktest.Adopt(t, client)
+}
+
+// stayingClients makes a transport's clients stay until leave is closed: once the server has
+// closed its half it waits for them, and no deadline of its own ends that.
+type stayingClients struct {
+	framework.Transport
+	leave chan struct{}
+}
+
+func (c *stayingClients) GetRequest() (*framework.Request, error) {
+	r, err := c.Transport.GetRequest()
+	if err != nil {
+		return nil, err
+	}
+	return framework.NewStreamRequest("tcp", &stayingConn{TCPConn: r.Conn().(*net.TCPConn), leave: c.leave}), nil
+}
+
+type stayingConn struct {
+	*net.TCPConn
+	leave  chan struct{}
+	closed atomic.Bool // the server's half
+}
+
+func (c *stayingConn) CloseWrite() error {
+	c.closed.Store(true)
+	return c.TCPConn.CloseWrite()
+}
+
+func (c *stayingConn) Read(p []byte) (int, error) {
+	if c.closed.Load() {
+		<-c.leave
+	}
+	return c.TCPConn.Read(p)
 }

@@ -19,13 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // One request is one child, which has gone afterwards.
 func TestForkingOneChildPerRequest(t *testing.T) {
 	f := &framework.Forking{}
 	s := forkingServer(t, f)
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	pids := map[string]bool{}
 	for range 5 {
 		pids[ask(t, s, "pid\n")] = true
@@ -37,7 +38,7 @@ func TestForkingOneChildPerRequest(t *testing.T) {
 // MaxRequests requests are one child.
 func TestForkingMaxRequests(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{MaxRequests: 3, MaxChildren: 1})
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	var pids []string
 	for range 6 {
 		pids = append(pids, ask(t, s, "pid\n"))
@@ -52,7 +53,7 @@ func TestForkingMaxRequests(t *testing.T) {
 func TestForkingSpares(t *testing.T) {
 	f := &framework.Forking{Spares: 2}
 	s := forkingServer(t, f)
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	serve := func() int {
 		pid, err := strconv.Atoi(strings.TrimSpace(ask(t, s, "pid\n")))
 		require.NoError(t, err)
@@ -72,43 +73,43 @@ func TestForkingSpares(t *testing.T) {
 		for _, pid := range f.ActiveChildren() {
 			w := watch(t, pid)
 			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-			require.True(t, w.ends(patience))
+			awaitEnds(t, []watched{w}, 1)
 		}
 		served = serve()
 	}
 }
 
-// T2, H6: MaxChildren bounds the children, whatever they do, and Shutdown returns there.
+// MaxChildren bounds the children, whatever they do, and Shutdown returns there.
 func TestForkingMaxChildren(t *testing.T) {
 	f := &framework.Forking{MaxChildren: 2, Spares: 5}
 	s := forkingServer(t, f)
 	served := start(t, s)
 	var held []net.Conn
 	for range 2 {
-		conn := dial(t, s)
-		say(t, conn, "hold\n")
-		hear(t, conn, "holding\n")
+		conn := frameworktest.Dial(t, s)
+		frameworktest.Send(t, conn, "hold\n")
+		frameworktest.Expect(t, conn, "holding\n")
 		held = append(held, conn)
 	}
-	waiting := dial(t, s)
-	say(t, waiting, "pid\n")
+	waiting := frameworktest.Dial(t, s)
+	frameworktest.Send(t, waiting, "pid\n")
 	require.NoError(t, waiting.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
 	_, err := waiting.Read(make([]byte, 1))
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.Len(t, f.ActiveChildren(), 2)
 	s.Stop()
 	for _, conn := range held {
-		say(t, conn, "go\n")
-		hear(t, conn, "released go\n")
+		frameworktest.Send(t, conn, "go\n")
+		frameworktest.Expect(t, conn, "released go\n")
 	}
-	shutdown(t, s)
-	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	frameworktest.Shutdown(t, s)
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 	require.Empty(t, f.ActiveChildren())
 }
 
-// T1, H6: many short children are never more than allowed, those that nobody has reaped
+// Many short children are never more than allowed, those that nobody has reaped
 // included, and none is left; also where HandleRequest is called in a loop.
-func TestH6ManyChildren(t *testing.T) {
+func TestManyShortChildrenStayBelowMaxChildren(t *testing.T) {
 	for name, loop := range map[string]func(s *framework.BaseServer) error{
 		"ServeForever": (*framework.BaseServer).ServeForever,
 		"HandleRequest": func(s *framework.BaseServer) error {
@@ -147,26 +148,26 @@ func TestH6ManyChildren(t *testing.T) {
 				})
 			}
 			clients.Wait()
-			shutdown(t, s)
-			require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+			frameworktest.Shutdown(t, s)
+			require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 			require.Len(t, childrenOf(t, p), before)
 			requireOpenFiles(t, files)
 		})
 	}
 }
 
-// H1: a panic is told to the server, with its stack, and the child goes on.
-func TestH1Panic(t *testing.T) {
+// A panic is told to the server, with its stack, and the child goes on.
+func TestPanicInChildReachesHandleError(t *testing.T) {
 	for name, strategy := range hooked() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer["tcp"](t, class(t, act))
 			s.Strategy = strategy()
 			errs := errorsOf(s)
-			serve(t, s)
+			frameworktest.Serve(t, s)
 			require.Empty(t, askAll(t, s, "panic at the disco\n"))
 			var panicked *framework.PanicError
-			require.ErrorAs(t, await(t, errs), &panicked)
+			require.ErrorAs(t, frameworktest.Await(t, errs), &panicked)
 			require.Equal(t, "panic: at the disco", panicked.Error())
 			require.Contains(t, string(panicked.Stack), "main_test.go")
 			require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
@@ -174,26 +175,26 @@ func TestH1Panic(t *testing.T) {
 	}
 }
 
-// H1: where nobody asks to be told it is logged once, with its stack.
-func TestH1PanicIsLogged(t *testing.T) {
+// Where nobody asks to be told it is logged once, with its stack.
+func TestPanicInChildIsLoggedOnce(t *testing.T) {
 	for name, strategy := range newStrategy {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer["tcp"](t, class(t, act))
 			s.Strategy = strategy()
-			book := logOf(t, s)
-			serve(t, s)
+			book := logOf(s)
+			frameworktest.Serve(t, s)
 			require.Empty(t, askAll(t, s, "panic at the disco\n"))
-			require.Contains(t, book.await(t, "handler panicked"), "main_test.go")
-			require.Equal(t, 1, book.count("at the disco"))
+			require.Contains(t, book.Await(t, "handler panicked"), "main_test.go")
+			require.Equal(t, 1, book.Count("at the disco"))
 		})
 	}
 }
 
-// Trap: a child that serves several requests survives a panic, and none of os.Exit.
+// A child that serves several requests survives a panic, and none of os.Exit.
 func TestPanicDoesNotEndTheChild(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{MaxRequests: 10, MaxChildren: 1})
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	pid := ask(t, s, "pid\n")
 	askAll(t, s, "panic now\n")
 	askAll(t, s, "error now\n")
@@ -202,8 +203,8 @@ func TestPanicDoesNotEndTheChild(t *testing.T) {
 	require.NotEqual(t, pid, ask(t, s, "pid\n"))
 }
 
-// H2: what ends a process ends one child, is reported, and the next request is served.
-func TestH2ChildEnds(t *testing.T) {
+// What ends a process ends one child, is reported, and the next request is served.
+func TestChildThatEndsCostsOneRequest(t *testing.T) {
 	for line, says := range map[string]string{
 		"exit 3":   "exit status 3",
 		"overflow": "stack overflow",
@@ -214,14 +215,14 @@ func TestH2ChildEnds(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
 			s := forkingServer(t, &framework.Forking{MaxRequests: 3})
-			book := logOf(t, s)
+			book := logOf(s)
 			errs := errorsOf(s)
-			serve(t, s)
-			conn := dial(t, s)
-			say(t, conn, line+"\n")
-			hearEnd(t, conn)
-			require.ErrorContains(t, await(t, errs), "the worker process has gone")
-			book.await(t, "")
+			frameworktest.Serve(t, s)
+			conn := frameworktest.Dial(t, s)
+			frameworktest.Send(t, conn, line+"\n")
+			frameworktest.ExpectEnd(t, conn)
+			require.ErrorContains(t, frameworktest.Await(t, errs), "the worker process has gone")
+			book.Await(t, "")
 			eventually(t, func() bool {
 				return strings.Contains(book.String(), says) || line[0] == 'e' || strings.HasSuffix(line, " 9")
 			}, "not logged: "+says)
@@ -230,35 +231,35 @@ func TestH2ChildEnds(t *testing.T) {
 	}
 }
 
-// H6: children that are killed while they are idle or busy cost only what they held.
+// Children that are killed while they are idle or busy cost only what they held.
 func TestChildKilled(t *testing.T) {
 	f := &framework.Forking{MaxRequests: 10, MaxChildren: 1}
 	s := forkingServer(t, f)
 	errs := errorsOf(s)
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	// What it leaves behind keeps the server for a while from learning all about its end.
 	require.Equal(t, "lingering\n", ask(t, s, "linger 1\n"))
 	eventually(t, func() bool { return len(f.ActiveChildren()) == 1 }, "no idle child")
 	idle := watch(t, f.ActiveChildren()[0])
 	require.NoError(t, syscall.Kill(idle.pid, syscall.SIGKILL))
-	require.True(t, idle.ends(patience))
+	awaitEnds(t, []watched{idle}, 1)
 	require.Equal(t, "hello\n", ask(t, s, "echo hello\n")) // whether the server knows it yet or not
 
-	conn := dial(t, s)
-	say(t, conn, "hold\n")
-	hear(t, conn, "holding\n")
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Send(t, conn, "hold\n")
+	frameworktest.Expect(t, conn, "holding\n")
 	for _, pid := range f.ActiveChildren() {
 		child := watch(t, pid)
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-		require.True(t, child.ends(patience))
+		awaitEnds(t, []watched{child}, 1)
 	}
-	hearEnd(t, conn)
-	require.ErrorContains(t, await(t, errs), "killed")
+	frameworktest.ExpectEnd(t, conn)
+	require.ErrorContains(t, frameworktest.Await(t, errs), "killed")
 	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
 }
 
-// H7: the program of the children has gone, or is none: a clear error before listening.
-func TestH7NotAWorker(t *testing.T) {
+// The program of the children has gone, or is none: a clear error before listening.
+func TestListenRefusesACommandThatIsNoWorker(t *testing.T) {
 	dir := t.TempDir()
 	loose := filepath.Join(dir, "loose")
 	require.NoError(t, os.WriteFile(loose, []byte("not a program"), 0o600))
@@ -293,9 +294,9 @@ func TestH7NotAWorker(t *testing.T) {
 	}
 }
 
-// H7: where a child can not be started the connection is closed, the next one is tried
+// Where a child can not be started the connection is closed, the next one is tried
 // after a pause, and the server lives.
-func TestH7StartFails(t *testing.T) {
+func TestChildThatCannotStartCostsOneRequest(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "worker") // not pinned, as its interpreter opens it
 	write := func() {
 		require.NoError(t, os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\nexec %s\n", os.Args[0]), 0o700))
@@ -304,34 +305,33 @@ func TestH7StartFails(t *testing.T) {
 	f := &framework.Forking{Command: &framework.Program{Path: script}}
 	s := forkingServer(t, f)
 	errs := errorsOf(s)
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
 	require.NoError(t, os.Remove(script))
 	for range 3 {
-		conn := dial(t, s)
-		say(t, conn, "echo hello\n")
-		hearEnd(t, conn)
-		require.ErrorContains(t, await(t, errs), "no such file")
+		conn := frameworktest.Dial(t, s)
+		frameworktest.Send(t, conn, "echo hello\n")
+		frameworktest.ExpectEnd(t, conn)
+		require.ErrorContains(t, frameworktest.Await(t, errs), "no such file")
 	}
 	write()
 	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
 }
 
-// H7: spares that die at once are not started again without a pause.
-func TestH7SparesDie(t *testing.T) {
+// Spares that die at once are not started again without a pause.
+func TestDyingSparesAreReplacedWithPauses(t *testing.T) {
 	t.Setenv("DEMANDED", "yes") // here, not in the children
 	f := &framework.Forking{Spares: 2}
 	s := newServer["tcp"](t, class(t, demanding))
 	s.Strategy = f
-	book := logOf(t, s)
+	book := logOf(s)
 	began := time.Now()
-	serve(t, s)
-	book.await(t, "DEMANDED is not set")
-	conn := dial(t, s)
-	hearEnd(t, conn)
-	// Pauses of 5, 10, 20 ... ms: 8 of them are more than a second.
-	eventually(t, func() bool { return time.Since(began) > time.Second }, "")
-	require.Less(t, book.count("DEMANDED is not set"), 40)
+	frameworktest.Serve(t, s)
+	book.Await(t, "DEMANDED is not set")
+	conn := frameworktest.Dial(t, s)
+	frameworktest.ExpectEnd(t, conn)
+	book.AwaitCount(t, 9, "DEMANDED is not set")
+	require.Greater(t, time.Since(began), 300*time.Millisecond, "pauses of 5, 10, 20, 40, 80 and 160 ms")
 }
 
 // What is started is what was opened, also when the path has been replaced since.
@@ -341,7 +341,7 @@ func TestProgramIsPinned(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, program, 0o700))
 	s := forkingServer(t, &framework.Forking{Command: &framework.Program{Path: path}})
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	require.NoError(t, os.Remove(path))
 	require.NoError(t, os.WriteFile(path, []byte("another"), 0o700))
 	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
@@ -356,24 +356,24 @@ func TestBuildMismatch(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{Command: &framework.Program{
 		Path: path, Build: framework.Build(), Env: []string{"BUILD_OF_TEST=another"},
 	}, Spares: 2})
-	book := logOf(t, s)
+	book := logOf(s)
 	served := start(t, s)
 	for range 3 {
 		require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
 	}
-	shutdown(t, s)
-	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
-	require.Equal(t, 1, book.count("another build; this program"), book)
+	frameworktest.Shutdown(t, s)
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+	require.Equal(t, 1, book.Count("another build; this program"), book)
 	require.NotContains(t, book.String(), "[ERROR]", "everything works")
 	requireOpenFiles(t, before)
 }
 
-// H8: SIGKILL of the server: idle children go within a second, a busy one finishes.
-func TestH8ServerKilled(t *testing.T) {
+// After SIGKILL of the server idle children end at once and a busy one when it is done.
+func TestChildrenOfAKilledServerEnd(t *testing.T) {
 	p := startRole(t, "server", `{"forking": true, "spares": 2}`)
 	conn := p.dial(t)
-	say(t, conn, "hold\n")
-	hear(t, conn, "holding\n")
+	frameworktest.Send(t, conn, "hold\n")
+	frameworktest.Expect(t, conn, "holding\n")
 	server := p.cmd.Process.Pid
 	eventually(t, func() bool { return len(childrenOf(t, server)) == 3 }, "spares are missing")
 	var children []watched
@@ -381,44 +381,36 @@ func TestH8ServerKilled(t *testing.T) {
 		children = append(children, watch(t, pid))
 	}
 	p.kill(t)
-	gone := 0
-	for _, child := range children {
-		if child.ends(time.Second) {
-			gone++
-		}
-	}
-	require.Equal(t, 2, gone)
-	say(t, conn, "still here?\n")
-	hear(t, conn, "released still here?\n")
-	for _, child := range children {
-		require.True(t, child.ends(patience))
-	}
+	awaitEnds(t, children, 2)
+	frameworktest.Send(t, conn, "still here?\n")
+	frameworktest.Expect(t, conn, "released still here?\n")
+	awaitEnds(t, children, 3)
 }
 
-// H8: SIGSTOP of the server loses nothing.
-func TestH8ServerStopped(t *testing.T) {
+// SIGSTOP of the server loses nothing.
+func TestStoppedServerLosesNothing(t *testing.T) {
 	p := startRole(t, "server", `{"forking": true, "spares": 1}`)
 	conn := p.dial(t)
-	say(t, conn, "hold\n")
-	hear(t, conn, "holding\n")
+	frameworktest.Send(t, conn, "hold\n")
+	frameworktest.Expect(t, conn, "holding\n")
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
 	queued := p.dial(t)
-	say(t, queued, "echo hello\n")
-	say(t, conn, "go\n")
-	hear(t, conn, "released go\n")
+	frameworktest.Send(t, queued, "echo hello\n")
+	frameworktest.Send(t, conn, "go\n")
+	frameworktest.Expect(t, conn, "released go\n")
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGCONT))
-	hear(t, queued, "hello\n")
+	frameworktest.Expect(t, queued, "hello\n")
 	p.stop(t)
 }
 
-// H9: the server waits for what its children serve, then takes them with it.
-func TestH9ShutdownKillsChildren(t *testing.T) {
+// The server waits for what its children serve, then takes them with it.
+func TestShutdownDeadlineKillsChildren(t *testing.T) {
 	f := &framework.Forking{Spares: 1}
 	s := forkingServer(t, f)
 	served := start(t, s)
-	conn := dial(t, s)
-	say(t, conn, "stuck\n")
-	hear(t, conn, "stuck\n")
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Send(t, conn, "stuck\n")
+	frameworktest.Expect(t, conn, "stuck\n")
 	var children []watched
 	for _, pid := range f.ActiveChildren() {
 		children = append(children, watch(t, pid))
@@ -426,24 +418,22 @@ func TestH9ShutdownKillsChildren(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, s.Shutdown(ctx), context.DeadlineExceeded)
-	hearEnd(t, conn)
-	for _, child := range children {
-		require.True(t, child.ends(patience))
-	}
-	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
-	shutdown(t, s)
+	frameworktest.ExpectEnd(t, conn)
+	awaitEnds(t, children, len(children))
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+	frameworktest.Shutdown(t, s)
 	require.Empty(t, f.ActiveChildren())
 }
 
-// H10: a child has descriptors 0, 1, 2, the channel and the connection, and what its
+// A child has descriptors 0, 1, 2, the channel and the connection, and what its
 // runtime opened. Nothing that the server holds or was started with is among them.
-func TestH10Descriptors(t *testing.T) {
+func TestChildDescriptors(t *testing.T) {
 	canary := filepath.Join(t.TempDir(), "canary")
 	require.NoError(t, os.WriteFile(canary, nil, 0o600))
 	p := startRole(t, "server", fmt.Sprintf(`{"forking": true, "canary": %q}`, canary))
 	require.Contains(t, strings.Join(descriptors(strconv.Itoa(p.cmd.Process.Pid)), " "), canary)
 	conn := p.dial(t)
-	say(t, conn, "descriptors\n")
+	frameworktest.Send(t, conn, "descriptors\n")
 	answer, err := io.ReadAll(conn)
 	require.NoError(t, err)
 	kinds := map[string]int{}
@@ -467,16 +457,16 @@ func TestH10Descriptors(t *testing.T) {
 func TestOwnProgram(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{Command: &framework.Program{Path: "/bin/true"}})
 	s.Class.OwnProgram = true
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
 }
 
-// H11: a child's environment is an allow-list.
-func TestH11Environment(t *testing.T) {
+// A child's environment is an allow-list.
+func TestChildEnvironmentIsAnAllowList(t *testing.T) {
 	t.Setenv("SECRET_CANARY", "secret")
 	t.Setenv("LC_ALL", "C")
 	s := forkingServer(t, &framework.Forking{Command: &framework.Program{Path: os.Args[0], Env: []string{"GIVEN=yes"}}})
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	answer := askAll(t, s, "environment\n")
 	require.NotContains(t, answer, "secret")
 	for line := range strings.Lines(answer) {
@@ -489,8 +479,8 @@ func TestH11Environment(t *testing.T) {
 // What a child prints is a line of the server's log.
 func TestChildPrints(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{})
-	book := logOf(t, s)
-	serve(t, s)
+	book := logOf(s)
+	frameworktest.Serve(t, s)
 	askAll(t, s, "print to whom it may concern \x1b[2J\n")
-	require.Contains(t, book.await(t, "to whom it may concern"), `\x1b[2J`)
+	require.Contains(t, book.Await(t, "to whom it may concern"), `\x1b[2J`)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 )
 
@@ -39,7 +40,7 @@ func listeningAt(t *testing.T, port int) int {
 	return 0
 }
 
-// Trap: passing a connection on leaves it non-blocking, and the listener as well. The
+// Passing a connection on leaves it non-blocking, and the listener as well. The
 // server's own accept would otherwise hang after Close.
 func TestHandOverKeepsNonblocking(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{})
@@ -54,32 +55,32 @@ func TestHandOverKeepsNonblocking(t *testing.T) {
 			dups <- dup
 		}) == nil
 	}
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	conn := hold(t, s)
-	shared := await(t, dups)
+	shared := frameworktest.Await(t, dups)
 	defer syscall.Close(shared)
 	require.NotZero(t, flags(t, shared)&syscall.O_NONBLOCK)
 	require.NotZero(t, flags(t, listeningAt(t, s.Addr().(*net.TCPAddr).Port))&syscall.O_NONBLOCK)
-	say(t, conn, "go\n")
-	hear(t, conn, "released go\n")
+	frameworktest.Send(t, conn, "go\n")
+	frameworktest.Expect(t, conn, "released go\n")
 }
 
-// Trap: a child out of descriptors says so, with the remedy, and goes on: only the
+// A child out of descriptors says so, with the remedy, and goes on: only the
 // connection that it had no room for is lost.
 func TestChildOutOfDescriptors(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{MaxRequests: 10, MaxChildren: 1})
 	errs := errorsOf(s)
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	require.Equal(t, "limited\n", ask(t, s, "files 3\n"))
 	for range 3 {
-		conn := dial(t, s)
-		say(t, conn, "echo hello\n")
-		hearEnd(t, conn)
-		require.ErrorContains(t, await(t, errs), "raise the limit (ulimit -n)")
+		conn := frameworktest.Dial(t, s)
+		frameworktest.Send(t, conn, "echo hello\n")
+		frameworktest.ExpectEnd(t, conn)
+		require.ErrorContains(t, frameworktest.Await(t, errs), "raise the limit (ulimit -n)")
 	}
 }
 
-// Trap: connections that a stopped worker has no room for hold up neither the loop nor
+// Connections that a stopped worker has no room for hold up neither the loop nor
 // Shutdown.
 func TestStoppedWorker(t *testing.T) {
 	channel, theirs, err := handoff.Sockets()
@@ -94,20 +95,20 @@ func TestStoppedWorker(t *testing.T) {
 	const more = 400 // than a channel holds
 	var conns []net.Conn
 	for range more {
-		conns = append(conns, dial(t, s))
+		conns = append(conns, frameworktest.Dial(t, s))
 	}
 	eventually(t, func() bool { return s.Active() == more }, "the loop is held up")
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, s.Shutdown(ctx), context.DeadlineExceeded)
-	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 	for _, conn := range conns {
-		hearEnd(t, conn)
+		frameworktest.ExpectEnd(t, conn)
 	}
-	shutdown(t, s)
+	frameworktest.Shutdown(t, s)
 }
 
-// Trap: a child that is stopped holds up its own requests and nothing else: the loop goes
+// A child that is stopped holds up its own requests and nothing else: the loop goes
 // on, and Shutdown returns at its deadline.
 func TestStoppedChild(t *testing.T) {
 	f := &framework.Forking{Spares: 1, MaxRequests: 10}
@@ -119,18 +120,18 @@ func TestStoppedChild(t *testing.T) {
 	}
 	var waiting []net.Conn
 	for range 4 {
-		conn := dial(t, s)
-		say(t, conn, "echo hello\n")
+		conn := frameworktest.Dial(t, s)
+		frameworktest.Send(t, conn, "echo hello\n")
 		waiting = append(waiting, conn)
 	}
-	hear(t, waiting[3], "hello\n")
-	say(t, stopped, "go\n")
+	frameworktest.Expect(t, waiting[3], "hello\n")
+	frameworktest.Send(t, stopped, "go\n")
 	requireSilent(t, stopped)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, s.Shutdown(ctx), context.DeadlineExceeded)
-	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
-	hearEnd(t, stopped)
-	shutdown(t, s)
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+	frameworktest.ExpectEnd(t, stopped)
+	frameworktest.Shutdown(t, s)
 	require.Empty(t, f.ActiveChildren())
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // A deadline that a handler sets on the connection ends its read, as settimeout does.
@@ -20,13 +21,13 @@ func TestDeadlineOfAHandler(t *testing.T) {
 	})))
 	s.Strategy = &framework.Threading{}
 	s.Timeouts = framework.Timeouts{Idle: time.Hour}
-	serve(t, s)
-	conn := dial(t, s)
-	say(t, conn, "first\n")
-	require.NoError(t, await(t, failed))
-	require.ErrorIs(t, await(t, failed), os.ErrDeadlineExceeded)
-	say(t, conn, "later\n")
-	hear(t, conn, "later\n")
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Send(t, conn, "first\n")
+	require.NoError(t, frameworktest.Await(t, failed))
+	require.ErrorIs(t, frameworktest.Await(t, failed), os.ErrDeadlineExceeded)
+	frameworktest.Send(t, conn, "later\n")
+	frameworktest.Expect(t, conn, "later\n")
 }
 
 type impatient struct {
@@ -59,11 +60,11 @@ func TestKeptFiles(t *testing.T) {
 				return err
 			})))
 			s.Strategy = &framework.Threading{}
-			serve(t, s)
+			frameworktest.Serve(t, s)
 			require.Equal(t, "first\n", ask(t, s, "first\n"))
-			first := await(t, kept)
+			first := frameworktest.Await(t, kept)
 			require.Equal(t, "secret\n", ask(t, s, "secret\nand more\n"))
-			require.NotSame(t, first, await(t, kept))
+			require.NotSame(t, first, frameworktest.Await(t, kept))
 			rest, _ := io.ReadAll(first)
 			require.NotContains(t, string(rest), "secret")
 			require.NotContains(t, string(rest), "and more")
@@ -80,13 +81,14 @@ func TestUnreadBytesAndTheLoop(t *testing.T) {
 		return err
 	})))
 	s.Strategy, s.ReadBuffer = &framework.Synchronous{}, 16
-	serve(t, s)
-	at := time.Now()
+	clients := &stayingClients{s.Transport, make(chan struct{})}
+	defer close(clients.leave)
+	s.Transport = clients
+	frameworktest.Serve(t, s)
 	for range 5 {
-		say(t, dial(t, s), "more than the buffer of the reader holds\n") // and stays
-		await(t, began)
+		frameworktest.Send(t, frameworktest.Dial(t, s), "more than the buffer of the reader holds\n") // and stays
+		frameworktest.Await(t, began)
 	}
-	require.Less(t, time.Since(at), 2*time.Second, "half a second for each that stays would be longer")
 }
 
 // A panic in a hook is not the end of the server.
@@ -100,9 +102,9 @@ func TestPanicInHandleError(t *testing.T) {
 		return err
 	})
 	s.HandleError = func(*framework.Request, error) { panic("in the hook") }
-	serve(t, s)
-	conn := dial(t, s)
-	say(t, conn, "fail\n")
-	hearEnd(t, conn)
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Send(t, conn, "fail\n")
+	frameworktest.ExpectEnd(t, conn)
 	require.Equal(t, "hello\n", ask(t, s, "hello\n"))
 }

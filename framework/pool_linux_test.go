@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // A request that cannot be handed over costs no child for ever.
@@ -15,11 +16,11 @@ func TestChildrenThatGotNothing(t *testing.T) {
 	f := &framework.Forking{MaxChildren: 2}
 	s := &framework.BaseServer{Transport: transport, Strategy: f, Class: class(t, act)}
 	failures := errorsOf(s)
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	for range 5 {
 		tooLong := make([]byte, 1<<20) // for a frame
 		transport.requests <- framework.NewDatagramRequest("udp", tooLong, nil, nil, nil)
-		require.ErrorContains(t, await(t, failures), "hand over: frame of")
+		require.ErrorContains(t, frameworktest.Await(t, failures), "hand over: frame of")
 	}
 	eventually(t, func() bool { return len(f.ActiveChildren()) == 0 }, "children are left")
 }
@@ -28,20 +29,20 @@ func TestChildrenThatGotNothing(t *testing.T) {
 func TestNoAddresses(t *testing.T) {
 	transport := newFakeTransport()
 	s := &framework.BaseServer{Transport: transport, Strategy: &framework.Forking{}, Class: class(t, act)}
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	answers := make(chan string, 1)
 	transport.requests <- framework.NewDatagramRequest("udp", []byte("echo hello\n"), nil, nil, func(p []byte) error {
 		answers <- string(p)
 		return nil
 	})
-	require.Equal(t, "hello\n", await(t, answers))
+	require.Equal(t, "hello\n", frameworktest.Await(t, answers))
 }
 
 func TestForkingIsSharedByOneClass(t *testing.T) {
 	f := &framework.Forking{}
 	a, b := forkingServer(t, f), newServer["tcp"](t, class(t, echo))
 	b.Strategy = f
-	serve(t, a)
+	frameworktest.Serve(t, a)
 	require.ErrorContains(t, b.Listen(), "the same Class")
 	require.NoError(t, b.Close())
 }
@@ -51,35 +52,35 @@ func TestForkingOpensAgain(t *testing.T) {
 	f := &framework.Forking{Spares: 1}
 	a := forkingServer(t, f)
 	served := start(t, a)
-	conn := dial(t, a)
-	say(t, conn, "stuck\n")
+	conn := frameworktest.Dial(t, a)
+	frameworktest.Send(t, conn, "stuck\n")
 	eventually(t, func() bool { return len(f.ActiveChildren()) == 2 }, "the spare is missing")
 	go a.Close()
-	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 
 	b := forkingServer(t, f)
 	b.Class = a.Class
-	serve(t, b)
-	held := dial(t, b)
-	say(t, held, "hold\n")
-	hear(t, held, "holding\n")
+	frameworktest.Serve(t, b)
+	held := frameworktest.Dial(t, b)
+	frameworktest.Send(t, held, "hold\n")
+	frameworktest.Expect(t, held, "holding\n")
 	shutdownAnyhow(t, a)
-	say(t, held, "on\n")
-	hear(t, held, "released on\n")
+	frameworktest.Send(t, held, "on\n")
+	frameworktest.Expect(t, held, "released on\n")
 }
 
 // SIGTERM is for the server: a service manager sends it to everybody.
 func TestTermForAChild(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{})
-	serve(t, s)
-	conn := dial(t, s)
-	say(t, conn, "hold\n")
-	hear(t, conn, "holding\n")
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Send(t, conn, "hold\n")
+	frameworktest.Expect(t, conn, "holding\n")
 	for _, pid := range s.Strategy.(*framework.Forking).ActiveChildren() {
 		require.NoError(t, syscall.Kill(pid, syscall.SIGTERM))
 	}
-	say(t, conn, "still here?\n")
-	hear(t, conn, "released still here?\n")
+	frameworktest.Send(t, conn, "still here?\n")
+	frameworktest.Expect(t, conn, "released still here?\n")
 }
 
 func shutdownAnyhow(t *testing.T, s *framework.BaseServer) {
@@ -93,10 +94,10 @@ func TestForkingCancelsComputation(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{MaxRequests: 10})
 	served := start(t, s)
 	require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
-	conn := dial(t, s)
-	say(t, conn, "compute\n")
-	hear(t, conn, "computing\n")
-	shutdown(t, s)
-	hear(t, conn, "cancelled\n")
-	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Send(t, conn, "compute\n")
+	frameworktest.Expect(t, conn, "computing\n")
+	frameworktest.Shutdown(t, s)
+	frameworktest.Expect(t, conn, "cancelled\n")
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 }

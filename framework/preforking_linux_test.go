@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // preforkingServer makes a TCP server of act whose workers are this program.
@@ -34,7 +35,7 @@ func TestPreforkingWorkers(t *testing.T) {
 			p := &framework.Preforking{Workers: 3}
 			s := newServer[network](t, class(t, act))
 			s.Strategy = p
-			serve(t, s)
+			frameworktest.Serve(t, s)
 			workers := p.ActiveChildren()
 			require.Len(t, workers, 3)
 			for range 30 {
@@ -51,7 +52,7 @@ func TestPreforkingWorkers(t *testing.T) {
 func TestPreforkingDefaults(t *testing.T) {
 	p := &framework.Preforking{}
 	s := preforkingServer(t, p)
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	require.NotEmpty(t, p.ActiveChildren())
 	require.Contains(t, askAll(t, s, "environment\n"), "GOMAXPROCS=1\n")
 }
@@ -67,14 +68,14 @@ func TestPreforkingShareOfConnections(t *testing.T) {
 		for range 3 {
 			hold(t, s)
 		}
-		waiting := dial(t, s)
-		say(t, waiting, "hold\n")
+		waiting := frameworktest.Dial(t, s)
+		frameworktest.Send(t, waiting, "hold\n")
 		requireSilent(t, waiting)
-		say(t, first, "go\n")
-		hear(t, first, "released go\n")
-		hear(t, waiting, "holding\n")
+		frameworktest.Send(t, first, "go\n")
+		frameworktest.Expect(t, first, "released go\n")
+		frameworktest.Expect(t, waiting, "holding\n")
 		require.NoError(t, s.Close())
-		require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+		require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 	}
 }
 
@@ -86,17 +87,17 @@ func TestPreforkingWorkerEnds(t *testing.T) {
 			p := &framework.Preforking{Workers: 2}
 			s := preforkingServer(t, p)
 			s.Limits = &framework.Limits{Connections: 2} // one each
-			book := logOf(t, s)
-			serve(t, s)
+			book := logOf(s)
+			frameworktest.Serve(t, s)
 			other := hold(t, s)
 			before := p.ActiveChildren()
-			conn := dial(t, s)
-			say(t, conn, line+"\n")
-			hearEnd(t, conn)
-			book.await(t, "worker ended and is replaced")
+			conn := frameworktest.Dial(t, s)
+			frameworktest.Send(t, conn, line+"\n")
+			frameworktest.ExpectEnd(t, conn)
+			book.Await(t, "worker ended and is replaced")
 			require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
-			say(t, other, "go\n")
-			hear(t, other, "released go\n")
+			frameworktest.Send(t, other, "go\n")
+			frameworktest.Expect(t, other, "released go\n")
 			eventually(t, func() bool { return len(p.ActiveChildren()) == 2 }, "it is not replaced")
 			require.NotEqual(t, before, p.ActiveChildren())
 		})
@@ -111,19 +112,21 @@ func TestPreforkingReplacementFails(t *testing.T) {
 	}
 	write()
 	s := preforkingServer(t, &framework.Preforking{Workers: 1, Command: &framework.Program{Path: script}})
-	book := logOf(t, s)
-	serve(t, s)
+	book := logOf(s)
+	frameworktest.Serve(t, s)
 	require.NoError(t, os.Remove(script))
-	conn := dial(t, s)
-	say(t, conn, "exit 3\n")
-	hearEnd(t, conn)
-	require.Contains(t, book.await(t, "no such file"), "exit status 3")
-	waiting := dial(t, s)
-	say(t, waiting, "echo patience\n")
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Send(t, conn, "exit 3\n")
+	frameworktest.ExpectEnd(t, conn)
+	began := time.Now()
+	require.Contains(t, book.Await(t, "no such file"), "exit status 3")
+	waiting := frameworktest.Dial(t, s)
+	frameworktest.Send(t, waiting, "echo patience\n")
 	requireSilent(t, waiting)
+	book.Await(t, "delay=80ms") // after pauses of 5, 10, 20 and 40 ms
+	require.GreaterOrEqual(t, time.Since(began), 75*time.Millisecond)
 	write()
-	hear(t, waiting, "patience\n")
-	require.Less(t, book.count("no such file"), 20, "no pause between attempts")
+	frameworktest.Expect(t, waiting, "patience\n")
 }
 
 // Workers that can not begin are an error before the server listens.
@@ -163,7 +166,7 @@ func TestPreforkingSharedLimits(t *testing.T) {
 	s, other := newServer["tcp"](t, c), newServer["unix"](t, c)
 	s.Strategy, other.Strategy = p, p
 	other.Limits = &framework.Limits{Connections: 1}
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	require.ErrorContains(t, other.Listen(), "the same Class, Timeouts and Limits")
 }
 
@@ -172,8 +175,8 @@ func TestPreforkingServiceActions(t *testing.T) {
 	s := preforkingServer(t, &framework.Preforking{Workers: 1})
 	called := make(chan struct{}, 10)
 	s.ServiceActions = func() { called <- struct{}{} }
-	serve(t, s)
-	await(t, called)
+	frameworktest.Serve(t, s)
+	frameworktest.Await(t, called)
 }
 
 // At the end nothing is left: no process, no descriptor, no file of a socket.
@@ -189,8 +192,8 @@ func TestPreforkingLeavesNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 		require.Equal(t, "hello\n", ask(t, &s.BaseServer, "echo hello\n"))
-		shutdown(t, &s.BaseServer)
-		require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+		frameworktest.Shutdown(t, &s.BaseServer)
+		require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 		entries, err := os.ReadDir(filepath.Dir(path))
 		require.NoError(t, err)
 		require.Empty(t, entries)
@@ -204,19 +207,19 @@ func TestPreforkingShutdownDeadline(t *testing.T) {
 	p := &framework.Preforking{Workers: 2}
 	s := preforkingServer(t, p)
 	s.Limits = &framework.Limits{Connections: 2}
-	book := logOf(t, s)
+	book := logOf(s)
 	served := start(t, s)
-	conn := dial(t, s)
-	say(t, conn, "stuck\n")
-	hear(t, conn, "stuck\n")
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Send(t, conn, "stuck\n")
+	frameworktest.Expect(t, conn, "stuck\n")
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Shutdown(ctx) }()
-	book.await(t, "worker waits for requests")
+	book.Await(t, "worker waits for requests")
 	cancel()
-	require.ErrorContains(t, await(t, stopped), "workers were ended before they were done")
-	hearEnd(t, conn)
-	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	require.ErrorContains(t, frameworktest.Await(t, stopped), "workers were ended before they were done")
+	frameworktest.ExpectEnd(t, conn)
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 	require.Empty(t, p.ActiveChildren())
 }
 
@@ -226,53 +229,45 @@ func TestPreforkingReplacesWhereNeeded(t *testing.T) {
 	p := &framework.Preforking{Workers: 1}
 	first, second, user := preforkingServer(t, p), preforkingServer(t, p), preforkingServer(t, p)
 	second.Class, user.Class = first.Class, first.Class
-	log := logOf(t, first)
+	log := logOf(first)
 	served := start(t, first)
 	require.NoError(t, p.Open(user)) // and serves nothing
 	defer p.Close(user)
-	conn := dial(t, first)
-	say(t, conn, "stuck\n")
-	hear(t, conn, "stuck\n")
+	conn := frameworktest.Dial(t, first)
+	frameworktest.Send(t, conn, "stuck\n")
+	frameworktest.Expect(t, conn, "stuck\n")
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- first.Shutdown(ctx) }()
-	log.await(t, "worker waits for requests")
+	log.Await(t, "worker waits for requests")
 	cancel()
-	require.Error(t, await(t, stopped))
-	require.ErrorIs(t, await(t, served), framework.ErrServerClosed)
+	require.Error(t, frameworktest.Await(t, stopped))
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 	eventually(t, func() bool { return len(p.ActiveChildren()) == 0 }, "it lives")
-	require.Zero(t, log.count("is replaced"))
-	serve(t, second)
+	require.Zero(t, log.Count("is replaced"))
+	frameworktest.Serve(t, second)
 	require.Equal(t, "alive\n", ask(t, second, "echo alive\n"))
-	require.Equal(t, 1, log.count("is replaced"))
+	require.Equal(t, 1, log.Count("is replaced"))
 }
 
-// SIGKILL of the server: idle workers go within a second, a busy one finishes.
+// After SIGKILL of the server an idle worker ends at once and a busy one when it is done.
 func TestPreforkingServerKilled(t *testing.T) {
 	p := startRole(t, "server", `{"preforking": 2}`)
 	conn := p.dial(t)
-	say(t, conn, "hold\n")
-	hear(t, conn, "holding\n")
+	frameworktest.Send(t, conn, "hold\n")
+	frameworktest.Expect(t, conn, "holding\n")
 	var workers []watched
 	for pid := range childrenOf(t, p.cmd.Process.Pid) {
 		workers = append(workers, watch(t, pid))
 	}
 	require.Len(t, workers, 2)
 	p.kill(t)
-	gone := 0
-	for _, worker := range workers {
-		if worker.ends(time.Second) {
-			gone++
-		}
-	}
-	require.Equal(t, 1, gone)
+	awaitEnds(t, workers, 1)
 	_, err := net.Dial("tcp", p.address)
 	require.Error(t, err, "a worker whose server has gone still listens")
-	say(t, conn, "still here?\n")
-	hear(t, conn, "released still here?\n")
-	for _, worker := range workers {
-		require.True(t, worker.ends(patience))
-	}
+	frameworktest.Send(t, conn, "still here?\n")
+	frameworktest.Expect(t, conn, "released still here?\n")
+	awaitEnds(t, workers, 2)
 }
 
 // A worker has its channel, the sockets that it serves, and nothing else of the server.
@@ -281,7 +276,7 @@ func TestPreforkingDescriptors(t *testing.T) {
 	require.NoError(t, os.WriteFile(canary, nil, 0o600))
 	p := startRole(t, "server", fmt.Sprintf(`{"preforking": 1, "canary": %q}`, canary))
 	conn := p.dial(t)
-	say(t, conn, "descriptors\n")
+	frameworktest.Send(t, conn, "descriptors\n")
 	answer, err := io.ReadAll(conn)
 	require.NoError(t, err)
 	require.Equal(t, 3, strings.Count(string(answer), "socket:"), "channel, listener, connection: %s", answer)

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 func init() {
@@ -137,14 +139,14 @@ type role struct {
 	cmd     *exec.Cmd
 	stdin   io.Closer
 	address string
-	log     *logBook
+	log     *frameworktest.Log
 	ended   chan error
 }
 
 // startRole starts a process and waits until it listens.
 func startRole(t *testing.T, name, options string) *role {
 	t.Helper()
-	p := &role{cmd: exec.Command(os.Args[0], options), log: newLogBook(), ended: make(chan error, 1)}
+	p := &role{cmd: exec.Command(os.Args[0], options), log: frameworktest.NewLog(), ended: make(chan error, 1)}
 	p.cmd.Env = append(os.Environ(), roleVariable+"="+name, "SECRET_CANARY=secret", "DEMANDED=yes")
 	p.cmd.Stderr = p.log
 	stdin, err := p.cmd.StdinPipe()
@@ -171,21 +173,21 @@ func (p *role) dial(t *testing.T) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", p.address)
 	require.NoError(t, err)
-	return limit(t, conn)
+	return frameworktest.Adopt(t, conn)
 }
 
 // stop ends the process as an operator does.
 func (p *role) stop(t *testing.T) {
 	t.Helper()
 	require.NoError(t, p.stdin.Close())
-	require.NoError(t, await(t, p.ended))
+	require.NoError(t, frameworktest.Await(t, p.ended))
 }
 
 // kill ends it as a crash does.
 func (p *role) kill(t *testing.T) {
 	t.Helper()
 	require.NoError(t, p.cmd.Process.Kill())
-	require.Error(t, await(t, p.ended))
+	require.Error(t, frameworktest.Await(t, p.ended))
 }
 
 // watched is a process whose end can be waited for though it is nobody's child.
@@ -207,18 +209,26 @@ func watch(t *testing.T, pid int) watched {
 	return watched{pid, int(fd)}
 }
 
-// ends says whether the process ends within d.
-func (w watched) ends(d time.Duration) bool {
-	poll := struct {
+// awaitEnds waits until n of the processes have ended.
+func awaitEnds(t *testing.T, all []watched, n int) {
+	t.Helper()
+	type pollfd struct {
 		fd              int32
 		events, revents int16
-	}{fd: int32(w.fd), events: 1}
-	for late := time.Now().Add(d); ; {
-		left := syscall.NsecToTimespec(max(time.Until(late), 0).Nanoseconds())
-		n, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&left)), 0, 0, 0)
-		if errno != syscall.EINTR {
-			return n == 1
+	}
+	var alive []pollfd
+	for _, w := range all {
+		alive = append(alive, pollfd{fd: int32(w.fd), events: 1})
+	}
+	for len(alive) > len(all)-n {
+		left := syscall.NsecToTimespec(frameworktest.Patience.Nanoseconds())
+		ready, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&alive[0])), uintptr(len(alive)), uintptr(unsafe.Pointer(&left)), 0, 0, 0)
+		if errno == syscall.EINTR {
+			continue
 		}
+		require.Zero(t, errno)
+		require.NotZero(t, ready, "%d processes live", len(alive))
+		alive = slices.DeleteFunc(alive, func(p pollfd) bool { return p.revents != 0 })
 	}
 }
 
@@ -247,25 +257,25 @@ func childrenOf(t *testing.T, pid int) map[int]string {
 	return children
 }
 
-// S1: a process at its limit keeps the connections that it has, and takes new ones as
+// A process at its limit keeps the connections that it has, and takes new ones as
 // soon as some are given back.
-func TestS1OutOfDescriptors(t *testing.T) {
+func TestServerOutOfDescriptorsKeepsItsConnections(t *testing.T) {
 	p := startRole(t, "server", `{"files": 40}`)
 	old := p.dial(t)
-	say(t, old, "hold\n")
-	hear(t, old, "holding\n")
+	frameworktest.Send(t, old, "hold\n")
+	frameworktest.Expect(t, old, "holding\n")
 	var crowd []net.Conn
 	for range 60 {
 		crowd = append(crowd, p.dial(t))
 	}
-	require.Contains(t, p.log.await(t, "ulimit -n"), "too many open files")
-	say(t, old, "still here\n")
-	hear(t, old, "released still here\n")
+	require.Contains(t, p.log.Await(t, "ulimit -n"), "too many open files")
+	frameworktest.Send(t, old, "still here\n")
+	frameworktest.Expect(t, old, "released still here\n")
 	for _, conn := range crowd {
 		require.NoError(t, conn.Close())
 	}
 	conn := p.dial(t)
-	say(t, conn, "echo back again\n")
-	hear(t, conn, "back again\n")
+	frameworktest.Send(t, conn, "echo back again\n")
+	frameworktest.Expect(t, conn, "back again\n")
 	p.stop(t)
 }

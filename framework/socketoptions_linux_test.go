@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // options tells what the connection's socket is set to.
@@ -61,8 +62,8 @@ func TestSocketOptions(t *testing.T) {
 				s := framework.NewTCPServer("127.0.0.1:0", class)
 				set(s)
 				s.Strategy = strategy()
-				serve(t, &s.BaseServer)
-				conn := dial(t, &s.BaseServer)
+				frameworktest.Serve(t, &s.BaseServer)
+				conn := frameworktest.Dial(t, &s.BaseServer)
 				got, err := io.ReadAll(conn)
 				require.NoError(t, err)
 				require.Contains(t, string(got), want)

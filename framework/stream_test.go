@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // Whatever reads from the client, what was written before it has been sent.
@@ -50,12 +51,12 @@ func TestPromptThenRead(t *testing.T) {
 					return err
 				})
 				s.WriteBuffer = buffer
-				serve(t, s)
-				conn := dial(t, s)
-				hear(t, conn, "name and password: ")
-				say(t, conn, "x\n")
+				frameworktest.Serve(t, s)
+				conn := frameworktest.Dial(t, s)
+				frameworktest.Expect(t, conn, "name and password: ")
+				frameworktest.Send(t, conn, "x\n")
 				require.NoError(t, conn.(*net.TCPConn).CloseWrite())
-				hear(t, conn, "thanks")
+				frameworktest.Expect(t, conn, "thanks")
 			})
 		}
 	}
@@ -71,9 +72,9 @@ func TestWriteWhileReading(t *testing.T) {
 			return err
 		})
 		s.WriteBuffer = buffer
-		serve(t, s)
-		conn := dial(t, s)
-		wfile := await(t, wfiles)
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
+		wfile := frameworktest.Await(t, wfiles)
 		var writers sync.WaitGroup
 		for range 4 {
 			writers.Go(func() {
@@ -83,11 +84,11 @@ func TestWriteWhileReading(t *testing.T) {
 			})
 		}
 		for range 400 {
-			hear(t, conn, "0123456789") // each whole, and none left behind
+			frameworktest.Expect(t, conn, "0123456789") // each whole, and none left behind
 		}
 		writers.Wait()
-		say(t, conn, "\n")
-		hearEnd(t, conn)
+		frameworktest.Send(t, conn, "\n")
+		frameworktest.ExpectEnd(t, conn)
 	}
 }
 
@@ -106,8 +107,8 @@ func TestFullDuplex(t *testing.T) {
 			return errors.Join(err, <-flood)
 		})
 		s.WriteBuffer = buffer
-		serve(t, s)
-		conn := dial(t, s)
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
 		_, err := io.CopyN(conn, zeros{}, size)
 		require.NoError(t, err)
 		require.NoError(t, conn.(*net.TCPConn).CloseWrite())
@@ -140,13 +141,13 @@ func TestPipelinedLines(t *testing.T) {
 			}
 		})),
 	}
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	lines := strings.Repeat("0123456789\n", 100)
-	say(t, client, lines) // before anybody reads: it arrives as one
+	frameworktest.Send(t, client, lines) // before anybody reads: it arrives as one
 	transport.requests <- framework.NewStreamRequest("tcp", conn)
-	hear(t, client, lines)
+	frameworktest.Expect(t, client, lines)
 	require.NoError(t, client.(*net.TCPConn).CloseWrite())
-	hearEnd(t, client)
+	frameworktest.ExpectEnd(t, client)
 	require.EqualValues(t, 1, conn.writes.Load())
 }
 
@@ -156,15 +157,15 @@ func TestBulkCopy(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		for name, timeouts := range map[string]framework.Timeouts{
 			"no timeouts": {},
-			"timeouts":    {Idle: patience, Read: patience, Write: patience, Request: 3 * patience},
+			"timeouts":    {Idle: frameworktest.Patience, Read: frameworktest.Patience, Write: frameworktest.Patience, Request: 3 * frameworktest.Patience},
 		} {
 			for _, buffer := range []int{0, 4096} {
 				t.Run(fmt.Sprint(network, "/", name, "/", buffer), func(t *testing.T) {
 					t.Parallel()
 					s := newServer[network](t, class(t, framework.Func(copyBack)))
 					s.Strategy, s.Timeouts, s.WriteBuffer = &framework.Threading{}, timeouts, buffer
-					serve(t, s)
-					testBulk(t, dial(t, s))
+					frameworktest.Serve(t, s)
+					testBulk(t, frameworktest.Dial(t, s))
 				})
 			}
 		}
@@ -191,20 +192,20 @@ func testBulk(t *testing.T, conn net.Conn) {
 		}()
 		_, err := io.CopyN(received, conn, int64(len(piece)))
 		require.NoError(t, err)
-		require.NoError(t, await(t, wrote))
+		require.NoError(t, frameworktest.Await(t, wrote))
 		time.Sleep(150 * time.Millisecond) // the pause is what is tested: nothing comes
 	}
 	require.Equal(t, sent.Sum(nil), received.Sum(nil))
 	require.NoError(t, conn.(interface{ CloseWrite() error }).CloseWrite())
-	hearEnd(t, conn)
+	frameworktest.ExpectEnd(t, conn)
 }
 
 // 64 MiB, without a pause.
 func TestBulkCopyLarge(t *testing.T) {
 	s := threadingServer(t, copyBack)
-	s.Timeouts = framework.Timeouts{Idle: patience, Write: patience}
-	serve(t, s)
-	conn := dial(t, s)
+	s.Timeouts = framework.Timeouts{Idle: frameworktest.Patience, Write: frameworktest.Patience}
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
 	const size = 64 << 20
 	sent := make(chan []byte, 1)
 	go func() {
@@ -224,7 +225,7 @@ func TestBulkCopyLarge(t *testing.T) {
 	n, err := io.Copy(sum, conn)
 	require.NoError(t, err)
 	require.EqualValues(t, size, n)
-	require.Equal(t, await(t, sent), sum.Sum(nil))
+	require.Equal(t, frameworktest.Await(t, sent), sum.Sum(nil))
 }
 
 // A handler that keeps wfile gets an error and does not write to anybody.
@@ -236,10 +237,10 @@ func TestWriteAfterTheRequest(t *testing.T) {
 			_, err := io.WriteString(wfile, "answer")
 			return err
 		})))
-		serve(t, s)
+		frameworktest.Serve(t, s)
 		require.Equal(t, "answer", ask(t, s, "hello"))
-		wfile := await(t, kept)
-		shutdown(t, s)
+		wfile := frameworktest.Await(t, kept)
+		frameworktest.Shutdown(t, s)
 		_, err := io.WriteString(wfile, "more")
 		require.ErrorContains(t, err, "after the request was over")
 	}
@@ -261,12 +262,12 @@ func TestReadAfterTheRequest(t *testing.T) {
 		return nil
 	})
 	s.WriteBuffer = 4096
-	serve(t, s)
+	frameworktest.Serve(t, s)
 	for range 20 {
-		conn := dial(t, s)
-		hear(t, conn, "reading") // sent when the read begins
+		conn := frameworktest.Dial(t, s)
+		frameworktest.Expect(t, conn, "reading") // sent when the read begins
 		release <- struct{}{}
-		hearEnd(t, conn)
-		require.Error(t, await(t, read))
+		frameworktest.ExpectEnd(t, conn)
+		require.Error(t, frameworktest.Await(t, read))
 	}
 }

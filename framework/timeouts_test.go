@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // inBubble serves one connection with a clock of its own, whose slack is an eighth. The
@@ -69,7 +70,7 @@ func requirePassed(t *testing.T, name string, timeout time.Duration, err error) 
 func TestIdleTimeout(t *testing.T) {
 	inBubble(t, framework.Timeouts{Idle: time.Minute}, readLines, func(conn net.Conn, ended <-chan error) {
 		time.Sleep(50 * time.Second)
-		say(t, conn, "one byte a minute is enough\n")
+		frameworktest.Send(t, conn, "one byte a minute is enough\n")
 		began := time.Now()
 		requireAfter(t, began, "idle", time.Minute, ended)
 	})
@@ -89,7 +90,7 @@ func TestIdleTimeoutCountsWrites(t *testing.T) {
 	}
 	inBubble(t, framework.Timeouts{Idle: time.Minute}, handle, func(conn net.Conn, ended <-chan error) {
 		for range writes {
-			hear(t, conn, "tick")
+			frameworktest.Expect(t, conn, "tick")
 		}
 		requireAfter(t, time.Now(), "idle", time.Minute, ended)
 	})
@@ -106,7 +107,7 @@ func TestReadTimeout(t *testing.T) {
 	}
 	inBubble(t, framework.Timeouts{Read: 8 * time.Second}, handle, func(conn net.Conn, ended <-chan error) {
 		began := time.Now()
-		hear(t, conn, "tick")
+		frameworktest.Expect(t, conn, "tick")
 		requireAfter(t, began, "read", 8*time.Second, ended)
 	})
 }
@@ -133,7 +134,7 @@ func TestRequestTimeout(t *testing.T) {
 		began := time.Now()
 		for range 9 {
 			time.Sleep(time.Second)
-			say(t, conn, "busy\n")
+			frameworktest.Send(t, conn, "busy\n")
 		}
 		requirePassed(t, "request", 10*time.Second, <-ended)
 		require.Equal(t, 10*time.Second, time.Since(began).Truncate(time.Millisecond))
@@ -152,8 +153,8 @@ func TestReadOnAfterTimeout(t *testing.T) {
 	}
 	inBubble(t, framework.Timeouts{Read: time.Second}, handle, func(conn net.Conn, ended <-chan error) {
 		time.Sleep(3600 * time.Millisecond)
-		say(t, conn, "late")
-		hear(t, conn, "late")
+		frameworktest.Send(t, conn, "late")
+		frameworktest.Expect(t, conn, "late")
 		require.ErrorIs(t, <-ended, os.ErrDeadlineExceeded)
 	})
 }
@@ -175,8 +176,8 @@ func TestBulkCopyTimeouts(t *testing.T) {
 				return err
 			})
 			s.Timeouts = timeouts
-			serve(t, s)
-			conn := dial(t, s)
+			frameworktest.Serve(t, s)
+			conn := frameworktest.Dial(t, s)
 			switch name {
 			case "idle": // sends, and then no more
 				go func() { _, _ = io.CopyN(conn, zeros{}, 1<<20) }()
@@ -188,7 +189,7 @@ func TestBulkCopyTimeouts(t *testing.T) {
 				go func() { _, _ = io.Copy(conn, zeros{}) }()
 				go func() { _, _ = io.Copy(io.Discard, conn) }()
 			}
-			requirePassed(t, name, 300*time.Millisecond, await(t, ended))
+			requirePassed(t, name, 300*time.Millisecond, frameworktest.Await(t, ended))
 			require.NoError(t, conn.Close())
 		})
 	}
@@ -199,9 +200,9 @@ func TestTimeoutInChild(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{})
 	s.Timeouts.Idle = 50 * time.Millisecond
 	errs := errorsOf(s)
-	serve(t, s)
-	hearEnd(t, dial(t, s))
-	err := await(t, errs)
+	frameworktest.Serve(t, s)
+	frameworktest.ExpectEnd(t, frameworktest.Dial(t, s))
+	err := frameworktest.Await(t, errs)
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.EqualError(t, err, "timeouts.idle of 50ms has passed")
 }
@@ -211,14 +212,14 @@ func TestRequestTimeoutIsTold(t *testing.T) {
 	for name, strategy := range newStrategy {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for timeout, level := range map[string]string{"request": "[INFO]  test: request ended: it took too long", "read": "[DEBUG] test: request ended early"} {
+			for timeout, level := range map[string]string{"request": "[INFO]  request ended: it took too long", "read": "[DEBUG] request ended early"} {
 				s := newServer["tcp"](t, class(t, act))
 				s.Strategy = strategy()
 				s.Timeouts = map[string]framework.Timeouts{"request": {Request: 50 * time.Millisecond}, "read": {Read: 50 * time.Millisecond}}[timeout]
-				book := logOf(t, s)
-				serve(t, s)
-				hearEnd(t, dial(t, s))
-				book.await(t, level+": ")
+				book := logOf(s)
+				frameworktest.Serve(t, s)
+				frameworktest.ExpectEnd(t, frameworktest.Dial(t, s))
+				book.Await(t, level+": ")
 				require.Contains(t, book.String(), `error="timeouts.`+timeout+` of 50ms has passed"`)
 				require.NotContains(t, book.String(), "i/o timeout")
 			}

@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // A handler of datagrams that only computes does not keep its process from anything, though it
@@ -24,7 +24,7 @@ func TestUDPComputation(t *testing.T) {
 	require.NoError(t, err)
 	client, err := net.ListenUDP("udp", &net.UDPAddr{IP: server.IP})
 	require.NoError(t, err)
-	limit(t, client)
+	frameworktest.Adopt(t, client)
 	_, err = client.WriteTo(fmt.Appendf(nil, "gate %d\n", client.LocalAddr().(*net.UDPAddr).Port), server)
 	require.NoError(t, err)
 	_, gate, err := client.ReadFrom(make([]byte, 100))
@@ -45,19 +45,19 @@ func TestUDPAnswersFromAddress(t *testing.T) {
 				t.Parallel()
 				s := framework.NewUDPServer(address, class(t, echo))
 				s.Strategy = strategy()
-				serve(t, &s.BaseServer)
+				frameworktest.Serve(t, &s.BaseServer)
 				for _, asked := range []string{"127.0.0.1", "127.0.0.5"} {
 					conn := dialUDP(t, &s.BaseServer, asked)
-					say(t, conn, "hello\n")
-					hear(t, conn, "hello\n")
+					frameworktest.Send(t, conn, "hello\n")
+					frameworktest.Expect(t, conn, "hello\n")
 				}
 				everybody := &net.UDPAddr{IP: net.IPv4(127, 255, 255, 255), Port: s.Addr().(*net.UDPAddr).Port}
 				client, err := net.ListenUDP("udp4", nil)
 				require.NoError(t, err)
-				limit(t, client)
+				frameworktest.Adopt(t, client)
 				_, err = client.WriteTo([]byte("hello\n"), everybody)
 				require.NoError(t, err)
-				hear(t, client, "hello\n")
+				frameworktest.Expect(t, client, "hello\n")
 			})
 		}
 	}
@@ -68,7 +68,7 @@ func TestUDPAnswersFromAddress(t *testing.T) {
 func awaitIdle(t *testing.T, pid int) {
 	t.Helper()
 	sleeps := fmt.Appendf(nil, "%d ", syscall.SYS_NANOSLEEP)
-	require.Eventually(t, func() bool {
+	eventually(t, func() bool {
 		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
 		require.NoError(t, err)
 		for _, path := range threads {
@@ -81,5 +81,5 @@ func awaitIdle(t *testing.T, pid int) {
 			}
 		}
 		return len(threads) > 0
-	}, patience, time.Millisecond)
+	}, "a thread is busy")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // unixServer makes a server of either kind at path.
@@ -26,8 +27,8 @@ func unixServer(t *testing.T, network, path string) *framework.BaseServer {
 
 var unixNetworks = []string{"unix", "unixgram"}
 
-// S13, T9: a socket that a killed server left behind is taken over.
-func TestS13Stale(t *testing.T) {
+// A socket that a killed server left behind is taken over.
+func TestStaleUnixSocketIsTakenOver(t *testing.T) {
 	for _, network := range unixNetworks {
 		path := filepath.Join(t.TempDir(), "s")
 		kind := syscall.SOCK_STREAM
@@ -40,17 +41,17 @@ func TestS13Stale(t *testing.T) {
 		require.NoError(t, syscall.Close(fd))
 		require.NoError(t, os.WriteFile(path+".lock", nil, 0o600)) // nobody holds it
 		s := unixServer(t, network, path)
-		serve(t, s)
+		frameworktest.Serve(t, s)
 		require.Equal(t, "hello\n", ask(t, s, "hello\n"))
 	}
 }
 
-// S13, T9: a live one is not, nor one whose lock another server holds, and nothing of it
+// A live one is not, nor one whose lock another server holds, and nothing of it
 // is touched.
-func TestS13Live(t *testing.T) {
+func TestLiveUnixSocketIsLeftAlone(t *testing.T) {
 	for _, network := range unixNetworks {
 		first := unixServer(t, network, filepath.Join(t.TempDir(), "s"))
-		serve(t, first)
+		frameworktest.Serve(t, first)
 		path := first.Addr().String()
 		for range 3 {
 			second := unixServer(t, network, path)
@@ -65,8 +66,8 @@ func TestS13Live(t *testing.T) {
 	}
 }
 
-// S13: of servers that start at once one wins.
-func TestS13Race(t *testing.T) {
+// Of servers that start at once one wins.
+func TestOneOfRacingUnixServersWins(t *testing.T) {
 	for range 20 {
 		path := filepath.Join(t.TempDir(), "s")
 		var wins []*framework.BaseServer
@@ -91,8 +92,8 @@ func TestS13Race(t *testing.T) {
 	}
 }
 
-// S13: what is not a socket is left alone, a link included.
-func TestS13NotASocket(t *testing.T) {
+// What is not a socket is left alone, a link included.
+func TestFileThatIsNoSocketIsLeftAlone(t *testing.T) {
 	for _, network := range unixNetworks {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "file")
@@ -113,9 +114,9 @@ func TestS13NotASocket(t *testing.T) {
 	}
 }
 
-// S13: the socket has its mode from the first moment, whatever the umask, and another's
+// The socket has its mode from the first moment, whatever the umask, and another's
 // is not removed at the end.
-func TestS13Mode(t *testing.T) {
+func TestUnixSocketHasItsModeFromTheStart(t *testing.T) {
 	for mode, want := range map[uint32]os.FileMode{0: 0o600, 0o660: 0o660, 0o666: 0o666} {
 		s := framework.NewUnixStreamServer(filepath.Join(t.TempDir(), "s"), class(t, echo))
 		s.Mode = mode
@@ -137,21 +138,21 @@ func TestS13Mode(t *testing.T) {
 func TestAbstractSocket(t *testing.T) {
 	for _, network := range unixNetworks {
 		s := unixServer(t, network, "@framework-test-"+filepath.Base(t.TempDir())+network)
-		serve(t, s)
+		frameworktest.Serve(t, s)
 		require.Equal(t, "hello\n", ask(t, s, "hello\n"))
 	}
 }
 
-// T7: a client without an address can not be answered; that is its own affair.
+// A client without an address can not be answered; that is its own affair.
 func TestUnboundDatagramClient(t *testing.T) {
 	s := unixServer(t, "unixgram", filepath.Join(t.TempDir(), "s"))
-	book := logOf(t, s)
-	serve(t, s)
+	book := logOf(s)
+	frameworktest.Serve(t, s)
 	conn, err := net.Dial("unixgram", s.Addr().String())
 	require.NoError(t, err)
 	defer conn.Close()
-	say(t, conn, "hello\n")
-	book.await(t, "no address to answer to")
+	frameworktest.Send(t, conn, "hello\n")
+	book.Await(t, "no address to answer to")
 	require.NotContains(t, book.String(), "[ERROR]")
 	require.Equal(t, "hello\n", ask(t, s, "hello\n"))
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/hub"
-	"github.com/go-socketserver/socketserver/handlers/handlertest"
 )
 
 // A talker sends each line of its client to the hub.
@@ -42,11 +42,11 @@ func serveTalkers(t *testing.T, network string, set func(*framework.BaseServer),
 		}
 		return m
 	}
-	s := handlertest.NewServer(t, network, &framework.HandlerClass{New: func() framework.Handler { return &talker{talkers: ts} }})
+	s := frameworktest.NewServer(t, network, &framework.HandlerClass{New: func() framework.Handler { return &talker{talkers: ts} }})
 	if set != nil {
 		set(s)
 	}
-	handlertest.Serve(t, s)
+	frameworktest.Serve(t, s)
 	return ts, s
 }
 
@@ -71,8 +71,8 @@ func (h *talker) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 // joinTalker connects a client and waits until it hears others.
 func joinTalker(t *testing.T, ts *talkers, s *framework.BaseServer) (net.Conn, *hub.Member) {
 	t.Helper()
-	conn := handlertest.Dial(t, s)
-	return conn, await(t, ts.joined)
+	conn := frameworktest.Dial(t, s)
+	return conn, frameworktest.Await(t, ts.joined)
 }
 
 // All members hear everybody else, each sender in order, nothing twice and nothing of
@@ -194,9 +194,9 @@ func TestHubLeave(t *testing.T) {
 		ts.hub.Broadcast(other, []byte("4"))
 		ts.hub.Leave(m)
 		m.Send([]byte("5"))
-		hear(t, conn, "12345")
+		frameworktest.Expect(t, conn, "12345")
 		require.NoError(t, conn.Close())
-		require.NoError(t, await(t, ts.ended))
+		require.NoError(t, frameworktest.Await(t, ts.ended))
 	}
 }
 
@@ -231,9 +231,9 @@ func TestHubSlowDrops(t *testing.T) {
 			ts.hub.Send(m, []byte(long))
 		}
 	}()
-	hear(t, quick, strings.Repeat("quick\n", messages))
+	frameworktest.Expect(t, quick, strings.Repeat("quick\n", messages))
 	ts.hub.Broadcast(m, []byte("end\n"))
-	hear(t, quick, "end\n") // all before it has been delivered
+	frameworktest.Expect(t, quick, "end\n") // all before it has been delivered
 	got, late := 0, bufio.NewReader(slow)
 	for told, missed := 0, 0; got+missed < messages; {
 		line, err := late.ReadString('\n')
@@ -249,7 +249,7 @@ func TestHubSlowDrops(t *testing.T) {
 		told++
 		require.LessOrEqual(t, got+missed, messages)
 	}
-	say(t, quick, "again\n")
+	frameworktest.Send(t, quick, "again\n")
 	line, err := late.ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "again\n", line)
@@ -260,7 +260,7 @@ func TestHubSlowDisconnects(t *testing.T) {
 	ts, s := serveTalkers(t, "tcp", nil, func(m *hub.Member) { m.Queue, m.Disconnect = 3, true })
 	conn, m := joinTalker(t, ts, s)
 	fill(m)
-	err := await(t, ts.ended)
+	err := frameworktest.Await(t, ts.ended)
 	require.ErrorIs(t, err, hub.ErrSlow)
 	_, _ = io.Copy(io.Discard, conn) // ends
 }
@@ -270,7 +270,7 @@ func TestMemberWriteTimeout(t *testing.T) {
 	ts, s := serveTalkers(t, "tcp", func(s *framework.BaseServer) { s.Timeouts.Write = 50 * time.Millisecond }, queueOf(1))
 	_, m := joinTalker(t, ts, s)
 	go fill(m)
-	require.EqualError(t, await(t, ts.ended), "timeouts.write of 50ms has passed")
+	require.EqualError(t, frameworktest.Await(t, ts.ended), "timeouts.write of 50ms has passed")
 }
 
 // What waits for a member when its handler returns is still sent.
@@ -286,7 +286,7 @@ func TestMemberClose(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, all, size*messages)
 	require.False(t, isClosed(m.Done()))
-	require.NoError(t, await(t, ts.ended))
+	require.NoError(t, frameworktest.Await(t, ts.ended))
 	m.Send([]byte("late"))
 }
 
@@ -298,30 +298,30 @@ func TestMemberCut(t *testing.T) {
 	done := m.Done()
 	m.Cut(why)
 	m.Cut(errors.New("later"))
-	await(t, done)
-	await(t, m.Done())
-	require.Equal(t, why, await(t, ts.ended))
-	hearEnd(t, conn)
+	frameworktest.Await(t, done)
+	frameworktest.Await(t, m.Done())
+	require.Equal(t, why, frameworktest.Await(t, ts.ended))
+	frameworktest.ExpectEnd(t, conn)
 
 	_, m = joinTalker(t, ts, s)
 	for range 100 {
 		m.Send(make([]byte, 100<<10))
 	}
 	m.Cut(why)
-	await(t, m.Done()) // also where nobody has asked before
-	require.Equal(t, why, await(t, ts.ended))
+	frameworktest.Await(t, m.Done()) // also where nobody has asked before
+	require.Equal(t, why, frameworktest.Await(t, ts.ended))
 }
 
 func TestMemberOfDatagram(t *testing.T) {
 	failed := make(chan error, 1)
 	ts := &talkers{member: hub.NewMember}
-	s := handlertest.NewServer(t, "udp", &framework.HandlerClass{
+	s := frameworktest.NewServer(t, "udp", &framework.HandlerClass{
 		New: func() framework.Handler { return &talker{talkers: ts} }, Networks: []string{"udp"},
 	})
 	s.HandleError = func(_ *framework.Request, err error) { failed <- err }
-	handlertest.Serve(t, s)
-	say(t, handlertest.Dial(t, s), "hello\n")
-	require.ErrorContains(t, await(t, failed), "embed StreamRequestHandler")
+	frameworktest.Serve(t, s)
+	frameworktest.Send(t, frameworktest.Dial(t, s), "hello\n")
+	require.ErrorContains(t, frameworktest.Await(t, failed), "embed StreamRequestHandler")
 }
 
 // A busy reader is a handler that writes much to its client and then reads twice, whatever
@@ -352,21 +352,21 @@ func (h *busy) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 // cut off reads no more, also where a timeout is armed anew.
 func TestMemberBesideHandler(t *testing.T) {
 	h := &busy{joined: make(chan *hub.Member, 1), wrote: make(chan struct{}), read: make(chan error, 1)}
-	s := handlertest.NewServer(t, "tcp", &framework.HandlerClass{New: func() framework.Handler { return h }})
+	s := frameworktest.NewServer(t, "tcp", &framework.HandlerClass{New: func() framework.Handler { return h }})
 	s.Timeouts.Idle = time.Hour
-	handlertest.Serve(t, s)
-	conn := handlertest.Dial(t, s)
-	m := await(t, h.joined)
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	m := frameworktest.Await(t, h.joined)
 	_, err := io.ReadFull(conn, make([]byte, 1)) // it writes
 	require.NoError(t, err)
 	m.Send([]byte("after"))
 	require.False(t, isClosed(h.wrote))
 	_, err = io.ReadFull(conn, make([]byte, busyBytes-1))
 	require.NoError(t, err)
-	hear(t, conn, "after")
+	frameworktest.Expect(t, conn, "after")
 	<-h.wrote
 	m.Cut(errors.New("why"))
-	require.Error(t, await(t, h.read))
+	require.Error(t, frameworktest.Await(t, h.read))
 }
 
 func isClosed(c <-chan struct{}) bool {

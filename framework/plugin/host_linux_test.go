@@ -86,7 +86,7 @@ func TestOptionErrors(t *testing.T) {
 }
 
 // What a program that is no plugin does is told in one line that names it.
-func TestP5PluginsThatDoNotStart(t *testing.T) {
+func TestPluginsThatDoNotStart(t *testing.T) {
 	t.Parallel()
 	for name, says := range map[string]string{
 		"noise":   `plugin "noise": exit status 2 (it printed "usage: noise FILE")`,
@@ -147,7 +147,7 @@ func TestRequestsWaitForTheNextProcess(t *testing.T) {
 	}
 }
 
-func TestP3CrashLoopIsRefusedAtOnce(t *testing.T) {
+func TestCrashLoopIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	s, j := serveTCP(t, "subject")
 	for n := range 5 {
@@ -167,7 +167,7 @@ func TestP3CrashLoopIsRefusedAtOnce(t *testing.T) {
 }
 
 // A plugin that does not answer is killed and started again.
-func TestP2StoppedPlugin(t *testing.T) {
+func TestStoppedPluginIsReplaced(t *testing.T) {
 	t.Parallel()
 	s, j := serveTCP(t, "subject")
 	held := dial(t, s)
@@ -182,7 +182,7 @@ func TestP2StoppedPlugin(t *testing.T) {
 }
 
 // Closing takes at most the drain timeout and three seconds, whatever the plugin does.
-func TestP2CloseOfAStoppedPlugin(t *testing.T) {
+func TestCloseOfAStoppedPluginReturns(t *testing.T) {
 	t.Parallel()
 	j := newJournal()
 	conf := settings(t, "subject", j)
@@ -199,7 +199,7 @@ func TestP2CloseOfAStoppedPlugin(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-func TestP2StoppedWhileItIsConfigured(t *testing.T) {
+func TestPluginThatStopsWhileItIsConfigured(t *testing.T) {
 	t.Parallel()
 	conf := settings(t, "subject", newJournal())
 	conf.Options = []byte(`{"count": 13}`)

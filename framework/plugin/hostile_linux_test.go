@@ -40,8 +40,8 @@ func TestWhatIsPrintedIsLogged(t *testing.T) {
 	}
 }
 
-// Section 1, row 1: what go-plugin's own reader of the log panics at.
-func TestP1HostileLogLines(t *testing.T) {
+// What go-plugin's own reader of the log panics at.
+func TestHostileLogLines(t *testing.T) {
 	t.Parallel()
 	s, j := serveTCP(t, "json")
 	require.Equal(t, "alive", dial(t, s).ask(t, "echo alive"))
@@ -49,7 +49,7 @@ func TestP1HostileLogLines(t *testing.T) {
 	j.await(t, 1, "[INFO]  timestamp")
 }
 
-// Row 8: nothing of what a plugin prints reaches a terminal as a control sequence.
+// Nothing of what a plugin prints reaches a terminal as a control sequence.
 func TestEscapesAreMadeVisible(t *testing.T) {
 	t.Parallel()
 	s, j := serveTCP(t, "escape")
@@ -59,7 +59,7 @@ func TestEscapesAreMadeVisible(t *testing.T) {
 }
 
 // A plugin that prints too much is neither held up nor does it fill the log.
-func TestP8Flood(t *testing.T) {
+func TestFloodOfLogLinesIsBounded(t *testing.T) {
 	t.Parallel()
 	s, j := serveTCP(t, "flood")
 	require.Equal(t, "alive", dial(t, s).ask(t, "echo alive"))
@@ -69,7 +69,7 @@ func TestP8Flood(t *testing.T) {
 
 // Processes of a server that each print too much are bounded together: under forking
 // every client could make one.
-func TestP8FloodOfManyProcesses(t *testing.T) {
+func TestFloodOfManyProcessesIsBounded(t *testing.T) {
 	j := newJournal()
 	s := serve(t, newServer["tcp"](t, open(t, settings(t, "subject", j))), &framework.Forking{}, j)
 	const children, rate = 20, 200 // lines a second
@@ -82,7 +82,7 @@ func TestP8FloodOfManyProcesses(t *testing.T) {
 	require.LessOrEqual(t, strings.Count(j.String(), "a line of many"), seconds*rate)
 }
 
-// Row 6: more on standard output than a line may have does not block the plugin.
+// More on standard output than a line may have does not block the plugin.
 func TestEndlessLineOnStandardOutput(t *testing.T) {
 	t.Parallel()
 	s, _ := serveTCP(t, "subject")
@@ -91,8 +91,8 @@ func TestEndlessLineOnStandardOutput(t *testing.T) {
 	require.Equal(t, "alive", c.ask(t, "echo alive"))
 }
 
-// Row 3: processes that a plugin leaves behind, with its descriptors, hold up nobody.
-func TestP9GrandchildrenHoldDescriptors(t *testing.T) {
+// Processes that a plugin leaves behind, with its descriptors, hold up nobody.
+func TestGrandchildrenDoNotHoldUpClose(t *testing.T) {
 	t.Parallel()
 	j := newJournal()
 	class := open(t, settings(t, "daemon", j))
@@ -106,7 +106,7 @@ func TestP9GrandchildrenHoldDescriptors(t *testing.T) {
 }
 
 // The same for one that is killed: its requests end, and it is started again.
-func TestP9GrandchildrenOfAKilledPlugin(t *testing.T) {
+func TestGrandchildrenDoNotHoldUpRestart(t *testing.T) {
 	t.Parallel()
 	s, j := serveTCP(t, "daemon")
 	j.await(t, 2, "left behind ")
@@ -174,7 +174,7 @@ func hostProcess() {
 
 // When the server is killed its plugin is gone within a second, and the next server
 // removes what is left of both.
-func TestP4ServerIsKilled(t *testing.T) {
+func TestPluginOfAKilledServerEnds(t *testing.T) {
 	dir := shortDir(t)
 	self, err := os.Executable()
 	require.NoError(t, err)

@@ -190,7 +190,7 @@ func TestIncompleteModule(t *testing.T) {
 }
 
 // Each thing that is no plugin has its own line, and the others are not affected.
-func TestP5WhatIsNoPlugin(t *testing.T) {
+func TestWhatIsNoPlugin(t *testing.T) {
 	dir := t.TempDir()
 	outside := t.TempDir()
 	write(t, dir+"/loose.go", shout, 0o644)
@@ -241,7 +241,7 @@ func TestNoDirectoryOfPlugins(t *testing.T) {
 }
 
 // What other users can change is not run by a privileged user.
-func TestP6Permissions(t *testing.T) {
+func TestPluginPermissions(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
@@ -299,7 +299,7 @@ func TestP6Permissions(t *testing.T) {
 }
 
 // A checkout that another user owns is handed over as a whole.
-func TestP6AnotherUsersCheckout(t *testing.T) {
+func TestAnotherUsersCheckoutIsRefused(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
@@ -315,7 +315,7 @@ func TestP6AnotherUsersCheckout(t *testing.T) {
 
 // What is built is not put where another user could replace it, and not made of his
 // source tree.
-func TestP6WhereItIsBuilt(t *testing.T) {
+func TestPluginsAreNotBuiltWhereOthersWrite(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
