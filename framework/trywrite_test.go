@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // A filler gives its client all that TryWrite takes, and the rest by wfile.
@@ -37,9 +38,9 @@ func (h *filler) Handle(_ *bufio.Reader, wfile io.Writer) error {
 func TestTryWriteDoesNotWait(t *testing.T) {
 	h := &filler{full: make(chan int, 1)}
 	s := newServer["tcp"](t, &framework.HandlerClass{New: func() framework.Handler { return h }})
-	serve(t, s)
-	conn := dial(t, s)
-	taken := await(t, h.full)
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	taken := frameworktest.Await(t, h.full)
 	require.Positive(t, taken)
 	all, err := io.ReadAll(conn)
 	require.NoError(t, err)
@@ -62,9 +63,9 @@ func (h *counter) Handle(*bufio.Reader, io.Writer) error {
 func TestTryWriteAllocatesNothing(t *testing.T) {
 	h := &counter{allocated: make(chan float64, 1)}
 	s := newServer["tcp"](t, &framework.HandlerClass{New: func() framework.Handler { return h }})
-	serve(t, s)
-	dial(t, s)
-	require.Zero(t, await(t, h.allocated))
+	frameworktest.Serve(t, s)
+	frameworktest.Dial(t, s)
+	require.Zero(t, frameworktest.Await(t, h.allocated))
 }
 
 // What is in wfile's buffer is not overtaken, and a datagram has no connection.
@@ -83,13 +84,13 @@ func TestTryWriteKeepsTheOrder(t *testing.T) {
 		s := newServer[network](t, &framework.HandlerClass{
 			New: func() framework.Handler { return &trier{try: try} }, Networks: []string{network}, WriteBuffer: 512,
 		})
-		serve(t, s)
-		conn := dial(t, s)
-		say(t, conn, "x")
-		r := await(t, results)
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
+		frameworktest.Send(t, conn, "x")
+		r := frameworktest.Await(t, results)
 		require.Zero(t, r.n)
 		require.Equal(t, network == "udp", r.err != nil, r.err)
-		hear(t, conn, "first")
+		frameworktest.Expect(t, conn, "first")
 	}
 }
 

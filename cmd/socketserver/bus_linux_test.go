@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // Workers of preforking, children of forking and threads share a room over a bus.
@@ -16,7 +18,7 @@ func TestBus(t *testing.T) {
 	require.NoError(t, err)
 	nats.Start()
 	defer nats.Shutdown()
-	require.True(t, nats.ReadyForConnections(patience))
+	require.True(t, nats.ReadyForConnections(frameworktest.Patience))
 	text := ""
 	for _, concurrency := range []string{"preforking", "forking", "threading"} {
 		text += fmt.Sprintf(`

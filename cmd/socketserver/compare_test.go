@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // ^C in the middle ends a comparison and leaves nothing behind, whatever it was doing; so
@@ -108,7 +110,7 @@ func awaitServers(t *testing.T, directory string, servers int) {
 	require.Eventually(t, func() bool {
 		found, _ := filepath.Glob(filepath.Join(directory, "sockcmp-*"))
 		return len(found) >= servers
-	}, 20*time.Second, time.Millisecond)
+	}, frameworktest.Patience, time.Millisecond)
 }
 
 // subjectsOf are the servers that a comparison has started.
@@ -137,7 +139,7 @@ func subjectsOf(t *testing.T, pid int) []int {
 // requireGone waits until a process has ended that is not ours to wait for.
 func requireGone(t *testing.T, pid int) {
 	t.Helper()
-	for late := time.Now().Add(20 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
+	for late := time.Now().Add(frameworktest.Patience); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
 		require.True(t, time.Now().Before(late), "process %d is left", pid)
 	}
 }

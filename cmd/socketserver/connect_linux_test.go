@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal/terminaltest"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // atTerminal runs the client in a window of 40 columns, with the test as its peer.
@@ -36,16 +37,16 @@ func TestTerminalConversation(t *testing.T) {
 	term, peer := atTerminal(t, "--framing", "chunk")
 	term.Type("你好，世\x1b[D\x1b[C界")
 	term.Await(12, "> 你好，世界")
-	send(t, peer, "大家好") // neither has a newline
+	frameworktest.Send(t, peer, "大家好") // neither has a newline
 	term.Await(12, "大家好", "> 你好，世界")
-	send(t, peer, "\x1b[2J\u202e\xe4\xbd")
+	frameworktest.Send(t, peer, "\x1b[2J\u202e\xe4\xbd")
 	term.Await(12, "大家好", `\x1b[2J\u202e`, "> 你好，世界")
-	send(t, peer, "\xa0") // the end of a character goes where it began
+	frameworktest.Send(t, peer, "\xa0") // the end of a character goes where it began
 	term.Await(12, "大家好", `\x1b[2J\u202e你`, "> 你好，世界")
 	term.Type("\r")
 	require.Equal(t, "你好，世界", receive(t, peer))
 	term.Await(2, "大家好", `\x1b[2J\u202e你`, "> 你好，世界", ">")
-	send(t, peer, "这是一个很长的句子，窗口的一行放不下它的全部内容")
+	frameworktest.Send(t, peer, "这是一个很长的句子，窗口的一行放不下它的全部内容")
 	screen := []string{
 		"大家好", `\x1b[2J\u202e你`, "> 你好，世界",
 		"这是一个很长的句子，窗口的一行放不下它的", "全部内容",
@@ -68,7 +69,7 @@ func TestTerminalTab(t *testing.T) {
 	term, peer := atTerminal(t)
 	term.Type("/n\t")
 	term.Await(4, "/names  /nick", "> /n")
-	send(t, peer, "alice: hi\n欢迎guest2来到我们的聊天室!\n")
+	frameworktest.Send(t, peer, "alice: hi\n欢迎guest2来到我们的聊天室!\n")
 	screen := []string{"/names  /nick", "alice: hi", "欢迎guest2来到我们的聊天室!"}
 	term.Await(4, append(screen, "> /n")...)
 	term.Type("\x15/ms\t al\t gu\t ti\t da\t\r")
@@ -80,10 +81,10 @@ func TestTerminalTab(t *testing.T) {
 func TestTerminalNotices(t *testing.T) {
 	t.Parallel()
 	term, peer := atTerminal(t)
-	send(t, peer, "请等待对方上线")
+	frameworktest.Send(t, peer, "请等待对方上线")
 	term.Await(2, "请等待对方上线", ">")
 	time.Sleep(200 * time.Millisecond) // what comes later is to come later
-	send(t, peer, "here I am")
+	frameworktest.Send(t, peer, "here I am")
 	term.Await(2, "请等待对方上线", "here I am", ">")
 }
 
@@ -95,9 +96,9 @@ func TestTerminalAsk(t *testing.T) {
 	term.Await(2, "> date", "> os", ">")
 	require.Equal(t, "date\n", receive(t, peer))
 	requireSilence(t, peer)
-	require.Equal(t, "os\n", ask(t, peer, "[today]\n"))
+	require.Equal(t, "os\n", frameworktest.Ask(t, peer, "[today]\n"))
 	term.Await(2, "> date", "> os", "[today]", ">")
-	send(t, peer, "[posix]\n")
+	frameworktest.Send(t, peer, "[posix]\n")
 	term.Await(2, "> date", "> os", "[today]", "[posix]", ">")
 	term.Type("\x04")
 	requireEnd(t, peer)
@@ -132,7 +133,7 @@ func TestTerminalPeerCloses(t *testing.T) {
 	term, peer := atTerminal(t)
 	term.Type("half a li")
 	term.Await(11, "> half a li")
-	send(t, peer, "bye")
+	frameworktest.Send(t, peer, "bye")
 	require.NoError(t, peer.Close())
 	require.Equal(t, 1, term.Exit())
 	term.Await(0, "bye", "> half a li", "socketserver: unix://s has ended the con", "versation", "")

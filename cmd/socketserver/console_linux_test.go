@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal/terminaltest"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // At a terminal what the operator types and what comes in do not mix, the server is stopped
@@ -37,7 +38,7 @@ server "desk" {
 		term.Await(4, attached, "connected by  ''", "to:")
 		term.Type("你好")
 		term.Await(8, attached, "connected by  ''", "to: 你好")
-		send(t, client, "hello\x1b[2J")
+		frameworktest.Send(t, client, "hello\x1b[2J")
 		term.Await(8, attached, "connected by  ''", `from: hello\u001b[2J`, "to: 你好")
 		term.Type("\r")
 		require.Equal(t, "你好", receive(t, client))

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // A typist is a command that a test types to and reads from.
@@ -67,7 +69,7 @@ server "elsewhere" {
 		readUntil(t, c.screen, "nobody is connected\n")
 		client := dial(t, l)
 		readUntil(t, c.screen, "connected by  ('127.0.0.1', ")
-		send(t, client, "你好")
+		frameworktest.Send(t, client, "你好")
 		readUntil(t, c.screen, "from: 你好\n")
 		_, err := io.WriteString(c.keys, "welcome\n")
 		require.NoError(t, err)
@@ -99,14 +101,14 @@ server "desk" {
 	l := p.awaitListening(t)[0]
 	client := dial(t, l)
 	readUntil(t, c.screen, "connected by  ('127.0.0.1', ")
-	send(t, client, "hello\n")
+	frameworktest.Send(t, client, "hello\n")
 	readUntil(t, c.screen, "hello\n")
 	_, err := io.WriteString(c.keys, "welcome\n")
 	require.NoError(t, err)
 	require.Equal(t, "welcome\n", receive(t, client))
 	require.NoError(t, c.keys.Close())
 	p.await(t, "the console has ended; the server goes on")
-	send(t, client, "still there?\n")
+	frameworktest.Send(t, client, "still there?\n")
 	require.Equal(t, "-- no operator is here; what you said waits for one\n", receive(t, client))
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal/terminaltest"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // hold has a client, or some, say what they have to say.
@@ -297,7 +298,7 @@ func (s *shippedServers) mishaps(t *testing.T) {
 		dial(t, l)
 		reset := dial(t, l).(*net.TCPConn)
 		require.NoError(t, reset.SetLinger(0))
-		send(t, reset, "hello\n")
+		frameworktest.Send(t, reset, "hello\n")
 		require.NoError(t, reset.Close())
 		require.Contains(t, askOnce(t, l, "\xff\x00\xfe\n"), "\xff\x00\xfe")
 	}

@@ -19,10 +19,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-)
 
-// patience bounds what a test waits for, so that one that fails ends.
-const patience = time.Minute
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+)
 
 // A process is a socketserver that runs beside a test, with its log as JSON.
 type process struct {
@@ -128,7 +127,7 @@ func (p *process) awaitText(t *testing.T, text string) string {
 
 func (p *process) awaitEvent(t *testing.T, what string, wanted func(event) bool) event {
 	t.Helper()
-	late := time.After(patience)
+	late := time.After(frameworktest.Patience)
 	for ended := false; ; {
 		e, more := p.take(wanted)
 		if e != nil {
@@ -184,7 +183,7 @@ func (p *process) exit(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(patience):
+	case <-time.After(frameworktest.Patience):
 		t.Fatal("the server did not end")
 	}
 	return p.ProcessState.ExitCode()
@@ -193,31 +192,7 @@ func (p *process) exit(t *testing.T) int {
 // dial connects to l.
 func dial(t *testing.T, l listener) net.Conn {
 	t.Helper()
-	var conn net.Conn
-	var err error
-	if l.network == "unixgram" {
-		local := &net.UnixAddr{Net: "unixgram", Name: filepath.Join(t.TempDir(), "c")}
-		conn, err = net.DialUnix("unixgram", local, &net.UnixAddr{Net: "unixgram", Name: l.address})
-	} else {
-		conn, err = net.Dial(l.network, l.address)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
-	return conn
-}
-
-// ask sends text in one write and returns what one read brings.
-func ask(t *testing.T, conn net.Conn, text string) string {
-	t.Helper()
-	send(t, conn, text)
-	return receive(t, conn)
-}
-
-func send(t *testing.T, conn net.Conn, text string) {
-	t.Helper()
-	_, err := io.WriteString(conn, text)
-	require.NoError(t, err)
+	return frameworktest.DialAddress(t, l.network, l.address)
 }
 
 func receive(t *testing.T, conn net.Conn) string {
@@ -232,7 +207,7 @@ func receive(t *testing.T, conn net.Conn) string {
 func askOnce(t *testing.T, l listener, text string) string {
 	t.Helper()
 	conn := dial(t, l)
-	answer := ask(t, conn, text)
+	answer := frameworktest.Ask(t, conn, text)
 	require.NoError(t, conn.Close())
 	return answer
 }
@@ -257,7 +232,7 @@ func requireSilence(t *testing.T, conn net.Conn) {
 	n, err := conn.Read(make([]byte, 1))
 	require.Zero(t, n)
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(frameworktest.Patience)))
 }
 
 // families is how many of IPv4 and IPv6 this machine has.

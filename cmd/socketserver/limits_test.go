@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // limited is a configuration of an echo server with blocks of its own.
@@ -30,23 +32,23 @@ func TestConnectionsRefuse(t *testing.T) {
     banner      = "busy\n"
   }`))
 	first := dial(t, listeners[0])
-	require.Equal(t, "hello", ask(t, first, "hello"))
+	require.Equal(t, "hello", frameworktest.Ask(t, first, "hello"))
 	banner, err := io.ReadAll(dial(t, listeners[0]))
 	require.NoError(t, err)
 	require.Equal(t, "busy\n", string(banner))
 	p.await(t, "client refused: limit reached", event{"server": "echo", "limit": "connections", "value": 1.0})
-	require.Equal(t, "still", ask(t, first, "still"))
+	require.Equal(t, "still", frameworktest.Ask(t, first, "still"))
 }
 
 // requireWaits requires that what comes while a server is full is answered in its turn.
 func requireWaits(t *testing.T, l listener) {
 	t.Helper()
 	first := dial(t, l)
-	require.Equal(t, "hello", ask(t, first, "hello"))
+	require.Equal(t, "hello", frameworktest.Ask(t, first, "hello"))
 	second := dial(t, l)
-	send(t, second, "me too")
+	frameworktest.Send(t, second, "me too")
 	requireSilence(t, second)
-	require.Equal(t, "still", ask(t, first, "still"))
+	require.Equal(t, "still", frameworktest.Ask(t, first, "still"))
 	require.NoError(t, first.Close())
 	require.Equal(t, "me too", receive(t, second))
 }
@@ -73,7 +75,7 @@ func TestMaxChildren(t *testing.T) {
 func TestPerSource(t *testing.T) {
 	t.Parallel()
 	p, listeners := serveFile(t, limited(`"threading" {}`, `limits { per_source = 1 }`))
-	require.Equal(t, "hello", ask(t, dial(t, listeners[0]), "hello"))
+	require.Equal(t, "hello", frameworktest.Ask(t, dial(t, listeners[0]), "hello"))
 	requireEnd(t, dial(t, listeners[0]))
 	p.await(t, "client refused: limit reached", event{"limit": "per_source", "value": 1.0})
 	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
@@ -82,7 +84,7 @@ func TestPerSource(t *testing.T) {
 		t.Skipf("there is no second loopback address: %v", err)
 	}
 	defer conn.Close()
-	require.Equal(t, "hello", ask(t, conn, "hello"))
+	require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
 }
 
 // A client that is silent, or takes too long, is let go, in whatever process it is served.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // TestMatrix has a server for every transport under every strategy, in servers.hcl alone,
@@ -62,7 +64,7 @@ func cell(t *testing.T, l listener) {
 	for i := range 3 {
 		conn := dial(t, l)
 		conns = append(conns, conn)
-		send(t, conn, fmt.Sprintf("hello %d", i))
+		frameworktest.Send(t, conn, fmt.Sprintf("hello %d", i))
 		if !inTurn {
 			require.Equal(t, fmt.Sprintf("hello %d", i), receive(t, conn))
 		}
@@ -74,7 +76,7 @@ func cell(t *testing.T, l listener) {
 		if inTurn {
 			require.Equal(t, fmt.Sprintf("hello %d", i), receive(t, conn))
 		}
-		require.Equal(t, "again", ask(t, conn, "again"))
+		require.Equal(t, "again", frameworktest.Ask(t, conn, "again"))
 		require.NoError(t, conn.Close())
 	}
 }

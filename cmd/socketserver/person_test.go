@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // A person sits at a client on pipes, whatever it is written in.
@@ -69,7 +71,7 @@ func witness(t *testing.T, port string) *person {
 	case p := <-greeted:
 		p.hears(t, welcome)
 		return p
-	case <-time.After(patience):
+	case <-time.After(frameworktest.Patience):
 		require.Fail(t, "nobody was greeted")
 		return nil
 	}
@@ -102,7 +104,7 @@ func (p *person) hears(t *testing.T, answer string) {
 // passed over.
 func (p *person) hearsLine(t *testing.T, answer string) {
 	t.Helper()
-	require.NoError(t, p.deadline(time.Now().Add(patience)))
+	require.NoError(t, p.deadline(time.Now().Add(frameworktest.Patience)))
 	for next, err := p.out.Peek(1); err == nil && next[0] == '\n'; next, err = p.out.Peek(1) {
 		_, _ = p.out.Discard(1)
 	}
@@ -121,7 +123,7 @@ func (p *person) leaves(t *testing.T) int {
 // ends waits for the client to end by itself.
 func (p *person) ends(t *testing.T) int {
 	t.Helper()
-	require.NoError(t, p.deadline(time.Now().Add(patience)))
+	require.NoError(t, p.deadline(time.Now().Add(frameworktest.Patience)))
 	rest, err := io.ReadAll(p.out)
 	require.NoError(t, err)
 	require.Empty(t, strings.TrimPrefix(string(rest), "\n"))
@@ -132,7 +134,7 @@ func (p *person) ends(t *testing.T) int {
 // sees waits until the client has printed this and nothing else.
 func (p *person) sees(t *testing.T, want string) {
 	t.Helper()
-	require.NoError(t, p.deadline(time.Now().Add(patience)))
+	require.NoError(t, p.deadline(time.Now().Add(frameworktest.Patience)))
 	const longest = 64 // of times and addresses that are incomplete
 	var got []byte
 	for general(string(got)) != want {

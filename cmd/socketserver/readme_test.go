@@ -111,7 +111,7 @@ func (f fence) file(comment string) (string, bool) {
 	return strings.CutPrefix(first, comment)
 }
 
-// goBlock saves a plugin where the page says, and compiles the rest.
+// goBlock saves a plugin or its test where the page says, runs a test, and compiles the rest.
 func goBlock(t *testing.T, dir string, f fence) {
 	name, isPlugin := f.file("// ")
 	if strings.HasPrefix(f.text, "package main") { // the README's
@@ -121,6 +121,9 @@ func goBlock(t *testing.T, dir string, f fence) {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(f.text), 0o644))
+		if strings.HasSuffix(path, "_test.go") {
+			goCommand(t, filepath.Dir(path), "test", ".")
+		}
 		return
 	}
 	program := filepath.Join(dir, "cmd", "readme")
@@ -136,9 +139,15 @@ import (
 
 ` + f.text
 	require.NoError(t, os.WriteFile(filepath.Join(program, "main.go"), []byte(text), 0o644))
-	build := exec.Command("go", "build", "-o", os.DevNull, "./cmd/readme")
-	build.Dir = dir
-	out, err := build.CombinedOutput()
+	goCommand(t, dir, "build", "-o", os.DevNull, "./cmd/readme")
+}
+
+// goCommand runs the go command in dir.
+func goCommand(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	command := exec.Command("go", args...)
+	command.Dir = dir
+	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }
 

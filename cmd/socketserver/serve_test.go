@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // echoes is a configuration with an echo server for each kind of process that requests
@@ -53,13 +55,13 @@ func TestDrain(t *testing.T) {
 			var conns []net.Conn
 			for _, l := range listeners {
 				conn := dial(t, l)
-				require.Equal(t, "hello", ask(t, conn, "hello"))
+				require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
 				conns = append(conns, conn)
 			}
 			p.signal(t, s)
 			p.await(t, "stopping; a second signal stops at once")
 			for _, conn := range conns {
-				require.Equal(t, "still there", ask(t, conn, "still there"))
+				require.Equal(t, "still there", frameworktest.Ask(t, conn, "still there"))
 				require.NoError(t, conn.Close())
 			}
 			require.Zero(t, p.exit(t))
@@ -80,7 +82,7 @@ func TestDrainTimeout(t *testing.T) {
 	var conns []net.Conn
 	for _, l := range listeners {
 		conn := dial(t, l)
-		require.Equal(t, "hello", ask(t, conn, "hello"))
+		require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
 		conns = append(conns, conn)
 	}
 	p.signal(t, syscall.SIGTERM)
@@ -98,7 +100,7 @@ func TestSecondSignal(t *testing.T) {
 	var conns []net.Conn
 	for _, l := range listeners {
 		conn := dial(t, l)
-		require.Equal(t, "hello", ask(t, conn, "hello"))
+		require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
 		conns = append(conns, conn)
 	}
 	p.signal(t, syscall.SIGTERM)
@@ -144,7 +146,7 @@ func TestQuitServer(t *testing.T) {
 	t.Parallel()
 	p, listeners := serveFile(t, quitters("threading", "synchronous", "forking"))
 	for len(listeners) > 0 {
-		require.Equal(t, "quit", ask(t, dial(t, listeners[1]), "quit"))
+		require.Equal(t, "quit", frameworktest.Ask(t, dial(t, listeners[1]), "quit"))
 		p.await(t, "stopped", event{"server": listeners[0].server})
 		for _, l := range listeners[:2] {
 			_, err := net.Dial(l.network, l.address)
@@ -171,9 +173,9 @@ func TestClosedLog(t *testing.T) {
 	require.NoError(t, write.Close())
 	require.NoError(t, read.Close())
 	require.NoError(t, p.stderr.Close())
-	require.Equal(t, "quit", ask(t, dial(t, listeners[0]), "quit")) // is logged
+	require.Equal(t, "quit", frameworktest.Ask(t, dial(t, listeners[0]), "quit")) // is logged
 	requireEcho(t, listeners[2])
-	require.Equal(t, "quit", ask(t, dial(t, listeners[2]), "quit"))
+	require.Equal(t, "quit", frameworktest.Ask(t, dial(t, listeners[2]), "quit"))
 	require.Zero(t, p.exit(t))
 }
 
@@ -202,7 +204,7 @@ func TestFlagsPlugin(t *testing.T) {
 	plugins, err := filepath.Abs("../../plugins")
 	require.NoError(t, err)
 	_, listeners := serveArgs(t, "--listen", "tcp://127.0.0.1:0", "--plugins", plugins, "--plugin", "shout")
-	require.Equal(t, "HELLO\n", ask(t, dial(t, listeners[0]), "hello\n"))
+	require.Equal(t, "HELLO\n", frameworktest.Ask(t, dial(t, listeners[0]), "hello\n"))
 }
 
 // What clients send is one line of the log, whatever is in it.
@@ -212,7 +214,7 @@ func TestTextLog(t *testing.T) {
 		"--listen", "unixgram://sink", "--handler", "sink"))
 	p.awaitText(t, "ready: servers=1 listeners=1")
 	conn := dial(t, listener{"sink", "unixgram", filepath.Join(p.Dir, "sink")})
-	send(t, conn, "one\ntwo\x1b[31m\u202e")
+	frameworktest.Send(t, conn, "one\ntwo\x1b[31m\u202e")
 	line := p.awaitText(t, "received")
 	require.Contains(t, line, `data="one\ntwo\x1b[31m\u202e" length=15`)
 }
@@ -237,7 +239,7 @@ func TestColour(t *testing.T) {
 		text := readUntil(t, out, "ready")
 		require.Contains(t, text, "listening: ")
 		require.Equal(t, noColor == "", strings.Contains(text, "\x1b["), "%q", text)
-		ask(t, dial(t, listener{"timestamp", "unix", filepath.Join(c.Dir, "s")}), "quit\n")
+		frameworktest.Ask(t, dial(t, listener{"timestamp", "unix", filepath.Join(c.Dir, "s")}), "quit\n")
 		rest, err := io.ReadAll(out)
 		require.NoError(t, err)
 		require.NoError(t, input.Close())

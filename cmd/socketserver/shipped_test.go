@@ -3,12 +3,10 @@ package main
 import (
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -61,32 +59,15 @@ func shippedPorts(t *testing.T, listeners []listener) {
 	require.Len(t, listeners, families()*len(got))
 }
 
-// startAgain starts once more what has been built. The fastest of a few starts counts, as
-// other tests run beside this one.
+// startAgain starts once more, and nothing is built again.
 func startAgain(t *testing.T, dir string, p *process) {
+	p.await(t, "built")
 	p.signal(t, syscall.SIGTERM)
 	require.Zero(t, p.exit(t))
-	limit := 2 * time.Second
-	if raceEnabled() {
-		limit *= 2
-	}
-	fastest := time.Hour
-	for range 3 {
-		began := time.Now()
-		p := startShipped(t, dir)
-		p.await(t, "ready")
-		fastest = min(fastest, time.Since(began))
-		p.signal(t, syscall.SIGTERM)
-		require.Zero(t, p.exit(t))
-		if fastest < limit {
-			break
-		}
-	}
-	t.Logf("listened after %s", fastest)
-	require.Less(t, fastest, limit)
-}
-
-func raceEnabled() bool {
-	info, _ := debug.ReadBuildInfo()
-	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+	again := startShipped(t, dir)
+	again.await(t, "ready")
+	built, _ := again.take(func(e event) bool { return e["@message"] == "built" })
+	require.Nil(t, built)
+	again.signal(t, syscall.SIGTERM)
+	require.Zero(t, again.exit(t))
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // A second signal does not wait for who does not read the log.
@@ -25,7 +27,7 @@ func TestSecondSignalUnread(t *testing.T) {
 	cmd := exec.Command("socketserver", "serve", "--listen", "tcp://127.0.0.1:0", "--handler", "echo", "--log-format", "json")
 	cmd.Stderr = theirs
 	require.NoError(t, cmd.Start())
-	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	late := time.AfterFunc(frameworktest.Patience, func() { _ = cmd.Process.Kill() })
 	defer late.Stop()
 	lines := bufio.NewScanner(log)
 	var l struct{ Address string }
@@ -33,7 +35,7 @@ func TestSecondSignalUnread(t *testing.T) {
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &l))
 	}
 	conn := dial(t, listener{network: "tcp", address: l.Address})
-	require.Equal(t, "hello", ask(t, conn, "hello")) // it is cut off, which is logged
+	require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello")) // it is cut off, which is logged
 	fill(t, theirs)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
@@ -68,16 +69,16 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 // works says whether the program is a plugin that shouts.
 func works(t *testing.T, name, path string) {
 	t.Helper()
-	j := newJournal()
+	j := frameworktest.NewLog()
 	conf := settings(t, name, j)
 	conf.Path = path
-	s := serve(t, newServer["tcp"](t, open(t, conf)), &framework.Threading{}, j)
+	s := serve(t, frameworktest.NewServer(t, "tcp", open(t, conf)), &framework.Threading{}, j)
 	require.Equal(t, "HELLO", dial(t, s).ask(t, "hello"))
 }
 
 func TestDroppingIn(t *testing.T) {
 	ownCache(t)
-	dir, j := t.TempDir(), newJournal()
+	dir, j := t.TempDir(), frameworktest.NewLog()
 	goMod, err := os.ReadFile(filepath.Join(tree(t), "go.mod"))
 	require.NoError(t, err)
 	goSum, err := os.ReadFile(filepath.Join(tree(t), "go.sum"))
@@ -92,7 +93,7 @@ func TestDroppingIn(t *testing.T) {
 	write(t, dir+"/wrong/main.go", strings.Replace(shout, "strings.ToUpper(line)", "upper(line)", 1), 0o644)
 
 	names := []string{"own", "without", "wrong"}
-	paths, errs := plugin.Prepare(context.Background(), dir, names, j.logger())
+	paths, errs := plugin.Prepare(context.Background(), dir, names, j.Logger())
 	require.Len(t, errs, 1)
 	require.EqualError(t, errs["wrong"], `plugin "wrong": it does not build: `+dir+`/wrong/main.go:6:2: "strings" imported and not used; `+dir+`/wrong/main.go:18:34: undefined: upper`)
 	require.Contains(t, j.String(), "[INFO]  built: plugin=own")
@@ -105,8 +106,8 @@ func TestDroppingIn(t *testing.T) {
 	require.NoError(t, err)
 	write(t, dir+"/program", string(program), 0o755)
 	write(t, dir+"/script", "#!/bin/sh\nexec "+paths["own"]+"\n", 0o755)
-	again := newJournal()
-	paths, errs = plugin.Prepare(context.Background(), dir, []string{"own", "without", "program", "script"}, again.logger())
+	again := frameworktest.NewLog()
+	paths, errs = plugin.Prepare(context.Background(), dir, []string{"own", "without", "program", "script"}, again.Logger())
 	require.Empty(t, errs)
 	require.NotContains(t, again.String(), "built:", "nothing was to be built")
 	works(t, "program", paths["program"])
@@ -115,7 +116,7 @@ func TestDroppingIn(t *testing.T) {
 
 	// Without go what was built before is used.
 	t.Setenv("PATH", "")
-	paths, errs = plugin.Prepare(context.Background(), dir, names, again.logger())
+	paths, errs = plugin.Prepare(context.Background(), dir, names, again.Logger())
 	if exists("/usr/local/go/bin/go") {
 		require.NotEmpty(t, paths)
 		return
@@ -129,10 +130,10 @@ func TestDroppingIn(t *testing.T) {
 func TestDroppingIntoThisModule(t *testing.T) {
 	ownCache(t)
 	dir := filepath.Join(tree(t), "plugins")
-	j := newJournal()
+	j := frameworktest.NewLog()
 	names := plugin.Names(dir)
 	require.Subset(t, names, []string{"shout"})
-	paths, errs := plugin.Prepare(context.Background(), dir, names, j.logger())
+	paths, errs := plugin.Prepare(context.Background(), dir, names, j.Logger())
 	require.Empty(t, errs)
 	require.Len(t, paths, len(names))
 	works(t, "shout", paths["shout"])
@@ -150,7 +151,7 @@ func TestSettingsOfGo(t *testing.T) {
 	t.Setenv("GOENV", home+"/env")
 	t.Setenv("HOME", home)
 	t.Setenv("GOFLAGS", "")
-	paths, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, newJournal().logger())
+	paths, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, frameworktest.NewLog().Logger())
 	require.Empty(t, errs)
 	works(t, "p", paths["p"])
 }
@@ -160,7 +161,7 @@ func TestInNoModuleAndNoSourceTree(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	write(t, dir+"/alone/main.go", shout, 0o644)
-	_, errs := plugin.Prepare(context.Background(), dir, []string{"alone"}, newJournal().logger())
+	_, errs := plugin.Prepare(context.Background(), dir, []string{"alone"}, frameworktest.NewLog().Logger())
 	require.ErrorContains(t, errs["alone"], `"require github.com/go-socketserver/socketserver v0.0.0"`)
 	require.NotContains(t, errs["alone"].Error(), "\n")
 }
@@ -184,7 +185,7 @@ func TestIncompleteModule(t *testing.T) {
 			"/framework/plugin and is replaced but not required; run: cd $ && go mod tidy",
 		"mainless": "it does not build: $ has no function main; write func main() { plugin.Serve(...) }",
 	} {
-		_, errs := plugin.Prepare(context.Background(), dir, []string{name}, newJournal().logger())
+		_, errs := plugin.Prepare(context.Background(), dir, []string{name}, frameworktest.NewLog().Logger())
 		require.EqualError(t, errs[name], `plugin "`+name+`": `+strings.ReplaceAll(want, "$", filepath.Join(dir, name)))
 	}
 }
@@ -221,7 +222,7 @@ func TestWhatIsNoPlugin(t *testing.T) {
 	for name := range wants {
 		names = append(names, name)
 	}
-	paths, errs := plugin.Prepare(context.Background(), dir, names, newJournal().logger())
+	paths, errs := plugin.Prepare(context.Background(), dir, names, frameworktest.NewLog().Logger())
 	require.Equal(t, dir+"/good", paths["good"])
 	require.Len(t, errs, len(wants))
 	for name, want := range wants {
@@ -229,14 +230,14 @@ func TestWhatIsNoPlugin(t *testing.T) {
 		require.NotContains(t, errs[name].Error(), "\n")
 	}
 
-	conf := settings(t, "binary", newJournal())
+	conf := settings(t, "binary", frameworktest.NewLog())
 	conf.Path = paths["binary"]
 	_, err := plugin.Open(context.Background(), conf)
 	require.ErrorContains(t, err, `plugin "binary": it is no program for linux/`)
 }
 
 func TestNoDirectoryOfPlugins(t *testing.T) {
-	_, errs := plugin.Prepare(context.Background(), "/nonexistent/plugins", []string{"x"}, newJournal().logger())
+	_, errs := plugin.Prepare(context.Background(), "/nonexistent/plugins", []string{"x"}, frameworktest.NewLog().Logger())
 	require.EqualError(t, errs["x"], `plugin "x": there is no directory /nonexistent/plugins; create it and put the plugin there`)
 }
 
@@ -287,7 +288,7 @@ func TestPluginPermissions(t *testing.T) {
 				require.NoError(t, os.Chown(path, is.owner.uid, is.owner.gid))
 				require.NoError(t, os.Chmod(path, is.mode))
 			}
-			paths, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, newJournal().logger())
+			paths, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, frameworktest.NewLog().Logger())
 			if c.says != "" {
 				require.ErrorContains(t, errs["p"], strings.ReplaceAll(c.says, "DIR", around))
 				return
@@ -309,7 +310,7 @@ func TestAnotherUsersCheckoutIsRefused(t *testing.T) {
 	require.NoError(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		return errors.Join(err, os.Chown(path, 1, 1))
 	}))
-	_, errs := plugin.Prepare(context.Background(), dir+"/plugins", []string{"p"}, newJournal().logger())
+	_, errs := plugin.Prepare(context.Background(), dir+"/plugins", []string{"p"}, frameworktest.NewLog().Logger())
 	require.ErrorContains(t, errs["p"], "/plugins/p belongs to user 1, who could change what a privileged user would run; run: chown -R root:root "+dir)
 }
 
@@ -325,11 +326,11 @@ func TestPluginsAreNotBuiltWhereOthersWrite(t *testing.T) {
 	write(t, other+"/go.mod", "module github.com/go-socketserver/socketserver\n", 0o644)
 	require.NoError(t, os.Chown(other, 1, 1))
 	t.Chdir(other)
-	_, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, newJournal().logger())
+	_, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, frameworktest.NewLog().Logger())
 	require.ErrorContains(t, errs["p"], other+" belongs to user 1")
 
 	t.Setenv("XDG_CACHE_HOME", other)
-	_, errs = plugin.Prepare(context.Background(), dir, []string{"p"}, newJournal().logger())
+	_, errs = plugin.Prepare(context.Background(), dir, []string{"p"}, frameworktest.NewLog().Logger())
 	require.ErrorContains(t, errs["p"], other+" belongs to user 1")
 	require.ErrorContains(t, errs["p"], "XDG_CACHE_HOME says where")
 }

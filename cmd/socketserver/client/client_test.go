@@ -226,11 +226,11 @@ func TestUnasked(t *testing.T) {
 	go func() {
 		done <- Run(t.Context(), Settings{Address: address, Mode: Ask, Framing: Line, Input: read, Output: out})
 	}()
-	out.await(t, "welcome\n")
+	out.Await(t, "welcome\n")
 	_, err := io.WriteString(write, "one\ntwo\n")
 	require.NoError(t, err)
 	require.Equal(t, "one\n", <-received) // for which the welcome is no answer
-	out.await(t, "answer\n")
+	out.Await(t, "answer\n")
 	require.NoError(t, write.Close())
 	require.NoError(t, <-done)
 }

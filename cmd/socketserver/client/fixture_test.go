@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -10,10 +9,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // The test binary holds a conversation that panics, where it is asked to.
@@ -102,47 +102,13 @@ func until(conn net.Conn, text string) error {
 }
 
 // output is what has come back, with a bar where a line was begun.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	more chan struct{} // has an element when something was written since
-}
+type output struct{ *frameworktest.Log }
 
-func newOutput() *output { return &output{more: make(chan struct{}, 1)} }
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	select {
-	case o.more <- struct{}{}:
-	default:
-	}
-	return o.text.Write(p)
-}
+func newOutput() *output { return &output{frameworktest.NewLog()} }
 
 func (o *output) BeginLine() error {
 	_, err := o.Write([]byte("|"))
 	return err
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// await waits until text has come.
-func (o *output) await(t *testing.T, text string) {
-	t.Helper()
-	late := time.After(time.Minute)
-	for !strings.Contains(o.String(), text) {
-		select {
-		case <-o.more:
-		case <-late:
-			t.Errorf("%q did not come, but %q", text, o)
-			return
-		}
-	}
 }
 
 // hold holds a conversation in which input is sent, and returns what came back.

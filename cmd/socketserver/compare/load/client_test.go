@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // What ends in the warm-up is not counted, be it an answer or an error.
@@ -79,7 +81,7 @@ func TestPorts(t *testing.T) {
 func newTestClient(t *testing.T, p Plan) *client {
 	t.Helper()
 	now := time.Now()
-	p.Duration = patience
+	p.Duration = frameworktest.Patience
 	r := &round{Plan: p, ctx: t.Context(), begin: now, end: now.Add(p.Duration), shards: newShards(1)}
 	r.ports.lendFrom(now)
 	return newClient(r, 0, now)

@@ -3,13 +3,11 @@ package load
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,11 +18,9 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/echo"
 )
-
-// patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
 
 // mortalVariable makes the test binary a server that dies in its twentieth request.
 const mortalVariable = "LOAD_TEST_MORTAL"
@@ -86,46 +82,20 @@ func mortal(t *testing.T) string {
 // serve serves class until the end of the test, which waits until no client is left.
 func serve(t *testing.T, network string, class *framework.HandlerClass, strategy framework.Strategy) string {
 	t.Helper()
-	var s *framework.BaseServer
-	switch path := filepath.Join(t.TempDir(), "s"); network {
-	case "tcp":
-		s = &framework.NewTCPServer("127.0.0.1:0", class).BaseServer
-	case "udp":
-		s = &framework.NewUDPServer("127.0.0.1:0", class).BaseServer
-	case "unix":
-		s = &framework.NewUnixStreamServer(path, class).BaseServer
-	case "unixgram":
-		s = &framework.NewUnixDatagramServer(path, class).BaseServer
-	}
+	s := frameworktest.NewServer(t, network, class)
 	s.Strategy = strategy
-	require.NoError(t, s.Listen())
-	served := make(chan error, 1)
-	go func() { served <- s.ServeForever() }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		require.NoError(t, s.Shutdown(ctx))
-		require.ErrorIs(t, <-served, framework.ErrServerClosed)
-	})
-	return s.Addr().String()
+	return frameworktest.Serve(t, s).Addr().String()
 }
 
 // serveFunc is serve of a function under threading.
 func serveFunc(t *testing.T, network string, handle func(rfile *bufio.Reader, wfile io.Writer) error) string {
 	t.Helper()
-	return serve(t, network, classOf(t, framework.Func(handle)), &framework.Threading{})
-}
-
-func classOf(t *testing.T, c framework.Constructor) *framework.HandlerClass {
-	t.Helper()
-	class, err := c.Class(nil)
-	require.NoError(t, err)
-	return class
+	return serve(t, network, frameworktest.Class(t, framework.Func(handle), ""), &framework.Threading{})
 }
 
 func serveEcho(t *testing.T, network string) string {
 	t.Helper()
-	return serve(t, network, classOf(t, echo.Constructor), &framework.Threading{})
+	return serve(t, network, frameworktest.Class(t, echo.Constructor, ""), &framework.Threading{})
 }
 
 // accept has serve do as it likes with each connection, until the end of the test.
@@ -166,7 +136,7 @@ func plan(network, address, kind string) Plan {
 	message := []byte("what the clients say\n")
 	return Plan{
 		Network: network, Address: address, Kind: kind, Clients: 4, Message: message, Answer: Line,
-		Contains: bytes.TrimSpace(message), Timeout: patience, Duration: 100 * time.Millisecond,
+		Contains: bytes.TrimSpace(message), Timeout: frameworktest.Patience, Duration: 100 * time.Millisecond,
 	}
 }
 
@@ -176,7 +146,7 @@ func run(t *testing.T, p Plan) *Round {
 	start := time.Now()
 	r, err := Run(t.Context(), p)
 	require.NoError(t, err)
-	require.Less(t, time.Since(start), p.Warmup+p.Duration+patience/2)
+	require.Less(t, time.Since(start), p.Warmup+p.Duration+frameworktest.Patience/2)
 	return r
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // Every kind of load, over every network, with every end of an answer.
@@ -177,5 +178,5 @@ func TestCancel(t *testing.T) {
 	start := time.Now()
 	_, err := Run(ctx, p)
 	require.ErrorIs(t, err, context.Canceled)
-	require.Less(t, time.Since(start), patience)
+	require.Less(t, time.Since(start), frameworktest.Patience)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/echo"
 )
 
@@ -62,7 +63,7 @@ func kindsOf(r *Round) []string {
 
 // One client of a synchronous server has a conversation; the others are shown as unserved.
 func TestStarved(t *testing.T) {
-	p := conversations(serve(t, "tcp", classOf(t, echo.Constructor), &framework.Synchronous{}))
+	p := conversations(serve(t, "tcp", frameworktest.Class(t, echo.Constructor, ""), &framework.Synchronous{}))
 	r := run(t, p)
 	require.Positive(t, r.Answered)
 	require.Empty(t, r.Errors)
@@ -159,7 +160,7 @@ func TestQueueFull(t *testing.T) {
 func fillQueue(t *testing.T, path string) string {
 	t.Helper()
 	for {
-		conn, err := net.DialTimeout("unix", path, patience)
+		conn, err := net.DialTimeout("unix", path, frameworktest.Patience)
 		if err != nil {
 			return kind(err)
 		}

@@ -5,13 +5,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // newTestPace is that of one client that is due each second; it is late by that much.
 func newTestPace(t *testing.T, late time.Duration) *pace {
 	t.Helper()
 	p := connections("127.0.0.1:1")
-	p.Clients, p.Rate, p.Duration = 1, 1, patience
+	p.Clients, p.Rate, p.Duration = 1, 1, frameworktest.Patience
 	pace := newPace(p, 0, time.Now().Add(-late))
 	t.Cleanup(pace.close)
 	return &pace
