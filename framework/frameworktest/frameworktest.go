@@ -105,7 +105,7 @@ func Send(t testing.TB, conn net.Conn, text string) {
 	require.NoError(t, err)
 }
 
-// Expect reads text, no more and no less.
+// Expect reads exactly the bytes of text.
 func Expect(t testing.TB, conn net.Conn, text string) {
 	t.Helper()
 	got := make([]byte, len(text))

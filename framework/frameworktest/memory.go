@@ -27,10 +27,10 @@ func Run(t testing.TB, class *framework.HandlerClass, input string) (output stri
 		answer := func(data []byte) error { _, err := m.Write(data); return err }
 		m.request = framework.NewDatagramRequest(networks[0], []byte(input), client, client, answer)
 	}
-	s := &framework.BaseServer{Transport: m, Class: class, Log: NewLog().Logger()}
-	s.HandleError = func(_ *framework.Request, e error) { err = e }
+	failed := func(_ *framework.Request, e error) { err = e }
+	s := &framework.BaseServer{Transport: m, Class: class, Log: hclog.NewNullLogger(), HandleError: failed}
 	t.Cleanup(func() { Shutdown(t, s) })  // closes the class
-	require.NoError(t, s.HandleRequest()) // runs the handler, as s is synchronous
+	require.NoError(t, s.HandleRequest()) // runs the handler to its end, as s is synchronous
 	return m.output.String(), err
 }
 
@@ -53,14 +53,13 @@ func (m *memory) Read(p []byte) (int, error)              { return m.input.Read(
 func (m *memory) Write(p []byte) (int, error)             { return m.output.Write(p) }
 func (m *memory) GetRequest() (*framework.Request, error) { return m.request, nil }
 
-// A Log collects what is written to it, and a test can wait for that.
+// A Log collects what is written to it, and a test can wait for that. [NewLog] makes one.
 type Log struct {
 	mu    sync.Mutex
 	text  bytes.Buffer
 	wrote chan struct{} // closed at the next write
 }
 
-// NewLog makes an empty log.
 func NewLog() *Log { return &Log{wrote: make(chan struct{})} }
 
 // Logger writes to l, from debug on and without times.
@@ -85,10 +84,8 @@ func (l *Log) read() (text string, wrote <-chan struct{}) {
 func (l *Log) String() string        { text, _ := l.read(); return text }
 func (l *Log) Count(part string) int { return strings.Count(l.String(), part) }
 
-// Await waits until part has been written, and returns the log.
+// Await waits until part has been written, AwaitCount until n times. Both return the log.
 func (l *Log) Await(t testing.TB, part string) string { t.Helper(); return l.AwaitCount(t, 1, part) }
-
-// AwaitCount waits until part has been written n times, and returns the log.
 func (l *Log) AwaitCount(t testing.TB, n int, part string) string {
 	t.Helper()
 	for {
