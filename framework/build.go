@@ -2,10 +2,6 @@ package framework
 
 import (
 	"embed"
-	"fmt"
-	"hash/fnv"
-	"io"
-	"io/fs"
 
 	"github.com/go-socketserver/socketserver/internal"
 )
@@ -34,18 +30,5 @@ var sourceFiles embed.FS
 // It depends on nothing else: two programs built from one tree have the same, even if they
 // were not built from a repository. It finds builds that differ by mistake, not by malice.
 func Fingerprint(others ...embed.FS) string {
-	sum := fnv.New64a()
-	for _, tree := range append(others, sourceFiles, internal.Source) {
-		// Neither walking nor reading fails, as the files are part of the program.
-		_ = fs.WalkDir(tree, ".", func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() {
-				return err
-			}
-			data, err := tree.ReadFile(path)
-			_, _ = io.WriteString(sum, path)
-			_, _ = sum.Write(data)
-			return err
-		})
-	}
-	return fmt.Sprintf("%016x", sum.Sum64())
+	return internal.Sum(append(others, sourceFiles, internal.Source)...)
 }

@@ -1,5 +1,6 @@
 // Package framework is Python's socketserver in Go: servers that are put together from
 // three parts, each of which can be exchanged without touching the others.
+// docs/socketserver.md lists Python's names and what stands for them here.
 //
 // # Three axes
 //
@@ -31,15 +32,16 @@
 // # One request
 //
 //	GetRequest        the transport waits for the next one
-//	VerifyRequest     the hook may refuse it, and so may the limits
+//	Preamble          reads what precedes it, beside the loop
+//	VerifyRequest     may refuse it, and so may the limits
 //	ProcessRequest    the strategy takes it to where it runs
-//	FinishRequest     Class.New makes a handler
+//	FinishRequest     passes the layers, and Class.New makes a handler
 //	    Setup             prepares it; on an error the next two are left out
 //	    Handle            reads rfile, writes wfile
 //	    Finish            runs also after an error or a panic
-//	HandleError       is told what went wrong
+//	HandleError       is called with what went wrong
 //	ShutdownRequest   the client reads the end of the answer
-//	CloseRequest      the descriptor is given back
+//	CloseRequest      the descriptor is closed
 //
 // VerifyRequest and the other hooks run in the process of the server, also where the
 // handler does not; under Preforking, where requests do not come to that process, a server
@@ -57,7 +59,7 @@
 //
 // # Processes
 //
-// A Go program can not fork: its child is a program that is started anew and is handed
+// A Go program cannot fork: its child is a program that is started anew and is handed
 // the accepted connection. The main of a program that uses [Forking] begins with
 // [ServeWorker], which serves and does not return in a child and does nothing otherwise.
 // A child has descriptors 0, 1, 2 and its channel to the server, an environment of what
@@ -65,76 +67,4 @@
 // however the server dies, the child finishes what it has and goes. What a child prints
 // is logged by the server. A worker of [Preforking] is such a process that is handed the
 // listening socket instead. This needs Linux; elsewhere both are [ErrNotSupported].
-//
-// # From socketserver
-//
-// What is there and what it is here. Where nothing is said it means the same.
-//
-//	BaseServer(address, Handler)  [BaseServer]: a struct; the zero value of a field is its default
-//	TCPServer, UDPServer          [NewTCPServer], [NewUDPServer]: they do not listen yet, as with
-//	                              bind_and_activate=False
-//	UnixStreamServer, ...         [NewUnixStreamServer], [NewUnixDatagramServer]
-//	ThreadingMixIn                [Threading]
-//	ForkingMixIn                  [Forking]
-//	neither                       [Synchronous], or no Strategy
-//	none                          [Preforking]
-//	ThreadingTCPServer, ...       none: a class for each combination is what the field replaces
-//	BaseRequestHandler            [BaseRequestHandler]: for every transport, rfile and wfile included
-//	StreamRequestHandler          [StreamRequestHandler]
-//	DatagramRequestHandler        [DatagramRequestHandler]
-//
-// Attributes of a server:
-//
-//	server_address                [BaseServer.Addr], with the real port
-//	RequestHandlerClass           [BaseServer.Class]
-//	socket, fileno()              none: one loop drives one server, a select over many is not needed
-//	address_family                none: it follows from the address; [SocketOptions.IPv6Only]
-//	socket_type                   none: it follows from the server
-//	timeout                       [BaseServer.Timeout]; the 300 of ForkingMixIn is not needed, as
-//	                              children are reaped when they end
-//	request_queue_size            [SocketOptions.RequestQueueSize]: 128, not 5
-//	allow_reuse_address           as if true; [SocketOptions.RefuseReuseAddress] unsets it
-//	allow_reuse_port              [SocketOptions.ReusePort]
-//	max_packet_size               [SocketOptions.MaxPacketSize]: a longer datagram is dropped, not cut
-//	max_children                  [Forking.MaxChildren]: enforced whatever the loop is doing
-//	active_children               [Forking.ActiveChildren]
-//	block_on_close                Shutdown waits and Stop does not
-//	daemon_threads                none: a goroutine does not keep a program from ending
-//	_threads                      [BaseServer.Active]
-//
-// Methods of a server:
-//
-//	server_bind, server_activate  [BaseServer.Listen]
-//	serve_forever(poll_interval)  [BaseServer.ServeForever]: nothing polls, stopping takes effect at once
-//	handle_request                [BaseServer.HandleRequest]
-//	shutdown                      [BaseServer.Stop], [BaseServer.Shutdown]: never a deadlock; before
-//	                              serving it means that the server never will
-//	server_close                  part of both
-//	with server:                  defer [BaseServer.Close]
-//	get_request                   [Transport.GetRequest]
-//	verify_request                [BaseServer.VerifyRequest]: a panic refuses
-//	process_request               [Strategy.ProcessRequest]
-//	finish_request                [BaseServer.FinishRequest]
-//	shutdown_request              [BaseServer.ShutdownRequest]
-//	close_request                 [BaseServer.CloseRequest]
-//	service_actions               [BaseServer.ServiceActions]
-//	handle_timeout                [BaseServer.HandleTimeout]
-//	handle_error                  [BaseServer.HandleError]: without it errors go to [BaseServer.Log]
-//	collect_children              none: each child is waited for by a goroutine
-//
-// Attributes of a handler, which it reaches through the embedded [Request]:
-//
-//	request, connection, socket   [Request.Conn]; nil for a datagram, whose bytes are rfile's
-//	client_address                [Request.ClientAddress]
-//	server                        [Request.Server] is its name; a handler in another process has no more
-//	rfile, wfile, packet          the arguments of [Handler.Handle]
-//	rbufsize                      [BaseServer.ReadBuffer]: 4096
-//	wbufsize                      [HandlerClass.WriteBuffer], [BaseServer.WriteBuffer]: 0, unbuffered
-//	timeout                       [Timeouts.Read]; the others of [Timeouts] are new
-//	disable_nagle_algorithm       as if true; [SocketOptions.Nagle] turns it on again
-//	setup, handle, finish         [Handler.Setup], [Handler.Handle], [Handler.Finish]
-//
-// Exceptions are errors. A panic of a handler becomes a [PanicError] and ends its request
-// only; runtime.Goexit, like SystemExit, passes HandleError by. An empty answer to a
-// datagram is not sent, so that a handler can stay silent.
 package framework

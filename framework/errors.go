@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
@@ -32,13 +30,6 @@ type PanicError struct {
 }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
-
-// routine reports whether an error is part of a client's ordinary life: it left, it
-// fell silent, or it was cut off by a shutdown that has logged that.
-func routine(err error) bool {
-	return errors.Is(err, ErrPeerGone) || errors.Is(err, os.ErrDeadlineExceeded) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, ErrServerClosed) || errors.Is(err, worker.ErrDropped)
-}
 
 // isEnd reports whether an error is the regular end of what the client sends.
 func isEnd(err error) bool { return errors.Is(err, io.EOF) }

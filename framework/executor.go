@@ -131,6 +131,15 @@ func programOf(command *Program, class *HandlerClass) (*Program, int, error) {
 	return &Program{}, index, nil
 }
 
+// workerKey is what servers that share workers have in common: what those are configured with.
+type workerKey struct {
+	class    *HandlerClass
+	timeouts Timeouts
+	limits   *Limits
+}
+
+func (s *BaseServer) workerKey() workerKey { return workerKey{s.Class, s.Timeouts, s.Limits} }
+
 // workerConfig describes children that run command, see [Forking.Command], each with so many
 // processors. Their limits are sent with their configuration.
 func workerConfig(command *Program, s *BaseServer, processors int, limits *Limits) (worker.Config, error) {

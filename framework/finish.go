@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"strings"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
-	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // FinishRequest runs the handler of r to its end, or has the class's executor do so, reports
@@ -101,28 +99,13 @@ func (s *BaseServer) handleError(r *Request, err error) {
 	}
 }
 
-// logError is the default of HandleError. Clients that can make a handler fail cannot fill a
-// disk with that.
+// logError is the default of HandleError.
 func (s *BaseServer) logError(r *Request, err error) {
-	if s.isOverdue(err) && !s.isCut() {
-		if more, ok := s.overdue.Allow(1); ok {
-			r.Log().Info("request ended: it took too long", ratelog.More(more, "error", err)...)
-		}
-		return
-	}
-	if routine(err) || s.isCut() { // a shutdown logs what it cuts off
-		r.Log().Debug("request ended early", "error", err)
-		return
-	}
-	more, ok := s.failures.Allow(maxFailures)
-	if !ok {
-		return
-	}
+	var stack []byte
 	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
-		r.Log().Error("handler panicked", ratelog.More(more, "error", err, "stack", strings.ReplaceAll(string(panicked.Stack), "\t", "    "))...)
-		return
+		stack = panicked.Stack
 	}
-	r.Log().Error("request failed", ratelog.More(more, "error", err)...)
+	s.reporter.Log(r.Log(), err, s.Timeouts.Request, stack, s.isCut())
 }
 
 // over ends a request that was tracked. In the loop the client's unread bytes are not waited

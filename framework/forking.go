@@ -1,11 +1,10 @@
 package framework
 
 import (
-	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/life"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
@@ -26,11 +25,7 @@ type Forking struct {
 	// before it ends; 0 means 1.
 	MaxRequests int
 
-	mu       sync.Mutex
-	users    int
-	pool     *worker.Pool // of the servers that are open; nil: none is
-	class    *HandlerClass
-	timeouts Timeouts
+	users life.Shared[workerKey, worker.Pool]
 }
 
 const defaultMaxChildren = 40
@@ -43,22 +38,9 @@ const maxHandedOver = handoff.MaxFrame - 1024
 func (*Forking) Place() Place { return InWorkers }
 
 // Open makes sure that children can be started, and starts the spares. Servers that share
-// the strategy share its children, so they need the same class and timeouts.
+// the strategy share its children, so they need the same class, timeouts and limits.
 func (f *Forking) Open(s *BaseServer) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.users > 0 && (f.class != s.Class || f.timeouts != s.Timeouts) {
-		return errors.New("framework: servers that share a Forking need the same Class and Timeouts; give each its own Forking")
-	}
-	if f.users == 0 {
-		pool, err := f.newPool(s)
-		if err != nil {
-			return err
-		}
-		f.pool, f.class, f.timeouts = pool, s.Class, s.Timeouts
-	}
-	f.users++
-	return nil
+	return f.users.Open(s.workerKey(), func() (*worker.Pool, error) { return f.newPool(s) })
 }
 
 func (f *Forking) newPool(s *BaseServer) (*worker.Pool, error) {
@@ -78,15 +60,9 @@ func (f *Forking) newPool(s *BaseServer) (*worker.Pool, error) {
 	return worker.NewPool(c, size)
 }
 
-func (f *Forking) opened() *worker.Pool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.pool
-}
-
 // ActiveChildren returns the process ids of the children.
 func (f *Forking) ActiveChildren() []int {
-	if p := f.opened(); p != nil {
+	if p := f.users.Get(); p != nil {
 		return p.Pids()
 	}
 	return nil
@@ -94,7 +70,7 @@ func (f *Forking) ActiveChildren() []int {
 
 // ProcessRequest passes r to an idle child or to a new one.
 func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
-	p := f.opened()
+	p := f.users.Get()
 	slot, err := p.Take(s.Done())
 	if err != nil {
 		return err
@@ -106,15 +82,7 @@ func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 // Close ends the children once the last server has closed, and waits until they have been
 // reaped.
 func (f *Forking) Close(s *BaseServer) {
-	f.mu.Lock()
-	p := f.pool
-	f.users--
-	last := f.users == 0
-	if last {
-		f.pool = nil
-	}
-	f.mu.Unlock()
-	if last {
-		p.Close(s.cut)
+	if p := f.users.Close(); p != nil {
+		p.Close(s.life.Cutting())
 	}
 }

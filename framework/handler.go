@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/framework/internal/life"
 )
 
 // A Handler serves one request: one connection of a stream transport, one
@@ -106,7 +107,7 @@ type HandlerClass struct {
 
 	constructor *definition // nil: made by hand
 	options     []byte      // what the constructor was given, as JSON
-	users       refcount
+	users       life.Refcount
 }
 
 // Serves returns the transports that the class can serve.
@@ -147,33 +148,4 @@ func (c *HandlerClass) check(t Transport) error {
 		return nil // a foreign transport of a foreign network
 	}
 	return fmt.Errorf("framework: the handler serves %v and cannot serve %s; choose one of its transports", serves, network)
-}
-
-// refcount counts the servers that share something.
-type refcount struct {
-	mu sync.Mutex
-	n  int
-}
-
-// Acquire calls first for the first user, which is not counted if that fails.
-func (u *refcount) Acquire(first func() error) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.n == 0 {
-		if err := first(); err != nil {
-			return err
-		}
-	}
-	u.n++
-	return nil
-}
-
-// Release calls last, which may be nil, for the last user.
-func (u *refcount) Release(last func() error) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.n--; u.n > 0 || last == nil {
-		return nil
-	}
-	return last()
 }

@@ -2,10 +2,7 @@ package framework
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -59,7 +56,7 @@ func (s *BaseServer) relay(r *Request, t *worker.Task, do func(*worker.Task) err
 func (s *BaseServer) newTask(r *Request) worker.Task {
 	t := worker.Task{
 		Frame: handoff.Frame{
-			Kind: handoff.Datagram, Network: r.Network, Client: r.client(), Local: addressText(r.LocalAddress),
+			Kind: handoff.Datagram, Network: r.Network, Client: r.client(), Local: conn.AddressText(r.LocalAddress),
 		},
 		Stop: s.Done(),
 		Killable: func(pid int, kill func()) {
@@ -96,7 +93,7 @@ func (s *BaseServer) concludeTask(r *Request, f *handoff.Frame) error {
 	if f.Flags&handoff.Stop != 0 {
 		r.StopServer()
 	}
-	err := outcomeError(f)
+	err := errorOf(f)
 	if r.packet != nil && len(f.Body) > 0 {
 		r.leave(s)
 		if failed := r.packet.Reply(r.packet, f.Body); err == nil {
@@ -106,31 +103,14 @@ func (s *BaseServer) concludeTask(r *Request, f *handoff.Frame) error {
 	return err
 }
 
-// outcomeError makes of an outcome what the handler's error was. Errors cross a process as
-// text; the kinds that the log tells apart are kept.
-func outcomeError(f *handoff.Frame) error {
-	switch f.Status {
-	case handoff.OK:
-		return nil
-	case handoff.PeerGone:
-		return &foreignError{f.Text, ErrPeerGone}
-	case handoff.TimedOut:
-		return &foreignError{f.Text, os.ErrDeadlineExceeded}
-	case handoff.Panicked:
-		value, stack, _ := strings.Cut(f.Text, "\n")
-		return &PanicError{Value: value, Stack: []byte(stack)}
+// errorOf returns the handler's error of an outcome.
+func errorOf(f *handoff.Frame) error {
+	err := worker.ErrorOf(f)
+	if panicked, ok := err.(*worker.Panic); ok {
+		return (*PanicError)(panicked)
 	}
-	return errors.New(f.Text)
+	return err
 }
-
-// A foreignError is what another process said of an error of that kind.
-type foreignError struct {
-	text string
-	kind error
-}
-
-func (e *foreignError) Error() string { return e.text }
-func (e *foreignError) Unwrap() error { return e.kind }
 
 // sharedSocket tells a worker how to serve a socket.
 type sharedSocket struct {
@@ -156,7 +136,7 @@ func (s *BaseServer) socketTask(socket syscall.Conn) (worker.Task, error) {
 		f.Flags |= handoff.Count
 	}
 	return worker.Task{
-		Frame: f, Socket: socket, Stop: s.Done(), Retire: s.retired, Conclude: outcomeError,
+		Frame: f, Socket: socket, Stop: s.Done(), Retire: s.life.Retired(), Conclude: errorOf,
 		Event: func(pid int, f *handoff.Frame) {
 			if f.Kind == handoff.Quit {
 				s.stopServer()
@@ -173,7 +153,7 @@ func (s *BaseServer) traceEvent(pid int, f *handoff.Frame) {
 		return
 	}
 	r := &Request{
-		ClientAddress: parseAddr(f.Network, f.Client), LocalAddress: parseAddr(f.Network, f.Local),
+		ClientAddress: conn.ParseAddress(f.Network, f.Client), LocalAddress: conn.ParseAddress(f.Network, f.Local),
 		Network: f.Network, Server: s.Name, server: s,
 	}
 	switch f.Flags {
@@ -185,7 +165,7 @@ func (s *BaseServer) traceEvent(pid int, f *handoff.Frame) {
 		s.traceRefused(r, Refusal(f.Text))
 	case handoff.Ended:
 		if s.Trace.Ended != nil {
-			s.Trace.Ended(r, Outcome{Err: outcomeError(f), Duration: time.Duration(f.Duration), In: f.In, Out: f.Out, Pid: pid})
+			s.Trace.Ended(r, Outcome{Err: errorOf(f), Duration: time.Duration(f.Duration), In: f.In, Out: f.Out, Pid: pid})
 		}
 	}
 }

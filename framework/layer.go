@@ -4,15 +4,15 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 )
 
 // A Layer is what a connection passes before a handler sees it, such as TLS.
 type Layer interface {
 	// Wrap performs a handshake on c and returns the connection to use in its place, which
-	// owns c. It runs in the request's goroutine and returns when ctx is done; reads and
-	// writes of c fail then. The server closes c on an error.
+	// owns c. It runs in the request's goroutine. When ctx is done reads and writes of c fail.
+	// The server closes c on an error.
 	Wrap(ctx context.Context, c net.Conn) (net.Conn, error)
 }
 
@@ -22,44 +22,18 @@ func (s *BaseServer) wrap(r *Request) error {
 	if len(s.Layers) == 0 || r.conn == nil {
 		return nil
 	}
-	ctx, stop := s.handshake(r, s.Timeouts.Handshake)
-	defer stop()
-	wrapped := r.accepted
-	for _, layer := range s.Layers {
-		next, err := layer.Wrap(ctx, wrapped)
-		if err != nil {
-			return fmt.Errorf("handshake: %w", s.handshakeError(ctx, err))
+	err := conn.Handshake(s.context(), r.accepted, s.Timeouts.Handshake, func(ctx context.Context) error {
+		for _, layer := range s.Layers {
+			wrapped, err := layer.Wrap(ctx, r.conn)
+			if err != nil {
+				return err
+			}
+			r.setConn(wrapped)
 		}
-		wrapped = next
-		r.setConn(wrapped)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("handshake: %w", conn.PeerError(err))
 	}
 	return nil
-}
-
-// handshake bounds what happens on a connection before a handler has it: by a context and, as
-// that does not end a read, by a deadline.
-func (s *BaseServer) handshake(r *Request, timeout time.Duration) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(s.context())
-	if timeout > 0 {
-		ctx, cancel = context.WithTimeout(s.context(), timeout)
-	}
-	c := r.accepted
-	interrupt := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-	return ctx, func() {
-		if interrupt() {
-			_ = c.SetDeadline(time.Time{})
-		}
-		cancel()
-	}
-}
-
-// handshakeError says that a timeout has passed, or that the server stops.
-func (s *BaseServer) handshakeError(ctx context.Context, err error) error {
-	switch ctx.Err() {
-	case context.DeadlineExceeded:
-		return fmt.Errorf("timeouts.handshake has passed: %w", os.ErrDeadlineExceeded)
-	case context.Canceled:
-		return ErrServerClosed
-	}
-	return err
 }

@@ -1,9 +1,6 @@
 package framework
 
 import (
-	"net"
-	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
@@ -12,8 +9,8 @@ import (
 
 // Limits bound the requests that are served at once. The zero value bounds nothing.
 type Limits struct {
-	// Connections is how many requests may be under way; 0: no limit. When they are, the others
-	// wait in the system's queue. Where several listeners share the limits and find the last
+	// Connections is how many requests may be under way; 0: no limit. Further clients wait in
+	// the system's queue. Where several listeners share the limits and find the last
 	// room at once, a client of each is accepted, and waits unread.
 	Connections int `json:"connections"`
 	// PerSource is how many of them may come from one IPv4 address or one /64 of IPv6; 0:
@@ -25,15 +22,8 @@ type Limits struct {
 	Banner string `json:"banner"`
 
 	total   slots.Semaphore
-	mu      sync.Mutex
-	sources map[netip.Prefix]*source
+	sources slots.Sources
 	refused ratelog.Limiter
-}
-
-// source is what one request holds.
-type source struct {
-	prefix netip.Prefix
-	count  int
 }
 
 // admit reports whether r may be served, after waiting for room if need be.
@@ -44,7 +34,7 @@ func (l *Limits) admit(s *BaseServer, r *Request) bool {
 	if r.conn == nil && s.strategy.Place() == InLoop {
 		return true // there is never another one
 	}
-	from := l.enter(sourceOf(r.ClientAddress))
+	from := l.sources.Enter(r.ClientAddress, l.PerSource, 0)
 	if from == nil {
 		l.refuse(s, r, RefusedPerSource, l.PerSource)
 		return false
@@ -55,7 +45,7 @@ func (l *Limits) admit(s *BaseServer, r *Request) bool {
 			wait = closed
 		}
 		if !l.total.Acquire(l.Connections, wait) {
-			l.leave(from)
+			l.sources.Leave(from)
 			if s.isStopped() {
 				s.traceRefused(r, RefusedClosed)
 			} else {
@@ -74,42 +64,16 @@ func (l *Limits) awaitRoom(s *BaseServer) {
 	if l == nil || l.Connections == 0 || l.Refuse {
 		return
 	}
-	if l.total.Acquire(l.Connections, s.retired) {
+	if l.total.Acquire(l.Connections, s.life.Retired()) {
 		l.total.Release()
 	}
 }
 
-func (l *Limits) release(from *source) {
+func (l *Limits) release(from *slots.Source) {
 	if l.Connections > 0 {
 		l.total.Release()
 	}
-	l.leave(from)
-}
-
-func (l *Limits) enter(prefix netip.Prefix) *source {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.sources == nil {
-		l.sources = map[netip.Prefix]*source{}
-	}
-	from := l.sources[prefix]
-	if from == nil {
-		from = &source{prefix: prefix}
-		l.sources[prefix] = from
-	}
-	if l.PerSource > 0 && prefix.IsValid() && from.count >= l.PerSource {
-		return nil
-	}
-	from.count++
-	return from
-}
-
-func (l *Limits) leave(from *source) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if from.count--; from.count == 0 {
-		delete(l.sources, from.prefix)
-	}
+	l.sources.Leave(from)
 }
 
 // divide returns the part of the limits that each of several workers applies.
@@ -132,25 +96,6 @@ func (l *Limits) refuse(s *BaseServer, r *Request, limit Refusal, value int) {
 		_ = r.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 		_, _ = r.conn.Write([]byte(l.Banner))
 	}
-}
-
-// sourceOf returns what a request counts against; invalid for Unix sockets.
-func sourceOf(a net.Addr) netip.Prefix {
-	var ip netip.Addr
-	switch a := a.(type) {
-	case *net.TCPAddr:
-		ip = a.AddrPort().Addr().Unmap()
-	case *net.UDPAddr:
-		ip = a.AddrPort().Addr().Unmap()
-	default:
-		return netip.Prefix{}
-	}
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	prefix, _ := ip.WithZone("").Prefix(bits)
-	return prefix
 }
 
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()

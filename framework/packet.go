@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/socket"
 	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
@@ -25,10 +26,12 @@ type UDPServer struct {
 func NewUDPServer(address string, class *HandlerClass) *UDPServer {
 	s := &UDPServer{Address: address}
 	s.Class = class
-	s.Transport = newPacketTransport("udp", &s.SocketOptions, func() (socket.PacketConn, error) {
-		return socket.ListenUDP(s.Address, (*socket.Options)(&s.SocketOptions))
-	})
+	s.Transport = newPacketTransport("udp", &s.SocketOptions, s.listen)
 	return s
+}
+
+func (s *UDPServer) listen() (socket.PacketConn, error) {
+	return socket.ListenPacket("udp", s.Address, (*socket.Options)(&s.SocketOptions))
 }
 
 // UnixDatagramServer serves datagrams of a Unix socket. A client that has not bound an
@@ -43,10 +46,12 @@ type UnixDatagramServer struct {
 func NewUnixDatagramServer(path string, class *HandlerClass) *UnixDatagramServer {
 	s := &UnixDatagramServer{Path: path}
 	s.Class = class
-	s.Transport = newPacketTransport("unixgram", &s.SocketOptions, func() (socket.PacketConn, error) {
-		return socket.ListenUnixgram(s.Path, (*socket.Options)(&s.SocketOptions))
-	})
+	s.Transport = newPacketTransport("unixgram", &s.SocketOptions, s.listen)
 	return s
+}
+
+func (s *UnixDatagramServer) listen() (socket.PacketConn, error) {
+	return socket.ListenPacket("unixgram", s.Path, (*socket.Options)(&s.SocketOptions))
 }
 
 // PacketConn returns the transport of a packet connection that is open already; its server
@@ -105,7 +110,7 @@ func (t *packetTransport) GetRequest() (*Request, error) {
 func (t *packetTransport) logTooLong(client net.Addr) {
 	if more, ok := t.long.Allow(1); ok {
 		t.server.log().Warn("datagram dropped: it is longer than max_packet_size", ratelog.More(more,
-			"client", addressText(client), "max_packet_size", t.maxPacketSize(), "next", "raise max_packet_size")...)
+			"client", conn.AddressText(client), "max_packet_size", t.maxPacketSize(), "next", "raise max_packet_size")...)
 	}
 }
 

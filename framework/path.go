@@ -2,8 +2,6 @@ package framework
 
 import (
 	"encoding/json"
-	"fmt"
-	"path/filepath"
 
 	"github.com/go-socketserver/socketserver/framework/internal/options"
 )
@@ -16,27 +14,11 @@ type Path string
 // Path joined to directory, defaults too. Values that do not decode are returned as they are:
 // the constructor reports the error.
 func AbsolutePaths(schema []Option, values []byte, directory string) ([]byte, error) {
-	given := map[string]json.RawMessage{}
-	if len(values) > 0 && json.Unmarshal(values, &given) != nil {
-		return values, nil
-	}
+	defaults := map[string]json.RawMessage{}
 	for _, o := range schema {
-		if o.Type != options.Path {
-			continue
+		if o.Type == options.Path {
+			defaults[o.Name] = o.Default
 		}
-		value, ok := given[o.Name]
-		if !ok {
-			value = o.Default
-		}
-		var path string
-		if json.Unmarshal(value, &path) != nil || path == "" || filepath.IsAbs(path) {
-			continue
-		}
-		joined, err := json.Marshal(filepath.Join(directory, path))
-		if err != nil {
-			return nil, fmt.Errorf("option %q: %w", o.Name, err)
-		}
-		given[o.Name] = joined
 	}
-	return json.Marshal(given)
+	return options.Join(defaults, values, directory)
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/go-socketserver/socketserver/framework/internal/life"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
@@ -34,13 +35,10 @@ type Preforking struct {
 	// least one.
 	Workers int
 
-	mu       sync.Mutex
-	users    int
-	set      *worker.Set // of the servers that are open; nil: none is
-	shared   map[*BaseServer]*worker.Shared
-	class    *HandlerClass
-	timeouts Timeouts
-	limits   *Limits
+	users life.Shared[workerKey, worker.Set]
+
+	mu     sync.Mutex
+	shared map[*BaseServer]*worker.Shared // the sockets that the workers serve
 }
 
 // Place returns InWorkers.
@@ -55,34 +53,17 @@ func (p *Preforking) Open(s *BaseServer) error {
 	if s.Limits != nil && s.Limits.Refuse {
 		return errors.New("framework: a worker of Preforking knows only its own connections and cannot refuse those beyond Limits.Connections; let them wait, or use another strategy")
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.users > 0 && (p.class != s.Class || p.timeouts != s.Timeouts || p.limits != s.Limits) {
-		return errors.New("framework: servers that share a Preforking need the same Class, Timeouts and Limits; give each its own Preforking")
-	}
-	if p.users == 0 {
+	return p.users.Open(s.workerKey(), func() (*worker.Set, error) {
 		workers := p.Workers
 		if workers <= 0 {
 			workers = runtime.GOMAXPROCS(0)
 		}
 		c, err := workerConfig(p.Command, s, max(1, runtime.GOMAXPROCS(0)/workers), s.Limits.divide(workers))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if p.set, err = worker.NewSet(c, workers); err != nil {
-			return err
-		}
-		p.shared = map[*BaseServer]*worker.Shared{}
-		p.class, p.timeouts, p.limits = s.Class, s.Timeouts, s.Limits
-	}
-	p.users++
-	return nil
-}
-
-func (p *Preforking) opened() *worker.Set {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.set
+		return worker.NewSet(c, workers)
+	})
 }
 
 // ShareSocket has the workers serve the socket of s.
@@ -93,16 +74,19 @@ func (p *Preforking) ShareSocket(s *BaseServer, socket syscall.Conn) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.isStopped() { // Close may have been called
+	if life.Closed(s.life.Retired()) { // Close may have been called
 		return ErrServerClosed
 	}
-	p.shared[s] = p.set.Share(task)
+	if p.shared == nil {
+		p.shared = map[*BaseServer]*worker.Shared{}
+	}
+	p.shared[s] = p.users.Get().Share(task)
 	return nil
 }
 
 // ActiveChildren returns the process ids of the workers.
 func (p *Preforking) ActiveChildren() []int {
-	if set := p.opened(); set != nil {
+	if set := p.users.Get(); set != nil {
 		return set.Pids()
 	}
 	return nil
@@ -110,7 +94,7 @@ func (p *Preforking) ActiveChildren() []int {
 
 // ProcessRequest hands r to a worker. It is called where the socket is not shared.
 func (p *Preforking) ProcessRequest(s *BaseServer, r *Request) error {
-	go s.finishIn(r, p.opened().Do)
+	go s.finishIn(r, p.users.Get().Do)
 	return nil
 }
 
@@ -118,20 +102,13 @@ func (p *Preforking) ProcessRequest(s *BaseServer, r *Request) error {
 // ends them and waits until they have been reaped.
 func (p *Preforking) Close(s *BaseServer) {
 	p.mu.Lock()
-	set, shared := p.set, p.shared[s]
+	shared := p.shared[s]
 	delete(p.shared, s)
 	p.mu.Unlock()
-	if shared != nil && shared.Withdraw(s.cut) {
+	if shared != nil && shared.Withdraw(s.life.Cutting()) {
 		s.killed.Store(true)
 	}
-	p.mu.Lock()
-	p.users--
-	last := p.users == 0
-	if last {
-		p.set = nil
-	}
-	p.mu.Unlock()
-	if last {
-		set.Close(s.cut)
+	if set := p.users.Close(); set != nil {
+		set.Close(s.life.Cutting())
 	}
 }

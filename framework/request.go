@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/life"
+	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
 // A Request is what a handler knows of the one request that it serves. Handlers
@@ -31,22 +33,19 @@ type Request struct {
 	handler Handler // whose Setup has succeeded
 	err     error   // how it ended
 
-	mu     sync.Mutex // guards what is made on first use, conn, abort, stop and over
-	ctx    context.Context
-	cancel context.CancelFunc
-	log    hclog.Logger
-	abort  func() // ends the request by force, where closing conn does not
+	scope life.Scope
+
+	mu  sync.Mutex   // guards log and conn
+	log hclog.Logger // made on first use
 
 	firstRead int64 // the deadline armed for the first read; 0: none is
 
 	options                 conn.TCPOptions
 	readBuffer, writeBuffer int // in a worker: those of the server that accepted it
 
-	slot   atomic.Pointer[source] // what it counts against in the limits
-	done   func(*Request, error)  // called once, when the request is over; may be nil
-	stop   bool                   // StopServer was called
-	over   bool                   // the request has ended
-	traced *traced                // nil: nobody listens
+	slot   atomic.Pointer[slots.Source] // what it counts against in the limits
+	done   func(*Request, error)        // called once, when the request is over; may be nil
+	traced *traced                      // nil: nobody listens
 }
 
 // files are rfile and wfile over one connection or datagram.
@@ -84,25 +83,7 @@ func NewDatagramRequest(network string, data []byte, client, local net.Addr, ans
 }
 
 // Context is cancelled when the server stops and when the request is over.
-func (r *Request) Context() context.Context {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ctx == nil { // a context costs more than a datagram, so it is made on first use
-		r.ctx, r.cancel = context.WithCancel(r.server.context())
-		if r.over {
-			r.cancel()
-		}
-	}
-	return r.ctx
-}
-
-// cancelContext cancels the context, also one that nobody has asked for yet.
-func (r *Request) cancelContext() {
-	_ = r.Context()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.cancel()
-}
+func (r *Request) Context() context.Context { return r.scope.Context(r.server.context()) }
 
 // Log is the server's logger with the client's address.
 func (r *Request) Log() hclog.Logger {
@@ -115,14 +96,7 @@ func (r *Request) Log() hclog.Logger {
 }
 
 // client returns the client's address as text; hclog would format the struct.
-func (r *Request) client() string { return addressText(r.ClientAddress) }
-
-func addressText(a net.Addr) string {
-	if a == nil {
-		return ""
-	}
-	return a.String()
-}
+func (r *Request) client() string { return conn.AddressText(r.ClientAddress) }
 
 // Conn is the connection itself, nil for a datagram. The server closes it. What is read from
 // or written to it directly bypasses rfile, wfile and the timeouts. A deadline set on it ends
@@ -155,27 +129,14 @@ func (r *Request) TryWrite(p []byte) (int, error) {
 // StopServer stops the server as [BaseServer.Stop] does. From a handler in another
 // process it takes effect when the handler is done.
 func (r *Request) StopServer() {
-	r.mu.Lock()
-	r.stop = true
-	r.mu.Unlock()
+	r.scope.AskStop()
 	r.server.stopServer()
 }
 
-func (r *Request) stopRequested() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.stop
-}
-
-// onAbort sets what ends the request by force.
+// onAbort sets what ends the request by force, where closing its connection does not.
 func (r *Request) onAbort(abort func()) {
-	r.mu.Lock()
-	r.abort = abort
-	r.mu.Unlock()
-	r.server.remember(r)
-	if r.server.isCut() { // it came while the others were being ended
-		abort()
-	}
+	r.scope.OnAbort(abort)
+	r.server.life.Remember(r)
 }
 
 // armFirstRead arms the deadline of the first read before r has a goroutine of its own, see
@@ -214,12 +175,7 @@ func (r *Request) leave(s *BaseServer) {
 // end records that the request is over.
 func (r *Request) end(s *BaseServer) {
 	r.leave(s)
-	r.mu.Lock()
-	r.over = true
-	if r.cancel != nil {
-		r.cancel()
-	}
-	r.mu.Unlock()
+	r.scope.End()
 	if r.done != nil {
 		r.done(r, r.err)
 	}
@@ -230,12 +186,10 @@ func (r *Request) end(s *BaseServer) {
 
 // kill ends the request by force: its reads and writes fail, its process ends.
 func (r *Request) kill() {
+	r.scope.Abort()
 	r.mu.Lock()
-	abort, c := r.abort, r.conn
+	c := r.conn
 	r.mu.Unlock()
-	if abort != nil {
-		abort()
-	}
 	if c != nil {
 		_ = c.Close()
 	}

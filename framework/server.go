@@ -12,8 +12,10 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/go-socketserver/socketserver/framework/internal/life"
+	"github.com/go-socketserver/socketserver/framework/internal/report"
+	"github.com/go-socketserver/socketserver/framework/internal/slots"
 	"github.com/go-socketserver/socketserver/framework/internal/socket"
-	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // BaseServer gets requests from a transport and has a strategy run them. Its fields
@@ -72,48 +74,29 @@ type BaseServer struct {
 
 // state is what a server keeps while it lives.
 type state struct {
-	setup    sync.Once
-	ctx      context.Context
-	cancel   context.CancelFunc
-	stopped  chan struct{} // closed by Stop
-	retired  chan struct{} // closed by Retire, and by Stop
-	cut      chan struct{} // closed when what still runs is ended by force
-	finished chan struct{} // closed when nothing of the server is left
+	life     life.Life[*Request]
 	strategy Strategy
-	shared   bool // workers serve the socket
+	shared   bool        // workers serve the socket
+	killed   atomic.Bool // workers were ended before they were done
 
 	opening     sync.Mutex // held by Listen
-	mu          sync.Mutex
-	open        bool
-	loop        chan struct{}         // closed when the loop that runs now has left; nil: none runs
-	active      map[*Request]struct{} // those that can be ended by force
-	count       atomic.Int64          // all
-	killed      atomic.Bool           // workers were ended before they were done
-	requests    sync.WaitGroup
-	leaving     chan struct{} // holds one for each client that is being turned away
 	verifying   sync.Mutex
-	antechamber antechamber
+	leaving     chan struct{} // holds one for each client that is being turned away
+	antechamber slots.Sources
 	accept      socket.Backoff
-	failures    ratelog.Limiter
-	overdue     ratelog.Limiter
+	reporter    report.Reporter
 }
 
 const (
 	maxLeaving        = 64   // clients that are being turned away
 	defaultReadBuffer = 4096 // bytes
-
-	maxFailures = 10 // requests that failed, logged a second
 )
 
 // serviceInterval is how often ServiceActions is called at least: socketserver's poll_interval.
 const serviceInterval = 500 * time.Millisecond
 
 func (s *BaseServer) initialise() {
-	s.setup.Do(func() {
-		s.ctx, s.cancel = context.WithCancel(context.Background())
-		s.stopped, s.retired = make(chan struct{}), make(chan struct{})
-		s.cut, s.finished = make(chan struct{}), make(chan struct{})
-		s.active = map[*Request]struct{}{}
+	s.life.Init((*Request).kill, func() {
 		s.leaving = make(chan struct{}, maxLeaving)
 		s.strategy = s.Strategy
 		if s.strategy == nil {
@@ -122,10 +105,10 @@ func (s *BaseServer) initialise() {
 	})
 }
 
-func (s *BaseServer) context() context.Context { s.initialise(); return s.ctx }
+func (s *BaseServer) context() context.Context { s.initialise(); return s.life.Context() }
 
 // Done is closed when the server has been told to stop.
-func (s *BaseServer) Done() <-chan struct{} { s.initialise(); return s.stopped }
+func (s *BaseServer) Done() <-chan struct{} { s.initialise(); return s.life.Stopped() }
 
 func (s *BaseServer) log() hclog.Logger {
 	if s.Log != nil {
@@ -141,10 +124,10 @@ func (s *BaseServer) Listen() error {
 	s.initialise()
 	s.opening.Lock()
 	defer s.opening.Unlock()
-	if isClosed(s.retired) {
+	if life.Closed(s.life.Retired()) {
 		return ErrServerClosed
 	}
-	if s.isOpen() {
+	if s.life.IsOpen() {
 		return nil
 	}
 	if s.Transport == nil {
@@ -167,30 +150,20 @@ func (s *BaseServer) Listen() error {
 		s.strategy.Close(s)
 		return err
 	}
-	if err := s.opened(); err != nil {
+	ok, err := s.life.Open(func() { _ = s.Transport.Close() }, func() error { return s.Class.users.Acquire(s.openClass) })
+	if err != nil {
+		err = fmt.Errorf("open handler class: %w", err)
+	} else if !ok {
+		err = ErrServerClosed
+	}
+	if err != nil {
+		_ = s.Transport.Close()
+		s.strategy.Close(s)
 		return err
 	}
 	if err := s.shareSocket(); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	return nil
-}
-
-// opened records that transport and strategy are open.
-func (s *BaseServer) opened() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if isClosed(s.retired) {
-		_ = s.Transport.Close()
-		s.strategy.Close(s)
-		return ErrServerClosed
-	}
-	if err := s.Class.users.Acquire(s.openClass); err != nil {
-		_ = s.Transport.Close()
-		s.strategy.Close(s)
-		return fmt.Errorf("open handler class: %w", err)
-	}
-	s.open = true
 	return nil
 }
 
@@ -224,12 +197,6 @@ func (s *BaseServer) shareSocket() error {
 	return sharer.ShareSocket(s, shared)
 }
 
-func (s *BaseServer) isOpen() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.open
-}
-
 // Addr returns the address of the transport, with the real port; nil if it is not open.
 func (s *BaseServer) Addr() net.Addr { return s.Transport.Addr() }
 
@@ -247,14 +214,15 @@ func (s *BaseServer) Serve(l net.Listener) error {
 // ErrServerClosed. Any other error means that it could not start, or that its transport failed
 // for good.
 func (s *BaseServer) ServeForever() error {
-	if err := s.enter(); err != nil {
+	leave, err := s.enter()
+	if err != nil {
 		return err
 	}
-	defer s.leave()
-	actions := s.startServiceActions()
-	defer actions.stop()
+	defer leave()
+	actions := life.NewPeriodic(serviceInterval, s.ServiceActions)
+	defer actions.Stop()
 	if s.shared {
-		<-s.retired
+		<-s.life.Retired()
 		return ErrServerClosed
 	}
 	for {
@@ -264,17 +232,18 @@ func (s *BaseServer) ServeForever() error {
 			return err
 		}
 		s.admit(r)
-		actions.run()
+		actions.Do()
 	}
 }
 
 // HandleRequest serves one request, waiting for it for at most Timeout, after which
 // it calls HandleTimeout and returns nil.
 func (s *BaseServer) HandleRequest() error {
-	if err := s.enter(); err != nil {
+	leave, err := s.enter()
+	if err != nil {
 		return err
 	}
-	defer s.leave()
+	defer leave()
 	if s.shared {
 		return errors.New("framework: under Preforking requests come to the workers; call ServeForever")
 	}
@@ -303,27 +272,18 @@ func (s *BaseServer) HandleRequest() error {
 }
 
 // enter begins a loop; only one runs at a time.
-func (s *BaseServer) enter() error {
+func (s *BaseServer) enter() (leave func(), err error) {
 	if err := s.Listen(); err != nil {
-		return err
+		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if isClosed(s.retired) {
-		return ErrServerClosed
+	leave, retired := s.life.Loop()
+	switch {
+	case retired:
+		return nil, ErrServerClosed
+	case leave == nil:
+		return nil, errors.New("framework: the server is serving already")
 	}
-	if s.loop != nil {
-		return errors.New("framework: the server is serving already")
-	}
-	s.loop = make(chan struct{})
-	return nil
-}
-
-func (s *BaseServer) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.loop)
-	s.loop = nil
+	return leave, nil
 }
 
 func (s *BaseServer) readBuffer() int {
@@ -331,17 +291,6 @@ func (s *BaseServer) readBuffer() int {
 		return defaultReadBuffer
 	}
 	return s.ReadBuffer
-}
-
-func (s *BaseServer) isStopped() bool { return isClosed(s.stopped) }
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }
 
 // getRequest returns the transport's next request. Only a closed transport and, for
@@ -359,14 +308,14 @@ func (s *BaseServer) getRequest() (*Request, error) {
 			s.CloseRequest(r)
 			r.end(s)
 			return nil, ErrServerClosed
-		case isClosed(s.retired):
+		case life.Closed(s.life.Retired()):
 			return nil, ErrServerClosed
 		case errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, err
 		}
 		select {
 		case <-time.After(s.accept.Report(s.log(), err)):
-		case <-s.retired:
+		case <-s.life.Retired():
 		}
 	}
 }

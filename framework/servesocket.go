@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/socket"
 )
@@ -78,9 +79,7 @@ func retireSocket(s *BaseServer, stop bool) {
 	if stop {
 		s.Stop()
 	} else {
-		s.mu.Lock()
-		s.retireLocked()
-		s.mu.Unlock()
+		s.life.Retire(s.drained)
 	}
 	if n := s.Active(); n > 0 {
 		s.log().Info("worker waits for requests", "requests", n)
@@ -106,7 +105,7 @@ func (t *parentTransport) trace(id uint64) *Trace {
 	var last atomic.Uint64
 	send := func(r *Request, f handoff.Frame) {
 		f.Kind, f.ID, f.Network = handoff.Event, id, r.Network
-		f.Client, f.Local = r.client(), addressText(r.LocalAddress)
+		f.Client, f.Local = r.client(), conn.AddressText(r.LocalAddress)
 		_ = t.parent.Send(&f)
 	}
 	return &Trace{
@@ -119,7 +118,7 @@ func (t *parentTransport) trace(id uint64) *Trace {
 		},
 		Ended: func(r *Request, o Outcome) {
 			f := handoff.Frame{Flags: handoff.Ended, Request: r.traced.id, Duration: int64(o.Duration / time.Nanosecond), In: o.In, Out: o.Out}
-			f.Status, f.Text = statusOf(o.Err)
+			setError(&f, o.Err)
 			send(r, f)
 		},
 	}

@@ -7,18 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
-	"os/signal"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
-	"github.com/go-socketserver/socketserver/framework/internal/process"
 	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
@@ -60,21 +56,13 @@ type WorkerConfiguration struct {
 }
 
 func serveWorker(name string) error {
-	process.SetName(name)
-	// What is typed at the terminal and what a service manager sends to all processes is for
-	// the server, which drains and ends its workers. Ignoring is cheaper than catching, by a
-	// tenth of the life of a short child; programs that a handler starts ignore them, too.
-	signal.Ignore(os.Interrupt, syscall.SIGTERM)
-	p, err := worker.NewParent(3)
+	var c WorkerConfiguration
+	p, err := worker.Adopt(name, &c)
+	if errors.Is(err, io.EOF) { // the server had no use for this process
+		return nil
+	}
 	if err != nil {
 		return err
-	}
-	var c WorkerConfiguration
-	if err := p.Configuration(&c); err != nil {
-		if errors.Is(err, io.EOF) { // the server had no use for this process
-			return nil
-		}
-		return fmt.Errorf("receive configuration: %w", err)
 	}
 	if c.Constructor < 0 || c.Constructor >= len(own) {
 		return fmt.Errorf("handler %d of %d: the server is of another build", c.Constructor, len(own))
@@ -173,7 +161,7 @@ func (t *parentTransport) GetRequest() (r *Request, err error) {
 
 // request makes the request of a frame.
 func (t *parentTransport) request(f *handoff.Frame, socket *handoff.Descriptor) *Request {
-	client, local := parseAddr(f.Network, f.Client), parseAddr(f.Network, f.Local)
+	client, local := conn.ParseAddress(f.Network, f.Client), conn.ParseAddress(f.Network, f.Local)
 	var r *Request
 	var answer []byte
 	if f.Kind == handoff.Datagram {
@@ -188,7 +176,7 @@ func (t *parentTransport) request(f *handoff.Frame, socket *handoff.Descriptor) 
 	}
 	rawsock.Monitor()
 	id, last, count := f.ID, f.Flags&handoff.Last != 0, f.Flags&handoff.Count
-	t.parent.Begin(id, func(bool) { r.cancelContext() })
+	t.parent.Begin(id, func(bool) { r.scope.Cancel(r.server.context()) })
 	r.done = func(r *Request, err error) {
 		f := outcomeFrame(id, r, err)
 		f.Body = answer
@@ -205,37 +193,18 @@ func (t *parentTransport) request(f *handoff.Frame, socket *handoff.Descriptor) 
 
 func outcomeFrame(id uint64, r *Request, err error) *handoff.Frame {
 	f := &handoff.Frame{Kind: handoff.Outcome, ID: id}
-	if r.stopRequested() {
+	if r.scope.StopAsked() {
 		f.Flags |= handoff.Stop
 	}
-	f.Status, f.Text = statusOf(err)
+	setError(f, err)
 	return f
 }
 
-// statusOf is the inverse of outcomeError.
-func statusOf(err error) (handoff.Status, string) {
-	var panicked *PanicError
-	switch {
-	case err == nil || isEnd(err):
-		return handoff.OK, ""
-	case errors.As(err, &panicked):
-		return handoff.Panicked, fmt.Sprintf("%v\n%s", panicked.Value, panicked.Stack)
-	case errors.Is(err, ErrPeerGone):
-		return handoff.PeerGone, err.Error()
-	case routine(err):
-		return handoff.TimedOut, err.Error()
+// setError is the inverse of errorOf.
+func setError(f *handoff.Frame, err error) {
+	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
+		worker.SetPanic(f, (*worker.Panic)(panicked))
+	} else if !isEnd(err) {
+		worker.SetError(f, err)
 	}
-	return handoff.Failed, err.Error()
-}
-
-// parseAddr is the inverse of net.Addr.String.
-func parseAddr(network, text string) net.Addr {
-	at, err := netip.ParseAddrPort(text)
-	switch {
-	case err != nil || network == "unix" || network == "unixgram":
-		return &net.UnixAddr{Net: network, Name: text}
-	case network == "udp":
-		return net.UDPAddrFromAddrPort(at)
-	}
-	return net.TCPAddrFromAddrPort(at)
 }

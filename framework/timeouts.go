@@ -1,9 +1,6 @@
 package framework
 
 import (
-	"errors"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
@@ -25,11 +22,3 @@ type Timeouts struct {
 
 // ofStream is t for package conn, which has a type with the same fields.
 func (t *Timeouts) ofStream() *conn.Timeouts { return (*conn.Timeouts)(t) }
-
-// isOverdue reports whether err is that of the request timeout. It cuts clients off in the
-// middle of what they do, so it is logged where other timeouts are routine. Errors cross a
-// process as text.
-func (s *BaseServer) isOverdue(err error) bool {
-	return s.Timeouts.Request > 0 && errors.Is(err, os.ErrDeadlineExceeded) &&
-		strings.Contains(err.Error(), (&conn.TimeoutError{Name: "request", After: s.Timeouts.Request}).Error())
-}

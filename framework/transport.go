@@ -67,9 +67,7 @@ type TCPServer struct {
 func NewTCPServer(address string, class *HandlerClass) *TCPServer {
 	s := &TCPServer{Address: address}
 	s.Class = class
-	s.Transport = &streamTransport{network: "tcp", options: &s.SocketOptions, listen: func() (net.Listener, error) {
-		return socket.ListenTCP(s.Address, (*socket.Options)(&s.SocketOptions))
-	}}
+	s.Transport = newStreamTransport("tcp", &s.Address, &s.SocketOptions)
 	return s
 }
 
@@ -84,9 +82,7 @@ type UnixStreamServer struct {
 func NewUnixStreamServer(path string, class *HandlerClass) *UnixStreamServer {
 	s := &UnixStreamServer{Path: path}
 	s.Class = class
-	s.Transport = &streamTransport{network: "unix", options: &s.SocketOptions, listen: func() (net.Listener, error) {
-		return socket.ListenUnix(s.Path, (*socket.Options)(&s.SocketOptions))
-	}}
+	s.Transport = newStreamTransport("unix", &s.Path, &s.SocketOptions)
 	return s
 }
 
@@ -112,6 +108,12 @@ type streamTransport struct {
 	network string
 	options *SocketOptions
 	listen  func() (net.Listener, error)
+}
+
+func newStreamTransport(network string, address *string, o *SocketOptions) *streamTransport {
+	return &streamTransport{network: network, options: o, listen: func() (net.Listener, error) {
+		return socket.Listen(network, *address, (*socket.Options)(o))
+	}}
 }
 
 func (t *streamTransport) Network() string { return t.network }

@@ -1,4 +1,4 @@
-// Package slots is a semaphore.
+// Package slots counts what is in use and bounds it.
 package slots
 
 import "sync"

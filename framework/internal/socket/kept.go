@@ -26,28 +26,21 @@ type Kept struct {
 // Keep opens a socket of the network tcp, unix, udp or unixgram.
 func Keep(network, address string, o Options) (*Kept, error) {
 	k := &Kept{options: o}
-	var l net.Listener
-	var c PacketConn
-	var err error
 	switch network {
-	case "tcp":
-		l, err = ListenTCP(address, &o)
-	case "unix":
-		l, err = ListenUnix(address, &o)
-	case "udp":
-		c, err = ListenUDP(address, &o)
-	case "unixgram":
-		c, err = ListenUnixgram(address, &o)
-	default:
-		err = fmt.Errorf("there is no network %q; use tcp, udp, unix or unixgram", network)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if c != nil {
-		k.address, k.original = c.LocalAddr(), c
-	} else {
+	case "tcp", "unix":
+		l, err := Listen(network, address, &o)
+		if err != nil {
+			return nil, err
+		}
 		k.address, k.original = l.Addr(), l
+	case "udp", "unixgram":
+		c, err := ListenPacket(network, address, &o)
+		if err != nil {
+			return nil, err
+		}
+		k.address, k.original = c.LocalAddr(), c
+	default:
+		return nil, fmt.Errorf("there is no network %q; use tcp, udp, unix or unixgram", network)
 	}
 	switch o := k.original.(type) { // the file stays when the first user closes
 	case *unixListener:
@@ -55,6 +48,7 @@ func Keep(network, address string, o Options) (*Kept, error) {
 	case unixgram:
 		k.file, k.original = o.file, unixgram{o.UnixConn, nil}
 	}
+	var err error
 	k.descriptor, err = handoff.Duplicate(k.original.(syscall.Conn))
 	if err != nil && !errors.Is(err, handoff.ErrUnsupported) {
 		return nil, errors.Join(err, k.Close())

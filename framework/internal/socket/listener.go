@@ -34,8 +34,15 @@ func (o *Options) TCP() conn.TCPOptions {
 	return conn.TCPOptions{Nagle: o.Nagle, KeepAlive: o.KeepAlive}
 }
 
-// ListenTCP opens a listener at host:port.
-func ListenTCP(address string, o *Options) (net.Listener, error) {
+// Listen opens a listener of the network tcp, at host:port, or unix, at a path.
+func Listen(network, address string, o *Options) (net.Listener, error) {
+	if network == "unix" {
+		return listenUnix(address, o)
+	}
+	return listenTCP(address, o)
+}
+
+func listenTCP(address string, o *Options) (net.Listener, error) {
 	probes := o.TCP().Probes()
 	config := net.ListenConfig{KeepAlive: -1, Control: control(func(fd int) error {
 		return errors.Join(setReuse(fd, !o.RefuseReuseAddress, o.ReusePort), setProbes(fd, probes))
@@ -50,8 +57,7 @@ func ListenTCP(address string, o *Options) (net.Listener, error) {
 	return setBacklog(l, o.RequestQueueSize), nil
 }
 
-// ListenUnix opens a listener at a path.
-func ListenUnix(path string, o *Options) (net.Listener, error) {
+func listenUnix(path string, o *Options) (net.Listener, error) {
 	file, err := claim("unix", path, o.Mode)
 	if err != nil {
 		return nil, err

@@ -12,8 +12,15 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 )
 
-// ListenUDP opens a socket at host:port.
-func ListenUDP(address string, o *Options) (PacketConn, error) {
+// ListenPacket opens a socket of the network udp, at host:port, or unixgram, at a path.
+func ListenPacket(network, address string, o *Options) (PacketConn, error) {
+	if network == "unixgram" {
+		return listenUnixgram(address, o)
+	}
+	return listenUDP(address, o)
+}
+
+func listenUDP(address string, o *Options) (PacketConn, error) {
 	config := net.ListenConfig{Control: control(func(fd int) error { return setReuse(fd, false, o.ReusePort) })}
 	c, err := config.ListenPacket(context.Background(), family("udp", address, o.IPv6Only), address)
 	if err != nil {
@@ -22,8 +29,7 @@ func ListenUDP(address string, o *Options) (PacketConn, error) {
 	return newUDP(c.(*net.UDPConn))
 }
 
-// ListenUnixgram opens a socket at a path.
-func ListenUnixgram(path string, o *Options) (PacketConn, error) {
+func listenUnixgram(path string, o *Options) (PacketConn, error) {
 	file, err := claim("unixgram", path, o.Mode)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
@@ -29,9 +31,26 @@ func NewParent(descriptor3 int) (*Parent, error) {
 	return &Parent{channel: channel, tasks: map[uint64]func(bool){}}, nil
 }
 
-// Configuration receives the first frame, of which it decodes the body into c. The error is
-// io.EOF where the server had no use for this process.
-func (p *Parent) Configuration(c any) error {
+// Adopt makes this process the worker of the server of that name, whose configuration it
+// decodes into c. The error is io.EOF where the server had no use for it.
+func Adopt(server string, c any) (*Parent, error) {
+	process.SetName(server)
+	// What is typed at the terminal and what a service manager sends to all processes is for
+	// the server, which drains and ends its workers. Ignoring is cheaper than catching, by a
+	// tenth of the life of a short child; programs that a handler starts ignore them, too.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
+	p, err := NewParent(3)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.configuration(c); err != nil {
+		return nil, fmt.Errorf("receive configuration: %w", err)
+	}
+	return p, nil
+}
+
+// configuration receives the first frame, of which it decodes the body into c.
+func (p *Parent) configuration(c any) error {
 	return p.channel.Receive(func(f handoff.Frame) error {
 		if f.Kind != handoff.Configure {
 			return fmt.Errorf("the first frame is of kind %d", f.Kind)

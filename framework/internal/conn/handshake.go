@@ -1,0 +1,30 @@
+package conn
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"time"
+)
+
+// Handshake calls shake, which reads and writes c, with a context that is done after timeout;
+// 0 bounds nothing. As that does not end a read, a deadline of c does. The error is that of a
+// timeout, or the context's cause where that was cancelled.
+func Handshake(ctx context.Context, c net.Conn, timeout time.Duration, shake func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	if timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+	}
+	defer cancel()
+	interrupt := context.AfterFunc(ctx, func() { _ = c.SetDeadline(past) })
+	err := shake(ctx)
+	if interrupt() {
+		_ = c.SetDeadline(time.Time{})
+		return err
+	}
+	if ctx.Err() == context.DeadlineExceeded {
+		return fmt.Errorf("timeouts.handshake of %s has passed: %w", timeout, os.ErrDeadlineExceeded)
+	}
+	return context.Cause(ctx)
+}

@@ -1,0 +1,59 @@
+// Package report logs the errors that end requests.
+package report
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/worker"
+	"github.com/go-socketserver/socketserver/internal/ratelog"
+)
+
+// A Reporter bounds what it logs, so that clients that can make a handler fail cannot fill a
+// disk. The zero value is ready.
+type Reporter struct{ failures, overdue ratelog.Limiter }
+
+const maxFailures = 10 // requests that failed, logged a second
+
+// Log logs the error that ended a request. request is the server's timeout of that name. stack
+// is that of a panic. cutting means that a shutdown cuts requests off, which it logs itself.
+func (p *Reporter) Log(log hclog.Logger, err error, request time.Duration, stack []byte, cutting bool) {
+	if isOverdue(err, request) && !cutting {
+		if more, ok := p.overdue.Allow(1); ok {
+			log.Info("request ended: it took too long", ratelog.More(more, "error", err)...)
+		}
+		return
+	}
+	if cutting || worker.Routine(err) {
+		log.Debug("request ended early", "error", err)
+		return
+	}
+	more, ok := p.failures.Allow(maxFailures)
+	switch {
+	case !ok:
+	case stack != nil:
+		log.Error("handler panicked", ratelog.More(more, "error", err, "stack", strings.ReplaceAll(string(stack), "\t", "    "))...)
+	default:
+		log.Error("request failed", ratelog.More(more, "error", err)...)
+	}
+}
+
+// Refused logs a client that was turned away, for that reason.
+func (p *Reporter) Refused(log hclog.Logger, why string) {
+	if more, ok := p.failures.Allow(maxFailures); ok {
+		log.Warn("client refused: "+why, ratelog.More(more)...)
+	}
+}
+
+// isOverdue reports whether err is that of the request timeout. It cuts clients off in the
+// middle of what they do, so it is logged where other timeouts are routine. Errors cross a
+// process as text.
+func isOverdue(err error, request time.Duration) bool {
+	return request > 0 && errors.Is(err, os.ErrDeadlineExceeded) &&
+		strings.Contains(err.Error(), (&conn.TimeoutError{Name: "request", After: request}).Error())
+}
