@@ -75,7 +75,7 @@ func TestListenAgain(t *testing.T) {
 	}
 }
 
-// A class that can not be opened keeps its server from listening, and is closed by nobody.
+// A class that cannot be opened keeps its server from listening, and is closed by nobody.
 func TestClassOpenFails(t *testing.T) {
 	c := class(t, act)
 	c.Open = func(string, hclog.Logger) error { return errors.New("no") }

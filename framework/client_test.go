@@ -120,7 +120,7 @@ func TestReadSliceRefusesALongLine(t *testing.T) {
 
 // A client whose machine has lost power is found out by probes, within the interval
 // and a few seconds. The machine is a network namespace that
-// can not answer any more.
+// cannot answer any more.
 func TestHalfOpenPeerIsDropped(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")

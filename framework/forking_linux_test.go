@@ -294,7 +294,7 @@ func TestListenRefusesACommandThatIsNoWorker(t *testing.T) {
 	}
 }
 
-// Where a child can not be started the connection is closed, the next one is tried
+// Where a child cannot be started the connection is closed, the next one is tried
 // after a pause, and the server lives.
 func TestChildThatCannotStartCostsOneRequest(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "worker") // not pinned, as its interpreter opens it
@@ -453,7 +453,7 @@ func TestChildDescriptors(t *testing.T) {
 	p.stop(t)
 }
 
-// What a smaller program can not make is made by this one.
+// What a smaller program cannot make is made by this one.
 func TestOwnProgram(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{Command: &framework.Program{Path: "/bin/true"}})
 	s.Class.OwnProgram = true

@@ -129,7 +129,7 @@ func TestPreforkingReplacementFails(t *testing.T) {
 	frameworktest.Expect(t, waiting, "patience\n")
 }
 
-// Workers that can not begin are an error before the server listens.
+// Workers that cannot begin are an error before the server listens.
 func TestPreforkingWorkerCanNotBegin(t *testing.T) {
 	t.Setenv("DEMANDED", "yes") // here, not in the workers
 	pinSelf(t)

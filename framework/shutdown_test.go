@@ -337,7 +337,7 @@ func TestSharedSynchronous(t *testing.T) {
 	frameworktest.Expect(t, waiting, "hello\n")
 }
 
-// A handler class that can not serve is refused before anything is open.
+// A handler class that cannot serve is refused before anything is open.
 func TestListenRefuses(t *testing.T) {
 	streamOnly := &framework.HandlerClass{New: func() framework.Handler { return &direct{} }}
 	for problem, s := range map[string]*framework.BaseServer{

@@ -143,7 +143,7 @@ func TestAbstractSocket(t *testing.T) {
 	}
 }
 
-// A client without an address can not be answered; that is its own affair.
+// A client without an address cannot be answered; that is its own affair.
 func TestUnboundDatagramClient(t *testing.T) {
 	s := unixServer(t, "unixgram", filepath.Join(t.TempDir(), "s"))
 	book := logOf(s)

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// refused runs a serve that can not start, and returns what it says: no more than one line.
+// refused runs a serve that cannot start, and returns what it says: no more than one line.
 func refused(t *testing.T, args ...string) string {
 	t.Helper()
 	c := exec.Command("socketserver", append([]string{"serve"}, args...)...)
@@ -112,7 +112,7 @@ func hold(t *testing.T, network string) string {
 	return l.Addr().String()
 }
 
-// Every listener that can not be had is told of, each with its server.
+// Every listener that cannot be had is told of, each with its server.
 func TestAllInUse(t *testing.T) {
 	t.Parallel()
 	c := exec.Command("socketserver", "serve", "--listen", "tcp://"+hold(t, "tcp"), "--listen", "udp://"+hold(t, "udp"), "--handler", "echo")

@@ -139,7 +139,7 @@ func TestPluginPrints(t *testing.T) {
 	}
 }
 
-// A plugin that can not be used keeps everything from starting, and the error says of
+// A plugin that cannot be used keeps everything from starting, and the error says of
 // which server and what to do.
 func TestBadPlugin(t *testing.T) {
 	const goMod = "module bad\n\ngo 1.26\n"

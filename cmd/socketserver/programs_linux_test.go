@@ -102,7 +102,7 @@ type scene struct {
 	port string
 }
 
-// python says whether the clients are in the shape of the original.
+// python reports whether the clients are in the shape of the original.
 func (s *scene) python() bool { return s.kind == "python3" }
 
 // looks are those of the clients of testdata.

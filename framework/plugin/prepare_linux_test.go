@@ -66,7 +66,7 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 	require.NoError(t, os.Chmod(path, mode))
 }
 
-// works says whether the program is a plugin that shouts.
+// works reports whether the program is a plugin that shouts.
 func works(t *testing.T, name, path string) {
 	t.Helper()
 	j := frameworktest.NewLog()
