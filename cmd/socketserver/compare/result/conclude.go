@@ -21,8 +21,7 @@ func Conclude(r *Report) {
 	if r.Warnings == nil {
 		r.Warnings = []string{}
 	}
-	doubt(r)
-	advise(r)
+	conclude(r, doubt(r))
 }
 
 // sum makes the whole of the rounds.

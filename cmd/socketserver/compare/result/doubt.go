@@ -17,14 +17,16 @@ const (
 	tooMuchForGenerator = 0.6
 )
 
-// doubt adds the reasons for which not all of the report can be trusted.
-func doubt(r *Report) {
+// doubt adds the reasons for which not all of the report can be trusted, and returns those for
+// which its differences may be chance.
+func doubt(r *Report) (noise []string) {
 	for i := range r.Loads {
 		l := &r.Loads[i]
-		for _, noise := range []string{fewRounds(l), wideIntervals(r, l), busyOthers(l)} {
-			if noise != "" {
+		for _, text := range []string{fewRounds(l), wideIntervals(r, l), busyOthers(l)} {
+			if text != "" {
 				r.Noisy = true
-				r.warn(noise)
+				r.warn(text)
+				noise = append(noise, text)
 			}
 		}
 		withoutPlace(r, l, &r.Ranks[i])
@@ -34,6 +36,7 @@ func doubt(r *Report) {
 			}
 		}
 	}
+	return noise
 }
 
 func (r *Report) warn(text string) {

@@ -20,7 +20,7 @@ type Report struct {
 	// What follows from the above, see Conclude.
 	Comparisons []Comparison `json:"comparisons"`
 	Ranks       []Ranking    `json:"ranks"`
-	Advice      []Advice     `json:"advice"`
+	Advice      []Advice     `json:"advice"`     // the verdict, one to three sentences
 	Warnings    []string     `json:"warnings"`   // why not all of it can be trusted
 	Noisy       bool         `json:"noisy"`      // the machine was too noisy, or the rounds were too few, to tell
 	Assertions  []Assertion  `json:"assertions"` // in the order in which they were given
@@ -55,6 +55,9 @@ type Settings struct {
 	// Connections is limits.connections of the server: how many clients it has at once, whatever
 	// its strategy; 0: there is no such limit.
 	Connections int `json:"connections_limit"`
+	// Stateful is what the handler keeps in memory between requests, as a noun phrase; empty:
+	// nothing that it declares.
+	Stateful string `json:"stateful"`
 }
 
 // A Subject is one server under test.
@@ -193,7 +196,7 @@ type Ranking struct {
 	Places [][]string `json:"places"`
 }
 
-// Advice is a sentence and the numbers that it rests on.
+// Advice is a sentence of the verdict and the numbers that it rests on.
 type Advice struct {
 	Text  string   `json:"text"`
 	Rests []string `json:"rests"` // as in: forking.connections.rate = 284/s
