@@ -33,7 +33,6 @@ type view struct {
 	*result.Report
 	Style       template.CSS
 	Compared    string
-	Answers     []string
 	Sections    []section
 	Experiments []experiment
 	Untried     []string
@@ -44,7 +43,7 @@ type view struct {
 // A section is one kind of load.
 type section struct {
 	ID, Title string
-	Charts    []*chart
+	Charts    []chart
 	Tables    []tableView
 }
 
@@ -65,16 +64,12 @@ type rowView struct {
 func writeHTML(w io.Writer, r *result.Report, _ Options) error {
 	r = cleaned(r)
 	v := view{
-		Report: r, Style: template.CSS(pageStyle), Compared: compared(r), Answers: answers(r),
-		Facts: facts(r), Legend: legend(r.Subjects),
+		Report: r, Style: template.CSS(pageStyle), Compared: compared(r),
+		Facts: facts(r), Legend: legend(r),
 	}
 	v.Experiments, v.Untried = experiments(r)
-	forms := map[string]string{}
-	for _, s := range r.Subjects {
-		forms[s.Name] = form(s.Form)
-	}
 	for i, l := range r.Loads {
-		v.Sections = append(v.Sections, newSection(r, l, i, forms))
+		v.Sections = append(v.Sections, newSection(r, l, i))
 	}
 	var b bytes.Buffer // so that nothing is written of a page that can not be made
 	if err := pageTemplate().Execute(&b, v); err != nil {
@@ -92,22 +87,13 @@ func prose(s string) template.HTML {
 	return template.HTML(option.ReplaceAllString(template.HTMLEscapeString(tied(s)), `<span class="option">$0</span>`))
 }
 
-// form is a class of the style: what a report says is not put there unseen.
-func form(name string) string {
-	switch name {
-	case result.Plugin, result.Python:
-		return name
-	}
-	return result.Compiled
-}
-
 // legend names the forms that there are.
-func legend(subjects []result.Subject) []fact {
+func legend(r *result.Report) []fact {
 	var all []fact
 	for _, f := range []fact{
 		{result.Compiled, "compiled in"}, {result.Plugin, "plugin"}, {result.Python, "Python"},
 	} {
-		if slices.ContainsFunc(subjects, func(s result.Subject) bool { return form(s.Form) == f.Name }) {
+		if slices.ContainsFunc(r.Subjects, func(s result.Subject) bool { return formOf(r, s.Name) == f.Name }) {
 			all = append(all, f)
 		}
 	}
@@ -127,16 +113,8 @@ func (f fact) Class() string {
 	return ""
 }
 
-func newSection(r *result.Report, l result.Load, index int, forms map[string]string) section {
-	s := section{ID: fmt.Sprintf("load-%d", index+1), Title: loadTitle(l.Kind)}
-	for _, c := range []*chart{
-		rateChart(l, forms), latencyChart(l, forms), ratioChart(r, l, forms), memoryChart(l, forms),
-	} {
-		if c != nil {
-			c.ID = fmt.Sprintf("%s-chart-%d", s.ID, len(s.Charts)+1)
-			s.Charts = append(s.Charts, c)
-		}
-	}
+func newSection(r *result.Report, l result.Load, index int) section {
+	s := section{ID: fmt.Sprintf("load-%d", index+1), Title: loadTitle(l.Kind), Charts: charts(r, l)}
 	for _, g := range loadTables(r, l) {
 		t := tableView{Title: g.title, Head: g.head, Notes: g.notes}
 		for _, row := range g.rows {

@@ -21,11 +21,3 @@ func TestSplit(t *testing.T) {
 	require.Equal(t, [][]string{{"x", "3"}}, parts[1].rows)
 	require.Len(t, split(g, 1), 3, "a column that does not fit has a table of its own")
 }
-
-func TestBarIsAsLong(t *testing.T) {
-	p := &page{}
-	require.Equal(t, "██▌", p.bar(2.5))
-	require.Equal(t, "", p.bar(0))
-	p.ASCII = true
-	require.Equal(t, "###", p.bar(2.6))
-}

@@ -13,11 +13,24 @@ import (
 // markup.
 func writeMarkdown(w io.Writer, r *result.Report, _ Options) error {
 	r = cleaned(r)
-	b := bufio.NewWriter(w)
+	b := &page{bufio.NewWriter(w), Options{Width: 80}}
 	fmt.Fprintf(b, "# Comparison of strategies\n\n%s\n", escaped(compared(r)))
-	list(b, answers(r))
+	if len(r.Advice) > 0 {
+		fmt.Fprint(b, "\n## Verdict\n\n")
+	}
+	for _, a := range r.Advice {
+		fmt.Fprintf(b, "* %s (%s)\n", escaped(a.Text), escaped(strings.Join(a.Rests, "; ")))
+	}
+	if len(r.Warnings) > 0 {
+		fmt.Fprint(b, "\n## Warnings\n")
+		list(b, r.Warnings)
+	}
 	for _, l := range r.Loads {
 		fmt.Fprintf(b, "\n## %s\n", escaped(loadTitle(l.Kind)))
+		for _, c := range charts(r, l) {
+			fmt.Fprintf(b, "\n### %s\n\n%s\n\n", c.Title, c.Caption)
+			b.chart(c, "    ")
+		}
 		for _, g := range loadTables(r, l) {
 			fmt.Fprintf(b, "\n### %s\n\n%s\n", escaped(g.title), g.markdown())
 			list(b, g.said())
@@ -27,20 +40,6 @@ func writeMarkdown(w io.Writer, r *result.Report, _ Options) error {
 		all, notes := experiments(r)
 		fmt.Fprintf(b, "\n## Mishaps, as observed\n\n%s\n", mishapGrid(all).markdown())
 		list(b, notes)
-	}
-	if len(r.Advice) > 0 {
-		fmt.Fprint(b, "\n## Advice\n\n")
-	}
-	for i, a := range r.Advice {
-		fmt.Fprintf(b, "%d. %s", i+1, escaped(a.Text))
-		if len(a.Rests) > 0 {
-			fmt.Fprintf(b, " (%s)", escaped(strings.Join(a.Rests, "; ")))
-		}
-		fmt.Fprintln(b)
-	}
-	if len(r.Warnings) > 0 {
-		fmt.Fprint(b, "\n## Warnings\n")
-		list(b, r.Warnings)
 	}
 	if len(r.Assertions) > 0 {
 		fmt.Fprintf(b, "\n## Assertions\n\n%s\n", assertionGrid(r).markdown())

@@ -19,20 +19,19 @@ func writeText(w io.Writer, r *result.Report, o Options) error {
 	r = cleaned(r)
 	p := &page{bufio.NewWriter(w), o}
 	p.lines("", compared(r))
-	fmt.Fprintln(p)
-	for _, a := range answers(r) {
-		p.lines("", a)
-	}
 	for _, l := range r.Loads {
 		p.title(loadTitle(l.Kind))
-		p.bars(l)
+		for _, c := range charts(r, l) {
+			fmt.Fprintf(p, "\n%s\n", p.paint(bold, c.Title))
+			p.lines("", c.Caption)
+			fmt.Fprintln(p)
+			p.chart(c, "")
+		}
 		for _, t := range loadTables(r, l) {
 			p.grid(t)
 		}
-		p.histogram(l)
 	}
 	p.mishaps(r)
-	p.conclusions(r)
 	p.title("Environment")
 	for _, f := range facts(r) {
 		p.lines(fmt.Sprintf("%-21s", f.Name+":"), f.Value)
@@ -41,6 +40,7 @@ func writeText(w io.Writer, r *result.Report, o Options) error {
 		p.title("To repeat it")
 		fmt.Fprintln(p, r.Environment.Command) // not wrapped, to be copied
 	}
+	p.conclusions(r)
 	return p.Flush()
 }
 
@@ -84,20 +84,18 @@ func (p *page) facts(g group) {
 }
 
 func (p *page) conclusions(r *result.Report) {
-	if len(r.Advice) > 0 {
-		p.title("Advice")
-	}
-	for i, a := range r.Advice {
-		p.lines(fmt.Sprintf("%d. ", i+1), a.Text)
-		if len(a.Rests) > 0 {
-			p.lines("   ", "("+strings.Join(a.Rests, "; ")+")")
-		}
-	}
 	if len(r.Warnings) > 0 {
 		p.title("Warnings")
 	}
 	for _, warning := range r.Warnings {
 		p.lines(p.paint(yellow, "! "), warning)
+	}
+	if len(r.Advice) > 0 {
+		p.title("Verdict")
+	}
+	for _, a := range r.Advice {
+		p.lines("", a.Text)
+		p.lines("  ", "("+strings.Join(a.Rests, "; ")+")")
 	}
 	if len(r.Assertions) > 0 {
 		p.title("Assertions")

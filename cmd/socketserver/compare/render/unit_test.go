@@ -48,20 +48,3 @@ func TestRatio(t *testing.T) {
 	require.Equal(t, "56.4x", ratio(result.Ratio{Value: 56.36}))
 	require.Equal(t, "120x", ratio(result.Ratio{Value: 120.2}))
 }
-
-func TestAxis(t *testing.T) {
-	a, ok := newAxis([]result.Measured{{Buckets: []result.Bucket{{UpTo: 300_000, Count: 1}, {UpTo: 7_000_000, Count: 2}}}})
-	require.True(t, ok)
-	require.Equal(t, axis{200_000, 10_000_000}, a)
-	require.Equal(t, []time.Duration{time.Millisecond, 10 * time.Millisecond}, a.ticks())
-	require.InDelta(t, 0, a.at(1), 0)
-	require.InDelta(t, 1, a.at(time.Hour), 0)
-	_, ok = newAxis(nil)
-	require.False(t, ok)
-}
-
-func TestDensity(t *testing.T) {
-	a := axis{1, 10_000}
-	share := a.density([]result.Bucket{{UpTo: 10, Count: 5}, {UpTo: 1000, Count: 20}, {UpTo: 10_000, Count: 5}}, 4)
-	require.InDeltaSlice(t, []float64{0, 1, 0.667, 0.333}, share, 0.001)
-}

@@ -29,8 +29,14 @@ func compared(r *result.Report) string {
 	if s.Server != "" {
 		what += fmt.Sprintf(" (server %q)", s.Server)
 	}
-	return fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.", what, plural(len(r.Subjects), "subject"),
+	text := fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.", what, plural(len(r.Subjects), "subject"),
 		plural(s.Clients, "client"), duration(s.Duration), plural(s.Rounds, "round"), pace(s.Rate))
+	for _, s := range r.Subjects {
+		if n := s.MaxRequests(); n > 1 {
+			text += fmt.Sprintf(" %s is %s, max_requests = %d.", s.Name, s.Strategy, n)
+		}
+	}
+	return text
 }
 
 func pace(perSecond float64) string {
@@ -45,85 +51,6 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// answers say, load by load, which subjects have the first place and which the last.
-func answers(r *result.Report) []string {
-	var all []string
-	if r.Noisy {
-		all = append(all, "The machine was too noisy, or the rounds too few, to tell: what follows may be chance, see the warnings.")
-	}
-	for _, ranking := range r.Ranks {
-		i := slices.IndexFunc(r.Loads, func(l result.Load) bool { return l.Kind == ranking.Load })
-		if i < 0 {
-			continue
-		}
-		text := "nothing was measured"
-		names := unplaced(r.Loads[i], ranking.Places)
-		switch {
-		case len(ranking.Places) > 0:
-			text = answer(r.Loads[i], ranking)
-			if len(names) > 0 {
-				text += "; without a place, see the warnings: " + join(names)
-			}
-		case len(names) > 0:
-			text = "nobody has a place, see the warnings"
-		}
-		all = append(all, loadTitle(ranking.Load)+": "+text+".")
-	}
-	return all
-}
-
-// answer does not call those in the last place the slowest: all that they are certain to be is
-// slower than somebody above.
-func answer(l result.Load, ranking result.Ranking) string {
-	places := ranking.Places
-	best, last := places[0], places[len(places)-1]
-	with := func(subjects []string) string { return spread(l, ranking.Metric, subjects) }
-	switch {
-	case len(places) == 1 && len(best) == 1:
-		return best[0] + " alone has a place, with " + with(best)
-	case len(places) == 1:
-		return join(best) + " share a place, with " + with(best)
-	case len(best) > 1:
-		return join(best) + " share the first place with " + with(best) + ", " + join(last) + " in the last with " + with(last)
-	}
-	return join(best) + " in the first place with " + with(best) + ", " + join(last) + " in the last with " + with(last)
-}
-
-// unplaced are those that were measured and have no place. Warnings say why.
-func unplaced(l result.Load, places [][]string) []string {
-	var names []string
-	for _, m := range l.Results {
-		if m.Problem == "" && !slices.Contains(slices.Concat(places...), m.Subject) {
-			names = append(names, m.Subject)
-		}
-	}
-	return names
-}
-
-// spread is from the least to the most of some subjects: of their rates, or where they are in
-// order of that of their p99.
-func spread(l result.Load, metric string, subjects []string) string {
-	of, show := func(m result.Measured) float64 { return m.Rate }, rate
-	if metric == "p99" {
-		of = func(m result.Measured) float64 { return float64(m.Latency.P99) }
-		show = func(v float64) string { return "a p99 of " + duration(time.Duration(v)) }
-	}
-	var found []float64
-	for _, m := range l.Results {
-		if slices.Contains(subjects, m.Subject) {
-			found = append(found, of(m))
-		}
-	}
-	if len(found) == 0 {
-		return "an unknown " + metric
-	}
-	low, high := show(slices.Min(found)), show(slices.Max(found))
-	if low == high {
-		return low
-	}
-	return low + " to " + strings.TrimPrefix(high, "a p99 of ")
 }
 
 // join is as in a, b and c.

@@ -168,6 +168,10 @@ func (r *Report) observed(mishap, subject string) *Observation {
 	return nil
 }
 
+// MaxRequests returns how many requests a process of the subject serves one after the other; 0:
+// it has no such limit.
+func (s Subject) MaxRequests() int { return s.option("max_requests") }
+
 // option is a number among the attributes of the subject's concurrency; 0: it is not there.
 func (s Subject) option(name string) int {
 	_, after, _ := strings.Cut(s.Concurrency, " "+name+" = ")
