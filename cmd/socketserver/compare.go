@@ -47,7 +47,10 @@ func newCompare() *cobra.Command {
 		Short: "Compare the strategies: the same load and mishaps for each",
 		Long: "Run one server under each strategy, in turns, and show what differs: rate, latency,\n" +
 			"CPU and memory, and what happens when a handler misbehaves. Without arguments that is\n" +
-			"the handler timestamp. The answer to \"which should I use?\" is at the end.",
+			"the handler timestamp. The answer to \"which should I use?\" is at the end.\n\n" +
+			"forking-reuse is forking with max_requests = 100, and forking-spares with spares = 4. For a\n" +
+			"plugin, threading means plugin-threading, and so on. ^C ends the comparison early: the\n" +
+			"rounds that are done are reported, and the exit status is 1.",
 		Example: "  socketserver compare\n" +
 			"  socketserver compare --handler echo --strategies threading,forking,preforking --duration 10s\n" +
 			"  socketserver compare -c servers.hcl --server timestamp --peer python -o html > report.html\n" +
@@ -108,10 +111,10 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	}
 	stderr := c.ErrOrStderr()
 	shown := progress.New(stderr, isTerminal(stderr), o.quiet)
-	report, err := comparison.Run(ctx, shown)
+	report, interrupted := comparison.Run(ctx, shown)
 	shown.Close()
-	if err != nil {
-		return failed(fmt.Errorf("socketserver: compare: %w", err))
+	if report == nil {
+		return failed(fmt.Errorf("socketserver: compare: %w", interrupted))
 	}
 	describeProgram(ctx, report, o.Python)
 	warnAboutPrograms(report, server.Handler.Kind)
@@ -120,6 +123,9 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	}
 	if err := render.Write(c.OutOrStdout(), report, o.format, renderOptions(c.OutOrStdout())); err != nil {
 		return failed(fmt.Errorf("socketserver: compare: %w", err))
+	}
+	if interrupted != nil {
+		return failed(fmt.Errorf("socketserver: compare: %w", interrupted))
 	}
 	return o.verdict(report)
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,16 +18,18 @@ import (
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// ^C in the middle ends a comparison and leaves nothing behind, whatever it was doing; so
-// does the end of the command by force.
+// ^C in the middle reports the rounds that are done and leaves nothing behind, whatever the
+// comparison was doing; nor does the end of the command by force.
 func TestCompareInterrupted(t *testing.T) {
 	for name, c := range map[string]struct {
 		signal syscall.Signal
 		args   []string
+		until  string // a line of progress
+		report string
 	}{
-		"under load":        {syscall.SIGINT, []string{"--duration", "1h", "--mishaps=false"}},
-		"with mishaps":      {syscall.SIGINT, []string{"--duration", "100ms", "--loads", "connections"}},
-		"killed under load": {syscall.SIGKILL, []string{"--duration", "1h", "--mishaps=false"}},
+		"under load":        {syscall.SIGINT, []string{"--duration", "1h", "--mishaps=false"}, `% done`, `^$`},
+		"with mishaps":      {syscall.SIGINT, []string{"--duration", "100ms", "--loads", "connections"}, `round ([2-9]|10) of|left: \w+: `, `interrupted after \d+ of 10 rounds`},
+		"killed under load": {syscall.SIGKILL, []string{"--duration", "1h", "--mishaps=false"}, `% done`, `^$`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -33,11 +37,13 @@ func TestCompareInterrupted(t *testing.T) {
 			args := append([]string{"compare", "--strategies", "threading,forking-reuse,preforking,plugin-forking", "--clients", "2"}, c.args...)
 			command := exec.Command("socketserver", args...)
 			command.Env = append(os.Environ(), "TMPDIR="+directory)
+			var report bytes.Buffer
+			command.Stdout = &report
 			stderr, err := command.StderrPipe()
 			require.NoError(t, err)
 			require.NoError(t, command.Start())
 			lines := bufio.NewScanner(stderr)
-			for lines.Scan() && !strings.Contains(lines.Text(), "% done") { // a line every five seconds
+			for until := regexp.MustCompile(c.until); lines.Scan() && !until.MatchString(lines.Text()); { // a line every five seconds
 			}
 			subjects := subjectsOf(t, command.Process.Pid)
 			require.NotEmpty(t, subjects)
@@ -49,6 +55,7 @@ func TestCompareInterrupted(t *testing.T) {
 			err = command.Wait()
 			var exit *exec.ExitError
 			require.ErrorAs(t, err, &exit)
+			require.Regexp(t, c.report, report.String())
 			for _, pid := range subjects {
 				requireGone(t, pid)
 			}

@@ -137,11 +137,12 @@ func (c *Comparison) plan(kind, address string) load.Plan {
 	}
 }
 
-// ErrInterrupted is what a comparison ends with that was not let come to its end.
+// ErrInterrupted is returned by Run when its context is done before the comparison is.
 var ErrInterrupted = errors.New("interrupted")
 
-// Run measures and observes, and concludes. The error, [ErrInterrupted], means that ctx was done:
-// what a subject does wrong is part of the report. Nothing that was started is left when it returns.
+// Run measures and observes, and concludes. What a subject does wrong is part of the report. The
+// only error is [ErrInterrupted]; the report then has the rounds that were done, and is nil if
+// there are none. Nothing that was started is left when it returns.
 func (c *Comparison) Run(ctx context.Context, shown progress.Progress) (*result.Report, error) {
 	c.progress = shown
 	r := &result.Report{
@@ -158,23 +159,31 @@ func (c *Comparison) Run(ctx context.Context, shown progress.Progress) (*result.
 	}
 	r.Environment.Time = time.Now().UTC().Truncate(time.Second)
 	c.progress.Plan(c.expected())
+	var done int // rounds
 	for _, kind := range c.Loads {
-		measured, err := c.measure(ctx, kind)
-		if err != nil {
-			return nil, err
+		measured, rounds := c.measure(ctx, kind)
+		if done += rounds; rounds > 0 || ctx.Err() == nil {
+			r.Loads = append(r.Loads, result.Load{Kind: kind, Results: measured})
 		}
-		r.Loads = append(r.Loads, result.Load{Kind: kind, Results: measured})
 	}
-	if c.Mishaps {
+	if c.Mishaps && ctx.Err() == nil {
 		began := time.Now()
-		r.Mishaps = mishap.Run(ctx, c.specs, c.progress.Doing)
+		observed := mishap.Run(ctx, c.specs, c.progress.Doing)
+		if ctx.Err() == nil {
+			r.Mishaps = observed
+		}
 		c.progress.Advance(time.Since(began))
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() == nil {
+		result.Conclude(r)
+		return r, nil
+	}
+	if done == 0 {
 		return nil, ErrInterrupted
 	}
+	r.Warnings = append(r.Warnings, fmt.Sprintf("interrupted after %d of %d rounds", done, c.Rounds*len(c.Loads)))
 	result.Conclude(r)
-	return r, nil
+	return r, ErrInterrupted
 }
 
 // warnings are what is known before the run of the limits of the server.
@@ -214,12 +223,24 @@ func (c *Comparison) settings() result.Settings {
 		Handler: fmt.Sprintf("%s %q", h.Kind, h.Name), Server: c.Server.Name, Network: c.Server.Transports[0].Network,
 		Clients: c.Clients, Duration: c.Duration, Rounds: c.Rounds, Rate: c.Rate,
 		Message: string(c.Message), Answer: c.Answer, Timeout: c.Timeout,
-		Connections: c.Server.Limits.Connections,
+		Connections: c.Server.Limits.Connections, Stateful: c.stateful(),
 	}
 }
 
-// measure has all subjects take turns under one kind of load.
-func (c *Comparison) measure(ctx context.Context, kind string) ([]result.Measured, error) {
+// stateful is what the handler declares that it keeps in memory.
+func (c *Comparison) stateful() string {
+	if c.Server.Class == nil {
+		return ""
+	}
+	return c.Server.Class.Stateful
+}
+
+// measure has all subjects take turns under one kind of load. It returns the number of rounds in
+// which all of them had theirs; ctx may end it early.
+func (c *Comparison) measure(ctx context.Context, kind string) (measured []result.Measured, rounds int) {
+	if ctx.Err() != nil {
+		return nil, 0
+	}
 	turns := make([]*turn, len(c.specs))
 	for i, s := range c.specs {
 		c.progress.Doing(fmt.Sprintf("starting %s for %s", s.Name, kind))
@@ -229,30 +250,35 @@ func (c *Comparison) measure(ctx context.Context, kind string) ([]result.Measure
 	for _, t := range turns {
 		<-t.tried
 	}
-	for round := range c.Rounds {
-		// Another one begins each time, so that none always follows the same.
-		for i := range turns {
-			t := turns[(round+i)%len(turns)]
-			c.progress.Doing(fmt.Sprintf("%s, %s, round %d of %d", t.measured.Subject, kind, round+1, c.Rounds))
-			if t.run(ctx) != nil {
-				return nil, ErrInterrupted
-			}
-			c.progress.Advance(t.plan.Duration + t.plan.Warmup)
+	for ; rounds < c.Rounds && ctx.Err() == nil; rounds++ {
+		if !c.turnsOf(ctx, turns, kind, rounds) {
+			break
 		}
 	}
-	measured := make([]result.Measured, len(turns))
-	for i, t := range turns {
+	for _, t := range turns {
 		t.occupy(ctx)
 		c.progress.Advance(startAndLook)
-		measured[i] = t.end()
-		if p := measured[i].Problem; p != "" {
-			c.progress.Warn(fmt.Sprintf("%s, %s: %s", t.measured.Subject, kind, p))
+		m := t.end()
+		if m.Problem != "" && ctx.Err() == nil {
+			c.progress.Warn(fmt.Sprintf("%s, %s: %s", m.Subject, kind, m.Problem))
 		}
+		measured = append(measured, m)
 	}
-	if ctx.Err() != nil {
-		return nil, ErrInterrupted
+	return measured, rounds
+}
+
+// turnsOf runs one round. Another subject begins each time, so that none always follows the same
+// one. It reports whether all of them had their turn before ctx was done.
+func (c *Comparison) turnsOf(ctx context.Context, turns []*turn, kind string, round int) bool {
+	for i := range turns {
+		t := turns[(round+i)%len(turns)]
+		c.progress.Doing(fmt.Sprintf("%s, %s, round %d of %d", t.measured.Subject, kind, round+1, c.Rounds))
+		if t.run(ctx) != nil {
+			return false
+		}
+		c.progress.Advance(t.plan.Duration + t.plan.Warmup)
 	}
-	return measured, nil
+	return true
 }
 
 // Narrow leaves s the transport that is compared: the first of that network; empty: the first.

@@ -345,8 +345,10 @@ func TestWarnings(t *testing.T) {
 		require.Equal(t, 1000, c.settings().Connections)
 	}
 	o.Server.Limits, o.Clients = config.Limits{Connections: 3, Refuse: true}, 4
+	o.Server.Class = &framework.HandlerClass{Stateful: "the visits"}
 	c, err := New(o)
 	require.NoError(t, err)
+	require.Equal(t, "the visits", c.settings().Stateful)
 	require.Equal(t, []string{"limits.connections = 3: 1 of 4 clients are refused; use fewer, or a configuration that raises it"}, c.warnings())
 }
 
@@ -359,25 +361,49 @@ func TestInterrupted(t *testing.T) {
 		t.Run(when, func(t *testing.T) {
 			directory := temporary(t)
 			o := options("timestamp", "tcp", "forking", "plugin-forking")
-			o.Mishaps = true
+			o.Mishaps, o.Loads = true, []string{result.Connections, result.Conversations}
 			if strings.Contains(when, ":") {
-				o.Loads, o.Duration, o.Rounds = []string{result.Connections}, 20*time.Millisecond, 1
+				o.Loads, o.Duration, o.Rounds = o.Loads[:1], 20*time.Millisecond, 1
 			}
 			c, err := New(o)
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			var addresses []string
-			_, err = c.Run(ctx, &trigger{Progress: quiet(), when: when, then: func() {
+			r, err := c.Run(ctx, &trigger{Progress: quiet(), when: when, then: func() {
 				addresses = listeners(t)
 				cancel()
 			}})
 			require.Equal(t, ErrInterrupted, err)
+			if strings.HasPrefix(when, "starting") {
+				require.Nil(t, r, "no round was done")
+			} else {
+				requireRounds(t, r, o.Rounds*len(o.Loads))
+			}
 			if !strings.Contains(when, " forking") { // when nothing has been started yet
 				require.NotEmpty(t, addresses)
 			}
 			requireNothing(t, directory, addresses)
 		})
 	}
+}
+
+// requireRounds requires that a report has the rounds that were done, and nothing that the
+// interruption brought about.
+func requireRounds(t *testing.T, r *result.Report, planned int) {
+	t.Helper()
+	done := 0
+	for _, l := range r.Loads {
+		rounds := len(l.Results[0].Rounds)
+		for _, m := range l.Results {
+			require.NotRegexp(t, "ended|context|interrupted", m.Problem, m.Subject)
+			rounds = min(rounds, len(m.Rounds))
+		}
+		require.Positive(t, rounds)
+		done += rounds
+	}
+	require.Empty(t, r.Mishaps)
+	require.NotEmpty(t, r.Advice)
+	require.Contains(t, r.Warnings, fmt.Sprintf("interrupted after %d of %d rounds", done, planned))
 }
 
 // trigger does something once, when something begins.

@@ -74,17 +74,21 @@ type wish struct {
 // choose returns the strategies that are wished for. Peers that have no counterpart of the
 // handler are among them, as only they know.
 func choose(w wish) ([]strategy, error) {
-	for _, name := range w.names {
+	names := slices.Clone(w.names)
+	for i, name := range names {
 		if !slices.Contains(Strategies(), name) {
 			hint := text.Hint(name, Strategies(), "there are "+strings.Join(Strategies(), ", "))
 			return nil, fmt.Errorf("there is no strategy %q; %s", name, hint)
 		}
+		if w.plugin && slices.Contains(Strategies(), "plugin-"+name) {
+			names[i] = "plugin-" + name // as the configuration says: concurrency "threading"
+		}
 	}
 	chosen := []strategy{}
 	for _, s := range slices.Concat(strategies, peers) {
-		asked := slices.Contains(w.names, s.name)
+		asked := slices.Contains(names, s.name)
 		if asked && w.plugin && s.form == result.Compiled {
-			return nil, fmt.Errorf("%s runs a handler that is compiled in, and yours is a plugin; use plugin-%s", s.name, s.name)
+			return nil, fmt.Errorf("%s runs a compiled-in handler, and yours is a plugin; use forking or forking-reuse", s.name)
 		}
 		if asked || w.usual(s) {
 			chosen = append(chosen, s)

@@ -31,6 +31,7 @@ func TestChoose(t *testing.T) {
 		{wish{plugin: true}, usual[5:]},
 		{wish{plugin: true, python: true}, slices.Concat(usual[5:], peers)},
 		{wish{names: []string{"python-threading"}, plugin: true}, peers[:1]},
+		{wish{names: []string{"threading", "forking-reuse", "plugin-preforking"}, plugin: true}, []string{"plugin-threading", "plugin-forking-reuse", "plugin-preforking"}},
 		{wish{names: []string{"preforking", "forking-spares"}}, []string{"forking-spares", "preforking"}},
 		{wish{names: []string{"threading", "python-synchronous"}}, []string{"threading", "python-synchronous"}},
 		{wish{names: []string{"threading"}, python: true}, slices.Concat([]string{"threading"}, peers)},
@@ -46,8 +47,8 @@ func TestChooseRefuses(t *testing.T) {
 	require.EqualError(t, err, `there is no strategy "threding"; did you mean "threading"?`)
 	_, err = choose(wish{names: []string{"fibers"}})
 	require.ErrorContains(t, err, `there is no strategy "fibers"; there are synchronous, threading,`)
-	_, err = choose(wish{names: []string{"forking"}, plugin: true})
-	require.EqualError(t, err, "forking runs a handler that is compiled in, and yours is a plugin; use plugin-forking")
+	_, err = choose(wish{names: []string{"forking-spares"}, plugin: true})
+	require.EqualError(t, err, "forking-spares runs a compiled-in handler, and yours is a plugin; use forking or forking-reuse")
 }
 
 // A user's own bounds are kept where the strategy is his, and the rest are defaults.

@@ -186,7 +186,10 @@ func (t *turn) run(ctx context.Context) error {
 	}
 	t.count(round, before, after)
 	t.fail("")
-	return nil
+	if ctx.Err() != nil { // which ends the server, and that is no problem of its own
+		t.measured.Problem = ""
+	}
+	return ctx.Err()
 }
 
 // count adds a round.
@@ -224,7 +227,7 @@ func (t *turn) end() result.Measured {
 	t.subject = nil
 	m := &t.measured
 	m.Cost.Started = exit.Started
-	if t.requests > 0 && !exit.Forced {
+	if t.requests > 0 && !exit.Forced && exit.Started >= 0 { // else children were not waited for
 		m.Cost.Switches = float64(exit.Usage.Switches) / float64(t.requests)
 	}
 	if t.latencies != nil {

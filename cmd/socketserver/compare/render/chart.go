@@ -51,7 +51,7 @@ func charts(r *result.Report, l result.Load) []chart {
 
 func (c *chart) add(r *result.Report, m result.Measured, low, high float64, shown string) {
 	row := chartRow{Name: m.Subject, Value: unknown, Class: formOf(r, m.Subject)}
-	if measured(m) && low > 0 {
+	if measured(m) && high > 0 {
 		row.Value, row.Low, row.High = shown, low, high
 	}
 	c.Rows = append(c.Rows, row)

@@ -46,11 +46,7 @@ var (
 // ParseCondition reads a condition on a comparison of these subjects under these kinds of
 // load. The error says which part is wrong and what to write in its place.
 func ParseCondition(text string, subjects, loads []string) (Condition, error) {
-	c, err := vocabulary{subjects, loads}.condition(text)
-	if err != nil {
-		return Condition{}, fmt.Errorf("condition %q: %w", text, err)
-	}
-	return c, nil
+	return vocabulary{subjects, loads}.condition(text)
 }
 
 func (c Condition) String() string { return c.text }
@@ -96,13 +92,14 @@ func (v vocabulary) parseValue(c *Condition, value string) (err error) {
 		return fmt.Errorf("there is nothing after %s; write a value, as in %s", c.operator, c.left.metric.unit.example)
 	}
 	number := strings.IndexByte("0123456789.-+", value[0]) >= 0
+	subject, _ := v.subjectOf(value)
 	factor, name, multiplied := strings.Cut(value, "*")
 	switch {
 	case multiplied:
 		if c.limit, err = count.parse(strings.TrimSpace(factor)); err != nil {
 			return err
 		}
-	case number && v.subjectOf(value) == "":
+	case number && subject == "":
 		c.limit, err = c.left.metric.unit.parse(value)
 		return err
 	default:
@@ -122,25 +119,29 @@ func (v vocabulary) parseValue(c *Condition, value string) (err error) {
 	return nil
 }
 
-// subjectOf returns the subject that text begins with. Names may have dots in them.
-func (v vocabulary) subjectOf(text string) (longest string) {
+// subjectOf returns the subject that text begins with, and what follows it. Names may have dots in
+// them. If only plugins are compared, "threading" stands for plugin-threading.
+func (v vocabulary) subjectOf(text string) (subject, rest string) {
+	longest := ""
 	for _, s := range v.subjects {
-		if strings.HasPrefix(text, s+".") && len(s) > len(longest) {
-			longest = s
+		for _, name := range []string{s, strings.TrimPrefix(s, "plugin-")} {
+			if after, ok := strings.CutPrefix(text, name+"."); ok && len(name) > len(longest) && (name == s || !slices.Contains(v.subjects, name)) {
+				subject, longest, rest = s, name, after
+			}
 		}
 	}
-	return longest
+	return subject, rest
 }
 
 func (v vocabulary) operand(text string) (o operand, err error) {
 	if slices.Contains(v.subjects, text) {
 		return o, fmt.Errorf("%s is a subject; name one of its metrics, as in %s.p99", text, text)
 	}
-	if o.subject = v.subjectOf(text); o.subject == "" {
+	subject, rest := v.subjectOf(text)
+	if o.subject = subject; o.subject == "" {
 		name, _, _ := strings.Cut(text, ".")
 		return o, fmt.Errorf("there is no subject %q; %s", name, suggest(name, v.subjects))
 	}
-	rest := text[len(o.subject)+1:]
 	if mishap, ok := strings.CutSuffix(rest, ".lived"); ok {
 		if o.mishap = mishap; !slices.Contains(mishaps, mishap) {
 			return o, fmt.Errorf("there is no mishap %q; %s", mishap, suggest(mishap, mishaps))

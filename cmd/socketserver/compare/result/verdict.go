@@ -51,7 +51,10 @@ func choice(e *evidence) string {
 		return "nothing was measured: " + why
 	}
 	if len(e.noise) > 0 {
-		e.rests = e.noise
+		for _, text := range e.noise {
+			found, _, _ := strings.Cut(text, ";") // and then what to do about it
+			e.rest("%s", found)
+		}
 		return "repeat the comparison before you choose: its differences may be chance, as the warnings say"
 	}
 	var clauses []string
