@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -23,7 +22,6 @@ type Subject struct {
 	network, address string
 
 	process *os.Process
-	stdin   *os.File // its end tells the process that this one has gone
 	tree    tree
 
 	directory *directory
@@ -119,29 +117,28 @@ func (s *Spec) command(ctx context.Context) (*exec.Cmd, error) {
 
 // start starts the process, tells it what it is to do and reads what it says.
 func (s *Subject) start(command *exec.Cmd, a assignment) error {
-	stdin, ours, err := os.Pipe()
-	if err != nil {
-		return fmt.Errorf("make pipe: %w", err)
-	}
-	defer stdin.Close()
 	stdout, err := s.output(func(line []byte) bool { return s.takeReport(line) })
 	if err != nil {
-		return errors.Join(err, ours.Close())
+		return err
 	}
 	defer stdout.Close()
 	stderr, err := s.output(func([]byte) bool { return false })
 	if err != nil {
-		return errors.Join(err, ours.Close())
+		return err
 	}
 	defer stderr.Close()
-	command.Stdin, command.Stdout, command.Stderr = stdin, stdout, stderr
+	stdin, err := command.StdinPipe() // its end tells the server that this process has ended
+	if err != nil {
+		return fmt.Errorf("make pipe: %w", err)
+	}
+	command.Stdout, command.Stderr = stdout, stderr
 	command.Env = environment(a.Directory)
 	// A session: what is typed at the terminal does not reach it, and tells who belongs to it.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := command.Start(); err != nil {
-		return errors.Join(fmt.Errorf("start the server: %w", err), ours.Close())
+		return fmt.Errorf("start the server: %w", err)
 	}
-	s.process, s.stdin = command.Process, ours
+	s.process = command.Process
 	go func() {
 		_ = command.Wait() // the state says more
 		s.state = command.ProcessState
@@ -152,7 +149,7 @@ func (s *Subject) start(command *exec.Cmd, a assignment) error {
 		s.journal.end()
 	}()
 	// Where it has died already this fails; that is told by its end.
-	_ = json.NewEncoder(ours).Encode(a)
+	_ = json.NewEncoder(stdin).Encode(a)
 	return nil
 }
 
@@ -252,7 +249,6 @@ func (s *Subject) clear() {
 	left := Left{Processes: len(s.tree.await(grace))}
 	left.Listening = listening(s.network, s.address)
 	s.tree.kill()
-	_ = s.stdin.Close()
 	for _, output := range s.outputs { // something that was not found may hold them
 		_ = output.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 	}
