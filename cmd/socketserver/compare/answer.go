@@ -10,11 +10,10 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// DefaultMessage is what clients send to a handler of which nothing else is known.
+// DefaultMessage is what clients send to most handlers.
 const DefaultMessage = "hello\n"
 
-// Ask returns what clients send to a handler, and how they know the end of its answer, where
-// the user has not said so.
+// Ask returns what clients send to a handler by default, and how they know the end of its answer.
 func Ask(h config.Handler) (message, answer string) {
 	if h.Kind == "handler" && h.Name == "command" {
 		return "date\n", load.Chunk // its answer has no newline
@@ -22,20 +21,19 @@ func Ask(h config.Handler) (message, answer string) {
 	return DefaultMessage, load.Line
 }
 
-// mute says why a handler does not answer who sends that message; empty: it may.
-func mute(h config.Handler, message []byte) string {
+// silent returns why a handler does not answer that message; empty: it may.
+func silent(h config.Handler, message []byte) string {
 	switch {
 	case h.Kind != "handler":
 	case h.Name == "sink":
-		return "sink never answers, so that there is nothing to measure; take a handler that does, as echo"
+		return "sink never answers, so there is nothing to measure; use a handler that answers, as echo"
 	case h.Name == "chat" && string(message) == DefaultMessage:
-		return "chat tells the others what a client says, and does not answer it; take a handler that does, as echo, or a --message that it answers"
+		return "chat sends a client's lines to the others and does not answer them; use a handler that answers, as echo, or a --message that chat answers"
 	}
 	return ""
 }
 
-// unanswered is the reason of a subject whose first request was not answered, what came in place
-// of an answer, and what to do about it.
+// unanswered explains why the first request was not answered, what arrived, and what to do about it.
 func unanswered(p load.Plan, err error) string {
 	var u *load.Unanswered
 	if !errors.As(err, &u) {
@@ -62,7 +60,7 @@ func unanswered(p load.Plan, err error) string {
 	return "the first request was not answered: " + u.Kind
 }
 
-// quote shows the beginning of what was sent or received.
+// quote quotes the beginning of what was sent or received.
 func quote(text []byte) string {
 	const most = 60
 	if len(text) > most {

@@ -1,7 +1,7 @@
-// Package compare runs one server under several strategies, side by side, and measures and
-// observes what differs. Each runs in a process of its own, see package subject. They take
-// turns under the same load, so that what slows the machine down meets all of them; then
-// each meets the same mishaps.
+// Package compare runs one server under several strategies, side by side, and measures and observes
+// what differs. Each runs in a process of its own, see package subject. They take turns under the
+// same load, so that a slow moment of the machine affects all of them, and then have the same
+// mishaps.
 package compare
 
 import (
@@ -21,13 +21,13 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// Options say what is compared and how.
+// Options are what is compared and how.
 type Options struct {
-	Server     *config.Server // what is served; of its transports the first is used
+	Server     *config.Server // its first transport is used
 	Executable string         // of the plugin that Server names
-	Strategies []string       // names; none: the usual ones
-	Python     bool           // servers of CPython take part
-	Loads      []string       // kinds; none: all that the transport has
+	Strategies []string       // names; none: the default ones
+	Python     bool           // compare with servers of CPython
+	Loads      []string       // kinds; none: all of the transport
 	Mishaps    bool
 
 	Clients  int
@@ -36,18 +36,18 @@ type Options struct {
 	Rounds   int
 	Timeout  time.Duration // of a request
 	Message  []byte
-	Answer   string // how clients know its end, see package load
-	Expect   []byte // what every answer contains; empty: anything will do
+	Answer   string // how clients know the end of an answer, see package load
+	Expect   []byte // text of every answer; empty: any answer is right
 }
 
-// A Comparison is one that can be run.
+// A Comparison can be run once.
 type Comparison struct {
 	Options
 	specs    []subject.Spec
 	progress progress.Progress
 }
 
-// New chooses what is compared. What is wrong is a name that the user has given.
+// New selects what is compared. An error is about a name that the user gave.
 func New(o Options) (*Comparison, error) {
 	if len(slices.Compact(slices.Sorted(slices.Values(o.Loads)))) < len(o.Loads) {
 		return nil, errors.New("a kind of load is given twice")
@@ -66,7 +66,7 @@ func New(o Options) (*Comparison, error) {
 	}
 	c := &Comparison{Options: o}
 	if o.Answer == load.EOF && slices.Contains(o.Loads, result.Conversations) {
-		return nil, errors.New("an answer that ends with the connection allows no conversation; add --loads connections")
+		return nil, errors.New("an answer that ends with the connection allows no conversations; add --loads connections")
 	}
 	for _, s := range chosen {
 		c.specs = append(c.specs, s.spec(o.Server, o.Executable))
@@ -79,8 +79,8 @@ func New(o Options) (*Comparison, error) {
 	return c, nil
 }
 
-// Check says what keeps the load from being run, as where the system lends too few descriptors
-// or ports to so many clients, and what to raise.
+// Check reports why the load cannot be run, as with too few descriptors or ports for so many clients,
+// and what to raise.
 func (c *Comparison) Check() error {
 	for _, kind := range c.Loads {
 		p := c.plan(kind, "")
@@ -92,7 +92,7 @@ func (c *Comparison) Check() error {
 	return nil
 }
 
-// held is how many descriptors of this process the servers take that run at the same time:
+// held returns the number of descriptors of this process for the servers that run at the same time:
 // pipes, a lock, the process itself, and in the mishaps a few clients.
 func (c *Comparison) held() int {
 	const each, clients = 5, 12
@@ -102,7 +102,7 @@ func (c *Comparison) held() int {
 	return each * len(c.specs)
 }
 
-// ofChildren is how many descriptors of a server its children take at the most.
+// ofChildren returns the number of descriptors of a server for its children, at most.
 func (c *Comparison) ofChildren() int {
 	const each = 3
 	var most int
@@ -117,7 +117,7 @@ func datagrams(s *config.Server) bool {
 	return network == "udp" || network == "unixgram"
 }
 
-// Subjects are the names of what is compared, in order.
+// Subjects returns the names of what is compared, in order.
 func (c *Comparison) Subjects() []string {
 	var names []string
 	for _, s := range c.specs {
@@ -126,7 +126,7 @@ func (c *Comparison) Subjects() []string {
 	return names
 }
 
-// round is how long one turn is counted, and warmup what goes before it at least.
+// round is the counted time of a turn, and warmup the shortest time before it.
 func (c *Comparison) round() time.Duration  { return c.Duration / time.Duration(c.Rounds) }
 func (c *Comparison) warmup() time.Duration { return max(50*time.Millisecond, c.round()/10) }
 
@@ -186,15 +186,15 @@ func (c *Comparison) Run(ctx context.Context, shown progress.Progress) (*result.
 	return r, ErrInterrupted
 }
 
-// warnings are what is known before the run of the limits of the server.
+// warnings are about limits of the server that affect the run.
 func (c *Comparison) warnings() []string {
 	var all []string
 	limits := c.Server.Limits
 	if limits.PerSource > 0 && limits.PerSource < c.Clients {
-		all = append(all, fmt.Sprintf("limits.per_source = %d is left out, as all clients come from one address", limits.PerSource))
+		all = append(all, fmt.Sprintf("limits.per_source = %d is not applied, as all clients have one address", limits.PerSource))
 	}
 	if beyond := c.Clients - limits.Connections; limits.Connections > 0 && beyond > 0 && !datagrams(c.Server) {
-		what := "wait for others to go, which those in a conversation never do"
+		what := "wait until others leave, which those in a conversation never do"
 		if limits.Refuse {
 			what = "are refused"
 		}
@@ -204,8 +204,7 @@ func (c *Comparison) warnings() []string {
 	return all
 }
 
-// expected is about how long Run takes: starting and looking around included, and a few
-// seconds of mishaps for each subject.
+// expected returns the approximate time of Run, with a few seconds of mishaps for each subject.
 func (c *Comparison) expected() time.Duration {
 	all := time.Duration(len(c.specs)*len(c.Loads)) * (time.Duration(c.Rounds)*(c.round()+c.warmup()) + startAndLook)
 	if c.Mishaps {
@@ -214,7 +213,7 @@ func (c *Comparison) expected() time.Duration {
 	return all
 }
 
-// startAndLook is what is expected of a turn beside its rounds.
+// startAndLook is the expected time of a turn besides its rounds.
 const startAndLook = 600 * time.Millisecond
 
 func (c *Comparison) settings() result.Settings {
@@ -227,7 +226,7 @@ func (c *Comparison) settings() result.Settings {
 	}
 }
 
-// stateful is what the handler declares that it keeps in memory.
+// stateful returns what the handler declares to keep in memory.
 func (c *Comparison) stateful() string {
 	if c.Server.Class == nil {
 		return ""
@@ -281,7 +280,7 @@ func (c *Comparison) turnsOf(ctx context.Context, turns []*turn, kind string, ro
 	return true
 }
 
-// Narrow leaves s the transport that is compared: the first of that network; empty: the first.
+// Narrow removes all transports of s but the first one of the network; empty: the first one.
 func Narrow(s *config.Server, network string) error {
 	i := slices.IndexFunc(s.Transports, func(t config.Transport) bool { return network == "" || t.Network == network })
 	if i < 0 {
@@ -295,8 +294,7 @@ func Narrow(s *config.Server, network string) error {
 	return nil
 }
 
-// Listen is where a server listens that has only a network, empty: tcp. Subjects listen at
-// addresses of their own.
+// Listen returns an address for a network; empty: tcp. Subjects listen at addresses of their own.
 func Listen(network string) string {
 	switch network {
 	case "unix", "unixgram":

@@ -189,7 +189,7 @@ func TestNeverAnswers(t *testing.T) {
 	for _, handler := range []string{"sink", "chat"} {
 		r := run(t, options(handler, "tcp", "threading"))
 		for _, l := range r.Loads {
-			require.Equal(t, mute(config.Handler{Kind: "handler", Name: handler}, []byte(DefaultMessage)), l.Results[0].Problem)
+			require.Equal(t, silent(config.Handler{Kind: "handler", Name: handler}, []byte(DefaultMessage)), l.Results[0].Problem)
 			require.Empty(t, l.Results[0].Rounds)
 		}
 	}
@@ -262,7 +262,7 @@ func TestEndsInTheMiddle(t *testing.T) {
 // What the system can not lend is said before anything is started.
 func TestTooManyClients(t *testing.T) {
 	for _, strategy := range []string{"threading", "forking", "preforking", "plugin-forking"} {
-		require.Regexp(t, `^a process needs \d+ descriptors with 16 clients, and may have 90 open: raise the limit, as with ulimit -n \d+, or use fewer clients$`,
+		require.Regexp(t, `^a process needs \d+ descriptors with 16 clients, and the limit is 90: raise it, as with ulimit -n \d+, or use fewer clients$`,
 			underLimit(t, 90, strategy))
 	}
 }
@@ -332,10 +332,10 @@ func TestWarnings(t *testing.T) {
 	o.Server.Limits = config.Limits{Connections: 1000, PerSource: 64}
 	for clients, want := range map[int][]string{
 		64: nil,
-		65: {"limits.per_source = 64 is left out, as all clients come from one address"},
+		65: {"limits.per_source = 64 is not applied, as all clients have one address"},
 		1200: {
-			"limits.per_source = 64 is left out, as all clients come from one address",
-			"limits.connections = 1000: 200 of 1200 clients wait for others to go, which those in a conversation never do; use fewer, or a configuration that raises it",
+			"limits.per_source = 64 is not applied, as all clients have one address",
+			"limits.connections = 1000: 200 of 1200 clients wait until others leave, which those in a conversation never do; use fewer, or a configuration that raises it",
 		},
 	} {
 		o.Clients = clients

@@ -11,13 +11,13 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// A strategy is a way to run a server, by the name that the user gives it.
+// A strategy is a way to run a server, with the name that users type.
 type strategy struct {
 	name  string
 	kind  string // of concurrency
 	form  string // see result.Subject
-	asked bool   // it is only tried where it is asked for
-	// datagrams: or for these, of which CPython's own server is this one.
+	asked bool   // not a default
+	// datagrams makes it a default for datagrams, which CPython serves with this one.
 	datagrams bool
 	set       func(*config.Concurrency)
 }
@@ -36,7 +36,7 @@ var strategies = []strategy{
 	{name: "plugin-preforking", kind: "preforking", form: result.Plugin},
 }
 
-// peers are servers of CPython, which are not tried unless they are asked for.
+// peers are servers of CPython.
 var peers = []strategy{
 	{name: "python-synchronous", kind: "synchronous", form: result.Python, asked: true, datagrams: true},
 	{name: "python-threading", kind: "threading", form: result.Python},
@@ -46,7 +46,7 @@ var peers = []strategy{
 func strict(c *config.Concurrency) { c.MaxRequests, c.Spares = 1, 0 }
 func spares(c *config.Concurrency) { c.MaxRequests, c.Spares = 1, max(c.Spares, 4) }
 
-// reuse leaves a user's own numbers as they are.
+// reuse keeps a user's own numbers.
 func reuse(c *config.Concurrency) {
 	if c.MaxRequests == 1 {
 		c.MaxRequests = 100
@@ -54,7 +54,7 @@ func reuse(c *config.Concurrency) {
 	c.Spares = max(c.Spares, min(4, c.MaxChildren))
 }
 
-// Strategies are the names that can be asked for.
+// Strategies returns the names that users can type.
 func Strategies() []string {
 	var all []string
 	for _, s := range slices.Concat(strategies, peers) {
@@ -63,16 +63,16 @@ func Strategies() []string {
 	return all
 }
 
-// A wish is what decides which strategies are tried.
+// A wish determines which strategies are compared.
 type wish struct {
-	names     []string // none: those that are tried where nobody asks
-	plugin    bool     // the handler is one, which can be nothing that is compiled in
-	python    bool     // peers take part
+	names     []string // none: the default ones
+	plugin    bool     // the handler is a plugin, and so not compiled in
+	python    bool     // compare with peers
 	datagrams bool
 }
 
-// choose returns the strategies that are wished for. Peers that have no counterpart of the
-// handler are among them, as only they know.
+// choose returns the strategies to compare. Peers without a counterpart of the handler are among
+// them: subject.Start finds that out.
 func choose(w wish) ([]strategy, error) {
 	names := slices.Clone(w.names)
 	for i, name := range names {
@@ -97,7 +97,7 @@ func choose(w wish) ([]strategy, error) {
 	return chosen, nil
 }
 
-// usual says whether s is tried although nobody has asked for it by name.
+// usual reports whether s is compared although no name asks for it.
 func (w wish) usual(s strategy) bool {
 	switch {
 	case s.asked && (!s.datagrams || !w.datagrams):
@@ -108,8 +108,8 @@ func (w wish) usual(s strategy) bool {
 	return len(w.names) == 0 && (s.form != result.Compiled || !w.plugin)
 }
 
-// spec is the server of a strategy. A server that has that kind of concurrency keeps the
-// bounds that it has; every process may have its own state, as that is what is to be seen.
+// spec returns the server of a strategy. A server that has that kind of concurrency keeps its own
+// limits. Every process may have its own state, which the mishaps show.
 func (s strategy) spec(base *config.Server, executable string) subject.Spec {
 	server := *base
 	server.Class = nil
@@ -125,7 +125,7 @@ func (s strategy) spec(base *config.Server, executable string) subject.Spec {
 	return subject.Spec{Name: s.name, Form: s.form, Server: server, Executable: executable}
 }
 
-// describe is what the report says of a subject.
+// describe returns the subject of the report.
 func describe(s subject.Spec) result.Subject {
 	return result.Subject{
 		Name: s.Name, Strategy: s.Server.Concurrency.Kind, Form: s.Form,
@@ -133,7 +133,7 @@ func describe(s subject.Spec) result.Subject {
 	}
 }
 
-// concurrency is the block as it is written in a configuration.
+// concurrency returns the block as in a configuration.
 func concurrency(c config.Concurrency, form string) string {
 	var set []string
 	add := func(name string, value int) {

@@ -18,24 +18,24 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
 
-// turn is one subject under one kind of load, from its start to its end. A process of its
-// own for each kind tells what that kind costs.
+// turn is one subject under one kind of load, from its start to its end. A process of its own for
+// each kind shows the cost of that kind.
 type turn struct {
 	plan      load.Plan
-	subject   *subject.Subject // nil: it could not be started, or has been stopped
+	subject   *subject.Subject // nil: not started, or stopped
 	measured  result.Measured
 	latencies *hdrhistogram.Histogram
-	requests  int64         // answered, those of warming up included
-	tried     chan struct{} // closed when the first request has been answered, or has not
+	requests  int64         // answered, warm-up included
+	tried     chan struct{} // closed when the first request was answered or has failed
 }
 
-// newTurn starts a subject and has it tried; what that has found is known when tried is closed.
+// newTurn starts a subject and its first request, whose outcome is known when tried is closed.
 func newTurn(ctx context.Context, spec subject.Spec, plan load.Plan) *turn {
 	t := &turn{plan: plan, measured: result.Measured{
 		Subject: spec.Name, Rounds: []result.Round{}, Buckets: []result.Bucket{}, Errors: map[string]int64{},
 		Cost: result.Cost{Resident: -1, Proportional: -1, Started: -1, Processes: -1, Threads: -1, Descriptors: -1, Switches: -1},
 	}, tried: make(chan struct{})}
-	if t.measured.Problem = mute(spec.Server.Handler, plan.Message); t.measured.Problem != "" {
+	if t.measured.Problem = silent(spec.Server.Handler, plan.Message); t.measured.Problem != "" {
 		close(t.tried)
 		return t
 	}
@@ -51,8 +51,7 @@ func newTurn(ctx context.Context, spec subject.Spec, plan load.Plan) *turn {
 		defer close(t.tried)
 		t.tryOut(ctx)
 	}()
-	// One that answers is asked while nothing else happens. One that may never do so is waited
-	// for together with the others.
+	// A subject that answers soon is tried alone; slow ones are waited for together.
 	select {
 	case <-t.tried:
 	case <-time.After(soon):
@@ -60,14 +59,14 @@ func newTurn(ctx context.Context, spec subject.Spec, plan load.Plan) *turn {
 	return t
 }
 
-// soon is how long an answer may take before the next subject is started.
+// soon is the time that an answer may take before the next subject is started.
 const soon = 300 * time.Millisecond
 
-// maxWarmup is how long is waited at most until all clients may have had an answer.
+// maxWarmup bounds the warm-up in which all clients should get their first answer.
 const maxWarmup = time.Second
 
-// tryOut asks the subject once: where it does not answer there is nothing to be measured. Every
-// client may need such a first answer before it is at work, which warming up has time for.
+// tryOut sends one request: a subject that does not answer is not measured. The warm-up has time for
+// a first answer of that latency for every client.
 func (t *turn) tryOut(ctx context.Context) {
 	took, err := load.Try(ctx, t.plan)
 	if err != nil {
@@ -79,13 +78,13 @@ func (t *turn) tryOut(ctx context.Context) {
 	t.requests++
 }
 
-// fail says why nothing is measured, or nothing more: that the server has ended, or else
-// problem, which may be none.
+// fail sets the reason why nothing, or nothing more, is measured: the server ended, or else problem,
+// which may be empty.
 func (t *turn) fail(problem string) {
 	if isDone(t.subject.Done()) {
 		problem = "the server ended: " + t.subject.Stop().Status
 		if log := t.subject.Log(); len(log) > 0 {
-			problem += " (it said " + strconv.Quote(log[len(log)-1].Text) + ")"
+			problem += " (its last line: " + strconv.Quote(log[len(log)-1].Text) + ")"
 		}
 	}
 	t.measured.Problem = problem
@@ -100,15 +99,15 @@ func isDone(done <-chan struct{}) bool {
 	}
 }
 
-// moment is what was used up to now.
+// moment is the usage up to a point in time.
 type moment struct {
 	at      time.Time
-	subject usage.Usage // its CPU time only, as the rest takes a while to find out
+	subject usage.Usage // its CPU time only, as the rest takes long to read
 	machine usage.Machine
 }
 
-// since is the CPU time of the subject from an earlier moment on. It is not known of a round of
-// that length that was not seen as a whole, as a look comes late where the processors are busy.
+// since returns the CPU time of the subject since an earlier moment. It is less than 0, not known, if
+// the span differs from length, as a moment is late when the processors are busy.
 func (m moment) since(before moment, length time.Duration) time.Duration {
 	if off := m.at.Sub(before.at) - length; off.Abs() > length/20 {
 		return -1
@@ -124,8 +123,8 @@ func (t *turn) look() moment {
 	return moment{time.Now(), used, usage.Now()}
 }
 
-// occupy takes note of what the subject occupies while clients are at work. It is a round
-// that is not counted, as finding that out takes some of the time of the machine.
+// occupy measures the memory and the like of the subject under load. It is a round that is not
+// counted, as measuring takes CPU time.
 func (t *turn) occupy(ctx context.Context) {
 	if t.measured.Problem != "" || ctx.Err() != nil {
 		return
@@ -148,14 +147,13 @@ func (t *turn) occupy(ctx context.Context) {
 	}
 }
 
-// What a subject occupies is looked at more than once, as a look may miss all the children of one
-// whose children come and go.
+// A subject is sampled more than once, as one sample may miss short-lived children.
 const (
 	samples = 8
 	between = 40 * time.Millisecond
 )
 
-// occupied is the median of what was seen, of each by itself.
+// occupied sets the median of the samples, of each number by itself.
 func occupied(c *result.Cost, seen []usage.Usage) {
 	if len(seen) == 0 {
 		return
@@ -194,7 +192,7 @@ func (t *turn) run(ctx context.Context) error {
 
 // count adds a round.
 func (t *turn) count(round *load.Round, before, after moment) {
-	own := after.subject.CPUSince(before.subject) // as long as the machine was looked at
+	own := after.subject.CPUSince(before.subject) // in the same span as the machine's
 	if own >= 0 && round.CPU >= 0 {
 		own += round.CPU
 	}
@@ -217,7 +215,7 @@ func (t *turn) count(round *load.Round, before, after moment) {
 	t.requests += round.Answered + round.Warm
 }
 
-// end stops the subject and returns what was measured. It may be called again.
+// end stops the subject and returns what was measured. Later calls return the same.
 func (t *turn) end() result.Measured {
 	<-t.tried
 	if t.subject == nil {
@@ -241,7 +239,7 @@ func (t *turn) end() result.Measured {
 	return t.measured
 }
 
-// median is the median of what of returns for each of the things; 0: there is none.
+// median returns the median of what of returns for each of the things; 0 if there are none.
 func median[T any](things []T, of func(T) int64) int64 {
 	if len(things) == 0 {
 		return 0
@@ -254,7 +252,7 @@ func median[T any](things []T, of func(T) int64) int64 {
 	return all[len(all)/2]
 }
 
-// summary is errors by kind, the most frequent first.
+// summary lists errors by kind, the most frequent first.
 func summary(errors map[string]int64) string {
 	if len(errors) == 0 {
 		return "requests were still waiting; use a longer --duration"

@@ -4,8 +4,7 @@ package load
 
 import "time"
 
-// An alarm is what wakes a client of an open loop more exactly than Go's timers. There is
-// none here.
+// An alarm wakes a client of an open loop more exactly than Go's timers. It is not available here.
 type alarm struct{}
 
 func newAlarm() *alarm { return nil }

@@ -14,22 +14,22 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// A client sends one request after the other. Its goroutine owns it; only stop is called
-// from outside.
+// A client sends one request after the other. Its goroutine owns it; other goroutines may only
+// call stop.
 type client struct {
 	*round
 	pace
 	number int
 	shard  *shard
 	dialer net.Dialer
-	opened int // connections, so far
+	opened int // connections
 
-	mu      sync.Mutex // of conn being set, its deadline and stopped
-	conn    net.Conn   // nil: to be opened
+	mu      sync.Mutex // guards setting conn, its deadline and stopped
+	conn    net.Conn   // nil: not open
 	armed   time.Time  // conn's deadline
 	stopped bool
 
-	answer   []byte // the latest one, or what there is of it
+	answer   []byte // the latest one, or the part of it that arrived
 	answered int64
 	warm     int64 // requests answered before the round was counted
 	errors   map[string]int64
@@ -48,7 +48,7 @@ func newClient(r *round, number int, start time.Time) *client {
 	return c
 }
 
-// run works until the round is over.
+// run sends requests until the round is over.
 func (c *client) run() {
 	defer c.pace.close()
 	defer c.close()
@@ -66,7 +66,7 @@ func (c *client) run() {
 	}
 }
 
-// count counts what became of the request that has just ended.
+// count counts the request that has just ended.
 func (c *client) count(err error) {
 	if c.now.Before(c.begin) {
 		if err == nil {
@@ -103,9 +103,8 @@ func (c *client) request() error {
 	return c.read()
 }
 
-// open opens a connection where there is none, and arms its deadline where the latest one
-// leaves less than the timeout. That is with slack, as arming costs as much as the rest of
-// what a client does itself.
+// open opens a connection if there is none, and arms its deadline if that leaves less than the
+// timeout. Deadlines have slack: arming one costs as much as the rest of the client's own work.
 func (c *client) open() error {
 	if c.conn != nil && c.armed.Sub(c.now) >= c.Timeout {
 		return nil
@@ -131,8 +130,7 @@ var past = time.Unix(1, 0)
 func (c *client) dial() (net.Conn, error) {
 	c.opened++
 	if c.Network == "unixgram" {
-		// An address that is not used twice: an answer that comes too late would be taken for
-		// that of the next request.
+		// No address is used twice: a late answer would be taken for that of the next request.
 		c.dialer.LocalAddr = &net.UnixAddr{Net: c.Network, Name: filepath.Join(c.directory, strconv.Itoa(c.number)+"."+strconv.Itoa(c.opened))}
 	}
 	return c.dialer.DialContext(c.ctx, c.Network, c.Address)
@@ -158,7 +156,7 @@ func (c *client) read() error {
 	}
 }
 
-// complete says whether the n bytes just read, or the error instead, end the answer.
+// complete reports whether the n bytes just read, or the error, end the answer.
 func (c *client) complete(n int, err error) bool {
 	switch {
 	case c.Kind == result.Datagrams:
@@ -171,8 +169,8 @@ func (c *client) complete(n int, err error) bool {
 	return errors.Is(err, io.EOF) && len(c.answer) > 0
 }
 
-// check says whether the answer is right. What comes after a line would be taken for the
-// next answer in a conversation.
+// check reports a wrong answer. In a conversation, bytes after the line would be taken for the
+// next answer.
 func (c *client) check() error {
 	more := c.Kind == result.Conversations && c.Answer == Line && bytes.IndexByte(c.answer, '\n') < len(c.answer)-1
 	if more || !bytes.Contains(c.answer, c.Contains) {
@@ -181,7 +179,7 @@ func (c *client) check() error {
 	return nil
 }
 
-// stop ends what the client is waiting for, now and from now on.
+// stop makes every wait of the client end, also later ones.
 func (c *client) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -201,7 +199,7 @@ func (c *client) close() {
 	if conn == nil {
 		return
 	}
-	// Where ports get short the connection is reset, which leaves none waiting but which a
+	// If ports get short the connection is reset, which leaves no port in TIME_WAIT, but which the
 	// server may notice.
 	if tcp, ok := conn.(*net.TCPConn); ok && !c.ports.spare(c.now) {
 		_ = tcp.SetLinger(0)

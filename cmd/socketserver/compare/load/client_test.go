@@ -83,7 +83,7 @@ func newTestClient(t *testing.T, p Plan) *client {
 	now := time.Now()
 	p.Duration = frameworktest.Patience
 	r := &round{Plan: p, ctx: t.Context(), begin: now, end: now.Add(p.Duration), shards: newShards(1)}
-	r.ports.lendFrom(now)
+	r.ports.init(now)
 	return newClient(r, 0, now)
 }
 

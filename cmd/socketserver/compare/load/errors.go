@@ -7,15 +7,15 @@ import (
 	"syscall"
 )
 
-// The kinds of errors that are counted. One that is not among them is counted by the
-// system's own words for it, and as [Other] where it has none.
+// The kinds of errors that are counted. Any other error is counted by the system's text for it, or
+// as [Other] if it has none.
 const (
-	Refused          = "refused"            // nobody listens
-	QueueFull        = "queue full"         // of connections that the server has not accepted; unix only
-	Reset            = "reset"              // the server threw the connection away
-	ClosedEarly      = "closed early"       // it closed before the end of the answer
-	Timeout          = "timeout"            // of connecting and being answered together
-	WrongAnswer      = "wrong answer"       // not what it must contain, or more than was asked for
+	Refused          = "refused"            // no listener
+	QueueFull        = "queue full"         // the server's backlog; unix only
+	Reset            = "reset"              // the server dropped the connection
+	ClosedEarly      = "closed early"       // the server closed before the end of the answer
+	Timeout          = "timeout"            // of connecting and the answer together
+	WrongAnswer      = "wrong answer"       // without the expected text, or more than one answer
 	OutOfPorts       = "out of ports"       // of this machine
 	OutOfDescriptors = "out of descriptors" // of this process or machine
 	Other            = "other"
@@ -23,7 +23,7 @@ const (
 
 var errWrongAnswer = errors.New(WrongAnswer)
 
-// kind is how err is counted.
+// kind returns the kind of err.
 func kind(err error) string {
 	var timeout net.Error
 	var errno syscall.Errno
@@ -40,7 +40,7 @@ func kind(err error) string {
 		return OutOfPorts
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return OutOfDescriptors
-	case errors.Is(err, syscall.EAGAIN): // which also calls itself a timeout
+	case errors.Is(err, syscall.EAGAIN): // its Timeout method is true, too
 		return QueueFull
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return Timeout

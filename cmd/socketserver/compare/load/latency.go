@@ -27,12 +27,12 @@ func record(h *hdrhistogram.Histogram, latency time.Duration, times int64) {
 	_ = h.RecordValues(int64(min(max(latency, 0), longest)), times)
 }
 
-// A shard is a histogram that some of the clients share: one for each would not stay in the
-// processor's cache, and a single one would have them all wait for each other.
+// A shard is a histogram that some of the clients share. One for each client would not stay in the
+// processor's cache, and a single one would be contended.
 type shard struct {
 	mu        sync.Mutex
 	latencies *hdrhistogram.Histogram
-	_         [64]byte // the next one's lock is in another cache line
+	_         [64]byte // keeps the next lock in another cache line
 }
 
 func newShards(n int) []shard {
@@ -49,7 +49,7 @@ func (s *shard) record(latency time.Duration) {
 	record(s.latencies, latency, 1)
 }
 
-// Summary is the percentiles of latencies; all are 0 where there are none.
+// Summary returns the percentiles of latencies; all are 0 if there are none.
 func Summary(latencies *hdrhistogram.Histogram) result.Latency {
 	if latencies.TotalCount() == 0 {
 		return result.Latency{} // its Max is not 0
@@ -60,8 +60,8 @@ func Summary(latencies *hdrhistogram.Histogram) result.Latency {
 	return result.Latency{P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: time.Duration(latencies.Max())}
 }
 
-// Buckets is the distribution of latencies in ten steps a decade, from a microsecond on,
-// the empty ones at either end left out.
+// Buckets returns the distribution of latencies in ten steps a decade from a microsecond on, without
+// the empty ones at either end.
 func Buckets(latencies *hdrhistogram.Histogram) []result.Bucket {
 	var buckets []result.Bucket
 	bars := slices.DeleteFunc(latencies.Distribution(), func(b hdrhistogram.Bar) bool { return b.Count == 0 })

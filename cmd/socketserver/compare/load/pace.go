@@ -8,27 +8,27 @@ import (
 // never is an interval that no round reaches.
 const never = 100 * 365 * 24 * time.Hour
 
-// The pauses of a client after errors in a row: a server that refuses is not hammered.
+// The back-off of a client after errors in a row.
 const (
 	firstPause   = time.Millisecond
 	longestPause = 100 * time.Millisecond
 )
 
-// A pace says when a client sends its next request.
+// A pace determines when a client sends its next request.
 type pace struct {
 	interval time.Duration // 0: closed loop
 	limit    time.Time     // end of the round
 
-	now     time.Time     // when the client last looked
-	due     time.Time     // of the request that is under way, or else of the next one; open loop
-	since   time.Time     // from when the latency of the one under way counts
-	waiting bool          // one is under way
-	pause   time.Duration // before the next one, for the errors before it
+	now     time.Time     // when the client last read the clock
+	due     time.Time     // of the request in flight, or else of the next one; open loop
+	since   time.Time     // when the latency of the request in flight begins
+	waiting bool          // a request is in flight
+	pause   time.Duration // back-off before the next request
 	timer   *time.Timer
-	alarm   *alarm // nil: closed loop, or the system has none
+	alarm   *alarm // nil: closed loop, or not available
 }
 
-// newPace spreads the clients over the interval. The client closes it.
+// newPace spreads the clients over the interval. The client must close it.
 func newPace(p Plan, number int, start time.Time) pace {
 	timer := time.NewTimer(0)
 	<-timer.C
@@ -42,8 +42,7 @@ func newPace(p Plan, number int, start time.Time) pace {
 	return pace{interval: interval, limit: start.Add(p.Warmup + p.Duration), now: start, due: start.Add(phase), timer: timer, alarm: exact}
 }
 
-// next waits until the next request is to be sent. It is false when the round is over
-// before that.
+// next waits until the next request is due. It returns false if the round ends before that.
 func (p *pace) next(ctx context.Context) bool {
 	if p.pause > 0 && !p.sleep(ctx, p.now.Add(p.pause)) {
 		return false
@@ -52,8 +51,8 @@ func (p *pace) next(ctx context.Context) bool {
 		p.since = p.now
 		return true
 	}
-	// A request counts from when it was due, whatever it was late for: also where this very
-	// process was, as nobody could tell that from a server that took the processors.
+	// Latency begins when the request was due, whatever made it late. That may be this process,
+	// which cannot be told apart from a server that took the processors.
 	p.since = p.due
 	if p.now.Before(p.due) && !p.awaitDue(ctx) {
 		p.due = p.limit
@@ -73,7 +72,7 @@ func (p *pace) awaitDue(ctx context.Context) bool {
 	return p.now.Before(p.limit)
 }
 
-// stop ends what the client waits for, now and from now on. It may be called from outside.
+// stop makes every wait end, also later ones. Any goroutine may call it.
 func (p *pace) stop() {
 	if p.alarm != nil {
 		p.alarm.stop()
@@ -98,7 +97,7 @@ func (p *pace) sleep(ctx context.Context, until time.Time) bool {
 	}
 }
 
-// settled is called when the request under way has been answered, or has failed.
+// settled is called when the request in flight has been answered or has failed.
 func (p *pace) settled(err error) {
 	p.waiting = false
 	p.due = p.due.Add(p.interval)
@@ -109,8 +108,8 @@ func (p *pace) settled(err error) {
 	p.pause = min(max(firstPause, 2*p.pause), longestPause)
 }
 
-// unanswered yields how long those requests have waited that were under way or due when
-// the round was over, and how many of them.
+// unanswered yields the waits of the requests that were in flight or due when the round ended, and
+// the number of each.
 func (p *pace) unanswered(yield func(waited time.Duration, times int64)) {
 	if p.interval == 0 {
 		if p.waiting {
@@ -118,7 +117,7 @@ func (p *pace) unanswered(yield func(waited time.Duration, times int64)) {
 		}
 		return
 	}
-	// They are evenly spaced, and there may be any number of them.
+	// They are evenly spaced and may be many: yield at most about a thousand waits.
 	const steps = 1000
 	waited := p.limit.Sub(p.due)
 	stride := max(1, int64(waited/p.interval)/steps)

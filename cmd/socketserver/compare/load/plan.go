@@ -1,5 +1,5 @@
-// Package load is the clients of a comparison: they send requests to a server, as fast as
-// it answers or at a given rate, and count what comes back, how late, and what does not.
+// Package load has the clients of a comparison: they send requests to a server, as fast as it
+// answers or at a given rate, and count answers, latencies and errors.
 package load
 
 import (
@@ -12,14 +12,14 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// How a client knows the end of an answer. To a datagram it is always one datagram.
+// How a client knows the end of an answer. The answer to a datagram is always one datagram.
 const (
 	Line  = "line"  // it ends with a newline
-	Chunk = "chunk" // it is what one read brings
-	EOF   = "eof"   // it ends when the server closes; the client half-closes once it has sent
+	Chunk = "chunk" // it is one read
+	EOF   = "eof"   // it ends when the server closes; the client half-closes after sending
 )
 
-// maxAnswer bounds how many bytes of an answer are read.
+// maxAnswer is the number of bytes of an answer that are read.
 const maxAnswer = 1 << 20
 
 // A Plan is what the clients do in one round.
@@ -27,31 +27,31 @@ type Plan struct {
 	Network string // tcp, udp, unix or unixgram
 	Address string // as net.Dial takes it
 	Kind    string // result.Connections, result.Conversations or result.Datagrams
-	Clients int    // at once, each with at most one request under way
+	Clients int    // at once, each with at most one request in flight
 
-	// Rate is how many requests per second all clients together are to send, whether or not
-	// the server keeps up (open loop). 0: each sends the next one when it has been answered.
+	// Rate is the number of requests per second of all clients together, whether or not the server
+	// keeps up (open loop). 0: each client sends its next request on receipt of the answer.
 	Rate float64
 
 	Message  []byte
 	Answer   string        // Line, Chunk or EOF
-	Contains []byte        // what every answer must contain; empty: anything will do
-	Timeout  time.Duration // after which a request has failed; it may be an eighth late
+	Contains []byte        // text of every answer; empty: any answer is right
+	Timeout  time.Duration // after which a request fails; it may be an eighth late
 
-	Warmup   time.Duration // of load before anything is counted
-	Duration time.Duration // of load that is counted
+	Warmup   time.Duration // load that is not counted
+	Duration time.Duration // load that is counted
 
-	// Descriptors that are going to be open beside those of the clients and those that are: Held by
-	// this process, Server by that of the clients. Only Check looks at them.
+	// Held and Server are descriptors that will be open besides the clients': in this process, and
+	// in the server's. Only Check uses them.
 	Held, Server int
 
-	// Begin and End are called when the counted time begins and ends, the clients being at
-	// work. They may be nil and should be quick.
+	// Begin and End, if not nil, are called when the counted time begins and ends, while the
+	// clients run. They should be quick.
 	Begin, End func()
 }
 
-// Check says what keeps p from being run: that it contradicts itself, or that this system
-// lends too few descriptors or ports to so many clients, and what to raise.
+// Check reports why p cannot be run: it contradicts itself, or this system has too few descriptors or
+// ports for so many clients. The error says what to raise.
 func (p Plan) Check() error {
 	if err := p.Contradiction(); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (p Plan) Check() error {
 	return checkPorts(p)
 }
 
-// Contradiction says how p contradicts itself, whatever the system lends; nil: it does not.
+// Contradiction reports how p contradicts itself, on any system.
 func (p Plan) Contradiction() error {
 	datagram := p.Network == "udp" || p.Network == "unixgram"
 	switch {
@@ -75,37 +75,37 @@ func (p Plan) Contradiction() error {
 	case !datagram && !slices.Contains([]string{Line, Chunk, EOF}, p.Answer):
 		return fmt.Errorf("no such end of an answer: %q: use line, chunk or eof", p.Answer)
 	case p.Kind == result.Conversations && p.Answer == EOF:
-		return errors.New("a conversation goes on after an answer, which therefore can not end with eof: use line or chunk")
+		return errors.New("a conversation goes on after an answer, which therefore cannot end with eof: use line or chunk")
 	case len(p.Message) == 0:
 		return errors.New("there is no message to send: give one")
 	case p.Clients < 1:
-		return fmt.Errorf("%d clients: at least one is needed", p.Clients)
+		return fmt.Errorf("%d clients: use 1 or more", p.Clients)
 	case p.Rate < 0 || math.IsNaN(p.Rate) || math.IsInf(p.Rate, 0):
 		return fmt.Errorf("a rate of %v requests per second: use 0 or more", p.Rate)
 	case p.Timeout <= 0:
-		return fmt.Errorf("a timeout of %v: it must be more than 0", p.Timeout)
+		return fmt.Errorf("a timeout of %v: use more than 0", p.Timeout)
 	case p.Duration <= 0 || p.Warmup < 0:
-		return fmt.Errorf("%v of load after %v: the load must last", p.Duration, p.Warmup)
+		return fmt.Errorf("a duration of %v after a warm-up of %v: use more than 0", p.Duration, p.Warmup)
 	}
 	return nil
 }
 
 const (
-	fewestDescriptors = 128 // that a server and its children start with
-	passing           = 32  // of what is open for a moment only
-	ofServer          = 64  // of any server, beside those of its clients and children
+	fewestDescriptors = 128 // of a server and its children at their start
+	passing           = 32  // open for a moment only
+	ofServer          = 64  // of any server, besides those of its clients and children
 )
 
-// checkDescriptors is for the server too, which has the same limit as this process.
+// checkDescriptors checks the server, too, which has the same limit as this process.
 func checkDescriptors(p Plan) error {
 	open, limit := Descriptors()
 	each := 1
-	if p.Rate > 0 { // a timer
+	if p.Rate > 0 { // each client has an alarm
 		each = 2
 	}
 	needed := max(fewestDescriptors, open+p.Held+each*p.Clients+passing, p.Clients+p.Server+ofServer)
 	if open >= 0 && needed > limit {
-		return fmt.Errorf("a process needs %d descriptors with %d clients, and may have %d open: raise the limit, as with ulimit -n %d, or use fewer clients",
+		return fmt.Errorf("a process needs %d descriptors with %d clients, and the limit is %d: raise it, as with ulimit -n %d, or use fewer clients",
 			needed, p.Clients, limit, needed)
 	}
 	return nil

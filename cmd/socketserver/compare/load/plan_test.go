@@ -19,14 +19,14 @@ func TestCheck(t *testing.T) {
 		"datagrams are for udp and unixgram":          func(p *Plan) { p.Kind = result.Datagrams },
 		"connections and conversations for tcp":       func(p *Plan) { p.Network = "udp" },
 		"use line, chunk or eof":                      func(p *Plan) { p.Answer = "word" },
-		"can not end with eof: use line or chunk":     func(p *Plan) { p.Kind, p.Answer = result.Conversations, EOF },
+		"cannot end with eof: use line or chunk":      func(p *Plan) { p.Kind, p.Answer = result.Conversations, EOF },
 		"no message to send":                          func(p *Plan) { p.Message = nil },
-		"at least one is needed":                      func(p *Plan) { p.Clients = 0 },
+		"use 1 or more":                               func(p *Plan) { p.Clients = 0 },
 		"a rate of -1 requests":                       func(p *Plan) { p.Rate = -1 },
 		"a rate of NaN requests":                      func(p *Plan) { p.Rate = math.NaN() },
 		"a timeout of 0s":                             func(p *Plan) { p.Timeout = 0 },
-		"the load must last":                          func(p *Plan) { p.Duration = 0 },
-		"raise the limit, as with ulimit -n 107374":   func(p *Plan) { p.Clients = 1 << 30 },
+		"after a warm-up of":                          func(p *Plan) { p.Duration = 0 },
+		"raise it, as with ulimit -n 107374":          func(p *Plan) { p.Clients = 1 << 30 },
 		"a process needs 1073741952 descriptors":      func(p *Plan) { p.Server = 1<<30 + 60 },
 	} {
 		p := connections("127.0.0.1:1")

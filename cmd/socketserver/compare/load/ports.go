@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// ports is how many connections may leave their local port waiting, as the side does that
-// closes first. The system lends such a port again after a minute, or after a second.
+// ports bounds the connections whose local port may be left in TIME_WAIT. The system reuses such a
+// port after a minute, or after a second.
 type ports struct {
-	burst  int64   // less than 0: any number
-	again  float64 // more in each second
+	burst  int64   // less than 0: no bound
+	again  float64 // more per second
 	start  time.Time
 	closed atomic.Int64
 }
 
-func (p *ports) lendFrom(start time.Time) {
+func (p *ports) init(start time.Time) {
 	p.start, p.burst = start, int64(Ports())
 	if p.burst < 0 {
 		return
@@ -27,7 +27,7 @@ func (p *ports) lendFrom(start time.Time) {
 	p.burst /= 2
 }
 
-// spare says whether one more connection may do so.
+// spare reports whether one more connection may leave its port in TIME_WAIT.
 func (p *ports) spare(now time.Time) bool {
 	return p.burst < 0 || p.closed.Add(1) <= p.burst+int64(p.again*now.Sub(p.start).Seconds())
 }

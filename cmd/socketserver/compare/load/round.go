@@ -15,42 +15,42 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
 
-// A Round is what the clients of a [Plan] saw while it was counted.
+// A Round is what the clients of a [Plan] measured while they were counted.
 type Round struct {
 	Answered int64 // requests
-	Warm     int64 // requests answered before, in the warm-up
+	Warm     int64 // requests answered in the warm-up
 	Elapsed  time.Duration
 
-	// Latencies are of answered requests, and of those that waited in vain, for their timeout
-	// or for the end of the round, with the time that they waited. They count from when the
-	// request was sent; in an open loop, from when it was due. Those of several rounds merge.
+	// Latencies are of answered requests, and of those that waited until their timeout or the end
+	// of the round. They begin when the request was sent; in an open loop, when it was due. Those
+	// of several rounds merge.
 	Latencies *hdrhistogram.Histogram
 
-	Errors   map[string]int64 // failed requests by kind, see [Refused] and its like
-	Unserved int              // clients that wanted an answer and got none at all
-	// Unfinished are the requests that were waiting when the round ended, and had waited longer
-	// than usual: what is counted of their latency is less than it would have been.
+	Errors   map[string]int64 // failed requests by kind, as [Refused]
+	Unserved int              // clients that got no answer at all
+	// Unfinished is the number of requests that had waited longer than p50 when the round ended:
+	// their latencies are lower bounds.
 	Unfinished int64
-	// CPU is what this process used while it was watched, which is not the whole round where
-	// the processors were busy; less than 0: not known.
+	// CPU is what this process used during Watched, which is shorter than the round if the
+	// processors were busy; less than 0: not known.
 	CPU     time.Duration
 	Watched time.Duration
 }
 
-// round is what the clients share while they run.
+// round is shared by the clients while they run.
 type round struct {
 	Plan
 	ctx        context.Context // done when the round is over
 	cancel     context.CancelFunc
-	begin, end time.Time // of what is counted
+	begin, end time.Time // of the counted time
 	directory  string    // of the clients' own unixgram sockets
 	shards     []shard
 	ports      ports
 }
 
-// Run lets the clients of p work for its warm-up and its duration. It returns at the end of
-// that, or when ctx is done, which is an error, and has closed all sockets then. A server
-// that misbehaves is not an error but counted.
+// Run runs the clients of p for its warm-up and its duration. Errors of the server are counted; an
+// error is returned if the clients cannot be started or ctx is done. All sockets are closed when
+// Run returns.
 func Run(ctx context.Context, p Plan) (*Round, error) {
 	start := time.Now()
 	r, err := newRound(ctx, p, start)
@@ -76,16 +76,16 @@ func Run(ctx context.Context, p Plan) (*Round, error) {
 	return sum, nil
 }
 
-// Unanswered is why a request has no answer, or not the right one.
+// Unanswered is the error of a request without an answer, or with a wrong one.
 type Unanswered struct {
-	Kind string // see [Refused] and its like
-	Got  []byte // what there is of an answer
+	Kind string // as [Refused]
+	Got  []byte // the part of an answer that arrived
 }
 
 func (u *Unanswered) Error() string { return u.Kind }
 
-// Try sends one request and returns how long its answer took. Where there is none, or a wrong
-// one, the error is [*Unanswered].
+// Try sends one request and returns its latency. The error is an [*Unanswered] if there is no
+// answer or a wrong one.
 func Try(ctx context.Context, p Plan) (time.Duration, error) {
 	p.Clients, p.Rate, p.Warmup, p.Duration = 1, 0, 0, p.Timeout
 	start := time.Now()
@@ -110,7 +110,7 @@ func newRound(ctx context.Context, p Plan, start time.Time) (*round, error) {
 	}
 	begin := start.Add(p.Warmup)
 	r := &round{Plan: p, begin: begin, end: begin.Add(p.Duration), shards: newShards(min(p.Clients, runtime.GOMAXPROCS(0)))}
-	r.ports.lendFrom(start)
+	r.ports.init(start)
 	if p.Network == "unixgram" {
 		if err := r.makeDirectory(); err != nil {
 			return nil, err
@@ -120,8 +120,8 @@ func newRound(ctx context.Context, p Plan, start time.Time) (*round, error) {
 	return r, nil
 }
 
-// makeDirectory makes a place for the clients' own sockets. On Linux their names are abstract, so
-// that nothing is left of them whatever ends this process.
+// makeDirectory makes a place for the clients' own sockets. On Linux their names are abstract: they
+// vanish with the process.
 func (r *round) makeDirectory() (err error) {
 	if runtime.GOOS == "linux" {
 		r.directory = fmt.Sprintf("@socketserver-load-%d-%d", os.Getpid(), directories.Add(1))
@@ -137,7 +137,7 @@ func (r *round) makeDirectory() (err error) {
 	return nil
 }
 
-// directories counts those of this process.
+// directories numbers those of this process.
 var directories atomic.Int64
 
 func (r *round) close() {
@@ -147,10 +147,11 @@ func (r *round) close() {
 	}
 }
 
-// effort is the CPU time that this process used while it was watched.
+// effort is the CPU time that this process used in a span of time.
 type effort struct{ used, watched time.Duration }
 
-// wait waits until the round is over and stops the clients. It watches what is counted.
+// wait waits until the round is over and stops the clients. It measures this process in the
+// counted time.
 func (r *round) wait(ctx context.Context, clients []*client) (effort, error) {
 	select {
 	case <-time.After(time.Until(r.begin)):
@@ -177,8 +178,7 @@ func (r *round) sum(clients []*client) *Round {
 	for i := range r.shards {
 		sum.Latencies.Merge(r.shards[i].latencies)
 	}
-	// A wait that the end of the round cut short says something only where it was longer
-	// than usual.
+	// A wait that the end of the round cut short is a lower bound only if it is longer than usual.
 	usual := time.Duration(sum.Latencies.ValueAtPercentile(50))
 	for _, c := range clients {
 		sum.Answered += c.answered

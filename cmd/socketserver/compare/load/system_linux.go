@@ -9,19 +9,19 @@ import (
 	"syscall"
 )
 
-// Descriptors is how many descriptors this process has open and how many it may have.
-// Both are less than 0 where that is not known.
+// Descriptors returns the number of open descriptors of this process and its limit. Both are less
+// than 0 if they are not known.
 func Descriptors() (open, limit int) {
 	var l syscall.Rlimit
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil || syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
 		return -1, -1
 	}
-	return len(entries) - 1, int(min(l.Cur, math.MaxInt32)) // one is that of the directory
+	return len(entries) - 1, int(min(l.Cur, math.MaxInt32)) // without that of the directory
 }
 
-// Ports is how many local ports are free for connections from this machine. It is less than
-// 0 where that is not known.
+// Ports returns the number of free local ports for connections from this machine. It is less than 0
+// if that is not known.
 func Ports() int {
 	var low, high int
 	if !scan("/proc/sys/net/ipv4/ip_local_port_range", "", &low, &high) {
@@ -36,8 +36,7 @@ func Ports() int {
 	return max(free, 0)
 }
 
-// reusesPorts says whether the system lets a port be used again that a closed connection
-// on this machine left waiting.
+// reusesPorts reports whether the system reuses ports in TIME_WAIT for local connections.
 func reusesPorts() bool {
 	var reuse int
 	return scan("/proc/sys/net/ipv4/tcp_tw_reuse", "", &reuse) && reuse != 0

@@ -2,14 +2,11 @@
 
 package load
 
-// Descriptors is how many descriptors this process has open and how many it may have.
-// Both are less than 0, as that is not known here.
+// Descriptors returns less than 0: not known.
 func Descriptors() (open, limit int) { return -1, -1 }
 
-// Ports is how many local ports are free for connections from this machine. It is less than
-// 0, as that is not known here.
+// Ports returns less than 0: not known.
 func Ports() int { return -1 }
 
-// reusesPorts says whether the system lets a port be used again that a closed connection
-// on this machine left waiting.
+// reusesPorts reports whether the system reuses ports in TIME_WAIT for local connections.
 func reusesPorts() bool { return false }

@@ -18,14 +18,14 @@ import (
 type client struct {
 	conn  net.Conn
 	lines *bufio.Reader
-	pid   int // of the process that serves it; 0: it is not known yet
-	keep  func() bool
+	pid   int         // of the process that serves it; 0: not known yet
+	keep  func() bool // detaches conn from ctx
 }
 
-// errSilent is what a client got that waited in vain.
+// errSilent is the error of a wait without an answer.
 var errSilent = errors.New("there was no answer in time")
 
-// connect sends the first line of a request. The connection ends with ctx.
+// connect sends the first line of a request. The end of ctx closes the connection.
 func connect(ctx context.Context, to *subject.Subject, word string) (*client, error) {
 	dialer := net.Dialer{Timeout: patience}
 	conn, err := dialer.DialContext(ctx, to.Network(), to.Address())
@@ -53,17 +53,17 @@ func (c *client) ready(bound time.Duration) error {
 		return err
 	}
 	if _, err := fmt.Sscanf(line, "ready %d", &c.pid); err != nil {
-		return fmt.Errorf("the handler said %q instead of ready", line)
+		return fmt.Errorf("the handler sent %q instead of ready", line)
 	}
 	return nil
 }
 
-// release lets the handler do what it was asked for, and returns what it says next.
+// release lets the handler run the experiment, and returns the next line.
 func (c *client) release(bound time.Duration) (string, error) {
 	if _, err := io.WriteString(c.conn, "\n"); err != nil {
 		return "", err
 	}
-	if c.pid == 0 { // it has been waiting for its turn
+	if c.pid == 0 { // the handler did not run before
 		if err := c.ready(bound); err != nil {
 			return "", err
 		}
@@ -71,7 +71,7 @@ func (c *client) release(bound time.Duration) (string, error) {
 	return c.read(bound)
 }
 
-// finish is release for the last word of a request: the connection has ended then.
+// finish is release for the last line of a request, after which the connection must end.
 func (c *client) finish() (string, error) {
 	answer, err := c.release(patience)
 	if err != nil {

@@ -1,11 +1,9 @@
-// Package mishap brings about what goes wrong with servers sooner or later, and observes
-// from outside what really happens, subject by subject. Nothing is concluded from what a
-// strategy is: every word of an observation comes from what clients got, what was logged,
-// how the server ended and what it left behind.
+// Package mishap makes handlers misbehave and servers end, and observes from outside what happens,
+// subject by subject. Nothing is inferred from the strategy: an observation rests on what clients
+// received, what was logged, how the server ended and what it left behind.
 //
-// What an observation says are words that stay the same from run to run, so that no times
-// are among them. It waits for what happens and not for time to pass; that something does
-// not happen is all that takes a while.
+// Observations are the same from run to run, so they contain no times. An experiment waits for
+// events; only the absence of an event takes time.
 package mishap
 
 import (
@@ -19,17 +17,17 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// An experiment is a mishap and how it is brought about.
+// An experiment is a mishap and how it is made to happen.
 type experiment struct {
 	name, title string
 	try         func(*scene) error
-	// set changes the server of a subject before it is started; nil: not at all.
+	// set, if not nil, changes the server before it is started.
 	set func(*config.Server)
-	// alone experiments take much of the machine: only one runs at a time.
+	// alone marks an experiment that uses much of the machine: only one of them runs at a time.
 	alone bool
 }
 
-// experiments are in the order in which they are shown.
+// experiments are in the order of the report.
 var experiments = []experiment{
 	{name: "slow", title: "Two slow clients at once", try: slow},
 	{name: "counter", title: "A handler counts its requests in memory", try: counter},
@@ -37,26 +35,24 @@ var experiments = []experiment{
 	{name: "environment", title: "A handler changes the environment", try: environment},
 	{name: "panic", title: "A handler panics", try: failing("panic")},
 	{name: "exit", title: "A handler ends its process", try: failing("exit")},
-	{name: "fatal", title: "A handler meets a fatal error of the runtime", try: failing("fatal")},
-	{name: "memory", title: "A handler takes much memory", try: memory, alone: true},
+	{name: "fatal", title: "A handler causes a fatal error of the runtime", try: failing("fatal")},
+	{name: "memory", title: "A handler uses much memory", try: memory, alone: true},
 	{name: "hang", title: "A handler never returns", try: hang, set: hasty},
 	{name: "full", title: "The limit is reached", try: full, set: narrow},
 	{name: "shutdown", title: "The server is stopped with a request in flight", try: shutdown},
 	{name: "kill", title: "The server is killed with a request in flight", try: kill},
 }
 
-// together is how many experiments run at a time, beside one that runs alone. They wait most
-// of their time.
+// together is the number of experiments at a time, besides one that runs alone. They mostly wait.
 const together = 6
 
-// AtOnce is how many servers run at a time, each with a few clients.
+// AtOnce is the number of servers that run at a time, each with a few clients.
 const AtOnce = together + 1
 
-// Run tries every experiment on a fresh server of every subject. The servers have the
-// concurrency of the subjects, but listen by tcp, have the handler of the experiments and
-// bounds of their own. progress is told what begins; it may be called from several
-// goroutines at once. When ctx is done Run ends soon, and what was not tried says so. When
-// it returns nothing that it started is left.
+// Run tries every experiment on a fresh server of every subject. The servers have the concurrency of
+// the subjects, but tcp, the handler of the experiments and limits of their own. progress is called
+// when an experiment begins, by several goroutines at once. When ctx is done Run ends soon; the
+// remaining observations have a Problem. Nothing that it started is left when it returns.
 func Run(ctx context.Context, subjects []subject.Spec, progress func(what string)) []result.Mishap {
 	mishaps := make([]result.Mishap, len(experiments))
 	var others, alone []func()
@@ -81,7 +77,7 @@ func Run(ctx context.Context, subjects []subject.Spec, progress func(what string
 	return mishaps
 }
 
-// work does jobs in their order, so many at a time.
+// work runs jobs in order, at most atOnce at a time.
 func work(jobs []func(), atOnce int) {
 	var running sync.WaitGroup
 	next := make(chan func())
@@ -127,12 +123,12 @@ func observe(ctx context.Context, e experiment, spec subject.Spec) result.Observ
 	return s.row
 }
 
-// connections is the limit of every server: a process of two has at most half of them, so
-// that a crowd which is larger is in both.
+// connections is the limit of every server. Each of two workers has half of it, so that more clients
+// than that are in both.
 const connections = 64
 
-// prepare makes of a subject's server one for experiments: its strategy, with as few
-// processes as show what is to be seen.
+// prepare returns a subject's server for experiments: its strategy, with as few processes as show
+// the effect.
 func prepare(s config.Server) config.Server {
 	s.Transports = []config.Transport{{
 		Network: "tcp", RequestQueueSize: 128, ReadBuffer: 4096, WriteBuffer: -1, NoDelay: true,
@@ -152,12 +148,12 @@ func prepare(s config.Server) config.Server {
 	return s
 }
 
-// hasty is for requests that take longer than they may.
+// hasty sets short timeouts.
 func hasty(s *config.Server) {
 	s.Timeouts.Request, s.Timeouts.Drain = 300*time.Millisecond, 300*time.Millisecond
 }
 
-// narrow makes the limit of a strategy one that is soon reached.
+// narrow sets a low limit.
 func narrow(s *config.Server) {
 	c := &s.Concurrency
 	switch c.Kind {
@@ -165,7 +161,7 @@ func narrow(s *config.Server) {
 		c.MaxThreads = 2
 	case "forking":
 		c.MaxChildren, c.Spares = 2, min(c.Spares, 1)
-	case "preforking": // it has no other one
+	case "preforking": // its only limit
 		s.Limits.Connections = 2 * c.Workers
 	}
 }

@@ -15,30 +15,30 @@ import (
 const handlerName = words.Name
 
 const (
-	// patience bounds what is to happen; it is not reached unless something is wrong.
+	// patience bounds the wait for an event that must happen.
 	patience = 10 * time.Second
-	// leastSilence is how long nothing happens, at least, where nothing is going to.
+	// leastSilence is the shortest wait for an event that must not happen.
 	leastSilence = 1500 * time.Millisecond
 )
 
-// silenceOf is that of a server whose first answer took so long: on a machine that is busy
-// whatever is going to happen takes longer too.
+// silenceOf returns the wait for a server whose first answer took so long: on a busy machine every
+// event takes longer.
 func silenceOf(took time.Duration) time.Duration {
 	return min(max(leastSilence, 20*took), patience)
 }
 
-// A scene is a server that runs, its clients, and what has been observed of them.
+// A scene is a running server, its clients, and what has been observed.
 type scene struct {
 	ctx     context.Context
 	spec    subject.Spec
 	subject *subject.Subject
-	said    []subject.Line // what it had logged before anything happened
+	logged  []subject.Line // before the experiment
 	clients []*client
 	row     result.Observation
-	silence time.Duration // how long nothing happens where nothing is going to
+	silence time.Duration // the wait for an event that must not happen
 }
 
-// open starts the server. What is observed is that nothing happens, until something does.
+// open starts the server. The observation begins with nothing noticed and no client cut off.
 func open(ctx context.Context, spec subject.Spec) (*scene, error) {
 	s, err := subject.Start(ctx, spec, subject.Options{Stop: 3 * time.Second})
 	if err != nil {
@@ -53,11 +53,11 @@ func open(ctx context.Context, spec subject.Spec) (*scene, error) {
 		return nil, fmt.Errorf("the first request was not answered: %w", err)
 	}
 	c.silence = silenceOf(time.Since(asked))
-	c.said = s.Log()
+	c.logged = s.Log()
 	return c, nil
 }
 
-// close ends all that open and the experiment have begun.
+// close ends the clients and the server.
 func (s *scene) close() {
 	for _, c := range s.clients {
 		c.close()
@@ -80,7 +80,7 @@ func (s *scene) conclude() {
 	}
 }
 
-// begin has a client send a word. The request may have to wait for its turn.
+// begin has a client send a word. It does not wait for the handler.
 func (s *scene) begin(word string) (*client, error) {
 	c, err := connect(s.ctx, s.subject, word)
 	if err == nil {
@@ -89,7 +89,7 @@ func (s *scene) begin(word string) (*client, error) {
 	return c, err
 }
 
-// hold is begin, and returns when the handler runs.
+// hold is begin, and waits until the handler runs.
 func (s *scene) hold(word string) (*client, error) {
 	c, err := s.begin(word)
 	if err == nil {
@@ -98,7 +98,7 @@ func (s *scene) hold(word string) (*client, error) {
 	return c, err
 }
 
-// ask is a whole request.
+// ask sends a whole request.
 func (s *scene) ask(word string) (answer string, pid int, err error) {
 	c, err := s.hold(word)
 	if err != nil {
@@ -108,17 +108,15 @@ func (s *scene) ask(word string) (answer string, pid int, err error) {
 	return answer, c.pid, err
 }
 
-// serial says whether only one request runs at a time, so that another one would be
-// waited for in vain.
+// serial reports whether only one request runs at a time.
 func (s *scene) serial() bool { return s.spec.Server.Concurrency.Kind == "synchronous" }
 
-// group is how many clients come at once.
+// group is the number of clients that connect at once.
 const group = 4
 
-// crowd returns clients whose requests are under way, or wait, all at once. Where workers
-// share the clients, which takes chance to tell, some are in the process of pid and some
-// are not.
-func (s *scene) crowd(word string, pid int) ([]*client, error) {
+// bystanders returns clients whose requests are in flight, or wait, at once. If workers share the
+// clients some are probably in the process of pid and some are not.
+func (s *scene) bystanders(word string, pid int) ([]*client, error) {
 	groups := 1
 	if c := s.spec.Server.Concurrency; c.Kind == "preforking" && c.Workers > 1 {
 		groups = connections/group - 1
@@ -126,17 +124,16 @@ func (s *scene) crowd(word string, pid int) ([]*client, error) {
 	return s.groups(groups, word, pid)
 }
 
-// others is a crowd that finds the process of pid also where that is one of several that
-// wait for a request.
+// others is bystanders, and finds the process of pid also if that is one of several idle children.
 func (s *scene) others(word string, pid int) ([]*client, error) {
 	if s.spec.Server.Concurrency.Kind == "forking" {
 		return s.groups(3, word, pid)
 	}
-	return s.crowd(word, pid)
+	return s.bystanders(word, pid)
 }
 
-// groups has groups of clients come, one after the other, until some are in the process of
-// pid and some are not.
+// groups connects groups of clients, at most most of them, until some are in the process of pid and
+// some are not.
 func (s *scene) groups(most int, word string, pid int) ([]*client, error) {
 	var all []*client
 	for range most {
@@ -154,8 +151,7 @@ func (s *scene) groups(most int, word string, pid int) ([]*client, error) {
 	return all, nil
 }
 
-// come has a group of clients come at once. Their handlers run when it returns, unless they
-// wait for each other.
+// come connects a group of clients. Their handlers run when it returns, unless the server is serial.
 func (s *scene) come(word string) ([]*client, error) {
 	var all []*client
 	for range group {
@@ -176,13 +172,13 @@ func (s *scene) come(word string) ([]*client, error) {
 	return all, nil
 }
 
-// An answer is what one of several clients got.
+// An answer is that of one of several clients.
 type answer struct {
 	pid  int
 	text string
 }
 
-// askOthers has others ask.
+// askOthers sends a whole request from each of others.
 func (s *scene) askOthers(word string, pid int) ([]answer, error) {
 	came, err := s.others(word, pid)
 	if err != nil {
@@ -199,17 +195,17 @@ func (s *scene) askOthers(word string, pid int) ([]answer, error) {
 	return all, nil
 }
 
-// cutOff lets the clients of a crowd come to their end, and says who has not: one is the
-// client that the mishap happened to.
-func (s *scene) cutOff(one bool, crowd []*client) {
+// cutOff finishes the bystanders and observes which of them were cut off; one reports whether the
+// client of the mishap was.
+func (s *scene) cutOff(one bool, bystanders []*client) {
 	var cut int
-	for _, c := range crowd {
+	for _, c := range bystanders {
 		if text, err := c.finish(); err != nil || text != words.Done {
 			cut++
 		}
 	}
 	switch {
-	case cut > 0 && cut == len(crowd) && one:
+	case cut > 0 && cut == len(bystanders) && one:
 		s.row.CutOff = "every client"
 	case cut > 0:
 		s.row.CutOff = "clients of its process"
@@ -218,15 +214,15 @@ func (s *scene) cutOff(one bool, crowd []*client) {
 	}
 }
 
-// noticed says who learned that something went wrong. Where a client was cut off the log,
-// which may be a little later, is waited for.
+// noticed observes whether the client or the log shows that something went wrong. If a client was cut
+// off it waits for the log, which may be a little later.
 func (s *scene) noticed(client bool) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.silence)
 	defer cancel()
 	if s.row.CutOff == "nobody" {
-		cancel() // it is there, or is not going to be
+		cancel() // a line is there, or is not expected
 	}
-	log := s.subject.AwaitLog(ctx, func(l subject.Line) bool { return alarming(l) && !slices.Contains(s.said, l) })
+	log := s.subject.AwaitLog(ctx, func(l subject.Line) bool { return alarming(l) && !slices.Contains(s.logged, l) })
 	switch {
 	case client && log:
 		s.row.Noticed = "the client, the log"
@@ -237,8 +233,8 @@ func (s *scene) noticed(client bool) {
 	}
 }
 
-// alarming says whether a line tells of something that went wrong. What is printed and not
-// logged does: it is the last that a process says.
+// alarming reports whether a line of the log is about something that went wrong. A line that is
+// printed and not logged is: it is the last output of a process.
 func alarming(l subject.Line) bool {
 	switch l.Level {
 	case "warn", "error":
@@ -249,8 +245,7 @@ func alarming(l subject.Line) bool {
 	return false
 }
 
-// lived says whether the server goes on, and answers a client, for which it has all the time that
-// there is, and else how it ended.
+// lived returns "yes" if the server answers another client, and else how it ended.
 func (s *scene) lived() string {
 	c, err := s.begin(words.Wait)
 	if err == nil {
@@ -262,14 +257,14 @@ func (s *scene) lived() string {
 		return "yes"
 	}
 	wait := patience
-	if errors.Is(err, errSilent) { // it is there, and is not going to end
+	if errors.Is(err, errSilent) { // it runs and will not end
 		wait = 0
 	}
 	select {
 	case <-s.subject.Done():
 		return "no: " + s.subject.Stop().Status
 	case <-time.After(wait):
-		return "no: answers nobody"
+		return "no: answers no client"
 	case <-s.ctx.Done():
 		return "no"
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
 
-// slow has a second client come while the first one takes its time.
+// slow connects a second client while the request of the first one runs.
 func slow(s *scene) error {
 	first, err := s.hold(words.Wait)
 	if err != nil {
@@ -39,7 +39,7 @@ func slow(s *scene) error {
 	return nil
 }
 
-// counter has clients count at once, and others after them.
+// counter has clients count at once, and then others.
 func counter(s *scene) error {
 	_, pid, err := s.ask(words.Wait)
 	if err != nil {
@@ -67,12 +67,12 @@ func counter(s *scene) error {
 	return nil
 }
 
-// directory changes to one that no server is started in.
+// directory changes the working directory to one that no server starts in.
 func directory(s *scene) error { return s.change(words.Chdir, "/proc", words.Directory) }
 
 func environment(s *scene) error { return s.change(words.Setenv, "changed", words.Environment) }
 
-// change has one request change something, and later ones look.
+// change has one request change something, and later ones look at it.
 func (s *scene) change(word, value, look string) error {
 	_, pid, err := s.ask(word + " " + value)
 	if err != nil {
@@ -98,19 +98,19 @@ func (s *scene) change(word, value, look string) error {
 	return nil
 }
 
-// failing is the experiment of a word that no handler survives.
+// failing returns the experiment of a word that no request survives.
 func failing(word string) func(*scene) error {
 	return func(s *scene) error {
 		one, err := s.hold(word)
 		if err != nil {
 			return err
 		}
-		crowd, err := s.crowd(words.Wait, one.pid)
+		bystanders, err := s.bystanders(words.Wait, one.pid)
 		if err != nil {
 			return err
 		}
 		_, failed := one.release(patience)
-		s.cutOff(failed != nil, crowd)
+		s.cutOff(failed != nil, bystanders)
 		s.noticed(failed != nil)
 		s.row.Lived = s.lived()
 		switch {
@@ -127,10 +127,10 @@ func failing(word string) func(*scene) error {
 	}
 }
 
-// eaten is how much memory a request takes, in bytes.
+// eaten is the memory that a request uses, in bytes.
 const eaten = 128 << 20
 
-// memory looks at what the server holds while a request takes much and when it is over.
+// memory measures the server's memory while a request uses much and after it.
 func memory(s *scene) error {
 	if free := available(); free >= 0 && free < 4*eaten {
 		return fmt.Errorf("less than %d MiB of memory are free; end other programs", 4*eaten>>20)
@@ -151,7 +151,7 @@ func memory(s *scene) error {
 		return err
 	}
 	if during.Resident < before.Resident+eaten/2 {
-		return errors.New("what it took could not be seen; its memory has been paged out")
+		return errors.New("its memory could not be measured, as it was paged out")
 	}
 	if _, err := one.finish(); err != nil {
 		return err
@@ -163,7 +163,7 @@ func memory(s *scene) error {
 	return nil
 }
 
-// givenBack waits until the memory is given back. There is nothing that tells.
+// givenBack waits until the memory is given back. No event reports that, so it polls.
 func (s *scene) givenBack(before int64) bool {
 	for end := time.Now().Add(s.silence); time.Now().Before(end) && s.ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		now, err := usage.Of(s.subject.Pid())
@@ -174,7 +174,7 @@ func (s *scene) givenBack(before int64) bool {
 	return false
 }
 
-// available is how much memory can be had, in bytes; less than 0 where that is not known.
+// available returns the available memory in bytes; less than 0 if it is not known.
 func available() int64 {
 	text, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -189,13 +189,13 @@ func available() int64 {
 	return -1
 }
 
-// hang waits for the end of a request that does not end by itself.
+// hang waits for the end of a request whose handler never returns.
 func hang(s *scene) error {
 	one, err := s.hold(words.Hang)
 	if err != nil {
 		return err
 	}
-	// The timeout, and what a server gives a handler to notice it.
+	// The timeout, and the second that a server gives a handler to notice it.
 	_, failed := one.release(s.spec.Server.Timeouts.Request + time.Second + s.silence)
 	if errors.Is(failed, errSilent) {
 		s.row.Finding = "nothing ended it"
@@ -210,7 +210,7 @@ func hang(s *scene) error {
 	return nil
 }
 
-// full has clients come until one of them is not served.
+// full connects clients until one of them is not served.
 func full(s *scene) error {
 	const most = 8
 	var held []*client
@@ -248,7 +248,7 @@ func full(s *scene) error {
 	return release(held)
 }
 
-// release lets requests come to their end.
+// release finishes requests.
 func release(clients []*client) error {
 	for _, c := range clients {
 		if _, err := c.finish(); err != nil {
@@ -258,7 +258,7 @@ func release(clients []*client) error {
 	return nil
 }
 
-// shutdown stops the server while a request is under way that ends in time.
+// shutdown stops the server while a request is in flight that ends in time.
 func shutdown(s *scene) error {
 	one, err := s.hold(words.Wait)
 	if err != nil {
@@ -271,7 +271,7 @@ func shutdown(s *scene) error {
 	}()
 	if !s.subject.AwaitLog(s.ctx, stopping) {
 		<-stopped
-		return errors.New("it ended without a word")
+		return errors.New("the server ended without logging that it stops")
 	}
 	text, failed := one.finish()
 	s.answered(failed == nil && text == words.Done)
@@ -280,16 +280,16 @@ func shutdown(s *scene) error {
 	return nil
 }
 
-// stopping says whether a server tells that it has been told to stop.
+// stopping reports whether a server logs that it stops.
 func stopping(l subject.Line) bool { return strings.HasPrefix(l.Text, "stopping") }
 
-// kill ends the server by force while requests are under way.
+// kill kills the server while requests are in flight.
 func kill(s *scene) error {
 	one, err := s.hold(words.Wait)
 	if err != nil {
 		return err
 	}
-	crowd, err := s.crowd(words.Wait, one.pid)
+	bystanders, err := s.bystanders(words.Wait, one.pid)
 	if err != nil {
 		return err
 	}
@@ -298,12 +298,12 @@ func kill(s *scene) error {
 	text, failed := one.finish()
 	answered := failed == nil && text == words.Done
 	s.answered(answered)
-	s.cutOff(!answered, crowd)
+	s.cutOff(!answered, bystanders)
 	s.row.Lived = "no: " + s.subject.Stop().Status
 	return nil
 }
 
-// answered says what became of the request that was in flight.
+// answered observes whether the request in flight was answered.
 func (s *scene) answered(yes bool) {
 	if yes {
 		s.row.Finding = "it was answered all the same"

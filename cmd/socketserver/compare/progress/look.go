@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// bar is one line of a terminal that is written again and again.
+// bar is one line of a terminal that is rewritten.
 type bar struct{}
 
-// Escape sequences: to the beginning of an empty line, and without wrapping a text that is
-// wider than the terminal, which would leave lines behind.
+// Escape sequences: go to the beginning of an empty line, and do not wrap a text that is wider than
+// the terminal, which would leave lines behind.
 const (
 	fresh  = "\r\x1b[2K"
 	noWrap = "\x1b[?7l"
 	rewrap = "\x1b[?7h"
 )
 
-const columns = 20 // of what is drawn, done and not done together
+const columns = 20 // of the bar
 
 func (b bar) phase(s *state) string { return b.tick(s) }
 
@@ -32,7 +32,7 @@ func (b bar) warning(s *state, line string) string { return fresh + line + b.tic
 
 func (bar) end() string { return fresh }
 
-// lines are for a log, one at each interval.
+// lines is one line at each interval, for a log.
 type lines struct{}
 
 func (lines) phase(*state) string { return "" }
@@ -48,7 +48,7 @@ func (lines) warning(_ *state, line string) string { return line }
 
 func (lines) end() string { return "" }
 
-// remaining is as in 1m5s left.
+// remaining returns the time left, as in "1m5s left".
 func remaining(s *state) string {
 	if s.total <= 0 {
 		return ""

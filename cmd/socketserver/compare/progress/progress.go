@@ -1,4 +1,4 @@
-// Package progress shows on a terminal or in a log how far a comparison has come.
+// Package progress shows the progress of a comparison on a terminal or in a log.
 package progress
 
 import (
@@ -9,25 +9,24 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// Progress is what stands on stderr while a comparison runs. Its methods may be called by
-// several goroutines at once.
+// Progress shows what a comparison is doing. Its methods may be called by several goroutines at
+// once.
 type Progress interface {
-	// Plan says how long all of it is expected to take. It may be called again, when the
-	// plan changes; what has been done stays done.
+	// Plan sets the expected total time. A later call changes it.
 	Plan(total time.Duration)
-	// Doing says what is being done from now on, in a few words.
+	// Doing sets what is being done from now on, in a few words.
 	Doing(what string)
-	// Advance says that so much of the plan is done.
+	// Advance adds to the part of the plan that is done.
 	Advance(d time.Duration)
 	// Warn writes a line that stays.
 	Warn(text string)
-	// Close ends it and waits until nothing more will be written. Calls after it do
+	// Close ends the display and waits until nothing more will be written. Later calls do
 	// nothing.
 	Close()
 }
 
-// New chooses a progress for w: a bar on a terminal, a line per phase and every five
-// seconds elsewhere, and nothing where it is to be quiet. It does not close w.
+// New returns a progress on w: a bar on a terminal, a line every five seconds elsewhere, and nothing
+// if quiet. It does not close w.
 func New(w io.Writer, terminal, quiet bool) Progress {
 	switch {
 	case quiet:
@@ -47,23 +46,23 @@ func (silent) Advance(time.Duration) {}
 func (silent) Warn(string)           {}
 func (silent) Close()                {}
 
-// A look is how a state is shown. It is asked under the lock of what it shows.
+// A look shows a state. Its methods are called with the state's lock held.
 type look interface {
-	phase(s *state) string                // a new phase has begun
-	tick(s *state) string                 // time has passed
-	warning(s *state, line string) string // a line that stays
+	phase(s *state) string                // at a new phase
+	tick(s *state) string                 // at each interval
+	warning(s *state, line string) string // for a line that stays
 	end() string
 }
 
-// state is how far it has come.
+// state is the progress made so far.
 type state struct {
 	what  string
 	total time.Duration
 	done  time.Duration
-	since time.Time // the last time that done grew
+	since time.Time // when done grew last
 }
 
-// left is how long the rest is expected to take; it runs down while nothing is reported.
+// left returns the expected time of the rest, which counts down between reports.
 func (s *state) left() time.Duration {
 	left := s.total - s.done
 	if !s.since.IsZero() {
@@ -72,7 +71,7 @@ func (s *state) left() time.Duration {
 	return max(0, left)
 }
 
-// part is how much is done, between 0 and 1.
+// part returns the part that is done, between 0 and 1.
 func (s *state) part() float64 {
 	if s.total <= 0 {
 		return 0
@@ -80,7 +79,7 @@ func (s *state) part() float64 {
 	return 1 - float64(min(s.left(), s.total))/float64(s.total)
 }
 
-// shown is a state that is kept on w.
+// shown is a state that is displayed on w.
 type shown struct {
 	mu      sync.Mutex
 	w       io.Writer
@@ -111,7 +110,7 @@ func (s *shown) run(interval time.Duration) {
 	}
 }
 
-// change does what f does to the state, and writes what it returns.
+// change calls f, which may change the state, and writes what it returns.
 func (s *shown) change(f func() string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,7 +118,7 @@ func (s *shown) change(f func() string) {
 		return
 	}
 	if text := f(); text != "" {
-		_, _ = io.WriteString(s.w, text) // who has closed stderr does not want to know
+		_, _ = io.WriteString(s.w, text) // stderr may be closed
 	}
 }
 

@@ -2,9 +2,8 @@ package result
 
 import "strings"
 
-// Check says whether the condition holds. It does not where something that it names could not
-// be measured or tried, or is a percentile of which only a lower bound is known; Found then
-// says why.
+// Check reports whether the condition holds. It does not if something that it names was not measured
+// or tried, or is a percentile with only a lower bound; Found then says why.
 func (c Condition) Check(r *Report) Assertion {
 	if c.left.mishap != "" {
 		return c.checkLived(r)
@@ -44,7 +43,7 @@ func (c Condition) under(r *Report, load string) (held bool, found []string) {
 	return known && holds(left, c.operator, limit), found
 }
 
-// value returns what is known of the operand, and what to show.
+// value returns the value of the operand, if it is known, and text for the report.
 func (o operand) value(r *Report, load string) (v float64, shown string, known bool) {
 	if o.load == "" {
 		o.load = load
@@ -77,7 +76,7 @@ func (c Condition) checkLived(r *Report) Assertion {
 	row := r.observed(c.left.mishap, c.left.subject)
 	switch {
 	case row == nil:
-		a.Found = c.left.String() + ": it was not tried"
+		a.Found = c.left.String() + ": not tried"
 	case row.Problem != "":
 		a.Found = c.left.String() + ": " + row.Problem
 	default:

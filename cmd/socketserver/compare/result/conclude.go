@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Conclude fills in what follows from what was measured and observed: of every Measured its
-// Rate, Latency and Cost.CPU where they are 0, then Comparisons, Ranks, Warnings, Noisy and
-// Advice. Warnings that are there already stay. Assertions are those of [Condition.Check].
+// Conclude sets what follows from what was measured and observed: Rate, Latency and Cost.CPU of every
+// Measured if they are 0, then Comparisons, Ranks, Noisy and Advice, and adds to Warnings.
+// Assertions come from [Condition.Check].
 func Conclude(r *Report) {
 	r.Comparisons, r.Ranks, r.Advice, r.Noisy = []Comparison{}, []Ranking{}, []Advice{}, false
 	for i := range r.Loads {
@@ -24,7 +24,7 @@ func Conclude(r *Report) {
 	conclude(r, doubt(r))
 }
 
-// sum makes the whole of the rounds.
+// sum sets the totals of the rounds.
 func (m *Measured) sum() {
 	if len(m.Rounds) == 0 {
 		return
@@ -51,8 +51,8 @@ func (m *Measured) sum() {
 	}
 }
 
-// cpu is the time per answered request, of the rounds in which it could be measured; less than
-// 0: there is none.
+// cpu returns the time per answered request, of the rounds in which it was measured; less than 0 if
+// there are none.
 func (m *Measured) cpu() time.Duration {
 	var used, requests time.Duration
 	for _, r := range m.Rounds {
@@ -76,8 +76,8 @@ func medianOf[T float64 | time.Duration](rounds []Round, of func(Round) T) T {
 	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }
 
-// compareAll compares every subject with the one that others are measured against: threading,
-// or where that has nothing to show the first that has.
+// compareAll compares every subject with the base: threading, or the first one with an answer if
+// threading has none.
 func compareAll(l *Load) []Comparison {
 	base := l.base()
 	var all []Comparison

@@ -8,7 +8,7 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// A Condition is what a comparison has to show, as in one of
+// A Condition is a requirement on a report, as in one of
 //
 //	threading.p99 < 5ms
 //	threading.connections.rate >= 0.9*preforking.connections.rate
@@ -16,21 +16,20 @@ import (
 //
 // The operators are < <= > >= == and !=. Metrics are rate, p50, p90, p99, p999, max, cpu (per
 // answered request), memory (proportional), resident, errors, unserved, started and switches.
-// A subject without a kind of load means every one of them that was measured; a metric on the
-// right is then of the same.
+// Without a kind of load it applies to every one that was measured, on both sides.
 type Condition struct {
 	text     string
 	left     operand
 	operator string
 	limit    float64 // or the factor of right
 	right    *operand
-	lived    bool // what is compared with where left is of a mishap
+	lived    bool // the right side if left is of a mishap
 }
 
-// An operand is a metric of a subject, or whether it lived through a mishap.
+// An operand is a metric of a subject, or whether its server survived a mishap.
 type operand struct {
 	subject string
-	load    string // empty: every one
+	load    string // empty: every load
 	metric  *metric
 	mishap  string
 }
@@ -43,15 +42,15 @@ var (
 	}
 )
 
-// ParseCondition reads a condition on a comparison of these subjects under these kinds of
-// load. The error says which part is wrong and what to write in its place.
+// ParseCondition parses a condition on a comparison of these subjects under these kinds of load. The
+// error says which part is wrong and what to write instead.
 func ParseCondition(text string, subjects, loads []string) (Condition, error) {
 	return vocabulary{subjects, loads}.condition(text)
 }
 
 func (c Condition) String() string { return c.text }
 
-// vocabulary is what a condition may name.
+// vocabulary is the names that a condition may use.
 type vocabulary struct{ subjects, loads []string }
 
 func (v vocabulary) condition(text string) (c Condition, err error) {
@@ -86,7 +85,7 @@ func (c *Condition) parseLived(value string) error {
 	return nil
 }
 
-// parseValue reads a number with its unit, or another metric with or without a factor.
+// parseValue parses a number with its unit, or another metric with or without a factor.
 func (v vocabulary) parseValue(c *Condition, value string) (err error) {
 	if value == "" {
 		return fmt.Errorf("there is nothing after %s; write a value, as in %s", c.operator, c.left.metric.unit.example)
@@ -176,7 +175,7 @@ func (o operand) String() string {
 	return o.subject + "." + o.load + "." + o.metric.name
 }
 
-// suggest says which of the names may have been meant, or which there are.
+// suggest returns the name that may have been meant, or the list of names.
 func suggest(name string, names []string) string {
 	return text.Hint(name, names, "there is "+list(names))
 }

@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	// tooMuchForOthers is the share of the machine that others may use: with more, whether
-	// they use it in the turn of one subject or of another is the difference that is seen.
+	// tooMuchForOthers is the share of the machine beyond which other programs may cause the
+	// differences between subjects.
 	tooMuchForOthers = 0.2
 
-	// tooMuchForGenerator is the share beyond which the load generator, not the subject,
-	// is what the machine spends its time on.
+	// tooMuchForGenerator is the share beyond which the load generator, not the subject, limits
+	// the rate.
 	tooMuchForGenerator = 0.6
 )
 
@@ -56,7 +56,7 @@ func fewRounds(l *Load) string {
 	return fmt.Sprintf("%s: with %s nothing can be told apart; use --rounds %d or more", l.Kind, counted(most, "round"), leastRounds)
 }
 
-// wideIntervals says which rates differ too much from round to round to tell anything.
+// wideIntervals names the subjects whose rates differ too much from round to round.
 func wideIntervals(r *Report, l *Load) string {
 	var names []string
 	var widest Comparison
@@ -105,8 +105,8 @@ func busyGenerator(l *Load) string {
 		"which could answer more; compare the CPU per request, or use a machine with more cores", l.Kind, percent(tooMuchForGenerator), list(names))
 }
 
-// leftOut names the bounds that kept clients waiting for a whole conversation. Under the
-// other kinds of load a client without an answer was only unlucky.
+// leftOut names the limits that kept clients of conversations waiting for a whole round. Under other
+// kinds of load a client without an answer was only unlucky.
 func leftOut(r *Report, l *Load) string {
 	var parts []string
 	for _, s := range r.Subjects {
@@ -120,7 +120,7 @@ func leftOut(r *Report, l *Load) string {
 	return fmt.Sprintf("%s: not all of the %s got an answer: %s; raise that, or use fewer --clients", l.Kind, counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
 }
 
-// slowStart names those that had room for all clients, and had no process yet for some.
+// slowStart names the subjects that had no process yet for some clients, below their limit.
 func slowStart(r *Report, l *Load) string {
 	var parts []string
 	for _, s := range r.Subjects {
@@ -135,7 +135,7 @@ func slowStart(r *Report, l *Load) string {
 		l.Kind, counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
 }
 
-// left is how many clients the subject left out of conversations.
+// left returns the number of clients that the subject left out of conversations.
 func (l *Load) left(s Subject) int {
 	m := l.of(s.Name)
 	if l.Kind != Conversations || m == nil || m.Problem != "" {
@@ -144,10 +144,10 @@ func (l *Load) left(s Subject) int {
 	return m.Unserved
 }
 
-// bound is the option that says how many conversations the subject has at once, and its
-// value: of several, the lowest. Empty: there is none to raise.
+// bound returns the option that limits the conversations of the subject at once, and its value: of
+// several, the lowest. An empty knob means that there is none to raise.
 func (r *Report) bound(s Subject) (knob string, most int) {
-	const maxChildren = 40 // where the subject does not say
+	const maxChildren = 40 // the default
 	switch {
 	case s.Form == Python || s.Strategy == "synchronous":
 		return "", 0

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// nearly is the share of what was asked for that is as good as all of it.
+// nearly is the share of the pace that counts as keeping it.
 const nearly = 0.95
 
-// withoutPlace says why subjects that were measured to the end are not in the ranking.
+// withoutPlace warns about subjects that were measured to the end and are not ranked.
 func withoutPlace(r *Report, l *Load, ranking *Ranking) {
 	for _, m := range l.measured() {
 		if why := r.unplaced(l, m); why != "" && !ranking.placed(m.Subject) {
@@ -17,8 +17,7 @@ func withoutPlace(r *Report, l *Load, ranking *Ranking) {
 	}
 }
 
-// unplaced says why a subject can not have a place although it was measured; empty: nothing
-// of what it did itself is against one.
+// unplaced returns why a measured subject has no place; empty: it may have one.
 func (r *Report) unplaced(l *Load, m *Measured) string {
 	var why []string
 	for _, reason := range []string{m.silent(), m.failure(), r.selective(l, m), r.behind(m)} {
@@ -45,7 +44,7 @@ func (m *Measured) silent() string {
 	return fmt.Sprintf("nothing was answered in %d of %s", silent, counted(len(m.Rounds), "round"))
 }
 
-// failure is of those of which too much fails: a rate is worth nothing there.
+// failure is the reason of a subject that fails too many requests.
 func (m *Measured) failure() string {
 	if !m.failing() {
 		return ""
@@ -54,8 +53,8 @@ func (m *Measured) failure() string {
 	return fmt.Sprintf("%s of its requests failed, most often with %s", percent(failed), m.commonest())
 }
 
-// selective is of those that leave clients out of long conversations: who serves one of them
-// alone is quick to do so. Under the other kinds of load such a client was only unlucky.
+// selective is the reason of a subject that leaves clients out of conversations: serving few is easy.
+// Under other kinds of load such a client was only unlucky.
 func (r *Report) selective(l *Load, m *Measured) string {
 	if l.Kind != Conversations || m.Unserved == 0 {
 		return ""
@@ -63,16 +62,16 @@ func (r *Report) selective(l *Load, m *Measured) string {
 	return fmt.Sprintf("%d of %s got no answer", m.Unserved, counted(r.Settings.Clients, "client"))
 }
 
-// behind is of those that did not keep the pace that was asked for.
+// behind is the reason of a subject that did not keep the pace.
 func (r *Report) behind(m *Measured) string {
 	asked := r.Settings.Rate
 	if m.Rate >= nearly*asked {
 		return ""
 	}
-	return fmt.Sprintf("it answered %s of the %s that were asked for, and is at its limit", perSecond.format(m.Rate), perSecond.format(asked))
+	return fmt.Sprintf("it answered %s of the required %s", perSecond.format(m.Rate), perSecond.format(asked))
 }
 
-// unordered is of those that lack what the order is by.
+// unordered is the reason of a subject without the metric of the order.
 func (r *Report) unordered(m *Measured) string {
 	metric := r.Settings.order().metric
 	if _, why := metric.value(m); why != "" {

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// A metric is a number that was measured of every subject under every load.
+// A metric is a number of a subject under a load.
 type metric struct {
 	name string
 	unit *unit
-	// of is the value; less than 0: not known.
+	// of returns the value; less than 0: not known.
 	of func(*Measured) float64
-	// round is the value in one round, for what is compared round by round; 0: none; less
-	// than 0: not known. It is nil where nothing is.
+	// round returns the value in one round, for metrics that are compared round by round; 0: none;
+	// less than 0: not known. It is nil for others.
 	round func(Round) float64
-	// zero says that 0 is a value, not the lack of one.
+	// zero means that 0 is a value, not the lack of one.
 	zero bool
-	// doubt says why the value is not known although there is one; nil: it always is.
+	// doubt returns why a measured value is not reliable; empty, or a nil doubt: it is.
 	doubt func(*Measured) string
 }
 
@@ -37,10 +37,10 @@ var metrics = []metric{
 	{name: "switches", unit: count, zero: true, of: func(m *Measured) float64 { return m.Cost.Switches }},
 }
 
-// compared are the metrics that Conclude compares.
+// compared lists the metrics that Conclude compares.
 var compared = []string{"rate", "p50", "p99", "cpu"}
 
-// cpu is per answered request; less than 0: it could not be measured.
+// cpu returns the time per answered request; less than 0: not measured.
 func (r Round) cpu() float64 {
 	if r.Requests <= 0 {
 		return 0
@@ -48,7 +48,7 @@ func (r Round) cpu() float64 {
 	return float64(r.CPU) / float64(r.Requests)
 }
 
-// failed is how many requests did, of whatever.
+// failed returns the number of requests that failed.
 func (m *Measured) failed() int64 {
 	var sum int64
 	for _, n := range m.Errors {
@@ -67,7 +67,7 @@ func (m *Measured) requests() int64 {
 	return sum
 }
 
-// metricNamed returns nil where there is none.
+// metricNamed returns nil if there is none.
 func metricNamed(name string) *metric {
 	if name == "p99.9" {
 		name = "p999"
@@ -79,15 +79,15 @@ func metricNamed(name string) *metric {
 	return &metrics[i]
 }
 
-// value returns what was measured, or why there is nothing.
+// value returns what was measured, or why there is no value.
 func (m *metric) value(d *Measured) (v float64, why string) {
 	switch {
 	case d == nil:
-		return 0, "it was not measured"
+		return 0, "not measured"
 	case d.Problem != "":
 		return 0, d.Problem
 	case len(d.Rounds) == 0:
-		return 0, "it was not measured"
+		return 0, "not measured"
 	}
 	if why := m.doubted(d); why != "" {
 		return 0, why
@@ -99,10 +99,10 @@ func (m *metric) value(d *Measured) (v float64, why string) {
 	if d.requests() == 0 {
 		return 0, "no request was answered"
 	}
-	return 0, "it could not be found out"
+	return 0, "not known"
 }
 
-// doubted says why what was measured is not known; empty: it is, or it was not measured.
+// doubted returns why a measured value is not reliable; empty: it is, or there is none.
 func (m *metric) doubted(d *Measured) string {
 	if m.doubt == nil {
 		return ""
@@ -110,7 +110,7 @@ func (m *metric) doubted(d *Measured) string {
 	return m.doubt(d)
 }
 
-// rounds are the values round by round.
+// rounds returns the values round by round.
 func (m *metric) rounds(d *Measured) []float64 {
 	values := make([]float64, len(d.Rounds))
 	for i, r := range d.Rounds {
@@ -119,7 +119,7 @@ func (m *metric) rounds(d *Measured) []float64 {
 	return values
 }
 
-// load returns nil where the subjects were not put under that kind of load.
+// load returns nil if there was no such kind of load.
 func (r *Report) load(kind string) *Load {
 	for i := range r.Loads {
 		if r.Loads[i].Kind == kind {
@@ -129,7 +129,7 @@ func (r *Report) load(kind string) *Load {
 	return nil
 }
 
-// of returns nil where the subject is not among the results.
+// of returns nil if the subject is not among the results.
 func (l *Load) of(subject string) *Measured {
 	if l == nil {
 		return nil
@@ -142,7 +142,7 @@ func (l *Load) of(subject string) *Measured {
 	return nil
 }
 
-// measured are those that were measured to the end.
+// measured returns the subjects that were measured to the end.
 func (l *Load) measured() []*Measured {
 	var all []*Measured
 	for i := range l.Results {
@@ -153,7 +153,7 @@ func (l *Load) measured() []*Measured {
 	return all
 }
 
-// observed returns nil where the mishap was not tried on the subject.
+// observed returns nil if the mishap was not tried on the subject.
 func (r *Report) observed(mishap, subject string) *Observation {
 	for i := range r.Mishaps {
 		if r.Mishaps[i].Name != mishap {
@@ -168,11 +168,11 @@ func (r *Report) observed(mishap, subject string) *Observation {
 	return nil
 }
 
-// MaxRequests returns how many requests a process of the subject serves one after the other; 0:
-// it has no such limit.
+// MaxRequests returns the number of requests that a process of the subject serves one after the
+// other; 0: not set.
 func (s Subject) MaxRequests() int { return s.option("max_requests") }
 
-// option is a number among the attributes of the subject's concurrency; 0: it is not there.
+// option returns a number of the subject's concurrency block; 0: not set.
 func (s Subject) option(name string) int {
 	_, after, _ := strings.Cut(s.Concurrency, " "+name+" = ")
 	digits := len(after) - len(strings.TrimLeft(after, "0123456789"))

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// A Percentile is one number of a latency, and what is known of it.
+// A Percentile is one number of a latency.
 type Percentile struct {
 	Name  string        // p50, p90, p99, p99.9 or max
-	Value time.Duration // 0: there were too few answers to know it
-	Over  bool          // it is longer than Value, as too many requests have no known latency
+	Value time.Duration // 0: not known, with too few answers
+	Over  bool          // Value is a lower bound, as too many requests have no known latency
 }
 
-// A percentileRank is which of the latencies a percentile is; above says how many of 1000 are longer.
+// A percentileRank is the rank of a percentile; above is the number of 1000 latencies that are longer.
 type percentileRank struct {
 	name  string
 	above int64
@@ -28,7 +28,7 @@ var percentileRanks = []percentileRank{
 	{"max", 0, func(l Latency) time.Duration { return l.Max }},
 }
 
-// Percentiles are those of all rounds, in ascending order, the longest latency last.
+// Percentiles returns those of all rounds in ascending order; the last is the longest latency.
 func (m *Measured) Percentiles() []Percentile {
 	var all []Percentile
 	for _, p := range percentileRanks {
@@ -41,36 +41,35 @@ func (m *Measured) Percentiles() []Percentile {
 	return all
 }
 
-// enough says whether one of so many answers lies above the percentile: with fewer it would
-// be another name for the longest.
+// enough reports whether one of so many answers is above the percentile: with fewer it would equal the
+// longest.
 func (p percentileRank) enough(answers int64) bool { return p.above == 0 || answers*p.above >= 1000 }
 
-// over says whether the requests without an answer may be all that lies above the percentile,
-// and more: had they been waited for, it would be longer. One that failed was not answered in
-// any time, whatever it failed of.
+// over reports whether the requests without an answer are as many as the latencies above the
+// percentile: it would be longer if they had been waited for. A failed request has no latency,
+// whatever its error.
 func (p percentileRank) over(m *Measured) bool {
 	missing := m.Unanswered()
 	return missing > 0 && 1000*missing >= p.above*(m.requests()+missing)
 }
 
-// Unanswered is how many requests there are of whose latency no more is known than that it is
-// longer than what was counted: those that were unfinished, and those that failed.
+// Unanswered returns the number of requests of unknown latency: unfinished and failed ones.
 func (m *Measured) Unanswered() int64 { return m.Unfinished + m.failed() }
 
-// doubt says why the percentile is not known; empty: it is.
+// doubt returns why the percentile is not known; empty: it is.
 func (p percentileRank) doubt(m *Measured) string {
 	switch answers := m.requests(); {
 	case answers == 0:
 		return ""
 	case !p.enough(answers):
-		return fmt.Sprintf("it could not be found out: there were %s, and it takes %d", counted(int(answers), "answer"), 1000/p.above)
+		return fmt.Sprintf("%s of the %d that it needs", counted(int(answers), "answer"), 1000/p.above)
 	case p.over(m):
 		return fmt.Sprintf("more than %s: %s", nanoseconds.format(float64(p.of(m.Latency))), m.whyUnanswered())
 	}
 	return ""
 }
 
-// whyUnanswered is as in: 2 requests failed, and 1 was still waiting when a round ended.
+// whyUnanswered returns as in "2 requests failed, and 1 was still waiting when a round ended".
 func (m *Measured) whyUnanswered() string {
 	was := "were"
 	if m.Unfinished == 1 {
@@ -87,7 +86,7 @@ func (m *Measured) whyUnanswered() string {
 	}
 }
 
-// metric is the percentile as one that is compared. A round with too few answers has none.
+// metric returns the percentile as a metric. A round with too few answers has no value.
 func (p percentileRank) metric() metric {
 	return metric{
 		name: strings.ReplaceAll(p.name, ".", ""), unit: nanoseconds, doubt: p.doubt,

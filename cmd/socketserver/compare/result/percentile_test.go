@@ -77,7 +77,7 @@ func TestConditionOnUnfinished(t *testing.T) {
 		"threading.p99>1ms":                {Found: "threading.connections.p99: more than 3 ms: 200 requests were still waiting when a round ended"},
 		"threading.p90<5ms":                {Found: "threading.connections.p90 = 2 ms", Held: true},
 		"forking.max<5s":                   {Found: "forking.connections.max: more than 5 ms: 1 request was still waiting when a round ended"},
-		"forking.p999<5s":                  {Found: "forking.connections.p999: it could not be found out: there were 999 answers, and it takes 1000"},
+		"forking.p999<5s":                  {Found: "forking.connections.p999: 999 answers of the 1000 that it needs"},
 		"forking.p50 <= 1 * threading.p99": {Found: "forking.connections.p50 = 1 ms, threading.connections.p99: more than 3 ms: 200 requests were still waiting when a round ended"},
 	} {
 		c, err := ParseCondition(condition, names, kinds)

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// A unit is what a value is measured in. Values are float64 of its smallest part.
+// A unit formats and parses values, which are float64 of its smallest part.
 type unit struct {
 	name    string
 	example string
-	base    float64            // from one of shown to the next; 0: there is only one
+	base    float64            // factor from one suffix to the next; 0: there is only one
 	shown   []string           // suffixes, ascending
-	parsed  map[string]float64 // what a suffix stands for
+	parsed  map[string]float64 // factors of suffixes
 }
 
 var (
@@ -43,7 +43,7 @@ var (
 	}
 )
 
-// format shows a value in three digits, as parse reads it. Counts are shown in full.
+// format returns a value with three digits, for parse to read. Counts have all digits.
 func (u *unit) format(v float64) string {
 	if u.base == 0 && v == math.Trunc(v) {
 		return strconv.FormatFloat(v, 'f', -1, 64)
@@ -69,7 +69,7 @@ func threeDigits(v float64) float64 {
 
 var quantity = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(.*)$`)
 
-// parse reads a number and its unit. Zero needs none.
+// parse parses a number and its unit. Zero needs no unit.
 func (u *unit) parse(text string) (float64, error) {
 	parts := quantity.FindStringSubmatch(text)
 	if parts == nil {
@@ -91,7 +91,7 @@ func (u *unit) parse(text string) (float64, error) {
 	return 0, nil
 }
 
-// list writes names as a sentence does.
+// list joins names as in "a, b and c".
 func list(names []string) string {
 	if n := len(names); n > 1 {
 		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]

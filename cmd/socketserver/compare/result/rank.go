@@ -5,14 +5,13 @@ import (
 	"slices"
 )
 
-// An order is what places are given by.
+// An order determines places.
 type order struct {
 	metric *metric
-	better string // the verdict on who is to stand before the other
+	better string // the verdict on the better one of two
 }
 
-// order is by rate where clients ask for as much as they can get. Where they ask for so much
-// and no more, rates are what was asked for, and it is by p99.
+// order is by rate in a closed loop, and by p99 at a fixed pace, where all rates are the pace.
 func (s Settings) order() order {
 	if s.Rate > 0 {
 		return order{metricNamed("p99"), Less}
@@ -20,7 +19,7 @@ func (s Settings) order() order {
 	return order{metricNamed("rate"), More}
 }
 
-// beats says whether one is certain to be better than the other.
+// beats reports whether one is certain to be better than the other.
 func (o order) beats(one, other *Measured) bool {
 	q, ok := o.metric.compare(one, other)
 	return ok && q.verdict() == o.better
@@ -28,12 +27,11 @@ func (o order) beats(one, other *Measured) bool {
 
 // rank orders the subjects under a load.
 //
-// That two are equal is not transitive: where a and b are, and b and c, a may still be
-// better than c. So the first place is for all that no other one is told to be better than, the
-// second for those that only the first are better than, and so on: no two that share a place can
-// be told apart, and everybody below has somebody above, but not everybody, who was found to be
-// better. Inside a place subjects stand in the order in which they take turns. What is unplaced
-// has no place, and takes none from others; with too few rounds there are none.
+// Equality is not transitive: if a and b are equal, and b and c, a may still be better than c. So the
+// first place has all that no other is certain to be better than, the second those that only the
+// first are better than, and so on: no two that share a place can be told apart, and for each subject
+// at least one in the place above is better. Within a place subjects are in the order of their turns.
+// Unplaced subjects are left out; with too few rounds there are no places.
 func rank(r *Report, l *Load) Ranking {
 	order := r.Settings.order()
 	var left []*Measured
@@ -52,8 +50,8 @@ func rank(r *Report, l *Load) Ranking {
 	return ranking
 }
 
-// unbeaten are those that none of the others is better than. Should each have one that is,
-// which only noise can bring about, it is all of them.
+// unbeaten returns those that none of the others is better than, or all in a cycle, which only noise
+// can cause.
 func (o order) unbeaten(all []*Measured) []*Measured {
 	var best []*Measured
 	for _, m := range all {
@@ -77,10 +75,10 @@ func (l *Load) inTurn(place []*Measured) []string {
 	return names
 }
 
-// failing says whether more than 1 % of the requests failed.
+// failing reports whether more than 1 % of the requests failed.
 func (m *Measured) failing() bool { return 99*m.errors() > float64(m.requests()) }
 
-// commonest is the kind of the most errors; of several, the first in the alphabet.
+// commonest returns the kind of the most errors; of several, the first in the alphabet.
 func (m *Measured) commonest() (kind string) {
 	for _, k := range slices.Sorted(maps.Keys(m.Errors)) {
 		if kind == "" || m.Errors[k] > m.Errors[kind] {
@@ -90,7 +88,7 @@ func (m *Measured) commonest() (kind string) {
 	return kind
 }
 
-// placed says whether the subject has a place.
+// placed reports whether the subject has a place.
 func (r *Ranking) placed(subject string) bool {
 	return slices.ContainsFunc(r.Places, func(place []string) bool { return slices.Contains(place, subject) })
 }

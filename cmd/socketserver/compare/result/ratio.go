@@ -10,22 +10,21 @@ const (
 )
 
 const (
-	// confidence is that of every interval.
+	// confidence is the level of every interval.
 	confidence = 0.95
 
-	// margin is the difference that is worth a verdict. Two runs of one program on one
-	// shared machine differ by as much as a tenth, and nobody should choose for less.
+	// margin is the difference that makes a verdict. Two runs of one program on one shared machine
+	// differ by as much as a tenth.
 	margin = 0.10
 
-	// leastRounds is how many rounds an interval needs: two say nothing about a spread.
+	// leastRounds is the number of rounds that an interval needs: two have no reliable spread.
 	leastRounds = 3
 )
 
-// ratioOf compares what was measured in turns: round i of one with round i of the other, so
-// that what slowed the machine down meanwhile is in both. Ratios are symmetrical and nearly
-// normal as logarithms; the interval is Student's over these. There is none with fewer than
-// leastRounds, and none where a round has no value, as leaving it out would flatter. A round
-// of which one of the two is not known, which is less than 0, says nothing and is left out.
+// ratioOf compares round i of one subject with round i of the other, so that a slow moment of the
+// machine is in both. Ratios are symmetrical and nearly normal as logarithms; the interval is
+// Student's over these. There is no ratio with fewer than leastRounds, nor if a round has the value
+// 0, as leaving it out would flatter. A round with an unknown value, less than 0, is left out.
 func ratioOf(subject, base []float64) (Ratio, bool) {
 	var logs []float64
 	for i := range min(len(subject), len(base)) {
@@ -59,7 +58,7 @@ func spread(values []float64) (mean, deviation float64) {
 	return mean, math.Sqrt(squares / (n - 1))
 }
 
-// verdict is more or less only where the whole interval lies beyond the margin.
+// verdict is more or less only if the whole interval is beyond the margin.
 func (q Ratio) verdict() string {
 	switch {
 	case q.Low > 1+margin:
@@ -70,7 +69,7 @@ func (q Ratio) verdict() string {
 	return Equal
 }
 
-// undecided says that equal is not what was found: so wide an interval allows for anything.
+// undecided reports whether the interval is so wide that equal means nothing.
 func (q Ratio) undecided() bool {
 	const wide = 1.5
 	return q.verdict() == Equal && q.High > wide*q.Low
@@ -94,7 +93,7 @@ func student(freedom int) float64 {
 	return z + (z*z*z+z)/(4*float64(freedom))
 }
 
-// compare returns false where there is no comparison of the two.
+// compare returns false if the two cannot be compared.
 func (m *metric) compare(subject, base *Measured) (Ratio, bool) {
 	if m.round == nil || subject == nil || base == nil || subject.Problem != "" || base.Problem != "" {
 		return Ratio{}, false

@@ -1,11 +1,11 @@
-// Package result is what a comparison of strategies found, as data: what was run, what was
-// measured, what was observed, and what follows from it. It knows neither how it was
-// measured nor how it is shown. Its JSON form is documented in docs/compare.schema.json.
+// Package result has the report of a comparison as data: what was run, measured and observed, and
+// what follows from it. Measuring and rendering are the business of other packages. The JSON form is
+// documented in docs/compare.schema.json.
 package result
 
 import "time"
 
-// Schema is the version of the JSON form. It grows when a field changes its meaning or goes.
+// Schema is the version of the JSON form. It grows when a field changes its meaning or is removed.
 const Schema = 1
 
 // A Report is one comparison.
@@ -15,45 +15,45 @@ type Report struct {
 	Settings    Settings    `json:"settings"`
 	Subjects    []Subject   `json:"subjects"` // in the order in which they take turns
 	Loads       []Load      `json:"loads"`
-	Mishaps     []Mishap    `json:"mishaps"` // empty where they were left out
+	Mishaps     []Mishap    `json:"mishaps"` // empty if they were left out
 
 	// What follows from the above, see Conclude.
 	Comparisons []Comparison `json:"comparisons"`
 	Ranks       []Ranking    `json:"ranks"`
 	Advice      []Advice     `json:"advice"`     // the verdict, one to three sentences
 	Warnings    []string     `json:"warnings"`   // why not all of it can be trusted
-	Noisy       bool         `json:"noisy"`      // the machine was too noisy, or the rounds were too few, to tell
+	Noisy       bool         `json:"noisy"`      // the machine was too noisy, or the rounds too few, to tell
 	Assertions  []Assertion  `json:"assertions"` // in the order in which they were given
 }
 
-// Environment is where the comparison ran. What is not known is empty.
+// Environment is the machine and the programs of the comparison. Unknown fields are empty.
 type Environment struct {
 	Time    time.Time `json:"time"`
 	CPU     string    `json:"cpu"`    // model
-	Cores   int       `json:"cores"`  // that this process may use
+	Cores   int       `json:"cores"`  // available to this process
 	Memory  uint64    `json:"memory"` // bytes
 	Kernel  string    `json:"kernel"`
 	Go      string    `json:"go"`
 	Version string    `json:"version"` // of socketserver
 	Commit  string    `json:"commit"`
 	Python  string    `json:"python"`  // empty: no peers
-	Command string    `json:"command"` // what to type to repeat it, quoted for a shell
+	Command string    `json:"command"` // that repeats it, quoted for a shell
 }
 
 // Settings are what the user chose, defaults filled in.
 type Settings struct {
 	Handler  string        `json:"handler"` // as in: handler "timestamp", or plugin "shout"
-	Server   string        `json:"server"`  // of a configuration; empty: none was given
+	Server   string        `json:"server"`  // of a configuration; empty: none
 	Network  string        `json:"network"` // tcp, udp, unix or unixgram
 	Clients  int           `json:"clients"`
 	Duration time.Duration `json:"duration"` // of load for each subject and kind of load, over all rounds
 	Rounds   int           `json:"rounds"`
 	Rate     float64       `json:"rate"`    // requests per second of all clients together; 0: closed loop
 	Message  string        `json:"message"` // what clients send
-	Answer   string        `json:"answer"`  // how they know its end: line, chunk or eof
-	Timeout  time.Duration `json:"timeout"` // after which a request has failed
-	// Connections is limits.connections of the server: how many clients it has at once, whatever
-	// its strategy; 0: there is no such limit.
+	Answer   string        `json:"answer"`  // the end of an answer: line, chunk or eof
+	Timeout  time.Duration `json:"timeout"` // after which a request fails
+	// Connections is limits.connections of the server, which bounds its clients under every
+	// strategy; 0: no limit.
 	Connections int `json:"connections_limit"`
 	// Stateful is what the handler keeps in memory between requests, as a noun phrase; empty:
 	// nothing that it declares.
@@ -88,39 +88,39 @@ const (
 	Datagrams     = "datagrams"     // one request per datagram
 )
 
-// Measured is what a subject did under a load. All durations are nanoseconds in JSON.
+// Measured is the result of a subject under a load. All durations are nanoseconds in JSON.
 type Measured struct {
 	Subject string  `json:"subject"`
-	Problem string  `json:"problem"` // why nothing was measured, or not to the end; empty: none
+	Problem string  `json:"problem"` // why nothing was measured, or only a part; empty: none
 	Rounds  []Round `json:"rounds"`
 	Rate    float64 `json:"rate"` // answered requests per second: the median of the rounds
-	// Latency is of the requests of all rounds together that were answered, and of those that
-	// waited in vain, for their timeout or for the end of a round, with the time that they
-	// waited. Those that failed otherwise are in none of it, see [Measured.Percentiles].
+	// Latency is that of the answered requests of all rounds together, and of those that waited
+	// until their timeout or the end of a round. Requests that failed otherwise are not in it, see
+	// [Measured.Percentiles].
 	Latency Latency          `json:"latency"`
 	Buckets []Bucket         `json:"buckets"` // the distribution of the same, ascending
 	Errors  map[string]int64 `json:"errors"`  // by kind, as in refused, reset, timeout, wrong answer
-	// Unserved is how many clients got no answer in a round: the median of the rounds.
+	// Unserved is the number of clients that got no answer in a round: the median of the rounds.
 	Unserved int `json:"unserved"`
-	// Unfinished are the requests that were still waiting when a round ended, and had waited
-	// longer than is usual. Their latencies are longer than what is counted of them.
+	// Unfinished is the number of requests that had waited longer than usual when a round ended.
+	// Their latencies are lower bounds.
 	Unfinished int64 `json:"unfinished"`
 	Cost       Cost  `json:"cost"`
 }
 
 // A Round is one turn of a subject.
 type Round struct {
-	Requests  int64         `json:"requests"` // that were answered
+	Requests  int64         `json:"requests"` // answered
 	Elapsed   time.Duration `json:"elapsed"`
 	Rate      float64       `json:"rate"`
 	Latency   Latency       `json:"latency"`
 	CPU       time.Duration `json:"cpu"`       // of the subject's process tree; less than 0: not known
 	Generator float64       `json:"generator"` // the load generator's share of all CPU that the machine has
-	Others    float64       `json:"others"`    // that of everybody else, without the subject; less than 0: not known
+	Others    float64       `json:"others"`    // that of other programs, without the subject; less than 0: not known
 	Unserved  int           `json:"unserved"`  // clients that got no answer in this round
 }
 
-// Latency is from when a request was to be sent, where there is a rate, else from when it was.
+// Latency begins when a request was sent; if there is a rate, when it was due.
 type Latency struct {
 	P50  time.Duration `json:"p50"`
 	P90  time.Duration `json:"p90"`
@@ -129,13 +129,13 @@ type Latency struct {
 	Max  time.Duration `json:"max"`
 }
 
-// A Bucket counts the latencies above the one before and up to UpTo.
+// A Bucket counts the latencies above the previous bucket and up to UpTo.
 type Bucket struct {
 	UpTo  time.Duration `json:"up_to"`
 	Count int64         `json:"count"`
 }
 
-// Cost is of the whole process tree. What could not be found out is less than 0.
+// Cost is that of the whole process tree. Unknown numbers are less than 0.
 type Cost struct {
 	CPU          time.Duration `json:"cpu"`          // per answered request
 	Resident     int64         `json:"resident"`     // bytes, under load; shared pages count once per process
@@ -154,15 +154,15 @@ type Mishap struct {
 	Rows  []Observation `json:"rows"`
 }
 
-// An Observation is what really happened, in a few words each.
+// An Observation is what happened, in a few words each.
 type Observation struct {
 	Subject string `json:"subject"`
 	Problem string `json:"problem"` // why it could not be tried; empty: it was
-	Finding string `json:"finding"` // what is special to this experiment, as in: the second client waited
-	Noticed string `json:"noticed"` // who noticed: the client, the log, nobody
-	CutOff  string `json:"cut_off"` // who was cut off: nobody, that client, every client
-	Lived   string `json:"lived"`   // whether the server went on: yes, or how it ended
-	Left    string `json:"left"`    // what was left behind: nothing, 1 process, a socket file
+	Finding string `json:"finding"` // specific to the experiment, as in: the second client waited
+	Noticed string `json:"noticed"` // where it showed: the client, the log, nobody
+	CutOff  string `json:"cut_off"` // the clients cut off: nobody, that client, every client
+	Lived   string `json:"lived"`   // yes, or how the server ended
+	Left    string `json:"left"`    // as in: nothing, 1 process, a socket file
 }
 
 // A Comparison is of two subjects under one load.
@@ -172,8 +172,8 @@ type Comparison struct {
 	Subject string `json:"subject"`
 	Base    string `json:"base"`
 	Ratio   Ratio  `json:"ratio"`
-	// Verdict is more or less where the whole interval of the ratio is beyond a tenth, and equal
-	// where it is not: the two are not certain to differ by more than that.
+	// Verdict is more or less if the whole interval of the ratio is beyond a tenth, and equal
+	// otherwise: the two are not certain to differ by more than that.
 	Verdict string `json:"verdict"`
 }
 
@@ -185,11 +185,11 @@ type Ratio struct {
 	Confidence float64 `json:"confidence"` // as in 0.95
 }
 
-// A Ranking is the order of the subjects under one load, best first: by rate, or by p99 among
-// those that kept the pace where there is one. No two that share a place are certain to differ by
-// more than a tenth, and everybody has somebody in the place above that was found to be better;
-// others there may not be. A subject has no place where it failed, left a round or clients of a
-// conversation without an answer, or did not keep the pace: Warnings say so.
+// A Ranking is the order of the subjects under one load, best first: by rate, or if there is a pace by
+// p99 of those that kept it. No two that share a place are certain to differ by more than a tenth. For
+// each subject, at least one in the place above is better, others may not be. A subject that fails
+// requests, leaves a round or clients of a conversation without an answer, or does not keep the pace
+// is not ranked: Warnings say so.
 type Ranking struct {
 	Load   string     `json:"load"`
 	Metric string     `json:"metric"`
@@ -199,10 +199,10 @@ type Ranking struct {
 // Advice is a sentence of the verdict and the numbers that it rests on.
 type Advice struct {
 	Text  string   `json:"text"`
-	Rests []string `json:"rests"` // as in: forking.connections.rate = 284/s
+	Rests []string `json:"rests"` // the numbers, as in: forking.connections.rate = 284/s
 }
 
-// An Assertion is a condition that the user gave.
+// An Assertion is a condition of the user.
 type Assertion struct {
 	Condition string `json:"condition"`
 	Held      bool   `json:"held"`

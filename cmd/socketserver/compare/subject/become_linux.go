@@ -23,16 +23,16 @@ import (
 	"github.com/go-socketserver/socketserver/handlers"
 )
 
-// Words that the command is started with by itself. They are no commands, as a plugin and
-// a forked child are to start without looking at a command line.
+// First arguments of the command when a comparison starts it. They are not cobra commands: a
+// plugin and a forked child start without parsing a command line.
 const (
 	subjectWord = "compare-subject"
-	pluginWord  = "compare-plugin" // and the name of a handler
+	pluginWord  = "compare-plugin" // followed by the name of a handler
 )
 
-// Become is the first line of main, in place of handlers.ServeWorker, which it calls. In a
-// process that a comparison has started it does not return. findWorker finds the program
-// of forked children that serve would use; nil: this one.
+// Become is the first line of main, in place of handlers.ServeWorker, which it calls. It does not
+// return in a process that a comparison started. findWorker returns the program of forked
+// children that serve would use; nil: this one.
 func Become(findWorker func(hclog.Logger) *framework.Program) {
 	if len(os.Args) == 3 && os.Args[1] == pluginWord {
 		servePlugin(os.Args[2])
@@ -47,7 +47,7 @@ func Become(findWorker func(hclog.Logger) *framework.Program) {
 	}
 }
 
-// servePlugin makes this process a plugin, which may be a forked child.
+// servePlugin makes this process a plugin, or a forked child of one.
 func servePlugin(name string) {
 	c, ok := lookup(name)
 	if !ok {
@@ -57,16 +57,16 @@ func servePlugin(name string) {
 	plugin.Serve(c)
 }
 
-// serve runs the server that it reads from standard input, as the command serve would.
+// serve reads a server from standard input and runs it as the command serve would.
 func serve(findWorker func(hclog.Logger) *framework.Program) error {
 	var a assignment
 	if err := json.NewDecoder(os.Stdin).Decode(&a); err != nil {
-		return fmt.Errorf("read what to serve: %w", err)
+		return fmt.Errorf("read the assignment: %w", err)
 	}
 	s := &a.Spec.Server
-	// A parent that has gone reads nothing any more; that is no reason to end at once.
+	// A write to a parent that has ended must not kill this process.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	// A crash is an observation, and no reason to write a file.
+	// No core file: crashes are intended.
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -78,7 +78,7 @@ func serve(findWorker func(hclog.Logger) *framework.Program) error {
 	}
 	s.Class, s.Transports = class, []config.Transport{a.listenAt()}
 	o := daemon.Options{Log: log}
-	if s.Handler.Name != experiment.Name { // the other program does not have that
+	if s.Handler.Name != experiment.Name { // the worker program does not have that handler
 		o.Worker = findWorker(log)
 	}
 	d, err := daemon.Start(ctx, &config.Config{Servers: []*config.Server{s}}, o)
@@ -86,15 +86,15 @@ func serve(findWorker func(hclog.Logger) *framework.Program) error {
 		return err
 	}
 	at := d.Addresses()[0]
-	tell(report{Network: at.Network(), Address: at.String()})
+	send(report{Network: at.Network(), Address: at.String()})
 	d.Run(ctx)
 	started := framework.ProcessesStarted()
-	tell(report{Started: &started})
+	send(report{Started: &started})
 	parent.clear()
 	return nil
 }
 
-// listenAt is the transport with an address of the process's own.
+// listenAt returns the transport with an address of the process's own.
 func (a *assignment) listenAt() config.Transport {
 	t := a.Spec.Server.Transports[0]
 	switch t.Network {
@@ -106,7 +106,7 @@ func (a *assignment) listenAt() config.Transport {
 	return t
 }
 
-// class makes the handler class, in a plugin where that is wanted.
+// class returns the handler class, in a plugin if that is the form.
 func (s *Spec) class(ctx context.Context, log hclog.Logger) (*framework.HandlerClass, error) {
 	h := s.Server.Handler
 	if s.Form == result.Plugin {
@@ -130,19 +130,19 @@ func (s *Spec) class(ctx context.Context, log hclog.Logger) (*framework.HandlerC
 	return c.Class(options)
 }
 
-// tell writes to the parent, which may have gone.
-func tell(r report) { _ = json.NewEncoder(os.Stdout).Encode(r) }
+// send writes to the parent, which may have ended.
+func send(r report) { _ = json.NewEncoder(os.Stdout).Encode(r) }
 
-// A parent is the process that has started this one.
+// A parent is the process that started this one.
 type parent struct {
 	tree tree
 	gone atomic.Bool
 }
 
-// overdue is how long a server whose parent has gone may take beyond its drain timeout.
+// overdue is the time that a server may take beyond its drain timeout after its parent has ended.
 const overdue = 5 * time.Second
 
-// watchParent stops the server when standard input ends, as the parent has gone then.
+// watchParent stops the server when standard input ends, which means that the parent has ended.
 func watchParent(stop func(), directory string, drain time.Duration) *parent {
 	p := &parent{tree: tree{session: os.Getpid(), directory: directory}}
 	go func() {
@@ -157,7 +157,7 @@ func watchParent(stop func(), directory string, drain time.Duration) *parent {
 	return p
 }
 
-// clear does what the parent would do, where it has gone.
+// clear does the parent's part if it has ended: it kills what is left and removes the directory.
 func (p *parent) clear() {
 	if !p.gone.Load() {
 		return

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A directory is a subject's own. It is locked as long as this process lives, so that one
-// that was left behind can be told.
+// A directory is private to a subject. It is locked as long as this process lives, so that a
+// stale one can be recognized.
 type directory struct {
 	path string
 	lock *os.File
@@ -20,14 +20,13 @@ type directory struct {
 
 const (
 	directoryPrefix = "sockcmp-"
-	// maxBase keeps the paths of sockets short enough, also those of plugins.
+	// maxBase keeps the paths of sockets short enough, those of plugins included.
 	maxBase = 16
-	// unlocked is how long a directory may be there before its process has locked it.
+	// unlocked bounds the time from making a directory to locking it.
 	unlocked = time.Minute
 )
 
-// makeDirectory makes a directory that nobody else can enter, and removes what
-// comparisons that were killed have left beside it.
+// makeDirectory makes a private directory, and removes those of killed comparisons.
 func makeDirectory() (*directory, error) {
 	base := os.TempDir()
 	if len(base) > maxBase {
@@ -57,17 +56,17 @@ func makeDirectory() (*directory, error) {
 var live = struct {
 	mu          sync.Mutex
 	directories map[*directory]bool
-	over        bool // there are to be no more
+	over        bool // no more may be made
 }{directories: map[*directory]bool{}}
 
-// Tidy ends all that was started by force and removes its directories, where this process can
-// not wait for Stop. Nothing can be started after it. The error is nil.
+// Tidy kills all subjects and removes their directories, for a process that cannot wait for
+// Stop. Start fails after it. The error is nil.
 func Tidy() error {
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	live.over = true
 	for d := range live.directories {
-		all := tree{session: -1, directory: d.path} // no session but the environment tells
+		all := tree{session: -1, directory: d.path} // found by their environment
 		all.kill()
 		_ = os.RemoveAll(d.path)
 	}
@@ -94,7 +93,7 @@ func (d *directory) remove() {
 	_ = d.lock.Close()
 }
 
-// sweep removes the directories of this user whose process has gone.
+// sweep removes this user's directories that no process has locked.
 func sweep(base string) {
 	paths, _ := filepath.Glob(filepath.Join(base, directoryPrefix+"[0-9]*"))
 	for _, path := range paths {
@@ -111,7 +110,7 @@ func sweep(base string) {
 	}
 }
 
-// files counts what lies in a directory.
+// files counts the files in a directory.
 func files(directory string) (sockets, others int) {
 	_ = filepath.WalkDir(directory, func(_ string, e fs.DirEntry, err error) error {
 		switch {

@@ -13,29 +13,29 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// A Line is one line of a subject's log. Nothing in it is a control sequence.
+// A Line is one line of a subject's log, without control sequences.
 type Line struct {
 	Level string // as in error; empty: the line was printed, not logged
-	Text  string // the message, and its error where it has one
+	Text  string // the message, and its error if it has one
 }
 
 // A journal keeps the last lines of a subject.
 type journal struct {
 	mu      sync.Mutex
 	lines   []Line
-	changed chan struct{} // closed when there is another line, or there are no more
+	changed chan struct{} // closed and replaced at each new line and at the end
 	over    bool
 }
 
 const (
 	keptLines = 500
-	maxLine   = 2 << 10 // bytes that are kept of one
+	maxLine   = 2 << 10 // bytes; the rest of a longer line is dropped
 )
 
 func newJournal() *journal { return &journal{changed: make(chan struct{})} }
 
-// copy reads lines from r until it ends. intercept sees each first, and returns true for
-// one that is no line of the log.
+// copy reads lines from r until it ends. A line for which intercept returns true is not part of
+// the log.
 func (j *journal) copy(r io.Reader, intercept func([]byte) bool) {
 	lines := bufio.NewReaderSize(r, maxLine)
 	for {
@@ -59,18 +59,18 @@ func (j *journal) add(line Line) {
 	if len(j.lines) > keptLines {
 		j.lines = slices.Delete(j.lines, 0, 1)
 	}
-	j.tellChanged()
+	j.notify()
 }
 
-// end says that there are no more lines.
+// end marks the journal as complete.
 func (j *journal) end() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.over = true
-	j.tellChanged()
+	j.notify()
 }
 
-func (j *journal) tellChanged() {
+func (j *journal) notify() {
 	close(j.changed)
 	j.changed = make(chan struct{})
 }
@@ -97,7 +97,7 @@ func (j *journal) await(ctx context.Context, wanted func(Line) bool) bool {
 	}
 }
 
-// tail is the last lines as text, for an error.
+// tail returns the last lines as text, for an error.
 func (j *journal) tail() string {
 	lines := j.last()
 	var texts []string
@@ -107,7 +107,7 @@ func (j *journal) tail() string {
 	return strings.Join(texts, "; ")
 }
 
-// parseLine reads a line that hclog wrote as JSON, or any other one.
+// parseLine parses a line that hclog wrote as JSON, or takes any other line as it is.
 func parseLine(line string) Line {
 	var logged struct {
 		Level   string `json:"@level"`

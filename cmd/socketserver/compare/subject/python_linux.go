@@ -17,7 +17,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
 )
 
-// peer is a server of CPython's own module, with the handlers that it has a counterpart of.
+// peer is a program that serves with CPython's socketserver, with counterparts of some handlers.
 //
 //go:embed peer.py
 var peer string
@@ -33,7 +33,7 @@ func FindPython(ctx context.Context) (Python, error) {
 	defer cancel()
 	const script = "import sys, platform; print(sys.executable); print(platform.python_version())"
 	command := exec.CommandContext(ctx, "python3", "-I", "-c", script)
-	// What chooses an interpreter may leave processes behind, which are adopted.
+	// A wrapper that chooses an interpreter may leave processes behind.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	output, err := command.Output()
 	if command.Process != nil {
@@ -45,10 +45,10 @@ func FindPython(ctx context.Context) (Python, error) {
 	}
 	lines := strings.Fields(string(output))
 	if err == nil && len(lines) != 2 {
-		err = errors.New("it does not say where it is")
+		err = errors.New("it printed no path")
 	}
 	if err != nil {
-		return Python{}, fmt.Errorf("ask python3 where it is: %w", err)
+		return Python{}, fmt.Errorf("find the path of python3: %w", err)
 	}
 	found.Python = Python{Path: lines[0], Version: lines[1]}
 	return found.Python, nil
@@ -59,15 +59,14 @@ var found struct {
 	Python
 }
 
-// counterparts are the handlers of the peer, with the options that it knows and those
-// values of them that it can do; nil: all.
+// counterparts are the handlers of the peer, their options, and the values it supports; nil: all.
 var counterparts = map[string]map[string][]any{
 	"echo":          {"framing": nil},
 	"timestamp":     {"framing": nil, "requests": nil, "format": nil, "layout": {time.ANSIC}, "quit": {"off"}},
 	experiment.Name: {},
 }
 
-// checkPeer says what of s CPython has no counterpart of.
+// checkPeer reports what in s has no counterpart in CPython.
 func (s *Spec) checkPeer() error {
 	c := s.Server.Concurrency
 	if !slices.Contains([]string{"synchronous", "threading", "forking"}, c.Kind) {

@@ -1,14 +1,14 @@
-// Package subject runs servers under test, each in a process of its own, so that what it
-// costs can be measured and it may die.
+// Package subject runs servers under test, each in a process of its own, so that its cost can be
+// measured and it may crash.
 //
-// The process is this very command, started again: it needs no toolchain, nor any other
-// program. [Become] is its side of it, [Start] and [Subject] are the parent's. What a
-// handler that is compiled in does as a plugin is tried with this command as the plugin.
-// Servers of CPython are started with the program that lies beside this file.
+// The process is this command, started again: it needs no toolchain and no other program.
+// [Become] is the child's side, [Start] and [Subject] are the parent's. A compiled-in handler
+// runs as a plugin with this command as the plugin. Servers of CPython run peer.py, which is
+// embedded.
 //
-// The parent adopts what a server leaves behind when it ends: [Subject.Stop] finds, counts
-// and ends that. Where the parent itself is killed the server sees the end of its standard
-// input, ends, and removes what is its own.
+// The parent is a child subreaper: [Subject.Stop] finds, counts and ends the processes that a
+// server leaves behind. If the parent is killed the server reads the end of its standard input,
+// stops, and removes its directory.
 package subject
 
 import (
@@ -27,18 +27,18 @@ import (
 type Spec struct {
 	// Name is unique, as in result.Subject.
 	Name string
-	// Form is compiled, plugin or python, see result.Subject. A handler that is compiled
-	// in, too, can be tried as a plugin.
+	// Form is compiled, plugin or python, see result.Subject. A compiled-in handler can run as a
+	// plugin, too.
 	Form string
-	// Server is what package config makes of a server block. It listens on the first of
-	// its transports, but at an address of its own: a free port of 127.0.0.1, or a socket in
-	// a directory that nobody else can enter. Its Class is not used.
+	// Server is a parsed server block. It listens on its first transport, at an address of the
+	// subject's own: a free port of 127.0.0.1, or a socket in a private directory. Its Class is
+	// not used.
 	Server config.Server
 	// Executable is the program of a plugin that Server names.
 	Executable string
 }
 
-// check says what is wrong with s; the error ends with what to do.
+// check reports what is wrong with s and what to do about it.
 func (s *Spec) check() error {
 	kind := s.Server.Handler.Kind
 	switch {
@@ -47,7 +47,7 @@ func (s *Spec) check() error {
 	case !slices.Contains([]string{result.Compiled, result.Plugin, result.Python}, s.Form):
 		return fmt.Errorf("there is no form %q; choose compiled, plugin or python", s.Form)
 	case kind == "plugin" && s.Form == result.Compiled:
-		return fmt.Errorf("%q is a plugin and can only be tried as one", s.Server.Handler.Name)
+		return fmt.Errorf("%q is a plugin and can only run as one", s.Server.Handler.Name)
 	case kind == "plugin" && s.Form == result.Plugin && s.Executable == "":
 		return fmt.Errorf("plugin %q has no program; build it first", s.Server.Handler.Name)
 	case kind == "handler":
@@ -66,14 +66,14 @@ func lookup(name string) (framework.Constructor, bool) {
 	return handlers.Lookup(name)
 }
 
-// An assignment is what the process is told first, as a line of JSON.
+// An assignment is the first line that the process reads, as JSON.
 type assignment struct {
 	Spec      Spec
-	Directory string // of its own, for sockets and temporary files; it is also TMPDIR
+	Directory string // for sockets and temporary files; also TMPDIR
 }
 
-// A report is what the process says on its standard output, as lines of JSON: that it
-// listens, and what it has done when it ends.
+// A report is a line of JSON on the process's standard output: the address when it listens, the
+// number of started processes when it ends.
 type report struct {
 	Network string `json:"network,omitempty"`
 	Address string `json:"address,omitempty"`

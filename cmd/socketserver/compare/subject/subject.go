@@ -11,12 +11,11 @@ import (
 
 // Options bound a subject in time.
 type Options struct {
-	Listen time.Duration // from its start until it listens; 0: 15 seconds
-	Stop   time.Duration // beyond its drain timeout, before it is killed; 0: 5 seconds
+	Listen time.Duration // from the start until it listens; 0: 15 seconds
+	Stop   time.Duration // beyond the drain timeout until it is killed; 0: 5 seconds
 }
 
-// A Usage is what the first process of a subject and all processes that it has waited for
-// have used.
+// A Usage is that of a subject's first process and of all processes that it waited for.
 type Usage struct {
 	usage.Usage       // CPU and Switches
 	MaxResident int64 // bytes, of the largest of these processes
@@ -25,18 +24,18 @@ type Usage struct {
 // An Exit is how a subject ended.
 type Exit struct {
 	Status  string // as in: exit status 0, or signal: killed
-	Forced  bool   // it did not end by itself when it was told to, and was killed
-	Started int64  // processes, by the server; less than 0: it could not say
+	Forced  bool   // it did not stop in time and was killed
+	Started int64  // processes, by the server; less than 0: not known
 	Usage   Usage
 	Left    Left
 }
 
-// Left is what a subject left behind. It has been removed since.
+// Left is what a subject left behind, which Stop has removed.
 type Left struct {
 	Processes int
 	Sockets   int  // files
 	Files     int  // other ones
-	Listening bool // its address can still be reached, or is bound
+	Listening bool // its address is still in use
 }
 
 func (l Left) String() string {
@@ -63,27 +62,27 @@ func (l Left) String() string {
 
 // A Python is an interpreter.
 type Python struct {
-	Path    string // of the interpreter itself, not of what chooses one
+	Path    string // of the interpreter itself, not of a wrapper
 	Version string // as in 3.11.7
 }
 
-// Network is tcp, udp, unix or unixgram.
+// Network returns tcp, udp, unix or unixgram.
 func (s *Subject) Network() string { return s.network }
 
-// Address is where it listens.
+// Address returns the address that it listens at.
 func (s *Subject) Address() string { return s.address }
 
-// Pid is the process id of the server, of which all other processes of the subject descend.
+// Pid returns the process id of the server, the ancestor of all processes of the subject.
 func (s *Subject) Pid() int { return s.process.Pid }
 
-// Done is closed when the server has ended, by itself or not. Stop still has to be called.
+// Done is closed when the server has ended for any reason. Stop still has to be called.
 func (s *Subject) Done() <-chan struct{} { return s.ended }
 
-// Log is what it has logged and printed, the last lines of it.
+// Log returns the last lines that it logged and printed.
 func (s *Subject) Log() []Line { return s.journal.last() }
 
-// AwaitLog waits for a line that is wanted, among those of Log and those to come. It
-// returns false when ctx is done or when no more lines can come.
+// AwaitLog waits for a wanted line, among those of Log and those to come. It returns false when
+// ctx is done or the log is complete.
 func (s *Subject) AwaitLog(ctx context.Context, wanted func(Line) bool) bool {
 	return s.journal.await(ctx, wanted)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
 
-// A Subject is a server under test that runs.
+// A Subject is a running server under test.
 type Subject struct {
 	network, address string
 
@@ -28,12 +28,12 @@ type Subject struct {
 	journal   *journal
 	reports   chan report
 	outputs   []*os.File
-	reading   sync.WaitGroup // those who read outputs
+	reading   sync.WaitGroup // readers of outputs
 	ended     chan struct{}  // closed when the process has been reaped
 	state     *os.ProcessState
 
-	patience time.Duration // before it is killed when it is stopped
-	cut      func() bool   // undoes that the end of ctx kills it
+	patience time.Duration // from SIGTERM until it is killed
+	cut      func() bool   // detaches it from ctx, whose end kills it
 	cancel   context.Context
 	started  int64
 
@@ -41,15 +41,14 @@ type Subject struct {
 	exit Exit
 }
 
-// socketName is that of a socket in a subject's directory.
+// socketName is the name of the socket in a subject's directory.
 const socketName = "s"
 
-// processGrace is how long processes may take to end when the server has ended.
+// processGrace is the time that other processes may take to end after the server.
 const processGrace = time.Second
 
-// Start starts a server and waits until it listens. An error ends with what it logged last.
-// When ctx is done the server is killed, also later. Stop has to be called in any case, but
-// after an error.
+// Start starts a server and waits until it listens. An error ends with the last lines of its log.
+// The server is killed when ctx is done, also later. After success the caller must call Stop.
 func Start(ctx context.Context, spec Spec, o Options) (*Subject, error) {
 	adopt()
 	s, err := launch(ctx, &spec, o)
@@ -100,7 +99,7 @@ func launch(ctx context.Context, spec *Spec, o Options) (s *Subject, err error) 
 	return s, nil
 }
 
-// command is what is run.
+// command returns the command that runs the server.
 func (s *Spec) command(ctx context.Context) (*exec.Cmd, error) {
 	if s.Form != result.Python {
 		return &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], subjectWord}}, nil
@@ -115,7 +114,7 @@ func (s *Spec) command(ctx context.Context) (*exec.Cmd, error) {
 	return exec.Command(python.Path, "-I", "-u", "-W", "ignore", "-c", peer), nil
 }
 
-// start starts the process, tells it what it is to do and reads what it says.
+// start starts the process, sends the assignment and reads the output.
 func (s *Subject) start(command *exec.Cmd, a assignment) error {
 	stdout, err := s.output(func(line []byte) bool { return s.takeReport(line) })
 	if err != nil {
@@ -133,14 +132,14 @@ func (s *Subject) start(command *exec.Cmd, a assignment) error {
 	}
 	command.Stdout, command.Stderr = stdout, stderr
 	command.Env = environment(a.Directory)
-	// A session: what is typed at the terminal does not reach it, and tells who belongs to it.
+	// A session of its own: signals of the terminal do not reach it, and its id marks the tree.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := command.Start(); err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
 	s.process = command.Process
 	go func() {
-		_ = command.Wait() // the state says more
+		_ = command.Wait() // ProcessState has more
 		s.state = command.ProcessState
 		close(s.ended)
 	}()
@@ -148,12 +147,12 @@ func (s *Subject) start(command *exec.Cmd, a assignment) error {
 		s.reading.Wait()
 		s.journal.end()
 	}()
-	// Where it has died already this fails; that is told by its end.
+	// This fails if the process has died, which awaitListening reports.
 	_ = json.NewEncoder(stdin).Encode(a)
 	return nil
 }
 
-// output is a pipe whose lines are read until its writers have gone.
+// output returns a pipe whose lines are read until its last writer closes it.
 func (s *Subject) output(intercept func([]byte) bool) (*os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -167,7 +166,7 @@ func (s *Subject) output(intercept func([]byte) bool) (*os.File, error) {
 	return w, nil
 }
 
-// environment is this process's, with a place of its own for all that is temporary.
+// environment returns this process's environment, with a TMPDIR of the subject's own.
 func environment(directory string) []string {
 	var env []string
 	for _, v := range os.Environ() {
@@ -180,8 +179,8 @@ func environment(directory string) []string {
 	return append(env, "TMPDIR="+directory)
 }
 
-// takeReport takes a line of standard output that is a report. There are two at the most;
-// a handler that prints what looks like one is not believed.
+// takeReport takes a line of standard output if it is a report. There are at most two, so that
+// what a handler prints is not taken for one.
 func (s *Subject) takeReport(line []byte) bool {
 	var r report
 	if json.Unmarshal(line, &r) != nil || (r.Address == "") == (r.Started == nil) {
@@ -206,22 +205,21 @@ func (s *Subject) awaitListening(ctx context.Context, bound time.Duration) error
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("it ended before it listened (%s)", s.state)
+		return fmt.Errorf("the server ended before it listened (%s)", s.state)
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-late.C:
-		return fmt.Errorf("it did not listen within %s", bound)
+		return fmt.Errorf("the server did not listen within %s", bound)
 	}
 }
 
-// Kill ends the server at once, without its being able to do anything about it. What it has
-// started goes on until Stop. It does not wait.
+// Kill kills the server and does not wait. Processes that it started run on until Stop.
 func (s *Subject) Kill() { _ = s.process.Kill() }
 
-// Stop ends the server: by SIGTERM, and by force where it takes longer than its drain
-// timeout and [Options.Stop]. What is left behind is counted, ended and removed; processes
-// have a second to end by themselves before. When Stop returns nothing of the subject is
-// left. It may be called often, and returns the same.
+// Stop ends the server by SIGTERM, and kills it if it takes longer than its drain timeout and
+// [Options.Stop]. Other processes have a second to end by themselves. What is left behind is
+// counted, killed and removed: nothing of the subject is left when Stop returns. Later calls
+// return the same.
 func (s *Subject) Stop() Exit {
 	s.stop.Do(func() {
 		_ = s.process.Signal(syscall.SIGTERM)
@@ -240,7 +238,7 @@ func (s *Subject) Stop() Exit {
 	return s.exit
 }
 
-// clear removes what is left behind and says what it was. The process has been reaped.
+// clear removes and counts what is left behind. The process has been reaped.
 func (s *Subject) clear() {
 	grace := processGrace
 	if s.cancel.Err() != nil {
@@ -249,7 +247,7 @@ func (s *Subject) clear() {
 	left := Left{Processes: len(s.tree.await(grace))}
 	left.Listening = listening(s.network, s.address)
 	s.tree.kill()
-	for _, output := range s.outputs { // something that was not found may hold them
+	for _, output := range s.outputs { // a process that was not found may hold them
 		_ = output.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 	}
 	s.reading.Wait()
@@ -265,8 +263,8 @@ func (s *Subject) clear() {
 	s.exit.Left = left
 }
 
-// listening says whether somebody listens at an address still. Nobody else uses it: ports
-// that are free are given out in turn.
+// listening reports whether an address is still in use. No other process has it yet: the system
+// hands out free ports in turn.
 func listening(network, address string) bool {
 	switch network {
 	case "tcp":
@@ -282,7 +280,7 @@ func listening(network, address string) bool {
 		}
 		return err != nil
 	}
-	return false // a socket file, which is counted as such
+	return false // a socket file is counted as such
 }
 
 func usageOf(state *os.ProcessState) Usage {

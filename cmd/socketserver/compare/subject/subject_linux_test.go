@@ -83,9 +83,9 @@ func TestStartFails(t *testing.T) {
 		"there is no transport":        func(s *Spec) { s.Server.Transports = nil },
 		"there is no form":             func(s *Spec) { s.Form = "none" },
 		`there is no handler "nobody"`: func(s *Spec) { s.Server.Handler.Name = "nobody" },
-		"can only be tried as one":     func(s *Spec) { s.Server.Handler.Kind = "plugin" },
+		"can only run as one":          func(s *Spec) { s.Server.Handler.Kind = "plugin" },
 		"has no program":               func(s *Spec) { s.Server.Handler.Kind, s.Form = "plugin", result.Plugin },
-		`it ended before it listened \(exit status 1\): option "framing"`: func(s *Spec) {
+		`the server ended before it listened \(exit status 1\): option "framing"`: func(s *Spec) {
 			s.Server.Handler.Options = []byte(`{"framing": "none"}`)
 		},
 		"no Python counterpart of preforking":        func(s *Spec) { s.Form, s.Server.Concurrency.Kind = result.Python, "preforking" },
@@ -121,7 +121,7 @@ func requireNoLeftovers(t *testing.T) {
 func TestDoesNotListenInTime(t *testing.T) {
 	spec := specOf(t, result.Python, "tcp", `"threading" {}`, echo)
 	_, err := Start(t.Context(), spec, Options{Listen: time.Nanosecond})
-	require.ErrorContains(t, err, "it did not listen within 1ns")
+	require.ErrorContains(t, err, "the server did not listen within 1ns")
 	requireNoLeftovers(t)
 }
 

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// A tree is all processes of a subject, also those whose parent has gone: they are in the
-// session of its first one, or have its directory in their environment.
+// A tree is all processes of a subject, orphans included: they are in the session of its first
+// process, or have its directory in their environment.
 type tree struct {
 	session   int
-	directory string // empty: it has none
+	directory string // empty: none
 
 	mu    sync.Mutex
-	known map[string]bool // those outside the session, by process id and start: the dead have no environment
+	known map[string]bool // those outside the session, by process id and start time: a zombie has no environment
 }
 
 // A member is one process of a tree.
@@ -26,10 +26,10 @@ type member struct {
 	tree   *tree
 	pid    int
 	parent int
-	dead   bool // and not reaped
+	dead   bool // a zombie
 }
 
-// members are those that are there now, also those that are to be reaped.
+// members returns the processes that exist now, zombies included.
 func (t *tree) members() []member {
 	var all []member
 	for _, pid := range processes() {
@@ -57,7 +57,7 @@ func processes() []int {
 	return pids
 }
 
-// member looks at one process.
+// member returns the process with that id, and reports whether it belongs to the tree.
 func (t *tree) member(pid int) (member, bool) {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -74,7 +74,7 @@ func (t *tree) member(pid int) (member, bool) {
 	return m, fields[session] == strconv.Itoa(t.session) || t.marked(pid, fields[start])
 }
 
-// marked says whether a process has, or had, the tree's directory in its environment.
+// marked reports whether a process has, or had, the tree's directory in its environment.
 func (t *tree) marked(pid int, start string) bool {
 	if t.directory == "" {
 		return false
@@ -96,9 +96,9 @@ func (t *tree) marked(pid int, start string) bool {
 	return true
 }
 
-// kill ends the process, if it is still the one that was looked at.
+// kill ends the process, unless its id belongs to another one by now.
 func (m member) kill() {
-	p, err := os.FindProcess(m.pid) // holds on to the process, not to its number
+	p, err := os.FindProcess(m.pid) // a pidfd, which stays with the process
 	if err != nil {
 		return
 	}
@@ -108,14 +108,14 @@ func (m member) kill() {
 	}
 }
 
-// reap waits for a process that has been adopted.
+// reap waits for an orphan that became a child of this process.
 func (m member) reap() {
 	if p, err := os.FindProcess(m.pid); err == nil {
 		_, _ = p.Wait()
 	}
 }
 
-// await waits until no process is left, for as long as grace, and returns those that are.
+// await waits for at most grace until no process is left, and returns those that are.
 func (t *tree) await(grace time.Duration) []member {
 	late := time.After(grace)
 	ended := make(chan int)
@@ -140,7 +140,7 @@ func (t *tree) await(grace time.Duration) []member {
 			return nil
 		}
 		select {
-		case pid := <-ended: // others may have been its children, and are ours now
+		case pid := <-ended: // its children, if any, are ours now
 			delete(waiting, pid)
 		case <-late:
 			return slices.DeleteFunc(alive, func(m member) bool { return m.dead })
@@ -148,9 +148,9 @@ func (t *tree) await(grace time.Duration) []member {
 	}
 }
 
-// kill ends every process and waits until they have gone.
+// kill ends every process and waits until they are reaped.
 func (t *tree) kill() {
-	for range 50 { // what is killed may have started another one just before
+	for range 50 { // a process may start another one just before it is killed
 		for _, m := range t.members() {
 			m.kill()
 		}
@@ -160,7 +160,7 @@ func (t *tree) kill() {
 	}
 }
 
-// adopt makes this process the parent of what its children leave behind.
+// adopt makes this process a child subreaper: orphans below it become its children.
 var adopt = sync.OnceFunc(func() {
 	const prSetChildSubreaper = 36
 	_, _, _ = syscall.Syscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0)

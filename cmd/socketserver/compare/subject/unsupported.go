@@ -13,7 +13,7 @@ import (
 	"github.com/go-socketserver/socketserver/handlers"
 )
 
-// Become is handlers.ServeWorker, as no process is started for a comparison here.
+// Become is handlers.ServeWorker: servers are compared on Linux only.
 func Become(func(hclog.Logger) *framework.Program) { handlers.ServeWorker() }
 
 // A Subject is a server under test that runs.

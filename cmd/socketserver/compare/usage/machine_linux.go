@@ -11,7 +11,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// Now is the machine's CPU time up to now.
+// Now returns the machine's CPU time up to now.
 func Now() Machine {
 	stat, _ := os.ReadFile("/proc/stat")
 	first, _, _ := bytes.Cut(stat, []byte("\n"))
@@ -26,7 +26,7 @@ func Now() Machine {
 	return m
 }
 
-// Environment is what is known of the machine: its processors, memory and kernel.
+// Environment describes the machine: its processors, memory and kernel.
 func Environment() result.Environment {
 	cpus, _ := os.ReadFile("/proc/cpuinfo")
 	memory, _ := os.ReadFile("/proc/meminfo")
@@ -44,7 +44,7 @@ func Environment() result.Environment {
 	return e
 }
 
-// text is a string of C, whose characters are signed on some processors.
+// text converts a C string, whose characters are signed on some processors.
 func text[C int8 | uint8](c []C) string {
 	var s []byte
 	for _, b := range c {

@@ -12,10 +12,10 @@ func of(int) (Usage, error) { return Unknown, nil }
 
 func cpuOf(int) (Usage, error) { return Unknown, nil }
 
-// Now is the machine's CPU time up to now.
+// Now returns the machine's CPU time up to now.
 func Now() Machine { return Machine{Total: -1, Idle: -1, Stolen: -1, Network: -1} }
 
-// Environment is what is known of the machine: its cores.
+// Environment describes the machine: its cores.
 func Environment() result.Environment {
 	return result.Environment{Cores: runtime.NumCPU()}
 }

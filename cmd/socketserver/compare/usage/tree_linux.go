@@ -32,8 +32,8 @@ func cpuOf(pid int) (Usage, error) {
 	return only, nil
 }
 
-// tree adds up a process and its descendants. The process's own time comes last, and those
-// children that it has waited for by then are left out, as their time is its own already.
+// tree adds up a process and its descendants. It reads the process's own time last, and leaves out
+// children that were waited for by then, whose time is the process's own already.
 func tree(pid int, one func(pid int) Usage) (Usage, error) {
 	before := children(pid)
 	below := make(map[int]Usage, len(before))
@@ -56,8 +56,8 @@ func tree(pid int, one func(pid int) Usage) (Usage, error) {
 	return sum, nil
 }
 
-// settled is the times of a process and those children that are not part of them: it looks
-// again where one was waited for in between. Where none are known there is nothing to look for.
+// settled returns the times of a process and the children whose time is not part of them. It reads
+// again if a child was waited for in between.
 func settled(pid int, known []int) (own times, left []int, err error) {
 	own, err = cpu(pid)
 	const tries = 10
@@ -85,8 +85,7 @@ func (u *Usage) add(v Usage) {
 	u.Proportional += v.Proportional
 }
 
-// children are those of all threads of a process, the ended ones that nobody has waited for
-// included.
+// children returns those of all threads of a process, zombies included.
 func children(pid int) []int {
 	var all []int
 	for _, thread := range list(pid, "task") {
@@ -99,7 +98,7 @@ func children(pid int) []int {
 	return all
 }
 
-// running is the CPU time of the threads of a process that live, exactly.
+// running returns the exact CPU time of the living threads of a process.
 func running(pid int) Usage {
 	var u Usage
 	for _, thread := range list(pid, "task") {
@@ -109,7 +108,7 @@ func running(pid int) Usage {
 	return u
 }
 
-// whole is a process by itself, of its CPU time what running says.
+// whole returns the usage of a process by itself, with the CPU time of running.
 func whole(pid int) Usage {
 	u := running(pid)
 	u.Processes = 1
@@ -123,11 +122,10 @@ func whole(pid int) Usage {
 	return u
 }
 
-// times are of a process, and of its children that have ended and were waited for, theirs
-// included.
+// times are those of a process, and of its descendants that were waited for.
 type times struct{ own, waited time.Duration }
 
-// cpu is what a process has used, in ticks.
+// cpu returns the CPU times of a process, to a tick.
 func cpu(pid int) (times, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if gone(err) {
@@ -136,7 +134,7 @@ func cpu(pid int) (times, error) {
 	if err != nil {
 		return times{}, err
 	}
-	// The name, in brackets, may hold anything. The third field comes after it.
+	// The name, in parentheses, may contain anything. The third field comes after it.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	if len(fields) < 15 {
 		return times{}, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields)+2)
@@ -145,13 +143,13 @@ func cpu(pid int) (times, error) {
 	return times{own: at(14) + at(15), waited: at(16) + at(17)}, nil
 }
 
-// gone says whether the process has ended, as its file could not be opened or be read.
+// gone reports whether err of a file in /proc means that the process has ended.
 func gone(err error) bool {
 	return errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH)
 }
 
-// memory is the resident and the proportional memory. Both are 0 of a process that has just
-// ended, and less than 0 where the system does not tell.
+// memory returns the resident and the proportional memory. Both are 0 if the process has just ended,
+// and less than 0 if the system does not provide them.
 func memory(pid int) (resident, proportional int64) {
 	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if gone(err) {
@@ -163,7 +161,7 @@ func memory(pid int) (resident, proportional int64) {
 	return field(rollup, "Rss:") * 1024, field(rollup, "Pss:") * 1024
 }
 
-// field is the number after a name at the start of a line.
+// field returns the number after a name at the start of a line.
 func field(text []byte, name string) int64 {
 	for line := range bytes.Lines(text) {
 		if rest, ok := bytes.CutPrefix(line, []byte(name)); ok {
@@ -180,7 +178,7 @@ func number(text string) int64 {
 	return n
 }
 
-// list is what a directory of a process holds; nothing where the process is gone.
+// list returns the names in a directory of a process, none if the process has ended.
 func list(pid int, directory string) []string {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/%s", pid, directory))
 	if err != nil {
@@ -191,8 +189,8 @@ func list(pid int, directory string) []string {
 	return names
 }
 
-// read is what a file of a thread holds; nothing where the thread is gone. It is os.ReadFile
-// without what that does for files that may block: there are many to be read.
+// read returns the content of a file of a thread, nothing if the thread has ended. It is os.ReadFile
+// without the poller, as there are many files to read.
 func read(path string, pid int, thread string) []byte {
 	fd, err := syscall.Open(fmt.Sprintf(path, pid, thread), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package usage is what processes cost: a process and all its descendants, and the machine.
-// Where the system does not tell, numbers are less than 0.
+// Package usage measures what processes use: a process with all its descendants, and the machine.
+// Numbers that the system does not provide are less than 0.
 package usage
 
 import (
@@ -7,27 +7,25 @@ import (
 	"time"
 )
 
-// A Usage is what some processes use at a moment, or have used until then. What is not
-// known is less than 0.
+// A Usage is what some processes use, or have used, at a moment. Unknown numbers are less than 0.
 type Usage struct {
-	// CPU is the time that the living processes have used, and those of their descendants
-	// that have ended and were waited for: it moves from child to parent, so the difference
-	// between two moments is right while children come and go. To a clock tick (10 ms) for
-	// each process.
+	// CPU is the time of the living processes and of those descendants that have ended and were
+	// waited for. It moves from child to parent, so the difference of two moments is right while
+	// children come and go, to a clock tick (10 ms) for each process.
 	CPU time.Duration
 
-	Resident     int64 // bytes; what processes share counts for each of them
-	Proportional int64 // bytes; what processes share is divided among them
+	Resident     int64 // bytes; a shared page counts for each process
+	Proportional int64 // bytes; a shared page is divided among the processes
 	Processes    int
 	Threads      int
 	Descriptors  int
 	Switches     int64 // voluntary and involuntary context switches of the threads that live
 }
 
-// Unknown is the usage of which nothing is known.
+// Unknown is a usage without any known number.
 var Unknown = Usage{CPU: -1, Resident: -1, Proportional: -1, Processes: -1, Threads: -1, Descriptors: -1, Switches: -1}
 
-// CPUSince is the CPU time used since an earlier moment, less than 0 where it is not known.
+// CPUSince returns the CPU time used since an earlier moment, less than 0 if it is not known.
 func (u Usage) CPUSince(before Usage) time.Duration {
 	if u.CPU < 0 || before.CPU < 0 {
 		return -1
@@ -35,44 +33,44 @@ func (u Usage) CPUSince(before Usage) time.Duration {
 	return max(0, u.CPU-before.CPU)
 }
 
-// Ended is what a process used from its start to its end, together with all descendants
-// that were waited for: CPU, to the microsecond, and Switches, which are nowhere to be found
-// while the process lives once its children have ended. The rest is not known.
+// Ended returns what a process and all descendants that were waited for used in their lives: CPU, to
+// the microsecond, and Switches, which the system does not provide for ended children while the
+// process lives. The rest is unknown.
 func Ended(state *os.ProcessState) Usage {
 	return ended(state)
 }
 
-// Self is the CPU time and the context switches of this process without its children. The
-// rest is not known.
+// Self returns the CPU time and the context switches of this process without its children. The rest
+// is unknown.
 func Self() Usage {
 	return self()
 }
 
-// Of is the usage of the process and all its living descendants. It is an error where the
-// process is gone; that descendants come and go is none. It takes up to some milliseconds for each
-// of them. Other systems than Linux know nothing of it.
+// Of returns the usage of the process and all its living descendants, which may come and go
+// meanwhile. It is an error if the process has ended. It takes up to some milliseconds for each
+// process. Only Linux provides it.
 func Of(pid int) (Usage, error) {
 	return of(pid)
 }
 
-// CPU is Of with nothing but the CPU time, which takes a fifth as long: light enough to be
-// asked for while a load is being measured.
+// CPU is Of with the CPU time only, which takes a fifth as long: light enough to call while a load
+// is measured.
 func CPU(pid int) (Usage, error) {
 	return cpuOf(pid)
 }
 
-// A Machine is the CPU time of all its processors since it was started. All are less than 0
-// where it is not known.
+// A Machine is the CPU time of all processors since the system started. All are less than 0 if it is
+// not known.
 type Machine struct {
 	Total   time.Duration
 	Idle    time.Duration // waiting for disks included
-	Stolen  time.Duration // taken by the machines that this virtual one shares a host with
-	Network time.Duration // interrupts, which is mostly what sending over loopback costs
+	Stolen  time.Duration // by other virtual machines of the host
+	Network time.Duration // interrupts, mostly the cost of loopback
 }
 
-// Others is the share of the machine's CPU time, since an earlier moment, that went to
-// neither the processes that are being measured, which used own, nor to interrupts: other
-// processes, and what was stolen. It is less than 0 where that is not known.
+// Others returns the share of the machine's CPU time since an earlier moment that went to other
+// processes or was stolen: all but idle time, interrupts, and the time own of the measured processes.
+// It is less than 0 if it is not known.
 func (m Machine) Others(before Machine, own time.Duration) float64 {
 	total := m.Total - before.Total
 	if m.Total < 0 || before.Total < 0 || own < 0 || total <= 0 {

@@ -1,14 +1,13 @@
-// Package experiment is the handler of the mishaps that compare brings about. It exists in
-// compare alone: no configuration can name it.
+// Package experiment has the handler that misbehaves on request. Only compare uses it: no
+// configuration can name it.
 //
-// A client sends a line with a word and its argument, and is answered "ready" and the id of
-// the process that has the request. Nothing happens until the client has sent another line,
-// so that it knows who else is being served when it does.
+// A client sends a line with a word and its argument, and the handler answers "ready" and its
+// process id. It then waits for another line, so that the client knows which requests are in flight
+// when the experiment begins.
 package experiment
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,10 +19,10 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// Name is that of the handler.
+// Name is the name of the handler.
 const Name = "experiment"
 
-// The words that a client may send, and what is answered.
+// The words that a client may send, and their answers.
 const (
 	Wait        = "wait"        // done
 	Count       = "count"       // how many requests have counted, this one included
@@ -31,26 +30,26 @@ const (
 	Directory   = "directory"   // the working directory
 	Setenv      = "setenv"      // with a value: sets Variable to it; done
 	Environment = "environment" // the value of Variable, or an empty line
-	Eat         = "eat"         // with bytes, at most MaxEaten: holds them until the client has sent another line; eaten, done
-	Panic       = "panic"       // nothing, like the following
+	Eat         = "eat"         // with a number of bytes, at most MaxEaten: holds them until the client sends another line; eaten, done
+	Panic       = "panic"       // no answer, like the following
 	Exit        = "exit"        // ends the process with the status ExitStatus
 	Fatal       = "fatal"       // makes the runtime end the process
 	Hang        = "hang"        // never returns
 )
 
 const (
-	// Variable is what Setenv sets.
+	// Variable is the environment variable that Setenv sets.
 	Variable = "SOCKETSERVER_EXPERIMENT"
-	// MaxEaten is how much a request may hold, in bytes.
+	// MaxEaten is the number of bytes that a request may hold.
 	MaxEaten = 256 << 20
-	// ExitStatus is what Exit ends the process with.
+	// ExitStatus is the status of Exit.
 	ExitStatus = 3
 )
 
-// Done is the answer of what has no other one.
+// Done is the answer of words without another one.
 const Done = "done"
 
-// Constructor makes the handler. Each class counts for itself.
+// Constructor makes the handler. Each class has its own counter.
 var Constructor = framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
 	counter := &atomic.Int64{}
 	return &framework.HandlerClass{New: func() framework.Handler { return &handler{counter: counter} }}, nil
@@ -78,7 +77,7 @@ func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	return err
 }
 
-// pause says something and waits for the client.
+// pause sends a line and waits for one.
 func pause(rfile *bufio.Reader, wfile io.Writer, say string) error {
 	if _, err := fmt.Fprintln(wfile, say); err != nil {
 		return err
@@ -108,24 +107,24 @@ func (h *handler) do(word, argument string, rfile *bufio.Reader, wfile io.Writer
 	case Exit:
 		os.Exit(ExitStatus)
 	case Fatal:
-		(&sync.Mutex{}).Unlock() // ends the process, as no recover catches it
+		(&sync.Mutex{}).Unlock() // cannot be recovered
 	case Hang:
 		select {}
 	}
 	return "", fmt.Errorf("there is no experiment %q", word)
 }
 
-// eat holds memory that is really there until the client sends a line.
+// eat holds memory, every page of it written, until the client sends a line.
 func eat(argument string, rfile *bufio.Reader, wfile io.Writer) error {
 	size, err := strconv.Atoi(argument)
 	if err != nil || size < 0 || size > MaxEaten {
-		return errors.New("eat takes how many bytes, up to its limit")
+		return fmt.Errorf("eat takes a number of bytes up to %d", MaxEaten)
 	}
 	held := make([]byte, size)
 	for at := 0; at < size; at += os.Getpagesize() {
 		held[at] = 1
 	}
 	err = pause(rfile, wfile, "eaten")
-	held[0] = 0 // it is held until here
+	held[0] = 0 // keeps it alive until here
 	return err
 }
