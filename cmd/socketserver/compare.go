@@ -28,7 +28,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// compareFlags are those of compare, as they were typed.
+// compareFlags are the flags of compare.
 type compareFlags struct {
 	file, server, network string
 	flags                 config.Flags
@@ -68,16 +68,16 @@ func newCompare() *cobra.Command {
 	f.StringVar(&o.flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
 	f.StringVar(&o.network, "network", "", "tcp, udp, unix or unixgram (default: the server's first one, or tcp)")
 	f.StringSliceVar(&o.Strategies, "strategies", nil, "some of "+strings.Join(compare.Strategies(), ", "))
-	f.StringSliceVar(&o.peers, "peer", nil, "python: CPython's own servers take part")
+	f.StringSliceVar(&o.peers, "peer", nil, "python: compare with CPython's own servers")
 	f.StringSliceVar(&o.Loads, "loads", nil, "connections: one request each; conversations: long ones (default both)")
 	f.IntVar(&o.Clients, "clients", 16, "at once")
 	f.DurationVar(&o.Duration, "duration", 3*time.Second, "of load for each strategy and kind of load, over all rounds")
 	f.IntVar(&o.Rounds, "rounds", 10, "in which the strategies take turns")
-	f.Float64Var(&o.Rate, "rate", 0, "requests per second of all clients together, whether or not they are answered (default: each as soon as it was answered)")
+	f.Float64Var(&o.Rate, "rate", 0, "requests per second of all clients together, answered or not (default: each client sends on receipt of its answer)")
 	f.DurationVar(&o.Timeout, "timeout", 5*time.Second, "of a request")
-	f.StringVar(&o.message, "message", "", `what clients send; \n, \t, \xNN and \\ are understood (default hello\n, or what the handler knows)`)
-	f.StringVar(&o.expect, "expect", "", "text that every answer contains, or it is an error")
-	f.StringVar(&o.Answer, "answer", "", "how clients know its end: line, chunk (one read) or eof (default line, or what the handler does)")
+	f.StringVar(&o.message, "message", "", `what clients send; \n, \t, \xNN and \\ are escapes (default hello\n, or that of the handler)`)
+	f.StringVar(&o.expect, "expect", "", "text of every answer; an answer without it is an error")
+	f.StringVar(&o.Answer, "answer", "", "end of an answer: line, chunk (one read) or eof (default line, or that of the handler)")
 	f.BoolVar(&o.Mishaps, "mishaps", true, "try what happens when a handler misbehaves")
 	f.StringVarP(&o.format, "output", "o", "text", strings.Join(render.Formats(), ", "))
 	f.StringArrayVar(&o.conditions, "assert", nil, "condition that sets the exit status, as in 'threading.p99<5ms'; repeatable")
@@ -130,8 +130,7 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	return o.verdict(report)
 }
 
-// check is what can be said before anything is looked at. What is left is said by those
-// whose it is.
+// check checks the flags by themselves. Other packages check the rest.
 func (o *compareFlags) check(c *cobra.Command) error {
 	if err := render.Check(o.format); err != nil {
 		return usage("--output: %v", err)
@@ -140,7 +139,7 @@ func (o *compareFlags) check(c *cobra.Command) error {
 	fromFile := given("config") || given("server")
 	for _, name := range []string{"handler", "plugin", "set"} {
 		if fromFile && given(name) {
-			return usage("--%s and --config or --server exclude each other; take the server from the file, or leave those out", name)
+			return usage("--%s and --config or --server exclude each other; use the server of the file, or leave those out", name)
 		}
 	}
 	if o.flags.Plugin == "" && o.flags.Handler == "" {
@@ -150,7 +149,7 @@ func (o *compareFlags) check(c *cobra.Command) error {
 		return usage("--handler and --plugin exclude each other")
 	}
 	if given("plugins") && !given("plugin") {
-		return usage("--plugins belongs to --plugin; a file says itself where its plugins are")
+		return usage("--plugins belongs to --plugin; a file has its own plugins directory")
 	}
 	for _, peer := range o.peers {
 		if peer != "python" {
@@ -176,10 +175,10 @@ func (o *compareFlags) check(c *cobra.Command) error {
 		return usage("--duration %s: take %s to 24h, which %d rounds share", o.Duration, time.Duration(o.Rounds)*leastRound, o.Rounds)
 	case o.Timeout <= 0 || o.Timeout > time.Hour:
 		return usage("--timeout %s: take some time, up to 1h", o.Timeout)
-	case !(o.Rate >= 0 && o.Rate <= 1e9): // also what is no number
+	case !(o.Rate >= 0 && o.Rate <= 1e9): // also NaN
 		return usage("--rate %g: take requests per second, or 0", o.Rate)
 	case o.Rate > 0 && o.Rate*o.Duration.Seconds()/float64(o.Rounds) < 10:
-		return usage("--rate %g: that are less than 10 requests in a round of %s; use a longer --duration or fewer --rounds", o.Rate, o.Duration/time.Duration(o.Rounds))
+		return usage("--rate %g: that is less than 10 requests in a round of %s; use a longer --duration or fewer --rounds", o.Rate, o.Duration/time.Duration(o.Rounds))
 	case c.Flags().Changed("answer") && !slices.Contains([]string{load.Line, load.Chunk, load.EOF}, o.Answer):
 		return usage("--answer %q: there are line, chunk and eof", o.Answer)
 	}
@@ -194,7 +193,7 @@ func (o *compareFlags) check(c *cobra.Command) error {
 	return nil
 }
 
-// ask fills in how the handler is asked, where that was not given.
+// ask sets the message and the end of an answer, if they were not given.
 func (o *compareFlags) ask(h config.Handler) {
 	message, answer := compare.Ask(h)
 	if len(o.Message) == 0 {
@@ -203,7 +202,7 @@ func (o *compareFlags) ask(h config.Handler) {
 	o.Answer = cmp.Or(o.Answer, answer)
 }
 
-// unescape understands what Go understands in quotes, and takes a quotation mark as it is.
+// unescape understands the escapes of a Go string, and takes a quotation mark literally.
 func unescape(text string) ([]byte, error) {
 	var out []byte
 	for len(text) > 0 {
@@ -224,8 +223,8 @@ func unescape(text string) ([]byte, error) {
 	return out, nil
 }
 
-// served is the server that is compared, and its plugin's program. What is wrong with its
-// options is found here, once.
+// served returns the server that is compared, and its plugin's program. Errors of its options are
+// found here, once.
 func (o *compareFlags) served(ctx context.Context, c *cobra.Command) (*config.Server, string, error) {
 	catalog := newCatalog(ctx, logFlags{level: "warn"})
 	defer catalog.close()
@@ -279,7 +278,7 @@ func (o *compareFlags) parseConditions(c *compare.Comparison) ([]result.Conditio
 	return all, nil
 }
 
-// verdict is the exit status.
+// verdict returns the error that sets the exit status.
 func (o *compareFlags) verdict(r *result.Report) error {
 	for _, a := range r.Assertions {
 		if !a.Held {
@@ -295,7 +294,7 @@ func (o *compareFlags) verdict(r *result.Report) error {
 	return nil
 }
 
-// unmeasured says why no subject answered under any load; empty: one did.
+// unmeasured returns why no subject answered under any load; empty: one did.
 func unmeasured(r *result.Report) (why string) {
 	for _, l := range r.Loads {
 		for _, m := range l.Results {
@@ -308,7 +307,7 @@ func unmeasured(r *result.Report) (why string) {
 	return why
 }
 
-// describeProgram adds what only the command knows.
+// describeProgram adds what only this program knows.
 func describeProgram(ctx context.Context, r *result.Report, python bool) {
 	e := &r.Environment
 	e.Go, e.Version, e.Command = runtime.Version(), version(), commandLine()
@@ -326,20 +325,20 @@ func describeProgram(ctx context.Context, r *result.Report, python bool) {
 	}
 }
 
-// warnAboutPrograms says where children cost more than they would have to.
+// warnAboutPrograms warns about children that cost more than they need to.
 func warnAboutPrograms(r *result.Report, kind string) {
 	forks := func(form string) bool {
 		return slices.ContainsFunc(r.Subjects, func(s result.Subject) bool { return s.Strategy == "forking" && s.Form == form })
 	}
 	if forks(result.Compiled) && findWorker(hclog.NewNullLogger()) == nil {
-		r.Warnings = append(r.Warnings, "forking starts this whole command for each child, as socketserver-worker, which starts several times faster, is not beside it; build both: go build -o bin/ ./cmd/...")
+		r.Warnings = append(r.Warnings, "forking starts this whole command for each child, as socketserver-worker, which starts several times faster, is not in its directory; build both: go build -o bin/ ./cmd/...")
 	}
 	if forks(result.Plugin) && kind == "handler" {
 		r.Warnings = append(r.Warnings, "plugin-forking starts this whole command for each child, as it is the plugin here; a plugin of its own is smaller and starts faster")
 	}
 }
 
-// commandLine is what was typed, quoted for a shell.
+// commandLine returns the command line, quoted for a shell.
 func commandLine() string {
 	words := []string{"socketserver"}
 	for _, arg := range os.Args[1:] {

@@ -141,7 +141,7 @@ func listeners(t *testing.T) []string {
 	return all
 }
 
-// Every strategy is measured, and what it costs.
+// Every strategy is measured, with its cost.
 func TestRun(t *testing.T) {
 	r := run(t, options("timestamp", "tcp", "threading", "forking-reuse", "preforking", "plugin-threading"))
 	require.Equal(t, []string{result.Connections, result.Conversations}, []string{r.Loads[0].Kind, r.Loads[1].Kind})
@@ -184,7 +184,7 @@ func TestDatagrams(t *testing.T) {
 	}
 }
 
-// A handler that never answers is a row with its reason, which is said at once where it is known.
+// A handler that never answers has a row with the reason, without a wait if it is known.
 func TestNeverAnswers(t *testing.T) {
 	for _, handler := range []string{"sink", "chat"} {
 		r := run(t, options(handler, "tcp", "threading"))
@@ -195,7 +195,7 @@ func TestNeverAnswers(t *testing.T) {
 	}
 }
 
-// Who may never answer is waited for together with the others, and the reason says what came.
+// Subjects that may never answer are waited for together, and the reason shows what arrived.
 func TestUnanswered(t *testing.T) {
 	o := options("timestamp", "tcp", "synchronous", "threading", "forking")
 	o.Server.Handler.Options = []byte(`{"framing": "chunk", "format": "no newline"}`)
@@ -211,7 +211,7 @@ func TestUnanswered(t *testing.T) {
 	require.Empty(t, run(t, o).Loads[0].Results[0].Problem)
 }
 
-// Each way not to answer has its next step.
+// Each missing answer has a next step.
 func TestReasons(t *testing.T) {
 	for want, u := range map[string]load.Unanswered{
 		`nothing came back for "hello\n" within 20s; it may want another --message`:                 {Kind: load.Timeout},
@@ -240,7 +240,7 @@ func TestAsk(t *testing.T) {
 	require.Equal(t, []string{"hello\n", load.Line}, []string{message, answer})
 }
 
-// So is a server that can not be started.
+// A server that cannot be started has a row with the reason.
 func TestDoesNotStart(t *testing.T) {
 	o := options("timestamp", "tcp", "threading")
 	o.Server.Handler.Options = []byte(`{"quit": "never"}`)
@@ -248,7 +248,7 @@ func TestDoesNotStart(t *testing.T) {
 	require.Contains(t, r.Loads[0].Results[0].Problem, "quit")
 }
 
-// And one that ends while it is measured: the first request of timestamp stops it.
+// A server that ends while it is measured has a row with the reason.
 func TestEndsInTheMiddle(t *testing.T) {
 	o := options("timestamp", "tcp", "threading")
 	o.Server.Handler.Options = []byte(`{"quit": "server"}`)
@@ -259,7 +259,7 @@ func TestEndsInTheMiddle(t *testing.T) {
 	require.NotEmpty(t, r.Loads[0].Results[0].Problem)
 }
 
-// What the system can not lend is said before anything is started.
+// A lack of descriptors is reported before anything is started.
 func TestTooManyClients(t *testing.T) {
 	for _, strategy := range []string{"threading", "forking", "preforking", "plugin-forking"} {
 		require.Regexp(t, `^a process needs \d+ descriptors with 16 clients, and the limit is 90: raise it, as with ulimit -n \d+, or use fewer clients$`,
@@ -267,7 +267,7 @@ func TestTooManyClients(t *testing.T) {
 	}
 }
 
-// Where it is said to be enough it is.
+// A limit that the error recommends is enough.
 func TestEnoughDescriptors(t *testing.T) {
 	strategies := "threading,forking,preforking,plugin-forking"
 	needed := regexp.MustCompile(`ulimit -n (\d+)`).FindStringSubmatch(underLimit(t, 90, strategies))
@@ -277,8 +277,7 @@ func TestEnoughDescriptors(t *testing.T) {
 	require.Equal(t, "fine", underLimit(t, limit, strategies))
 }
 
-// underLimit runs a comparison in a process that may have so many descriptors, and returns what
-// it says.
+// underLimit runs a comparison in a process with a limit of descriptors, and returns its output.
 func underLimit(t *testing.T, limit int, strategies string) string {
 	t.Helper()
 	t.Setenv("COMPARE_TEST_DESCRIPTORS", strconv.Itoa(limit))
@@ -326,7 +325,7 @@ func limited(strategies string) {
 	fail("fine")
 }
 
-// Clients that the limit of the server leaves out are spoken of before the run.
+// Clients beyond the limit of the server are reported before the run.
 func TestWarnings(t *testing.T) {
 	o := options("echo", "tcp", "threading")
 	o.Server.Limits = config.Limits{Connections: 1000, PerSource: 64}

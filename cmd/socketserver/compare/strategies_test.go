@@ -51,7 +51,7 @@ func TestChooseRefuses(t *testing.T) {
 	require.EqualError(t, err, "forking-spares runs a compiled-in handler, and yours is a plugin; use forking or forking-reuse")
 }
 
-// A user's own bounds are kept where the strategy is his, and the rest are defaults.
+// A strategy that the user configured keeps its limits; others have the defaults.
 func TestSpec(t *testing.T) {
 	own := config.Server{
 		Transports:  []config.Transport{{Network: "tcp"}},

@@ -10,7 +10,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
 
-// A round that was not seen as a whole says nothing of what a request costs.
+// The CPU time of a round that was not measured as a whole is not known.
 func TestSince(t *testing.T) {
 	start := time.Now()
 	at := func(late, cpu time.Duration) moment {

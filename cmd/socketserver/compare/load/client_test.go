@@ -26,7 +26,7 @@ func TestNotCounted(t *testing.T) {
 	require.Equal(t, map[string]int64{WrongAnswer: 1}, c.errors)
 }
 
-// A wait that the end of the round cut short counts where it was longer than usual.
+// A wait that the end of the round cut short counts if it was longer than usual.
 func TestUsual(t *testing.T) {
 	c := newTestClient(t, conversations("127.0.0.1:1"))
 	for range 100 {
@@ -64,7 +64,7 @@ func TestPortsShort(t *testing.T) {
 	}
 }
 
-// Ports that are lent again are spent at the pace of that.
+// Ports are used no faster than the system reuses them.
 func TestPorts(t *testing.T) {
 	start := time.Now()
 	p := ports{burst: 2, again: 2, start: start}

@@ -55,7 +55,7 @@ func requireServed(t *testing.T, p Plan) {
 	require.Positive(t, r.Watched)
 }
 
-// One request tells how long an answer takes, or why there is none.
+// Try returns the latency of one request, or why there is no answer.
 func TestTry(t *testing.T) {
 	for _, network := range []string{"tcp", "unix", "udp", "unixgram"} {
 		kind := result.Connections

@@ -16,7 +16,7 @@ import (
 	"github.com/go-socketserver/socketserver/handlers/echo"
 )
 
-// serveSilence takes what it is sent and never answers.
+// serveSilence reads requests and never answers.
 func serveSilence(t *testing.T, network string) string {
 	t.Helper()
 	return serveFunc(t, network, func(rfile *bufio.Reader, _ io.Writer) error {

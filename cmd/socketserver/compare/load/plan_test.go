@@ -10,7 +10,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// What can not be run is said before the run.
+// A plan that cannot be run is refused before the run.
 func TestCheck(t *testing.T) {
 	require.NoError(t, connections("127.0.0.1:1").Check())
 	for message, spoil := range map[string]func(*Plan){

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// subjects are those of a comparison that differ in what is observed.
+// subjects are those whose observations differ.
 var subjects = map[string]subject.Spec{
 	"synchronous":      spec(result.Compiled, "synchronous"),
 	"threading":        spec(result.Compiled, "threading"),
@@ -162,7 +162,7 @@ func children(t *testing.T) []string {
 	return all
 }
 
-// A server that is slow to answer is not one that answers nobody.
+// A slow server is not taken for one that does not answer.
 func TestLivedSlowly(t *testing.T) {
 	slow := subjects["threading"]
 	slow.Server = prepare(slow.Server)

@@ -26,7 +26,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.b.Write(p)
 }
 
-// take returns what was written since the last time.
+// take returns the output since the last call.
 func (o *output) take() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

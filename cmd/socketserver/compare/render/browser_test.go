@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// newBrowser starts Chromium where it is installed. It has a profile of its own and asks
-// nobody for anything.
+// newBrowser starts Chromium if it is installed, with a profile of its own and without network access
+// in the background.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 	program := ""
@@ -46,7 +46,7 @@ func newBrowser(t *testing.T) context.Context {
 	return ctx
 }
 
-// complaints collects what the page says to the console.
+// complaints collects the messages of the console.
 func complaints(t *testing.T, ctx context.Context) func() []string {
 	t.Helper()
 	var mu sync.Mutex
@@ -110,7 +110,7 @@ const crossed = `[...document.querySelectorAll(".chart li")].filter(row =>
 const broken = `[...document.querySelectorAll(".option")].filter(option => option.getClientRects().length > 1)
 	.map(option => option.textContent)`
 
-// faint are texts that stand out from what is behind them by less than 4.5 to 1.
+// faint are texts with a contrast of less than 4.5 to 1.
 const faint = `(() => {
 	const parse = color => color.match(/[\d.]+/g).map(Number);
 	const light = color => parse(color).slice(0, 3).map(v => v / 255)

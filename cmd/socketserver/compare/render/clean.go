@@ -10,9 +10,9 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// cleaned returns a copy of r in which nothing can act on a terminal: much of a report
-// comes from outside, as what a server logged before it died. That is done to all of it at
-// once, so that no place which shows a piece of it can forget to.
+// cleaned returns a copy of r in which nothing can act on a terminal: a part of the report comes from
+// outside, as the last log line of a server. All strings are cleaned at once, so that no writer can
+// forget one.
 func cleaned(r *result.Report) *result.Report {
 	c := *r
 	rewrite(reflect.ValueOf(&c).Elem(), func(s string) string {
@@ -21,9 +21,9 @@ func cleaned(r *result.Report) *result.Report {
 	return &c
 }
 
-// rewrite gives all strings below v to visible, makes nil slices and maps empty ones, and 0 of
-// numbers that are none, which JSON can not say and nothing can be drawn by. Slices and
-// maps are replaced, so that what v was copied from stays as it is.
+// rewrite applies visible to all strings below v, makes nil slices and maps empty ones, and makes 0
+// of NaN and infinities, which JSON does not have. Slices and maps are replaced, so that the original
+// of v does not change.
 func rewrite(v reflect.Value, visible func(string) string) {
 	switch v.Kind() {
 	case reflect.String:

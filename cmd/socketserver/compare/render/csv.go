@@ -12,11 +12,11 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// sheet is a table with one value in each row. What is not known is an empty value.
+// sheet is a table with one value in each row. Unknown values are empty.
 type sheet struct{ rows [][]string }
 
-// writeCSV writes one tidy table. Texts that a spreadsheet would take for a formula begin
-// with an apostrophe.
+// writeCSV writes one tidy table. Text that a spreadsheet would take for a formula begins with an
+// apostrophe.
 func writeCSV(w io.Writer, r *result.Report, _ Options) error {
 	r = cleaned(r)
 	s := &sheet{rows: [][]string{{"load", "subject", "metric", "value", "unit"}}}
@@ -69,8 +69,8 @@ func (s *sheet) measured(load string, m result.Measured, place string) {
 	s.number(load, m.Subject, "descriptors", float64(c.Descriptors), "")
 }
 
-// latency writes in the unit of a percentile that it is longer than its value: that stays a
-// number, and whoever draws it by its unit does not mix it with the others.
+// latency marks a lower bound in the unit, so that the value stays a number and a plot by unit does
+// not mix it with the others.
 func (s *sheet) latency(load string, m result.Measured) {
 	for _, p := range m.Percentiles() {
 		value, unit := microseconds(p.Value), "us"

@@ -9,20 +9,20 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// A grid is what text, markdown and the page show alike. The first column says what a
-// row is about; the others are numbers, to be aligned on the right.
+// A grid is a table that text, markdown and the page share. The first column names the row; the
+// others are numbers, aligned on the right.
 type grid struct {
 	title string
 	head  []string
 	rows  [][]string
-	notes []string // what is to be said beneath it
-	words bool     // all columns are words, to be aligned on the left
+	notes []string // below the table
+	words bool     // all columns are words, aligned on the left
 
-	// reasons are why subjects have no numbers in their rows.
+	// reasons explain, by subject, why a row has no numbers.
 	reasons map[string]string
 }
 
-// loadTables are the tables of one kind of load, in the order in which they are read.
+// loadTables returns the tables of one kind of load, in order.
 func loadTables(r *result.Report, l result.Load) []grid {
 	tables := []grid{speedTable(r, l), costTable(l)}
 	if t := ratioTable(r, l); len(t.rows) > 0 {
@@ -78,17 +78,17 @@ func costTable(l result.Load) grid {
 	return t
 }
 
-// without is the row of a subject that has no numbers.
+// without returns the row of a subject that has no numbers.
 func without(subject string, columns int) []string {
 	row := slices.Repeat([]string{unknown}, columns)
 	row[0] = subject
 	return row
 }
 
-// measured says whether there are numbers of m.
+// measured reports whether m has numbers.
 func measured(m result.Measured) bool { return m.Problem == "" || m.Rate > 0 }
 
-// metrics are what subjects are compared by, in the order of their columns.
+// metrics are those that subjects are compared by, in the order of their columns.
 var metrics = []string{"rate", "p50", "p99", "cpu"}
 
 func ratioTable(r *result.Report, l result.Load) grid {
@@ -120,8 +120,8 @@ func ratioTable(r *result.Report, l result.Load) grid {
 	return t
 }
 
-// base is what the subjects are compared with under a load: threading where it is, else
-// the first that something was compared with.
+// base returns the subject that others are compared with under a load: threading if it is one, else
+// the first one.
 func base(r *result.Report, load string) string {
 	first := ""
 	for _, c := range r.Comparisons {
@@ -138,7 +138,7 @@ func base(r *result.Report, load string) string {
 	return first
 }
 
-// comparison is what there is to show of two subjects. A ratio of nothing is not shown.
+// comparison returns that of two subjects, unless its ratio is 0.
 func comparison(r *result.Report, load, metric, subject, to string) (result.Comparison, bool) {
 	i := slices.IndexFunc(r.Comparisons, func(c result.Comparison) bool {
 		return c.Load == load && c.Metric == metric && c.Subject == subject && c.Base == to &&
@@ -150,7 +150,7 @@ func comparison(r *result.Report, load, metric, subject, to string) (result.Comp
 	return r.Comparisons[i], true
 }
 
-// places are as in 1, 2=, 2=, 4: several may share one.
+// places returns places as in 1, 2=, 2=, 4: several subjects may share one.
 func places(r *result.Report, load string) map[string]string {
 	found := map[string]string{}
 	for _, ranking := range r.Ranks {
@@ -171,8 +171,8 @@ func places(r *result.Report, load string) map[string]string {
 	return found
 }
 
-// said is what stands beneath a table that can not show reasons in its rows.
-func (g grid) said() []string {
+// footnotes returns the notes of a table that cannot show reasons in its rows.
+func (g grid) footnotes() []string {
 	var all []string
 	for _, row := range g.rows {
 		if reason, ok := g.reasons[row[0]]; ok {
@@ -182,8 +182,8 @@ func (g grid) said() []string {
 	return append(all, g.notes...)
 }
 
-// notes say what kept a subject from being measured to the end, or requests from an answer,
-// and what else used the machine.
+// notes are about subjects that were measured in part, requests without an answer, and other load on
+// the machine.
 func notes(r *result.Report, l result.Load) []string {
 	var all []string
 	for _, m := range l.Results {
@@ -206,7 +206,7 @@ func notes(r *result.Report, l result.Load) []string {
 		all = append(all, note)
 	}
 	if r.Settings.Rate > 0 {
-		all = append(all, "Places are by p99, of those that kept the pace.")
+		all = append(all, "Places are by p99, of the subjects that kept the pace.")
 	}
 	if generator, others := shares(l); generator > 0 {
 		note := fmt.Sprintf("The load generator took up to %.0f %% of all CPU", 100*generator)
@@ -218,7 +218,7 @@ func notes(r *result.Report, l result.Load) []string {
 	return all
 }
 
-// longer says of whom > says that a latency is longer, and how many requests bring that about.
+// longer explains the sign >, with the number of requests that cause it.
 func longer(l result.Load) string {
 	var parts []string
 	for _, m := range l.Results {
@@ -229,10 +229,10 @@ func longer(l result.Load) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return "What has > is longer, as requests failed or were still waiting when a round ended: " + join(parts) + "."
+	return "A latency with > is a lower bound, as requests failed or were still waiting when a round ended: " + join(parts) + "."
 }
 
-// shares are the largest of all CPU in a round; less than 0: not known.
+// shares returns the largest shares of all CPU time in a round; less than 0: not known.
 func shares(l result.Load) (generator, others float64) {
 	generator, others = -1, -1
 	for _, m := range l.Results {
@@ -243,7 +243,7 @@ func shares(l result.Load) (generator, others float64) {
 	return generator, others
 }
 
-// kinds is as in 12 timeout, 3 reset.
+// kinds returns as in "12 timeout, 3 reset".
 func kinds(errors map[string]int64) string {
 	var all []string
 	for _, kind := range slices.Sorted(maps.Keys(errors)) {

@@ -19,7 +19,7 @@ var (
 	//go:embed page.css
 	pageStyle string
 
-	// pageTemplate is made when a page is: every start of the command would wait for it.
+	// pageTemplate is parsed on first use: every start of the command would pay for it.
 	pageTemplate = sync.OnceValue(func() *template.Template {
 		return template.Must(template.New("page").Funcs(template.FuncMap{
 			"prose": prose,
@@ -28,7 +28,7 @@ var (
 	})
 )
 
-// A view is what the page shows. The template escapes all of it.
+// A view is the data of the page. The template escapes all of it.
 type view struct {
 	*result.Report
 	Style       template.CSS
@@ -58,7 +58,7 @@ type rowView struct {
 	Name   string
 	Cells  []string
 	Reason string // in place of the cells
-	Span   int    // how many they would be
+	Span   int    // number of cells
 }
 
 func writeHTML(w io.Writer, r *result.Report, _ Options) error {
@@ -71,7 +71,7 @@ func writeHTML(w io.Writer, r *result.Report, _ Options) error {
 	for i, l := range r.Loads {
 		v.Sections = append(v.Sections, newSection(r, l, i))
 	}
-	var b bytes.Buffer // so that nothing is written of a page that can not be made
+	var b bytes.Buffer // nothing is written if the template fails
 	if err := pageTemplate().Execute(&b, v); err != nil {
 		return err
 	}
@@ -81,13 +81,13 @@ func writeHTML(w io.Writer, r *result.Report, _ Options) error {
 
 var option = regexp.MustCompile(`--[a-z]+(-[a-z]+)*`)
 
-// prose is s as a sentence of the page, in which neither a number and its unit nor an option
-// are broken between two lines.
+// prose returns s as text of the page, in which no line breaks between a number and its unit or inside
+// an option.
 func prose(s string) template.HTML {
 	return template.HTML(option.ReplaceAllString(template.HTMLEscapeString(tied(s)), `<span class="option">$0</span>`))
 }
 
-// legend names the forms that there are.
+// legend returns the forms of the subjects.
 func legend(r *result.Report) []fact {
 	var all []fact
 	for _, f := range []fact{
@@ -100,7 +100,7 @@ func legend(r *result.Report) []fact {
 	return all
 }
 
-// Class lets what is worth a look stand out in the table of mishaps.
+// Class is the style of a cell of the table of mishaps.
 func (f fact) Class() string {
 	switch {
 	case f.Value == "":

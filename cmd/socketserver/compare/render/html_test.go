@@ -17,7 +17,7 @@ func TestPageEscapes(t *testing.T) {
 	require.NotContains(t, page, "ZgotmplZ", "the template took a value for unsafe in its place")
 }
 
-func TestPageAsksNobody(t *testing.T) {
+func TestPageLoadsNothing(t *testing.T) {
 	page := write(t, readReport(t), "html", Options{})
 	require.Contains(t, page, `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`)
 	require.NotRegexp(t, `(?i)https?:|<link|<img|<iframe|src=|url\(|@import|\son[a-z]+=|javascript:`, page)

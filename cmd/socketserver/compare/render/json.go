@@ -12,9 +12,8 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// writeJSON writes the report as it is. Lists without elements are lists, never null.
-// Characters that a terminal would act on are escaped, which is the same text to a reader
-// of JSON.
+// writeJSON writes the report itself. Empty lists are lists, never null. Characters that a terminal
+// would act on are escaped, which a JSON parser reads as the same text.
 func writeJSON(w io.Writer, r *result.Report, _ Options) error {
 	c := *r
 	rewrite(reflect.ValueOf(&c).Elem(), func(s string) string { return s })

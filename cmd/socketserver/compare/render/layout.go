@@ -8,7 +8,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// Escape sequences. Nothing else that is written for a terminal contains any.
+// Escape sequences, the only ones in the text.
 const (
 	bold   = "\x1b[1m"
 	red    = "\x1b[31m"
@@ -18,7 +18,7 @@ const (
 	plain  = "\x1b[0m"
 )
 
-// longest is how many columns the name of a subject may take; a longer one is cut.
+// longest is the number of columns of a subject's name; a longer one is cut.
 const longest = 24
 
 func (p *page) paint(color, s string) string {
@@ -28,7 +28,7 @@ func (p *page) paint(color, s string) string {
 	return color + s + plain
 }
 
-// choose is what looks better where it can be shown.
+// choose returns ascii if only ASCII can be shown.
 func (p *page) choose(unicode, ascii string) string {
 	if p.ASCII {
 		return ascii
@@ -40,7 +40,7 @@ func (p *page) title(s string) {
 	fmt.Fprintf(p, "\n%s\n%s\n", p.paint(bold, s), strings.Repeat(p.choose("─", "-"), width(s)))
 }
 
-// lines writes s, wrapped, behind first; its other lines begin below its first one.
+// lines writes s after first and wraps it; further lines are indented by the width of first.
 func (p *page) lines(first, s string) {
 	indent := width(first)
 	for i, line := range wrap(s, min(p.Width, 100)-indent) {
@@ -51,7 +51,7 @@ func (p *page) lines(first, s string) {
 	}
 }
 
-// wrap breaks s between words, and inside one that is too long for a line.
+// wrap breaks s between words, and inside a word that is too long for a line.
 func wrap(s string, columns int) []string {
 	var lines []string
 	line := ""
@@ -74,7 +74,7 @@ func wrap(s string, columns int) []string {
 	return append(lines, line)
 }
 
-// width is in columns, escape sequences being none.
+// width returns the number of columns, without escape sequences.
 func width(s string) int { return text.StringWidthWithoutEscSequences(s) }
 
 // short cuts a name that is too long.
@@ -82,10 +82,10 @@ func (p *page) short(name string) string {
 	return text.Snip(name, min(longest, p.Width/3), p.choose("…", "~"))
 }
 
-// grid writes g, and the columns for which there is no room as a further table.
+// grid writes g, with the columns that do not fit as another table.
 func (p *page) grid(g grid) {
 	fmt.Fprintf(p, "\n%s\n\n", p.paint(bold, g.title))
-	said := g.said()
+	notes := g.footnotes()
 	for i := range g.rows {
 		g.rows[i][0] = p.short(g.rows[i][0])
 	}
@@ -95,18 +95,17 @@ func (p *page) grid(g grid) {
 		}
 		fmt.Fprintln(p, p.draw(part))
 	}
-	if len(said) > 0 {
+	if len(notes) > 0 {
 		fmt.Fprintln(p)
 	}
-	for _, note := range said {
+	for _, note := range notes {
 		p.lines("  ", note)
 	}
 }
 
-const gap = 2 // columns before each of a table
+const gap = 2 // columns between those of a table
 
-// split divides g among as few tables as fit, none much wider than the others. Each begins
-// with the first column.
+// split divides g among as few tables as fit, of similar widths. Each begins with the first column.
 func split(g grid, columns int) []grid {
 	parts := fill(g, columns)
 	for narrower := columns - 1; narrower > 0; narrower-- {
@@ -119,7 +118,7 @@ func split(g grid, columns int) []grid {
 	return parts
 }
 
-// fill puts as many columns as fit into each table, and at least one.
+// fill puts as many columns as fit into each table, at least one.
 func fill(g grid, columns int) []grid {
 	first := gap + g.columnWidth(0)
 	var parts []grid
@@ -144,7 +143,7 @@ func (g grid) columnWidth(i int) int {
 	return w
 }
 
-// only is the first column and those chosen.
+// only returns the first column and the chosen ones.
 func (g grid) only(chosen []int) grid {
 	pick := func(row []string) []string {
 		picked := []string{row[0]}
@@ -175,7 +174,7 @@ func (p *page) draw(g grid) string {
 	return t.Render()
 }
 
-// writer is g as a table of the library, in which the numbers are aligned.
+// writer returns g as a table of the library, with aligned numbers.
 func (g grid) writer() table.Writer {
 	t := table.NewWriter()
 	row := func(cells []string) table.Row {

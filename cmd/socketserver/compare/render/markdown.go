@@ -9,8 +9,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// writeMarkdown writes what GitHub shows. What comes from the report is text there, never
-// markup.
+// writeMarkdown writes GitHub's markdown. Text of the report is never markup.
 func writeMarkdown(w io.Writer, r *result.Report, _ Options) error {
 	r = cleaned(r)
 	b := &page{bufio.NewWriter(w), Options{Width: 80}}
@@ -33,7 +32,7 @@ func writeMarkdown(w io.Writer, r *result.Report, _ Options) error {
 		}
 		for _, g := range loadTables(r, l) {
 			fmt.Fprintf(b, "\n### %s\n\n%s\n", escaped(g.title), g.markdown())
-			list(b, g.said())
+			list(b, g.footnotes())
 		}
 	}
 	if len(r.Mishaps) > 0 {
@@ -63,7 +62,7 @@ func list(w io.Writer, items []string) {
 	}
 }
 
-// markdown is g as GitHub's. The library escapes what separates columns.
+// markdown returns g as a table. The library escapes column separators.
 func (g grid) markdown() string {
 	t := grid{head: g.head, words: g.words}
 	for _, row := range g.rows {
@@ -79,7 +78,7 @@ func (g grid) markdown() string {
 var markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`,
 	"<", "&lt;", ">", "&gt;", "&", "&amp;", "~", `\~`)
 
-// escaped makes text of what would be markup.
+// escaped escapes markup.
 func escaped(s string) string { return markup.Replace(s) }
 
 func mishapGrid(all []experiment) grid {

@@ -6,20 +6,20 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// An experiment is a mishap with those that behaved alike taken together.
+// An experiment is a mishap, with subjects of equal observations grouped.
 type experiment struct {
 	Title  string
 	Groups []group
 }
 
-// A group is the subjects of which the same was observed.
+// A group is the subjects with equal observations.
 type group struct {
 	Who string
 	result.Observation
 }
 
-// experiments are the mishaps. Why a subject could not be tried at all is said once, as a
-// note, and not in each of them.
+// experiments returns the mishaps. A subject that could not be tried in any of them is in a note
+// instead.
 func experiments(r *result.Report) (all []experiment, notes []string) {
 	var out []string
 	for _, s := range r.Subjects {
@@ -39,8 +39,8 @@ func experiments(r *result.Report) (all []experiment, notes []string) {
 	return all, notes
 }
 
-// neverTried is the reason why a subject was in none of several experiments, if it was the
-// same in all.
+// neverTried returns the reason why a subject was in none of several experiments, if that is the same
+// in all.
 func neverTried(all []result.Mishap, subject string) string {
 	reason, times := "", 0
 	for _, m := range all {
@@ -61,7 +61,7 @@ func neverTried(all []result.Mishap, subject string) string {
 	return reason
 }
 
-// groups are in the order of their first subjects.
+// groups returns groups in the order of their first subjects.
 func groups(rows []result.Observation) []group {
 	var seen []result.Observation
 	subjects := map[result.Observation][]string{}
@@ -84,7 +84,7 @@ func groups(rows []result.Observation) []group {
 	return all
 }
 
-// What happened in an experiment, or why it did not take place.
+// What returns the finding of an experiment, or why it was not tried.
 func (g group) What() string {
 	if g.Problem != "" {
 		return "not tried: " + g.Problem

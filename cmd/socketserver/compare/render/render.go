@@ -1,6 +1,5 @@
-// Package render shows what a comparison found: as text for a terminal, as markdown, as a
-// table for spreadsheets, as JSON, and as a page for a browser. It computes nothing that
-// is not in the report, and lets no control character of the report through.
+// Package render writes a report: as text for a terminal, as markdown, as a table for spreadsheets,
+// as JSON, and as a page for a browser. It writes no control character of the report.
 package render
 
 import (
@@ -12,11 +11,11 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// Options say what the text is shown on. The other forms do not depend on them.
+// Options describe the terminal. Only the text depends on them.
 type Options struct {
-	Width int  // of the terminal, in columns; 0: 80; never taken as less than 40
-	Color bool // whether it understands escape sequences for colours
-	ASCII bool // whether it shows nothing but ASCII
+	Width int  // columns; 0: 80; at least 40
+	Color bool // write escape sequences for colors
+	ASCII bool // write ASCII only
 }
 
 var formats = []struct {
@@ -30,7 +29,7 @@ var formats = []struct {
 	{"html", writeHTML},
 }
 
-// Formats returns the names that Write knows.
+// Formats returns the names of the formats.
 func Formats() []string {
 	var names []string
 	for _, f := range formats {
@@ -39,8 +38,7 @@ func Formats() []string {
 	return names
 }
 
-// Check says whether there is such a format, so that a comparison need not run before its
-// user learns that there is not.
+// Check returns an error if there is no such format. It can be called before the comparison.
 func Check(format string) error {
 	if slices.Contains(Formats(), format) {
 		return nil
@@ -48,8 +46,8 @@ func Check(format string) error {
 	return fmt.Errorf("unknown format %q: use one of %s", format, strings.Join(Formats(), ", "))
 }
 
-// Write shows r in a format to w. It returns the error of [Check] for one that it does not
-// know, and those of w. It does not change r, and neither flushes nor closes w.
+// Write writes r to w in a format. It returns the error of [Check], or of w. It does not change r, and
+// neither flushes nor closes w.
 func Write(w io.Writer, r *result.Report, format string, o Options) error {
 	if err := Check(format); err != nil {
 		return err

@@ -47,7 +47,7 @@ func readSchema(t *testing.T) *schema {
 	return &s
 }
 
-// check says what of v is not as s says. The path is where v stands.
+// check reports where v, at path, does not follow s.
 func (s *schema) check(root *schema, v any, path string) error {
 	if s.Ref != "" {
 		return root.Defs[strings.TrimPrefix(s.Ref, "#/$defs/")].check(root, v, path)

@@ -9,7 +9,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// A page is text that is being written for a terminal.
+// A page is text for a terminal.
 type page struct {
 	*bufio.Writer
 	Options
@@ -66,7 +66,7 @@ func (p *page) mishaps(r *result.Report) {
 	}
 }
 
-// facts are mostly one line, beneath what happened.
+// facts writes the details of an observation, mostly one line.
 func (p *page) facts(g group) {
 	lived := g.Lived
 	if lived != "yes" {

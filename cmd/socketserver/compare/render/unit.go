@@ -10,10 +10,10 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// What is not known is shown as this.
+// unknown is shown for an unknown value.
 const unknown = "-"
 
-// rate is as in 284/s or 12.9 k/s.
+// rate formats as in 284/s or 12.9 k/s.
 func rate(v float64) string {
 	switch {
 	case v < 0 || math.IsNaN(v):
@@ -26,7 +26,7 @@ func rate(v float64) string {
 	return digits(v/1e6) + " M/s"
 }
 
-// duration is as in 3.1 ms or 210 us.
+// duration formats as in 3.1 ms or 210 us.
 func duration(d time.Duration) string {
 	v := float64(d)
 	switch {
@@ -42,7 +42,7 @@ func duration(d time.Duration) string {
 	return digits(v/1e9) + " s"
 }
 
-// percentile is as in 3.1 ms, or >3.1 ms where it is longer than what is known.
+// percentile formats as in 3.1 ms, or >3.1 ms for a lower bound.
 func percentile(p result.Percentile) string {
 	switch {
 	case p.Value == 0:
@@ -53,7 +53,7 @@ func percentile(p result.Percentile) string {
 	return duration(p.Value)
 }
 
-// size is as in 7.6 MiB.
+// size formats as in 7.6 MiB.
 func size(n int64) string {
 	if n < 0 {
 		return unknown
@@ -71,7 +71,7 @@ func size(n int64) string {
 	return digits(v) + unit
 }
 
-// count is a number of things.
+// count formats a number of things.
 func count[N int | int64](n N) string {
 	if n < 0 {
 		return unknown
@@ -79,7 +79,7 @@ func count[N int | int64](n N) string {
 	return strconv.FormatInt(int64(n), 10)
 }
 
-// each is a number of things per request.
+// each formats a number of things per request.
 func each(v float64) string {
 	if v < 0 || math.IsNaN(v) {
 		return unknown
@@ -87,11 +87,10 @@ func each(v float64) string {
 	return digits(v)
 }
 
-// factor is as in 1.03x or 0.022x.
+// factor formats as in 1.03x or 0.022x.
 func factor(v float64) string { return significant(v) + "x" }
 
-// ratio is a factor with its interval, as in 1.03x (0.97-1.10). One without an interval has
-// none shown.
+// ratio formats a factor with its interval, if it has one, as in 1.03x (0.97-1.10).
 func ratio(r result.Ratio) string {
 	if r.Low == 0 && r.High == 0 {
 		return factor(r.Value)
@@ -99,10 +98,10 @@ func ratio(r result.Ratio) string {
 	return fmt.Sprintf("%s (%s-%s)", factor(r.Value), significant(r.Low), significant(r.High))
 }
 
-// percent is of a part of one.
+// percent formats a part of one.
 func percent(v float64) string { return strconv.FormatFloat(100*v, 'f', -1, 64) + " %" }
 
-// digits writes three digits, or up to two and one behind the point.
+// digits formats with three digits, or with up to two and one decimal.
 func digits(v float64) string {
 	if v < 99.95 && v != math.Trunc(v) {
 		return strconv.FormatFloat(v, 'f', 1, 64)
@@ -110,7 +109,7 @@ func digits(v float64) string {
 	return strconv.FormatFloat(v, 'f', 0, 64)
 }
 
-// significant writes at least two digits that matter.
+// significant formats with at least two significant digits.
 func significant(v float64) string {
 	switch {
 	case v >= 99.5:
@@ -125,5 +124,5 @@ func significant(v float64) string {
 
 var unitBehind = regexp.MustCompile(`(\d) ([kM]/s|[num]?s|[KMGT]?i?B|%)(\W|$)`)
 
-// tied is s with spaces between numbers and their units at which no line is broken.
+// tied returns s with no-break spaces between numbers and their units.
 func tied(s string) string { return unitBehind.ReplaceAllString(s, "$1\u00a0$2$3") }

@@ -9,7 +9,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// loadTitle is what a kind of load is called.
+// loadTitle returns the title of a kind of load.
 func loadTitle(kind string) string {
 	switch kind {
 	case result.Connections:
@@ -22,7 +22,7 @@ func loadTitle(kind string) string {
 	return kind
 }
 
-// compared says what was compared under which load.
+// compared describes what was compared under which load.
 func compared(r *result.Report) string {
 	s := r.Settings
 	what := s.Handler + " over " + s.Network
@@ -41,7 +41,7 @@ func compared(r *result.Report) string {
 
 func pace(perSecond float64) string {
 	if perSecond <= 0 {
-		return "each client sends when it has its answer"
+		return "each client sends its next request on receipt of the answer"
 	}
 	return rate(perSecond) + " at a fixed pace, latencies from when a request was due"
 }
@@ -53,7 +53,7 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// join is as in a, b and c.
+// join joins names as in "a, b and c".
 func join(names []string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")
@@ -62,10 +62,10 @@ func join(names []string) string {
 	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
-// A fact is a line of what is known of where a comparison ran.
+// A fact is a line about the environment.
 type fact struct{ Name, Value string }
 
-// facts leave out what is not known.
+// facts returns what is known about the environment.
 func facts(r *result.Report) []fact {
 	e, s := r.Environment, r.Settings
 	all := []fact{{"CPU", e.CPU}}
@@ -80,9 +80,9 @@ func facts(r *result.Report) []fact {
 	if !e.Time.IsZero() {
 		all = append(all, fact{"Time", e.Time.UTC().Format(time.DateTime) + " UTC"})
 	}
-	all = append(all, fact{"Clients send", s.Message}, fact{"An answer ends with", ending(s.Answer)})
+	all = append(all, fact{"Clients send", s.Message}, fact{"End of an answer", ending(s.Answer)})
 	if s.Timeout > 0 {
-		all = append(all, fact{"Given up after", duration(s.Timeout)})
+		all = append(all, fact{"Timeout", duration(s.Timeout)})
 	}
 	return slices.DeleteFunc(all, func(f fact) bool { return f.Value == "" })
 }
@@ -90,11 +90,11 @@ func facts(r *result.Report) []fact {
 func ending(answer string) string {
 	switch answer {
 	case "line":
-		return "its line"
+		return "its newline"
 	case "chunk":
-		return "what one read brings"
+		return "that of one read"
 	case "eof":
-		return "the connection"
+		return "that of the connection"
 	}
 	return answer
 }

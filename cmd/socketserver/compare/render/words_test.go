@@ -13,22 +13,22 @@ func TestPlacesOfAPace(t *testing.T) {
 	r.Settings.Rate, r.Ranks = 200, []result.Ranking{
 		{Load: result.Connections, Metric: "p99", Places: [][]string{{"threading", "preforking"}, {"forking-reuse"}}},
 	}
-	require.Contains(t, notes(r, r.Loads[0]), "Places are by p99, of those that kept the pace.")
+	require.Contains(t, notes(r, r.Loads[0]), "Places are by p99, of the subjects that kept the pace.")
 	require.Equal(t, "3", places(r, result.Connections)["forking-reuse"])
 }
 
-// What > means is said once for all subjects.
+// The sign > is explained once for all subjects.
 func TestLonger(t *testing.T) {
 	r := readReport(t)
 	all := notes(r, r.Loads[0])
-	require.Contains(t, all, "What has > is longer, as requests failed or were still waiting when a round ended: 47 with forking and 5 with python-forking.")
+	require.Contains(t, all, "A latency with > is a lower bound, as requests failed or were still waiting when a round ended: 47 with forking and 5 with python-forking.")
 	require.NotContains(t, notes(r, r.Loads[1]), "longer")
 	for _, note := range all {
 		require.NotRegexp(t, "^forking:.*waiting", note)
 	}
 }
 
-// A sign that two are equal says how much they may differ.
+// The sign = is explained.
 func TestEqualIsExplained(t *testing.T) {
 	r := readReport(t)
 	table := ratioTable(r, r.Loads[0])

@@ -160,7 +160,7 @@ func TestWarnings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := report(c.kind, c.results...)
 			Conclude(r)
-			Conclude(r) // says it once
+			Conclude(r) // adds it once
 			want := []string{}
 			if c.warning != "" {
 				want = strings.Split(c.warning, "\n")
@@ -215,7 +215,7 @@ func TestLimitOfConnections(t *testing.T) {
 	require.Len(t, r.Warnings, 5)
 }
 
-// TestUnmeasuredCPU holds that a round whose CPU time is not known is in no sum and no ratio.
+// A round of unknown CPU time is in no sum and no ratio.
 func TestUnmeasuredCPU(t *testing.T) {
 	m, base := subject("forking", 100, even), subject("threading", 200, even)
 	m.Rounds[1].CPU, base.Rounds[4].CPU = -1, -1
@@ -246,7 +246,7 @@ func TestBound(t *testing.T) {
 		{Subject{Strategy: "forking", Form: Compiled, Concurrency: "forking { max_children = 8 }"}, "max_children", 8},
 		{Subject{Strategy: "threading", Form: Compiled, Concurrency: "threading { max_threads = 8 }"}, "max_threads", 8},
 		{Subject{Strategy: "threading", Form: Compiled}, "", 0},
-		{Subject{Strategy: "forking", Form: Python}, "", 0}, // nobody can set it
+		{Subject{Strategy: "forking", Form: Python}, "", 0}, // it cannot be set
 		{Subject{Strategy: "synchronous", Form: Compiled}, "", 0},
 	} {
 		knob, most := (&Report{}).bound(c.subject)

@@ -129,7 +129,7 @@ func TestParseConditionErrors(t *testing.T) {
 	}
 }
 
-// FuzzParseCondition: what is read can be checked, and is read again from its own text.
+// FuzzParseCondition: a parsed condition can be checked, and its text parses to the same.
 func FuzzParseCondition(f *testing.F) {
 	for _, seed := range []string{
 		"threading.p99<5ms", "python-3.11.connections.p99.9 >= 0.5*forking.p50", "forking.exit.lived == yes",

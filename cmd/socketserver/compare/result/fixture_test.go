@@ -12,7 +12,7 @@ var even = []float64{1, 1.01, 0.99, 1.005, 0.995}
 // uneven are five rounds that tell nothing.
 var uneven = []float64{1, 2, 0.5, 1.6, 0.6}
 
-// subject is one with rounds of this rate, and what follows from it where one core is full:
+// subject has rounds of this rate, and what follows from it if one core is busy:
 // latency and CPU time go with its inverse.
 func subject(name string, rate float64, factors []float64) Measured {
 	m := Measured{Subject: name, Cost: Cost{Proportional: 10 << 20, Resident: 20 << 20, Processes: 1}}
@@ -27,7 +27,7 @@ func subject(name string, rate float64, factors []float64) Measured {
 	return m
 }
 
-// drawn is a subject whose rounds scatter about its rate.
+// drawn is a subject with rounds that scatter about its rate.
 func drawn(r *rand.Rand, name string, rate, deviation float64, rounds int) Measured {
 	var factors []float64
 	for range rounds {

@@ -20,8 +20,8 @@ func TestPlaces(t *testing.T) {
 	require.Equal(t, [][]string{{"a"}}, places(subject("a", 100, even)))
 }
 
-// One that may be anywhere stands with the best that it can not be told from, and leaves the
-// order of the others as it is.
+// A subject with a wide interval shares the best place that it cannot be told apart from. The order
+// of the others does not change.
 func TestVariedTooMuch(t *testing.T) {
 	require.Equal(t, [][]string{{"a", "b"}, {"c"}},
 		places(subject("a", 300, even), subject("b", 290, uneven), subject("c", 200, even)))
@@ -71,7 +71,7 @@ func TestPlacesAgree(t *testing.T) {
 	require.LessOrEqual(t, float64(contradictions), 0.01*float64(strict), "of neighbours that others were told from")
 }
 
-// before says whether both have places, and a one before b's.
+// before reports whether both have places, a before b.
 func before(order map[int]int, a, b int) bool {
 	first, ok := order[a]
 	second, too := order[b]

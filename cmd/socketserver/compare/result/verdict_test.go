@@ -25,7 +25,7 @@ func verdict(t *testing.T, r *Report) []string {
 	return all
 }
 
-// only is the verdict on a report in which nothing but rates can be said.
+// only is the verdict of one sentence.
 func only(t *testing.T, r *Report) string {
 	t.Helper()
 	all := verdict(t, r)
@@ -82,7 +82,7 @@ func TestVerdictLeavesOutTheUnfair(t *testing.T) {
 	require.Contains(t, r.Warnings, "conversations: synchronous has no place: 63 of 64 clients got no answer")
 }
 
-// paced is a subject that answers what is asked for, its p99 so many times the usual.
+// paced is a subject whose p99 is so many times the usual.
 func paced(name string, rate float64, slower time.Duration) Measured {
 	m := subject(name, rate, even)
 	for i := range m.Rounds {
@@ -140,7 +140,7 @@ func TestNoiseHasNoWinner(t *testing.T) {
 	require.Greater(t, named, 50)
 }
 
-// What serve refuses for a handler that keeps state is not recommended, and the verdict says why.
+// A strategy that serve refuses for a handler with state is not recommended, and the verdict says why.
 func TestVerdictOnState(t *testing.T) {
 	r := usual()
 	r.Settings.Stateful = "the visits"

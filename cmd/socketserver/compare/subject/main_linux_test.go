@@ -21,7 +21,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// wait is how long a test waits for what must happen.
+// wait bounds the wait for an event that must happen.
 const wait = 30 * time.Second
 
 // The test binary is the command, with all that it becomes in a comparison.
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// noClasses is a catalog that takes every handler: what is wrong is found by the subject.
+// noClasses is a catalog with every handler: the subject finds the errors.
 type noClasses struct{}
 
 func (noClasses) Prepare(*config.Config)                                {}

@@ -1,5 +1,5 @@
-"""A server of CPython's socketserver. It reads what to serve from standard input, as a line
-of JSON, says where it listens, and ends when it is told to or when the input ends."""
+"""A server of CPython's socketserver. It reads its assignment from standard input, as a line of
+JSON, reports its address, and ends at SIGTERM or when the input ends."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ counting = threading.Lock()
 
 
 class Messages:
-    """Cuts what a client sends into messages, each with the ending of its answer."""
+    """Splits the input into messages, each with the ending of its answer."""
 
     def messages(self):
         if options.get("framing", self.framing) == "line":
@@ -67,7 +67,7 @@ class Timestamp(Messages):
 
 
 class Experiment:
-    """The handler of the mishaps; see the package experiment."""
+    """The handler of the mishaps, see package experiment."""
 
     def handle(self):
         word, _, argument = self.rfile.readline().decode().strip().partition(" ")
@@ -115,7 +115,7 @@ class Experiment:
 
 
 def make_server(server, address):
-    """Makes one of socketserver's own servers, with a counter of what it forks."""
+    """Makes one of socketserver's servers, with a counter of forked children."""
     network = server["Transports"][0]["Network"]
     base = {
         "tcp": socketserver.TCPServer,
@@ -150,7 +150,7 @@ class Counting:
 
 
 def watch_parent(directory, drain):
-    """Ends the server when its parent has gone, and what it has forked with it."""
+    """Ends the server and its children when the parent has ended."""
     while os.read(0, 4096):
         pass
     orphaned.set()
@@ -164,7 +164,7 @@ def say(file, text):
     try:
         print(text, file=file, flush=True)
     except BrokenPipeError:
-        pass  # the parent has gone
+        pass  # the parent has ended
 
 
 def tell(**report):
@@ -187,14 +187,14 @@ server = make_server(spec, ("127.0.0.1", 0) if inet else os.path.join(assignment
 
 
 def stop(*_):
-    # shutdown waits for the loop, which this very thread may run.
+    # shutdown waits for the loop, which this thread may run.
     say(sys.stderr, "stopping")
     threading.Thread(target=server.shutdown).start()
 
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # as every program of Go has
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # as every Go program does
 signal.signal(signal.SIGTERM, stop)
 orphaned, ended = threading.Event(), threading.Event()
 watcher = threading.Thread(target=watch_parent, args=(assignment["Directory"], spec["Timeouts"]["drain"] / 1e9), daemon=True)

@@ -70,7 +70,7 @@ func TestTransports(t *testing.T) {
 func TestCountsWhatWasStarted(t *testing.T) {
 	for form, started := range map[string]int64{result.Compiled: 3, result.Plugin: 5, result.Python: 3} {
 		s := start(t, specOf(t, form, "tcp", `"forking" {}`, echo))
-		for range 3 { // a plugin is a process itself, and one child is asked what it is
+		for range 3 { // a plugin is a process, and one child is started to read its fingerprint
 			ask(t, s, "hello\n")
 		}
 		require.Equal(t, started, s.Stop().Started, form)
@@ -162,7 +162,7 @@ func TestPeerAnswersAlike(t *testing.T) {
 	}
 }
 
-// A process that has left its group and its session, and whose parent has gone.
+// An orphan that has left its group and its session is ended.
 func TestLeftBehind(t *testing.T) {
 	s := start(t, specOf(t, result.Compiled, "unix", `"threading" {}`, experiments))
 	conn, answer := hold(t, s, experiment.Wait)
@@ -264,7 +264,7 @@ func TestLog(t *testing.T) {
 	require.Contains(t, fmt.Sprint(s.Log()), "{info stopped}")
 }
 
-// A comparison that is killed may leave a directory whose server had ended before.
+// A killed comparison may leave the directory of a server that ended before.
 func TestSweep(t *testing.T) {
 	base := t.TempDir()
 	make := func(name string, age time.Duration) string {
@@ -299,7 +299,7 @@ func TestDescriptors(t *testing.T) {
 	var before syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before))
 	low := before
-	low.Cur = 128 // as in a shell; it is raised by whoever starts
+	low.Cur = 128 // as in a shell; the runtime raises it at start
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low))
 	defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)) }()
 	for _, form := range []string{result.Compiled, result.Python} {

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// beParent does what it is told, a word a line, and answers each with a line.
+// beParent carries out orders, a word a line, and answers each with a line.
 func beParent() {
 	var children []*tree
 	orders := bufio.NewScanner(os.Stdin)
@@ -54,7 +54,7 @@ func beParent() {
 				panic(err)
 			}
 			children = children[:len(children)-1]
-		case "leave": // the youngest child ends, and nobody waits for it
+		case "leave": // the youngest child ends, and its parent does not wait for it
 			child := children[len(children)-1]
 			child.in.Close()
 			_, _ = io.Copy(io.Discard, child.out)
@@ -64,7 +64,7 @@ func beParent() {
 	}
 }
 
-// spun is how much CPU time a child uses when it is told to spin.
+// spun is the CPU time that a child uses at the order to spin.
 const spun = 60 * time.Millisecond
 
 // beChild is a process with some more descriptors, threads and memory than others.
@@ -102,7 +102,7 @@ const (
 	threads     = 10
 )
 
-// A tree is a process and what it starts.
+// A tree is a process and its children.
 type tree struct {
 	command *exec.Cmd
 	in      io.WriteCloser
@@ -191,8 +191,7 @@ func TestOfTree(t *testing.T) {
 	require.Less(t, after.Descriptors, alone.Descriptors+descriptors)
 }
 
-// The CPU time of children counts while they live, when they have ended and nobody has
-// waited for them yet, and when somebody has.
+// The CPU time of children counts while they live, as zombies, and when they have been waited for.
 func TestCPUOfChildren(t *testing.T) {
 	p := plant(t)
 	used := func(since usage.Usage) time.Duration {
@@ -212,7 +211,7 @@ func TestCPUOfChildren(t *testing.T) {
 	require.GreaterOrEqual(t, used(before), living-ticks)
 	p.tell(t, "leave")
 	require.GreaterOrEqual(t, used(before), living-2*ticks)
-	require.Equal(t, 3, p.usage(t).Processes) // with the one nobody has waited for
+	require.Equal(t, 3, p.usage(t).Processes) // a zombie included
 	p.tell(t, "end")
 	require.GreaterOrEqual(t, used(before), living-3*ticks)
 	require.Less(t, used(before), living+3*spun)
@@ -261,7 +260,7 @@ func TestOfComingAndGoing(t *testing.T) {
 	}
 }
 
-// A process that is gone is an error that says so.
+// A process that has ended is an error.
 func TestOfGone(t *testing.T) {
 	p := plant(t)
 	require.NoError(t, p.end())

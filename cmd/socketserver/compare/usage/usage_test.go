@@ -10,7 +10,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
 
-// The CPU time since a moment is not known where it was not known then or is not now.
+// The CPU time since a moment is not known if it was not known then or is not now.
 func TestCPUSince(t *testing.T) {
 	second, third := usage.Usage{CPU: 2 * time.Second}, usage.Usage{CPU: 3 * time.Second}
 	require.Equal(t, time.Second, third.CPUSince(second))
@@ -19,7 +19,7 @@ func TestCPUSince(t *testing.T) {
 	require.Negative(t, usage.Unknown.CPUSince(third))
 }
 
-// What neither the measured processes used nor interrupts nor nobody is others'.
+// The rest of the CPU time is that of other processes.
 func TestOthers(t *testing.T) {
 	before := usage.Machine{Total: 10 * time.Second, Idle: 5 * time.Second, Stolen: time.Second, Network: time.Second}
 	after := usage.Machine{Total: 20 * time.Second, Idle: 9 * time.Second, Stolen: 2 * time.Second, Network: 3 * time.Second}
