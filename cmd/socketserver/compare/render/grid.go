@@ -229,7 +229,7 @@ func longer(l result.Load) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return "A latency with > is a lower bound, as requests failed or were still waiting when a round ended: " + join(parts) + "."
+	return "A latency with > is a lower bound, as requests failed or were still waiting when a round ended: " + result.List(parts) + "."
 }
 
 // shares returns the largest shares of all CPU time in a round; less than 0: not known.

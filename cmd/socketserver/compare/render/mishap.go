@@ -75,7 +75,7 @@ func groups(rows []result.Observation) []group {
 	}
 	var all []group
 	for _, o := range seen {
-		who := join(subjects[o])
+		who := result.List(subjects[o])
 		if len(seen) == 1 && len(rows) > 1 {
 			who = "all"
 		}

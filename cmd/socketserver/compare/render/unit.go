@@ -13,33 +13,25 @@ import (
 // unknown is shown for an unknown value.
 const unknown = "-"
 
-// rate formats as in 284/s or 12.9 k/s.
 func rate(v float64) string {
-	switch {
-	case v < 0 || math.IsNaN(v):
+	if v < 0 {
 		return unknown
-	case v < 999.5:
-		return digits(v) + "/s"
-	case v < 999.5e3:
-		return digits(v/1e3) + " k/s"
 	}
-	return digits(v/1e6) + " M/s"
+	return result.FormatRate(v)
 }
 
-// duration formats as in 3.1 ms or 210 us.
 func duration(d time.Duration) string {
-	v := float64(d)
-	switch {
-	case v < 0:
+	if d < 0 {
 		return unknown
-	case v < 999.5:
-		return strconv.Itoa(int(d)) + " ns"
-	case v < 999.5e3:
-		return digits(v/1e3) + " us"
-	case v < 999.5e6:
-		return digits(v/1e6) + " ms"
 	}
-	return digits(v/1e9) + " s"
+	return result.FormatDuration(d)
+}
+
+func size(n int64) string {
+	if n < 0 {
+		return unknown
+	}
+	return result.FormatSize(n)
 }
 
 // percentile formats as in 3.1 ms, or >3.1 ms for a lower bound.
@@ -51,24 +43,6 @@ func percentile(p result.Percentile) string {
 		return ">" + duration(p.Value)
 	}
 	return duration(p.Value)
-}
-
-// size formats as in 7.6 MiB.
-func size(n int64) string {
-	if n < 0 {
-		return unknown
-	}
-	v, unit := float64(n), " B"
-	for _, next := range []string{" KiB", " MiB", " GiB", " TiB"} {
-		if v < 999.5 {
-			break
-		}
-		v, unit = v/1024, next
-	}
-	if unit == " B" {
-		return strconv.FormatInt(n, 10) + unit
-	}
-	return digits(v) + unit
 }
 
 // count formats a number of things.

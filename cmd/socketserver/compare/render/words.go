@@ -3,7 +3,6 @@ package render
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
@@ -29,8 +28,8 @@ func compared(r *result.Report) string {
 	if s.Server != "" {
 		what += fmt.Sprintf(" (server %q)", s.Server)
 	}
-	text := fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.", what, plural(len(r.Subjects), "subject"),
-		plural(s.Clients, "client"), duration(s.Duration), plural(s.Rounds, "round"), pace(s.Rate))
+	text := fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.", what, result.Counted(len(r.Subjects), "subject"),
+		result.Counted(s.Clients, "client"), duration(s.Duration), result.Counted(s.Rounds, "round"), pace(s.Rate))
 	for _, s := range r.Subjects {
 		if n := s.MaxRequests(); n > 1 {
 			text += fmt.Sprintf(" %s is %s, max_requests = %d.", s.Name, s.Strategy, n)
@@ -44,22 +43,6 @@ func pace(perSecond float64) string {
 		return "each client sends its next request on receipt of the answer"
 	}
 	return rate(perSecond) + " at a fixed pace, latencies from when a request was due"
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// join joins names as in "a, b and c".
-func join(names []string) string {
-	if len(names) < 2 {
-		return strings.Join(names, "")
-	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 // A fact is a line about the environment.

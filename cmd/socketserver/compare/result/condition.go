@@ -177,5 +177,5 @@ func (o operand) String() string {
 
 // suggest returns the name that may have been meant, or the list of names.
 func suggest(name string, names []string) string {
-	return text.Hint(name, names, "there is "+list(names))
+	return text.Hint(name, names, "there is "+List(names))
 }

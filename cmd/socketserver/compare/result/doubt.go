@@ -53,7 +53,7 @@ func fewRounds(l *Load) string {
 	if most == 0 || most >= leastRounds {
 		return ""
 	}
-	return fmt.Sprintf("%s: with %s nothing can be told apart; use --rounds %d or more", l.Kind, counted(most, "round"), leastRounds)
+	return fmt.Sprintf("%s: with %s nothing can be told apart; use --rounds %d or more", l.Kind, Counted(most, "round"), leastRounds)
 }
 
 // wideIntervals names the subjects whose rates differ too much from round to round.
@@ -74,7 +74,7 @@ func wideIntervals(r *Report, l *Load) string {
 	}
 	return fmt.Sprintf("%s: the rounds differ too much to tell %s from %s (%s may have anything from %s to %s times its rate); "+
 		"use a longer --duration, more --rounds or a quieter machine",
-		l.Kind, list(names), widest.Base, widest.Subject, count.format(widest.Ratio.Low), count.format(widest.Ratio.High))
+		l.Kind, List(names), widest.Base, widest.Subject, count.format(widest.Ratio.Low), count.format(widest.Ratio.High))
 }
 
 func busyOthers(l *Load) string {
@@ -102,7 +102,7 @@ func busyGenerator(l *Load) string {
 		return ""
 	}
 	return fmt.Sprintf("%s: the load generator used more than %s of the machine, so that it was the limit with %s, "+
-		"which could answer more; compare the CPU per request, or use a machine with more cores", l.Kind, percent(tooMuchForGenerator), list(names))
+		"which could answer more; compare the CPU per request, or use a machine with more cores", l.Kind, percent(tooMuchForGenerator), List(names))
 }
 
 // leftOut names the limits that kept clients of conversations waiting for a whole round. Under other
@@ -117,7 +117,7 @@ func leftOut(r *Report, l *Load) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s: not all of the %s got an answer: %s; raise that, or use fewer --clients", l.Kind, counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
+	return fmt.Sprintf("%s: not all of the %s got an answer: %s; raise that, or use fewer --clients", l.Kind, Counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
 }
 
 // slowStart names the subjects that had no process yet for some clients, below their limit.
@@ -132,7 +132,7 @@ func slowStart(r *Report, l *Load) string {
 		return ""
 	}
 	return fmt.Sprintf("%s: not all of the %s got an answer, as starting a process for each took longer than a round: %s; use a longer --duration",
-		l.Kind, counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
+		l.Kind, Counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
 }
 
 // left returns the number of clients that the subject left out of conversations.
@@ -163,10 +163,3 @@ func (r *Report) bound(s Subject) (knob string, most int) {
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
-
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}

@@ -41,7 +41,7 @@ func (m *Measured) silent() string {
 	if silent == 0 {
 		return ""
 	}
-	return fmt.Sprintf("nothing was answered in %d of %s", silent, counted(len(m.Rounds), "round"))
+	return fmt.Sprintf("nothing was answered in %d of %s", silent, Counted(len(m.Rounds), "round"))
 }
 
 // failure is the reason of a subject that fails too many requests.
@@ -59,7 +59,7 @@ func (r *Report) selective(l *Load, m *Measured) string {
 	if l.Kind != Conversations || m.Unserved == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %s got no answer", m.Unserved, counted(r.Settings.Clients, "client"))
+	return fmt.Sprintf("%d of %s got no answer", m.Unserved, Counted(r.Settings.Clients, "client"))
 }
 
 // behind is the reason of a subject that did not keep the pace.

@@ -62,7 +62,7 @@ func (p percentileRank) doubt(m *Measured) string {
 	case answers == 0:
 		return ""
 	case !p.enough(answers):
-		return fmt.Sprintf("%s of the %d that it needs", counted(int(answers), "answer"), 1000/p.above)
+		return fmt.Sprintf("%s of the %d that it needs", Counted(int(answers), "answer"), 1000/p.above)
 	case p.over(m):
 		return fmt.Sprintf("more than %s: %s", nanoseconds.format(float64(p.of(m.Latency))), m.whyUnanswered())
 	}
@@ -78,11 +78,11 @@ func (m *Measured) whyUnanswered() string {
 	const waiting = "%s %s still waiting when a round ended"
 	switch failed := m.failed(); {
 	case failed == 0:
-		return fmt.Sprintf(waiting, counted(int(m.Unfinished), "request"), was)
+		return fmt.Sprintf(waiting, Counted(int(m.Unfinished), "request"), was)
 	case m.Unfinished == 0:
-		return counted(int(failed), "request") + " failed"
+		return Counted(int(failed), "request") + " failed"
 	default:
-		return fmt.Sprintf("%s failed, and "+waiting, counted(int(failed), "request"), fmt.Sprint(m.Unfinished), was)
+		return fmt.Sprintf("%s failed, and "+waiting, Counted(int(failed), "request"), fmt.Sprint(m.Unfinished), was)
 	}
 }
 

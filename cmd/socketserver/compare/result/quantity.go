@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A unit formats and parses values, which are float64 of its smallest part.
@@ -91,10 +92,27 @@ func (u *unit) parse(text string) (float64, error) {
 	return 0, nil
 }
 
-// list joins names as in "a, b and c".
-func list(names []string) string {
+// FormatRate formats requests per second, as in 12.9 k/s.
+func FormatRate(v float64) string { return perSecond.format(v) }
+
+// FormatDuration formats as in 3.1 ms.
+func FormatDuration(d time.Duration) string { return nanoseconds.format(float64(d)) }
+
+// FormatSize formats bytes, as in 7.6 MiB.
+func FormatSize(bytes int64) string { return size.format(float64(bytes)) }
+
+// List joins names as in "a, b and c".
+func List(names []string) string {
 	if n := len(names); n > 1 {
 		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
 	}
 	return strings.Join(names, "")
+}
+
+// Counted returns a number with its noun, as in "1 request" or "2 requests".
+func Counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -42,7 +42,7 @@ func (e *evidence) values(l *Load, m *metric, subjects []string) string {
 		e.rest("%s", shown)
 		all = append(all, m.unit.format(v))
 	}
-	return list(all)
+	return List(all)
 }
 
 // choice names the strategies to use under each load, or the reason why none can be named.
@@ -108,9 +108,9 @@ func best(e *evidence, l *Load, ranking Ranking) string {
 	case len(behind) == 0 && len(first) == 1:
 		return fmt.Sprintf("no other strategy is certain to be better than %s %s", first[0], found)
 	case len(behind) == 0:
-		return fmt.Sprintf("%s are not certain to differ by more than a tenth %s", list(first), found)
+		return fmt.Sprintf("%s are not certain to differ by more than a tenth %s", List(first), found)
 	}
-	return fmt.Sprintf("use %s %s, ahead of %s (%s)", either(first), found, list(behind), e.values(l, metric, behind))
+	return fmt.Sprintf("use %s %s, ahead of %s (%s)", either(first), found, List(behind), e.values(l, metric, behind))
 }
 
 // excluded reports whether a subject is no choice: the servers of Python are there to compare
@@ -164,8 +164,8 @@ func survival(e *evidence) string {
 			}
 		}
 		if len(lived) > 0 && len(ended) > 0 {
-			e.rest("%s.lived = yes (%s)", risk.mishap, list(lived))
-			return fmt.Sprintf("if the handler may %s, use %s: that ended the server with %s", risk.words, either(lived), list(ended))
+			e.rest("%s.lived = yes (%s)", risk.mishap, List(lived))
+			return fmt.Sprintf("if the handler may %s, use %s: that ended the server with %s", risk.words, either(lived), List(ended))
 		}
 		e.rests = nil
 	}
