@@ -79,7 +79,7 @@ var observed = []struct{ mishap, subject, words string }{
 	{"fatal", "python-forking", "only that request failed | the client | that client | yes | nothing"},
 	{"memory", "threading", "kept by its process | nobody | nobody | yes | nothing"},
 	{"memory", "forking", "given back when it was over | nobody | nobody | yes | nothing"},
-	{"hang", "synchronous", "nothing ended it | the client | every client | no: answers nobody | nothing"},
+	{"hang", "synchronous", "nothing ended it | the client | every client | no: answers no client | nothing"},
 	{"hang", "threading", "nothing ended it | the client | nobody | yes | nothing"},
 	{"hang", "forking", "the request timeout ended it | the client, the log | that client | yes | nothing"},
 	{"hang", "python-forking", "nothing ended it, and the server had to be killed | the client | nobody | yes | 1 process, a port that is taken"},

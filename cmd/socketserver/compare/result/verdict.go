@@ -165,7 +165,7 @@ func survival(e *evidence) string {
 		}
 		if len(lived) > 0 && len(ended) > 0 {
 			e.rest("%s.lived = yes (%s)", risk.mishap, List(lived))
-			return fmt.Sprintf("if the handler may %s, use %s: that ended the server with %s", risk.words, either(lived), List(ended))
+			return fmt.Sprintf("if the handler may %s, use %s: the server does not survive that with %s", risk.words, either(lived), either(ended))
 		}
 		e.rests = nil
 	}

@@ -39,7 +39,7 @@ func TestReportHasAVerdict(t *testing.T) {
 		"Under connections use threading or preforking (rate 12 k/s and 11.9 k/s), ahead of synchronous (9 k/s); " +
 			"under conversations use threading, preforking or plugin-threading (rate 95 k/s, 94 k/s and 94.5 k/s), " +
 			"ahead of forking and forking-reuse (60 k/s and 61 k/s).",
-		"If the handler may end its process, use forking, forking-reuse, preforking or plugin-threading: that ended the server with synchronous and threading.",
+		"If the handler may end its process, use forking, forking-reuse, preforking or plugin-threading: the server does not survive that with synchronous or threading.",
 	}, verdict(t, r))
 	require.Contains(t, r.Advice[0].Rests, "preforking.connections.rate = 11.9 k/s")
 	require.Contains(t, r.Advice[1].Rests, "threading.exit.lived = no: exit status 3")
@@ -148,7 +148,7 @@ func TestVerdictOnState(t *testing.T) {
 	all := verdict(t, r)
 	require.Equal(t, "Under connections use threading (rate 12 k/s), ahead of synchronous (9 k/s); "+
 		"under conversations threading and plugin-threading are not certain to differ by more than a tenth (rate 95 k/s and 94.5 k/s).", all[0])
-	require.Equal(t, "If the handler may end its process, use plugin-threading: that ended the server with synchronous and threading.", all[1])
+	require.Equal(t, "If the handler may end its process, use plugin-threading: the server does not survive that with synchronous or threading.", all[1])
 	require.Equal(t, "The handler keeps the visits in memory: with forking, forking-reuse or preforking each process has its own, "+
 		"and serve refuses that unless isolated_state = true.", all[2])
 
@@ -162,7 +162,7 @@ func TestVerdictOnState(t *testing.T) {
 func TestSurvival(t *testing.T) {
 	r := usual()
 	r.Mishaps = []Mishap{mishap("hang", map[string]string{"synchronous": "no: stuck"})}
-	require.Equal(t, "If the handler may never return, use threading, forking, forking-reuse, preforking or plugin-threading: that ended the server with synchronous.",
+	require.Equal(t, "If the handler may never return, use threading, forking, forking-reuse, preforking or plugin-threading: the server does not survive that with synchronous.",
 		verdict(t, r)[1])
 	r.Mishaps[0].Rows[1].Problem = "it could not be tried"
 	require.NotContains(t, verdict(t, r)[1], "threading, ")
