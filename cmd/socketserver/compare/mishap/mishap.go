@@ -150,7 +150,7 @@ func prepare(s config.Server) config.Server {
 
 // hasty sets short timeouts.
 func hasty(s *config.Server) {
-	s.Timeouts.Request, s.Timeouts.Drain = 300*time.Millisecond, 300*time.Millisecond
+	s.Timeouts.Request, s.Timeouts.Drain = time.Second, 300*time.Millisecond
 }
 
 // narrow sets a low limit.
