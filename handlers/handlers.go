@@ -12,13 +12,13 @@ import (
 
 // An Entry is a handler that is compiled in.
 type Entry struct {
-	Name        string // what a configuration calls it
-	Doc         string // what it does, in half a sentence
+	Name        string // in a configuration
+	Doc         string // half a sentence about what it does
 	Constructor framework.Constructor
 }
 
-// Table has the handlers in the order of their names. A handler is compiled in by a line
-// here, and in no other way.
+// Table lists the handlers in the order of their names. A handler is compiled in only by a line
+// here.
 var Table = []Entry{
 	{"chat", "relays what clients say to each other", chat.Constructor},
 	{"command", "tells the time, the system and what lies in a directory", command.Constructor},
@@ -37,9 +37,8 @@ func Lookup(name string) (framework.Constructor, bool) {
 	return framework.Constructor{}, false
 }
 
-// ServeWorker is [framework.ServeWorker] with the handlers of Table. It also says which
-// source the program was built from, so that a server does not use a worker of another.
-// more are constructors that this program has besides; they follow those of Table.
+// ServeWorker is [framework.ServeWorker] with the handlers of Table, followed by more. It also
+// sets the build of the program, so that a server does not use a worker built from other sources.
 func ServeWorker(more ...framework.Constructor) {
 	framework.Build = Build
 	constructors := make([]framework.Constructor, len(Table), len(Table)+len(more))

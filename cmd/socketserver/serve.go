@@ -16,6 +16,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/daemon"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/handlers/localtime"
 )
 
 func newServe() *cobra.Command {
@@ -104,6 +105,9 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 		return failed(err)
 	}
 	log := catalog.log
+	if err := localtime.Check(); err != nil {
+		log.Warn("times are UTC, as the time zone is not understood", "error", err)
+	}
 	d, err := daemon.Start(ctx, c, daemon.Options{Log: log, Worker: findWorker(log)})
 	if err != nil {
 		return failed(err)

@@ -1,5 +1,5 @@
-// Package command is the handler that answers a few commands: the time, the system, and
-// what lies in a directory. It never starts a program, and sees nothing outside its root.
+// Package command is the handler that answers a few commands: the time, the system, and the
+// names in a directory. It starts no program, and has no access outside its root.
 package command
 
 import (
@@ -14,13 +14,14 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/handlers/framing"
+	"github.com/go-socketserver/socketserver/handlers/localtime"
 )
 
 // Options are the options of the handler.
 type Options struct {
-	Root       framework.Path `json:"root" doc:"the directory that ls is confined to"`
-	Framing    framing.Kind   `json:"framing" doc:"what is one command: auto, a line or else what one read brings; line; chunk"`
-	MaxEntries int            `json:"max_entries" doc:"how many names ls returns at most"`
+	Root       framework.Path `json:"root" doc:"directory that ls is confined to"`
+	Framing    framing.Kind   `json:"framing" doc:"what a command is: auto, a line or the rest of one read; line; chunk, the result of one read"`
+	MaxEntries int            `json:"max_entries" doc:"maximum number of names that ls returns"`
 }
 
 // Constructor makes the handler.
@@ -44,7 +45,7 @@ func construct(o Options) (*framework.HandlerClass, error) {
 	}, nil
 }
 
-// checkRoot does not keep the directory open: classes are also made only to check options.
+// checkRoot does not keep the directory open, as a class may be made only to check its options.
 func checkRoot(root string) error {
 	info, err := os.Stat(root)
 	switch {
@@ -70,20 +71,20 @@ func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 			return framing.Refuse(wfile, err)
 		}
 		answer = append(h.answer(answer[:0], m.Data), m.Ending...)
-		if _, err := wfile.Write(answer); err != nil { // once, as clients read once
+		if _, err := wfile.Write(answer); err != nil { // one write, as clients read once
 			return err
 		}
 	}
 }
 
-// maxAnswer is how much an original client reads at once, in bytes.
+// maxAnswer is the number of bytes that the original clients read at once.
 const maxAnswer = 1024
 
 func (h *handler) answer(to, input []byte) []byte {
 	input = bytes.TrimRight(input, "\r\n ")
 	switch name, argument := parse(input); name {
 	case "time", "date":
-		return fmt.Appendf(to, "[%s]", time.Now().Format(time.ANSIC))
+		return fmt.Appendf(to, "[%s]", localtime.Now().Format(time.ANSIC))
 	case "os":
 		return fmt.Appendf(to, "[%s]", systemName())
 	case "ls":
@@ -95,8 +96,8 @@ func (h *handler) answer(to, input []byte) []byte {
 	}
 }
 
-// parse returns the command that input is, or no name. A command is an exact word; ls may
-// be followed by one white space and a path, which ends at the next white space.
+// parse returns the command in input, or no name. A command is an exact word; ls may be followed
+// by one white space and a path, which ends at the next white space.
 func parse(input []byte) (name, argument string) {
 	const space = " \t\n\v\f\r"
 	if !utf8.Valid(input) {
@@ -120,7 +121,7 @@ func parse(input []byte) (name, argument string) {
 	return "ls", string(rest)
 }
 
-// systemName is what Python calls os.name.
+// systemName returns the os.name of Python.
 func systemName() string {
 	if runtime.GOOS == "windows" {
 		return "nt"

@@ -24,7 +24,7 @@ func TestUnreadable(t *testing.T) {
 	require.NoError(t, s.Listen())
 	served := make(chan error)
 	go func() {
-		if os.Getuid() == 0 { // who may read all; this thread gives that up, and ends here
+		if os.Getuid() == 0 { // root may read everything; this thread gives that up, and ends here
 			runtime.LockOSThread()
 			_ = syscall.Setfsuid(65534)
 		}

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// maxScan bounds how many names of a directory are read for one answer.
+	// maxScan is the maximum number of names that are read for one answer.
 	maxScan = 100_000
-	// maxDatagram is how long an answer by datagram may be, in bytes.
+	// maxDatagram is the maximum size of an answer by datagram in bytes.
 	maxDatagram = 8192
 )
 
@@ -27,7 +27,7 @@ func (h *handler) list(path string) string {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return "permission denied"
-	case err != nil: // also a file, and all that lies outside the root
+	case err != nil: // also for a file, and outside the root
 		return "not exist path"
 	}
 	if h.IsDatagram() {
@@ -44,8 +44,8 @@ func scan(ctx context.Context, root, path string, most int) (*listing, error) {
 		return nil, err
 	}
 	defer within.Close()
-	// The dots make path a step on the way, and those are opened only if they are
-	// directories: to open a pipe would be to wait for its writer.
+	// The trailing dot makes path a step on the way, which is opened only if it is a
+	// directory: opening a pipe would wait for its writer.
 	dir, err := within.Open("./" + path + "/.")
 	if err != nil {
 		return nil, err
@@ -54,8 +54,8 @@ func scan(ctx context.Context, root, path string, most int) (*listing, error) {
 	return readNames(ctx, dir, most, maxScan)
 }
 
-// readNames keeps the first names in order, at most so many, and counts the others, so
-// that a directory of any size costs little memory. It gives up after limit names.
+// readNames keeps the first names in order, at most that many, and counts the others, so that a
+// directory of any size costs little memory. It stops after limit names.
 func readNames(ctx context.Context, dir *os.File, most, limit int) (*listing, error) {
 	const batch = 512
 	l := &listing{}
@@ -77,14 +77,14 @@ func readNames(ctx context.Context, dir *os.File, most, limit int) (*listing, er
 	return l, nil
 }
 
-// A listing is what ls answers.
+// A listing is the answer to ls.
 type listing struct {
 	names  []string
-	more   int  // how many names are left out
-	unread bool // and there may be others that were not even read
+	more   int  // number of names left out
+	unread bool // there may be others, which were not read
 }
 
-// cut sorts the names and keeps the first ones.
+// cut sorts the names and keeps the first.
 func (l *listing) cut(most int) {
 	slices.Sort(l.names)
 	if len(l.names) > most {
@@ -93,15 +93,14 @@ func (l *listing) cut(most int) {
 	}
 }
 
-// fit leaves names out until the answer is not longer than size bytes.
+// fit leaves names out until the answer has at most size bytes.
 func (l *listing) fit(size int) {
 	for len(l.String()) > size {
 		l.cut(len(l.names) * 3 / 4)
 	}
 }
 
-// String has one name a line. An empty directory is told as (empty): with no answer the
-// client would wait for ever.
+// String returns one name a line. An empty directory is (empty), as a client waits for an answer.
 func (l *listing) String() string {
 	var lines []string
 	for _, name := range l.names {

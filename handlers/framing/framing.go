@@ -1,5 +1,5 @@
-// Package framing cuts what a client sends into messages. A connection is a stream of
-// bytes without borders; clients and handlers have to agree on where a message ends.
+// Package framing splits the input of a client into messages. A connection is a stream of bytes
+// without boundaries; client and handler have to agree on where a message ends.
 package framing
 
 import (
@@ -14,34 +14,33 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// A Kind says what is one message. It is the type of the handlers' option framing.
+// A Kind defines a message. It is the type of the handlers' option framing.
 type Kind string
 
 const (
-	// Line: a message ends with a newline, and its answer with the ending that was
-	// received, \n or \r\n. What is left when the client ends is a message too.
+	// Line: a message ends with a newline, and its answer with the same ending, \n or
+	// \r\n. The rest at the end of the input is a message too.
 	Line Kind = "line"
-	// Chunk: what one read brings, at most [MaxChunk] bytes, is one message. On a
-	// transport of datagrams each datagram is one, however long and also an empty one.
+	// Chunk: the result of one read, at most [MaxChunk] bytes, is a message. A datagram of
+	// any length is a message, including an empty one.
 	Chunk Kind = "chunk"
-	// Auto: a chunk is split at its newlines, which are taken off, and what is left when
-	// the read ends is a message too. It serves those who type lines and those who do not.
+	// Auto: a chunk is split at its newlines, which are removed, and its rest is a message
+	// too. It is for clients with and without newlines.
 	Auto Kind = "auto"
 )
 
 const (
-	// MaxLine is how long a line may be, in bytes, its ending not counted.
+	// MaxLine is the maximum length of a line in bytes, without its ending.
 	MaxLine = 8 << 10
-	// MaxChunk is how much one read of a connection brings, in bytes.
+	// MaxChunk is the maximum size of a chunk in bytes.
 	MaxChunk = 1024
 )
 
-// ErrTooLong is what [Reader.Next] returns for a line of more than [MaxLine] bytes.
-// Nothing can be read after it.
+// ErrTooLong is returned by [Reader.Next] for a line of more than [MaxLine] bytes. Nothing can
+// be read after it.
 var ErrTooLong = errors.New("framing: line too long")
 
-// Check returns a [framework.OptionError] unless k is one of the kinds that a handler
-// knows.
+// Check returns a [framework.OptionError] unless k is a kind that the handler knows.
 func (k Kind) Check(known ...Kind) error {
 	if slices.Contains(known, k) {
 		return nil
@@ -56,22 +55,22 @@ func (k Kind) Check(known ...Kind) error {
 	}
 }
 
-// A Message is one message of a client. It is valid until the next one is read.
+// A Message is a message of a client. It is valid until the next one is read.
 type Message struct {
-	Data   []byte // without the ending, where the framing knows one
-	Ending string // what the answer is to end with; it may be empty
+	Data   []byte // without its ending, if the framing has one
+	Ending string // of the answer; may be empty
 }
 
-// A Reader reads the messages of one request. It keeps no more than one message in
-// memory, and in most cases only the reader's own buffer.
+// A Reader reads the messages of one request. It keeps at most one message in memory, and
+// usually none beside the buffer of rfile.
 type Reader struct {
 	rfile    *bufio.Reader
 	kind     Kind
 	datagram bool
 
 	started bool
-	rest    []byte // Auto: of the chunk, not yet returned
-	buf     []byte // what rfile's buffer is too small for
+	rest    []byte // Auto: the rest of the chunk
+	buf     []byte // for messages that exceed rfile's buffer
 }
 
 // NewReader makes a Reader over the rfile of req.
@@ -79,9 +78,9 @@ func NewReader(kind Kind, req *framework.Request, rfile *bufio.Reader) *Reader {
 	return &Reader{rfile: rfile, kind: kind, datagram: req.IsDatagram()}
 }
 
-// Wait waits until there is something of the next message. Next does so by itself; a handler
-// whose clients are idle for long calls this first, from as near to Handle as it can: what
-// stands between is kept on the stack for every one of them.
+// Wait waits for the beginning of the next message, as Next does too. A handler of many idle
+// clients calls it first, directly from Handle, to keep the stack shallow: every idle connection
+// pays for the frames above Handle.
 func (r *Reader) Wait() error {
 	if r.datagram || len(r.rest) > 0 {
 		return nil
@@ -103,8 +102,8 @@ func (r *Reader) Next() (Message, error) {
 	}
 }
 
-// Refuse tells the client why its message is not served, if err is [ErrTooLong], and
-// returns the error that the handler is to end with.
+// Refuse answers a line that is too long, if err is [ErrTooLong], and returns the error for the
+// handler to return.
 func Refuse(wfile io.Writer, err error) error {
 	if errors.Is(err, ErrTooLong) {
 		_, err = fmt.Fprintf(wfile, "line too long: send at most %d bytes before a newline\n", MaxLine)
@@ -112,8 +111,8 @@ func Refuse(wfile io.Writer, err error) error {
 	return err
 }
 
-// line joins what does not arrive at once. It does not wait for a buffer to fill, so a
-// line is refused as soon as it is too long.
+// line joins pieces of a line. It does not wait for a full buffer, so a line is refused as soon
+// as it is too long.
 func (r *Reader) line() (Message, error) {
 	r.buf = r.buf[:0]
 	for {
@@ -143,7 +142,7 @@ func (r *Reader) line() (Message, error) {
 	}
 }
 
-// split takes the ending off, a carriage return also where its newline is not there yet.
+// split removes the ending, and a carriage return whose newline has not arrived yet.
 func split(line []byte) Message {
 	if data, ended := bytes.CutSuffix(line, []byte("\r\n")); ended {
 		return Message{Data: data, Ending: "\r\n"}
@@ -154,7 +153,7 @@ func split(line []byte) Message {
 	return Message{Data: bytes.TrimSuffix(line, []byte("\r"))}
 }
 
-// chunk returns what one read brings, from rfile's buffer where that is large enough.
+// chunk returns the result of one read, in rfile's buffer if that is large enough.
 func (r *Reader) chunk() ([]byte, error) {
 	if r.datagram {
 		return r.wholeDatagram()
@@ -163,7 +162,7 @@ func (r *Reader) chunk() ([]byte, error) {
 		if r.buf == nil {
 			r.buf = make([]byte, MaxChunk)
 		}
-		n, err := r.rfile.Read(r.buf) // reads past a buffer that is smaller
+		n, err := r.rfile.Read(r.buf) // bypasses a smaller buffer
 		return r.buf[:n], err
 	}
 	if _, err := r.rfile.Peek(1); err != nil {

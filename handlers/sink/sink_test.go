@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// events passes on what is logged.
+// events receives the events of a log.
 type events chan map[string]any
 
 func (e events) Write(line []byte) (int, error) {
@@ -57,7 +57,7 @@ func newServer(t *testing.T, network string) (*framework.BaseServer, events) {
 	return s, logged
 }
 
-func TestLogs(t *testing.T) {
+func TestMessagesAreLogged(t *testing.T) {
 	for _, network := range frameworktest.Networks {
 		t.Run(network, func(t *testing.T) {
 			s, logged := newServer(t, network)
@@ -74,7 +74,7 @@ func TestLogs(t *testing.T) {
 	}
 }
 
-func TestForking(t *testing.T) {
+func TestForkedChildrenLog(t *testing.T) {
 	for _, network := range []string{"tcp", "udp"} {
 		s, logged := newServer(t, network)
 		s.Strategy = &framework.Forking{}
@@ -86,8 +86,8 @@ func TestForking(t *testing.T) {
 	}
 }
 
-// A long datagram is cut in the log, and its length is told.
-func TestLongDatagram(t *testing.T) {
+// A long datagram is cut in the log; its length is not.
+func TestLongDatagramIsCut(t *testing.T) {
 	s, logged := newServer(t, "udp")
 	conn := frameworktest.Dial(t, frameworktest.Serve(t, s))
 	_, err := io.WriteString(conn, strings.Repeat("x", 8000))
@@ -97,15 +97,15 @@ func TestLongDatagram(t *testing.T) {
 	require.EqualValues(t, 8000, event["length"])
 }
 
-// Nothing is ever sent back, no empty datagram either.
-func TestIsSilent(t *testing.T) {
+// Nothing is sent back, not even an empty datagram.
+func TestNeverAnswers(t *testing.T) {
 	for _, network := range frameworktest.Networks {
 		s, logged := newServer(t, network)
 		conn := frameworktest.Dial(t, frameworktest.Serve(t, s))
 		_, err := io.WriteString(conn, "hello")
 		require.NoError(t, err)
 		logged.next(t, "received")
-		require.NoError(t, s.Close()) // what would be sent has been sent
+		require.NoError(t, s.Close()) // an answer would have been sent
 		require.NoError(t, conn.SetReadDeadline(time.Now()))
 		n, err := conn.Read(make([]byte, 16))
 		require.Zero(t, n)
@@ -113,8 +113,8 @@ func TestIsSilent(t *testing.T) {
 	}
 }
 
-// What a client floods the log with is counted instead, to the last message.
-func TestFlood(t *testing.T) {
+// Messages beyond the rate are counted, to the last byte.
+func TestFloodIsCounted(t *testing.T) {
 	s, logged := newServer(t, "unix")
 	conn := frameworktest.Dial(t, frameworktest.Serve(t, s))
 	const flood = 256 << 10

@@ -5,22 +5,21 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/handlers/localtime"
 )
 
-// A format is the option format, parsed once: what lies between the placeholders, and
-// the placeholders.
+// A format is the parsed option format: literal text and placeholders.
 type format []piece
 
-// A piece is literal text or, where there is a value, a placeholder.
+// A piece is literal text or, with a value, a placeholder.
 type piece struct {
 	text  string
 	value func(answer []byte, v *values) []byte
 }
 
-// values are what the placeholders stand for.
+// values are those of the placeholders.
 type values struct {
 	data   []byte
 	layout string
@@ -28,20 +27,20 @@ type values struct {
 }
 
 var placeholders = map[string]func([]byte, *values) []byte{
-	"time":      func(answer []byte, v *values) []byte { return time.Now().AppendFormat(answer, v.layout) },
+	"time":      func(answer []byte, v *values) []byte { return localtime.Now().AppendFormat(answer, v.layout) },
 	"data":      func(answer []byte, v *values) []byte { return append(answer, v.data...) },
 	"client":    func(answer []byte, v *values) []byte { return append(answer, v.address()...) },
 	"client_ip": func(answer []byte, v *values) []byte { return append(answer, v.ip()...) },
 }
 
 func (v *values) address() string {
-	if v.client == nil {
+	if v.client == nil || v.client.String() == "@" { // a Unix socket without a name
 		return ""
 	}
 	return v.client.String()
 }
 
-// ip is the address without its port; of a Unix socket's client its path, which may be empty.
+// ip returns the address without its port, or the path of a Unix socket, which may be empty.
 func (v *values) ip() string {
 	address := v.address()
 	if at, err := netip.ParseAddrPort(address); err == nil {
@@ -61,10 +60,10 @@ func (f format) append(answer []byte, v *values) []byte {
 	return answer
 }
 
-// parseFormat returns a [framework.OptionError] where the format is not one.
+// parseFormat returns a [framework.OptionError] for an invalid format.
 func parseFormat(s string) (format, error) {
 	if s == "" {
-		return nil, formatError(fmt.Sprintf("is empty, so that clients would wait for an answer; the default is %q", defaultFormat))
+		return nil, formatError(fmt.Sprintf("is empty, and clients wait for an answer; the default is %q", defaultFormat))
 	}
 	var f format
 	for s != "" {

@@ -16,14 +16,14 @@ import (
 
 // Options are the options of the handler.
 type Options struct {
-	Framing  framing.Kind `json:"framing" doc:"what is one message: line, what ends with a newline; chunk, what one read brings"`
-	Requests int          `json:"requests" doc:"how many messages are answered before the connection is closed; 0 means no limit"`
-	Format   string       `json:"format" doc:"the answer, with {time}, {data}, {client} and {client_ip} in it; {{ and }} are braces"`
-	Layout   string       `json:"layout" doc:"how {time} is written, as a layout of Go's package time; it is local time"`
-	Quit     Quit         `json:"quit" doc:"what a client that sends quit ends: off, nothing; connection, its own; server, the server"`
+	Framing  framing.Kind `json:"framing" doc:"what a message is: line, ends with a newline; chunk, the result of one read"`
+	Requests int          `json:"requests" doc:"messages that are answered before the connection is closed; 0 means no limit"`
+	Format   string       `json:"format" doc:"answer with {time}, {data}, {client} and {client_ip}; {{ and }} are braces"`
+	Layout   string       `json:"layout" doc:"layout of {time}, as in Go's package time; it is local time"`
+	Quit     Quit         `json:"quit" doc:"what the message quit ends: off, nothing; connection, the client's own; server, the server"`
 }
 
-// A Quit says what the message quit ends, in any case of its letters.
+// A Quit is what the message quit ends, in upper or lower case.
 type Quit string
 
 const (
@@ -93,7 +93,7 @@ func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	}
 }
 
-// reply answers a message, by one write, as clients read once. over says that it was the last.
+// reply answers a message by one write, as clients read once. over is set for the last one.
 func (h *handler) reply(messages *framing.Reader, wfile io.Writer) (over bool, err error) {
 	m, err := messages.Next()
 	if err != nil {
@@ -111,7 +111,7 @@ func (h *handler) reply(messages *framing.Reader, wfile io.Writer) (over bool, e
 	return h.answered == h.options.Requests, nil
 }
 
-// quit ends the connection by returning. The client has its answer before the server stops.
+// quit ends the connection by returning. The answer is sent before the server stops.
 func (h *handler) quit() error {
 	err := h.Flush()
 	if h.options.Quit == QuitServer {
