@@ -67,7 +67,7 @@ server "echo" {
   handler "echo" {}
 }
 
-# Everybody hears what the others say. With commands = true members have names and /help.
+# Each client receives what the others send, without names, as in the original.
 server "room" {
   transport "tcp" { address = "localhost:21568" }
 
@@ -76,8 +76,17 @@ server "room" {
   handler "chat" {}
 }
 
-# Two by two: a client says first who it is, as in name:alice to:bob. Port 21568 in the
-# originals.
+# A room with names: newcomers see who is there, and /help lists the commands.
+server "lobby" {
+  transport "tcp" { address = "localhost:21570" }
+
+  concurrency "threading" {}
+
+  handler "chat" { commands = true }
+}
+
+# Two by two: a client first sends its name and its partner's, as in name:alice to:bob. Port
+# 21568 in the originals.
 server "pairs" {
   transport "tcp" { address = "localhost:21569" }
 
@@ -85,14 +94,14 @@ server "pairs" {
 
   handler "chat" {
     mode             = "pairs"
-    settings_timeout = "30s" # for those who type it; programs take less than the 3s that are the default
+    settings_timeout = "30s" # for people who type; the default of 3s is for programs
   }
 
   limits { connections = 500 }
 }
 
-# One client at a time talks with whoever sits at "socketserver console half-duplex", each
-# in turn. Port 50006 in the originals.
+# One client at a time talks with the operator at "socketserver console half-duplex", in turns.
+# Port 50006 in the originals.
 server "half-duplex" {
   transport "tcp" { address = "localhost:50008" }
 
@@ -100,7 +109,7 @@ server "half-duplex" {
 
   handler "chat" { mode = "half-duplex" }
 
-  limits { connections = 20 } # who wait are told; more than these wait in the system's queue
+  limits { connections = 20 } # in the queue; more clients wait in the system's backlog
 }
 
 # The same without turns. Port 50007 in the originals.

@@ -6,11 +6,11 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// sourceFiles are those of the handlers, also of those that are added. No pattern matches a
+// sourceFiles are the sources of the handlers, including those added later. No pattern matches a
 // test.
 //
-//go:embed *[^t].go */*[^t].go */*[^s]t.go
+//go:embed *[^t].go */*[^t].go */*[^s]t.go */*/*[^t].go */*/*[^s]t.go
 var sourceFiles embed.FS
 
-// Build names the source of the framework and of the handlers, for [framework.Build].
+// Build returns the fingerprint of the framework's and handlers' sources, for [framework.Build].
 func Build() string { return framework.Fingerprint(sourceFiles) }

@@ -61,9 +61,10 @@ func TestWorkerImports(t *testing.T) {
 		module + "framework/plugin":      "as go-plugin",
 		module + "cmd/socketserver/":     "the command links everything",
 	}
-	// What hclog needs.
 	allowed := []string{
 		module + "framework", module + "handlers", module + "internal", module + "cmd/socketserver-worker",
+		"golang.org/x/time/rate", "golang.org/x/text", // chat's rate and names
+		// What hclog needs.
 		"github.com/hashicorp/go-hclog", "github.com/fatih/color",
 		"github.com/mattn/go-colorable", "github.com/mattn/go-isatty", "golang.org/x/sys",
 	}

@@ -18,7 +18,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
-	"github.com/go-socketserver/socketserver/handlers/chat"
+	"github.com/go-socketserver/socketserver/handlers/chat/room"
 )
 
 // Exit statuses of connect, besides exitUsage.
@@ -187,6 +187,7 @@ func (f *connectFlags) converse(ctx context.Context, stdin io.Reader, stdout io.
 		ctx = context.Background()
 	}
 	f.Input, f.Output = stdin, client.Plain{Writer: stdout}
+	f.Quit = []string{"/quit", "quit"} // of rooms, and of the handler timestamp
 	in, _ := stdin.(*os.File)
 	out, _ := stdout.(*os.File)
 	f.Attended = f.Mode != client.Once && in != nil && isatty.IsTerminal(in.Fd())
@@ -201,7 +202,7 @@ func (f *connectFlags) converse(ctx context.Context, stdin io.Reader, stdout io.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t, err := terminal.Open(terminal.Settings{
-		In: in, Out: out, Prompt: "> ", Words: chat.Commands(), Interrupt: cancel,
+		In: in, Out: out, Prompt: "> ", Words: room.Commands(), Interrupt: cancel,
 	})
 	if err != nil {
 		return err

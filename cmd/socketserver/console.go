@@ -19,7 +19,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
-	"github.com/go-socketserver/socketserver/handlers/chat"
+	"github.com/go-socketserver/socketserver/handlers/chat/operator"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
@@ -62,7 +62,7 @@ func oneOperator(c *cobra.Command, args []string) error {
 	if err == nil || len(args) > 0 {
 		return err
 	}
-	if names := chat.Operators(); len(names) > 0 {
+	if names := operator.Names(); len(names) > 0 {
 		return usage("%w; there are %s", err, strings.Join(names, ", "))
 	}
 	return usage("%w; no server of yours has an operator now", err)
@@ -72,11 +72,11 @@ func findOperator(name string) (string, error) {
 	if strings.ContainsRune(name, '/') {
 		return name, nil
 	}
-	path, err := chat.FindOperator(name)
+	path, err := operator.Find(name)
 	if err == nil {
 		return path, nil
 	}
-	if meant := text.Nearest(name, chat.Operators()); meant != "" {
+	if meant := text.Nearest(name, operator.Names()); meant != "" {
 		err = fmt.Errorf("%w; did you mean %q?", err, meant)
 	}
 	return "", err
@@ -212,7 +212,7 @@ func operatorOf(c *config.Config, name string) (string, error) {
 		}
 		return filepath.Join(h.Directory, options.Operator), nil
 	}
-	path, err := chat.FindOperator(name)
+	path, err := operator.Find(name)
 	if err != nil {
 		return "", fmt.Errorf("socketserver: --console: %w", err)
 	}

@@ -73,7 +73,7 @@ server "half-duplex" {
 `)
 	for args, want := range map[string]string{
 		"":            "socketserver: console needs NAME; write: socketserver console NAME; there are half-duplex\nTry 'socketserver console --help'.\n",
-		"half-duplx":  `there are half-duplex, or give the path that its option operator says; did you mean "half-duplex"?`,
+		"half-duplx":  `there are half-duplex, or give the path in its option operator; did you mean "half-duplex"?`,
 		"full-duplex": `no server "full-duplex" of yours has an operator; there are half-duplex`,
 	} {
 		out, err := exec.Command("socketserver", append([]string{"console"}, strings.Fields(args)...)...).CombinedOutput()

@@ -109,7 +109,7 @@ server "desk" {
 	require.NoError(t, c.keys.Close())
 	p.await(t, "the console has ended; the server goes on")
 	frameworktest.Send(t, client, "still there?\n")
-	require.Equal(t, "-- no operator is here; what you said waits for one\n", receive(t, client))
+	require.Equal(t, "-- no operator is here; your messages wait for one\n", receive(t, client))
 }
 
 func TestServeConsoleErrors(t *testing.T) {

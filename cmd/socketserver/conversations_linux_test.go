@@ -142,43 +142,43 @@ func (s *scene) sink(t *testing.T) {
 	require.Equal(t, message, strings.Trim(e["data"].(string), `"`))
 }
 
-// An operator sits at a console in a terminal.
-type operator struct {
+// A consoleUser is an operator at a console in a terminal.
+type consoleUser struct {
 	*terminaltest.Terminal
 	t    *testing.T
 	seen []string
 }
 
-func (s *scene) operator(t *testing.T) *operator {
+func (s *scene) operator(t *testing.T) *consoleUser {
 	t.Helper()
 	command := exec.Command("socketserver", "console", s.here.server)
 	command.Env = s.environment
-	o := &operator{Terminal: terminaltest.Start(t, command, 120, 24), t: t}
+	o := &consoleUser{Terminal: terminaltest.Start(t, command, 120, 24), t: t}
 	o.sees("-- you are the operator of " + s.here.server + ", " + s.here.server + "; an empty line hangs up; nobody is connected")
 	return o
 }
 
 // sees waits for lines above the prompt, after those that there were.
-func (o *operator) sees(lines ...string) {
+func (o *consoleUser) sees(lines ...string) {
 	o.t.Helper()
 	o.seen = append(o.seen, lines...)
 	o.AwaitGeneral(general, 4, append(o.seen[:len(o.seen):len(o.seen)], "to:")...)
 }
 
-func (o *operator) says(line string) {
+func (o *consoleUser) says(line string) {
 	o.t.Helper()
 	o.Type(line + "\r")
 	o.sees("to: " + line)
 }
 
-func (o *operator) leaves() {
+func (o *consoleUser) leaves() {
 	o.t.Helper()
 	o.Type("\x04")
 	require.Zero(o.t, o.Exit())
 }
 
 const (
-	busy = "-- the line is busy; you are number 1 of those who wait\n"
+	busy = "-- the line is busy; you are number 1 in the queue\n"
 	turn = "-- you are connected\n"
 )
 
@@ -253,11 +253,11 @@ func (s *scene) room(t *testing.T) {
 
 func (s *scene) pairs(t *testing.T) {
 	alice := s.introduce(t, "name:alice to:bob")
-	s.await(t, "has said who it is", event{"name": "alice", "to": "bob"})
+	s.await(t, "client named", event{"name": "alice", "to": "bob"})
 	alice.says(t, "有人吗")
 	alice.hears(t, "请等待对方上线")
 	bob := s.introduce(t, "name:bob to:alice")
-	s.await(t, "has said who it is", event{"name": "bob", "to": "alice"})
+	s.await(t, "client named", event{"name": "bob", "to": "alice"})
 	alice.says(t, "hello")
 	bob.hears(t, "hello")
 	bob.says(t, "你好")

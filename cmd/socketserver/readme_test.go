@@ -81,8 +81,6 @@ func guide(t *testing.T, dir, page string) {
 				require.Contains(t, f.text, "go test -race ./...")
 			case "console":
 				transcript(t, dir, f)
-			case "text":
-				replay(t, f)
 			case "hcl":
 				_, err := config.Parse(page, []byte(f.text), newTestCatalog(t))
 				require.NoError(t, err)
@@ -95,6 +93,15 @@ func guide(t *testing.T, dir, page string) {
 				t.Fatalf("nothing checks a block of %q", f.language)
 			}
 		})
+	}
+}
+
+// replayPage holds the conversations that a page shows with the shipped servers.
+func replayPage(t *testing.T, dir, page string) {
+	for _, f := range fences(t, filepath.Join(dir, page)) {
+		if f.language == "text" {
+			t.Run(fmt.Sprintf("line %d", f.line), func(t *testing.T) { replay(t, f) })
+		}
 	}
 }
 
@@ -188,8 +195,8 @@ func comparisons(t *testing.T, dir string, f fence) {
 	}
 }
 
-// replay holds a conversation with the servers that run, by the commands and words that
-// stand there.
+// replay holds a conversation with the running servers: it runs the commands, sends the lines and
+// requires the answers. After a goodbye the client ends by itself.
 func replay(t *testing.T, f fence) {
 	var room *person
 	if strings.Contains(f.text, "--port 21568\n") {
@@ -204,6 +211,10 @@ func replay(t *testing.T, f fence) {
 			people[who].says(t, said)
 		case words[1] == "<":
 			people[who].hearsLine(t, said)
+			if said == "-- goodbye" {
+				require.Zero(t, people[who].ends(t))
+				delete(people, who)
+			}
 		case said == "^D":
 			require.Zero(t, people[who].leaves(t))
 			delete(people, who)
@@ -214,7 +225,7 @@ func replay(t *testing.T, f fence) {
 			}
 		}
 	}
-	require.Empty(t, people, "somebody stays")
+	require.Empty(t, people, "a client stays")
 }
 
 var date = regexp.MustCompile(`[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}`)

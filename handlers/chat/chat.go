@@ -1,5 +1,5 @@
-// Package chat is the handler whose clients talk with each other: all in a room, two by
-// two, or each with the server's operator.
+// Package chat is the handler that relays messages between clients: in rooms, in pairs, or
+// between each client and the server's operator. Each of these is a package of its own.
 package chat
 
 import (
@@ -9,25 +9,29 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
-	"github.com/go-socketserver/socketserver/internal/text"
+	"github.com/go-socketserver/socketserver/handlers/chat/client"
+	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
+	"github.com/go-socketserver/socketserver/handlers/chat/operator"
+	"github.com/go-socketserver/socketserver/handlers/chat/pairs"
+	"github.com/go-socketserver/socketserver/handlers/chat/room"
 )
 
 // Options are the options of the handler.
 type Options struct {
-	Mode            Mode           `json:"mode" doc:"who talks with whom: room, everybody with everybody else; pairs, two by two; half-duplex and full-duplex, one at a time with the operator"`
-	Raw             bool           `json:"raw" doc:"relay control bytes and invalid UTF-8 untouched; they act on the terminals of those who read"`
-	Commands        bool           `json:"commands" doc:"in a room: /nick, /names, /msg, /me, /join, /help and /quit, and the sender's name before each message"`
-	Greeting        bool           `json:"greeting" doc:"in a room: tell the others who comes and who leaves"`
-	History         int            `json:"history" doc:"in a room: how many of the last messages a newcomer is sent"`
-	Queue           int            `json:"queue" doc:"how many messages wait for a client that does not read, together at most 96 KiB"`
-	Slow            Slow           `json:"slow" doc:"what becomes of a client for whom more wait: drop, it misses messages; disconnect"`
-	Rate            float64        `json:"rate" doc:"how many messages a second are read from a client, after the first five; 0 means no limit"`
-	SettingsTimeout Duration       `json:"settings_timeout" doc:"in pairs: how long a client may take to say who it is; \"0\" means no limit"`
-	Bus             string         `json:"bus" doc:"in a room: the NATS server over which servers share their rooms, as in nats://localhost:4222; empty: they do not"`
-	Operator        framework.Path `json:"operator" doc:"with an operator: the path of the socket that consoles connect to; empty: one that socketserver console finds by the server's name"`
+	Mode            Mode           `json:"mode" doc:"who receives a message: room, everybody else; pairs, the partner; half-duplex and full-duplex, the operator, who talks with one client at a time"`
+	Raw             bool           `json:"raw" doc:"relay control bytes and invalid UTF-8 unchanged; they act on the terminals of others"`
+	Commands        bool           `json:"commands" doc:"in a room: names before messages, and /nick, /names, /msg, /me, /join, /help and /quit"`
+	Greeting        bool           `json:"greeting" doc:"in a room: tell the others who enters and who leaves"`
+	History         int            `json:"history" doc:"in a room: number of messages that a newcomer receives"`
+	Queue           int            `json:"queue" doc:"messages that may wait for a client that does not read, together at most 96 KiB"`
+	Slow            Slow           `json:"slow" doc:"what happens to a client with more: drop, it misses messages; disconnect"`
+	Rate            float64        `json:"rate" doc:"messages a second that are read from a client after the first five; 0 means no limit"`
+	SettingsTimeout Duration       `json:"settings_timeout" doc:"in pairs: time for a client to send its name and its partner's; \"0\" means no limit"`
+	Bus             string         `json:"bus" doc:"in a room: URL of the NATS server over which servers share their rooms, as in nats://localhost:4222; empty: none"`
+	Operator        framework.Path `json:"operator" doc:"with an operator: path of the socket for consoles; empty: one that socketserver console finds by the server's name"`
 }
 
-// A Mode says who talks with whom.
+// A Mode decides who receives a message.
 type Mode string
 
 const (
@@ -39,7 +43,7 @@ const (
 
 var modes = []Mode{Room, Pairs, HalfDuplex, FullDuplex}
 
-// Slow says what becomes of a client that does not read.
+// Slow decides what happens to a client that does not read.
 type Slow string
 
 const (
@@ -54,7 +58,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	*d = Duration(parsed)
 	if err != nil || parsed < 0 {
-		return fmt.Errorf("%q is no duration; write it as in \"3s\"", text)
+		return fmt.Errorf("%q is not a duration; write it as in \"3s\"", text)
 	}
 	return nil
 }
@@ -68,25 +72,26 @@ var defaults = Options{
 // Constructor makes the handler.
 var Constructor = framework.Define(defaults, construct)
 
+// Buses opens the bus of rooms; nil: this program has none. It is set at the start of main, so
+// that package natsbus is linked only by programs that need it.
+var Buses cluster.Driver
+
 func construct(o Options) (*framework.HandlerClass, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	c := client.Options{Raw: o.Raw, Queue: o.Queue, Disconnect: o.Slow == Disconnect, Rate: o.Rate}
 	switch o.Mode {
 	case Room:
-		return newRooms(&o).class(), nil
+		return room.Class(&room.Options{
+			Options: c, Commands: o.Commands, Greeting: o.Greeting, History: o.History, Bus: o.Bus, Driver: Buses,
+		}), nil
 	case Pairs:
-		p := &pairs{options: &o, ends: map[string]*end{}}
-		return &framework.HandlerClass{
-			New:      func() framework.Handler { return &pairHandler{pairs: p} },
-			Stateful: "who talks with whom", Quiet: true,
-		}, nil
+		return pairs.Class(&pairs.Options{Options: c, SettingsTimeout: time.Duration(o.SettingsTimeout)}), nil
 	default:
-		l := newLine(&o)
-		return &framework.HandlerClass{
-			New:      func() framework.Handler { return &lineHandler{line: l} },
-			Stateful: "who talks with the operator", Open: l.open, Close: l.close,
-		}, nil
+		return operator.Class(&operator.Options{
+			Options: c, Mode: string(o.Mode), HalfDuplex: o.Mode == HalfDuplex, Socket: string(o.Operator),
+		}), nil
 	}
 }
 
@@ -96,14 +101,6 @@ const (
 	maxRate    = 1_000_000
 )
 
-// form is what becomes of a client's text on its way to others.
-func (o *Options) form() text.Form {
-	if o.Raw {
-		return text.Raw
-	}
-	return text.Relay
-}
-
 func (o *Options) check() error {
 	var errs []error
 	refuse := func(option, format string, args ...any) {
@@ -111,7 +108,7 @@ func (o *Options) check() error {
 	}
 	if !slices.Contains(modes, o.Mode) {
 		refuse("mode", "there is no mode %q; choose one of %q, %q, %q, %q", o.Mode, Room, Pairs, HalfDuplex, FullDuplex)
-	} else { // what else is wrong depends on it
+	} else { // which options are valid depends on it
 		errs = append(errs, o.checkBus(), o.checkMode())
 	}
 	if o.Slow != Drop && o.Slow != Disconnect {
@@ -135,7 +132,7 @@ func (o *Options) checkBus() error {
 	case o.Bus == "":
 		return nil
 	case o.Mode != Room:
-		problem = fmt.Sprintf("joins rooms; those who talk two by two or with an operator do so at one server: remove it, or set mode = %q", Room)
+		problem = fmt.Sprintf("is for mode = %q, as pairs and operators are at one server; remove it, or change the mode", Room)
 	case Buses == nil:
 		problem = "this program has no bus; use the command socketserver, or the plugin chat"
 	default:
@@ -148,7 +145,7 @@ func (o *Options) checkBus() error {
 	return &framework.OptionError{Option: "bus", Problem: problem}
 }
 
-// checkMode refuses what is for another mode, rather than ignoring it.
+// checkMode refuses options of another mode.
 func (o *Options) checkMode() error {
 	var errs []error
 	only := func(option string, set bool, modes ...Mode) {

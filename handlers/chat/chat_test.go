@@ -101,7 +101,7 @@ func (c *client) read(until string) (string, error) {
 	return string(all), nil
 }
 
-// address is how the server calls a client that has no name.
+// address is the name that the server gives a client without one.
 func (c *client) address() string {
 	at := c.LocalAddr().(*net.TCPAddr)
 	if at.IP.To4() == nil {
@@ -110,7 +110,7 @@ func (c *client) address() string {
 	return fmt.Sprintf("('%s', %d)", at.IP, at.Port)
 }
 
-// reset ends the connection as a client does that leaves unread what it was sent.
+// reset ends the connection like a client that leaves data unread.
 func (c *client) reset() {
 	c.t.Helper()
 	require.NoError(c.t, c.Conn.(*net.TCPConn).SetLinger(0))
@@ -125,7 +125,7 @@ func TestOptions(t *testing.T) {
 		`{"history": 1001}`:                    `option "history": is 1001; give a number from 0 to 1000`,
 		`{"queue": 0}`:                         `option "queue": is 0; give a number from 1 to 100000`,
 		`{"rate": -1}`:                         `option "rate": is -1; give a number from 0.01 to 1000000, or 0 for no limit`,
-		`{"settings_timeout": "soon"}`:         `option "settings_timeout": "soon" is no duration; write it as in "3s"`,
+		`{"settings_timeout": "soon"}`:         `option "settings_timeout": "soon" is not a duration; write it as in "3s"`,
 		`{"settings_timeout": "1s"}`:           `option "settings_timeout": is for mode = "pairs"; remove it, or change the mode`,
 		`{"mode": "pairs", "commands": true}`:  `option "commands": is for mode = "room"; remove it, or change the mode`,
 		`{"mode": "pairs", "greeting": false}`: `option "greeting": is for mode = "room"; remove it, or change the mode`,
@@ -140,8 +140,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// A stop does not wait for those who talk.
-func TestStop(t *testing.T) {
+// A stop does not wait for clients.
+func TestStopDisconnectsClients(t *testing.T) {
 	for _, options := range []string{`{"history": 1}`, `{"mode": "pairs"}`} {
 		s := serve(t, "tcp", options)
 		c, d := dial(t, s), dial(t, s)

@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
-	"github.com/go-socketserver/socketserver/handlers/chat"
+	"github.com/go-socketserver/socketserver/handlers/chat/room"
 )
 
 const commands = `{"commands": true}`
 
-// named connects a client that gives itself a name, in a room where no others are told.
+// named connects a client and gives it a name.
 func named(t *testing.T, s *framework.BaseServer, name string) *client {
 	t.Helper()
 	c := dial(t, s)
@@ -29,7 +29,7 @@ func TestCommands(t *testing.T) {
 	a := dial(t, s)
 	a.hears("-- you are guest1 in the room lobby; /help lists the commands\n")
 	b := dial(t, s)
-	b.hears("-- you are guest2 in the room lobby; /help lists the commands\n")
+	b.hears("-- you are guest2 in the room lobby, with guest1; /help lists the commands\n")
 	a.hears("欢迎guest2来到我们的聊天室!\n")
 
 	a.say("/nick alice\n")
@@ -50,13 +50,13 @@ func TestCommands(t *testing.T) {
 	b.say("/msg ALICE psst \x1b[2J\n")
 	a.hears(`宝宝 (to you): psst \u001b[2J` + "\n")
 	b.say("/help\n")
-	b.skips("-- //TEXT         say something that begins with a slash\n")
+	b.skips("-- //TEXT         send a message that begins with a slash\n")
 	b.say("/quit\nmore\n")
 	b.hears("-- goodbye\n")
 	b.hearsEnd()
 	a.hears("宝宝离开了我们的聊天室!\n")
 	a.say("/msg 宝宝 hello\n")
-	a.hears("-- nobody is called 宝宝; /names lists who is in this room\n")
+	a.hears("-- nobody is called 宝宝; /names lists the users in this room\n")
 }
 
 // A line may begin with a blank; one of blanks only says nothing.
@@ -106,7 +106,7 @@ func TestCommandWithoutNewlines(t *testing.T) {
 	}
 }
 
-// What is left of a line that is too long is no command.
+// The rest of a line that is too long is not a command.
 func TestCommandLongLine(t *testing.T) {
 	s := serve(t, "tcp", commands)
 	a, b := named(t, s, "alice"), named(t, s, "bob")
@@ -121,7 +121,7 @@ func TestCommandLongLine(t *testing.T) {
 	b.hears("* alice waves\n")
 }
 
-// The rate is of lines and commands, also of those that come at once.
+// The rate applies to lines and commands, even if they arrive at once.
 func TestCommandRate(t *testing.T) {
 	s := serve(t, "tcp", `{"commands": true, "rate": 100}`)
 	for _, line := range []string{"x\n", "/names\n"} {
@@ -135,7 +135,7 @@ func TestCommandRate(t *testing.T) {
 	}
 }
 
-// What is no command, or not as it should be, is answered to its sender alone.
+// A mistake is answered to its sender alone.
 func TestCommandErrors(t *testing.T) {
 	s := serve(t, "tcp", commands)
 	a, b := named(t, s, "alice"), named(t, s, "bob")
@@ -178,7 +178,7 @@ func TestCommandJoin(t *testing.T) {
 	a.hears("-- you are alice in the room tea; /help lists the commands\n")
 	b.hears("alice离开了我们的聊天室!\n")
 	b.say("nobody hears\n/join TEA\n")
-	b.hears("-- you are bob in the room tea; /help lists the commands\n")
+	b.hears("-- you are bob in the room tea, with alice; /help lists the commands\n")
 	a.hears("欢迎bob来到我们的聊天室!\n")
 	b.say("/names\nsugar?\n")
 	b.hears("-- in the room tea: alice, bob\n")
@@ -187,7 +187,7 @@ func TestCommandJoin(t *testing.T) {
 	c.hears("-- you are guest3 in the room lobby; /help lists the commands\nbob: nobody hears\n")
 	c.say("/msg alice hi\n/join tea\n")
 	a.hears("guest3 (to you): hi\n欢迎guest3来到我们的聊天室!\n")
-	c.hears("-- you are guest3 in the room tea; /help lists the commands\nbob: sugar?\n")
+	c.hears("-- you are guest3 in the room tea, with alice, bob; /help lists the commands\nbob: sugar?\n")
 	for _, other := range []*client{b, c} {
 		require.NoError(t, other.Close())
 		a.skips("离开了我们的聊天室!\n")
@@ -197,13 +197,13 @@ func TestCommandJoin(t *testing.T) {
 	a.hears("-- in the room tea: alice\n") // and nothing of what was said in the one before
 }
 
-// A name is free again when its member has gone, however it went; who comes first gets it.
+// A name is free again when its user has left, in whatever way. Of several users one gets it.
 func TestCommandNames(t *testing.T) {
 	s := serve(t, "tcp", commands)
 	a, b := named(t, s, "alice"), named(t, s, "guest3")
 	a.skips("guest3\n")
 	c := dial(t, s)
-	c.hears("-- you are guest4 in the room lobby; /help lists the commands\n")
+	c.hears("-- you are guest4 in the room lobby, with alice, guest3; /help lists the commands\n")
 	b.reset()
 	a.skips("guest3离开了我们的聊天室!\n")
 	for name := range strings.FieldsSeq("Straße K ǅ σ") {
@@ -245,5 +245,42 @@ func TestCommandManyNames(t *testing.T) {
 
 func TestCommandWords(t *testing.T) {
 	t.Parallel()
-	require.ElementsMatch(t, []string{"/help", "/join", "/me", "/msg", "/names", "/nick", "/quit"}, chat.Commands())
+	require.ElementsMatch(t, []string{"/help", "/join", "/me", "/msg", "/names", "/nick", "/quit"}, room.Commands())
+}
+
+// Names may have the combining marks of their scripts. Both encodings of an accent are one name.
+func TestNamesWithMarks(t *testing.T) {
+	s := serve(t, "tcp", commands)
+	a, b := dial(t, s), named(t, s, "bob")
+	for _, name := range []string{"jose\u0301", "नमस्ते", "สวัสดี", "নাম", "שָׁלוֹם", "தமிழ்", "e\u0323\u0302", "가나"} {
+		a.say("/nick " + name + "\n")
+		b.skips(" is now " + name + "\n")
+		b.say("/msg " + name + " hello\n")
+		a.skips("bob (to you): hello\n")
+	}
+	a.say("/nick José\n")
+	b.skips(" is now José\n")
+	for _, same := range []string{"jose\u0301", "JOSE\u0301", "JOSÉ"} {
+		b.say("/nick " + same + "\n")
+		b.hears("-- the name " + same + " is taken; choose another one\n")
+	}
+	for _, name := range []string{"\u0301", "\u0301a", "-\u0301a", "a_\u0301", "a\u034f", "a\ufe0f", "a\u20dd", "a" + strings.Repeat("\u0301", 5)} {
+		b.say("/nick " + name + "\n")
+		b.hears("-- a name has 1 to 20 letters and digits, and may have - and _; write it as in /nick alice\n")
+	}
+	b.say("/join chaî\u0301ne\n")
+	b.hears("-- you are bob in the room chaî\u0301ne; /help lists the commands\n")
+}
+
+// Commands may be in any case, and any blank ends them.
+func TestCommandCase(t *testing.T) {
+	s := serve(t, "tcp", commands)
+	a, b := named(t, s, "alice"), named(t, s, "bob")
+	a.skips("bob\n")
+	a.say("/ME waves\n/me\tsmiles\n/Msg\tbob\thello\n/Nick Ann\n/NAMES\n")
+	b.hears("* alice waves\n* alice smiles\nalice (to you): hello\n-- alice is now Ann\n")
+	a.hears("-- alice is now Ann\n-- in the room lobby: Ann, bob\n")
+	a.say("/QUIT\n")
+	a.hears("-- goodbye\n")
+	a.hearsEnd()
 }

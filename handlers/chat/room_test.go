@@ -18,8 +18,8 @@ import (
 func welcome(c *client) string  { return "欢迎" + c.address() + "来到我们的聊天室!" }
 func farewell(c *client) string { return c.address() + "离开了我们的聊天室!" }
 
-// enter connects a client, and waits until those who are there hear of it. Where nobody is
-// there another client comes for a moment: one of the two was first and hears of the other.
+// enter connects a client, and waits until the clients there are notified. If there are none,
+// another client connects for a moment: one of the two was first and is notified of the other.
 func enter(t *testing.T, s *framework.BaseServer, there ...*client) *client {
 	t.Helper()
 	c := dial(t, s)
@@ -41,9 +41,9 @@ func enter(t *testing.T, s *framework.BaseServer, there ...*client) *client {
 	return c
 }
 
-// Everybody else hears what one says, byte by byte, and who comes and who leaves. Clients
-// send without a newline.
-func TestRoom(t *testing.T) {
+// The others receive a message unchanged, and notices of arrivals and departures. Clients send
+// without a newline.
+func TestRoomRelays(t *testing.T) {
 	s := serve(t, "tcp", "")
 	a := enter(t, s)
 	b := enter(t, s, a)
@@ -118,7 +118,7 @@ func TestRoomAddresses(t *testing.T) {
 	enter(t, &v6.BaseServer)
 }
 
-// What one sends never acts on the terminal of another, and characters arrive whole.
+// A message has no effect on the terminals of others, and characters arrive whole.
 func TestRoomScreens(t *testing.T) {
 	s := serve(t, "tcp", "")
 	a := enter(t, s)
@@ -167,7 +167,7 @@ func TestRoomLongLine(t *testing.T) {
 	b.hears(long + "\n")
 }
 
-// The last messages are sent to a newcomer, and each of them once.
+// A newcomer receives the last messages, each of them once.
 func TestRoomHistory(t *testing.T) {
 	s := serve(t, "tcp", `{"history": 2}`)
 	a := enter(t, s)
@@ -185,7 +185,7 @@ func TestRoomHistory(t *testing.T) {
 	d.hears("three.four.")
 }
 
-// A newcomer that reads slowly is sent all of the history, and what is said after it.
+// A newcomer that reads slowly receives the whole history, and later messages.
 func TestRoomLongHistory(t *testing.T) {
 	s := serve(t, "tcp", `{"commands": true, "history": 1000, "queue": 2, "slow": "disconnect"}`)
 	a := dial(t, s)
@@ -207,7 +207,7 @@ func TestRoomLongHistory(t *testing.T) {
 	slow.hears("* guest1 waves\n")
 }
 
-// A client that does not read is left out, and delays nobody.
+// A client that does not read misses messages, and delays no other.
 func TestRoomSlow(t *testing.T) {
 	for _, slow := range []string{"drop", "disconnect"} {
 		t.Run(slow, func(t *testing.T) { testRoomSlow(t, slow) })
@@ -241,7 +241,7 @@ func testRoomSlow(t *testing.T, slow string) {
 	deaf.hears("now\n")
 }
 
-// Those who send too much wait themselves, and lose nothing.
+// A client that exceeds the rate is delayed, and loses nothing.
 func TestRoomRate(t *testing.T) {
 	s := serve(t, "tcp", `{"rate": 100}`)
 	a := enter(t, s)
@@ -268,7 +268,7 @@ func TestRoomReset(t *testing.T) {
 	a.hears("still here")
 }
 
-// A stop does not wait for one who sends too much.
+// A stop does not wait for a client that exceeds the rate.
 func TestRoomRateStop(t *testing.T) {
 	s := serve(t, "tcp", `{"rate": 0.01}`)
 	a := enter(t, s)

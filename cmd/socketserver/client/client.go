@@ -38,6 +38,7 @@ type Settings struct {
 	Input      io.Reader
 	Output     Output
 	Attended   bool        // a person types Input, and does not wait long for a server that ignores its end, unless Timeout says so
+	Quit       []string    // messages after which the peer ends the conversation, in any case
 	Transcript *Transcript // nil: none; the caller closes it
 	OnPanic    func()      // called before a panic of the conversation ends the program; may be nil
 }

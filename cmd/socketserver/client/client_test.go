@@ -266,6 +266,30 @@ func TestEnded(t *testing.T) {
 	require.ErrorContains(t, err, "look at the server's log")
 }
 
+// The end of the peer is expected after a message that asks for it.
+func TestQuit(t *testing.T) {
+	t.Parallel()
+	address := serve(t, func(conn net.Conn) {
+		if until(conn, "end\n") == nil {
+			_, _ = io.WriteString(conn, "goodbye\n")
+		}
+	})
+	for input, expected := range map[string]bool{
+		"/quit end\n": true, "/QUIT end\n": true, "one\n/quit end\n": true, " /quit end\n": true, "one end\n": false, "/quit end\n end\n": false,
+	} {
+		for _, attended := range []bool{false, true} {
+			s := Settings{Address: address, Attended: attended, Quit: []string{"/quit end"}}
+			got, err := holdWith(t, s, io.MultiReader(strings.NewReader(input), endless(t)))
+			require.Contains(t, got, "goodbye\n")
+			if expected {
+				require.NoError(t, err, input)
+				continue
+			}
+			require.ErrorIs(t, err, ErrClosed, input)
+		}
+	}
+}
+
 func TestClosedWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	address := serve(t, func(conn net.Conn) { _ = until(conn, "\n") })

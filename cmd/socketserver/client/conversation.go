@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -38,6 +40,7 @@ type conversation struct {
 
 	sent, received atomic.Int64  // messages and what reads have brought
 	answered       chan struct{} // has an element when something has come since it was emptied
+	quit           atomic.Bool   // the last message sent asks the peer to end
 	took           atomic.Int64  // how long the last answer was waited for, in nanoseconds
 	whole          atomic.Bool   // what has come ends with a newline, as lines do
 	silence        atomic.Int64  // how long the listener waits, in nanoseconds; 0: as long as it takes
@@ -95,6 +98,8 @@ func (c *conversation) because(err error) error {
 	_ = c.conn.SetReadDeadline(time.Now().Add(settling)) // what has come is still passed on
 	<-c.ended
 	switch {
+	case c.err == nil && c.quit.Load():
+		return nil
 	case c.err == nil && c.Attended:
 		return ErrEnded
 	case c.err == nil || errors.Is(c.err, os.ErrDeadlineExceeded):
@@ -201,6 +206,7 @@ func (c *conversation) exchange(message []byte) error {
 func (c *conversation) send(message []byte) error {
 	c.Transcript.sent(message)
 	c.sent.Add(1)
+	c.quit.Store(c.isQuit(message))
 	if limit := c.answering(); limit > 0 {
 		_ = c.conn.SetWriteDeadline(time.Now().Add(limit))
 	}
@@ -219,6 +225,13 @@ func (c *conversation) send(message []byte) error {
 		return c.why(err)
 	}
 	return ErrClosed
+}
+
+// isQuit reports whether the last line of a message asks the peer to end.
+func (c *conversation) isQuit(message []byte) bool {
+	line := bytes.TrimSpace(message)
+	line = bytes.TrimSpace(line[bytes.LastIndexByte(line, '\n')+1:])
+	return slices.ContainsFunc(c.Quit, func(word string) bool { return strings.EqualFold(word, string(line)) })
 }
 
 // finish tells the peer that nothing more comes, and the listener how long to wait.

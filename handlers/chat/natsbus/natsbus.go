@@ -1,46 +1,50 @@
 // Package natsbus carries the rooms of package chat between servers over NATS. A program whose
 // chat handlers may have a bus sets chat.Buses to a [Driver] at the start of main.
 //
-// Under one name on a NATS server, its tree, lie these subjects; ID is a server's:
+// Every server subscribes to two subjects below a name on the NATS server, its tree:
 //
-//	socketserver.chat.TREE.all    what is for all servers
-//	socketserver.chat.TREE.to.ID  what is for one
+//	socketserver.chat.TREE.all    frames for all servers
+//	socketserver.chat.TREE.to.ID  frames for the server ID
 //
-// Delivery is at most once: what is sent while NATS is away is lost, and never late.
+// An empty message is no frame: a server publishes it to find out whether it may. Delivery is
+// at most once: what is sent while NATS is away is lost, and never late.
 package natsbus
 
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats.go"
 
-	"github.com/go-socketserver/socketserver/handlers/chat"
+	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
 )
 
 const (
 	defaultTree = "default"
-	maxOut      = 4096 // frames that wait to be sent
-	maxIn       = 8192 // frames that wait to be received
+	maxOut      = 4096 // frames waiting to be sent
+	maxIn       = 8192 // frames waiting to be received
 
 	connectTimeout = 2 * time.Second
+	explainTimeout = time.Second
 	reconnectWait  = 250 * time.Millisecond // and as much again at random
 	flushTimeout   = time.Second
-	// A link that is silent is taken for lost after two of these.
-	pingEvery = 2 * time.Second
+	pingInterval   = 2 * time.Second // a connection is lost after two pings without an answer
 )
 
 // Driver opens buses whose addresses are nats://[USER:PASSWORD@]HOST[:PORT][/TREE], or tls://.
 type Driver struct{}
 
-var _ chat.BusDriver = Driver{}
+var _ cluster.Driver = Driver{}
 
-// Check implements [chat.BusDriver].
+// Check implements [cluster.Driver].
 func (Driver) Check(address string) error {
 	_, _, err := parse(address)
 	return err
@@ -48,14 +52,14 @@ func (Driver) Check(address string) error {
 
 const example = "; write it as in nats://localhost:4222 or tls://nats.example.com/lounge"
 
-// parse takes the tree off an address. Its errors do not repeat what may be a password.
+// parse splits an address into its server and tree. Its errors do not repeat the address.
 func parse(address string) (server *url.URL, tree string, err error) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil:
-		return nil, "", errors.New("is no URL" + example)
+		return nil, "", errors.New("is not a URL" + example)
 	case u.Scheme != "nats" && u.Scheme != "tls":
-		return nil, "", errors.New("is no URL of NATS, which begins with nats:// or tls://" + example)
+		return nil, "", errors.New("is not a URL of NATS, which begins with nats:// or tls://" + example)
 	case u.Hostname() == "":
 		return nil, "", errors.New("has no host" + example)
 	case u.RawQuery != "" || u.Fragment != "":
@@ -69,49 +73,68 @@ func parse(address string) (server *url.URL, tree string, err error) {
 		return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	}
 	if len(tree) > 64 || strings.ContainsFunc(tree, isOther) {
-		return nil, "", errors.New("has a path that is no name; a name has at most 64 letters, digits, - and _" + example)
+		return nil, "", errors.New("has a path that is not a name; a name has at most 64 letters, digits, - and _" + example)
 	}
 	return &url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host}, tree, nil
 }
 
-// Open implements [chat.BusDriver]. It waits until the first attempt to connect is over, for at
-// most two seconds for each address of the host.
-func (Driver) Open(address string, end chat.Station) (chat.Bus, bool, error) {
+// Open implements [cluster.Driver]. It returns after the first attempt to connect, which takes at
+// most two seconds for each address of the host, and one more to find the reason of a failure.
+func (Driver) Open(address string, station cluster.Station) (cluster.Bus, bool, error) {
 	server, tree, err := parse(address)
 	if err != nil {
 		return nil, false, fmt.Errorf("the address %w", err)
 	}
+	prefix := "socketserver.chat." + tree + "."
 	b := &bus{
-		end: end, log: end.Log.With("bus", server.Host), prefix: "socketserver.chat." + tree + ".",
+		station: station, log: station.Log.With("bus", server.Host),
+		tree: prefix + ">", all: prefix + "all", to: prefix + "to.",
 		out: make(chan outgoing, maxOut), in: make(chan *nats.Msg, maxIn), closed: make(chan struct{}),
+		subscribed: make(chan struct{}), first: make(chan bool, 1), logged: map[string]bool{},
 	}
 	if err := b.connect(server.String()); err != nil {
 		return nil, false, fmt.Errorf("connect to %s: %w", server.Host, err)
 	}
-	linked := b.conn.IsConnected()
-	if !linked {
-		b.log.Warn("the bus can not be reached; rooms are not linked to other servers until it can", "error", b.conn.LastError())
+	linked := false
+	if b.conn.IsConnected() {
+		linked = <-b.first
+	} else if err := explain(server.String()); err != nil {
+		b.log.Warn("the bus cannot be reached; rooms are not linked to other servers until it can", "error", err)
 	}
 	b.working.Go(b.send)
 	b.working.Go(b.receive)
 	return b, linked, nil
 }
 
+// explain returns the error of a connection that is not retried.
+func explain(server string) error {
+	conn, err := nats.Connect(server, nats.Timeout(explainTimeout))
+	switch {
+	case err == nil:
+		conn.Close()
+	case errors.Is(err, nats.ErrNoServers): // which hides the only error that is not returned
+		return syscall.ECONNREFUSED
+	}
+	return err
+}
+
 // A bus is a connection to NATS.
 type bus struct {
-	end    chat.Station
-	log    hclog.Logger
-	prefix string
-	conn   *nats.Conn
-	out    chan outgoing
-	in     chan *nats.Msg
+	station       cluster.Station
+	log           hclog.Logger
+	tree, all, to string // subjects; to lacks the ID
+	conn          *nats.Conn
+	out           chan outgoing
+	in            chan *nats.Msg
+	linked        atomic.Bool
 
-	closed  chan struct{}
-	working sync.WaitGroup
+	subscribed chan struct{} // closed when it is
+	first      chan bool     // receives whether the first connection is linked
+	closed     chan struct{}
+	working    sync.WaitGroup
 
-	mu   sync.Mutex
-	told string // the last error that was logged since the link was there
-	lost int    // frames that were not sent, as too many waited
+	mu     sync.Mutex
+	logged map[string]bool // what has been logged since the link was up
 }
 
 type outgoing struct {
@@ -119,44 +142,74 @@ type outgoing struct {
 	frame   []byte
 }
 
-// connect makes a connection that is looked for again whenever it is lost, and subscribes. Nothing
-// is kept meanwhile: what is late would be a duplicate of what has been told since.
+// connect makes a connection that is made again whenever it is lost, and subscribes. Nothing is
+// kept while it is down: late frames would repeat what has been announced since.
 func (b *bus) connect(server string) (err error) {
 	b.conn, err = nats.Connect(server,
-		nats.Name("socketserver chat "+b.end.ID), nats.NoEcho(),
+		nats.Name("socketserver chat "+b.station.ID), nats.NoEcho(),
 		nats.Timeout(connectTimeout), nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.ReconnectBufSize(-1),
 		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
-		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(2), nats.FlusherTimeout(pingEvery),
-		nats.ConnectHandler(func(*nats.Conn) { b.linked() }),
-		nats.ReconnectHandler(func(*nats.Conn) { b.linked() }),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.unlinked(err) }),
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2), nats.FlusherTimeout(pingInterval),
+		nats.ConnectHandler(b.connected), nats.ReconnectHandler(b.connected),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.disconnected(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.failed(err) }),
 	)
 	if err != nil {
 		return err
 	}
-	for _, subject := range []string{b.prefix + "all", b.prefix + "to." + b.end.ID} {
+	defer close(b.subscribed)
+	for _, subject := range []string{b.all, b.to + b.station.ID} {
 		if _, err := b.conn.ChanSubscribe(subject, b.in); err != nil {
 			b.conn.Close()
 			return fmt.Errorf("subscribe: %w", err)
 		}
 	}
-	if b.conn.IsConnected() {
-		_ = b.conn.FlushTimeout(connectTimeout) // or what others send just now would not come here
+	return nil
+}
+
+// connected links the rooms, unless NATS refuses the subscriptions or publishing. NATS calls it
+// and the other handlers one after the other.
+func (b *bus) connected(conn *nats.Conn) {
+	<-b.subscribed
+	err := b.probe(conn)
+	if err == nil {
+		b.mu.Lock()
+		clear(b.logged)
+		b.mu.Unlock()
+		b.log.Info("rooms are linked to other servers")
+	} else {
+		b.failed(err)
+	}
+	b.setLinked(err == nil)
+}
+
+// probe publishes to the subjects and returns the error that NATS answers.
+func (b *bus) probe(conn *nats.Conn) error {
+	for _, subject := range []string{b.all, b.to + b.station.ID} {
+		if err := conn.Publish(subject, nil); err != nil {
+			return err
+		}
+	}
+	if err := conn.FlushTimeout(connectTimeout); err != nil {
+		return err
+	}
+	if err := conn.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+		return err
 	}
 	return nil
 }
 
-func (b *bus) linked() {
-	b.mu.Lock()
-	b.told = ""
-	b.mu.Unlock()
-	b.log.Info("rooms are linked to other servers")
-	b.end.Linked(true)
+func (b *bus) setLinked(linked bool) {
+	b.linked.Store(linked)
+	select {
+	case b.first <- linked:
+	default:
+	}
+	b.station.Linked(linked)
 }
 
-func (b *bus) unlinked(err error) {
+func (b *bus) disconnected(err error) {
 	select {
 	case <-b.closed:
 		return
@@ -166,53 +219,64 @@ func (b *bus) unlinked(err error) {
 		err = errors.New("the connection was closed")
 	}
 	b.log.Warn("the bus is lost; rooms are not linked to other servers until it is back", "error", err)
-	b.end.Linked(false)
+	b.setLinked(false)
 }
 
-// failed logs an error that NATS tells, once until something else happens.
+// failed handles an error of NATS.
 func (b *bus) failed(err error) {
-	b.mu.Lock()
-	again := b.told == err.Error()
-	b.told = err.Error()
-	b.mu.Unlock()
 	switch {
-	case again:
+	case errors.Is(err, nats.ErrPermissionViolation):
+		b.logOnce("NATS refuses a subject of the bus; rooms are not linked to other servers", "error", err, "next", "allow the NATS user to publish and subscribe to "+b.tree)
+		b.setLinked(false)
 	case errors.Is(err, nats.ErrSlowConsumer):
-		b.log.Error("messages of other servers are lost: they come faster than this one takes them", "error", err)
+		b.logOnce("messages from other servers are lost: they come faster than this one takes them", "error", err)
 	default:
-		b.log.Error("the bus reports an error", "error", err)
+		b.logOnce("the bus reports an error", "error", err)
 	}
 }
 
-// Send implements [chat.Bus].
-func (b *bus) Send(to string, frame []byte) {
-	subject := b.prefix + "all"
+// logOnce logs an error once until the link is up again. The first two arguments tell errors of
+// the same message apart.
+func (b *bus) logOnce(message string, args ...any) {
+	b.mu.Lock()
+	key := message + fmt.Sprint(args[:min(len(args), 2)]...)
+	again := b.logged[key]
+	b.logged[key] = true
+	b.mu.Unlock()
+	if !again {
+		b.log.Error(message, args...)
+	}
+}
+
+// MaxFrame implements [cluster.Bus].
+func (b *bus) MaxFrame() int {
+	if !b.conn.IsConnected() {
+		return math.MaxInt
+	}
+	return int(b.conn.MaxPayload())
+}
+
+// Send implements [cluster.Bus].
+func (b *bus) Send(to string, frame []byte) error {
+	if len(frame) > b.MaxFrame() {
+		b.logTooLarge(frame)
+		return cluster.ErrTooLarge
+	}
+	subject := b.all
 	if to != "" {
-		subject = b.prefix + "to." + to
+		subject = b.to + to
 	}
 	select {
 	case b.out <- outgoing{subject, frame}:
 	default:
-		b.mu.Lock()
-		if b.lost++; b.lost == 1 {
-			b.log.Error("messages for other servers are lost: the bus does not take them fast enough")
-		}
-		b.mu.Unlock()
+		b.logOnce("messages for other servers are lost: the bus does not take them fast enough")
 	}
+	return nil
 }
 
-// send sends what Send was given. NATS may make it wait, which nobody else does.
+// send publishes the frames that Send was given, as NATS may block.
 func (b *bus) send() {
 	for {
-		select {
-		case m := <-b.out:
-			b.publish(m)
-			continue
-		default:
-		}
-		b.mu.Lock()
-		b.lost = 0
-		b.mu.Unlock()
 		select {
 		case m := <-b.out:
 			b.publish(m)
@@ -226,23 +290,32 @@ func (b *bus) send() {
 }
 
 func (b *bus) publish(m outgoing) {
-	if b.conn.IsConnected() { // before the first connection it would be kept
-		_ = b.conn.Publish(m.subject, m.frame) // what is lost is lost
+	if !b.linked.Load() || !b.conn.IsConnected() { // it would be kept before the first connection
+		return
 	}
+	if errors.Is(b.conn.Publish(m.subject, m.frame), nats.ErrMaxPayload) { // it has changed since Send
+		b.logTooLarge(m.frame)
+	}
+}
+
+func (b *bus) logTooLarge(frame []byte) {
+	b.logOnce("messages for other servers are lost: they exceed max_payload of the NATS server", "max_payload", b.conn.MaxPayload(), "bytes", len(frame))
 }
 
 func (b *bus) receive() {
 	for {
 		select {
 		case m := <-b.in:
-			b.end.Receive(m.Data)
+			if len(m.Data) > 0 && b.linked.Load() {
+				b.station.Receive(m.Data)
+			}
 		case <-b.closed:
 			return
 		}
 	}
 }
 
-// Close implements [chat.Bus].
+// Close implements [cluster.Bus].
 func (b *bus) Close() error {
 	close(b.closed)
 	b.working.Wait()

@@ -22,6 +22,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/handlers/chat"
+	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
 	"github.com/go-socketserver/socketserver/handlers/chat/natsbus"
 )
 
@@ -37,10 +38,14 @@ const (
 	linked   = "-- linked to other servers\n"
 )
 
-// startNATS starts a NATS server within this process; port -1 is any.
-func startNATS(t *testing.T, port int) *server.Server {
+// startNATS starts a NATS server within this process; port -1 is any. set changes its options.
+func startNATS(t *testing.T, port int, set ...func(*server.Options)) *server.Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: "user", Password: "secret"})
+	options := &server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: "user", Password: "secret"}
+	for _, set := range set {
+		set(options)
+	}
+	s, err := server.NewServer(options)
 	require.NoError(t, err)
 	s.Start()
 	require.True(t, s.ReadyForConnections(10*time.Second))
@@ -111,7 +116,7 @@ func serve(t *testing.T, options string, strategy framework.Strategy) (*framewor
 	return frameworktest.Serve(t, s), log
 }
 
-// A client is somebody in a room with names.
+// A client is a user in a room with names.
 type client struct {
 	net.Conn
 	t     *testing.T
@@ -124,7 +129,7 @@ func dial(t *testing.T, s *framework.BaseServer) *client {
 	return &client{conn, t, bufio.NewReader(conn)}
 }
 
-// enter connects somebody of that name, who is there alone or is heard of by others.
+// enter connects a user of that name, and waits until the others are notified.
 func enter(t *testing.T, s *framework.BaseServer, name string, there ...*client) *client {
 	t.Helper()
 	c := dial(t, s)
@@ -162,8 +167,8 @@ func (c *client) until(text string) string {
 	return string(all)
 }
 
-// meet lets everybody say something and hear it of everybody else. A server knows then all
-// that the others told before.
+// meet has each user send a message that all others receive. Their servers then know all that was
+// announced before.
 func meet(people ...*client) {
 	for i, c := range people {
 		c.t.Helper()
@@ -183,8 +188,8 @@ func (c *client) names(list string) {
 	c.hears("-- in the room lobby: " + list + "\n")
 }
 
-// What is said at one server is heard at the other, once, and so is who comes and who
-// leaves. Names are for all servers.
+// Messages, arrivals and departures at one server reach the other, once. Names are unique among
+// the servers.
 func TestTwoServers(t *testing.T) {
 	at := port(startNATS(t, -1))
 	one, log := serve(t, options(at), &framework.Threading{})
@@ -215,15 +220,15 @@ func TestTwoServers(t *testing.T) {
 	alice.hears("robert离开了我们的聊天室!\n")
 	alice.say("not heard in tea")
 	alice.say("/join tea")
-	alice.skips("in the room tea; /help lists the commands\n")
+	alice.skips("; /help lists the commands\n")
 	bob.hears("欢迎alice来到我们的聊天室!\n")
 	bob.say("/quit")
 	alice.skips("robert离开了我们的聊天室!\n")
 	require.NotContains(t, log.String(), "secret")
 }
 
-// Rooms without names are shared byte by byte. Who was there is told as having left when
-// their server ends.
+// Rooms without names are shared byte by byte. The users of a server that ends are announced as
+// departed.
 func TestPlainRoom(t *testing.T) {
 	at := port(startNATS(t, -1))
 	bus := fmt.Sprintf(`{"history": 2, "bus": %q}`, address(at))
@@ -311,7 +316,7 @@ func TestNATSAwayAtStart(t *testing.T) {
 	stopNATS(bus)
 	one, log := serve(t, options(at), &framework.Threading{})
 	two, _ := serve(t, options(at), &framework.Threading{})
-	log.awaits(t, "[WARN]  the bus can not be reached")
+	log.awaits(t, "[WARN]  the bus cannot be reached")
 	first := enter(t, one, "sam")
 	second := enter(t, two, "SAM")
 	startNATS(t, at)
@@ -365,29 +370,29 @@ func TestWorkers(t *testing.T) {
 	}
 }
 
-// A stranger speaks to servers as a server does, and otherwise.
-type stranger struct {
+// A foreigner sends frames like a server, and other messages.
+type foreigner struct {
 	*nats.Conn
 	t      *testing.T
 	id     string
 	number int
 }
 
-func newStranger(t *testing.T, port int, id string) *stranger {
+func newForeigner(t *testing.T, port int, id string) *foreigner {
 	t.Helper()
 	c, err := nats.Connect(address(port))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	return &stranger{c, t, id, 0}
+	return &foreigner{c, t, id, 0}
 }
 
-func (s *stranger) publish(data string) {
+func (s *foreigner) publish(data string) {
 	s.t.Helper()
 	require.NoError(s.t, s.Publish("socketserver.chat.test.all", []byte(data)))
 	require.NoError(s.t, s.Flush())
 }
 
-func (s *stranger) send(frame map[string]any) {
+func (s *foreigner) send(frame map[string]any) {
 	s.t.Helper()
 	s.number++
 	frame["from"], frame["number"], frame["named"] = s.id, s.number, true
@@ -401,7 +406,7 @@ func TestGarbage(t *testing.T) {
 	at := port(startNATS(t, -1))
 	one, log := serve(t, options(at), &framework.Threading{})
 	alice := enter(t, one, "alice")
-	s := newStranger(t, at, "00000000000000aa")
+	s := newForeigner(t, at, "00000000000000aa")
 	for _, garbage := range []string{
 		"", "{}", "null", `{"from": "me"}`, "\x00\xff", strings.Repeat("[", 100_000), strings.Repeat("x", 300_000),
 		`{"from": "00000000000000aa", "number": 1, "named": false, "kind": "say", "room": "lobby", "text": "aGVsbG8="}`,
@@ -430,14 +435,14 @@ func TestGarbage(t *testing.T) {
 	s.send(map[string]any{"kind": "say", "room": "lobby", "text": []byte("eve: twice\n")})
 	s.send(map[string]any{"kind": "say", "room": "lobby", "text": []byte("eve: once\n")})
 	alice.hears("eve: once\n")
-	s.send(person(2, "ALICE", "lobby")) // who has it for less long
+	s.send(person(2, "ALICE", "lobby")) // took it later
 	alice.hears("欢迎ALICE来到我们的聊天室!\n")
 	s.send(map[string]any{"kind": "bye"})
 	left := alice.until("!\n") + alice.until("!\n")
 	require.Contains(t, left, "eve离开了我们的聊天室!\n")
 	require.Contains(t, left, "ALICE离开了我们的聊天室!\n")
 	alice.names("alice")
-	require.Equal(t, 1, strings.Count(log.String(), "it is ignored"))
+	require.Equal(t, 1, strings.Count(log.String(), "its messages are ignored"))
 	require.Contains(t, log.String(), "another setting of commands")
 }
 
@@ -446,10 +451,10 @@ func TestCheck(t *testing.T) {
 		"localhost:4222":                 "begins with nats:// or tls://",
 		"http://user:secret@localhost":   "begins with nats:// or tls://",
 		"nats://user:secret@":            "has no host",
-		"nats://user:secret@localhost:x": "is no URL",
+		"nats://user:secret@localhost:x": "is not a URL",
 		"nats://secret@localhost?a=b":    "after its path",
-		"nats://secret@localhost/a/b":    "has a path that is no name",
-		"nats://secret@localhost/*":      "has a path that is no name",
+		"nats://secret@localhost/a/b":    "has a path that is not a name",
+		"nats://secret@localhost/*":      "has a path that is not a name",
 	} {
 		err := natsbus.Driver{}.Check(address)
 		require.ErrorContains(t, err, problem, address)
@@ -463,7 +468,7 @@ func TestCheck(t *testing.T) {
 		require.NoError(t, natsbus.Driver{}.Check(address))
 	}
 	_, err := chat.Constructor.Class([]byte(`{"mode": "pairs", "bus": "nats://localhost"}`))
-	require.EqualError(t, err, `option "bus": joins rooms; those who talk two by two or with an operator do so at one server: remove it, or set mode = "room"`)
+	require.EqualError(t, err, `option "bus": is for mode = "room", as pairs and operators are at one server; remove it, or change the mode`)
 	class, err := chat.Constructor.Class([]byte(`{"bus": "nats://localhost"}`))
 	require.NoError(t, err)
 	require.Empty(t, class.Stateful)
@@ -473,11 +478,11 @@ func TestCheck(t *testing.T) {
 }
 
 // hanging returns the port of what passes one connection on to a NATS server, until it is
-// told to hang: it takes nothing from the client any more then, and closes nothing.
+// hang is called: it then takes nothing from the client, and closes nothing.
 func hanging(t *testing.T, to net.Addr) (port int, hang func()) {
 	front, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	told, working := make(chan struct{}), sync.WaitGroup{}
+	hangs, working := make(chan struct{}), sync.WaitGroup{}
 	working.Go(func() {
 		in, err := front.Accept()
 		_ = front.Close()
@@ -492,7 +497,7 @@ func hanging(t *testing.T, to net.Addr) (port int, hang func()) {
 		defer func() { _, _ = in.Close(), out.Close() }()
 		for err == nil {
 			select {
-			case <-told:
+			case <-hangs:
 				<-t.Context().Done()
 				return
 			default:
@@ -504,7 +509,7 @@ func hanging(t *testing.T, to net.Addr) (port int, hang func()) {
 		_ = front.Close()
 		working.Wait()
 	})
-	return front.Addr().(*net.TCPAddr).Port, func() { close(told) }
+	return front.Addr().(*net.TCPAddr).Port, func() { close(hangs) }
 }
 
 // A NATS server that does not answer any more, with its connections open, holds up no room:
@@ -535,11 +540,11 @@ func TestNATSHangs(t *testing.T) {
 	alice.skips(unlinked)
 }
 
-// Who sends never waits for NATS: what it does not take is lost, and that is in the log.
+// Send does not wait for NATS: frames that it does not take are lost, and that is logged.
 func TestNATSHangsForSender(t *testing.T) {
 	port, hang := hanging(t, startNATS(t, -1).Addr())
 	log := newJournal()
-	bus, linked, err := natsbus.Driver{}.Open(address(port), chat.Station{
+	bus, linked, err := natsbus.Driver{}.Open(address(port), cluster.Station{
 		ID: "00000000000000bb", Log: hclog.New(&hclog.LoggerOptions{Output: log}),
 		Receive: func([]byte) {}, Linked: func(bool) {},
 	})
@@ -553,21 +558,111 @@ func TestNATSHangsForSender(t *testing.T) {
 	require.NoError(t, bus.Close())
 }
 
-// Messages that are lost because they are not taken in time are an error in the log.
-func TestSlow(t *testing.T) {
+// Frames that are lost because they are not taken in time are an error in the log.
+func TestSlowReceiver(t *testing.T) {
 	at := port(startNATS(t, -1))
 	log, stuck := newJournal(), make(chan struct{})
-	bus, linked, err := natsbus.Driver{}.Open(address(at), chat.Station{
+	bus, linked, err := natsbus.Driver{}.Open(address(at), cluster.Station{
 		ID: "00000000000000bb", Log: hclog.New(&hclog.LoggerOptions{Output: log}),
 		Receive: func([]byte) { <-stuck }, Linked: func(bool) {},
 	})
 	require.NoError(t, err)
 	require.True(t, linked)
-	s := newStranger(t, at, "")
+	s := newForeigner(t, at, "")
 	for range 10_000 {
 		require.NoError(t, s.Publish("socketserver.chat.test.all", []byte("x")))
 	}
-	log.awaits(t, "[ERROR] messages of other servers are lost")
+	log.awaits(t, "[ERROR] messages from other servers are lost")
 	close(stuck)
 	require.NoError(t, bus.Close())
+}
+
+// A message that exceeds max_payload is logged, and its sender is told. Rooms of any size are
+// announced in parts that fit.
+func TestMaxPayload(t *testing.T) {
+	at := port(startNATS(t, -1, func(o *server.Options) { o.MaxPayload = 512 }))
+	one, log := serve(t, options(at), &framework.Threading{})
+	two, _ := serve(t, options(at), &framework.Threading{})
+	alice, carol := enter(t, one, "alice"), enter(t, one, "carol")
+	bob := enter(t, two, "bob", alice, carol)
+	meet(alice, carol, bob)
+	const tooLong = "-- your message is too long for other servers; only users at this one received it\n"
+	for _, text := range []string{strings.Repeat("x", 600), strings.Repeat("你", 130), "/me " + strings.Repeat("x", 5000)} {
+		alice.say(text)
+		alice.hears(tooLong)
+		carol.skips("\n")
+	}
+	alice.say("/msg bob " + strings.Repeat("x", 600))
+	alice.hears("-- the message is too long for other servers, and bob is at one\n")
+	alice.say("short")
+	bob.hears("alice: short\n")
+	log.awaits(t, "[ERROR] messages for other servers are lost: they exceed max_payload of the NATS server")
+	require.Contains(t, log.String(), "max_payload=512")
+	var there []*client
+	for i := range 5 {
+		there = append(there, enter(t, one, fmt.Sprint("c", i)))
+	}
+	three, _ := serve(t, options(at), &framework.Threading{}) // learns of users only by the announcements
+	dave := enter(t, three, "dave", there...)
+	meet(append(there, dave)...)
+	dave.say("/names")
+	dave.skips("-- in the room lobby: alice, bob, c0, c1, c2, c3, c4, carol, dave\n")
+}
+
+// A user who may not subscribe or publish is not linked, and the log names the subject.
+func TestRefusedSubject(t *testing.T) {
+	deny := func(subject string) *server.SubjectPermission {
+		return &server.SubjectPermission{Deny: []string{subject}}
+	}
+	for name, refused := range map[string]*server.Permissions{
+		"subscribe":    {Subscribe: deny("socketserver.chat.>")},
+		"subscribe to": {Subscribe: deny("socketserver.chat.test.to.>")},
+		"publish":      {Publish: deny("socketserver.chat.>")},
+		"publish all":  {Publish: deny("socketserver.chat.test.all")},
+		"publish to":   {Publish: deny("socketserver.chat.test.to.*")},
+		"another tree": {Publish: &server.SubjectPermission{Allow: []string{"socketserver.chat.other.>"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := port(startNATS(t, -1, func(o *server.Options) {
+				o.Username, o.Password = "", ""
+				o.Users = []*server.User{{Username: "user", Password: "secret", Permissions: refused}}
+			}))
+			s, log := serve(t, options(at), &framework.Threading{})
+			alice := dial(t, s)
+			alice.skips("/help lists the commands\n")
+			alice.hears(unlinked)
+			log.awaits(t, "[ERROR] NATS refuses a subject of the bus; rooms are not linked to other servers")
+			require.Contains(t, log.String(), "allow the NATS user to publish and subscribe to socketserver.chat.test.>")
+			require.NotContains(t, log.String(), "rooms are linked")
+		})
+	}
+}
+
+// The log says why a bus cannot be reached.
+func TestUnreachableIsExplained(t *testing.T) {
+	gone := startNATS(t, -1)
+	nothing := port(gone)
+	stopNATS(gone)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+	locked := port(startNATS(t, -1, func(o *server.Options) { o.Password = "another" }))
+	for address, reason := range map[string]string{
+		address(nothing): "connection refused",
+		address(locked):  "Authorization Violation",
+		address(silent.Addr().(*net.TCPAddr).Port): "timeout",
+		"nats://nats.invalid:4222":                 "nats.invalid",
+	} {
+		log := newJournal()
+		bus, linked, err := natsbus.Driver{}.Open(address, cluster.Station{
+			ID: "00000000000000bb", Log: hclog.New(&hclog.LoggerOptions{Output: log}),
+			Receive: func([]byte) {}, Linked: func(bool) {},
+		})
+		require.NoError(t, err)
+		require.False(t, linked)
+		require.Contains(t, log.String(), "[WARN]  the bus cannot be reached; rooms are not linked to other servers until it can")
+		require.Contains(t, log.String(), reason)
+		require.NotContains(t, log.String(), "<nil>")
+		require.NoError(t, bus.Close())
+	}
 }

@@ -1,4 +1,4 @@
-package chat
+package operator
 
 import (
 	"net"
@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// sameUser says whether the other end of a Unix socket is this user, or root.
+// sameUser reports whether the peer of a Unix socket is this user or root.
 func sameUser(conn net.Conn) bool {
 	c, ok := conn.(syscall.Conn)
 	if !ok {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package chat
+package operator
 
 import (
 	"fmt"
@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// checkPrivate says why a directory is not this user's alone. A link to one is none.
+// checkPrivate returns an error unless dir is a directory, not a link, to which only this user
+// has access.
 func checkPrivate(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
@@ -21,7 +22,7 @@ func checkPrivate(dir string) error {
 	case owner != uint32(os.Geteuid()):
 		return fmt.Errorf("%s belongs to user %d; remove it", dir, owner)
 	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s has mode %04o, so others can get at it; make it 0700", dir, info.Mode().Perm())
+		return fmt.Errorf("%s has mode %04o, so others have access; make it 0700", dir, info.Mode().Perm())
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ const (
 
 const pairs = `{"mode": "pairs"}`
 
-// introduce connects a client that says who it is.
+// introduce connects a client that sends its settings.
 func introduce(t *testing.T, s *framework.BaseServer, settings string) *client {
 	t.Helper()
 	c := dial(t, s)
@@ -89,13 +89,13 @@ func TestPairWithoutNewline(t *testing.T) {
 	b.say("more")
 	a.skips("more")
 	require.NoError(t, a.Close())
-	<-again // told that a has gone
+	<-again // notified that a has left
 	require.NoError(t, b.Close())
 	_, open := <-again
 	require.False(t, open)
 }
 
-// Each message to somebody who is not there is answered, and lost.
+// Each message to an absent partner is answered, and dropped.
 func TestPairAlone(t *testing.T) {
 	s := serve(t, "tcp", pairs)
 	a := introduce(t, s, "name:a to:b\n").alone().alone()
@@ -104,8 +104,8 @@ func TestPairAlone(t *testing.T) {
 	a.hears("hello")
 }
 
-// Who wants to talk with one who is talking is refused, and so is a second one of a name;
-// neither changes anything for those who talk.
+// A client that names one of a pair is refused, and so is a second client of a name. The pair
+// is not affected.
 func TestPairRefused(t *testing.T) {
 	s := serve(t, "tcp", pairs)
 	a, b := pair(t, s, "a", "b")
@@ -119,7 +119,7 @@ func TestPairRefused(t *testing.T) {
 	introduce(t, s, "name:c to:d\n").alone()
 }
 
-// What can not become settings is refused at once.
+// Anything that cannot become settings is refused at once.
 func TestPairInputError(t *testing.T) {
 	s := serve(t, "tcp", `{"mode": "pairs", "settings_timeout": "0"}`)
 	for _, settings := range []string{
@@ -169,8 +169,8 @@ func TestPairPieces(t *testing.T) {
 	again.hears(refused)
 }
 
-// Who says nothing is told and left in time, and holds up nobody.
-func TestPairSilent(t *testing.T) {
+// A silent client is refused in time, and delays no other.
+func TestPairSettingsTimeout(t *testing.T) {
 	s := serve(t, "tcp", `{"mode": "pairs", "settings_timeout": "50ms"}`)
 	silent := dial(t, s)
 	slow := introduce(t, s, "name:slow to")
@@ -186,7 +186,7 @@ func TestPairSilent(t *testing.T) {
 	}
 }
 
-// The partner of one who leaves is told, and the name is free again.
+// The partner of a client that leaves is notified, and the name is free again.
 func TestPairLeaves(t *testing.T) {
 	s := serve(t, "tcp", pairs)
 	a, b := pair(t, s, "a", "b")

@@ -1,0 +1,175 @@
+package room
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
+)
+
+// A notice is what users here receive because of a frame.
+type notice struct {
+	room    *room
+	to      *user // nil: every user in the room
+	except  *user // except this one, which may be nil
+	text    []byte
+	message bool // it belongs to the history
+}
+
+// post delivers notices. It is called without r.mu, as a busy hub makes it wait.
+func (r *rooms) post(notices []notice) {
+	for _, n := range notices {
+		switch {
+		case n.to != nil:
+			n.room.hub.Send(n.to.Member, n.text)
+		case n.message:
+			r.broadcast(n.room, nil, n.text)
+		case n.except != nil:
+			n.room.hub.Broadcast(n.except.Member, n.text)
+		default:
+			n.room.hub.Broadcast(nil, n.text)
+		}
+	}
+}
+
+// notices returns those about remote users, for the rooms that they were or are in. r.mu is held.
+func (r *rooms) notices(changes []cluster.Change) []notice {
+	var all []notice
+	add := func(name string, text []byte) {
+		if in := r.open[fold(name)]; in != nil {
+			all = append(all, notice{room: in, text: text})
+		}
+	}
+	for _, c := range changes {
+		before, after := c.Before, c.After
+		if before.ID == after.ID && fold(before.Room) == fold(after.Room) {
+			if before.Name != after.Name {
+				add(after.Room, renamed(before.Name, after.Name))
+			}
+			continue
+		}
+		if before.ID != 0 && r.options.Greeting {
+			add(before.Room, r.greeting(goodbye, before.Name))
+		}
+		if after.ID != 0 && r.options.Greeting {
+			add(after.Room, r.greeting(greeting, after.Name))
+		}
+	}
+	return all
+}
+
+// merge adds users of s. If a user here has the same name, the one that took it first keeps it;
+// the other one is renamed by its own server. rooms.mu is held.
+func (l *link) merge(s *cluster.Server, users []cluster.Presence) []notice {
+	r := l.rooms
+	var all []notice
+	for _, remote := range users {
+		if remote.ID == 0 {
+			continue
+		}
+		all = append(all, r.notices([]cluster.Change{l.peers.Put(s, remote)})...)
+		u := r.names[fold(remote.Name)]
+		switch {
+		case u == nil:
+		case remote.Since < u.since || remote.Since == u.since && s.ID < l.id:
+			all = append(all, l.rename(u)...)
+		default: // s may not know of u
+			_ = l.send(s.ID, &cluster.Frame{Kind: cluster.Came, Users: []cluster.Presence{u.presence()}})
+		}
+	}
+	return all
+}
+
+// rename gives u another name, as its own is taken at another server. rooms.mu is held.
+func (l *link) rename(u *user) []notice {
+	r, before := l.rooms, u.name
+	r.setName(u, r.guestName())
+	return []notice{
+		{room: u.room, to: u, text: fmt.Appendf(nil, "-- the name %s is taken at another server; you are now %s, choose another name\n", before, u.name)},
+		{room: u.room, except: u, text: renamed(before, u.name)},
+	}
+}
+
+// replace sets the users of s. If this server is the newcomer, quietly, those who are at s
+// already are not announced. rooms.mu is held.
+func (l *link) replace(s *cluster.Server, users []cluster.Presence, quietly bool) []notice {
+	all := l.rooms.notices(l.peers.Retain(s, users))
+	quietly = quietly && !s.Known
+	s.Known = true
+	for _, n := range l.merge(s, users) {
+		if !quietly || n.to != nil || n.except != nil { // of a name that is taken
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// presence describes u to other servers. rooms.mu is held.
+func (u *user) presence() cluster.Presence {
+	return cluster.Presence{ID: u.id, Name: oneLine.Replace(u.name), Room: u.room.name, Since: u.since}
+}
+
+// oneLine is for addresses: a path may have any character.
+var oneLine = strings.NewReplacer("\n", `\u000a`, "\t", `\u0009`)
+
+// share tells other servers that u has come, or has changed its name or room. r.mu is held.
+func (r *rooms) share(u *user) {
+	if r.link == nil {
+		return
+	}
+	if u.id == 0 {
+		r.link.lastID++
+		u.id = r.link.lastID
+	}
+	_ = r.link.send("", &cluster.Frame{Kind: cluster.Came, Users: []cluster.Presence{u.presence()}})
+}
+
+// unshare tells other servers that u has left its room. r.mu is held.
+func (r *rooms) unshare(u *user) {
+	if r.link != nil {
+		_ = r.link.send("", &cluster.Frame{Kind: cluster.Gone, Users: []cluster.Presence{{ID: u.id}}})
+	}
+}
+
+// byID returns the user that other servers know by that number. r.mu is held.
+func (r *rooms) byID(id uint64) *user {
+	for _, in := range r.open {
+		for u := range in.users {
+			if u.id == id {
+				return u
+			}
+		}
+	}
+	return nil
+}
+
+// remote returns the users in a room who are at other servers within reach. r.mu is held.
+func (r *rooms) remote(in *room) map[*cluster.RemoteUser]struct{} {
+	if r.link == nil || !r.link.linked {
+		return nil
+	}
+	return r.link.peers.In(in.name)
+}
+
+var (
+	errUnknownUser = errors.New("chat: no user of that name")
+	errUnlinked    = errors.New("chat: not linked to other servers")
+)
+
+// whisperRemote sends a message to one user at another server.
+func (r *rooms) whisperRemote(name string, message []byte) error {
+	if r.link == nil {
+		return errUnknownUser
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.link.peers.Find(name)
+	switch {
+	case u == nil:
+		return errUnknownUser
+	case !r.link.linked:
+		return errUnlinked
+	}
+	return r.link.send(u.Server.ID, &cluster.Frame{Kind: cluster.Whisper, To: u.ID, Text: message})
+}

@@ -1,0 +1,217 @@
+// Package room is the mode of chat in which every client in a room receives what the others
+// send. Rooms may have names and commands, and servers may share them over a bus.
+package room
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/hub"
+	"github.com/go-socketserver/socketserver/handlers/chat/client"
+	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
+)
+
+// lobby is the room that every user enters first.
+const lobby = "lobby"
+
+// Options are those of a server.
+type Options struct {
+	client.Options
+	Commands bool           // users have names, and there are commands
+	Greeting bool           // a room is told who enters and leaves
+	History  int            // messages that a newcomer receives
+	Bus      string         // address of the bus; empty: none
+	Driver   cluster.Driver // opens it
+}
+
+// Class makes the handler class. With a bus, rooms are the same in every process.
+func Class(o *Options) *framework.HandlerClass {
+	r := newRooms(o)
+	c := &framework.HandlerClass{
+		New:      func() framework.Handler { return &handler{rooms: r} },
+		Stateful: "its rooms and their members", Quiet: true,
+	}
+	if r.link != nil {
+		c.OwnProgram, c.Open, c.Close, c.Stateful = true, r.link.open, r.link.close, ""
+		if o.History > 0 {
+			c.Stateful = "the last messages, which newcomers receive,"
+		}
+	}
+	return c
+}
+
+// rooms are the rooms of a class and their users.
+type rooms struct {
+	options *Options
+
+	mu     sync.Mutex
+	open   map[string]*room // by folded name; those with users, and the lobby
+	names  map[string]*user // by folded name; empty without commands
+	guests int              // names given to guests
+
+	link *link // to other servers; nil: there is no bus
+}
+
+func newRooms(o *Options) *rooms {
+	r := &rooms{options: o, open: map[string]*room{}, names: map[string]*user{}}
+	r.open[fold(lobby)] = newRoom(lobby)
+	if o.Bus != "" {
+		r.link = &link{rooms: r}
+	}
+	return r
+}
+
+func newRoom(name string) *room { return &room{name: name, users: map[*user]struct{}{}} }
+
+// A room is a set of users who receive each other's messages. Its lock orders messages and
+// arrivals, so that a newcomer receives each message once: from the history or afterwards.
+type room struct {
+	name  string
+	hub   hub.Hub
+	users map[*user]struct{} // guarded by rooms.mu
+
+	mu       sync.Mutex
+	history  [][]byte // the last messages, oldest first
+	unlinked bool     // the users know that other servers are out of reach
+}
+
+// A user is a client in a room. Its fields are guarded by rooms.mu; only its own handler changes
+// its room.
+type user struct {
+	*client.Client
+	name  string
+	room  *room
+	id    uint64 // for other servers
+	since int64  // when it took its name, in nanoseconds of Unix time
+}
+
+// enter adds u to the room of that name.
+func (r *rooms) enter(u *user, name string) {
+	r.mu.Lock()
+	to := r.open[fold(name)]
+	if to == nil {
+		to = newRoom(name)
+		to.unlinked = r.link != nil && !r.link.linked
+		r.open[fold(name)] = to
+	}
+	welcome := r.welcome(u, to)
+	to.users[u] = struct{}{}
+	u.room = to
+	r.share(u)
+	called := u.name
+	r.mu.Unlock()
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	to.hub.Join(u.Member)
+	if r.options.Commands {
+		to.hub.Send(u.Member, welcome)
+	}
+	if to.unlinked {
+		to.hub.Send(u.Member, []byte(unlinkedText))
+	}
+	if len(to.history) > 0 { // one message, so that it takes one place in the queue
+		to.hub.Send(u.Member, bytes.Join(to.history, nil))
+	}
+	if r.options.Greeting {
+		to.hub.Broadcast(u.Member, r.greeting(greeting, called))
+	}
+}
+
+// welcome is the notice to u when it enters a room. r.mu is held.
+func (r *rooms) welcome(u *user, to *room) []byte {
+	others := r.list(to)
+	if others != "" {
+		others = ", with " + others
+	}
+	return fmt.Appendf(nil, "-- you are %s in the room %s%s; /help lists the commands\n", u.name, to.name, others)
+}
+
+// leave removes u from its room, and closes a room without users. u has received all messages
+// that were sent there before.
+func (r *rooms) leave(u *user) {
+	from := u.room
+	from.hub.Leave(u.Member)
+	r.mu.Lock()
+	delete(from.users, u)
+	r.unshare(u)
+	called := u.name
+	if len(from.users) == 0 && from.name != lobby {
+		delete(r.open, fold(from.name))
+	}
+	r.mu.Unlock()
+	if r.options.Greeting {
+		from.hub.Broadcast(nil, r.greeting(goodbye, called))
+	}
+}
+
+// Notices to a room when a user enters and leaves.
+const (
+	greeting = "欢迎%s来到我们的聊天室!"
+	goodbye  = "%s离开了我们的聊天室!"
+)
+
+// greeting formats a notice about a user, which is a line if there are commands.
+func (r *rooms) greeting(format, name string) []byte {
+	text := fmt.Appendf(nil, format, name)
+	if r.options.Commands {
+		text = append(text, '\n')
+	}
+	return text
+}
+
+// say sends a message to all others in u's room, here and at other servers.
+func (r *rooms) say(u *user, message []byte) {
+	r.broadcast(u.room, u.Member, message)
+	if r.link == nil {
+		return
+	}
+	if err := r.link.send("", &cluster.Frame{Kind: cluster.Say, Room: u.room.name, Text: message}); err != nil {
+		u.room.hub.Send(u.Member, []byte(tooLargeText))
+	}
+}
+
+// broadcast sends a message to all users in the room but from, which may be nil.
+func (r *rooms) broadcast(to *room, from *hub.Member, message []byte) {
+	if r.options.History == 0 {
+		to.hub.Broadcast(from, message)
+		return
+	}
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	if len(to.history) == r.options.History {
+		to.history = append(to.history[:0], to.history[1:]...)
+	}
+	to.history = append(to.history, bytes.Clone(message))
+	to.hub.Broadcast(from, message)
+}
+
+type handler struct {
+	framework.StreamRequestHandler
+	rooms *rooms
+}
+
+func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	r := h.rooms
+	u := &user{Client: client.New(h.Request, rfile, wfile, &r.options.Options), name: client.Name(h.ClientAddress)}
+	defer u.Close()
+	if r.options.Commands {
+		r.nameGuest(u)
+		defer r.freeName(u)
+	}
+	r.enter(u, lobby)
+	defer r.leave(u)
+	if r.options.Commands {
+		return r.converse(u, rfile)
+	}
+	for {
+		text, err := u.NextPaced()
+		if err != nil {
+			return err
+		}
+		r.say(u, text)
+	}
+}
