@@ -43,7 +43,7 @@ func TestTZ(t *testing.T) {
 		"8":                           `TZ is "8"; write a zone, such as Asia/Shanghai, or a rule, such as CST-8 00:00 +0000 00:00 +0000`,
 	} {
 		c := exec.Command(os.Args[0])
-		c.Env = []string{"LOCALTIME_TEST=1", "TZ=" + tz}
+		c.Env = []string{"LOCALTIME_TEST=1", "GORACE=atexit_sleep_ms=0", "TZ=" + tz}
 		out, err := c.Output()
 		require.NoError(t, err)
 		require.Equal(t, want, strings.Join(strings.Fields(string(out)), " "), "%q", tz)
@@ -56,7 +56,7 @@ func TestNoZoneDatabase(t *testing.T) {
 		t.Skip("needs unshare")
 	}
 	c := exec.Command("unshare", "-rm", "sh", "-c", `for d in /usr/share/zoneinfo /usr/local/go/lib/time "$GOROOT/lib/time"; do if [ -d "$d" ]; then mount -t tmpfs none "$d" || exit 9; fi; done; exec "$0"`, filepath.Clean(os.Args[0]))
-	c.Env = append(os.Environ(), "LOCALTIME_TEST=1", "TZ=Asia/Shanghai")
+	c.Env = append(os.Environ(), "LOCALTIME_TEST=1", "GORACE=atexit_sleep_ms=0", "TZ=Asia/Shanghai")
 	out, err := c.Output()
 	if exit, failed := err.(*exec.ExitError); failed && exit.ExitCode() != 0 && len(out) == 0 {
 		t.Skip("cannot make a mount namespace")
