@@ -101,7 +101,7 @@ func (r *reader) handle(d *draft, f Flags) map[string]string {
 			continue
 		}
 		d.options[key] = at
-		if json.Valid([]byte(value)) && shallow(value) {
+		if json.Valid([]byte(value)) {
 			values[key], texts[key] = json.RawMessage(value), value
 		} else {
 			values[key], _ = json.Marshal(value) // text always can be

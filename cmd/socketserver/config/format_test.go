@@ -3,9 +3,7 @@ package config_test
 import (
 	"bytes"
 	"os"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -33,8 +31,8 @@ func TestFormat(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for name, bomb := range bombs {
-		if len(bomb.src) < 10_000 && !strings.HasPrefix(name, "billion") { // slow with the fuzzer's counters
+	for _, bomb := range bombs {
+		if len(bomb.src) < 10_000 { // slow with the fuzzer's counters
 			f.Add([]byte(bomb.src))
 		}
 	}
@@ -43,7 +41,6 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("a = \"%{ if true ~} x %{ else } y %{ endif }\"\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		dir := t.TempDir()
-		start := time.Now()
 		c, err := config.Parse(dir+"/servers.hcl", src, catalog)
 		if err == nil {
 			require.NotEmpty(t, c.Servers)
@@ -51,7 +48,6 @@ func FuzzParse(f *testing.F) {
 			require.NotEmpty(t, linesOf(t, err))
 			require.NotEmpty(t, err.Error())
 		}
-		require.Less(t, time.Since(start), 5*time.Second)
 		once, err := config.Format("servers.hcl", src)
 		if err != nil {
 			return

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -78,33 +77,11 @@ var bombs = map[string]struct{ src, want string }{
 	"labels":             {"a " + strings.Repeat("\"b\" ", 16_000) + "{}\n", "there is no block"},
 	"attributes unknown": {strings.Repeat("a = b\n", 8_000), "attribute redefined"},
 	"blocks unknown":     {strings.Repeat("b {}\n", 8_000), "there is no block"},
-
-	"billion turns":               {option(`length([for a in range(1000) : [for b in range(1000) : [for c in range(1000) : c]]])`), much},
-	"billion turns of literals":   {option(`length(` + strings.Repeat("[for a in [1,2,3,4,5,6,7,8] : ", 20) + "1" + strings.Repeat("]", 20) + `)`), much},
-	"billion turns of a template": {option(`"` + strings.Repeat("%{for a in range(1000)}", 5) + "x" + strings.Repeat("%{endfor}", 5) + `"`), much},
-	"billion turns of keys":       {option(`length({for a in range(1000) : length([for b in range(1000) : length([for c in range(1000) : c])]) => 1})`), much},
-	"billion turns of conditions": {option(`length([for a in range(1000) : 1 if length([for b in range(1000) : 1 if length(range(1000)) > 0]) > 0])`), much},
-	"doubled text":                {option(strings.Repeat(`[for x in [`, 30) + `"xxxxxxxx"` + strings.Repeat(` ] : "${x}${x}${x}${x}"][0]`, 30)), much},
-	"doubled lists":               {option(`length(` + strings.Repeat(`[for x in [`, 30) + `"xxxxxxxx"` + strings.Repeat(` ] : [x, x, x, x]][0]`, 30) + `)`), much},
-	"squared number":              {option(`"` + "${" + strings.Repeat(`[for x in [`, 30) + `1e99` + strings.Repeat(` ] : x * x][0]`, 30) + `}"`), much},
-	"replaced":                    {option(strings.Repeat(`replace(`, 60) + `"x"` + strings.Repeat(`, "x", "xxxxxxxxxxxxxxxx")`, 60)), "replace(): the arguments are too large"},
-	"replaced by regex":           {option(strings.Repeat(`regexreplace(`, 60) + `"x"` + strings.Repeat(`, "x", "$0$0$0$0$0$0")`, 60)), "regexreplace(): " + much},
-	"replaced by much":            {option(`length(replace(join("", [for i in range(300) : "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"]), "x", join("", [for i in range(300) : "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"])))`), "replace(): " + much},
-	"ranges":                      {option(`length([` + strings.Repeat("range(1000), ", 5000) + `])`), "range(): " + much},
-	"encoded":                     {option(strings.Repeat(`jsonencode(`, 60) + `"\""` + strings.Repeat(`)`, 60)), "jsonencode(): the arguments are too large"},
-	"joined":                      {option(strings.Repeat(`join(`, 30) + `"xxxxxxxx"` + strings.Repeat(`, split("", "xxxxxxxxxxxxxxxxxxxxxxxx"))`, 30)), "join(): " + much},
-	"formatted":                   {option(strings.Repeat(`format("%[1]s%[1]s%[1]s%[1]s", `, 60) + `"x"` + strings.Repeat(`)`, 60)), "format(): the arguments are too large"},
-	"padded":                      {option(`format("%1000000000d", 1)`), "pads too much"},
-	"precise":                     {option(`format("%.1000000000f", 1)`), "pads too much"},
-	"deep JSON":                   {option(`jsondecode("` + strings.Repeat("[", 200_000) + `")`), "jsondecode(): the arguments are too large"},
-	"deep JSON that fits":         {option(`jsondecode("` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `")`), "the JSON is nested more than 64 deep"},
-	"exponent in JSON":            {option(`jsondecode("1e999999999")`), "has too long a number"},
 }
 
 const (
 	deep = "are nested more than 64 deep"
 	long = "the expression has more than 64 operators"
-	much = "the expression makes too much"
 )
 
 func option(expression string) string {
@@ -116,17 +93,12 @@ func TestBombs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			start := time.Now()
 			_, err := config.Parse("servers.hcl", []byte(bomb.src), catalog)
-			took := time.Since(start)
 			runtime.ReadMemStats(&after)
 			require.ErrorContains(t, err, bomb.want)
 			require.Less(t, len(err.Error()), 20_000)
 			require.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, uint64(400), "MiB")
-			if bomb.want == much {
-				require.Less(t, len(linesOf(t, err)), 50)
-			}
-			t.Log(took, (after.TotalAlloc-before.TotalAlloc)>>20, "MiB", strings.SplitN(err.Error(), "\n", 2)[0])
+			t.Log((after.TotalAlloc-before.TotalAlloc)>>20, "MiB", strings.SplitN(err.Error(), "\n", 2)[0])
 		})
 	}
 }
@@ -166,9 +138,11 @@ func TestOrdinaryExpressions(t *testing.T) {
 		`jsonencode({for k in ["b", "a"] : k => upper(k)})`:             `{"a":"A","b":"B"}`,
 		`jsondecode("{\"a\": [1, {\"b\": \"c\"}]}").a[1].b`:             "c",
 		`replace("a-b-c", "-", "+")`:                                    "a+b+c",
-		"<<EOT\nhello\nworld\nEOT":                                      "hello\nworld\n",
-		`1 == 1 ? "yes" : "no"`:                                         "yes",
-		`([{ a = "x" }, { a = "y" }][*].a)[1]`:                          "y",
+		`format("%d", strlen(replace(join("", [for i in range(1000) : "${i}${i}"]), "1", "` + strings.Repeat("y", 500) + `")))`: "305180",
+		`join(",", [for p in setproduct(["a"], ["b", "c"]) : join("", p)])`:                                                     "ab,ac",
+		"<<EOT\nhello\nworld\nEOT":             "hello\nworld\n",
+		`1 == 1 ? "yes" : "no"`:                "yes",
+		`([{ a = "x" }, { a = "y" }][*].a)[1]`: "y",
 	} {
 		c := parse(t, server(tcp+threading+"handler \"greet\" {\n greeting = "+expression+"\n}"))
 		require.JSONEq(t, fmt.Sprintf(`{"greeting": %q}`, want), string(c.Servers[0].Handler.Options), expression)

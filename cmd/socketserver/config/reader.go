@@ -15,7 +15,6 @@ import (
 type reader struct {
 	problems
 	guard  guard
-	budget budget
 	files  []*source
 	broken bool // a file could not be parsed, so what else is missing may be in there
 

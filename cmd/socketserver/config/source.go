@@ -80,8 +80,7 @@ func (r *reader) parse(name string, src []byte) {
 		r.broken = true
 		return
 	}
-	s.context = &hcl.EvalContext{Functions: r.budget.functions(s)}
-	r.budget.meter(s.body)
+	s.context = &hcl.EvalContext{Functions: functions(s)}
 	r.files = append(r.files, s)
 }
 
