@@ -11,8 +11,7 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// noArguments refuses all but flags. What is given to a command that has --config may be
-// meant for that.
+// noArguments refuses arguments. The error suggests --config for a command that has it.
 func noArguments(c *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
@@ -23,7 +22,7 @@ func noArguments(c *cobra.Command, args []string) error {
 	return usage("%q: %s takes no arguments; leave it out", args[0], c.Name())
 }
 
-// arguments bounds how many there are; their names are in Use.
+// arguments bounds the number of arguments; their names are in Use.
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		name, names, _ := strings.Cut(c.Use, " ")
@@ -37,8 +36,7 @@ func arguments(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// oneAddress is arguments(0, 1) for connect, which some know from programs that take a host
-// and a port.
+// oneAddress is arguments(0, 1) for connect. The error for HOST PORT, as in telnet, shows the URL.
 func oneAddress(c *cobra.Command, args []string) error {
 	if len(args) == 2 {
 		if _, err := strconv.ParseUint(args[1], 10, 16); err == nil {
@@ -48,7 +46,7 @@ func oneAddress(c *cobra.Command, args []string) error {
 	return arguments(0, 1)(c, args)
 }
 
-// noSuchCommand says which command may have been meant.
+// noSuchCommand suggests a command.
 func noSuchCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -62,12 +60,12 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 	return usage("there is no command %q; %s", args[0], suggest(args[0], names))
 }
 
-// suggest says which of the names may have been meant, or which there are.
+// suggest returns the nearest of the names as a question, or lists them all.
 func suggest(name string, names []string) string {
 	return text.Hint(name, names, "there are "+strings.Join(names, ", "))
 }
 
-// tryHelp names the help that belongs to a command line that could not be read.
+// tryHelp returns the command that prints the help for c.
 func tryHelp(c *cobra.Command) string {
 	if c.Hidden { // it is not available yet
 		c = c.Root()

@@ -16,8 +16,7 @@ import (
 	"github.com/go-socketserver/socketserver/handlers"
 )
 
-// catalog tells a configuration what handlers there are: those compiled in, and plugins,
-// which it builds and starts.
+// catalog has the compiled-in handlers, and the plugins, which it builds and starts.
 type catalog struct {
 	ctx         context.Context
 	logs        logFlags
@@ -25,10 +24,10 @@ type catalog struct {
 	skipPlugins bool
 
 	directory   string
-	plugins     []string          // that lie there
+	plugins     []string          // in directory
 	executables map[string]string // of plugins, by name
-	problems    map[string]error  // with plugins, by name
-	unusable    []string          // of those that are named: there is something, but no plugin
+	problems    map[string]error  // of plugins, by name
+	unusable    []string          // named ones that exist and are no plugin
 	opened      []*framework.HandlerClass
 }
 
@@ -48,8 +47,7 @@ func (c *catalog) Names(kind string) []string {
 	return names
 }
 
-// Prepare implements [config.Catalog]: it builds the plugins that the configuration
-// names, all at once.
+// Prepare implements [config.Catalog]: it builds all plugins of the configuration at once.
 func (c *catalog) Prepare(conf *config.Config) {
 	c.log = c.logs.logger(conf.Log)
 	c.directory = conf.Plugins.Directory
@@ -62,7 +60,7 @@ func (c *catalog) Prepare(conf *config.Config) {
 	c.plugins = plugin.Names(c.directory)
 	for _, name := range names {
 		if !slices.Contains(c.plugins, name) && c.exists(name) {
-			c.unusable = append(c.unusable, name) // plugin.Prepare says what is wrong with it
+			c.unusable = append(c.unusable, name) // plugin.Prepare returns the reason
 		}
 	}
 	if len(names) > 0 && !c.skipPlugins {
@@ -70,8 +68,7 @@ func (c *catalog) Prepare(conf *config.Config) {
 	}
 }
 
-// exists says whether something bears the name of a plugin, or is a file of Go that may be
-// meant to be one.
+// exists reports whether there is a file of that name, or a Go file that may be meant.
 func (c *catalog) exists(name string) bool {
 	for _, path := range []string{name, name + ".go"} {
 		if _, err := os.Lstat(filepath.Join(c.directory, path)); err == nil {
@@ -111,7 +108,7 @@ func (c *catalog) Class(s *config.Server) (*framework.HandlerClass, error) {
 	return class, nil
 }
 
-// withoutName takes off the name of the plugin, which the configuration says itself.
+// withoutName removes the plugin's name, which the configuration's error has already.
 func withoutName(err error) error {
 	if inner := errors.Unwrap(err); inner != nil {
 		return inner
@@ -119,7 +116,7 @@ func withoutName(err error) error {
 	return err
 }
 
-// close ends the plugins that have been started, where no server is going to use them.
+// close ends the started plugins, if no server is going to use them.
 func (c *catalog) close() {
 	for _, class := range c.opened {
 		if err := class.Close(); err != nil {

@@ -50,24 +50,25 @@ tried, one after the other; datagrams go to the first one.
 
 On a terminal lines are edited as in a shell, with the arrows and history. Tab completes words
 that were typed or shown in this conversation, and the commands of a chat room after a slash.
-What comes in appears above what is being typed; what comes after a pause begins a line. ^D
-ends the input, ^C the conversation. Control bytes from the server are shown and never obeyed.
+Output appears above the line being typed; after a pause it begins a new line. ^D
+ends the input, ^C the conversation. Control bytes from the server are shown as escapes.
 On a pipe bytes pass unchanged.
 
 Modes:
-  duplex  both directions at once; when the input ends, the server is told and heard out
+  duplex  both directions at once; at the end of the input connect half-closes the connection
+          and drains it
   ask     a line, its answer, the next line
   each    the same, over a new connection for each line
   once    the whole input is one message
 
-An answer is what arrives at once; all that comes later is printed, too. At the end of the
-input ask and each tell the server, and end when it does. One that does not is heard as long
-as the rest of an answer may take: half a second, or where the answer is a line twice as long
-as it took, 50 milliseconds at least.
+An answer is one read; later output is printed, too. At the end of the input ask and each
+half-close the connection and end when the server does. If it does not, they wait half a
+second for the rest of an answer, or for a complete line twice the time that the answer took,
+at least 50 milliseconds.
 
-A datagram is a line, or with --mode once all of the input, and its answer is a datagram. As
-datagrams have no end, as many answers as datagrams are one: for a server that never answers,
-such as a sink, there is --timeout.
+A datagram is a line, or with --mode once the whole input, and its answer is a datagram. The
+conversation ends when there are as many answers as datagrams; for a server that never
+answers, such as sink, use --timeout.
 
 Exit status: 0 done, 1 closed by the peer in mid-conversation, 2 wrong usage, 3 could not
 connect, 4 no answer in time.`,
@@ -101,13 +102,13 @@ func (f *connectFlags) run(c *cobra.Command, args []string) (err error) {
 		}
 	}
 	if f.insecure {
-		fmt.Fprintln(c.ErrOrStderr(), "socketserver: warning: --insecure: anybody on the way can read and change this conversation")
+		fmt.Fprintln(c.ErrOrStderr(), "socketserver: warning: --insecure: anyone on the network path can read and change this conversation")
 	}
 	err = f.converse(c.Context(), c.InOrStdin(), c.OutOrStdout())
 	return connectStatus(errors.Join(err, f.Transcript.Close()))
 }
 
-// connectStatus is the exit status of how a conversation has ended.
+// connectStatus returns the exit status for the error of a conversation.
 func connectStatus(err error) error {
 	if err == nil {
 		return nil
@@ -125,7 +126,7 @@ func connectStatus(err error) error {
 	return statusError{code, fmt.Errorf("socketserver: %w", err)}
 }
 
-// check says what the command line cannot mean.
+// check returns the errors of the command line and sets the address.
 func (f *connectFlags) check(c *cobra.Command, args []string) (err error) {
 	changed := c.Flags().Changed
 	url := "tcp://" + net.JoinHostPort(strings.Trim(f.host, "[]"), f.port)
@@ -180,8 +181,8 @@ func (f *connectFlags) checkTLS() error {
 	return nil
 }
 
-// converse holds the conversation with whoever is there: a person at a terminal, one who
-// only reads, or other programs.
+// converse runs the conversation: on a terminal with a line editor, on a terminal for output
+// only, or between pipes.
 func (f *connectFlags) converse(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	if ctx == nil {
 		ctx = context.Background()
@@ -207,7 +208,7 @@ func (f *connectFlags) converse(ctx context.Context, stdin io.Reader, stdout io.
 	if err != nil {
 		return err
 	}
-	defer t.Close() // also in a panic
+	defer t.Close() // in a panic
 	f.Input, f.Output, f.OnPanic = t, t, t.Restore
 	return errors.Join(client.Run(ctx, f.Settings), t.Close())
 }

@@ -31,9 +31,9 @@ func newConsole() *cobra.Command {
 with handler "chat" and mode = "half-duplex" or "full-duplex". NAME may also be the path of its
 operator's socket, with a slash.
 
-A line goes to the client who is connected, an empty one hangs up. ^D leaves the console,
-which does not end the conversation; the server tells who is connected and who waits. On a
-pipe the input is what the operator says.`,
+A line goes to the connected client, an empty one hangs up. ^D leaves the console without
+ending the conversation. The server shows which client is connected and which ones wait. On a
+pipe the input is the operator's.`,
 		Example: "  socketserver console half-duplex",
 		Args:    oneOperator,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -56,7 +56,7 @@ pipe the input is what the operator says.`,
 	}
 }
 
-// oneOperator is arguments(1, 1), and says which there are.
+// oneOperator is arguments(1, 1). Its error lists the names.
 func oneOperator(c *cobra.Command, args []string) error {
 	err := arguments(1, 1)(c, args)
 	if err == nil || len(args) > 0 {
@@ -82,7 +82,7 @@ func findOperator(name string) (string, error) {
 	return "", err
 }
 
-// A desk is where an operator sits: a terminal, or what is given in its place.
+// A desk is the operator's terminal, or the files in its place.
 type desk struct {
 	in       io.Reader
 	out      client.Output
@@ -92,7 +92,8 @@ type desk struct {
 	left bool // closed
 }
 
-// openDesk takes the terminal, if there is one. look has what differs. The caller calls close.
+// openDesk opens the terminal, if there is one. look has the settings that differ. The caller
+// calls close.
 func openDesk(stdin io.Reader, stdout io.Writer, look terminal.Settings) (*desk, error) {
 	d := &desk{in: stdin, out: client.Plain{Writer: stdout}}
 	in, _ := stdin.(*os.File)
@@ -113,7 +114,7 @@ func openDesk(stdin io.Reader, stdout io.Writer, look terminal.Settings) (*desk,
 	return d, nil
 }
 
-// converse talks with the server at path until the input or the server ends, or ctx is done.
+// converse talks to the server at path until the input or the server ends, or ctx is done.
 func (d *desk) converse(ctx context.Context, path string) error {
 	s := client.Settings{
 		Address: client.Address{Network: "unix", Host: path}, Mode: client.Duplex, Framing: client.Line,
@@ -125,7 +126,7 @@ func (d *desk) converse(ctx context.Context, path string) error {
 	return client.Run(ctx, s)
 }
 
-// close gives the terminal back.
+// close restores the terminal.
 func (d *desk) close() error {
 	if d == nil || d.terminal == nil {
 		return nil
@@ -136,8 +137,7 @@ func (d *desk) close() error {
 	return d.terminal.Close()
 }
 
-// Write takes the log, which appears above what the operator types, and where it always
-// does when the operator has left.
+// Write shows the log above the operator's line, or on standard error after close.
 func (d *desk) Write(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -148,8 +148,8 @@ func (d *desk) Write(p []byte) (int, error) {
 	return d.terminal.Write(p)
 }
 
-// deskFor opens the desk of serve --console; without a name there is none. The log goes by way
-// of a terminal that both would write to.
+// deskFor opens the desk of serve --console, or returns nil without a name. If standard error is
+// the same terminal, the log goes to the desk.
 func deskFor(name string, logs *logFlags) (*desk, error) {
 	if name == "" {
 		return nil, nil
@@ -161,15 +161,15 @@ func deskFor(name string, logs *logFlags) (*desk, error) {
 	return d, err
 }
 
-// interrupt is ^C at a terminal that does not send the signal, as it is being edited on.
+// interrupt is ^C: a terminal in raw mode does not send the signal.
 func interrupt() {
 	if self, err := os.FindProcess(os.Getpid()); err == nil {
 		_ = self.Signal(os.Interrupt)
 	}
 }
 
-// attend makes a console of the terminal that runs the server name. The function that it
-// returns waits for its end.
+// attend connects the desk to the server name of this process. The function it returns waits
+// for the end of that conversation.
 func (d *desk) attend(ctx context.Context, c *config.Config, name string, log hclog.Logger) (func(), error) {
 	if d == nil {
 		return func() {}, nil
@@ -194,7 +194,7 @@ func (d *desk) attend(ctx context.Context, c *config.Config, name string, log hc
 	return func() { <-ended }, nil
 }
 
-// operatorOf is the operator's socket of a server that is running here.
+// operatorOf returns the operator's socket of a server of this process.
 func operatorOf(c *config.Config, name string) (string, error) {
 	i := slices.IndexFunc(c.Servers, func(s *config.Server) bool { return s.Name == name })
 	if i < 0 {

@@ -14,8 +14,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// maxSource is more than a configuration may have, in bytes: what is longer is not read to
-// its end and refused for its length.
+// maxSource is one above the maximum size of a configuration, in bytes.
 const maxSource = 1<<20 + 1
 
 // formatter rewrites files in canonical layout.
@@ -108,7 +107,7 @@ func readSource(name string, in io.Reader) ([]byte, error) {
 	return src, nil
 }
 
-// source formats src and has write store the result, unless it is only to be shown.
+// source formats src and calls write with the result, or prints it for --check and --diff.
 func (f *formatter) source(name string, src []byte, write func([]byte) error) error {
 	formatted, err := config.Format(name, src)
 	if err != nil {

@@ -21,8 +21,7 @@ func newHandlers() *cobra.Command {
 	}
 }
 
-// listHandlers prints each handler, or those of names, with its options as they stand in a
-// configuration.
+// listHandlers prints all handlers, or those of names.
 func listHandlers(w io.Writer, names []string) error {
 	listed := handlers.Table
 	if len(names) > 0 {

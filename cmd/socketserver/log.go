@@ -12,10 +12,10 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// logFlags are --log-format and --log-level. They go before the file's log block.
+// logFlags are --log-format and --log-level, which override the file's log block.
 type logFlags struct {
 	format, level string
-	desk          io.Writer // where an operator sits that the log must not disturb; nil: nowhere
+	desk          io.Writer // the operator's terminal, which shows the log, too; nil: none
 }
 
 func (l *logFlags) add(f *pflag.FlagSet) {
@@ -33,7 +33,7 @@ func (l *logFlags) check() error {
 	return nil
 }
 
-// logger writes to stderr as the flags and then the file say.
+// logger returns the logger to standard error, as set by the flags, then by the file.
 func (l *logFlags) logger(c config.Log) hclog.Logger {
 	format, level := first(l.format, c.Format), first(l.level, c.Level, "info")
 	if l.desk != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// An Address is where a server is.
+// An Address is the address of a server.
 type Address struct {
 	Network string // tcp, udp, unix, unixgram or tls
 	Host    string // host:port, or the path of a socket; one that begins with @ has no file
@@ -47,5 +47,5 @@ func (a Address) String() string { return a.Network + "://" + a.Host }
 
 func (a Address) isUnix() bool { return a.Network == "unix" || a.Network == "unixgram" }
 
-// datagrams says that there is no connection whose end could be seen.
+// datagrams reports whether the network has no connections, and so no end of them.
 func (a Address) datagrams() bool { return a.Network == "udp" || a.Network == "unixgram" }

@@ -1,5 +1,5 @@
-// Package client holds conversations with servers: it connects, sends what it is given
-// and passes on what comes back, in the form in which it came.
+// Package client talks to servers: it connects, sends its input and copies the answers to
+// its output, unchanged.
 package client
 
 import (
@@ -25,42 +25,42 @@ const (
 	Chunk = "chunk" // and without
 )
 
-// Settings say what a conversation is like. Mode, Framing, Input and Output are required.
+// Settings configure a conversation. Mode, Framing, Input and Output are required.
 type Settings struct {
 	Address Address
 	TLS     *tls.Config // for tls only; nil: the defaults
 
 	Mode    string
 	Framing string
-	CRLF    bool          // a newline is sent as carriage return and newline
-	Timeout time.Duration // for connecting, and for each wait for an answer; 0: see [Settings.connecting] and [Settings.answering]
+	CRLF    bool          // send a newline as carriage return and newline
+	Timeout time.Duration // of connecting, and of each wait for an answer; 0: see [Settings.connecting] and [Settings.answering]
 
 	Input      io.Reader
 	Output     Output
-	Attended   bool        // a person types Input, and does not wait long for a server that ignores its end, unless Timeout says so
+	Attended   bool        // a person types Input: do not wait long for a server that ignores the end of input, unless Timeout is set
 	Quit       []string    // messages after which the peer ends the conversation, in any case
 	Transcript *Transcript // nil: none; the caller closes it
-	OnPanic    func()      // called before a panic of the conversation ends the program; may be nil
+	OnPanic    func()      // called before a panic ends the program; may be nil
 }
 
-// Output takes what comes back, byte by byte as it is. BeginLine is called where the next
-// bytes are not the continuation of those before: between datagrams, and between chunks.
-// A reader who is no person needs no line there.
+// Output receives the bytes from the server, unchanged. BeginLine is called before bytes that
+// do not continue the previous ones: between datagrams and between chunks. An output that no
+// person reads ignores it.
 type Output interface {
 	io.Writer
 	BeginLine() error
 }
 
-// Plain is an output on which nothing separates one message from the next.
+// Plain is an output without separators between messages.
 type Plain struct{ io.Writer }
 
 // BeginLine implements [Output].
 func (Plain) BeginLine() error { return nil }
 
-// patience is the timeout of connecting and of datagrams, which get lost.
+// patience is the default timeout of connecting, and of datagrams, which may be lost.
 const patience = 10 * time.Second
 
-// connecting bounds connecting to all addresses together.
+// connecting is the timeout for trying all addresses.
 func (s *Settings) connecting() time.Duration {
 	if s.Timeout > 0 {
 		return s.Timeout
@@ -68,7 +68,7 @@ func (s *Settings) connecting() time.Duration {
 	return patience
 }
 
-// answering bounds each wait for an answer; 0: not at all.
+// answering is the timeout of each wait for an answer; 0: none.
 func (s *Settings) answering() time.Duration {
 	if s.Timeout == 0 && s.Address.datagrams() {
 		return patience
@@ -76,11 +76,11 @@ func (s *Settings) answering() time.Duration {
 	return s.Timeout
 }
 
-// ErrClosed is what a conversation ends with that the peer has ended first.
+// ErrClosed is returned when the peer ends the conversation first.
 var ErrClosed = errors.New("closed by the peer in mid-conversation; look at the server's log, or connect again")
 
-// ErrEnded is the [ErrClosed] of a person with whom the peer has ended in good order, as at the
-// end of every chat.
+// ErrEnded is the [ErrClosed] of an attended conversation that the peer ended in good order, as
+// every chat ends.
 var ErrEnded error = endedError{}
 
 type endedError struct{}
@@ -88,19 +88,19 @@ type endedError struct{}
 func (endedError) Error() string { return "has ended the conversation" }
 func (endedError) Unwrap() error { return ErrClosed }
 
-// ErrTimeout is what a conversation ends with in which an answer did not come in time.
+// ErrTimeout is returned when an answer does not arrive in time.
 var ErrTimeout = errors.New("no answer")
 
-// ConnectError is what a conversation ends with that could not begin.
+// ConnectError is returned when there is no connection.
 type ConnectError struct{ err error }
 
 func (e *ConnectError) Error() string { return e.err.Error() }
 func (e *ConnectError) Unwrap() error { return e.err }
 
-// Run holds a conversation until the input has ended and been answered, the peer ends it,
-// or ctx is done, which is no error. It returns [ErrClosed], which may be
-// [ErrEnded], [ErrTimeout] or a [*ConnectError], with the address, or what is wrong with input or output. A Read of
-// Input may still be under way when it returns.
+// Run holds a conversation until the input has ended and is answered, the peer ends it, or ctx
+// is done, which is no error. It returns [ErrClosed], which may be [ErrEnded], [ErrTimeout] or a
+// [*ConnectError], with the address, or an error of input or output. A Read of Input may still
+// be in flight when it returns.
 func Run(ctx context.Context, s Settings) error {
 	err := s.run(ctx)
 	if ctx.Err() != nil || err == nil {
@@ -127,7 +127,7 @@ func (s *Settings) run(ctx context.Context) error {
 	return c.hold(func() error { return c.talk(messages) })
 }
 
-// spawn runs f in a goroutine, whose panic would otherwise leave no time to tidy up.
+// spawn runs f in a goroutine that calls OnPanic before a panic ends the program.
 func (s *Settings) spawn(f func()) {
 	go func() {
 		defer func() {
@@ -142,7 +142,7 @@ func (s *Settings) spawn(f func()) {
 	}()
 }
 
-// each gives every message a connection of its own.
+// each sends every message over a new connection.
 func (s *Settings) each(ctx context.Context, messages *messages) error {
 	for {
 		message, err := messages.await(ctx)

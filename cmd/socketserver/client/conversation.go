@@ -16,37 +16,34 @@ import (
 )
 
 const (
-	// linger is how long a conversation that has been answered waits for more, where the
-	// server has been told of its end and does not close the connection: an answer may
-	// come in parts.
+	// linger is how long an answered conversation waits for more after the half-close, if the
+	// server does not close the connection: an answer may arrive in parts.
 	linger = 500 * time.Millisecond
-	// glance is how long at least, where the answer is a line, and so most likely whole.
+	// glance is the minimum if the answer ends with a newline, and so is most likely complete.
 	glance = 50 * time.Millisecond
-	// quiet is how long nothing has come before what comes is no continuation to a person.
+	// quiet is the pause after which a person sees the next bytes on a new line.
 	quiet = 100 * time.Millisecond
-	// attention is how long a person who has ended the input waits for the last words.
+	// attention is how long an attended conversation waits for last words after ^D.
 	attention = 2 * time.Second
-	// settling is how long the end of the input has to be noticed when the peer has ended,
-	// before it counts as the peer's end in mid-conversation.
+	// settling is how long after the peer's end the input may end for both to count as one.
 	settling = 100 * time.Millisecond
 )
 
-// A conversation is one connection. One goroutine talks and one listens; what the server
-// sends is passed on whatever the other does.
+// A conversation is one connection. One goroutine sends and one receives, independently.
 type conversation struct {
 	*Settings
 	ctx  context.Context
 	conn net.Conn
 
-	sent, received atomic.Int64  // messages and what reads have brought
-	answered       chan struct{} // has an element when something has come since it was emptied
+	sent, received atomic.Int64  // messages; reads
+	answered       chan struct{} // has an element after something was received
 	quit           atomic.Bool   // the last message sent asks the peer to end
-	took           atomic.Int64  // how long the last answer was waited for, in nanoseconds
-	whole          atomic.Bool   // what has come ends with a newline, as lines do
-	silence        atomic.Int64  // how long the listener waits, in nanoseconds; 0: as long as it takes
-	passed         time.Time     // when the listener had passed on what came last
-	ended          chan struct{} // closed when the listener has ended
-	err            error         // why; nil when the peer has closed. From ended on
+	took           atomic.Int64  // the wait for the last answer, in nanoseconds
+	whole          atomic.Bool   // the last bytes end with a newline
+	silence        atomic.Int64  // the receiver's timeout, in nanoseconds; 0: none
+	passed         time.Time     // when the last bytes were written to Output
+	ended          chan struct{} // closed when the receiver has ended
+	err            error         // why; nil: the peer has closed. Valid after ended
 }
 
 // begin connects. The caller calls end.
@@ -67,7 +64,7 @@ func (c *conversation) end() {
 	c.Transcript.ended()
 }
 
-// hold listens while talk talks, and then as long as there is something to come.
+// hold receives while talk sends, and then drains.
 func (c *conversation) hold(talk func() error) error {
 	talked := make(chan error, 1)
 	c.spawn(c.listen)
@@ -90,12 +87,12 @@ func (c *conversation) hold(talk func() error) error {
 	return c.drain()
 }
 
-// because says what the listener knows better, which is why the connection has ended.
+// because replaces ErrClosed by the reason that the receiver has found.
 func (c *conversation) because(err error) error {
 	if !errors.Is(err, ErrClosed) {
 		return err
 	}
-	_ = c.conn.SetReadDeadline(time.Now().Add(settling)) // what has come is still passed on
+	_ = c.conn.SetReadDeadline(time.Now().Add(settling)) // what has arrived is still written
 	<-c.ended
 	switch {
 	case c.err == nil && c.quit.Load():
@@ -108,7 +105,7 @@ func (c *conversation) because(err error) error {
 	return c.err
 }
 
-// drain waits for the end of the peer, or of its last answer.
+// drain waits for the end of the peer or of its last answer.
 func (c *conversation) drain() error {
 	select {
 	case <-c.ended:
@@ -130,14 +127,14 @@ func (c *conversation) drain() error {
 	return c.timeout()
 }
 
-// hurried says that a person waits who did not ask for it.
+// hurried reports whether a person waits without having set a timeout.
 func (c *conversation) hurried() bool { return c.Attended && c.Timeout == 0 }
 
 func (c *conversation) timeout() error {
 	return fmt.Errorf("%w within %s; check the address, or wait longer with --timeout", ErrTimeout, c.answering())
 }
 
-// missing says whether there are datagrams without an answer.
+// missing reports whether there are datagrams without an answer.
 func (c *conversation) missing() bool { return c.received.Load() < c.sent.Load() }
 
 // talk sends all messages.
@@ -168,8 +165,8 @@ func (c *conversation) ask(message []byte) error {
 	return c.finish()
 }
 
-// exchange sends a message and waits for its answer: what one read brings. More of it may
-// follow, and is passed on whenever it comes.
+// exchange sends a message and waits for its answer, which is one read. The rest of the answer
+// is written whenever it arrives.
 func (c *conversation) exchange(message []byte) error {
 	select {
 	case <-c.answered:
@@ -236,13 +233,15 @@ func (c *conversation) isQuit(message []byte) bool {
 
 // finish tells the peer that nothing more comes, and the listener how long to wait.
 // Errors are those of a connection that has ended, which the listener finds, too.
+// finish half-closes the connection and sets the receiver's timeout. It ignores errors: the
+// receiver sees that the connection has ended.
 func (c *conversation) finish() error {
 	wait := c.answering()
 	if c.hurried() {
 		wait = attention
 	}
 	if c.Address.datagrams() {
-		c.silence.Store(int64(wait)) // before missing, or the last answer may go unnoticed
+		c.silence.Store(int64(wait)) // before missing, or the receiver may miss the last answer
 		if !c.missing() {
 			wait = 0
 		}
@@ -262,9 +261,8 @@ func (c *conversation) finish() error {
 	return nil
 }
 
-// remainder is how long the rest of an answer is waited for where the server has been told
-// that nothing more is asked: one that heeds it closes the connection behind the rest. Parts
-// of what took long, or comes from far away, are further apart.
+// remainder is how long to wait for the rest of an answer after the half-close, if the server
+// does not close the connection. The slower the answer, the longer the gaps between its parts.
 func (c *conversation) remainder() time.Duration {
 	if !c.whole.Load() {
 		return linger
@@ -272,7 +270,7 @@ func (c *conversation) remainder() time.Duration {
 	return min(max(glance, 2*time.Duration(c.took.Load())), linger)
 }
 
-// listen passes on what comes, until the peer ends or the silence lasts too long.
+// listen receives until the peer ends or the timeout passes.
 func (c *conversation) listen() {
 	defer close(c.ended)
 	for buf := make([]byte, maxMessage); ; {
@@ -291,7 +289,7 @@ func (c *conversation) listen() {
 		}
 		if silence := time.Duration(c.silence.Load()); silence > 0 {
 			if c.Address.datagrams() && !c.missing() {
-				return // nothing else tells of the end of datagrams
+				return // datagrams have no other end
 			}
 			if c.Mode == Ask || c.Mode == Each {
 				silence = c.remainder()
@@ -301,11 +299,11 @@ func (c *conversation) listen() {
 	}
 }
 
-// pass passes on what one read has brought. The answer counts first, so that whoever sees
-// it can rely on that.
+// pass writes the bytes of one read to Output. It counts the answer before it writes, so that
+// the counter is right once the answer is visible.
 //
-// Servers of old send notices without a newline. To a person the next words begin a line of
-// their own; the parts of one line come faster, and stay together.
+// Some old servers send notices without a newline. For a person, text after a pause begins a
+// line of its own; the parts of one line arrive faster and stay together.
 func (c *conversation) pass(text []byte, now time.Time) error {
 	c.whole.Store(c.Framing == Line && bytes.HasSuffix(text, []byte("\n")))
 	select {
@@ -326,7 +324,7 @@ func (c *conversation) pass(text []byte, now time.Time) error {
 	return nil
 }
 
-// why says what the end of reading means.
+// why translates the error of a read.
 func (c *conversation) why(err error) error {
 	switch {
 	case errors.Is(err, io.EOF):

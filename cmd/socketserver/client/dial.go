@@ -19,11 +19,11 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// maxAddresses are tried of a name that has more.
+// maxAddresses is the maximum number of addresses tried for one name.
 const maxAddresses = 16
 
-// dial connects to the first address that can be connected to. The caller closes what it
-// returns, which removes the socket of a datagram client from the file system, too.
+// dial connects to the first address that accepts. The caller closes the connection, which also
+// removes the socket file of a datagram client.
 func (s *Settings) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.connecting())
 	defer cancel()
@@ -43,8 +43,8 @@ func (s *Settings) dial(ctx context.Context) (net.Conn, error) {
 	return nil, &ConnectError{fmt.Errorf("could not connect: %s; %s", strings.Join(failures, ", "), remedy(err))}
 }
 
-// dialOne takes its share of the time that is left for that many addresses, so that one
-// that never answers leaves some for the others.
+// dialOne uses an equal share of the remaining time for each of the left addresses, so that one
+// that never answers leaves time for the others.
 func (s *Settings) dialOne(ctx context.Context, target string, left int) (net.Conn, error) {
 	deadline, _ := ctx.Deadline()
 	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
@@ -74,7 +74,7 @@ func (a Address) resolve(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if host == "localhost" { // whatever the resolver says, as for servers
+	if host == "localhost" { // never resolved, as in servers
 		return []string{"127.0.0.1:" + port, "[::1]:" + port}, nil
 	}
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
@@ -88,8 +88,8 @@ func (a Address) resolve(ctx context.Context) ([]string, error) {
 	return targets, nil
 }
 
-// dialUnixgram gives the client an address of its own, without which nothing could be
-// answered. On Linux it is abstract; a connected socket takes datagrams from its peer only.
+// dialUnixgram binds the client to an address of its own, so that the server can answer. On
+// Linux it is abstract. A connected socket receives datagrams from its peer only.
 func dialUnixgram(path string) (net.Conn, error) {
 	local := "@socketserver-connect-" + rand.Text()
 	var directory string
@@ -110,7 +110,7 @@ func dialUnixgram(path string) (net.Conn, error) {
 	return &unixgramConn{conn, directory}, nil
 }
 
-// unixgramConn owns the directory that its socket lies in, if any.
+// unixgramConn owns the directory of its socket, if there is one.
 type unixgramConn struct {
 	*net.UnixConn
 	directory string
@@ -124,8 +124,8 @@ func (c *unixgramConn) Close() error {
 	return err
 }
 
-// reason is an error without the address, which the message has already, as one line. It may
-// quote the peer, as that on a certificate for other names does, before anybody is trusted.
+// reason returns the error as one line, without the address, which the message has already. The
+// error may quote an untrusted peer, as that of a certificate for other names does.
 func reason(err error) string {
 	var operation *net.OpError
 	if errors.As(err, &operation) {
@@ -141,7 +141,7 @@ func reason(err error) string {
 	return text.Line(strings.TrimPrefix(err.Error(), "tls: "))
 }
 
-// remedy is what to do about the last failure.
+// remedy returns what to do about the last failure.
 func remedy(err error) string {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
@@ -156,7 +156,7 @@ func remedy(err error) string {
 	case errors.Is(err, syscall.ENOENT):
 		return "check the path, or start the server"
 	case errors.Is(err, syscall.EACCES):
-		return "run as the user whom the socket belongs to"
+		return "run as the owner of the socket"
 	}
 	return "start the server, or check the address"
 }

@@ -9,12 +9,12 @@ import (
 	"io"
 )
 
-// maxMessage is what is sent at once, in bytes. A line of a stream that is longer is sent
-// in parts; it is also more than any datagram can have.
+// maxMessage is the maximum size of a message, in bytes. Longer lines of a stream are sent in
+// parts. No datagram is this long.
 const maxMessage = 64 << 10
 
-// messages are what the input is split into. They are read ahead by one, in a goroutine
-// of their own, so that nobody waits for the input who has something else to wait for.
+// messages splits the input. A goroutine reads one message ahead, so that the conversation can
+// wait for the input and for other events at the same time.
 type messages struct {
 	*Settings
 	in   *bufio.Reader
@@ -27,7 +27,7 @@ type message struct {
 	err  error
 }
 
-// newMessages reads until ctx is done; a Read that is under way then goes on.
+// newMessages reads until ctx is done. A Read in flight then goes on.
 func newMessages(ctx context.Context, s *Settings) *messages {
 	m := &messages{s, bufio.NewReaderSize(s.Input, maxMessage), make(chan message)}
 	s.spawn(func() { m.pump(ctx, m.next()) })
@@ -69,8 +69,8 @@ func (m *messages) hand(ctx context.Context, next message) bool {
 	}
 }
 
-// next is how the input is split. Each function returns text of its own, that may be
-// empty and may come with an error.
+// next returns the function that splits the input. The function returns a new slice, which may
+// be empty and may come with an error.
 func (m *messages) next() func() ([]byte, error) {
 	flowing := !m.Address.datagrams() && (m.Mode == Duplex || m.Mode == Once)
 	switch {
@@ -84,14 +84,14 @@ func (m *messages) next() func() ([]byte, error) {
 	return m.line
 }
 
-// block is what is there, unchanged.
+// block returns the bytes of one read, unchanged.
 func (m *messages) block() ([]byte, error) {
 	text := make([]byte, maxMessage/2)
 	n, err := m.in.Read(text)
 	return text[:n], err
 }
 
-// whole is everything as one datagram.
+// whole returns the whole input as one datagram.
 func (m *messages) whole() ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(m.in, maxMessage))
 	if err == nil {
@@ -104,7 +104,7 @@ func (m *messages) whole() ([]byte, error) {
 	return m.framed(body, newline), err
 }
 
-// chomped is everything but the last newline.
+// chomped returns the whole input in blocks, without the last newline.
 func (m *messages) chomped() func() ([]byte, error) {
 	var held []byte
 	return func() ([]byte, error) {
@@ -119,7 +119,7 @@ func (m *messages) chomped() func() ([]byte, error) {
 	}
 }
 
-// line is a line as its framing says.
+// line returns a line in the configured framing.
 func (m *messages) line() ([]byte, error) {
 	text, err := m.in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {

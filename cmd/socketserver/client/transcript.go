@@ -13,9 +13,9 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// A Transcript is a file with a line for everything that was sent or received: the time,
-// > or <, and the text with its control bytes, newlines included, made visible. A
-// connection is one transcript, or several, one after the other.
+// A Transcript is a file with a line for each message sent or received: the time, > or <, and
+// the text with control characters, including newlines, escaped. It records one connection, or
+// several in sequence.
 type Transcript struct {
 	mu      sync.Mutex
 	file    *os.File
@@ -23,9 +23,9 @@ type Transcript struct {
 	err     error
 }
 
-// OpenTranscript appends to a file that only its owner can read where it is new. Files
-// that could be executed, or lie where plugins do, are refused: what a peer sends must not
-// become a program. The caller closes it.
+// OpenTranscript appends to a file, which it creates for this user alone. It refuses executable
+// files and directories of plugins: the bytes of a peer must not become a program. The caller
+// closes it.
 func OpenTranscript(path string) (*Transcript, error) {
 	directory, err := filepath.Abs(filepath.Dir(path))
 	if err == nil {
@@ -63,8 +63,7 @@ func (t *Transcript) received(p []byte) {
 	}
 }
 
-// ended records the beginnings of characters whose rest never came: the next connection does
-// not continue them.
+// ended records incomplete characters: the next connection does not continue them.
 func (t *Transcript) ended() {
 	if t == nil {
 		return
@@ -81,7 +80,7 @@ func (t *Transcript) rest(s *text.Stream, direction string) {
 	}
 }
 
-// record writes one line at once, so that a conversation that is killed loses none.
+// record writes one line with one call, so that nothing is lost if the program is killed.
 func (t *Transcript) record(s *text.Stream, direction string, p []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -96,7 +95,7 @@ func (t *Transcript) write(direction string, line []byte) {
 	}
 }
 
-// Close closes the file and says whether everything could be written.
+// Close closes the file and returns the first error of writing.
 func (t *Transcript) Close() error {
 	if t == nil {
 		return nil

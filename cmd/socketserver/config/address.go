@@ -14,11 +14,11 @@ import (
 
 func isUnix(network string) bool { return network == "unix" || network == "unixgram" }
 
-// maxSocketPath is what fits into sun_path of Linux.
+// maxSocketPath is the size of Linux's sun_path, without the final NUL byte.
 const maxSocketPath = 107
 
-// address is the attribute of a transport. beside makes paths relative to where they are
-// written; one that begins with @ has no file.
+// address is the attribute of a transport. beside resolves paths; one that begins with @ is
+// abstract.
 func address(t *Transport, beside func(string) string) field {
 	check := typed(cty.String, "text in quotes", func(s string) *fault {
 		if isUnix(t.Network) && s != "" && !strings.HasPrefix(s, "@") {
@@ -40,7 +40,7 @@ func address(t *Transport, beside func(string) string) field {
 
 var hostName = namePattern{regexp.MustCompile(`^[\pL\pN_][\pL\pN_.-]*$`), 253}
 
-// checkAddress says what is wrong with an address. Names are not looked up.
+// checkAddress returns what is wrong with an address, or nil. It looks up no names.
 func checkAddress(network, address string) *fault {
 	if isUnix(network) {
 		switch {
@@ -78,14 +78,14 @@ func splitFault(address string) *fault {
 	return faultf(fmt.Sprintf("write %q", strings.TrimSuffix(address, ":")+":9000"), "%q has no port", address)
 }
 
-// endpoint is one thing that only one listener can have.
+// endpoint is something that only one listener can bind.
 type endpoint struct {
 	network string // tcp or udp; unix for both kinds of Unix sockets, as their files clash
 	port    string
 	host    string // an address, "*4" or "*6" for all of a family, a name, or a path
 }
 
-// endpoints are what a listener takes. A free port is never taken by another.
+// endpoints returns what a listener binds. Port 0 never clashes.
 func endpoints(t *Transport) []endpoint {
 	if t.Address == "" {
 		return nil
@@ -127,13 +127,13 @@ func hosts(host string) []string {
 	return []string{ip.Unmap().String()}
 }
 
-// taken is what the listeners before the current one have.
+// taken has the endpoints of the listeners so far, by the listener's number.
 type taken struct {
 	exact    map[endpoint]int
-	wildcard map[endpoint]int // by a specific address: some listener on its port
+	wildcard map[endpoint]int // wildcards that clash with a specific address
 }
 
-// claim returns the number of a listener that has an endpoint already, or -1.
+// claim takes an endpoint for a listener and returns -1, or the number of its holder.
 func (t *taken) claim(e endpoint, by int) int {
 	if other, ok := t.exact[e]; ok {
 		return other
@@ -156,7 +156,7 @@ func (t *taken) claim(e endpoint, by int) int {
 	return -1
 }
 
-// families are the wildcards that an address is part of; a name may be of either family.
+// families returns the wildcards that cover an address; a name may be of either family.
 func families(host string) []string {
 	ip, err := netip.ParseAddr(host)
 	switch {

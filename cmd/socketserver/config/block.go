@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// block is a block that is being read, or a whole file.
+// block is a block being read, or a whole file.
 type block struct {
 	*reader
 	source *source
@@ -18,14 +18,14 @@ type block struct {
 	body   *hclsyntax.Body
 }
 
-// attributes and blocks are the grammar of a block. What is nil belongs to later work:
-// it is refused by name.
+// attributes and blocks are the grammar of a block. A nil entry is reserved for a later
+// version and refused by name.
 type (
 	attributes map[string]field
 	blocks     map[string]*part
 )
 
-// part reads a block that may stand inside another.
+// part reads a nested block.
 type part struct {
 	read    func(*hclsyntax.Block)
 	repeats bool
@@ -38,7 +38,7 @@ func (b *block) problem(at hcl.Range, f *fault) {
 	b.add(at, &fault{b.name + f.message, f.next})
 }
 
-// inner is the block inside b that h begins.
+// inner returns the block inside b with the header h.
 func (b *block) inner(h *hclsyntax.Block) *block {
 	name := b.name + h.Type
 	for _, l := range h.Labels {
@@ -47,7 +47,7 @@ func (b *block) inner(h *hclsyntax.Block) *block {
 	return &block{b.reader, b.source, name + ": ", h.DefRange(), h.Body}
 }
 
-// place is where an attribute has its value; b itself if it is not set.
+// place returns the place of an attribute's value, or of b if it is not set.
 func (b *block) place(name string) hcl.Range {
 	if a := b.body.Attributes[name]; a != nil {
 		return a.Expr.Range()
@@ -115,7 +115,7 @@ func (b *block) label(h *hclsyntax.Block, example string) (string, bool) {
 	return "", false
 }
 
-// bare refuses labels.
+// bare reports labels of a block that has none.
 func (b *block) bare(h *hclsyntax.Block) {
 	if len(h.Labels) > 0 {
 		b.problem(h.LabelRanges[0], faultf(fmt.Sprintf("write %s { ... }", h.Type), "%s has no name", h.Type))
@@ -126,7 +126,7 @@ func notYet(name string) *fault {
 	return faultf("remove it", "%s is not available yet", name)
 }
 
-// unknown is an attribute or block that the grammar does not have.
+// unknown is the fault of an attribute or block that is not in the grammar.
 func unknown(what, name string, attributes attributes, blocks blocks) *fault {
 	var names []string
 	for n, f := range attributes {
@@ -142,5 +142,5 @@ func unknown(what, name string, attributes attributes, blocks blocks) *fault {
 	return faultf(suggest(name, names), "there is no %s %q here", what, name)
 }
 
-// names are those of the grammar.
+// names returns the keys in order.
 func names[V any](of map[string]V) []string { return slices.Sorted(maps.Keys(of)) }

@@ -11,7 +11,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// check looks at what cannot be seen in one attribute, and makes the classes.
+// check finds the errors that no single attribute shows, and makes the classes.
 func (r *reader) check(catalog Catalog) {
 	r.checkNames()
 	r.checkAddresses()
@@ -71,7 +71,7 @@ func (r *reader) checkAddresses() {
 	}
 }
 
-// checkParts looks for what a server must have.
+// checkParts reports missing parts and values that contradict each other.
 func (r *reader) checkParts(d *draft) {
 	if !d.has.transport {
 		r.add(d.at, faultf(`add one, as in transport "tcp" { address = "localhost:9000" }`, "%sthere is no transport", d.block))
@@ -93,7 +93,7 @@ func (r *reader) checkParts(d *draft) {
 	}
 }
 
-// makeClass makes the class of a server and checks that it fits the other parts.
+// makeClass makes the class of a server and checks that it fits the server's other parts.
 func (r *reader) makeClass(d *draft, catalog Catalog) {
 	h := d.Handler
 	block := fmt.Sprintf("%s%s %q: ", d.block, h.Kind, h.Name)
@@ -147,8 +147,7 @@ func (r *reader) checkClass(d *draft, block string) {
 	}
 }
 
-// needsFile says where an option of the command line belongs that is an attribute of a
-// strategy; empty: it is none.
+// needsFile returns a hint for a --set option that is an attribute of a strategy, or "".
 func needsFile(name string) string {
 	grammar := concurrencyGrammar(new(Concurrency))
 	for _, kind := range names(grammar) {
@@ -159,9 +158,9 @@ func needsFile(name string) string {
 	return ""
 }
 
-// separate takes joined errors apart, where that leads to errors of options.
+// separate splits joined errors as far as that leads to errors of options.
 func separate(err error) []error {
-	switch joined := err.(type) { //nolint:errorlint // what is wrapped is what is looked for here
+	switch joined := err.(type) { //nolint:errorlint // looks for the wrapper itself
 	case nil:
 		return nil
 	case *framework.OptionError:
@@ -180,7 +179,7 @@ func separate(err error) []error {
 	return []error{err}
 }
 
-// where names a place in an error of another one; a flag of the command line has none.
+// where describes the place of an earlier block; a flag has none.
 func where(before string, at hcl.Range) string {
 	if at.Start.Line == 0 {
 		return ""
@@ -188,7 +187,7 @@ func where(before string, at hcl.Range) string {
 	return fmt.Sprintf("%s%s, line %d", before, at.Filename, at.Start.Line)
 }
 
-// flag is the place of what the command line says.
+// flag is the place of a value of the command line.
 func flag(name, value string) hcl.Range {
 	return hcl.Range{Filename: strings.TrimSpace("--" + name + " " + value)}
 }

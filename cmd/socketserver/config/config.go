@@ -1,11 +1,11 @@
 // Package config reads servers.hcl: a file or a directory of files becomes a [Config]
-// that is complete and checked, or all that is wrong with it is told at once.
+// that is complete and checked, or an error that lists everything wrong with it.
 //
-// The way is always the same. A source is guarded, as HCL's parser is recursive and
-// deep nesting would end the process. It is parsed, and every block is read by a
-// grammar: a table of its attributes and blocks. What needs more than one attribute,
-// addresses that clash or a handler that cannot serve a transport, is checked when all
-// blocks have been read. A server of the command line skips the grammar and shares the rest.
+// Reading has four steps. The guard bounds a source, because HCL's parser recurses and
+// deep nesting would exhaust the stack. The source is parsed. Every block is read by a
+// grammar: a table of its attributes and blocks. Checks that need more than one attribute,
+// such as clashing addresses, run after all blocks are read. A server of the command line
+// skips the grammar and shares the rest.
 package config
 
 import (
@@ -15,21 +15,21 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// A Catalog tells what handlers and plugins there are.
+// A Catalog knows the handlers and plugins.
 type Catalog interface {
-	// Prepare is called once, before Names and Class, when all that c says has been
-	// read. c may be wrong still.
+	// Prepare is called once, before Names and Class, with everything that was read.
+	// c may still contain errors.
 	Prepare(c *Config)
-	// Names returns what there is, for suggestions; kind is "handler" or "plugin". An
-	// empty result means that it is not known: then Class finds out.
+	// Names returns the known names, for suggestions; kind is "handler" or "plugin". An
+	// empty result means unknown: then Class decides.
 	Names(kind string) []string
 	// Class makes the class of a server. Its error may be or join [framework.OptionError],
-	// each of which is shown at its option. Where plugins are not to be looked at, both
-	// results are nil, and what a class says is not checked.
+	// each of which is shown at its option. If plugins are skipped, both results are nil
+	// and the class is not checked.
 	Class(s *Server) (*framework.HandlerClass, error)
 }
 
-// A Config is a configuration in which nothing is wrong.
+// A Config is a valid configuration.
 type Config struct {
 	Plugins Plugins
 	Log     Log
@@ -53,7 +53,7 @@ type Server struct {
 	Limits      Limits
 	Timeouts    framework.Timeouts
 
-	// Class is what the catalog made of Handler; whoever runs the server closes it.
+	// Class is the catalog's class of Handler. The caller closes it.
 	Class *framework.HandlerClass `json:"-"`
 }
 
@@ -80,7 +80,7 @@ type Concurrency struct {
 	Spares        int
 	MaxRequests   int
 	Workers       int  // preforking
-	IsolatedState bool // forking, preforking: a handler that keeps state is wanted, although every process has its own
+	IsolatedState bool // forking, preforking: allow a handler with state, of which every process has its own
 }
 
 // A Handler is what a server does.
@@ -89,20 +89,20 @@ type Handler struct {
 	Name    string
 	Options []byte // a JSON object
 
-	// Directory is what relative paths in Options are relative to: that of the file;
-	// the current one for a server of the command line.
+	// Directory is the base of relative paths in Options: the file's directory, or the
+	// current one for a server of the command line.
 	Directory string
 }
 
-// UsesProcesses says whether requests run in several processes, each with its own memory.
+// UsesProcesses reports whether requests run in several processes, each with its own memory.
 func (c Concurrency) UsesProcesses() bool { return c.Kind == "forking" || c.Kind == "preforking" }
 
 // Limits bound the requests of one server. 0 is no limit.
 type Limits struct {
 	Connections int
 	PerSource   int
-	Refuse      bool   // close what comes beyond Connections instead of letting it wait
-	Banner      string // sent to who is refused
+	Refuse      bool   // close connections beyond Connections instead of letting them wait
+	Banner      string // sent to refused clients
 }
 
 // Load reads a file, or all .hcl files of a directory in the order of their names. The
@@ -137,7 +137,7 @@ func defaultTransport(network string) Transport {
 	return t
 }
 
-// DefaultConcurrency is what a block of that kind says that sets nothing.
+// DefaultConcurrency returns the defaults of a concurrency block of that kind.
 func DefaultConcurrency(kind string) Concurrency {
 	c := Concurrency{Kind: kind}
 	switch kind {
@@ -149,7 +149,7 @@ func DefaultConcurrency(kind string) Concurrency {
 	return c
 }
 
-// notSet is a PerSource that finish replaces.
+// notSet is a PerSource that check replaces by the default.
 const notSet = -1
 
 func defaultLimits() Limits { return Limits{Connections: 1000, PerSource: notSet} }
@@ -158,8 +158,7 @@ func defaultTimeouts() framework.Timeouts {
 	return framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second}
 }
 
-// perSource is the default: no client alone gets at more than half of what the strategy
-// can do at once.
+// perSource is the default: one client takes at most half of the strategy's capacity.
 func (c Concurrency) perSource() int {
 	const usual = 64
 	if bound := max(c.MaxThreads, c.MaxChildren); bound > 0 {

@@ -16,24 +16,24 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// Errors is all that is wrong with a configuration, in the order of the places.
+// Errors lists everything wrong with a configuration, in the order of the places.
 type Errors struct{ List []Error }
 
-// An Error is one thing that is wrong.
+// An Error is one mistake in a configuration.
 type Error struct {
 	File         string // or the flag of the command line
 	Line, Column int    // from 1; 0: the error has no place inside File
-	Source       string // the line, with what cannot be printed made visible, cut to what is around Column
-	Message      string // what is wrong, beginning with the block it is in
+	Source       string // the line around Column, with control characters escaped
+	Message      string // what is wrong, prefixed with the block
 	Next         string // what to do
 
-	caret string // what stands before the place in Source, as blanks and tabs
+	caret string // blanks and tabs up to Column in Source
 }
 
-// shown is how many errors are worth reading at a time.
+// shown is the maximum number of errors that Error prints.
 const shown = 20
 
-// Error shows every error as a line of its own, followed by its place in the source.
+// Error prints each error on a line of its own, followed by its place in the source.
 func (e *Errors) Error() string {
 	var b strings.Builder
 	for i, one := range e.List[:min(len(e.List), shown)] {
@@ -71,7 +71,7 @@ type problems struct {
 	list    []Error
 }
 
-// fault is an error that does not know its place yet.
+// fault is an error without its place.
 type fault struct{ message, next string }
 
 func faultf(next, format string, args ...any) *fault {
@@ -89,7 +89,7 @@ func (p *problems) add(at hcl.Range, f *fault) {
 	p.list = append(p.list, e)
 }
 
-// err returns the errors sorted and without duplicates; nil if there are none.
+// err returns the errors, sorted and without duplicates, or nil.
 func (p *problems) err() error {
 	if len(p.list) == 0 {
 		return nil
@@ -101,7 +101,7 @@ func (p *problems) err() error {
 	return &Errors{slices.Compact(p.list)}
 }
 
-// diagnose adds what HCL found, in the words of this package where it has some.
+// diagnose adds HCL's diagnostics, translated by [translate].
 func (p *problems) diagnose(block string, diags hcl.Diagnostics) {
 	for _, d := range diags {
 		if d.Severity != hcl.DiagError {
@@ -134,7 +134,7 @@ func translate(d *hcl.Diagnostic) *fault {
 
 func (f *fault) Error() string { return f.message }
 
-// excerpt returns the line of src around an offset, and blanks that lead to it.
+// excerpt returns the line of src around an offset, and the blanks before that offset.
 func excerpt(src []byte, offset int) (line, caret string) {
 	const before, after = 120, 80
 	start := strings.LastIndexByte(string(src[max(0, offset-before):offset]), '\n') + 1 + max(0, offset-before)
@@ -149,7 +149,7 @@ func excerpt(src []byte, offset int) (line, caret string) {
 	return head + tail, blanks(head)
 }
 
-// blanks is as wide as text on a terminal.
+// blanks returns blanks of the same width as text on a terminal.
 func blanks(text string) string {
 	var b strings.Builder
 	for _, c := range text {
@@ -167,7 +167,7 @@ func blanks(text string) string {
 	return b.String()
 }
 
-// oneLine makes a line of a reasonable length of any text.
+// oneLine joins text into one line of bounded length.
 func oneLine(s string) string {
 	const longest = 500
 	if len(s) > longest {
@@ -183,7 +183,7 @@ func lowerFirst(text string) string {
 	return text
 }
 
-// suggest says which of the names may have been meant, or which there are.
+// suggest returns the nearest of the names as a question, or lists them all.
 func suggest(name string, names []string) string {
 	if len(names) == 0 {
 		return "remove it"
@@ -191,7 +191,7 @@ func suggest(name string, names []string) string {
 	return text.Hint(name, names, "there is "+list(names))
 }
 
-// list writes names as a sentence does.
+// list joins quoted names with commas and "and".
 func list(names []string) string {
 	var quoted []string
 	for _, n := range slices.Sorted(slices.Values(names)) {

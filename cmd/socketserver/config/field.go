@@ -12,11 +12,11 @@ import (
 	"github.com/zclconf/go-cty/cty/gocty"
 )
 
-// A field stores the value of an attribute, or says what is wrong with it. null leaves
+// A field stores the value of an attribute or returns what is wrong with it. null keeps
 // the default.
 type field func(cty.Value) *fault
 
-// typed makes a field of the function that gets the value as a T of Go.
+// typed returns a field that passes the value to store as a T.
 func typed[T any](of cty.Type, wanted string, store func(T) *fault) field {
 	return func(v cty.Value) *fault {
 		if v.IsNull() {
@@ -27,14 +27,14 @@ func typed[T any](of cty.Type, wanted string, store func(T) *fault) field {
 			return faultf("write "+wanted, "this is %s", kindOf(v.Type()))
 		}
 		var value T
-		if err := gocty.FromCtyValue(converted, &value); err != nil { // a number of Go's is wanted
+		if err := gocty.FromCtyValue(converted, &value); err != nil { // T is an integer type
 			return faultf("write "+wanted, "this number does not fit")
 		}
 		return store(value)
 	}
 }
 
-// kindOf says what a value is that cannot be what is wanted.
+// kindOf names the type of a value of the wrong type.
 func kindOf(t cty.Type) string {
 	switch {
 	case t == cty.String:
@@ -63,7 +63,7 @@ func boolean(into *bool) field {
 	})
 }
 
-// count is the most of anything that is counted.
+// count is the upper bound of all counts.
 const count = 1_000_000
 
 // integer is a whole number from least to most.
@@ -78,7 +78,7 @@ func integer(into *int, least, most int) field {
 	})
 }
 
-// buffer is a size in bytes. bufio has no buffer below 16; 0 is one that is not there.
+// buffer is a size in bytes. bufio has no buffer below 16; 0 means unbuffered, where allowed.
 func buffer(into *int, zero bool) field {
 	const least, most = 16, 16 << 20
 	next := "write a number of bytes from 16 to 16777216 (16 MiB)"
@@ -110,7 +110,7 @@ func duration(into *time.Duration) field {
 	})
 }
 
-// mode is the permission of a file in octal.
+// mode is the permission bits of a file in octal.
 func mode(into *uint32) field {
 	return typed(cty.String, `a mode in quotes, as in "0600"`, func(s string) *fault {
 		n, err := strconv.ParseUint(s, 8, 32)

@@ -24,8 +24,8 @@ type Flags struct {
 }
 
 // FromFlags makes the configuration of one server, with the defaults and checks of a
-// file. Paths are relative to the current directory. A value of Set is JSON if it can be
-// read as such and the option takes it, and text otherwise.
+// file. Paths are relative to the current directory. A value of Set is JSON if it is valid
+// JSON and the option accepts it, and text otherwise.
 func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 	r := newReader()
 	r.config.Plugins.Directory = cmp.Or(f.PluginDirectory, "plugins")
@@ -73,7 +73,7 @@ func (r *reader) listen(d *draft, url string) {
 	}
 }
 
-// handle sets the handler. It returns the text of the options that could be JSON.
+// handle sets the handler. It returns the text of the options that were passed as JSON.
 func (r *reader) handle(d *draft, f Flags) map[string]string {
 	switch {
 	case f.Handler != "" && f.Plugin != "":
@@ -111,11 +111,11 @@ func (r *reader) handle(d *draft, f Flags) map[string]string {
 	return texts
 }
 
-// textCatalog decides what a value of the command line is. Only the handler knows what its
-// options take, so a value that it refuses is tried as text.
+// textCatalog decides the type of command-line values. Only the handler knows the types of
+// its options, so a value that it refuses as JSON is tried as text.
 type textCatalog struct {
 	Catalog
-	texts map[string]string // of values that have been passed as JSON, by option
+	texts map[string]string // the values passed as JSON, by option
 }
 
 func (c *textCatalog) Class(s *Server) (*framework.HandlerClass, error) {
@@ -130,7 +130,7 @@ func (c *textCatalog) Class(s *Server) (*framework.HandlerClass, error) {
 	if failed == nil {
 		return class, nil
 	}
-	// What was wrong as text, too, is shown as it was written.
+	// An option that is refused as text, too, is reported as written.
 	s.Handler.Options = given
 	var errs []error
 	for _, one := range separate(err) {
@@ -144,7 +144,7 @@ func (c *textCatalog) Class(s *Server) (*framework.HandlerClass, error) {
 	return nil, errors.Join(errs...)
 }
 
-// asText makes text of the options that err complains about.
+// asText turns the options that err is about into text.
 func (c *textCatalog) asText(options []byte, err error) (again []byte, changed bool) {
 	var values map[string]json.RawMessage
 	if json.Unmarshal(options, &values) != nil {
@@ -160,7 +160,7 @@ func (c *textCatalog) asText(options []byte, err error) (again []byte, changed b
 	return again, changed
 }
 
-// refused says whether err complains about an option.
+// refused reports whether err is about that option.
 func refused(err error, name string) bool {
 	for _, one := range separate(err) {
 		if option := (*framework.OptionError)(nil); errors.As(one, &option) && option.Option == name {

@@ -11,8 +11,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
-// Format returns src in canonical layout. Only its syntax is checked; the error is an
-// [*Errors] with all that is wrong.
+// Format returns src in canonical layout. Only the syntax is checked; the error is an
+// [*Errors].
 func Format(filename string, src []byte) ([]byte, error) {
 	p := problems{sources: map[string][]byte{}}
 	src, _ = p.syntax(filename, src, &guard{})
@@ -22,7 +22,8 @@ func Format(filename string, src []byte) ([]byte, error) {
 	return hclwrite.Format(src), nil
 }
 
-// syntax guards and parses a source. It adds to p what is wrong, and then the file is nil.
+// syntax guards and parses a source. If there are errors it adds them to p and returns a nil
+// body.
 func (p *problems) syntax(name string, src []byte, g *guard) ([]byte, *hclsyntax.Body) {
 	src, place, f := g.check(name, src)
 	p.sources[name] = src
@@ -44,11 +45,11 @@ func (p *problems) syntax(name string, src []byte, g *guard) ([]byte, *hclsyntax
 	return src, file.Body.(*hclsyntax.Body)
 }
 
-// assigned is the first word after the = of a line.
+// assigned matches the first word after the = of a line.
 var assigned = regexp.MustCompile(`^[ \t]*(?:[^#=]*\{)?[ \t]*[\pL\pN_-]+[ \t]*=[ \t]*([^\s"{}\[\](),#]+)(\()?`)
 
-// bareText finds what an error of the syntax often comes from: text without quotation marks, as
-// of an address or a duration, in front of the place where the parser gave up.
+// bareText finds a common cause of syntax errors: text without quotation marks, such as an
+// address or a duration, before the place where the parser stopped.
 func bareText(src []byte, gaveUp *hcl.Range) (hcl.Range, *fault) {
 	start := bytes.LastIndexByte(src[:gaveUp.Start.Byte], '\n') + 1
 	line, _, _ := bytes.Cut(src[start:], []byte("\n"))
@@ -64,9 +65,8 @@ func bareText(src []byte, gaveUp *hcl.Range) (hcl.Range, *fault) {
 	return at(gaveUp.Filename, src, start+word[2]), faultf(fmt.Sprintf("write %q", text), "text needs quotation marks")
 }
 
-// essential leaves out what only follows from another error of the syntax: all but the
-// first of a line, and all after a quote that is not closed, as text and configuration
-// change places there.
+// essential drops syntax errors that only follow from others: all but the first of a line, and
+// all after an unclosed quote, where text and configuration swap places.
 func essential(diags hcl.Diagnostics) hcl.Diagnostics {
 	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int { return a.Subject.Start.Byte - b.Subject.Start.Byte })
 	var kept hcl.Diagnostics

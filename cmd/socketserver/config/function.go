@@ -57,10 +57,10 @@ var env = function.New(&function.Spec{
 	},
 })
 
-// maxFile is what file() reads at most, in bytes.
+// maxFile is the maximum size of a file for file(), in bytes.
 const maxFile = 64 << 10
 
-// file reads a text file that lies relative to s.
+// file reads a text file; the path is relative to s.
 func file(s *source) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "path", Type: cty.String}},
@@ -81,7 +81,7 @@ func readText(path string) (string, *fault) {
 	if err != nil {
 		return "", pathFault(err)
 	}
-	if !info.Mode().IsRegular() { // a pipe would wait, a device never end
+	if !info.Mode().IsRegular() { // a pipe would block, a device never end
 		return "", faultf("name a text file", "this is not a regular file")
 	}
 	text, err := readBounded(path, maxFile+1)

@@ -10,9 +10,9 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// HCL's parser calls itself for every bracket, block and operator, without a bound. A
-// stack that has grown to its limit ends the process and cannot be recovered, so a source
-// is measured by its tokens first. The lexer does not recurse.
+// HCL's parser recurses for every bracket, block and operator, without a limit. A stack
+// overflow ends the process and cannot be recovered, so the guard counts the tokens of a
+// source first. The lexer does not recurse.
 const (
 	maxSource   = 1 << 20  // bytes, of all files
 	maxTokens   = 50_000   // of all files; each costs some 200 bytes
@@ -20,16 +20,16 @@ const (
 	maxChain    = 64       // operators in one expression
 	maxLiterals = 1000     // pieces of a string; the parser joins lines in quadratic time
 	maxNumber   = 64       // characters of a number
-	lexStep     = 64 << 10 // bytes that are lexed at first, and more than fit later
+	lexStep     = 64 << 10 // bytes in the first step of lexing
 )
 
-// guard measures sources. It is used for all files of a configuration.
+// guard bounds the sources of a configuration, all files together.
 type guard struct {
 	bytes  int // of all sources
 	tokens int // of sources before the current one
 }
 
-// check returns src without a byte order mark, and what is wrong with it where.
+// check returns src without a byte order mark, and the first fault with its place.
 func (g *guard) check(name string, src []byte) ([]byte, hcl.Range, *fault) {
 	if g.bytes += len(src); g.bytes > maxSource {
 		return nil, hcl.Range{Filename: name}, faultf("split the servers among several daemons", "the configuration is larger than 1 MiB")
@@ -62,15 +62,15 @@ func invalidUTF8(src []byte) int {
 	}
 }
 
-// at is the place of an offset.
+// at returns the place of an offset.
 func at(name string, src []byte, offset int) hcl.Range {
 	line := src[bytes.LastIndexByte(src[:offset], '\n')+1 : offset]
 	pos := hcl.Pos{Line: bytes.Count(src[:offset], []byte("\n")) + 1, Column: utf8.RuneCount(line) + 1, Byte: offset}
 	return hcl.Range{Filename: name, Start: pos, End: pos}
 }
 
-// measure lexes larger and larger parts of src, so that the tokens of a hostile source do
-// not have to fit into memory before it is refused.
+// measure lexes longer and longer prefixes of src, so that a hostile source is refused before
+// all its tokens are in memory.
 func (g *guard) measure(name string, src []byte) (hcl.Range, *fault) {
 	for end, step := 0, lexStep; ; {
 		end = min(end+step, len(src))
@@ -95,9 +95,8 @@ func (g *guard) measure(name string, src []byte) (hcl.Range, *fault) {
 	}
 }
 
-// lex returns the tokens that begin in src. For a comment without an end the lexer reads
-// all that follows and then goes back, once for each of them, and takes what src cuts in
-// two for tokens; so all are given an end.
+// lex returns the tokens that begin in src. It appends the end of a comment: for each comment
+// without an end the lexer would scan to the end of the file and go back, in quadratic time.
 func lex(name string, src []byte) hclsyntax.Tokens {
 	tokens, _ := hclsyntax.LexConfig(slices.Concat(src, []byte("\n*/")), name, hcl.InitialPos)
 	for len(tokens) > 1 && tokens[len(tokens)-1].Range.Start.Byte >= len(src) {
@@ -106,7 +105,7 @@ func lex(name string, src []byte) hclsyntax.Tokens {
 	return tokens
 }
 
-// nesting is how deep the parser would be after the tokens so far.
+// nesting is the parser's depth after the tokens so far.
 type nesting struct {
 	frames     []frame
 	outside    frame // of all brackets
@@ -128,7 +127,7 @@ var closers = map[hclsyntax.TokenType]hclsyntax.TokenType{
 	hclsyntax.TokenTemplateControl: hclsyntax.TokenTemplateSeqEnd,
 }
 
-// operators make the parser, or later the evaluation, go one deeper each. An index is
+// operators add one level each to the parser's or the evaluation's recursion. An index is
 // one, too.
 var operators = []hclsyntax.TokenType{
 	hclsyntax.TokenBang, hclsyntax.TokenMinus, hclsyntax.TokenPlus, hclsyntax.TokenStar, hclsyntax.TokenSlash,
@@ -178,7 +177,7 @@ func (n *nesting) enter(t hclsyntax.Token, rest hclsyntax.Tokens) *fault {
 	return nil
 }
 
-// direct counts the directives of a template.
+// direct counts the open directives of a template.
 func (n *nesting) direct(f *frame, keyword string) {
 	switch keyword {
 	case "if", "for":
@@ -192,7 +191,7 @@ func (n *nesting) direct(f *frame, keyword string) {
 	}
 }
 
-// shortNumber refuses what is small here and huge written out.
+// shortNumber reports whether a number is short, also when written without an exponent.
 func shortNumber(text string) bool {
 	_, exponent, _ := strings.Cut(strings.ToLower(text), "e")
 	return len(text) <= maxNumber && len(strings.TrimLeft(exponent, "+-0")) <= 3

@@ -11,12 +11,12 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// reader turns sources into a Config and collects what is wrong with them.
+// reader turns sources into a Config and collects their errors.
 type reader struct {
 	problems
 	guard  guard
 	files  []*source
-	broken bool // a file could not be parsed, so what else is missing may be in there
+	broken bool // a file was not parsed, so that anything missing may be in it
 
 	limits   Limits // the defaults of every server
 	timeouts framework.Timeouts
@@ -24,13 +24,13 @@ type reader struct {
 	servers  []*draft
 }
 
-// draft is a server whose parts have been read one by one, and their places.
+// draft is a server while its parts are read, with their places.
 type draft struct {
 	*Server
 	block string // in errors, with a colon
 	at    hcl.Range
 	typed bool // on the command line, which has no blocks and attributes
-	// has says what was there, even if it was wrong, so that it is not said to be missing.
+	// has records the blocks present, even invalid ones, so that they are not reported missing.
 	has         struct{ transport, concurrency, handler bool }
 	transports  []hcl.Range
 	concurrency hcl.Range
@@ -47,7 +47,7 @@ func newReader() *reader {
 	}
 }
 
-// finish reads the blocks of all files and checks what they are together.
+// finish reads the blocks of all files and checks the result.
 func (r *reader) finish(catalog Catalog) (*Config, error) {
 	if !r.broken {
 		r.readFiles()
@@ -59,9 +59,9 @@ func (r *reader) finish(catalog Catalog) (*Config, error) {
 	return &r.config, nil
 }
 
-// readFiles reads what is for every server first.
+// readFiles reads the blocks that apply to every server, then the servers.
 func (r *reader) readFiles() {
-	first := map[string]hcl.Range{} // blocks that a configuration has once, in whatever file
+	first := map[string]hcl.Range{} // blocks that are allowed once in all files
 	for _, s := range r.files {
 		b := &block{reader: r, source: s, body: s.body, at: hcl.Range{Filename: s.name}}
 		sole := func(read func(*block)) *part {

@@ -15,11 +15,11 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
-// serverName is what can be part of a file's name, as a server's is.
+// serverName allows what can be part of a file name, as a server's name is.
 var serverName = namePattern{regexp.MustCompile(`^[\pL\pN][\pL\pN\pM ._-]*$`), 64}
 
-// A namePattern bounds names apart from their pattern. A pattern that counts letters of every
-// script takes as long to compile, at each start of the program, as all the rest of that start.
+// A namePattern keeps the length limit out of the pattern: a pattern that counts letters of
+// every script doubles the start-up time of the program.
 type namePattern struct {
 	characters *regexp.Regexp
 	most       int
@@ -29,7 +29,7 @@ func (p namePattern) match(name string) bool {
 	return utf8.RuneCountInString(name) <= p.most && p.characters.MatchString(name)
 }
 
-// readServer reads a server block. What is missing in it is found by check.
+// readServer reads a server block. check reports missing parts.
 func (b *block) readServer(h *hclsyntax.Block) {
 	name, ok := b.label(h, "echo")
 	if !ok {
@@ -55,8 +55,8 @@ func (b *block) readServer(h *hclsyntax.Block) {
 	})
 }
 
-// transportGrammar has what each network understands. beside makes paths relative to
-// the file.
+// transportGrammar returns the attributes of each network. beside resolves paths against the
+// file's directory.
 func transportGrammar(t *Transport, beside func(string) string) map[string]attributes {
 	queue, read, write := integer(&t.RequestQueueSize, 1, 65535), buffer(&t.ReadBuffer, false), buffer(&t.WriteBuffer, true)
 	address, size, mode := address(t, beside), integer(&t.MaxPacketSize, 1, 65507), mode(&t.Mode)
@@ -104,8 +104,8 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	d.transports = append(d.transports, i.place("address"))
 }
 
-// readVariant reads a block by the grammar of its label. An attribute of another label is
-// known, and is refused with that.
+// readVariant reads a block by the grammar of its label. The error for an attribute of another
+// label names that label.
 func (b *block) readVariant(label string, grammar map[string]attributes) {
 	own := grammar[label]
 	for name, a := range b.body.Attributes {
@@ -126,7 +126,7 @@ func (b *block) readVariant(label string, grammar map[string]attributes) {
 	b.read(own, nil)
 }
 
-// maxWorkers is more than any machine has use for.
+// maxWorkers is above what any machine can use.
 const maxWorkers = 1024
 
 func concurrencyGrammar(c *Concurrency) map[string]attributes {
@@ -162,7 +162,7 @@ func (b *block) readConcurrency(h *hclsyntax.Block, d *draft) {
 	d.spares, d.workers = i.place("spares"), i.place("workers")
 }
 
-// checkConcurrency says what is wrong with the word.
+// checkConcurrency reports an unknown strategy.
 func checkConcurrency(kind string) *fault {
 	grammar := concurrencyGrammar(new(Concurrency))
 	if grammar[kind] != nil {
@@ -175,7 +175,7 @@ func unknownName(what, name string, names []string) *fault {
 	return faultf(suggest(name, names), "there is no %s %q", what, name)
 }
 
-// readHandler reads a handler or plugin block, whose attributes are the handler's own.
+// readHandler reads a handler or plugin block. Its attributes are the handler's options.
 func (b *block) readHandler(h *hclsyntax.Block, d *draft) {
 	if d.has.handler {
 		b.problem(h.DefRange(), faultf("choose one of them", "there is a second handler or plugin; the first is in line %d", d.handler.Start.Line))
@@ -207,7 +207,7 @@ func (b *block) readHandler(h *hclsyntax.Block, d *draft) {
 	d.Handler.Options = i.options(values)
 }
 
-// options are the values as JSON.
+// options returns the values as a JSON object.
 func (b *block) options(values map[string]cty.Value) []byte {
 	object := map[string]json.RawMessage{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {

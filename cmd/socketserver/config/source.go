@@ -13,15 +13,14 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// source is one file that could be parsed.
+// source is a parsed file.
 type source struct {
-	name string
-	body *hclsyntax.Body
-	// context is what expressions of this file may use.
-	context *hcl.EvalContext
+	name    string
+	body    *hclsyntax.Body
+	context *hcl.EvalContext // the functions of its expressions
 }
 
-// beside makes a path relative to the file.
+// beside resolves a path against the file's directory.
 func (s *source) beside(path string) string {
 	if filepath.IsAbs(path) {
 		return path
@@ -52,8 +51,7 @@ func (r *reader) load(path string) {
 		}
 		found = true
 		name := filepath.Join(path, e.Name())
-		// Not every file of a directory has been named by somebody who knows what it is:
-		// opening a pipe would wait.
+		// The user named the directory, not this file: opening a pipe would block.
 		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 			r.add(hcl.Range{Filename: name}, faultf("move it elsewhere or give it another name", "it is not a regular file"))
 			continue
@@ -94,14 +92,14 @@ func readBounded(name string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// PathError is err, which the system had about path, in the words that Load has for it.
+// PathError describes an error of the system about path in the words of Load.
 func PathError(path string, err error) error {
 	var p problems
 	p.add(hcl.Range{Filename: path}, pathFault(err))
 	return p.err()
 }
 
-// pathFault says what is wrong with a path, which the error's place names already.
+// pathFault describes an error about a path that the error's place names already.
 func pathFault(err error) *fault {
 	var path *fs.PathError
 	switch {

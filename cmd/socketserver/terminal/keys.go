@@ -2,8 +2,8 @@ package terminal
 
 import "unicode/utf8"
 
-// edits are the keys that change the line or move in it, as terminals send them; the
-// letters are those of readline.
+// edits are the keys that edit the line, as terminals send them; the control characters are
+// readline's.
 var edits = map[string]func(*line){
 	"\x02": (*line).left, "\x1b[D": (*line).left, "\x1bOD": (*line).left,
 	"\x06": (*line).right, "\x1b[C": (*line).right, "\x1bOC": (*line).right,
@@ -31,11 +31,11 @@ const (
 	keySuspend   = "\x1a"
 )
 
-// maxKey is longer than the sequence of any key, in bytes.
+// maxKey is above the length of any key's sequence, in bytes.
 const maxKey = 32
 
-// decodeKey returns the length of the first key in b: a character, a control byte, or an
-// escape sequence. It is 0 while that has not come whole.
+// decodeKey returns the length of the first key in b: a character, a control byte or an escape
+// sequence. It returns 0 if the key is incomplete.
 func decodeKey(b []byte) int {
 	switch {
 	case b[0] != 0x1b:

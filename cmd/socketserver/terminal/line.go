@@ -9,18 +9,18 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// A line is what is being typed. It is edited by characters as people see them, which may
-// be several code points, and shown by their width, which is two columns for Chinese.
+// A line is the line being edited. It is edited by grapheme clusters and shown by their width,
+// which is two columns for Chinese.
 type line struct {
 	text string
 	pos  int // of the cursor, in bytes
 
 	history []string // oldest first
-	at      int      // what is shown of it; len(history) is the draft
+	at      int      // index of the shown line; len(history) is the draft
 	draft   string
 }
 
-// maxHistory is how many lines are remembered, without those that repeat their predecessor.
+// maxHistory is the maximum number of lines in the history, without repetitions.
 const maxHistory = 1000
 
 func (l *line) set(text string) { l.text, l.pos = text, len(text) }
@@ -30,7 +30,7 @@ func (l *line) insert(text string) {
 	l.pos += len(text)
 }
 
-// cut removes what is between two positions and puts the cursor there.
+// cut removes the text between two positions and puts the cursor there.
 func (l *line) cut(from, to int) {
 	l.text = l.text[:from] + l.text[to:]
 	l.pos = from
@@ -50,7 +50,7 @@ func (l *line) deleteWord()   { l.cut(l.wordStart(), l.pos) }
 func (l *line) deleteBefore() { l.cut(0, l.pos) }
 func (l *line) deleteAfter()  { l.cut(l.pos, len(l.text)) }
 
-// before is where the character before the cursor begins.
+// before returns the start of the character before the cursor.
 func (l *line) before() int {
 	start := 0
 	for i := 0; i < l.pos; {
@@ -61,7 +61,7 @@ func (l *line) before() int {
 	return start
 }
 
-// after is where the character at the cursor ends.
+// after returns the end of the character at the cursor.
 func (l *line) after() int {
 	cluster, _, _, _ := uniseg.FirstGraphemeClusterInString(l.text[l.pos:], -1)
 	return l.pos + len(cluster)
@@ -71,8 +71,8 @@ func (l *line) wordStart() int {
 	return afterSpace(strings.TrimRightFunc(l.text[:l.pos], unicode.IsSpace))
 }
 
-// afterSpace is where the last word of text begins. A space may have several bytes, such as
-// that of Chinese.
+// afterSpace returns the start of the last word. A space may have several bytes, such as the
+// ideographic one.
 func afterSpace(text string) int {
 	i := strings.LastIndexFunc(text, unicode.IsSpace)
 	if i < 0 {
@@ -121,12 +121,12 @@ func (l *line) recall(at int) {
 	l.set(l.history[at])
 }
 
-// maxOffers is how many words are offered at once.
+// maxOffers is the maximum number of listed candidates.
 const maxOffers = 40
 
-// complete completes the word before the cursor to one of words, and the line to one that was
-// typed before, or as far as they agree. It returns them when that is no further. Where
-// nothing is typed there is nothing to complete.
+// complete completes the word before the cursor to one of words, or the line to one of the
+// history, or to their common prefix. If that adds nothing it returns the candidates. It does
+// nothing for an empty line.
 func (l *line) complete(words []string) []string {
 	head := l.text[:l.pos]
 	if head == "" {
@@ -150,7 +150,7 @@ func (l *line) complete(words []string) []string {
 	}
 	slices.Sort(fit)
 	fit = slices.Compact(fit)
-	common, last := fit[0], fit[len(fit)-1] // what those agree on that differ most, all do
+	common, last := fit[0], fit[len(fit)-1] // sorted: their common prefix is that of all
 	for !strings.HasPrefix(last, common) {
 		_, n := utf8.DecodeLastRuneInString(common)
 		common = common[:len(common)-n]
@@ -162,10 +162,10 @@ func (l *line) complete(words []string) []string {
 	return nil
 }
 
-// view is the part of the line around the cursor that fits into so many columns, behind
-// the prompt where there is room for both, and the column of the cursor.
+// view returns the part of the line around the cursor that fits into the columns, after the
+// prompt if there is room, and the column of the cursor.
 func (l *line) view(prompt string, columns int) (string, int) {
-	columns-- // the cursor stands behind the last character
+	columns-- // room for the cursor after the last character
 	left := uniseg.StringWidth(prompt)
 	if columns-left < 8 {
 		prompt, left = "", 0
@@ -181,7 +181,7 @@ func (l *line) view(prompt string, columns int) (string, int) {
 	return prompt + clip(l.text[start:], room), left + max(width, 0)
 }
 
-// clip is as much of text as fits into so many columns.
+// clip returns the prefix of text that fits into the columns.
 func clip(text string, columns int) string {
 	for i := 0; i < len(text); {
 		cluster, _, w, _ := uniseg.FirstGraphemeClusterInString(text[i:], -1)

@@ -2,7 +2,7 @@
 
 package terminal
 
-// The consoles of other systems edit lines by themselves, and need not be restored.
+// The consoles of other systems edit lines themselves.
 const supported = false
 
 func (t *Terminal) watch() func() { return func() {} }

@@ -12,9 +12,9 @@ import (
 
 const supported = true
 
-// watch follows the window and the signals that end the program, which they still do once
-// the terminal is as it was, unless they are the program's own. SIGQUIT never is: it ends
-// every program, with its stacks. The function it returns stops that.
+// watch handles changes of the window, and signals that end the program: it restores the
+// terminal and raises them again. With OwnSignals that is SIGQUIT alone. The function it
+// returns stops watching.
 func (t *Terminal) watch() func() {
 	signals := make(chan os.Signal, 8)
 	done := make(chan struct{})

@@ -1,11 +1,10 @@
-// Package terminal lets a person type lines below what comes in from elsewhere.
+// Package terminal edits a line below incoming output.
 //
-// It is written by hand because what there is does not do. Bubble Tea asks the terminal
-// for its colours when it is linked, before main, and so would every command of this
-// program; it also keeps the cursor in the first column, where an input method for Chinese
-// then shows what is being composed. reeflective/readline repeats the line with each key
-// when Chinese text fills a window of 40 columns, and its output may not come from another
-// goroutine. golang.org/x/term takes each character for one column.
+// The existing libraries do not fit. Bubble Tea queries the terminal's colours in its init, and
+// so in every command of this program; it also keeps the cursor in the first column, where a
+// Chinese input method then draws its composition. reeflective/readline repeats the line with
+// each key when Chinese text fills a window of 40 columns, and does not allow output from
+// another goroutine. golang.org/x/term assumes one column per character.
 package terminal
 
 import (
@@ -25,50 +24,49 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// Settings are what a [Terminal] is opened with.
+// Settings configure a [Terminal].
 type Settings struct {
 	In, Out   *os.File // the same terminal; they stay open
 	Prompt    string
-	Words     []string // that Tab completes, besides what was typed and shown before
-	Interrupt func()   // called on ^C, in another goroutine than the reader's; nil: ^C ends the input
+	Words     []string // completed by Tab, besides the words typed and shown before
+	Interrupt func()   // called on ^C, in a goroutine of its own; nil: ^C ends the input
 
-	// OwnSignals leaves SIGINT, SIGTERM and SIGHUP to the program; it calls Close then.
+	// OwnSignals leaves SIGINT, SIGTERM and SIGHUP to the program, which then calls Close.
 	OwnSignals bool
 }
 
-// A Terminal is a terminal whose last row is edited while text appears above. Lines are
-// read as from a file: Read returns them with their newlines and io.EOF after ^D, while
-// Write may be called at any time. The terminal is as it was after Close, and also when a
-// signal ends the program or a goroutine that reads keys panics; for others there is
-// [Terminal.Restore].
+// A Terminal edits a line in the last row and shows output above it. Read returns typed lines
+// with their newlines, and io.EOF after ^D. Write may be called at any time. Close restores the
+// terminal, and so do a signal that ends the program and a panic of the goroutine that reads
+// keys; other goroutines call [Terminal.Restore] in a panic.
 type Terminal struct {
 	Settings
 	keys    cancelreader.CancelReader
 	before  *term.State
 	done    chan struct{} // closed when no more keys are read
-	signals func()        // stops watching them
+	signals func()        // stops watching signals
 
 	mu      sync.Mutex
 	typed   *sync.Cond
 	line    line
 	visible text.Stream
 	shown   shown
-	column  int    // that unfinished output ends in, in the row above the prompt; 0: there is none
-	full    bool   // the last output ended with the row, and the next newline is done
+	column  int    // where unfinished output ends in the row above the prompt; 0: there is none
+	full    bool   // the last output filled its row, so that the next newline is already done
 	columns int    // of the window
-	lines   []byte // that are typed and not read yet
+	lines   []byte // typed and not read yet
 	ended   bool
 
 	suspended, closed bool
 }
 
-// Usable says whether in and out are a terminal on which lines can be edited. Where not,
-// what a person types comes as the system edits it.
+// Usable reports whether in and out are a terminal that can edit lines. Otherwise the system's
+// line discipline edits them.
 func Usable(in, out *os.File) bool {
 	return supported && os.Getenv("TERM") != "dumb" && term.IsTerminal(in.Fd()) && term.IsTerminal(out.Fd())
 }
 
-// Open shows the prompt. The caller calls Close.
+// Open switches the terminal to raw mode and shows the prompt. The caller calls Close.
 func Open(s Settings) (*Terminal, error) {
 	before, err := term.MakeRaw(s.In.Fd())
 	if err != nil {
@@ -86,8 +84,8 @@ func Open(s Settings) (*Terminal, error) {
 	return t, nil
 }
 
-// Restore gives the terminal back as it was. It waits for nobody, so that a function that
-// was deferred can call it in a panic.
+// Restore restores the terminal. It takes no lock, so that a deferred function can call it in
+// a panic.
 func (t *Terminal) Restore() { _ = term.Restore(t.In.Fd(), t.before) }
 
 // Close ends reading and restores the terminal. Write then writes nothing.
@@ -99,7 +97,7 @@ func (t *Terminal) Close() error {
 	}
 	t.closed, t.ended = true, true
 	t.typed.Broadcast()
-	last := string(t.visible.Rest()) // is the end of a character that never came
+	last := string(t.visible.Rest()) // an incomplete character
 	if t.line.text != "" {
 		last += "\r\n"
 	} else {
@@ -114,7 +112,7 @@ func (t *Terminal) Close() error {
 	return errors.Join(err, t.keys.Close(), term.Restore(t.In.Fd(), t.before))
 }
 
-// Read returns what was typed, a line at the earliest.
+// Read returns typed lines. It blocks until there is one.
 func (t *Terminal) Read(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,8 +127,8 @@ func (t *Terminal) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write shows text above the prompt, with everything visible that is hidden in it. A line
-// that does not end yet is continued by the next call.
+// Write shows text above the prompt, with control characters escaped. The next call continues
+// an unfinished line.
 func (t *Terminal) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -140,7 +138,7 @@ func (t *Terminal) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BeginLine ends the line of output that is under way, unless a character is, too.
+// BeginLine ends an unfinished line of output, except within a character.
 func (t *Terminal) BeginLine() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -150,7 +148,7 @@ func (t *Terminal) BeginLine() error {
 	return nil
 }
 
-// show writes text where the last one ended, and the prompt below.
+// show writes text at the end of the previous output, and the prompt below.
 func (t *Terminal) show(text string) error {
 	if text == "" || t.closed {
 		return nil
@@ -191,16 +189,16 @@ func (t *Terminal) show(text string) error {
 	return t.draw(b.String())
 }
 
-// draw writes text in place of the prompt, which goes below it. Everything is one write,
-// so that nobody sees half of it.
+// draw replaces the prompt by text and a new prompt below, with one write, so that it does not
+// flicker.
 func (t *Terminal) draw(text string) error {
 	row, cursor := t.line.view(t.Prompt, t.columns)
 	_, err := io.WriteString(t.Out, "\r\x1b[J"+text+row+"\x1b["+strconv.Itoa(cursor+1)+"G")
 	return err
 }
 
-// measure asks for the width of the window. Output that is under way ends, as its row may
-// have been folded.
+// measure reads the width of the window. It ends an unfinished line of output, which the
+// terminal may have rewrapped.
 func (t *Terminal) measure() {
 	columns, _, err := term.GetSize(t.Out.Fd())
 	if err != nil || columns <= 0 {
@@ -209,7 +207,7 @@ func (t *Terminal) measure() {
 	t.columns, t.column, t.full = columns, 0, false
 }
 
-// redraw is for a window that has changed, or been used by others who had stopped us.
+// redraw draws the prompt after the window has changed, or after the program was stopped.
 func (t *Terminal) redraw(stopped bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -223,8 +221,7 @@ func (t *Terminal) redraw(stopped bool) {
 	_ = t.draw("")
 }
 
-// readKeys handles keys until there are no more. What is typed while the program is busy
-// is there when it reads again.
+// readKeys handles keys until the input ends.
 func (t *Terminal) readKeys() {
 	defer close(t.done)
 	defer t.Restore()
@@ -241,7 +238,7 @@ func (t *Terminal) readKeys() {
 	}
 }
 
-// press handles the keys in b and returns what is no whole key yet.
+// press handles the keys in b and returns the beginning of an incomplete one.
 func (t *Terminal) press(b []byte) []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -290,7 +287,7 @@ func (t *Terminal) key(key string) {
 	}
 }
 
-// complete completes the word before the cursor, or offers what it may become.
+// complete completes the word before the cursor, or lists the candidates.
 func (t *Terminal) complete() {
 	if offers := t.line.complete(slices.Concat(t.Words, t.shown.words(), words(t.line.history))); len(offers) > 0 {
 		t.newRow()
@@ -298,13 +295,13 @@ func (t *Terminal) complete() {
 	}
 }
 
-// newRow ends the line of output that is under way: the prompt is in a row of its own already.
+// newRow ends an unfinished line of output. The prompt is in the next row already.
 func (t *Terminal) newRow() {
 	t.column, t.full = 0, false
 	t.shown.add("\n")
 }
 
-// enter leaves the line as it was typed on the screen, and hands it to the reader.
+// enter leaves the typed line on the screen and passes it to Read.
 func (t *Terminal) enter() {
 	if t.ended {
 		return

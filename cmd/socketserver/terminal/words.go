@@ -2,10 +2,10 @@ package terminal
 
 import "regexp"
 
-// maxShown is how much of what was shown is remembered, in bytes.
+// maxShown is how much output is kept for completion, in bytes.
 const maxShown = 64 << 10
 
-// shown is what was shown last, whose words Tab completes: names, commands, files.
+// shown is the last output. Tab completes its words: names, commands, files.
 type shown struct{ text []byte }
 
 func (s *shown) add(text string) {
@@ -17,13 +17,13 @@ func (s *shown) add(text string) {
 
 func (s *shown) words() []string { return words([]string{string(s.text)}) }
 
-// Chinese has no spaces, so that a name in other letters may stand within a sentence.
+// Chinese has no spaces, so that a name in ASCII may stand within a sentence.
 var (
 	word      = regexp.MustCompile(`(?:\B/)?[\p{L}\p{N}_](?:[\p{L}\p{M}\p{N}_.-]*[\p{L}\p{M}\p{N}_-])?`)
 	asciiWord = regexp.MustCompile(`(?:\B/)?\w(?:[\w.-]*[\w-])?`)
 )
 
-// words are those of all texts, some of them twice.
+// words returns the words of all texts, with duplicates.
 func words(texts []string) []string {
 	var all []string
 	for _, text := range texts {
