@@ -143,8 +143,8 @@ func (f *connectFlags) check(c *cobra.Command, args []string) (err error) {
 		flag, value string
 		all         []string
 	}{
-		{"mode", f.Mode, []string{client.Duplex, client.Ask, client.Each, client.Once}},
-		{"framing", f.Framing, []string{client.Line, client.Chunk}},
+		{"mode", f.Mode, client.Modes},
+		{"framing", f.Framing, client.Framings},
 	} {
 		if !slices.Contains(choice.all, choice.value) {
 			return usage("--%s %s: there are %s", choice.flag, strconv.Quote(choice.value), strings.Join(choice.all, ", "))

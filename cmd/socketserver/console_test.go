@@ -5,6 +5,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,6 +56,7 @@ server "elsewhere" {
   }
 }
 `, plugins, filepath.Join(t.TempDir(), "operator")))
+	require.Equal(t, "program :4", strings.Join(complete(t, "console", "p"), " "))
 	for _, l := range listeners {
 		name := l.server
 		if name == "elsewhere" {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
@@ -66,21 +65,26 @@ func (f *formatter) path(path string) error {
 		})
 	}
 	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return config.PathError(path, err)
+	case info.Mode().IsRegular():
+		return f.file(path)
+	case !info.IsDir():
+		return fmt.Errorf("%s: it is not a regular file; for standard input write -", path)
+	}
+	files, err := config.Files(path)
 	if err != nil {
 		return config.PathError(path, err)
 	}
-	if !info.IsDir() {
-		return f.file(path, info.Mode().Perm())
-	}
-	files, err := filepath.Glob(filepath.Join(path, "*.hcl"))
 	var errs []error
 	for _, file := range files {
 		errs = append(errs, f.path(file))
 	}
-	return errors.Join(err, errors.Join(errs...))
+	return errors.Join(errs...)
 }
 
-func (f *formatter) file(path string, mode os.FileMode) error {
+func (f *formatter) file(path string) error {
 	in, err := os.Open(path)
 	if err != nil {
 		return config.PathError(path, err)
@@ -94,8 +98,11 @@ func (f *formatter) file(path string, mode os.FileMode) error {
 		if bytes.Equal(src, formatted) {
 			return nil
 		}
-		fmt.Fprintln(f.stdout, path)
-		return replaceFile(path, formatted, mode)
+		if err := overwrite(path, formatted, src); err != nil {
+			return fmt.Errorf("write %s: %w", path, err)
+		}
+		_, err := fmt.Fprintln(f.stdout, path)
+		return err
 	})
 }
 
@@ -126,23 +133,22 @@ func (f *formatter) source(name string, src []byte, write func([]byte) error) er
 	return err
 }
 
-// replaceFile writes beside the file and renames, so that nobody reads half of it.
-func replaceFile(path string, content []byte, mode os.FileMode) error {
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		path = resolved
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".fmt-*")
+// overwrite writes in place: a new file would have another owner, leave the hard links of the
+// old one behind, and could not take the place of a mount. If it fails it restores the content.
+func overwrite(path string, content, before []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(mode), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
+	put := func(content []byte) error {
+		_, err := f.WriteAt(content, 0)
+		if err != nil {
+			return err
+		}
+		return f.Truncate(int64(len(content)))
 	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", path, err)
+	if err = put(content); err != nil {
+		err = errors.Join(err, put(before))
 	}
-	return nil
+	return errors.Join(err, f.Close())
 }

@@ -1,72 +1,104 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 	"github.com/go-socketserver/socketserver/handlers"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 func newHandlers() *cobra.Command {
-	return &cobra.Command{
+	var directory string
+	c := &cobra.Command{
 		Use:   "handlers [NAME]...",
 		Short: "List the compiled-in handlers with their options",
-		Long:  "List the compiled-in handlers, or those named, with their options and defaults as they\nstand in a configuration.",
-		RunE: func(c *cobra.Command, args []string) error {
-			return listHandlers(c.OutOrStdout(), args)
+		Long: `List the compiled-in handlers, or the handlers and plugins named, with their options and
+defaults as in a configuration. Plugins are built and started to be asked. Where a handler and
+a plugin have the same name, it is the handler's.`,
+		RunE: func(c *cobra.Command, names []string) error {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			text, err := listHandlers(ctx, directory, names)
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(c.OutOrStdout(), text)
+			return err
 		},
 	}
+	c.Flags().StringVar(&directory, "plugins", "plugins", "directory of the plugins")
+	return c
 }
 
-// listHandlers prints all handlers, or those of names.
-func listHandlers(w io.Writer, names []string) error {
-	listed := handlers.Table
-	if len(names) > 0 {
-		listed = nil
+// listHandlers describes all compiled-in handlers, or the handlers and plugins named.
+func listHandlers(ctx context.Context, directory string, names []string) (string, error) {
+	compiled, plugins := handlerNames(), plugin.Names(directory)
+	if len(names) == 0 {
+		names = compiled
 	}
+	var all []string
 	for _, name := range names {
-		h, err := lookup(name)
+		var one string
+		var err error
+		switch {
+		case slices.Contains(compiled, name):
+			one, err = describeHandler(name)
+		case slices.Contains(plugins, name):
+			one, err = describePlugin(ctx, directory, name)
+		default:
+			return "", usage("there is no handler %q compiled in, and no plugin in %s; %s", name, directory, suggest(name, append(compiled, plugins...)))
+		}
 		if err != nil {
-			return err
+			return "", failed(fmt.Errorf("socketserver: %w", err))
 		}
-		listed = append(listed, h)
+		all = append(all, one)
 	}
-	for i, h := range listed {
-		if i > 0 {
-			fmt.Fprintln(w)
-		}
-		if err := describe(w, h); err != nil {
-			return failed(fmt.Errorf("handler %q: %w", h.Name, err))
-		}
-	}
-	return nil
+	return strings.Join(all, "\n"), nil
 }
 
-func lookup(name string) (handlers.Entry, error) {
-	var names []string
-	for _, h := range handlers.Table {
-		if h.Name == name {
-			return h, nil
-		}
-		names = append(names, h.Name)
-	}
-	return handlers.Entry{}, usage("there is no handler %q compiled in; %s", name, suggest(name, names))
-}
-
-func describe(w io.Writer, h handlers.Entry) error {
+func describeHandler(name string) (string, error) {
+	i := slices.IndexFunc(handlers.Table, func(h handlers.Entry) bool { return h.Name == name })
+	h := handlers.Table[i]
 	class, err := h.Constructor.Class(nil)
 	if err != nil {
-		return err
+		return "", fmt.Errorf("handler %q: %w", name, err)
 	}
-	fmt.Fprintf(w, "%s: %s\n  transports: %s\n", h.Name, h.Doc, strings.Join(class.Serves(), ", "))
-	if class.Stateful != "" {
-		fmt.Fprintf(w, "  keeps in memory: %s\n", class.Stateful)
+	return describe(name, h.Doc, class.Serves(), class.Stateful, h.Constructor.Options()), nil
+}
+
+func describePlugin(ctx context.Context, directory, name string) (string, error) {
+	log := (&logFlags{level: "warn"}).logger(config.Log{})
+	paths, problems := plugin.Prepare(ctx, directory, []string{name}, log)
+	if err := problems[name]; err != nil {
+		return "", err
 	}
-	for _, o := range h.Constructor.Options() {
-		fmt.Fprintf(w, "  %s = %s\n      %s\n", o.Name, o.Default, o.Doc)
+	d, err := plugin.Describe(ctx, plugin.Settings{Name: name, Path: paths[name], Log: log})
+	if err != nil {
+		return "", err
 	}
-	return nil
+	return text.Lines(describe(name, "a plugin in "+directory, d.Networks, d.Stateful, d.Options)), nil
+}
+
+func describe(name, doc string, networks []string, stateful string, options []framework.Option) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n  transports: %s\n", name, doc, strings.Join(networks, ", "))
+	if stateful != "" {
+		fmt.Fprintf(&b, "  keeps in memory: %s\n", stateful)
+	}
+	for _, o := range options {
+		fmt.Fprintf(&b, "  %s = %s\n      %s\n", o.Name, o.Default, o.Doc)
+	}
+	return b.String()
 }

@@ -18,13 +18,18 @@ type logFlags struct {
 	desk          io.Writer // the operator's terminal, which shows the log, too; nil: none
 }
 
+var (
+	logFormats = []string{"json", "text"}
+	logLevels  = []string{"trace", "debug", "info", "warn", "error"}
+)
+
 func (l *logFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&l.format, "log-format", "", "json or text (default: text on a terminal, json otherwise)")
 	f.StringVar(&l.level, "log-level", "", "trace, debug, info, warn or error (default: info)")
 }
 
 func (l *logFlags) check() error {
-	if !slices.Contains([]string{"", "json", "text"}, l.format) {
+	if l.format != "" && !slices.Contains(logFormats, l.format) {
 		return usage("--log-format %q: there are json and text", l.format)
 	}
 	if l.level != "" && hclog.LevelFromString(l.level) == hclog.NoLevel {

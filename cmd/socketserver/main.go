@@ -34,7 +34,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	c, err := root.ExecuteC()
+	c, err := execute(root)
 	var status statusError
 	switch {
 	case err == nil:
@@ -83,6 +83,7 @@ func newRoot() *cobra.Command {
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newVersion(), newMan())
 	root.AddCommand(newLater()...)
+	addCompletions(root)
 	return root
 }
 

@@ -41,8 +41,8 @@ func newValidate() *cobra.Command {
 			if len(conf.Servers) == 1 {
 				servers = "server"
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %d %s, no errors\n", file, len(conf.Servers), servers)
-			return nil
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d %s, no errors\n", file, len(conf.Servers), servers)
+			return err
 		},
 	}
 	addConfigFlag(c, &file)

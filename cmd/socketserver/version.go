@@ -1,8 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -54,15 +54,18 @@ func newMan() *cobra.Command {
 			if err := doc.GenManTree(root, header, args[0]); err != nil {
 				return failed(err)
 			}
-			pages, err := filepath.Glob(filepath.Join(args[0], "socketserver*.1"))
-			if err == nil && len(pages) == 0 {
-				err = errors.New("no page was written")
-			}
+			entries, err := os.ReadDir(args[0])
 			if err != nil {
 				return failed(err)
 			}
-			fmt.Fprintln(c.OutOrStdout(), strings.Join(pages, "\n"))
-			return nil
+			var pages strings.Builder
+			for _, e := range entries {
+				if strings.HasPrefix(e.Name(), "socketserver") && strings.HasSuffix(e.Name(), ".1") {
+					fmt.Fprintln(&pages, filepath.Join(args[0], e.Name()))
+				}
+			}
+			_, err = io.WriteString(c.OutOrStdout(), pages.String())
+			return err
 		},
 	}
 }

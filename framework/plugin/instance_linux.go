@@ -138,6 +138,15 @@ func (i *instance) configure(ctx context.Context, s *Settings) (*control.Configu
 // options are those of s with their paths joined to its directory: the process says which
 // of them are paths.
 func (i *instance) options(ctx context.Context, s Settings) ([]byte, error) {
+	schema, err := i.describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return framework.AbsolutePaths(schema, s.Options, s.Directory)
+}
+
+// describe asks for the options that there are.
+func (i *instance) describe(ctx context.Context) ([]framework.Option, error) {
 	answer, err := i.control.Describe(ctx, &control.DescribeRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("describe: %w", i.runner.problem(plain(err)))
@@ -146,7 +155,7 @@ func (i *instance) options(ctx context.Context, s Settings) ([]byte, error) {
 	for n, o := range answer.Options {
 		schema[n] = framework.Option{Name: o.Name, Type: o.Type, Default: o.Default, Doc: o.Doc}
 	}
-	return framework.AbsolutePaths(schema, s.Options, s.Directory)
+	return schema, nil
 }
 
 // plain takes off what grpc writes before the text of an error.

@@ -32,6 +32,13 @@ type Settings struct {
 	Log       hclog.Logger       // of the server; nil: hclog.Default()
 }
 
+// A Description is what a plugin says about itself.
+type Description struct {
+	Options  []framework.Option
+	Networks []string // the transports it serves with default options
+	Stateful string   // what it keeps in memory between requests; empty: nothing
+}
+
 // protocolVersion is that of the control service and of descriptor 3 together.
 const protocolVersion = 1
 

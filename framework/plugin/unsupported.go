@@ -15,6 +15,9 @@ func Open(context.Context, Settings) (*framework.HandlerClass, error) {
 	return nil, framework.ErrNotSupported
 }
 
+// Describe returns [framework.ErrNotSupported].
+func Describe(context.Context, Settings) (*Description, error) { return nil, framework.ErrNotSupported }
+
 // Prepare returns [framework.ErrNotSupported] for every name.
 func Prepare(_ context.Context, _ string, names []string, _ hclog.Logger) (map[string]string, map[string]error) {
 	errs := map[string]error{}

@@ -14,7 +14,8 @@ type Address struct {
 	Host    string // host:port, or the path of a socket; one that begins with @ has no file
 }
 
-var networks = []string{"tcp", "udp", "unix", "unixgram", "tls"}
+// Networks are those of addresses.
+var Networks = []string{"tcp", "udp", "unix", "unixgram", "tls"}
 
 // ParseAddress reads a URL, such as tcp://localhost:9000 or unix:///run/server.sock.
 func ParseAddress(url string) (Address, error) {
@@ -23,8 +24,8 @@ func ParseAddress(url string) (Address, error) {
 	switch {
 	case !ok:
 		return a, fmt.Errorf("address %q is not a URL; write it as in tcp://localhost:21567 or unix:///run/server.sock", url)
-	case !slices.Contains(networks, network):
-		return a, fmt.Errorf("address %q: there is no %q; there are %s", url, network, strings.Join(networks, ", "))
+	case !slices.Contains(Networks, network):
+		return a, fmt.Errorf("address %q: there is no %q; there are %s", url, network, strings.Join(Networks, ", "))
 	case host == "" || host == "@":
 		return a, fmt.Errorf("address %q says nothing after %s://; write it as in tcp://localhost:21567 or unix:///run/server.sock", url, network)
 	case a.isUnix():

@@ -19,10 +19,16 @@ const (
 	Once   = "once"   // the whole input is one message
 )
 
-// The framings of what is sent.
+// The framings of messages.
 const (
 	Line  = "line"  // a message is sent with its newline
 	Chunk = "chunk" // and without
+)
+
+// Modes and Framings are all values of [Settings.Mode] and [Settings.Framing].
+var (
+	Modes    = []string{Duplex, Ask, Each, Once}
+	Framings = []string{Line, Chunk}
 )
 
 // Settings configure a conversation. Mode, Framing, Input and Output are required.

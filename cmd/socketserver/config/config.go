@@ -120,6 +120,24 @@ func Parse(filename string, src []byte, catalog Catalog) (*Config, error) {
 	return r.finish(catalog)
 }
 
+// ServerNames returns the names of the servers at path, as far as it can be parsed.
+func ServerNames(path string) []string {
+	r := newReader()
+	r.load(path)
+	var names []string
+	for _, s := range r.files {
+		for _, h := range s.body.Blocks {
+			if h.Type == "server" && len(h.Labels) == 1 {
+				names = append(names, h.Labels[0])
+			}
+		}
+	}
+	return names
+}
+
+// Concurrencies are the kinds of [Concurrency].
+func Concurrencies() []string { return names(concurrencyGrammar(new(Concurrency))) }
+
 func defaultTransport(network string) Transport {
 	t := Transport{Network: network}
 	switch network {

@@ -3,6 +3,7 @@ package config_test
 import (
 	"bytes"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
@@ -28,6 +29,33 @@ func TestFormat(t *testing.T) {
 `, string(got))
 	_, err = config.Format("servers.hcl", []byte("a = \n"))
 	require.EqualError(t, err, "servers.hcl:1:5: invalid expression; expected the start of an expression, but found an invalid expression token\n    a = \n        ^")
+}
+
+// Heredocs stay as they are, and what follows them is laid out.
+func TestFormatHeredocs(t *testing.T) {
+	for name, heredoc := range map[string]string{
+		"expression over lines":   "<<EOT\n${join(\n  \", \",\n  [\"a\", \"b\"]\n)} {data}\nEOT",
+		"indented":                "<<-EOT\n      ${join(\n \", \", [\n\"a\"])}\n   EOT",
+		"object":                  "<<EOT\n${jsonencode({\n  a = [\n 1]\n})}\nEOT",
+		"directive":               "<<EOT\n%{for x in [\n  \"a\"\n]~}\n  ${x}\n%{endfor}\nEOT",
+		"inside another":          "<<EOT\n${upper(<<E\nx\nE\n)}\n  y\nEOT",
+		"brackets in text":        "<<EOT\n  ((( [ {\nEOT",
+		"nothing":                 "<<EOT\nEOT",
+		"two in a call":           "join(<<EOT\n${upper(\n\"a\"\n)}\nEOT\n      , [<<EOT\n}\nEOT\n    ])",
+		"quoted text, over lines": "\"${join(\n      \",\",\n      [\"a\"]\n    )}\"",
+	} {
+		t.Run(name, func(t *testing.T) {
+			after := "\n    framing = \"line\"\n  }\n  limits { connections = 3 }\n}\n"
+			want := "server \"s\" {\n  handler \"x\" {\n    format = " + heredoc + after
+			src := "server \"s\" {\n handler \"x\" {\nformat=" + heredoc + strings.ReplaceAll(after, "  ", "")
+			for range 2 {
+				got, err := config.Format("servers.hcl", []byte(src))
+				require.NoError(t, err)
+				require.Equal(t, strings.ReplaceAll(want, "format = ", "format  = "), strings.ReplaceAll(string(got), "format = ", "format  = "))
+				src = string(got)
+			}
+		})
+	}
 }
 
 func FuzzParse(f *testing.F) {

@@ -39,18 +39,12 @@ func (r *reader) load(path string) {
 		r.add(hcl.Range{Filename: path}, pathFault(err))
 		return
 	}
-	entries, err := os.ReadDir(path)
+	files, err := Files(path)
 	if err != nil {
 		r.add(hcl.Range{Filename: path}, pathFault(err))
 		return
 	}
-	found := false
-	for _, e := range entries { // sorted
-		if strings.HasPrefix(e.Name(), ".") || filepath.Ext(e.Name()) != ".hcl" {
-			continue
-		}
-		found = true
-		name := filepath.Join(path, e.Name())
+	for _, name := range files {
 		// The user named the directory, not this file: opening a pipe would block.
 		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 			r.add(hcl.Range{Filename: name}, faultf("move it elsewhere or give it another name", "it is not a regular file"))
@@ -58,9 +52,21 @@ func (r *reader) load(path string) {
 		}
 		r.loadFile(name)
 	}
-	if !found {
+	if len(files) == 0 {
 		r.add(hcl.Range{Filename: path}, faultf("write one, or name another directory", "there is no .hcl file in this directory"))
 	}
+}
+
+// Files returns the paths of the .hcl files in a directory, sorted and without hidden ones.
+func Files(directory string) ([]string, error) {
+	entries, err := os.ReadDir(directory)
+	var files []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && filepath.Ext(e.Name()) == ".hcl" {
+			files = append(files, filepath.Join(directory, e.Name()))
+		}
+	}
+	return files, err
 }
 
 func (r *reader) loadFile(name string) {
