@@ -29,6 +29,14 @@ const (
 	keyReturn    = "\r"
 	keyNewline   = "\n"
 	keySuspend   = "\x1a"
+	keyPaste     = "\x1b[200~" // what follows is pasted
+	keyPasted    = "\x1b[201~"
+)
+
+// These make the terminal send keyPaste and keyPasted.
+const (
+	pasteOn  = "\x1b[?2004h"
+	pasteOff = "\x1b[?2004l"
 )
 
 // maxKey is above the length of any key's sequence, in bytes.

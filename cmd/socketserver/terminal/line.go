@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A line is the line being edited. It is edited by grapheme clusters and shown by their width,
@@ -171,15 +173,19 @@ func (l *line) view(prompt string, columns int) (string, int) {
 		prompt, left = "", 0
 	}
 	room := columns - left
-	behind := min(room/3, uniseg.StringWidth(l.text[l.pos:]))
-	start, width := 0, uniseg.StringWidth(l.text[:l.pos])
+	behind := min(room/3, uniseg.StringWidth(shape(l.text[l.pos:])))
+	start, width := 0, uniseg.StringWidth(shape(l.text[:l.pos]))
 	for start < l.pos && width > room-behind {
-		cluster, _, w, _ := uniseg.FirstGraphemeClusterInString(l.text[start:], -1)
+		cluster, _, _, _ := uniseg.FirstGraphemeClusterInString(l.text[start:], -1)
 		start += len(cluster)
-		width -= w
+		width -= uniseg.StringWidth(shape(cluster))
 	}
-	return prompt + clip(l.text[start:], room), left + max(width, 0)
+	return prompt + clip(shape(l.text[start:]), room), left + max(width, 0)
 }
+
+// shape is how text looks while it is edited: control characters and bytes that are not UTF-8 as
+// escapes, and a tab as blanks.
+func shape(s string) string { return strings.ReplaceAll(text.Line(s), "\t", "    ") }
 
 // clip returns the prefix of text that fits into the columns.
 func clip(text string, columns int) string {

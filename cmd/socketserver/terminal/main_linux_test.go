@@ -19,6 +19,12 @@ func TestMain(m *testing.M) {
 // program shows what comes from descriptor 3 and says what was typed. Its status is 0 at
 // the end of the input, 1 when descriptor 3 ends, and 2 on ^C.
 func program() int {
+	if os.Getenv("TERMINAL_TEST") == "usable" {
+		if Usable(os.Stdin, os.Stdout) {
+			return 0
+		}
+		return 3
+	}
 	edits["\x1bp"] = func(*line) { panic("on purpose") }
 	ends := make(chan int, 3)
 	t, err := Open(Settings{

@@ -7,6 +7,6 @@ const supported = false
 
 func (t *Terminal) watch() func() { return func() {} }
 
-func (t *Terminal) suspend() {}
+func stopJob() {}
 
 func (t *Terminal) resume() {}

@@ -3,6 +3,7 @@
 package terminal
 
 import (
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -13,19 +14,18 @@ import (
 const supported = true
 
 // watch handles changes of the window, and signals that end the program: it restores the
-// terminal and raises them again. With OwnSignals that is SIGQUIT alone. The function it
+// terminal and raises them again. With OwnSignals those are SIGQUIT and SIGABRT alone. The function it
 // returns stops watching.
 func (t *Terminal) watch() func() {
-	signals := make(chan os.Signal, 8)
 	done := make(chan struct{})
-	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGCONT, syscall.SIGQUIT)
+	signal.Notify(t.caught, syscall.SIGWINCH, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGQUIT, syscall.SIGABRT)
 	if !t.OwnSignals {
-		signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+		signal.Notify(t.caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	}
 	go func() {
 		for {
 			select {
-			case s := <-signals:
+			case s := <-t.caught:
 				t.signalled(s.(syscall.Signal))
 			case <-done:
 				return
@@ -33,7 +33,7 @@ func (t *Terminal) watch() func() {
 		}
 	}()
 	return func() {
-		signal.Stop(signals)
+		signal.Stop(t.caught)
 		close(done)
 	}
 }
@@ -44,6 +44,8 @@ func (t *Terminal) signalled(s syscall.Signal) {
 		t.redraw(true)
 	case syscall.SIGWINCH:
 		t.redraw(false)
+	case syscall.SIGTSTP:
+		t.suspend()
 	default:
 		t.Restore()
 		signal.Reset(s)
@@ -51,16 +53,26 @@ func (t *Terminal) signalled(s syscall.Signal) {
 	}
 }
 
-// suspend stops this job, as ^Z does where the terminal sees it first.
-// It may go on for a moment, and for good where nobody could continue it: then the next
-// key does.
+// stopJob sends the signal of ^Z to the process group, as a terminal in cooked mode does.
+func stopJob() { _ = syscall.Kill(0, syscall.SIGTSTP) }
+
+// suspend restores the terminal and stops the process by SIGTTOU: package signal cannot give
+// SIGTSTP its default action back. Unlike SIGSTOP it does not stop a process that no shell could
+// continue: then the next key resumes.
 func (t *Terminal) suspend() {
-	t.suspended = true
-	t.Restore()
-	_ = syscall.Kill(0, syscall.SIGTSTP)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		_ = t.draw("")
+		_, _ = io.WriteString(t.Out, "\r\n")
+		t.suspended = true
+		t.Restore()
+	}
+	_ = syscall.Kill(os.Getpid(), syscall.SIGTTOU)
 }
 
 func (t *Terminal) resume() {
 	t.suspended = false
 	_, _ = term.MakeRaw(t.In.Fd())
+	_, _ = io.WriteString(t.Out, pasteOn)
 }

@@ -8,6 +8,7 @@
 package terminal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +45,8 @@ type Terminal struct {
 	keys    cancelreader.CancelReader
 	before  *term.State
 	done    chan struct{} // closed when no more keys are read
-	signals func()        // stops watching signals
+	caught  chan os.Signal
+	signals func() // stops watching signals
 
 	mu      sync.Mutex
 	typed   *sync.Cond
@@ -56,6 +58,7 @@ type Terminal struct {
 	columns int    // of the window
 	lines   []byte // typed and not read yet
 	ended   bool
+	pasting bool // between the two marks of bracketed paste
 
 	suspended, closed bool
 }
@@ -63,7 +66,8 @@ type Terminal struct {
 // Usable reports whether in and out are a terminal that can edit lines. Otherwise the system's
 // line discipline edits them.
 func Usable(in, out *os.File) bool {
-	return supported && os.Getenv("TERM") != "dumb" && term.IsTerminal(in.Fd()) && term.IsTerminal(out.Fd())
+	kind := os.Getenv("TERM")
+	return supported && kind != "" && kind != "dumb" && kind != "unknown" && term.IsTerminal(in.Fd()) && term.IsTerminal(out.Fd())
 }
 
 // Open switches the terminal to raw mode and shows the prompt. The caller calls Close.
@@ -72,13 +76,14 @@ func Open(s Settings) (*Terminal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the terminal: %w", err)
 	}
-	t := &Terminal{Settings: s, before: before, done: make(chan struct{})}
+	t := &Terminal{Settings: s, before: before, done: make(chan struct{}), caught: make(chan os.Signal, 8)}
 	t.typed = sync.NewCond(&t.mu)
 	if t.keys, err = cancelreader.NewReader(s.In); err != nil {
 		t.Restore()
 		return nil, fmt.Errorf("read the terminal: %w", err)
 	}
 	t.signals = t.watch()
+	_, _ = io.WriteString(t.Out, pasteOn)
 	t.redraw(false)
 	go t.readKeys()
 	return t, nil
@@ -86,7 +91,12 @@ func Open(s Settings) (*Terminal, error) {
 
 // Restore restores the terminal. It takes no lock, so that a deferred function can call it in
 // a panic.
-func (t *Terminal) Restore() { _ = term.Restore(t.In.Fd(), t.before) }
+func (t *Terminal) Restore() { _ = t.restore() }
+
+func (t *Terminal) restore() error {
+	_, err := io.WriteString(t.Out, pasteOff)
+	return errors.Join(err, term.Restore(t.In.Fd(), t.before))
+}
 
 // Close ends reading and restores the terminal. Write then writes nothing.
 func (t *Terminal) Close() error {
@@ -109,7 +119,7 @@ func (t *Terminal) Close() error {
 	if t.keys.Cancel() {
 		<-t.done
 	}
-	return errors.Join(err, t.keys.Close(), term.Restore(t.In.Fd(), t.before))
+	return errors.Join(err, t.keys.Close(), t.restore())
 }
 
 // Read returns typed lines. It blocks until there is one.
@@ -246,11 +256,15 @@ func (t *Terminal) press(b []byte) []byte {
 		t.resume()
 	}
 	for len(b) > 0 && !t.closed {
-		n := decodeKey(b)
+		n := 0
+		if t.pasting {
+			n = t.paste(b)
+		} else if n = decodeKey(b); n > 0 {
+			t.key(string(b[:n]))
+		}
 		if n == 0 {
 			break
 		}
-		t.key(string(b[:n]))
 		b = b[n:]
 	}
 	if !t.closed && !t.suspended {
@@ -279,12 +293,39 @@ func (t *Terminal) key(key string) {
 	case key == keyClear:
 		_ = t.draw("\x1b[H\x1b[2J")
 	case key == keySuspend:
-		_ = t.draw("")
-		_, _ = io.WriteString(t.Out, "\r\n")
-		t.suspend()
-	case !strings.ContainsFunc(key, unprintable):
+		stopJob()
+	case key == keyPaste:
+		t.pasting = true
+	case key[0] >= ' ': // no control character and no sequence
 		t.line.insert(key)
 	}
+}
+
+// paste inserts what was pasted, every byte of it, and returns how much of b that was. Lines are
+// entered.
+func (t *Terminal) paste(b []byte) int {
+	text, _, ended := bytes.Cut(b, []byte(keyPasted))
+	n := len(text)
+	if ended {
+		n += len(keyPasted)
+		t.pasting = false
+	} else { // the end may have arrived in part
+		for i := min(len(text), len(keyPasted)-1); i > 0; i-- {
+			if bytes.HasSuffix(text, []byte(keyPasted[:i])) {
+				text = text[:len(text)-i]
+				break
+			}
+		}
+		n = len(text)
+	}
+	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(text)), "\n")
+	for i, line := range lines {
+		if i > 0 {
+			t.enter()
+		}
+		t.line.insert(line)
+	}
+	return n
 }
 
 // complete completes the word before the cursor, or lists the candidates.
@@ -309,7 +350,7 @@ func (t *Terminal) enter() {
 	text := t.line.take()
 	t.lines = append(append(t.lines, text...), '\n')
 	t.newRow()
-	_ = t.draw(t.Prompt + text + "\r\n")
+	_ = t.draw(t.Prompt + shape(text) + "\r\n")
 	t.typed.Broadcast()
 }
 
@@ -317,5 +358,3 @@ func (t *Terminal) end() {
 	t.ended = true
 	t.typed.Broadcast()
 }
-
-func unprintable(r rune) bool { return text.OneLine.Hides(r) || r == '\t' || r == '\ufffd' }

@@ -1,9 +1,11 @@
 package terminal
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,7 +27,7 @@ func runCommand(t *testing.T, c *exec.Cmd) (*terminaltest.Terminal, *os.File, *e
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = write.Close() })
-	c.Env = append(append(os.Environ(), "TERMINAL_TEST=1", "GORACE=atexit_sleep_ms=0"), c.Env...)
+	c.Env = append(append(os.Environ(), "TERM=xterm", "TERMINAL_TEST=1", "GORACE=atexit_sleep_ms=0"), c.Env...)
 	c.ExtraFiles = []*os.File{read}
 	term := terminaltest.Start(t, c, 40, 10)
 	require.NoError(t, read.Close())
@@ -112,8 +114,10 @@ func TestHostile(t *testing.T) {
 	term, peer, _ := run(t)
 	say(t, peer, "\x1b[2J\x1b]0;title\a\rover\u202etxt.exe\xff\r\n")
 	term.Await(2, `\x1b[2J\x1b]0;title\a\rover\u202etxt.exe`, `\xff`, ">")
-	term.Type("\x1b[200~\x1b\x1b[99z\x00\u202ex") // neither does what is pasted
+	term.Type("\x1b\x1b[99z\x00x") // nor do keys that have no meaning
 	term.Await(3, `\x1b[2J\x1b]0;title\a\rover\u202etxt.exe`, `\xff`, "> x")
+	term.Paste("\x1b[1m\u202e") // nor what is pasted
+	term.Await(16, `\x1b[2J\x1b]0;title\a\rover\u202etxt.exe`, `\xff`, `> x\x1b[1m\u202e`)
 }
 
 func TestTab(t *testing.T) {
@@ -202,6 +206,82 @@ func TestPanic(t *testing.T) {
 	term, _, _ := run(t)
 	term.Type("\x1bp")
 	require.Equal(t, 2, term.Exit()) // with the stack
+}
+
+// What is pasted is read, every byte, and none of it is a key.
+func TestPaste(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"key\tvalue":         `got "key\tvalue"`,
+		"\ta":                `got "\ta"`,
+		"a\x03\x04\x1a\x15b": `got "a\x03\x04\x1a\x15b"`,
+		"\x1bO":              `got "\x1bO"`,
+		"\x1b[A\x1b[":        `got "\x1b[A\x1b["`,
+		"\x1b[201":           `got "\x1b[201"`,
+		"\xc4\xe3\xba\xc3":   `got "\xc4\xe3\xba\xc3"`,
+		"你\u202e\u200b好":     `got "你\u202e\u200b好"`,
+		"\u009b2J":           `got "\u009b2J"`,
+	} {
+		term, _, _ := run(t)
+		term.Paste(text)
+		term.Type("\r")
+		term.AwaitGeneral(func(screen string) string {
+			_, answer, _ := strings.Cut(screen, "\n")
+			return answer
+		}, 2, want, ">")
+	}
+}
+
+func TestPasteLines(t *testing.T) {
+	t.Parallel()
+	term, _, _ := run(t)
+	term.Paste("one\rtwo\r\n\nthree")
+	term.Await(7, "> one", "> two", ">", `got "one"`, `got "two"`, `got ""`, "> three")
+}
+
+// Bytes that are not UTF-8 are sent as they were typed.
+func TestTypedBytes(t *testing.T) {
+	t.Parallel()
+	term, _, _ := run(t)
+	term.Type("\xc4\xe3\xba\xc3x\x7f")
+	term.Await(18, `> \xc4\xe3\xba\xc3`)
+	term.Type("\x1b[D\x7f\r")
+	term.Await(2, `> \xc4\xe3\xc3`, `got "\xc4\xe3\xc3"`, ">")
+}
+
+// A terminal of which nothing is known gets no escapes.
+func TestUnknownTerminal(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"", "dumb", "unknown"} {
+		c := exec.Command(os.Args[0])
+		c.Env = append(os.Environ(), "TERMINAL_TEST=usable", "TERM="+kind)
+		term := terminaltest.Start(t, c, 40, 10)
+		require.Equal(t, 3, term.Exit())
+	}
+}
+
+// A signal stops the program as ^Z does, sent to it alone or to its group.
+func TestStopSignal(t *testing.T) {
+	t.Parallel()
+	for _, group := range []int{1, -1} {
+		term, _, c := runCommand(t, exec.Command("sh", "-mc", `"$0"; echo stopped; read go; fg >/dev/null`, os.Args[0]))
+		raw := term.Settings()
+		term.Type("half")
+		term.Await(6, "> half")
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", c.Process.Pid))
+		require.NoError(t, err)
+		pid, err := strconv.Atoi(strings.TrimSpace(string(children)))
+		require.NoError(t, err)
+		require.NoError(t, syscall.Kill(group*pid, syscall.SIGTSTP))
+		term.Await(0, "> half", "stopped", "")
+		require.NotEqual(t, raw, term.Settings())
+		term.Type("\n")
+		term.Await(6, "> half", "stopped", "", "> half")
+		require.Equal(t, raw, term.Settings())
+		term.Paste("\tx\r")
+		term.Type("\x03")
+		require.Equal(t, 2, term.Exit())
+	}
 }
 
 // ^Z gives the terminal to the shell, and fg takes it back.

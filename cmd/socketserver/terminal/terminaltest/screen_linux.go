@@ -16,6 +16,7 @@ type screen struct {
 	rows        [][]string // of cells; the second one of a wide character is empty
 	row, column int        // of the cursor; column may be behind the last one
 	pending     []byte
+	paste       bool // pasted text is to be marked
 	problem     string
 }
 
@@ -121,6 +122,11 @@ func (s *screen) act(parameter, command string) {
 	switch command {
 	case "[A":
 		s.row = max(0, s.row-max(1, n))
+	case "[h", "[l":
+		if parameter != "?2004" {
+			s.problem = fmt.Sprintf("the terminal was sent the mode %q", parameter)
+		}
+		s.paste = command == "[h"
 	case "[G":
 		s.column = min(n, s.columns) - 1
 	case "[H":

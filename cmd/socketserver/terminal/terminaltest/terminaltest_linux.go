@@ -52,6 +52,9 @@ func Start(t *testing.T, command *exec.Cmd, columns, rows int) *Terminal {
 	term.Resize(columns)
 	term.before = term.Settings()
 	command.Stdin, command.Stdout = line, line
+	if command.Env == nil {
+		command.Env = append(os.Environ(), "TERM=xterm")
+	}
 	if command.Stderr == nil {
 		command.Stderr = line
 	}
@@ -112,6 +115,31 @@ func (term *Terminal) AwaitGeneral(general func(screen string) string, column in
 	}
 }
 
+// Paste pastes text as a terminal does.
+func (term *Terminal) Paste(text string) {
+	term.t.Helper()
+	term.await("bracketed paste is not on", func(s *screen) bool { return s.paste })
+	term.Type("\x1b[200~" + text + "\x1b[201~")
+}
+
+func (term *Terminal) await(otherwise string, is func(*screen) bool) {
+	term.t.Helper()
+	late := time.After(patience)
+	for {
+		term.mu.Lock()
+		done, changed := is(term.screen), term.changed
+		term.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-changed:
+		case <-late:
+			require.Fail(term.t, otherwise)
+		}
+	}
+}
+
 // Settings are those of the terminal, which a program should leave as they were.
 func (term *Terminal) Settings() unix.Termios {
 	term.t.Helper()
@@ -135,6 +163,7 @@ func (term *Terminal) Exit() int {
 		require.Fail(term.t, "the program did not end", "%s", term.screen)
 	}
 	require.Equal(term.t, term.before, term.Settings())
+	term.await("bracketed paste is still on", func(s *screen) bool { return !s.paste })
 	status := term.command.ProcessState.Sys().(syscall.WaitStatus)
 	if status.Signaled() {
 		return 128 + int(status.Signal())
