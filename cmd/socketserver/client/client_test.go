@@ -246,6 +246,30 @@ func TestClosedByPeer(t *testing.T) {
 	}
 }
 
+// A connection that is reset within an answer has lost the rest of it.
+func TestResetWithinAnAnswer(t *testing.T) {
+	t.Parallel()
+	reset := func(answer string) func(net.Conn) {
+		return func(conn net.Conn) {
+			if until(conn, "\n") != nil {
+				return
+			}
+			fmt.Fprint(conn, answer)
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.(*net.TCPConn).SetLinger(0)
+		}
+	}
+	for _, mode := range []string{Duplex, Ask, Each, Once} {
+		got, err := hold(t, Settings{Address: serve(t, reset("part of the ans")), Mode: mode}, "one\n")
+		require.ErrorIs(t, err, ErrClosed, mode)
+		require.Equal(t, "part of the ans", got)
+	}
+	for _, mode := range []string{Ask, Each} {
+		_, err := hold(t, Settings{Address: serve(t, reset("all of it\n")), Mode: mode}, "one\n")
+		require.NoError(t, err, mode)
+	}
+}
+
 // To a person a peer that ends in good order is no riddle; one that breaks off is.
 func TestEnded(t *testing.T) {
 	t.Parallel()

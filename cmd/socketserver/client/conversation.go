@@ -116,8 +116,9 @@ func (c *conversation) drain() error {
 	if c.Address.datagrams() {
 		answered = !c.missing()
 	}
+	partial := c.Framing == Line && !c.Address.datagrams() && !c.whole.Load()
 	switch {
-	case answered && (errors.Is(c.err, os.ErrDeadlineExceeded) || errors.Is(c.err, ErrClosed)):
+	case answered && (errors.Is(c.err, os.ErrDeadlineExceeded) || errors.Is(c.err, ErrClosed) && !partial):
 		return nil
 	case !errors.Is(c.err, os.ErrDeadlineExceeded):
 		return c.err
