@@ -56,7 +56,11 @@ func checkAddress(network, address string) *fault {
 		return splitFault(address)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || port != strconv.FormatUint(n, 10) {
-		return faultf("write a number from 0 to 65535 after the colon; 0 takes a free port", "%q in %q is not a port", port, address)
+		next := "write a number from 0 to 65535 after the colon; 0 takes a free port"
+		if n, err := net.LookupPort(network, port); err == nil && n > 0 {
+			next = fmt.Sprintf("write %q", net.JoinHostPort(host, strconv.Itoa(n)))
+		}
+		return faultf(next, "%q in %q is not a port", port, address)
 	}
 	if _, err := netip.ParseAddr(host); err != nil && host != "" && !hostName.match(host) {
 		return faultf(`write a name or an address, as in "localhost:9000" or "[::1]:9000"`, "%q in %q is not a host", host, address)

@@ -129,6 +129,14 @@ func translate(d *hcl.Diagnostic) *fault {
 	if d.Summary == "Invalid single-argument block definition" {
 		return faultf("write each attribute in a line of its own", "a block in one line has one attribute")
 	}
+	if d.Summary == "Too many function arguments" || d.Summary == "Not enough function arguments" {
+		next := "see its form in docs/configuration.md"
+		name, _, _ := strings.Cut(strings.TrimPrefix(d.Detail, `Function "`), `"`)
+		if name == "env" {
+			next = `write env("NAME"), and set the variable before starting: there is no default`
+		}
+		return faultf(next, "%s(): %s", name, lowerFirst(d.Summary))
+	}
 	return &fault{lowerFirst(d.Summary), strings.TrimSuffix(lowerFirst(d.Detail), ".")}
 }
 

@@ -51,7 +51,7 @@ func TestErrors(t *testing.T) {
 		{"function", server(tcp + threading + "handler \"greet\" {\n  greeting = uper(\"a\")\n}"), `5:14: server "s": handler "greet": greeting: call to unknown function; there is no function named "uper". Did you mean "upper"?`},
 		{"environment", server(tcp + threading + "handler \"greet\" {\n  greeting = env(\"SOCKETSERVER_NOT_SET\")\n}"), `5:14: server "s": handler "greet": greeting: env(): the environment variable "SOCKETSERVER_NOT_SET" is not set; set it before starting, or write the value here`},
 		{"file", server(tcp + threading + "handler \"greet\" {\n  greeting = file(\"not.there\")\n}"), `5:14: server "s": handler "greet": greeting: file(): not.there: there is no such file or directory; check the path, or write the file`},
-		{"missing quote", server(tcp + "concurrency \"threading {}\n" + echo), `3:26: invalid multi-line string; quoted strings may not be split over multiple lines. To produce a multi-line string, either use the \n escape to represent a newline character or use the "heredoc" multi-line template syntax`},
+		{"missing quote", server(tcp + "concurrency \"threading {}\n" + echo), `3:26: the text has no end; close it with " in the same line; \n stands for a newline`},
 		{"address without quotes", server("transport \"tcp\" { address = localhost:9100 }\n" + threading + echo), `2:29: text needs quotation marks; write "localhost:9100"`},
 		{"address without quotes in a line of its own", server("transport \"tcp\" {\n  address = :9100\n}\n" + threading + echo), `3:13: text needs quotation marks; write ":9100"`},
 		{"path without quotes", server("transport \"unix\" {\n  address = /run/x.socket # here\n}\n" + threading + echo), `3:13: text needs quotation marks; write "/run/x.socket"`},
@@ -60,11 +60,64 @@ func TestErrors(t *testing.T) {
 		{"two attributes in a line", server(tcp + threading + echo + "limits { connections = 3 per_source = 2 }"), `5:26: a block in one line has one attribute; write each attribute in a line of its own`},
 		{"call not closed", server(tcp + threading + "handler \"greet\" {\n  greeting = upper(\"a\"\n}"), `6:1: missing argument separator; A comma is required to separate each function argument from the next`},
 		{"directives not closed", "a = [" + strings.Repeat("\"%{if true}\", ", 70) + "]\n", `1:17: unexpected end of template; the if directive at servers.hcl:1,7-17 is missing its corresponding endif directive`},
-		{"not closed", "server \"s\" {\n" + tcp, `1:12: unclosed configuration block; there is no closing brace for this block before the end of the file. This may be caused by incorrect brace nesting elsewhere in this file`},
+		{"not closed", "server \"s\" {\n" + tcp, `1:12: the block has no }; write one at its end`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.Equal(t, c.want, strings.Join(problems(t, c.src), "\n"))
 		})
+	}
+}
+
+// A syntax error is explained by the mistake that it comes from.
+func TestCommonMistakes(t *testing.T) {
+	block := func(name string) string { return strings.Replace(server(tcp+threading+echo), `"s"`, `"`+name+`"`, 1) }
+	three := func(old, text string) string {
+		return block("a") + strings.Replace(block("b"), old, text, 1) + block("c")
+	}
+	const example = `; write blocks, as in server "echo" { ... }, which has the blocks transport "tcp" { address = "localhost:9000" }, concurrency "threading" {} and handler "echo" {}, each in a line of its own`
+	for src, want := range map[string]string{
+		three("\n}\n", ""): `11:1: server of line 7 has no }; write one before this line`,
+		three("address = \"localhost:9000\" }", "\n"):              `10:1: transport of line 8 has no }; write one before this line`,
+		three("\"localhost:9000\" }", "\"localhost:9000\""):        `8:45: the block has no }; write } at the end of this line, or the attribute in a line of its own`,
+		three(echo, "handler \"greet\" {\n tags = {\n a = 1\n}\n"): `16:1: server of line 7 has no }; write one before this line`,
+		block("a") + "server \"b\" {\n" + tcp:                      `7:12: the block has no }; write one at its end`,
+		block("a") + "}\n" + block("b"):                            `7:1: there is no block that this } could close; remove it, or the one that closes a block too early`,
+
+		three(`"localhost:9000"`, `'localhost:9000'`): `8:29: text needs double quotation marks; write "localhost:9000"`,
+		three(`"localhost:9000"`, `“localhost:9000”`): `8:29: text needs double quotation marks; write "localhost:9000"`,
+		three(`"threading"`, `'threading'`):           `9:13: text needs double quotation marks; write "threading"`,
+		three(`{}`, `{ framing = 'it' }`):             `9:37: text needs double quotation marks; write "it"`,
+		three(`:9000"`, `:9000`):                      `8:46: the text has no end; close it with " in the same line; \n stands for a newline`,
+
+		three(`"b" {`, "\"b\"\n{"):                       `7:11: the { of a block belongs to the line of its name; write server "b" {`,
+		three(`"threading" {}`, "\"threading\"\n\n  {}"): `9:24: the { of a block belongs to the line of its name; write concurrency "threading" {`,
+
+		three(`address =`, `address:`):                                              `8:19: an attribute is set with =; write address = "localhost:9000"`,
+		three(`address =`, `address ==`):                                            `8:19: an attribute is set with =; write address = "localhost:9000"`,
+		three(`address =`, `address`):                                               `8:19: an attribute is set with =; write address = "localhost:9000"`,
+		three(`{ address = "localhost:9000" }`, "{\n  address: localhost:9000,\n}"): `9:3: an attribute is set with =; write address = "localhost:9000"`,
+		three(`"echo" {}`, "\"echo\" {}\nlimits {\n connections: 3\n}"):             `12:2: an attribute is set with =; write connections = 3`,
+		three(`"b" {`, `"b": {`):                                                    `7:1: server is a block; write server "b" {`,
+		three(`server "b" {`, `server = "b" {`):                                     `7:1: server is a block; write server "b" {`,
+		three(`" }`, `"; }`):                                                        `8:45: no line ends with ";"; remove it`,
+		three(`"threading" {}`, `"threading" {},`):                                  `9:27: no line ends with ","; remove it`,
+
+		"\n# c\n{\"server\": {}}\n":                    `the file is JSON instead of HCL` + example,
+		"[1]{":                                         `the file is JSON instead of HCL` + example,
+		"[Socket]\nListenStream=9000\n":                `the file is INI or TOML instead of HCL` + example,
+		"servers:\n  - a\n":                            `the file is YAML instead of HCL` + example,
+		"---\na: 1\n":                                  `the file is YAML instead of HCL` + example,
+		"<?xml version=\"1.0\"?>\n":                    `the file is XML instead of HCL` + example,
+		"example.com {\n\tfile_server\n}\n":            `this is no configuration of socketserver, as it begins with "example.com"` + example,
+		":8080 {\n}\n":                                 `this is no configuration of socketserver, as it begins with ":8080"` + example,
+		"http {\n  server {\n    listen 80;\n  }\n}\n": `this is no configuration of socketserver, as it begins with "http"` + example,
+		"frontend www\n  bind *:80\n":                  `this is no configuration of socketserver, as it begins with "frontend"` + example,
+		"service echo\n{\n  disable = no\n}\n":         `this is no configuration of socketserver, as it begins with "service"` + example,
+		"sever \"a\"\n{\n}\n":                          `1:10: the { of a block belongs to the line of its name; write sever "a" {`,
+
+		server(strings.Replace(tcp, `"localhost:9000"`, `env("PORT", "1")`, 1) + threading + echo): `2:42: server "s": transport "tcp": address: env(): too many function arguments; write env("NAME"), and set the variable before starting: there is no default`,
+	} {
+		t.Run(src, func(t *testing.T) { require.Equal(t, want, strings.Join(problems(t, src), "\n")) })
 	}
 }
 
@@ -75,7 +128,8 @@ func TestErrorsOfAttributes(t *testing.T) {
 		`transport.tcp.address = ""`:                                  `the address is empty; write host:port, as in "localhost:9000", or ":9000" for every address`,
 		`transport.tcp.address = null`:                                `the address is null; write one`,
 		`transport.tcp.address = ":99999"`:                            `"99999" in ":99999" is not a port; write a number from 0 to 65535 after the colon; 0 takes a free port`,
-		`transport.tcp.address = ":http"`:                             `"http" in ":http" is not a port; write a number from 0 to 65535 after the colon; 0 takes a free port`,
+		`transport.tcp.address = ":http"`:                             `"http" in ":http" is not a port; write ":80"`,
+		`transport.tcp.address = "x:nosuch"`:                          `"nosuch" in "x:nosuch" is not a port; write a number from 0 to 65535 after the colon; 0 takes a free port`,
 		`transport.tcp.address = "::1:80"`:                            `it is not clear where the port of "::1:80" begins; write IPv6 in brackets, with a port, as in "[::1]:9000"`,
 		`transport.tcp.address = "tcp://:80"`:                         `"tcp://:80" is a URL, as for the command line; write host:port, as in "localhost:9000"`,
 		`transport.tcp.address = "a b:80"`:                            `"a b" in "a b:80" is not a host; write a name or an address, as in "localhost:9000" or "[::1]:9000"`,

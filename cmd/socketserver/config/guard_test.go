@@ -73,7 +73,7 @@ var bombs = map[string]struct{ src, want string }{
 	"dollars":            {"a = \"" + strings.Repeat("$", 1<<20-10), "the string has more than 1000 lines, or signs like $"},
 	"backslashes":        {"a = \"" + strings.Repeat("\\", 100_000), "unterminated"},
 	"combining":          {"a = \"" + strings.Repeat("\u0301", 50_000), "unterminated"},
-	"name":               {strings.Repeat("a", 100_000), "argument or block definition required"},
+	"name":               {strings.Repeat("a", 100_000), "this is no configuration of socketserver"},
 	"labels":             {"a " + strings.Repeat("\"b\" ", 16_000) + "{}\n", "there is no block"},
 	"attributes unknown": {strings.Repeat("a = b\n", 8_000), "attribute redefined"},
 	"blocks unknown":     {strings.Repeat("b {}\n", 8_000), "there is no block"},
