@@ -59,6 +59,7 @@ func (s *Settings) dialOne(ctx context.Context, target string, left int) (net.Co
 			config = &tls.Config{}
 		}
 		host, _, _ := net.SplitHostPort(s.Address.Host)
+		host, _, _ = strings.Cut(host, "%") // no certificate has a zone
 		config.ServerName = cmp.Or(config.ServerName, host)
 		return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", target)
 	}
@@ -77,13 +78,13 @@ func (a Address) resolve(ctx context.Context) ([]string, error) {
 	if host == "localhost" { // never resolved, as in servers
 		return []string{"127.0.0.1:" + port, "[::1]:" + port}, nil
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host) // LookupNetIP would drop zones
 	if err != nil {
 		return nil, err
 	}
 	var targets []string
 	for _, ip := range ips[:min(len(ips), maxAddresses)] {
-		targets = append(targets, net.JoinHostPort(ip.Unmap().String(), port))
+		targets = append(targets, net.JoinHostPort(ip.String(), port))
 	}
 	return targets, nil
 }

@@ -49,6 +49,46 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
+// A link-local address is one of its interface.
+func TestZones(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"[fe80::1%eth0]:1":   "[fe80::1%eth0]:1",
+		"[FE80::1%7]:1":      "[fe80::1%7]:1",
+		"[ff02::1%br-a.1]:1": "[ff02::1%br-a.1]:1",
+		"[::ffff:1.2.3.4]:1": "1.2.3.4:1",
+	} {
+		got, err := Address{"tcp", host}.resolve(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{want}, got)
+	}
+	interfaces, err := net.Interfaces()
+	require.NoError(t, err)
+	for _, i := range interfaces {
+		addresses, _ := i.Addrs()
+		for _, a := range addresses {
+			ip, _, err := net.ParseCIDR(a.String())
+			if err != nil || ip.To4() != nil || !ip.IsLinkLocalUnicast() {
+				continue
+			}
+			host := ip.String() + "%" + i.Name
+			l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+			require.NoError(t, err)
+			serveOn(t, l, echo)
+			udp := servePackets(t, "udp", net.JoinHostPort(host, "0"), func(text string) []string { return []string{text} })
+			for _, address := range []Address{{"tcp", l.Addr().String()}, udp} {
+				_, port, err := net.SplitHostPort(address.Host)
+				require.NoError(t, err)
+				parsed, err := ParseAddress(address.Network + "://" + net.JoinHostPort(host, port)) // not every system tells the zone
+				require.NoError(t, err)
+				got, err := hold(t, Settings{Address: parsed, Mode: Ask}, "one\n")
+				require.NoError(t, err)
+				require.Contains(t, got, "one\n")
+			}
+		}
+	}
+}
+
 // A server of one family is found by name, whatever the family.
 func TestAllAddresses(t *testing.T) {
 	t.Parallel()
