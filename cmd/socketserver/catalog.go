@@ -24,10 +24,9 @@ type catalog struct {
 	skipPlugins bool
 
 	directory   string
-	plugins     []string          // in directory
+	plugins     []string          // in directory, and what was named and is none
 	executables map[string]string // of plugins, by name
 	problems    map[string]error  // of plugins, by name
-	unusable    []string          // named ones that exist and are no plugin
 	opened      []*framework.HandlerClass
 }
 
@@ -38,13 +37,9 @@ func newCatalog(ctx context.Context, logs logFlags) *catalog {
 // Names implements [config.Catalog].
 func (c *catalog) Names(kind string) []string {
 	if kind == "plugin" {
-		return append(slices.Clone(c.plugins), c.unusable...)
+		return c.plugins
 	}
-	var names []string
-	for _, h := range handlers.Table {
-		names = append(names, h.Name)
-	}
-	return names
+	return handlerNames()
 }
 
 // Prepare implements [config.Catalog]: it builds all plugins of the configuration at once.
@@ -60,7 +55,7 @@ func (c *catalog) Prepare(conf *config.Config) {
 	c.plugins = plugin.Names(c.directory)
 	for _, name := range names {
 		if !slices.Contains(c.plugins, name) && c.exists(name) {
-			c.unusable = append(c.unusable, name) // plugin.Prepare returns the reason
+			c.plugins = append(c.plugins, name) // plugin.Prepare returns the reason
 		}
 	}
 	if len(names) > 0 && !c.skipPlugins {

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
@@ -181,34 +180,16 @@ func (f *connectFlags) checkTLS() error {
 	return nil
 }
 
-// converse runs the conversation: on a terminal with a line editor, on a terminal for output
-// only, or between pipes.
+// converse runs the conversation at a terminal or between pipes. A message that is the whole
+// input is not edited.
 func (f *connectFlags) converse(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	f.Input, f.Output = stdin, client.Plain{Writer: stdout}
 	f.Quit = []string{"/quit", "quit"} // of rooms, and of the handler timestamp
-	in, _ := stdin.(*os.File)
-	out, _ := stdout.(*os.File)
-	f.Attended = f.Mode != client.Once && in != nil && isatty.IsTerminal(in.Fd())
-	switch {
-	case out == nil || !isatty.IsTerminal(out.Fd()):
-		return client.Run(ctx, f.Settings)
-	case in == nil || f.Mode == client.Once || !terminal.Usable(in, out):
-		shown := terminal.NewWriter(out)
-		f.Output = shown
-		return errors.Join(client.Run(ctx, f.Settings), shown.Close())
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t, err := terminal.Open(terminal.Settings{
-		In: in, Out: out, Prompt: "> ", Words: room.Commands(), Interrupt: cancel,
-	})
+	d, err := openDesk(stdin, stdout, f.Mode != client.Once, terminal.Settings{Prompt: "> ", Words: room.Commands(), Interrupt: cancel})
 	if err != nil {
 		return err
 	}
-	defer t.Close() // in a panic
-	f.Input, f.Output, f.OnPanic = t, t, t.Restore
-	return errors.Join(client.Run(ctx, f.Settings), t.Close())
+	defer d.close() // in a panic
+	return errors.Join(d.run(ctx, f.Settings), d.close())
 }

@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/mattn/go-isatty"
@@ -43,11 +41,11 @@ pipe the input is the operator's.`,
 			}
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			d, err := openDesk(c.InOrStdin(), c.OutOrStdout(), terminal.Settings{Interrupt: cancel})
+			d, err := openDesk(c.InOrStdin(), c.OutOrStdout(), true, terminal.Settings{Prompt: "to: ", Interrupt: cancel})
 			if err != nil {
 				return failed(err)
 			}
-			err = errors.Join(d.converse(ctx, path), d.close())
+			err = errors.Join(d.operate(ctx, path), d.close())
 			if errors.Is(err, client.ErrEnded) {
 				return statusError{exitClosed, fmt.Errorf("socketserver: the server %[1]s has stopped, or ended this console; once it runs again: socketserver console %[1]s", args[0])}
 			}
@@ -82,79 +80,13 @@ func findOperator(name string) (string, error) {
 	return "", err
 }
 
-// A desk is the operator's terminal, or the files in its place.
-type desk struct {
-	in       io.Reader
-	out      client.Output
-	terminal *terminal.Terminal // nil: there is none
-
-	mu   sync.Mutex
-	left bool // closed
-}
-
-// openDesk opens the terminal, if there is one. look has the settings that differ. The caller
-// calls close.
-func openDesk(stdin io.Reader, stdout io.Writer, look terminal.Settings) (*desk, error) {
-	d := &desk{in: stdin, out: client.Plain{Writer: stdout}}
-	in, _ := stdin.(*os.File)
-	out, _ := stdout.(*os.File)
-	switch {
-	case out == nil || !isatty.IsTerminal(out.Fd()):
-		return d, nil
-	case in == nil || !terminal.Usable(in, out):
-		d.out = terminal.NewWriter(out)
-		return d, nil
-	}
-	look.In, look.Out, look.Prompt = in, out, "to: "
-	t, err := terminal.Open(look)
-	if err != nil {
-		return nil, err
-	}
-	d.in, d.out, d.terminal = t, t, t
-	return d, nil
-}
-
-// converse talks to the server at path until the input or the server ends, or ctx is done.
-func (d *desk) converse(ctx context.Context, path string) error {
-	s := client.Settings{
-		Address: client.Address{Network: "unix", Host: path}, Mode: client.Duplex, Framing: client.Line,
-		Input: d.in, Output: d.out, Attended: d.terminal != nil,
-	}
-	if d.terminal != nil {
-		s.OnPanic = d.terminal.Restore
-	}
-	return client.Run(ctx, s)
-}
-
-// close restores the terminal.
-func (d *desk) close() error {
-	if d == nil || d.terminal == nil {
-		return nil
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.left = true
-	return d.terminal.Close()
-}
-
-// Write shows the log above the operator's line, or on standard error after close.
-func (d *desk) Write(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.left {
-		return os.Stderr.Write(p)
-	}
-	_ = d.terminal.BeginLine()
-	return d.terminal.Write(p)
-}
-
 // deskFor opens the desk of serve --console, or returns nil without a name. If standard error is
 // the same terminal, the log goes to the desk.
 func deskFor(name string, logs *logFlags) (*desk, error) {
 	if name == "" {
 		return nil, nil
 	}
-	d, err := openDesk(os.Stdin, os.Stdout, terminal.Settings{OwnSignals: true, Interrupt: interrupt})
+	d, err := openDesk(os.Stdin, os.Stdout, true, terminal.Settings{Prompt: "to: ", OwnSignals: true, Interrupt: interrupt})
 	if err == nil && d.terminal != nil && isatty.IsTerminal(os.Stderr.Fd()) {
 		logs.desk = d
 	}
@@ -181,7 +113,7 @@ func (d *desk) attend(ctx context.Context, c *config.Config, name string, log hc
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		err := d.converse(ctx, path)
+		err := d.operate(ctx, path)
 		_ = d.close()
 		switch {
 		case ctx.Err() != nil:

@@ -232,8 +232,6 @@ func (c *conversation) isQuit(message []byte) bool {
 	return slices.ContainsFunc(c.Quit, func(word string) bool { return strings.EqualFold(word, string(line)) })
 }
 
-// finish tells the peer that nothing more comes, and the listener how long to wait.
-// Errors are those of a connection that has ended, which the listener finds, too.
 // finish half-closes the connection and sets the receiver's timeout. It ignores errors: the
 // receiver sees that the connection has ended.
 func (c *conversation) finish() error {

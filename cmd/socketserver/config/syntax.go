@@ -104,6 +104,8 @@ func cause(src []byte, d *hcl.Diagnostic) (hcl.Range, *fault) {
 	behind := bytes.TrimRight(src[offset:start+len(line)], "\r")
 	header := strings.TrimSpace(string(line))
 	switch {
+	case d.Summary == "Attribute redefined":
+		return hcl.Range{}, nil
 	case d.Summary == "Unclosed configuration block":
 		return unclosed(src, d.Subject)
 	case d.Summary == "Invalid multi-line string":
@@ -132,7 +134,7 @@ func cause(src []byte, d *hcl.Diagnostic) (hcl.Range, *fault) {
 			return at(d.Subject.Filename, src, start+groups[2]), f
 		}
 	}
-	return bareText(src, d.Subject)
+	return hcl.Range{}, nil
 }
 
 // A mistake is recognized by the line of an error. explain gets the first two groups and may
@@ -167,6 +169,12 @@ var mistakes = sync.OnceValue(func() []mistake {
 		}},
 		{regexp.MustCompile(`(?:^|\{)\s*([\w-]+)\s*(?:[:=]=|:|=>)\s*([^{}]*)`), assign},
 		{regexp.MustCompile(`(?:^|\{)\s*([\w-]+)\s+("[^"]*"|\d+)\s*(?:\}\s*)?$`), assign},
+		{regexp.MustCompile(`(?:^|\{)\s*[\w-]+\s*=\s*([^\s"{}\[\](),#]+)(\(?)`), func(text, call string) *fault {
+			if call != "" || literal(text) == text {
+				return nil
+			}
+			return faultf("write "+strconv.Quote(text), "text needs quotation marks")
+		}},
 	}
 })
 
@@ -219,26 +227,4 @@ func isHeader(tokens hclsyntax.Tokens) bool {
 	labels := []hclsyntax.TokenType{hclsyntax.TokenIdent, hclsyntax.TokenOQuote, hclsyntax.TokenQuotedLit, hclsyntax.TokenCQuote}
 	i := slices.IndexFunc(tokens, func(t hclsyntax.Token) bool { return !slices.Contains(labels, t.Type) })
 	return i >= 0 && tokens[i].Type == hclsyntax.TokenOBrace
-}
-
-// assigned matches the first word after the = of a line.
-var assigned = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[ \t]*(?:[^#=]*\{)?[ \t]*[\pL\pN_-]+[ \t]*=[ \t]*([^\s"{}\[\](),#]+)(\()?`)
-})
-
-// bareText finds a common cause of syntax errors: text without quotation marks, such as an
-// address or a duration, before the place where the parser stopped.
-func bareText(src []byte, gaveUp *hcl.Range) (hcl.Range, *fault) {
-	start := bytes.LastIndexByte(src[:gaveUp.Start.Byte], '\n') + 1
-	line, _, _ := bytes.Cut(src[start:], []byte("\n"))
-	word := assigned().FindSubmatchIndex(line)
-	if word == nil || word[4] >= 0 || gaveUp.Start.Byte < start+word[2] { // word[4]: a function call
-		return hcl.Range{}, nil
-	}
-	text := string(line[word[2]:word[3]])
-	value, diags := hclsyntax.ParseExpression([]byte(text), gaveUp.Filename, hcl.InitialPos)
-	if !diags.HasErrors() && len(value.Variables()) == 0 { // a number, true, false or null
-		return hcl.Range{}, nil
-	}
-	return at(gaveUp.Filename, src, start+word[2]), faultf(fmt.Sprintf("write %q", text), "text needs quotation marks")
 }
