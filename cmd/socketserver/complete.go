@@ -36,7 +36,7 @@ var flagValues = map[string]cobra.CompletionFunc{
 	"concurrency": one(config.Concurrencies()...),
 	"network":     one("tcp", "udp", "unix", "unixgram"),
 	"strategies":  some(compare.Strategies()...),
-	"loads":       some("connections", "conversations"),
+	"loads":       some("connections", "conversations", "datagrams"),
 	"peer":        some("python"),
 	"answer":      one("line", "chunk", "eof"),
 	"output":      one(render.Formats()...),

@@ -49,7 +49,7 @@ func TestCompletions(t *testing.T) {
 		"compare --strategies s":             "synchronous :6",
 		"compare --strategies threading,t":   ":6",
 		"compare --strategies threading,s":   "threading,synchronous :6",
-		"compare --loads connections,":       "connections,conversations :6",
+		"compare --loads connections,":       "connections,conversations connections,datagrams :6",
 		"compare -o ":                        "text markdown csv json html :4",
 		"compare --duration ":                ":4",
 		"connect --mode ":                    "duplex ask each once :4",
