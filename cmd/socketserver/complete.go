@@ -13,7 +13,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework/plugin"
 	"github.com/go-socketserver/socketserver/handlers"
-	"github.com/go-socketserver/socketserver/handlers/chat"
+	"github.com/go-socketserver/socketserver/handlers/chat/operator"
 )
 
 // flagValues complete the values of flags, by the flag's name, which means the same in every
@@ -60,7 +60,7 @@ var argumentValues = map[string]cobra.CompletionFunc{
 		case strings.Contains(begun, "/"): // the path of a socket
 			return nil, cobra.ShellCompDirectiveDefault
 		}
-		return listed(chat.Operators())
+		return listed(operator.Names())
 	},
 	"connect": func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
