@@ -100,7 +100,7 @@ func testEcho(t *testing.T, s *framework.BaseServer) {
 // requireClosed expects nobody to listen at address.
 func requireClosed(t *testing.T, s *framework.BaseServer, address net.Addr) {
 	t.Helper()
-	network := s.Transport.Network()
+	network := address.Network()
 	if network == "udp" { // nobody refuses a datagram; whoever binds the address owns it
 		conn, err := net.ListenPacket("udp", address.String())
 		require.NoError(t, err)

@@ -68,14 +68,28 @@ func (f *Forking) ActiveChildren() []int {
 	return nil
 }
 
-// ProcessRequest passes r to an idle child or to a new one.
+// ProcessRequest passes r to an idle child or to a new one. A client that is in a handshake
+// with the layers holds none.
 func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 	p := f.users.Get()
+	if len(s.Layers) > 0 {
+		go s.finishIn(r, func(t *worker.Task) error {
+			slot, err := p.Take(s.Done())
+			if err != nil {
+				return err
+			}
+			return p.Do(slot, t)
+		})
+		return nil
+	}
 	slot, err := p.Take(s.Done())
 	if err != nil {
 		return err
 	}
-	go s.finishIn(r, func(t *worker.Task) error { return p.Do(slot, t) })
+	go func() {
+		defer p.Release(slot)
+		s.finishIn(r, func(t *worker.Task) error { return p.Do(slot, t) })
+	}()
 	return nil
 }
 

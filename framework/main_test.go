@@ -109,6 +109,21 @@ func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 			<-h.Context().Done()
 			_, err = fmt.Fprintln(wfile, "cancelled")
 		}
+	case "context": // until the server stops or the client says something
+		said := make(chan error, 1)
+		if _, err = fmt.Fprintln(wfile, "waiting"); err == nil {
+			go func() { _, err := rfile.ReadString('\n'); said <- err }()
+			select {
+			case err = <-said:
+				fmt.Fprintln(wfile, "went")
+			case <-h.Context().Done():
+				fmt.Fprintln(wfile, "cancelled")
+			}
+		}
+	case "client":
+		_, err = fmt.Fprintln(wfile, h.ClientAddress)
+	case "cat":
+		_, err = io.Copy(wfile, rfile)
 	case "compute": // until the server stops, and nothing else
 		ctx := h.Context()
 		if _, err = fmt.Fprintln(wfile, "computing"); err == nil {

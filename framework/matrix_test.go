@@ -78,15 +78,19 @@ var contract = map[string]func(t *testing.T, s *framework.BaseServer, dial func(
 
 func TestContract(t *testing.T) {
 	for network, transport := range transports {
-		for name, strategy := range newStrategy {
-			for promise, test := range contract {
-				t.Run(network+"/"+name+"/"+promise, func(t *testing.T) {
-					t.Parallel()
-					s := transport.serve(t, class(t, act))
-					s.Strategy = strategy()
-					test(t, s, func() net.Conn { return transport.dial(t, s) })
-				})
-			}
+		testContract(t, network, transport, newStrategy)
+	}
+}
+
+func testContract(t *testing.T, network string, transport transport, strategies map[string]func() framework.Strategy) {
+	for name, strategy := range strategies {
+		for promise, test := range contract {
+			t.Run(network+"/"+name+"/"+promise, func(t *testing.T) {
+				t.Parallel()
+				s := transport.serve(t, class(t, act))
+				s.Strategy = strategy()
+				test(t, s, func() net.Conn { return transport.dial(t, s) })
+			})
 		}
 	}
 }

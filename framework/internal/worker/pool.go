@@ -67,10 +67,14 @@ func (p *Pool) Pids() []int {
 }
 
 // A Slot is an idle child or the right to start one.
-type Slot struct{ child *child }
+type Slot struct {
+	child *child
+	used  bool
+}
 
-// Take waits for a slot until done is closed. Each slot is used by one call of [Pool.Do].
-func (p *Pool) Take(done <-chan struct{}) (Slot, error) {
+// Take waits for a slot until done is closed. It is used by one call of [Pool.Do], or given
+// back by [Pool.Release].
+func (p *Pool) Take(done <-chan struct{}) (*Slot, error) {
 	for {
 		p.mu.Lock()
 		if n := len(p.idle); n > 0 {
@@ -79,25 +83,42 @@ func (p *Pool) Take(done <-chan struct{}) (Slot, error) {
 			c.idle.Stop()
 			p.refill()
 			p.mu.Unlock()
-			return Slot{c}, nil
+			return &Slot{child: c}, nil
 		}
 		if p.live < p.size.Children {
 			p.live++
 			p.mu.Unlock()
-			return Slot{}, nil
+			return &Slot{}, nil
 		}
 		changed := p.changed
 		p.mu.Unlock()
 		select {
 		case <-changed:
 		case <-done:
-			return Slot{}, ErrServerClosed
+			return nil, ErrServerClosed
 		}
 	}
 }
 
+// Release gives a slot back that Do was not called with; else it does nothing.
+func (p *Pool) Release(slot *Slot) {
+	if slot.used {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slot.child != nil {
+		p.putLocked(slot.child)
+		return
+	}
+	p.live--
+	p.refill()
+	p.broadcast()
+}
+
 // Do has the child of the slot, or a new one, finish t.
-func (p *Pool) Do(slot Slot, t *Task) error {
+func (p *Pool) Do(slot *Slot, t *Task) error {
+	slot.used = true
 	for c := slot.child; ; {
 		waited := c != nil
 		if c == nil {
