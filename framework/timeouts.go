@@ -9,7 +9,7 @@ import (
 // Timeouts bound a request. Zero means no bound.
 type Timeouts struct {
 	Idle      time.Duration `json:"idle"`      // no byte in either direction
-	Read      time.Duration `json:"read"`      // one wait for the client, as StreamRequestHandler.timeout in socketserver
+	Read      time.Duration `json:"read"`      // one wait for the client; of a line until it is whole, at most rfile's buffer
 	Write     time.Duration `json:"write"`     // one write to a client that does not read
 	Request   time.Duration `json:"request"`   // the whole request
 	Drain     time.Duration `json:"drain"`     // what a worker takes for the requests it holds when its server has gone

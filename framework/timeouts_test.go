@@ -112,6 +112,29 @@ func TestReadTimeout(t *testing.T) {
 	})
 }
 
+// A client cannot renew Read byte by byte while the handler waits for a line. A line that is
+// whole ends the wait, also where the next one has begun.
+func TestReadTimeoutOfADrip(t *testing.T) {
+	inBubble(t, framework.Timeouts{Read: 8 * time.Second}, readLines, func(conn net.Conn, ended <-chan error) {
+		frameworktest.Send(t, conn, "first\nsec")
+		time.Sleep(7 * time.Second)
+		frameworktest.Send(t, conn, "ond\n")
+		time.Sleep(7 * time.Second)
+		began := time.Now().Add(-7 * time.Second)
+		dripped := make(chan struct{})
+		go func() {
+			defer close(dripped)
+			for range 10 {
+				_, _ = conn.Write([]byte("x"))
+				time.Sleep(200 * time.Millisecond)
+			}
+		}()
+		requireAfter(t, began, "read", 8*time.Second, ended)
+		conn.Close()
+		<-dripped
+	})
+}
+
 // Write bounds a write to a client that does not read; what follows fails at once.
 func TestWriteTimeout(t *testing.T) {
 	handle := func(_ *bufio.Reader, wfile io.Writer) error {

@@ -24,6 +24,7 @@ type clock struct {
 	conn     net.Conn
 	timeouts *Timeouts
 	end      int64 // of the whole request
+	asked    int64 // when the handler asked for what it has not got yet
 	readBy   int64 // the armed deadlines
 	writeBy  atomic.Int64
 	last     atomic.Int64 // when a byte was last written
@@ -47,18 +48,20 @@ func (c *clock) start(conn net.Conn, t *Timeouts) {
 func ArmFirstRead(conn net.Conn, t *Timeouts) int64 {
 	var c clock
 	c.start(conn, t)
-	c.beforeRead(Now())
+	c.asked = Now()
+	c.beforeRead(c.asked)
 	return c.readBy
 }
 
-// readLimit returns the time at which a read that began then times out.
+// readLimit returns the time at which a read that began then times out. Timeouts.Read is from
+// when the handler asked, so that a client cannot renew it byte by byte.
 func (c *clock) readLimit(began int64) int64 {
 	limit := c.end
 	if c.timeouts.Idle > 0 {
 		limit = min(limit, max(began, c.last.Load())+int64(c.timeouts.Idle))
 	}
 	if c.timeouts.Read > 0 {
-		limit = min(limit, began+int64(c.timeouts.Read))
+		limit = min(limit, c.asked+int64(c.timeouts.Read))
 	}
 	return limit
 }
@@ -99,7 +102,7 @@ func (c *clock) readError(began int64, err error) error {
 		return err
 	case at >= c.end:
 		return &TimeoutError{"request", t.Request, err}
-	case t.Read > 0 && at >= began+int64(t.Read):
+	case t.Read > 0 && at >= c.asked+int64(t.Read):
 		return &TimeoutError{"read", t.Read, err}
 	case t.Idle > 0 && at >= max(began, c.last.Load())+int64(t.Idle):
 		return &TimeoutError{"idle", t.Idle, err}

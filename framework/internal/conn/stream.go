@@ -28,6 +28,7 @@ type Stream struct {
 	clock    clock
 	buffered bool // a write buffer is set
 	reading  atomic.Bool
+	held     int          // bytes in rfile after the last read
 	in, out  atomic.Int64 // bytes
 
 	mu     sync.Mutex
@@ -202,10 +203,16 @@ func (r *streamReader) Read(p []byte) (int, error) {
 }
 
 func (s *Stream) read(p []byte) (int, error) {
-	for began := Now(); ; {
+	began := Now()
+	held := s.rfile.Size() - len(p)
+	if held == 0 || held != s.held { // the handler has taken what there was, or some of it
+		s.clock.asked = began
+	}
+	for {
 		s.clock.beforeRead(began)
 		n, err := s.conn.Read(p)
 		s.in.Add(int64(n))
+		s.held = held + n
 		if err != nil && n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.clock.early(began) {
 			continue // something was written meanwhile: the connection is not idle
 		}
