@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
+	"strconv"
+	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/life"
 )
 
 // FinishRequest runs the handler of r to its end, or has the class's executor do so, reports
@@ -53,7 +57,23 @@ func (s *BaseServer) setUp(r *Request) (rfile *bufio.Reader, wfile io.Writer) {
 		return nil, nil
 	}
 	r.handler = h
+	s.watch(r)
 	return rfile, wfile
+}
+
+// overtime is the time that a handler has to notice that its request has timed out.
+const overtime = time.Second
+
+// watch logs a handler that goes on for longer than its request may: nothing can end it but
+// the end of its process, and its client and its place are gone meanwhile.
+func (s *BaseServer) watch(r *Request) {
+	if s.Timeouts.Request == 0 || s.killsLate {
+		return
+	}
+	after := s.Timeouts.Request + overtime
+	r.watch = life.NewWatch(after, func(stack string) {
+		s.reporter.Endless(r.Log(), after, stack, "mend the handler; only the end of process "+strconv.Itoa(os.Getpid())+" ends it. Under forking it would be killed")
+	})
 }
 
 // tearDown does all that follows Handle, however it ended: by a return, a panic, or
@@ -63,6 +83,9 @@ func (s *BaseServer) tearDown(r *Request) {
 		r.err = newPanicError(p)
 	}
 	defer s.over(r)
+	if r.watch != nil {
+		r.watch.Stop()
+	}
 	if r.handler != nil {
 		if err := protect(r.handler.Finish); r.err == nil && err != nil {
 			r.err = fmt.Errorf("finish handler: %w", err)

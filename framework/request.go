@@ -30,8 +30,9 @@ type Request struct {
 	packet   *conn.Datagram // nil for a connection
 	files    files          // while the handler runs
 
-	handler Handler // whose Setup has succeeded
-	err     error   // how it ended
+	handler Handler     // whose Setup has succeeded
+	err     error       // how it ended
+	watch   *life.Watch // of its handler; nil: the request may take any time
 
 	scope life.Scope
 

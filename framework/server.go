@@ -74,10 +74,11 @@ type BaseServer struct {
 
 // state is what a server keeps while it lives.
 type state struct {
-	life     life.Life[*Request]
-	strategy Strategy
-	shared   bool        // workers serve the socket
-	killed   atomic.Bool // workers were ended before they were done
+	life      life.Life[*Request]
+	strategy  Strategy
+	shared    bool        // workers serve the socket
+	killsLate bool        // in a child: its server kills it when its request takes too long
+	killed    atomic.Bool // workers were ended before they were done
 
 	opening     sync.Mutex // held by Listen
 	verifying   sync.Mutex

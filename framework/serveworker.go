@@ -74,7 +74,7 @@ func serveWorker(name string) error {
 	if err != nil {
 		return fmt.Errorf("configure handler: %w", err)
 	}
-	return serveParent(p, c, class)
+	return serveParent(p, c, class, true)
 }
 
 // ServeChannel serves the requests that arrive on descriptor until it ends, which means
@@ -90,10 +90,10 @@ func ServeChannel(descriptor int, stop <-chan struct{}, c WorkerConfiguration, c
 		<-stop
 		_ = p.CloseRead()
 	}()
-	return serveParent(p, c, class)
+	return serveParent(p, c, class, false)
 }
 
-func serveParent(p *worker.Parent, c WorkerConfiguration, class *HandlerClass) error {
+func serveParent(p *worker.Parent, c WorkerConfiguration, class *HandlerClass, child bool) error {
 	said := ""
 	if c.Build != "" { // the server asks
 		said = build()
@@ -108,6 +108,7 @@ func serveParent(p *worker.Parent, c WorkerConfiguration, class *HandlerClass) e
 		HandleError: func(*Request, error) {}, // the outcome has it
 		OnStop:      func() {},                // likewise
 	}
+	s.killsLate = child
 	if err := s.ServeForever(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, ErrServerClosed) {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -246,6 +247,35 @@ func TestRequestTimeoutIsTold(t *testing.T) {
 				require.Contains(t, book.String(), `error="timeouts.`+timeout+` of 50ms has passed"`)
 				require.NotContains(t, book.String(), "i/o timeout")
 			}
+		})
+	}
+}
+
+// A handler that takes no notice of its timeout is logged, with its client and its stack, also
+// where it runs in a worker. Under forking it is killed.
+func TestHandlerThatDoesNotEndIsLogged(t *testing.T) {
+	for name, strategy := range newStrategy {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["tcp"](t, class(t, act))
+			s.Strategy, s.Timeouts.Request = strategy(), time.Second
+			log := logOf(s)
+			served := start(t, s)
+			conn := frameworktest.Dial(t, s)
+			frameworktest.Send(t, conn, "compute\n")
+			frameworktest.Expect(t, conn, "computing\n")
+			if strings.HasPrefix(name, "forking") {
+				log.Await(t, "child killed: its request has timed out")
+			} else {
+				line := log.Await(t, "handler does not end though its request has timed out")
+				require.Contains(t, line, conn.LocalAddr().String())
+				require.Contains(t, line, "actor).Handle")
+				require.Contains(t, line, "running=2s")
+			}
+			s.Stop()
+			require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+			frameworktest.Shutdown(t, s)
+			require.Equal(t, 1, strings.Count(log.String(), "request has timed out"), log)
 		})
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // A Reporter bounds what it logs, so that clients that can make a handler fail cannot fill a
 // disk. The zero value is ready.
-type Reporter struct{ failures, overdue ratelog.Limiter }
+type Reporter struct{ failures, overdue, endless ratelog.Limiter }
 
 const maxFailures = 10 // requests that failed, logged a second
 
@@ -40,6 +40,15 @@ func (p *Reporter) Log(log hclog.Logger, err error, request time.Duration, stack
 		log.Error("handler panicked", ratelog.More(more, "error", err, "stack", strings.ReplaceAll(string(stack), "\t", "    "))...)
 	default:
 		log.Error("request failed", ratelog.More(more, "error", err)...)
+	}
+}
+
+// Endless logs a handler that does not end though its request has timed out, after that time.
+// stack is its goroutine's.
+func (p *Reporter) Endless(log hclog.Logger, after time.Duration, stack, next string) {
+	if more, ok := p.endless.Allow(1); ok {
+		log.Error("handler does not end though its request has timed out", ratelog.More(more,
+			"running", after.String(), "stack", strings.ReplaceAll(stack, "\t", "    "), "next", next)...)
 	}
 }
 
