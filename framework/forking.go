@@ -2,9 +2,12 @@ package framework
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/life"
+	"github.com/go-socketserver/socketserver/framework/internal/slots"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
@@ -25,7 +28,8 @@ type Forking struct {
 	// before it ends; 0 means 1.
 	MaxRequests int
 
-	users life.Shared[workerKey, worker.Pool]
+	users  life.Shared[workerKey, worker.Pool]
+	silent slots.Semaphore // children of clients that have not said anything
 }
 
 const defaultMaxChildren = 40
@@ -53,11 +57,9 @@ func (f *Forking) newPool(s *BaseServer) (*worker.Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := worker.PoolSize{Children: f.MaxChildren, Spares: f.Spares, Tasks: max(f.MaxRequests, 1), Request: s.Timeouts.Request}
-	if size.Children == 0 {
-		size.Children = defaultMaxChildren
-	}
-	return worker.NewPool(c, size)
+	return worker.NewPool(c, worker.PoolSize{
+		Children: f.children(), Spares: f.Spares, Tasks: max(f.MaxRequests, 1), Request: s.Timeouts.Request,
+	})
 }
 
 // ActiveChildren returns the process ids of the children.
@@ -68,29 +70,62 @@ func (f *Forking) ActiveChildren() []int {
 	return nil
 }
 
-// ProcessRequest passes r to an idle child or to a new one. A client that is in a handshake
-// with the layers holds none.
+// grace is how long a client may be silent before it counts as such.
+const grace = 200 * time.Millisecond
+
+// ProcessRequest passes r to an idle child or to a new one, for which it waits. A client that
+// has not said anything waits for its first byte without a child, and so does one that is in a
+// handshake with the layers: those that stay silent hold at most half of the children. A class
+// that speaks first says so, see [HandlerClass.SpeaksFirst].
 func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
-	p := f.users.Get()
 	if len(s.Layers) > 0 {
-		go s.finishIn(r, func(t *worker.Task) error {
-			slot, err := p.Take(s.Done())
-			if err != nil {
-				return err
-			}
-			return p.Do(slot, t)
-		})
+		go f.finish(s, r, nil)
 		return nil
 	}
-	slot, err := p.Take(s.Done())
+	if arrived, ok := conn.Arrived(r.accepted); ok && !arrived && !s.Class.SpeaksFirst {
+		if peer := s.antechamber.Enter(r.ClientAddress, maxAntechamberPerPeer, maxAntechamber); peer != nil {
+			go func() {
+				release, err := conn.AwaitClient(s.context(), r.accepted, grace, s.Timeouts.Idle, &f.silent, max(f.children()/2, 1))
+				s.antechamber.Leave(peer)
+				if err != nil {
+					s.conclude(r, func() error { return err })
+					return
+				}
+				defer release()
+				f.finish(s, r, nil)
+			}()
+			return nil
+		}
+	}
+	slot, err := f.users.Get().Take(s.Done())
 	if err != nil {
 		return err
 	}
-	go func() {
-		defer p.Release(slot)
-		s.finishIn(r, func(t *worker.Task) error { return p.Do(slot, t) })
-	}()
+	go f.finish(s, r, slot)
 	return nil
+}
+
+// finish has the child of a slot finish r; nil: it waits for one.
+func (f *Forking) finish(s *BaseServer, r *Request, slot *worker.Slot) {
+	p := f.users.Get()
+	if slot != nil {
+		defer p.Release(slot)
+	}
+	s.finishIn(r, func(t *worker.Task) (err error) {
+		if slot == nil {
+			if slot, err = p.Take(s.Done()); err != nil {
+				return err
+			}
+		}
+		return p.Do(slot, t)
+	})
+}
+
+func (f *Forking) children() int {
+	if f.MaxChildren == 0 {
+		return defaultMaxChildren
+	}
+	return f.MaxChildren
 }
 
 // Close ends the children once the last server has closed, and waits until they have been

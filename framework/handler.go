@@ -85,6 +85,10 @@ type HandlerClass struct {
 	// to them only where it was set on purpose, see [Timeouts.IdleIsDefault].
 	Quiet bool
 
+	// SpeaksFirst means that handlers write before they read. Under [Forking] a client
+	// gets a child at once then, and not with its first byte.
+	SpeaksFirst bool
+
 	// OwnProgram means that a smaller program than this one cannot make the class: children
 	// run this program, also where the strategy has a Command.
 	OwnProgram bool
