@@ -10,7 +10,7 @@ import (
 
 // Handshake calls shake, which reads and writes c, with a context that is done after timeout;
 // 0 bounds nothing. As that does not end a read, a deadline of c does. The error is that of a
-// timeout, or the context's cause where that was cancelled.
+// timeout, or [net.ErrClosed] where ctx was cancelled.
 func Handshake(ctx context.Context, c net.Conn, timeout time.Duration, shake func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	if timeout > 0 {
@@ -26,5 +26,5 @@ func Handshake(ctx context.Context, c net.Conn, timeout time.Duration, shake fun
 	if ctx.Err() == context.DeadlineExceeded {
 		return fmt.Errorf("timeouts.handshake of %s has passed: %w", timeout, os.ErrDeadlineExceeded)
 	}
-	return context.Cause(ctx)
+	return net.ErrClosed
 }

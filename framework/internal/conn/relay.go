@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
@@ -18,7 +20,8 @@ type Relay struct {
 	pair  net.Conn
 	write time.Duration // bounds one write to conn; 0: no bound
 
-	up, down sync.WaitGroup // client to process, process to client
+	down   sync.WaitGroup // process to client
+	ending atomic.Bool    // the process is done: what it has written is in pair
 }
 
 // NewRelay starts a relay and returns the descriptor for the process, which the caller
@@ -29,7 +32,7 @@ func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, 
 		return nil, nil, err
 	}
 	r := &Relay{conn: conn, pair: pair, write: write}
-	r.up.Go(r.toProcess)
+	go r.toProcess()
 	r.down.Go(r.toClient)
 	return r, theirs, nil
 }
@@ -45,9 +48,10 @@ func (r *Relay) toProcess() {
 // write timeout is cut off: the process then fails to write.
 func (r *Relay) toClient() {
 	buf := make([]byte, 32<<10)
-	for {
+	for quiet := false; ; {
 		n, err := r.pair.Read(buf)
 		if n > 0 {
+			quiet = false
 			if r.write > 0 {
 				_ = r.conn.SetWriteDeadline(time.Now().Add(r.write))
 			}
@@ -56,22 +60,33 @@ func (r *Relay) toClient() {
 				return
 			}
 		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				closeWrite(r.conn)
-			}
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			closeWrite(r.conn)
 			return
+		case !r.ending.Load() || quiet || !errors.Is(err, os.ErrDeadlineExceeded):
+			return
+		default: // a deadline that passed during a write says nothing of what is in pair
+			quiet = true
+			_ = r.pair.SetReadDeadline(time.Now().Add(settling))
 		}
 	}
 }
 
+// settling is how long a process that is done, or has left its end to another one, may be
+// silent before the relay ends.
+const settling = 100 * time.Millisecond
+
 // Finish waits until what the process wrote has been passed on, and ends the relay. It is
-// called when the process is done with its end.
+// called when the process is done with its end. A read of conn that takes no notice of its
+// deadline ends when the caller closes conn.
 func (r *Relay) Finish() {
+	r.ending.Store(true)
+	_ = r.pair.SetReadDeadline(time.Now().Add(settling))
 	r.down.Wait()
 	_ = r.conn.SetReadDeadline(past)
 	_ = r.pair.Close()
-	r.up.Wait()
 }
 
 // Abort ends the relay at once; Finish still has to be called.
