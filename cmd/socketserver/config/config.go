@@ -9,7 +9,6 @@
 package config
 
 import (
-	"runtime"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -44,7 +43,7 @@ type Plugins struct {
 // Log is the block of that name. What is empty is not set.
 type Log struct{ Level, Format string }
 
-// A Server is a server block with all its defaults.
+// A Server is a server block with its defaults.
 type Server struct {
 	Name        string
 	Transports  []Transport
@@ -57,30 +56,14 @@ type Server struct {
 	Class *framework.HandlerClass `json:"-"`
 }
 
-// A Transport is where a server listens. Sizes are in bytes.
+// A Transport is where a server listens. Zero values mean the framework's defaults.
 type Transport struct {
 	Network string // tcp, udp, unix or unixgram
 	Address string // host:port, or the path of a Unix socket
 
-	RequestQueueSize int           // tcp, unix
-	ReadBuffer       int           // tcp, unix
-	WriteBuffer      int           // tcp, unix; 0: unbuffered; -1: not set, so the handler's own
-	ReusePort        bool          // tcp
-	NoDelay          bool          // tcp
-	KeepAlive        time.Duration // tcp; 0: none
-	MaxPacketSize    int           // udp, unixgram
-	Mode             uint32        // unix, unixgram: the permission of the socket
-}
-
-// Concurrency is where requests run.
-type Concurrency struct {
-	Kind          string // synchronous, threading, forking or preforking
-	MaxThreads    int    // threading; 0: no bound
-	MaxChildren   int    // forking, and so are the following
-	Spares        int
-	MaxRequests   int
-	Workers       int  // preforking
-	IsolatedState bool // forking, preforking: allow a handler with state, of which every process has its own
+	framework.SocketOptions
+	ReadBuffer  int // of tcp and unix, in bytes, as in [framework.BaseServer]
+	WriteBuffer int // likewise
 }
 
 // A Handler is what a server does.
@@ -94,15 +77,17 @@ type Handler struct {
 	Directory string
 }
 
-// UsesProcesses reports whether requests run in several processes, each with its own memory.
-func (c Concurrency) UsesProcesses() bool { return c.Kind == "forking" || c.Kind == "preforking" }
-
 // Limits bound the requests of one server. 0 is no limit.
 type Limits struct {
 	Connections int
 	PerSource   int
 	Refuse      bool   // close connections beyond Connections instead of letting them wait
 	Banner      string // sent to refused clients
+}
+
+// New returns the limits for the servers that share them.
+func (l Limits) New() *framework.Limits {
+	return &framework.Limits{Connections: l.Connections, PerSource: l.PerSource, Refuse: l.Refuse, Banner: l.Banner}
 }
 
 // Load reads a file, or all .hcl files of a directory in the order of their names. The
@@ -135,38 +120,6 @@ func ServerNames(path string) []string {
 	return names
 }
 
-// Concurrencies are the kinds of [Concurrency].
-func Concurrencies() []string { return names(concurrencyGrammar(new(Concurrency))) }
-
-func defaultTransport(network string) Transport {
-	t := Transport{Network: network}
-	switch network {
-	case "tcp", "unix":
-		t.RequestQueueSize, t.ReadBuffer, t.WriteBuffer = 128, 4096, -1
-	case "udp", "unixgram":
-		t.MaxPacketSize = 8192
-	}
-	switch network {
-	case "tcp":
-		t.NoDelay, t.KeepAlive = true, 15*time.Second
-	case "unix", "unixgram":
-		t.Mode = 0o600
-	}
-	return t
-}
-
-// DefaultConcurrency returns the defaults of a concurrency block of that kind.
-func DefaultConcurrency(kind string) Concurrency {
-	c := Concurrency{Kind: kind}
-	switch kind {
-	case "forking":
-		c.MaxChildren, c.MaxRequests = 40, 1
-	case "preforking":
-		c.Workers = runtime.GOMAXPROCS(0)
-	}
-	return c
-}
-
 // notSet is a PerSource that check replaces by the default.
 const notSet = -1
 
@@ -174,13 +127,4 @@ func defaultLimits() Limits { return Limits{Connections: 1000, PerSource: notSet
 
 func defaultTimeouts() framework.Timeouts {
 	return framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second}
-}
-
-// perSource is the default: one client takes at most half of the strategy's capacity.
-func (c Concurrency) perSource() int {
-	const usual = 64
-	if bound := max(c.MaxThreads, c.MaxChildren); bound > 0 {
-		return max(1, min(usual, bound/2))
-	}
-	return usual
 }

@@ -31,10 +31,10 @@ server "forks" {
 	require.Equal(t, "plugins", c.Plugins.Directory)
 	s := c.Servers[0]
 	require.Equal(t, []config.Transport{
-		{Network: "tcp", Address: "localhost:21567", RequestQueueSize: 128, ReadBuffer: 4096, WriteBuffer: -1, NoDelay: true, KeepAlive: 15 * time.Second},
-		{Network: "udp", Address: "localhost:21567", MaxPacketSize: 8192},
-		{Network: "unix", Address: "run/s.sock", RequestQueueSize: 128, ReadBuffer: 4096, WriteBuffer: -1, Mode: 0o600},
-		{Network: "unixgram", Address: "@abstract", MaxPacketSize: 8192, Mode: 0o600},
+		{Network: "tcp", Address: "localhost:21567"},
+		{Network: "udp", Address: "localhost:21567"},
+		{Network: "unix", Address: "run/s.sock"},
+		{Network: "unixgram", Address: "@abstract"},
 	}, s.Transports)
 	require.Equal(t, config.Concurrency{Kind: "threading"}, s.Concurrency)
 	require.Equal(t, config.Limits{Connections: 1000, PerSource: 64}, s.Limits)
@@ -96,8 +96,11 @@ server "all" {
 	require.Equal(t, filepath.Join("more", "plugins"), c.Plugins.Directory)
 	s := c.Servers[0]
 	require.Equal(t, []config.Transport{
-		{Network: "tcp", Address: "[::1]:9000", RequestQueueSize: 5, ReadBuffer: 16, ReusePort: true},
-		{Network: "unixgram", Address: "/run/s.sock", MaxPacketSize: 65507, Mode: 0o660},
+		{
+			Network: "tcp", Address: "[::1]:9000", ReadBuffer: 16, WriteBuffer: -1,
+			SocketOptions: framework.SocketOptions{RequestQueueSize: 5, ReusePort: true, Nagle: true, KeepAlive: -1},
+		},
+		{Network: "unixgram", Address: "/run/s.sock", SocketOptions: framework.SocketOptions{MaxPacketSize: 65507, Mode: 0o660}},
 	}, s.Transports)
 	require.Equal(t, config.Concurrency{Kind: "forking", MaxChildren: 7, Spares: 7, MaxRequests: 100, IsolatedState: true}, s.Concurrency)
 	require.Equal(t, config.Limits{PerSource: 1000, Refuse: true, Banner: "busy\n"}, s.Limits)

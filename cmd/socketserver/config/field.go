@@ -63,6 +63,25 @@ func boolean(into *bool) field {
 	})
 }
 
+// inverted is a boolean that is kept as its opposite, whose zero value is the default.
+func inverted(into *bool) field {
+	return typed(cty.Bool, "true or false", func(v bool) *fault {
+		*into = !v
+		return nil
+	})
+}
+
+// orNone keeps a 0 that was written as -1: in into, which set sets, 0 means the default.
+func orNone[T int | time.Duration](into *T, set field) field {
+	return func(v cty.Value) *fault {
+		f := set(v)
+		if f == nil && !v.IsNull() && *into == 0 {
+			*into = -1
+		}
+		return f
+	}
+}
+
 // count is the upper bound of all counts.
 const count = 1_000_000
 

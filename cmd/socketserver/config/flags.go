@@ -54,7 +54,7 @@ func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 func (r *reader) listen(d *draft, url string) {
 	at := flag("listen", url)
 	network, address, ok := strings.Cut(url, "://")
-	t := defaultTransport(network)
+	t := Transport{Network: network}
 	grammar := transportGrammar(&t, filepath.Clean)
 	switch _, known := grammar[network]; {
 	case !ok:

@@ -58,12 +58,13 @@ func (b *block) readServer(h *hclsyntax.Block) {
 // transportGrammar returns the attributes of each network. beside resolves paths against the
 // file's directory.
 func transportGrammar(t *Transport, beside func(string) string) map[string]attributes {
-	queue, read, write := integer(&t.RequestQueueSize, 1, 65535), buffer(&t.ReadBuffer, false), buffer(&t.WriteBuffer, true)
+	queue, read := integer(&t.RequestQueueSize, 1, 65535), buffer(&t.ReadBuffer, false)
+	write := orNone(&t.WriteBuffer, buffer(&t.WriteBuffer, true))
 	address, size, mode := address(t, beside), integer(&t.MaxPacketSize, 1, 65507), mode(&t.Mode)
 	return map[string]attributes{
 		"tcp": {
 			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
-			"reuse_port": boolean(&t.ReusePort), "no_delay": boolean(&t.NoDelay), "keep_alive": duration(&t.KeepAlive),
+			"reuse_port": boolean(&t.ReusePort), "no_delay": inverted(&t.Nagle), "keep_alive": orNone(&t.KeepAlive, duration(&t.KeepAlive)),
 			"tls": nil, "proxy_protocol": nil,
 		},
 		"udp": {"address": address, "max_packet_size": size, "proxy_protocol": nil},
@@ -81,7 +82,7 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	if !ok {
 		return
 	}
-	t := defaultTransport(network)
+	t := Transport{Network: network}
 	grammar := transportGrammar(&t, b.source.beside)
 	switch {
 	case network == "tls":
@@ -124,21 +125,6 @@ func (b *block) readVariant(label string, grammar map[string]attributes) {
 		}
 	}
 	b.read(own, nil)
-}
-
-// maxWorkers is above what any machine can use.
-const maxWorkers = 1024
-
-func concurrencyGrammar(c *Concurrency) map[string]attributes {
-	return map[string]attributes{
-		"synchronous": {},
-		"threading":   {"max_threads": integer(&c.MaxThreads, 0, count)},
-		"forking": {
-			"max_children": integer(&c.MaxChildren, 1, count), "spares": integer(&c.Spares, 0, count),
-			"max_requests": integer(&c.MaxRequests, 1, count), "isolated_state": boolean(&c.IsolatedState),
-		},
-		"preforking": {"workers": integer(&c.Workers, 1, maxWorkers), "isolated_state": boolean(&c.IsolatedState)},
-	}
 }
 
 func (b *block) readConcurrency(h *hclsyntax.Block, d *draft) {

@@ -130,9 +130,7 @@ const connections = 64
 // prepare returns a subject's server for experiments: its strategy, with as few processes as show
 // the effect.
 func prepare(s config.Server) config.Server {
-	s.Transports = []config.Transport{{
-		Network: "tcp", RequestQueueSize: 128, ReadBuffer: 4096, WriteBuffer: -1, NoDelay: true,
-	}}
+	s.Transports = []config.Transport{{Network: "tcp"}}
 	s.Handler = config.Handler{Kind: "handler", Name: handlerName}
 	s.Limits = config.Limits{Connections: connections}
 	s.Timeouts.Idle, s.Timeouts.Read, s.Timeouts.Request = 0, 0, 0

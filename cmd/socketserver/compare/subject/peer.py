@@ -134,7 +134,7 @@ def make_server(server, address):
     behaviour = {"echo": Echo, "timestamp": Timestamp, "experiment": Experiment}[server["Handler"]["Name"]]
     attributes = {"allow_reuse_address": True}
     if not datagram:
-        attributes["request_queue_size"] = server["Transports"][0]["RequestQueueSize"]
+        attributes["request_queue_size"] = server["Transports"][0].get("request_queue_size", 128)
     if concurrency["Kind"] == "forking":
         attributes["max_children"] = concurrency["MaxChildren"]
     handler = type("Handler", (behaviour, request), {})
