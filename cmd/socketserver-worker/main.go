@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	handlers.ServeWorker()
+	handlers.ServeWorker() // first of all; it does not return in a worker
 	fmt.Fprintln(os.Stderr, "socketserver-worker: this program is started by socketserver, which finds it beside itself; run socketserver serve")
 	os.Exit(2)
 }

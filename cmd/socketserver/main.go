@@ -16,9 +16,17 @@ import (
 )
 
 func main() {
-	chat.Buses = natsbus.Driver{}
-	subject.Become(findWorker) // does not return in a forked child, nor in what compare has started
+	// First of all: in a process that was started as a worker, a plugin or a server to be
+	// compared this does not return, and its start is paid for by a request.
+	becomeWorker()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// becomeWorker makes this process a worker if it was started as one. Handlers may need the
+// bus in any process.
+func becomeWorker() {
+	chat.Buses = natsbus.Driver{}
+	subject.Become(findWorker)
 }
 
 // Exit statuses. What a usage error or a second signal ends is exitUsage.

@@ -7,17 +7,12 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
-	"github.com/go-socketserver/socketserver/handlers/chat"
-	"github.com/go-socketserver/socketserver/handlers/chat/natsbus"
 )
 
 // The test binary is the command itself, also as the worker that it forks and as a plugin,
 // so that the scripts and tests start real processes without building anything first.
 func TestMain(m *testing.M) {
-	chat.Buses = natsbus.Driver{}
-	subject.Become(findWorker)
+	becomeWorker()
 	testscript.Main(tests{m}, map[string]func(){
 		"socketserver": main,
 		"nc":           netcat,

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/daemon"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/handlers/localtime"
 )
@@ -86,10 +86,10 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 		return failed(err)
 	}
 	defer desk.close()
-	var running atomic.Pointer[daemon.Daemon]
+	var running atomic.Pointer[supervisor.Supervisor]
 	ctx, stop := stopOnSignal(func() {
-		if d := running.Load(); d != nil { // what was still starting dies with this process
-			d.Kill()
+		if s := running.Load(); s != nil { // what was still starting dies with this process
+			s.Kill()
 		}
 		_ = desk.close()
 	})
@@ -108,18 +108,18 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	if err := localtime.Check(); err != nil {
 		log.Warn("times are UTC, as the time zone is not understood", "error", err)
 	}
-	d, err := daemon.Start(ctx, c, daemon.Options{Log: log, Worker: findWorker(log)})
-	if err != nil {
+	servers := supervisor.New(supervisor.Options{Log: log, Worker: findWorker(log)})
+	if err := servers.Apply(ctx, c); err != nil {
 		return failed(err)
 	}
-	running.Store(d)
+	running.Store(servers)
 	ignoreHangup(log)
 	ended, err := desk.attend(ctx, c, console, log)
 	if err != nil {
-		d.Close()
+		servers.Close()
 		return failed(err)
 	}
-	d.Run(ctx)
+	servers.Run(ctx)
 	ended()
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/daemon"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/plugin"
 	"github.com/go-socketserver/socketserver/handlers"
@@ -77,17 +77,17 @@ func serve(findWorker func(hclog.Logger) *framework.Program) error {
 		return err
 	}
 	s.Class, s.Transports = class, []config.Transport{a.listenAt()}
-	o := daemon.Options{Log: log}
+	o := supervisor.Options{Log: log}
 	if s.Handler.Name != experiment.Name { // the worker program does not have that handler
 		o.Worker = findWorker(log)
 	}
-	d, err := daemon.Start(ctx, &config.Config{Servers: []*config.Server{s}}, o)
-	if err != nil {
+	servers := supervisor.New(o)
+	if err := servers.Apply(ctx, &config.Config{Servers: []*config.Server{s}}); err != nil {
 		return err
 	}
-	at := d.Addresses()[0]
-	send(report{Network: at.Network(), Address: at.String()})
-	d.Run(ctx)
+	at := servers.Status()[0].Listeners[0]
+	send(report{Network: at.Network, Address: at.Address})
+	servers.Run(ctx)
 	started := framework.ProcessesStarted()
 	send(report{Started: &started})
 	parent.clear()

@@ -1,5 +1,5 @@
 //go:build !unix
 
-package daemon
+package supervisor
 
 func openFilesLimit() int { return 0 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package daemon
+package supervisor
 
 import "syscall"
 

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package daemon
+package supervisor
 
-// socketOwner is not told on this system.
+// socketOwner is not known on this system.
 func socketOwner(_, _ string) string { return "" }

@@ -1,4 +1,4 @@
-package daemon
+package supervisor
 
 import (
 	"context"
@@ -42,13 +42,13 @@ func resolveHost(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// familyMissing says whether a family of addresses does not exist on this machine, which
-// is no error as long as another one does.
+// familyMissing reports whether this machine has no addresses of a family, which is no error
+// as long as it has some of another.
 func familyMissing(err error) bool {
 	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
 }
 
-// listenError says what to do about an address that can not be had.
+// listenError returns an error that ends with what to do about an address.
 func listenError(network, address string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -57,7 +57,7 @@ func listenError(network, address string, err error) error {
 		}
 		return fmt.Errorf("%s %s is in use; stop what uses it or choose another address", network, address)
 	case network == "unix" || network == "unixgram": // err names the path
-		return fmt.Errorf("%s: %w", network, err)
+		return fmt.Errorf("%s: listen: %w", network, err)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s %s: permission denied; choose a port from 1024 up, or run with CAP_NET_BIND_SERVICE", network, address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

@@ -1,4 +1,4 @@
-package daemon
+package supervisor
 
 import (
 	"bufio"
@@ -10,8 +10,8 @@ import (
 
 const stateListen = "0A" // of a TCP socket in /proc/net/tcp
 
-// socketOwner names a process that has bound the port of address, as far as this user
-// may see; empty otherwise.
+// socketOwner names a process that has bound the port of address; empty if this user may not
+// see it.
 func socketOwner(network, address string) string {
 	port, ok := portOf(address)
 	if !ok {

@@ -1,0 +1,117 @@
+package supervisor_test
+
+import (
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+)
+
+func TestStatus(t *testing.T) {
+	s := start(t, server("a", anyPort, `"threading" {}`, "a", "")+server("b", anyPort, `"synchronous" {}`, "b", ""))
+	status := s.Status()
+	require.Len(t, status, 2)
+	for i, strategy := range []string{"threading", "synchronous"} {
+		name := status[i].Name
+		require.Equal(t, []string{"a", "b"}[i], name)
+		require.Equal(t, supervisor.Serving, status[i].State)
+		require.NotZero(t, status[i].Since)
+		require.Equal(t, strategy, status[i].Strategy)
+		require.Equal(t, "timestamp", status[i].Handler)
+		require.Len(t, status[i].Listeners, 1)
+		require.Empty(t, status[i].Workers)
+		require.Zero(t, status[i].Active)
+		conn := dial(t, status[i].Listeners[0])
+		require.Equal(t, name+"hello", frameworktest.Ask(t, conn, "hello"))
+		require.Equal(t, 1, s.status(t, name).Active)
+		require.NoError(t, conn.Close())
+	}
+	s.end()
+	for _, status := range s.Status() {
+		require.Equal(t, supervisor.Stopped, status.State)
+	}
+}
+
+// A server whose text is the same is not touched, also where others come, go and change.
+func TestUnchangedServerIsNotTouched(t *testing.T) {
+	kept := server("kept", anyPort, `"threading" {}`, "kept ", "")
+	s := start(t, kept+server("gone", anyPort, `"threading" {}`, "gone ", "")+server("changed", anyPort, `"threading" {}`, "old ", ""))
+	before, gone := s.status(t, "kept"), s.status(t, "gone").Listeners[0]
+	conn := dial(t, before.Listeners[0])
+	require.Equal(t, "kept hello", frameworktest.Ask(t, conn, "hello"))
+	changed := s.status(t, "changed").Listeners[0]
+
+	s.apply(t, server("new", anyPort, `"threading" {}`, "new ", "")+server("changed", anyPort, `"threading" {}`, "now ", "")+kept)
+	s.log.await(t, "stopped", 2)
+	require.Len(t, s.Status(), 3)
+	after := s.status(t, "kept")
+	require.Equal(t, before.Since, after.Since)
+	require.Equal(t, before.Listeners, after.Listeners)
+	require.Equal(t, "kept still", frameworktest.Ask(t, conn, "still"))
+	require.Equal(t, "now hello", frameworktest.Ask(t, dial(t, changed), "hello"))
+	require.Equal(t, "new hello", frameworktest.Ask(t, dial(t, s.status(t, "new").Listeners[0]), "hello"))
+	_, err := net.Dial(gone.Network, gone.Address)
+	require.Error(t, err)
+	require.Equal(t, 3, s.catalog.open())
+}
+
+// A request of a server that is replaced goes on, and its instance is shown until it is over.
+func TestRetiredInstanceFinishesItsRequests(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			transport := anyPort
+			if network == "unix" {
+				transport = `transport "unix" { address = "` + t.TempDir() + `/s" }`
+			}
+			s := start(t, server("s", transport, `"threading" {}`, "old ", ""))
+			at := s.status(t, "s").Listeners[0]
+			conn := dial(t, at)
+			require.Equal(t, "old one", frameworktest.Ask(t, conn, "one"))
+			s.apply(t, server("s", transport, `"threading" {}`, "new ", ""))
+			require.Equal(t, "new one", frameworktest.Ask(t, dial(t, at), "one"))
+			require.Equal(t, "old two", frameworktest.Ask(t, conn, "two"))
+			states := s.Status()
+			require.Len(t, states, 2)
+			require.Equal(t, supervisor.Serving, states[0].State)
+			require.Equal(t, supervisor.Draining, states[1].State)
+			require.Equal(t, 1, states[1].Active)
+			require.NoError(t, conn.Close())
+			s.log.await(t, "stopped", 1)
+		})
+	}
+}
+
+// The members of a chat room stay together when the limits of their server change.
+func TestClassSurvivesOtherChanges(t *testing.T) {
+	room := func(limit string) string {
+		return `server "room" {
+			` + anyPort + `
+			concurrency "threading" {}
+			handler "chat" { greeting = false }
+			limits { connections = ` + limit + ` }
+		}`
+	}
+	s := start(t, room("100"))
+	at := s.status(t, "room").Listeners[0]
+	first := dial(t, at)
+	second := dial(t, at)
+	frameworktest.Send(t, second, "anna\n")
+	frameworktest.Send(t, first, "bert\n")
+	require.Eventually(t, func() bool { return s.status(t, "room").Active == 2 }, frameworktest.Patience, 1)
+	s.apply(t, room("200"))
+	require.Equal(t, 1, s.catalog.open())
+	s.end()
+}
+
+// Servers that swap their addresses do so in one step.
+func TestSwapAddresses(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return `transport "unix" { address = "` + dir + "/" + name + `" }` }
+	s := start(t, server("a", at("1"), `"threading" {}`, "a", "")+server("b", at("2"), `"threading" {}`, "b", ""))
+	s.apply(t, server("a", at("2"), `"threading" {}`, "a", "")+server("b", at("1"), `"threading" {}`, "b", ""))
+	require.Equal(t, "b", frameworktest.Ask(t, dial(t, supervisor.Listener{Network: "unix", Address: dir + "/1"}), ""+"x")[:1])
+	require.Equal(t, "a", frameworktest.Ask(t, dial(t, supervisor.Listener{Network: "unix", Address: dir + "/2"}), "x")[:1])
+}
