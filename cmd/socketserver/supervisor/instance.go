@@ -163,7 +163,6 @@ func (i *Instance) run(ctx context.Context) {
 	i.enter(Draining)
 	i.drain(ctx)
 	i.class.release(i.log)
-	i.log.Info("stopped")
 	i.enter(Stopped)
 }
 

@@ -29,7 +29,8 @@ type Supervisor struct {
 
 	mu        sync.Mutex
 	instances []*Instance // of the configuration, in its order
-	replaced  []*Instance // by these, which still drain
+	replaced  []*Instance // by these; they still drain
+	live      int         // instances that have not ended
 }
 
 // ballastSize is memory in bytes that counts as in use for the garbage collector and takes
@@ -97,17 +98,21 @@ func (s *Supervisor) commit(p *plan) bool {
 	if s.ctx.Err() != nil || isClosed(s.idle) {
 		return false
 	}
+	p.old = slices.DeleteFunc(p.old, (*Instance).ended)
 	s.instances, s.replaced = p.next, append(s.replaced, p.old...)
+	s.live += len(p.fresh)
 	return true
 }
 
-// end is called when an instance has ended.
+// end is called when an instance has ended. The last one to be logged ends Run.
 func (s *Supervisor) end(i *Instance) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.replaced = slices.DeleteFunc(s.replaced, func(r *Instance) bool { return r == i })
-	live := func(i *Instance) bool { return !i.ended() }
-	if !slices.ContainsFunc(s.instances, live) && len(s.replaced) == 0 && !isClosed(s.idle) {
+	s.mu.Unlock()
+	i.log.Info("stopped")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live--; s.live == 0 {
 		close(s.idle)
 	}
 }

@@ -85,25 +85,43 @@ func TestRetiredInstanceFinishesItsRequests(t *testing.T) {
 }
 
 // The members of a chat room stay together when the limits of their server change.
-func TestClassSurvivesOtherChanges(t *testing.T) {
+func TestMemberOfRoomMeetsThoseAfterChangeOfLimits(t *testing.T) {
 	room := func(limit string) string {
 		return `server "room" {
 			` + anyPort + `
 			concurrency "threading" {}
-			handler "chat" { greeting = false }
+			handler "chat" { commands = true }
 			limits { connections = ` + limit + ` }
 		}`
 	}
+	enter := func(l supervisor.Listener) net.Conn {
+		conn := dial(t, l)
+		expectLine(t, conn, "-- you are ")
+		return conn
+	}
 	s := start(t, room("100"))
 	at := s.status(t, "room").Listeners[0]
-	first := dial(t, at)
-	second := dial(t, at)
-	frameworktest.Send(t, second, "anna\n")
-	frameworktest.Send(t, first, "bert\n")
-	require.Eventually(t, func() bool { return s.status(t, "room").Active == 2 }, frameworktest.Patience, 1)
+	first := enter(at)
 	s.apply(t, room("200"))
+	second := enter(at)
+	expectLine(t, first, "")
+	frameworktest.Send(t, second, "are you there?\n")
+	expectLine(t, first, "are you there?")
 	require.Equal(t, 1, s.catalog.open())
-	s.end()
+	require.NoError(t, first.Close())
+	s.log.await(t, "stopped", 1)
+	require.Equal(t, 1, s.catalog.open(), "the class is still used")
+}
+
+// expectLine reads a line with text in it.
+func expectLine(t *testing.T, conn net.Conn, text string) {
+	t.Helper()
+	var line []byte
+	for b := make([]byte, 1); b[0] != '\n'; line = append(line, b[0]) {
+		_, err := conn.Read(b)
+		require.NoError(t, err, "%s", line)
+	}
+	require.Contains(t, string(line), text)
 }
 
 // Servers that swap their addresses do so in one step.
@@ -112,6 +130,50 @@ func TestSwapAddresses(t *testing.T) {
 	at := func(name string) string { return `transport "unix" { address = "` + dir + "/" + name + `" }` }
 	s := start(t, server("a", at("1"), `"threading" {}`, "a", "")+server("b", at("2"), `"threading" {}`, "b", ""))
 	s.apply(t, server("a", at("2"), `"threading" {}`, "a", "")+server("b", at("1"), `"threading" {}`, "b", ""))
-	require.Equal(t, "b", frameworktest.Ask(t, dial(t, supervisor.Listener{Network: "unix", Address: dir + "/1"}), ""+"x")[:1])
-	require.Equal(t, "a", frameworktest.Ask(t, dial(t, supervisor.Listener{Network: "unix", Address: dir + "/2"}), "x")[:1])
+	for address, name := range map[string]string{"1": "b", "2": "a"} {
+		conn := dial(t, supervisor.Listener{Network: "unix", Address: dir + "/" + address})
+		require.Equal(t, name+" hello", frameworktest.Ask(t, conn, " hello"))
+	}
+}
+
+// The addresses are free once every server has been stopped by its requests.
+func TestServersThatStopThemselves(t *testing.T) {
+	quit := func(name string) string {
+		return `
+		server "` + name + `" {
+			` + anyPort + `
+			` + anyPort + `
+			concurrency "threading" {}
+			handler "timestamp" { quit = "server" }
+		}`
+	}
+	s := start(t, quit("a")+quit("b"))
+	for n, status := range s.Status() {
+		frameworktest.Send(t, dial(t, status.Listeners[1]), "quit\n")
+		s.log.await(t, "stopped", n+1)
+		for _, l := range status.Listeners {
+			_, err := net.Dial(l.Network, l.Address)
+			require.Error(t, err)
+		}
+	}
+	s.log.await(t, "every server has stopped", 1)
+	require.ErrorContains(t, s.Apply(t.Context(), s.parse(t, quit("a"))), "the servers are being stopped")
+}
+
+// A server that has stopped itself runs again after the next Apply, the others untouched.
+func TestApplyStartsStoppedServer(t *testing.T) {
+	stopped := `server "stopped" {
+		` + anyPort + `
+		concurrency "threading" {}
+		handler "timestamp" { quit = "server" }
+	}`
+	other := server("other", anyPort, `"threading" {}`, "", "")
+	s := start(t, stopped+other)
+	before := s.status(t, "other")
+	frameworktest.Send(t, dial(t, s.status(t, "stopped").Listeners[0]), "quit\n")
+	s.log.await(t, "stopped: server=stopped", 1)
+	s.apply(t, stopped+other)
+	require.Equal(t, supervisor.Serving, s.status(t, "stopped").State)
+	require.Contains(t, frameworktest.Ask(t, dial(t, s.status(t, "stopped").Listeners[0]), "hello\n"), "hello")
+	require.Equal(t, before, s.status(t, "other"))
 }

@@ -91,7 +91,7 @@ func (s *Set) give(t *Shared, m *child) {
 		s.mu.Lock()
 		delete(t.holders, m)
 		s.mu.Unlock()
-		if !m.ended() && !isClosed(task.Stop) {
+		if !m.ended() && !isClosed(task.Stop) && !isClosed(task.Retire) {
 			s.Log.Error("worker ended: it does not serve a socket", "pid", m.pid, "error", err)
 			m.kill()
 		}
