@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"reflect"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -40,9 +41,7 @@ func (i *Instance) inherit(old *Instance) {
 }
 
 func sameHandler(a, b *config.Server) bool {
-	x, y := a.Handler, b.Handler
-	return x.Kind == y.Kind && x.Name == y.Name && string(x.Options) == string(y.Options) && x.Directory == y.Directory &&
-		(x.Kind == "handler" || a.Timeouts == b.Timeouts)
+	return reflect.DeepEqual(a.Handler, b.Handler) && (a.Handler.Kind == "handler" || a.Timeouts == b.Timeouts)
 }
 
 // release closes the class after its last instance.

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,7 +41,8 @@ type Instance struct {
 	limits   *framework.Limits
 	servers  []*framework.BaseServer
 
-	retired chan struct{} // closed by Retire
+	retired context.Context // done when the instance is retired
+	retire  context.CancelFunc
 
 	mu     sync.Mutex
 	state  State
@@ -55,9 +55,9 @@ func newInstance(s *config.Server, o Options, sockets *Sockets) *Instance {
 	i := &Instance{
 		config: s, settings: settingsOf(s), log: o.Log.With("server", s.Name), sockets: sockets,
 		strategy: s.Concurrency.Strategy(o.Worker), class: newClass(s.Class), limits: s.Limits.New(),
-		retired: make(chan struct{}),
+		state: Starting, since: time.Now(),
 	}
-	i.enter(Starting)
+	i.retired, i.retire = context.WithCancel(context.Background())
 	return i
 }
 
@@ -65,11 +65,6 @@ func newInstance(s *config.Server, o Options, sockets *Sockets) *Instance {
 func settingsOf(s *config.Server) []byte {
 	settings, _ := json.Marshal(s) // of plain values
 	return settings
-}
-
-// runs reports whether i is a running instance of exactly the server s.
-func (i *Instance) runs(s *config.Server) bool {
-	return i != nil && bytes.Equal(i.settings, settingsOf(s))
 }
 
 // bind acquires the sockets of every transport. The error has a line for each that cannot be
@@ -141,12 +136,10 @@ func (i *Instance) listeners() []Listener {
 // not wait for them, nor until workers of preforking know it.
 func (i *Instance) Retire() {
 	i.enter(Draining)
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
+	i.retire()
 	for _, s := range i.servers {
-		_ = s.Retire(now)
+		_ = s.Retire(i.retired) // which is done, so this does not wait
 	}
-	close(i.retired)
 }
 
 // run serves until ctx is done, or the instance is retired or stopped by one of its requests.
@@ -157,7 +150,7 @@ func (i *Instance) run(ctx context.Context) {
 	}
 	select {
 	case <-ctx.Done():
-	case <-i.retired:
+	case <-i.retired.Done():
 	case <-i.servers[0].Done(): // stop stops all of them
 	}
 	i.enter(Draining)
@@ -200,7 +193,7 @@ func (i *Instance) drain(ctx context.Context) {
 	var servers sync.WaitGroup
 	for _, s := range i.servers {
 		servers.Go(func() {
-			if isClosed(i.retired) {
+			if i.retired.Err() != nil {
 				_ = s.Retire(undisturbed)
 			}
 			i.shutdown(drained, s)
@@ -261,13 +254,4 @@ func (i *Instance) ended() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.state.ended()
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }

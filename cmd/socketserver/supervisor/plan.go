@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -24,7 +25,7 @@ func (s *Supervisor) plan(c *config.Config) *plan {
 	}
 	for _, server := range c.Servers {
 		old := current[server.Name]
-		if old.runs(server) {
+		if old != nil && bytes.Equal(old.settings, settingsOf(server)) {
 			delete(current, server.Name)
 			newClass(server.Class).release(s.options.Log)
 			p.next = append(p.next, old)

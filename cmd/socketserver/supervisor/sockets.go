@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -14,38 +15,108 @@ import (
 )
 
 // Sockets are open sockets by network and address. They outlive the servers that use them:
-// one that is acquired again before it is released stays open, so that a server can take the
-// place of another one without a gap.
+// one that is acquired again before its last user releases it stays open, so that a server can
+// take the place of another one without a gap.
 type Sockets struct {
 	mu   sync.Mutex
 	open map[socketKey]*Socket
 }
 
-// socketKey finds a socket. The address is the configured one, of a host name each of its
-// addresses. Of those with port 0 every transport has its own, and keeps its port.
+// socketKey finds a socket. address is as configured, one key for each that a host name means.
+// Transports with port 0 have a key each, by their owner, and so keep their port.
 type socketKey struct{ network, address, owner string }
 
-// A Socket is one of Sockets. It is closed when its last user releases it.
+// A Socket is one of [Sockets].
 type Socket struct {
 	*framework.Socket
 	key     socketKey
 	options framework.SocketOptions
-	users   int
+	users   int // the last of which closes it
 }
 
-// NewSockets returns a table without sockets.
-func NewSockets() *Sockets { return &Sockets{open: map[socketKey]*Socket{}} }
-
-// Acquire returns the sockets of a transport, or none and an error. Those that are not open
-// yet are opened, on every address that the transport's means, except those of a family that
-// this machine does not have. owner tells transports with port 0 apart.
+// Acquire returns the sockets of a transport, opening those that are not open. They are one for
+// each address that the transport's means, except those of a family that this machine does not
+// have. owner tells transports with port 0 apart. On an error nothing is acquired.
 func (k *Sockets) Acquire(ctx context.Context, t config.Transport, owner string, log hclog.Logger) ([]*Socket, error) {
-	o := &opening{sockets: k, transport: t, owner: owner, log: log}
-	if err := o.openAll(ctx); err != nil {
-		k.Release(o.opened)
+	if strings.HasPrefix(t.Network, "unix") {
+		s, err := k.get(socketKey{t.Network, t.Address, ""}, t.Address, t.SocketOptions)
+		if err != nil {
+			return nil, listenError(t.Network, t.Address, err)
+		}
+		return []*Socket{s}, nil
+	}
+	addresses, err := resolve(ctx, t.Network, t.Address)
+	if err != nil {
 		return nil, err
 	}
-	return o.opened, nil
+	const attempts = 20 // to find a port that is free on all addresses
+	for attempt := 1; ; attempt++ {
+		sockets, missing, err := k.acquire(t, addresses, owner)
+		switch {
+		case err == nil && missing != nil:
+			log.Warn("not listening on an address that this machine does not have", "error", missing)
+			fallthrough
+		case err == nil:
+			return sockets, nil
+		}
+		k.Release(sockets)
+		if len(sockets) == 0 || addresses[0].Port() != 0 {
+			return nil, err
+		}
+		if attempt == attempts {
+			return nil, fmt.Errorf("no port is free on all addresses of %s: %w", t.Address, err)
+		}
+	}
+}
+
+// acquire acquires sockets until there is an error. Where the port is 0 the first socket decides
+// the port of the others. missing is of the addresses that this machine does not have.
+func (k *Sockets) acquire(t config.Transport, addresses []netip.AddrPort, owner string) (sockets []*Socket, missing, err error) {
+	port := addresses[0].Port()
+	for _, a := range addresses {
+		key := socketKey{t.Network, a.String(), ""}
+		if a.Port() == 0 {
+			key.owner = owner
+		}
+		a = netip.AddrPortFrom(a.Addr(), port)
+		options := t.SocketOptions
+		options.IPv6Only = a.Addr().Is6()
+		s, err := k.get(key, a.String(), options)
+		switch {
+		case err == nil:
+			sockets = append(sockets, s)
+			n, _ := portOf(s.Addr().String())
+			port = uint16(n)
+		case familyMissing(err) && len(addresses) > 1:
+			missing = errors.Join(missing, listenError(t.Network, a.String(), err))
+		default:
+			return sockets, nil, listenError(t.Network, a.String(), err)
+		}
+	}
+	if len(sockets) == 0 {
+		return nil, nil, missing
+	}
+	return sockets, missing, nil
+}
+
+// get acquires one socket.
+func (k *Sockets) get(key socketKey, address string, o framework.SocketOptions) (*Socket, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.open[key]
+	if s == nil {
+		socket, err := framework.OpenSocket(key.network, address, o)
+		if err != nil {
+			return nil, err
+		}
+		s = &Socket{Socket: socket, key: key, options: o}
+		k.open[key] = s
+	}
+	if s.options != o {
+		return nil, errors.New("the options of an open socket cannot be changed; restart to change them")
+	}
+	s.users++
+	return s, nil
 }
 
 // Release gives back sockets that were acquired.
@@ -59,165 +130,3 @@ func (k *Sockets) Release(sockets []*Socket) {
 		}
 	}
 }
-
-// find acquires a socket that is open; nil: there is none.
-func (k *Sockets) find(key socketKey, o framework.SocketOptions) (*Socket, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s := k.open[key]
-	if s == nil {
-		return nil, nil
-	}
-	if s.options != o {
-		return nil, fmt.Errorf("%s %s: the options of an open socket cannot be changed; restart to change them", key.network, key.address)
-	}
-	s.users++
-	return s, nil
-}
-
-func (k *Sockets) add(s *Socket) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.open[s.key] = s
-}
-
-// opening is the work of Acquire.
-type opening struct {
-	sockets   *Sockets
-	transport config.Transport
-	owner     string
-	log       hclog.Logger
-	opened    []*Socket
-}
-
-func (o *opening) openAll(ctx context.Context) error {
-	t := o.transport
-	if t.Network != "tcp" && t.Network != "udp" {
-		return o.open(socketKey{network: t.Network, address: t.Address}, t.Address)
-	}
-	addresses, err := resolve(ctx, t.Network, t.Address)
-	if err != nil {
-		return err
-	}
-	if addresses[0].Port() == 0 {
-		return o.openSamePort(addresses)
-	}
-	return o.openEach(addresses, func(a netip.AddrPort) socketKey {
-		return socketKey{network: t.Network, address: a.String()}
-	})
-}
-
-// ownPort is the key of an address with port 0, whatever port it has got.
-func (o *opening) ownPort(a netip.AddrPort) socketKey {
-	return socketKey{o.transport.Network, netip.AddrPortFrom(a.Addr(), 0).String(), o.owner}
-}
-
-func (o *opening) openEach(addresses []netip.AddrPort, key func(netip.AddrPort) socketKey) error {
-	var missing error
-	before := len(o.opened)
-	for _, a := range addresses {
-		err := o.open(key(a), a.String())
-		switch {
-		case err == nil:
-		case familyMissing(err) && len(addresses) > 1:
-			missing = errors.Join(missing, err)
-		default:
-			return err
-		}
-	}
-	if len(o.opened) == before {
-		return missing
-	}
-	if missing != nil {
-		o.warnMissing(missing)
-	}
-	return nil
-}
-
-// openSamePort finds one port that is free on all addresses: the system chooses it for
-// the first one.
-func (o *opening) openSamePort(addresses []netip.AddrPort) error {
-	if found, err := o.findOwnPort(addresses); found || err != nil {
-		return err
-	}
-	const attempts = 20
-	var err error
-	for range attempts {
-		if err = o.open(o.ownPort(addresses[0]), addresses[0].String()); err != nil {
-			if familyMissing(err) && len(addresses) > 1 {
-				o.warnMissing(err)
-				return o.openSamePort(addresses[1:])
-			}
-			return err
-		}
-		port, _ := portOf(o.opened[0].Addr().String())
-		rest := make([]netip.AddrPort, 0, len(addresses))
-		for _, a := range addresses[1:] {
-			rest = append(rest, netip.AddrPortFrom(a.Addr(), uint16(port)))
-		}
-		if len(rest) == 0 {
-			return nil
-		}
-		switch err = o.openEach(rest, o.ownPort); {
-		case err == nil:
-			return nil
-		case familyMissing(err):
-			o.warnMissing(err)
-			return nil
-		}
-		o.sockets.Release(o.opened)
-		o.opened = nil
-	}
-	return fmt.Errorf("no port is free on all addresses of %s: %w", o.transport.Address, err)
-}
-
-// findOwnPort acquires the sockets that the transport has from before.
-func (o *opening) findOwnPort(addresses []netip.AddrPort) (bool, error) {
-	for _, a := range addresses {
-		s, err := o.sockets.find(o.ownPort(a), o.options(a.String()))
-		if err != nil {
-			return false, err
-		}
-		if s != nil {
-			o.opened = append(o.opened, s)
-		}
-	}
-	return len(o.opened) > 0, nil
-}
-
-func (o *opening) warnMissing(err error) {
-	o.log.Warn("not listening on an address that this machine does not have", "error", err)
-}
-
-// options are those of the socket at address: each family has its own.
-func (o *opening) options(address string) framework.SocketOptions {
-	options := o.transport.SocketOptions
-	a, err := netip.ParseAddrPort(address)
-	options.IPv6Only = err == nil && a.Addr().Is6()
-	return options
-}
-
-// open acquires one socket.
-func (o *opening) open(key socketKey, address string) error {
-	options := o.options(address)
-	s, err := o.sockets.find(key, options)
-	if err != nil {
-		return err
-	}
-	if s == nil {
-		socket, err := framework.OpenSocket(key.network, address, options)
-		if err != nil {
-			return &openError{listenError(key.network, address, err), err}
-		}
-		s = &Socket{Socket: socket, key: key, options: options, users: 1}
-		o.sockets.add(s)
-	}
-	o.opened = append(o.opened, s)
-	return nil
-}
-
-// openError shows what to do and keeps the cause.
-type openError struct{ shown, cause error }
-
-func (e *openError) Error() string { return e.shown.Error() }
-func (e *openError) Unwrap() error { return e.cause }

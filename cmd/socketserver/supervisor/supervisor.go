@@ -46,7 +46,7 @@ type Options struct {
 
 // New returns a supervisor that runs nothing yet.
 func New(o Options) *Supervisor {
-	s := &Supervisor{options: o, sockets: NewSockets(), ballast: make([]byte, ballastSize), idle: make(chan struct{})}
+	s := &Supervisor{options: o, sockets: &Sockets{open: map[socketKey]*Socket{}}, ballast: make([]byte, ballastSize), idle: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -95,7 +95,7 @@ func (s *Supervisor) Apply(ctx context.Context, c *config.Config) error {
 func (s *Supervisor) commit(p *plan) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() != nil || isClosed(s.idle) {
+	if s.ctx.Err() != nil {
 		return false
 	}
 	p.old = slices.DeleteFunc(p.old, (*Instance).ended)
@@ -113,6 +113,7 @@ func (s *Supervisor) end(i *Instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.live--; s.live == 0 {
+		s.cancel() // nothing can be started any more
 		close(s.idle)
 	}
 }
