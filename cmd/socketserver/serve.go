@@ -116,7 +116,7 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	ignoreHangup(log)
 	ended, err := desk.attend(ctx, c, console, log)
 	if err != nil {
-		servers.Close()
+		servers.Kill()
 		return failed(err)
 	}
 	servers.Run(ctx)

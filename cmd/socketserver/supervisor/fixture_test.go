@@ -131,6 +131,7 @@ server %q {
     framing = "chunk"
     format  = "%s{data}"
   }
+  timeouts { drain = "10m" }
   %s
 }
 `, name, transports, concurrency, prefix, more)

@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -17,7 +16,8 @@ import (
 // A State is what an instance does.
 type State string
 
-// The states, in their order. Failed is an instance that a broken listener has stopped.
+// The states, in their order. An instance fails when one of its listeners breaks, which stops
+// it.
 const (
 	Starting State = "starting"
 	Serving  State = "serving"
@@ -32,7 +32,6 @@ func (s State) ended() bool { return s == Stopped || s == Failed }
 // and one set of limits. It owns its servers and holds sockets of the supervisor's table.
 type Instance struct {
 	config   *config.Server
-	settings []byte // config as JSON, to be compared
 	log      hclog.Logger
 	sockets  *Sockets
 	held     []*Socket
@@ -43,28 +42,24 @@ type Instance struct {
 
 	retired context.Context // done when the instance is retired
 	retire  context.CancelFunc
+	killed  context.Context // done when nothing is waited for any more
+	kill    context.CancelFunc
 
-	mu     sync.Mutex
-	state  State
-	since  time.Time // when state was entered
-	failed bool
+	mu    sync.Mutex
+	state State
+	since time.Time // when state was entered
 }
 
 // newInstance makes an instance of s that does not listen yet and owns its class.
 func newInstance(s *config.Server, o Options, sockets *Sockets) *Instance {
 	i := &Instance{
-		config: s, settings: settingsOf(s), log: o.Log.With("server", s.Name), sockets: sockets,
+		config: s, log: o.Log.With("server", s.Name), sockets: sockets,
 		strategy: s.Concurrency.Strategy(o.Worker), class: newClass(s.Class), limits: s.Limits.New(),
 		state: Starting, since: time.Now(),
 	}
-	i.retired, i.retire = context.WithCancel(context.Background())
+	i.killed, i.kill = context.WithCancel(context.Background())
+	i.retired, i.retire = context.WithCancel(i.killed)
 	return i
-}
-
-// settingsOf returns what decides whether a server has changed.
-func settingsOf(s *config.Server) []byte {
-	settings, _ := json.Marshal(s) // of plain values
-	return settings
 }
 
 // bind acquires the sockets of every transport. The error has a line for each that cannot be
@@ -164,9 +159,7 @@ func (i *Instance) run(ctx context.Context) {
 func (i *Instance) serve(s *framework.BaseServer) {
 	if err := s.ServeForever(); !errors.Is(err, framework.ErrServerClosed) {
 		i.log.Error("the listener has ended", "address", s.Addr().String(), "error", err)
-		i.mu.Lock()
-		i.failed = true
-		i.mu.Unlock()
+		i.enter(Failed)
 		i.stop()
 	}
 }
@@ -178,44 +171,28 @@ func (i *Instance) stop() {
 	}
 }
 
-// drain ends the servers within the drain timeout. A retired instance lets its requests go on
-// until then or until ctx is done, which cancels their contexts.
+// drain ends the servers, within the drain timeout. Requests of a retired instance go on
+// undisturbed until ctx is done, too.
 func (i *Instance) drain(ctx context.Context) {
-	drained, cancel := context.WithCancel(context.Background())
+	drained := i.killed
 	if drain := i.config.Timeouts.Drain; drain > 0 {
-		drained, cancel = context.WithTimeout(context.Background(), drain)
+		timeout, cancel := context.WithTimeout(drained, drain)
+		defer cancel()
+		drained = timeout
 	}
-	defer cancel()
-	undisturbed, disturb := context.WithCancel(drained)
-	defer context.AfterFunc(ctx, disturb)()
 	i.logWaiting()
 	i.release()
+	defer context.AfterFunc(ctx, i.stop)()
 	var servers sync.WaitGroup
 	for _, s := range i.servers {
 		servers.Go(func() {
-			if i.retired.Err() != nil {
-				_ = s.Retire(undisturbed)
+			_ = s.Retire(drained)
+			if err := s.Shutdown(drained); err != nil {
+				i.log.Warn("requests were cut off", "error", err)
 			}
-			i.shutdown(drained, s)
 		})
 	}
 	servers.Wait()
-}
-
-// shutdown stops a server and cuts off its requests when ctx is done.
-func (i *Instance) shutdown(ctx context.Context, s *framework.BaseServer) {
-	if err := s.Shutdown(ctx); err != nil {
-		i.log.Warn("requests were cut off", "error", err)
-	}
-}
-
-// kill cuts off all requests at once.
-func (i *Instance) kill(servers *sync.WaitGroup) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	for _, s := range i.servers {
-		servers.Go(func() { i.shutdown(ctx, s) })
-	}
 }
 
 // logWaiting logs what a stop waits for. Workers of preforking log it themselves.
@@ -239,12 +216,10 @@ func (i *Instance) active() int {
 	return requests
 }
 
+// enter changes the state, which stays once the instance has ended.
 func (i *Instance) enter(state State) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if state == Stopped && i.failed {
-		state = Failed
-	}
 	if state != i.state && !i.state.ended() {
 		i.state, i.since = state, time.Now()
 	}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 
@@ -25,7 +26,7 @@ func (s *Supervisor) plan(c *config.Config) *plan {
 	}
 	for _, server := range c.Servers {
 		old := current[server.Name]
-		if old != nil && bytes.Equal(old.settings, settingsOf(server)) {
+		if old != nil && same(old.config, server) {
 			delete(current, server.Name)
 			newClass(server.Class).release(s.options.Log)
 			p.next = append(p.next, old)
@@ -48,6 +49,13 @@ func (s *Supervisor) running() []*Instance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(s.instances), (*Instance).ended)
+}
+
+// same reports whether a and b differ in nothing but their class.
+func same(a, b *config.Server) bool {
+	x, _ := json.Marshal(a) // of plain values
+	y, _ := json.Marshal(b)
+	return bytes.Equal(x, y)
 }
 
 // open acquires all sockets first, so that no process is started where one cannot be had.

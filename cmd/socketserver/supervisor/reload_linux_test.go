@@ -125,11 +125,11 @@ func TestApplyUnderLoadFailsNoConnection(t *testing.T) {
 					require.Equal(t, "1first", frameworktest.Ask(t, conversation, "first"))
 				}
 				clients := startLoad(at, 4)
-				clients.await(t, "1", 20)
+				clients.await(t, "1", 10)
 				s.apply(t, server("s", transport, strategy, "2", "limits { connections = 100 }"))
-				clients.await(t, "2", 20)
+				clients.await(t, "2", 10)
 				s.apply(t, server("s", transport, next, "3", ""))
-				clients.await(t, "3", 20)
+				clients.await(t, "3", 10)
 				clients.end(t)
 				if network == "tcp" {
 					require.Equal(t, "1last", frameworktest.Ask(t, conversation, "last"))

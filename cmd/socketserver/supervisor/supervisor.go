@@ -132,26 +132,20 @@ func (s *Supervisor) Run(ctx context.Context) {
 	}
 }
 
+// stop begins to stop every instance. None is started any more.
 func (s *Supervisor) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cancel()
 }
 
-// Kill ends at once what Run, which is stopping the instances, still waits for: connections
-// are closed and processes killed. It waits for a second at most, and for readers of the log.
+// Kill ends every instance at once, also while Run stops them: connections are closed and
+// processes killed. It waits for a second at most, and for readers of the log.
 func (s *Supervisor) Kill() {
-	var servers sync.WaitGroup
-	for _, i := range s.all() {
-		i.kill(&servers)
-	}
-	servers.Wait()
-}
-
-// Close ends everything at once, in place of Run.
-func (s *Supervisor) Close() {
 	s.stop()
-	s.Kill()
+	for _, i := range s.all() {
+		i.kill()
+	}
 	<-s.idle
 }
 

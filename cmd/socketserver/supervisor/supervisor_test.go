@@ -92,6 +92,7 @@ func TestMemberOfRoomMeetsThoseAfterChangeOfLimits(t *testing.T) {
 			concurrency "threading" {}
 			handler "chat" { commands = true }
 			limits { connections = ` + limit + ` }
+			timeouts { drain = "10m" }
 		}`
 	}
 	enter := func(l supervisor.Listener) net.Conn {
