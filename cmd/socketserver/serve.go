@@ -108,12 +108,12 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	if err := localtime.Check(); err != nil {
 		log.Warn("times are UTC, as the time zone is not understood", "error", err)
 	}
+	ignoreHangup(log)
 	servers := supervisor.New(supervisor.Options{Log: log, Worker: findWorker(log)})
 	if err := servers.Apply(ctx, c); err != nil {
 		return failed(err)
 	}
 	running.Store(servers)
-	ignoreHangup(log)
 	ended, err := desk.attend(ctx, c, console, log)
 	if err != nil {
 		servers.Kill()
