@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	handlers.ServeWorker() // first of all; it does not return in a worker
+	handlers.ServeWorker() // a worker first: this returns only where the process is none
 	fmt.Fprintln(os.Stderr, "socketserver-worker: this program is started by socketserver, which finds it beside itself; run socketserver serve")
 	os.Exit(2)
 }

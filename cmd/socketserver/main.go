@@ -16,20 +16,20 @@ import (
 )
 
 func main() {
-	// First of all: in a process that was started as a worker, a plugin or a server to be
-	// compared this does not return, and its start is paid for by a request.
+	// A worker first: where this process was started as one, this does not return. Nothing
+	// precedes it, as a request waits for the start of its worker.
 	becomeWorker()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// becomeWorker makes this process a worker if it was started as one. Handlers may need the
-// bus in any process.
+// becomeWorker makes this process what it was started as: a worker, a plugin or a server under
+// test. Their handlers may use the bus.
 func becomeWorker() {
 	chat.Buses = natsbus.Driver{}
 	subject.Become(findWorker)
 }
 
-// Exit statuses. What a usage error or a second signal ends is exitUsage.
+// Exit statuses. exitUsage is that of a usage error and of a second signal.
 const (
 	exitFailed = 1
 	exitUsage  = 2
@@ -49,7 +49,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return 0
 	case errors.As(err, &status):
 		if status.err != nil {
-			fmt.Fprintln(stderr, text.Lines(status.err.Error())) // which may quote anybody
+			fmt.Fprintln(stderr, text.Lines(status.err.Error())) // which may quote a client
 		}
 		return status.code
 	}
@@ -67,7 +67,7 @@ type statusError struct {
 func (e statusError) Error() string { return fmt.Sprint(e.err) }
 func (e statusError) Unwrap() error { return e.err }
 
-// failed is for what is wrong with the world and not with the command line.
+// failed returns an error that is not one of the command line.
 func failed(err error) error { return statusError{exitFailed, err} }
 
 func usage(format string, args ...any) error { return fmt.Errorf(format, args...) }
@@ -95,8 +95,8 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// newLater are the commands that are named but do not exist yet. They are refused by
-// name, whatever their arguments.
+// newLater returns the commands that do not exist yet. They are refused by name, whatever their
+// arguments.
 func newLater() []*cobra.Command {
 	var commands []*cobra.Command
 	for _, name := range []string{

@@ -72,11 +72,11 @@ func addConfigFlag(c *cobra.Command, file *string) {
 	_ = c.MarkFlagFilename("config", "hcl")
 }
 
-// serve loads a configuration, runs it until a signal comes, and stops. console is the server
-// whose operator sits at this terminal, or empty.
+// serve loads a configuration, runs it until a signal comes, and stops. console names the server
+// whose operator sits at this terminal; it may be empty.
 func serve(logs logFlags, console string, load func(*catalog) (*config.Config, error)) error {
-	// A log or an answer that nobody reads is no reason to end. The signal is taken and not
-	// ignored, as what is ignored stays so in the programs that handlers start.
+	// A log or an answer that nobody reads is no reason to end. The signal is caught instead of
+	// ignored, as programs that handlers start would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	if err := logs.check(); err != nil {
 		return err
@@ -88,7 +88,7 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	defer desk.close()
 	var running atomic.Pointer[supervisor.Supervisor]
 	ctx, stop := stopOnSignal(func() {
-		if s := running.Load(); s != nil { // what was still starting dies with this process
+		if s := running.Load(); s != nil { // what still starts dies with this process
 			s.Kill()
 		}
 		_ = desk.close()
@@ -124,13 +124,12 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	return nil
 }
 
-// tidyTime is what the second signal waits for at the most; a third one does not.
+// tidyTime is how long the second signal waits at most; a third one does not.
 const tidyTime = 2 * time.Second
 
-// stopOnSignal returns a context that the first signal ends. The second one ends the
-// process, also while it is still starting, when it has called tidy, and what that ends does
-// not end the process sooner: stop, which the caller calls last, then waits. One channel takes
-// both signals, so that none is lost between them.
+// stopOnSignal returns a context that the first signal ends. The second one calls tidy and ends
+// the process, also while it is still starting. The caller calls stop last: it waits for that
+// end where there was a second signal. One channel takes both signals, so that none is lost.
 func stopOnSignal(tidy func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var forced atomic.Bool

@@ -10,18 +10,18 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// A class is a handler class and the number of instances that use it. An instance keeps the
-// class of the one that it replaces, and with it what the class holds in memory, where that
-// has the same handler.
+// A class is a handler class and the number of instances that use it. An instance that replaces
+// another one with the same handler keeps its class, and so what that holds in memory.
 //
-// The last instance closes it. The framework would do so once the last request is over, which
-// may be never.
+// The last instance to end closes the class. The framework would close it after the last
+// request, which may never end.
 type class struct {
 	*framework.HandlerClass
 	close func() error // may be nil
 	users atomic.Int32
 }
 
+// newClass takes over c for one instance.
 func newClass(c *framework.HandlerClass) *class {
 	own := &class{HandlerClass: c, close: c.Close}
 	own.users.Store(1)
@@ -29,19 +29,27 @@ func newClass(c *framework.HandlerClass) *class {
 	return own
 }
 
-// inherit replaces the class of i by that of old if both servers have the same handler. A
-// plugin knows the timeouts of its server, too.
+// inherit replaces the class of i by that of old, which may be nil, if both have the same
+// handler. A plugin knows the timeouts of its server, too.
 func (i *Instance) inherit(old *Instance) {
-	if old == nil || !sameHandler(old.config, i.config) {
-		return
+	if old != nil && sameHandler(old.config, i.config) && old.class.acquire() {
+		i.class.release(i.log)
+		i.class = old.class
 	}
-	i.class.release(i.log)
-	old.class.users.Add(1)
-	i.class = old.class
 }
 
 func sameHandler(a, b *config.Server) bool {
 	return reflect.DeepEqual(a.Handler, b.Handler) && (a.Handler.Kind == "handler" || a.Timeouts == b.Timeouts)
+}
+
+// acquire adds a user, unless the last one has closed the class.
+func (c *class) acquire() bool {
+	for {
+		n := c.users.Load()
+		if n == 0 || c.users.CompareAndSwap(n, n+1) {
+			return n > 0
+		}
+	}
 }
 
 // release closes the class after its last instance.

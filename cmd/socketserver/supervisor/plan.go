@@ -28,7 +28,7 @@ func (s *Supervisor) plan(c *config.Config) *plan {
 		old := current[server.Name]
 		if old != nil && same(old.config, server) {
 			delete(current, server.Name)
-			newClass(server.Class).release(s.options.Log)
+			newClass(server.Class).release(s.options.Log) // the other one stays
 			p.next = append(p.next, old)
 			continue
 		}
