@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"syscall"
 )
@@ -58,12 +59,19 @@ func listenError(network, address string, err error) error {
 		return fmt.Errorf("%s %s is in use; stop what uses it or choose another address", network, address)
 	case network == "unix" || network == "unixgram": // err names the path
 		return fmt.Errorf("%s: listen: %w", network, err)
+	case !isBind(err): // such as a socket option
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s %s: permission denied; choose a port from 1024 up, or run with CAP_NET_BIND_SERVICE", network, address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s %s is no address of this machine; choose one that is", network, address)
 	}
 	return fmt.Errorf("%s %s: %w", network, address, err)
+}
+
+// isBind reports whether err is that of the address itself.
+func isBind(err error) bool {
+	call := (*os.SyscallError)(nil)
+	return errors.As(err, &call) && (call.Syscall == "bind" || call.Syscall == "listen")
 }
 
 func portOf(address string) (int, bool) {

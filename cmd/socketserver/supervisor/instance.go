@@ -89,9 +89,9 @@ func (i *Instance) newServer(socket *Socket, t config.Transport) *framework.Base
 
 // listen opens the servers and starts what their strategy needs.
 func (i *Instance) listen() error {
-	for n, s := range i.servers {
+	for _, s := range i.servers { // the addresses are bound: an error is not theirs
 		if err := s.Listen(); err != nil {
-			return fmt.Errorf("server %q: %w", i.config.Name, listenError(i.held[n].key.network, i.held[n].key.address, err))
+			return fmt.Errorf("server %q: %w", i.config.Name, err)
 		}
 	}
 	return nil

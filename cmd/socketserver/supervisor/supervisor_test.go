@@ -2,11 +2,15 @@ package supervisor_test
 
 import (
 	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
@@ -181,4 +185,24 @@ func TestApplyStartsStoppedServer(t *testing.T) {
 	require.Equal(t, supervisor.Serving, s.status(t, "stopped").State)
 	require.Contains(t, frameworktest.Ask(t, dial(t, s.status(t, "stopped").Listeners[0]), "hello\n"), "hello")
 	require.Equal(t, before, s.status(t, "other"))
+}
+
+// An error of what a server needs beside its address is not taken for one of the address.
+func TestErrorsBesideTheAddress(t *testing.T) {
+	for _, cause := range []error{
+		syscall.EACCES, syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, &os.PathError{Op: "open", Path: "console", Err: syscall.EACCES},
+		&net.OpError{Op: "listen", Err: os.NewSyscallError("bind", syscall.EADDRINUSE)},
+	} {
+		s := supervisor.New(supervisor.Options{Log: hclog.NewNullLogger()})
+		catalog := &compiledIn{}
+		c, err := config.Parse("servers.hcl", []byte(server("s", anyPort, `"threading" {}`, "", "")), catalog)
+		require.NoError(t, err)
+		c.Servers[0].Class.Open = func(string, hclog.Logger) error { return cause }
+		err = s.Apply(t.Context(), c)
+		require.ErrorIs(t, err, cause)
+		for _, advice := range []string{"port", "tcp", "in use by", "no address of this machine"} {
+			require.NotContains(t, err.Error(), advice)
+		}
+		require.Zero(t, catalog.open())
+	}
 }
