@@ -2,6 +2,7 @@ package terminaltest
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -9,20 +10,19 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// A screen is as much of a terminal as the programs under test use. Everything else is a
-// problem: nothing but these sequences may reach a terminal.
+// A screen shows text and the sequences that match harmless.
 type screen struct {
 	columns     int
 	rows        [][]string // of cells; the second one of a wide character is empty
 	row, column int        // of the cursor; column may be behind the last one
-	pending     []byte
-	paste       bool // pasted text is to be marked
-	problem     string
+	pending     string     // the beginning of a character or sequence
 }
 
-func newScreen(columns, rows int) *screen {
-	return &screen{columns: columns, rows: make([][]string, rows)}
-}
+// harmless is all that may reach a terminal. The last sequence may be incomplete.
+var (
+	harmless = regexp.MustCompile(`^(?:[^\x00-\x08\x0b\x0c\x0e-\x1f\x{7f}-\x{9f}\x{202e}]|\x1b\[(?:\d*[AGHJ]|\?2004[hl]))*(?:\x1b(?:\[[\d?]*)?)?$`)
+	sequence = regexp.MustCompile(`^\x1b\[\??(\d*)(.)`)
+)
 
 // String is the rows up to the one with the cursor, or the last one with text, and the
 // column of the cursor.
@@ -38,45 +38,37 @@ func (s *screen) String() string {
 	return fmt.Sprintf("%s|%d", strings.Join(rows[:last+1], "\n"), s.column)
 }
 
-func (s *screen) write(p []byte) {
-	s.pending = append(s.pending, p...)
-	for len(s.pending) > 0 {
-		n := s.first(s.pending)
-		if n == 0 {
-			return
+func (s *screen) write(text string) {
+	for s.pending += text; s.pending != "" && utf8.FullRuneInString(s.pending); {
+		if s.pending[0] == 0x1b {
+			m := sequence.FindStringSubmatch(s.pending)
+			if m == nil {
+				return
+			}
+			s.pending = s.pending[len(m[0]):]
+			n, _ := strconv.Atoi(m[1])
+			s.act(m[2], n)
+			continue
 		}
-		s.pending = s.pending[n:]
-	}
-}
-
-// first acts on what p begins with and returns its length, or 0 where that is incomplete.
-func (s *screen) first(p []byte) int {
-	switch {
-	case p[0] == 0x1b:
-		return s.sequence(p)
-	case p[0] == '\r':
-		s.column = 0
-		return 1
-	case p[0] == '\n':
-		s.feed()
-		return 1
-	case !utf8.FullRune(p):
-		return 0
-	}
-	if p[0] == '\t' {
-		s.print(" ", 1)
-		for s.column%8 != 0 {
-			s.print(" ", 1)
+		var cluster string
+		var width int
+		cluster, s.pending, width, _ = uniseg.FirstGraphemeClusterInString(s.pending, -1)
+		switch cluster {
+		case "\r":
+			s.column = 0
+		case "\n":
+			s.feed()
+		case "\r\n":
+			s.column = 0
+			s.feed()
+		case "\t":
+			for s.print(" ", 1); s.column%8 != 0; {
+				s.print(" ", 1)
+			}
+		default:
+			s.print(cluster, width)
 		}
-		return 1
 	}
-	cluster, _, width, _ := uniseg.FirstGraphemeCluster(p, -1)
-	if width == 0 {
-		s.problem = fmt.Sprintf("the terminal was sent %q", cluster)
-		return len(cluster)
-	}
-	s.print(string(cluster), width)
-	return len(cluster)
 }
 
 func (s *screen) print(cluster string, width int) {
@@ -103,44 +95,21 @@ func (s *screen) feed() {
 	}
 }
 
-func (s *screen) sequence(p []byte) int {
-	if len(p) < 2 {
-		return 0
-	}
-	for i, c := range p[2:] {
-		if c < 0x40 || c > 0x7e {
-			continue
-		}
-		s.act(string(p[2:i+2]), string(p[1])+string(c))
-		return i + 3
-	}
-	return 0
-}
-
-func (s *screen) act(parameter, command string) {
-	n, _ := strconv.Atoi(parameter)
+func (s *screen) act(command string, n int) {
 	switch command {
-	case "[A":
+	case "A":
 		s.row = max(0, s.row-max(1, n))
-	case "[h", "[l":
-		if parameter != "?2004" {
-			s.problem = fmt.Sprintf("the terminal was sent the mode %q", parameter)
-		}
-		s.paste = command == "[h"
-	case "[G":
+	case "G":
 		s.column = min(n, s.columns) - 1
-	case "[H":
+	case "H":
 		s.row, s.column = 0, 0
-	case "[J":
-		s.rows[s.row] = s.rows[s.row][:min(s.column, len(s.rows[s.row]))]
+	case "J":
 		first := s.row + 1
 		if n == 2 {
 			first = 0
+		} else {
+			s.rows[s.row] = s.rows[s.row][:min(s.column, len(s.rows[s.row]))]
 		}
-		for i := first; i < len(s.rows); i++ {
-			s.rows[i] = nil
-		}
-	default:
-		s.problem = fmt.Sprintf("the terminal was sent the sequence %q of %q", parameter, command)
+		clear(s.rows[first:])
 	}
 }
