@@ -126,9 +126,6 @@ func translate(d *hcl.Diagnostic) *fault {
 	if v, ok := d.Expression.(*hclsyntax.ScopeTraversalExpr); ok && (d.Summary == "Unknown variable" || d.Summary == "Variables not allowed") {
 		return faultf(fmt.Sprintf("write text in quotes, as in %q", v.Traversal.RootName()), "there is no variable %q", v.Traversal.RootName())
 	}
-	if d.Summary == "Invalid single-argument block definition" {
-		return faultf("write each attribute in a line of its own", "a block in one line has one attribute")
-	}
 	if d.Summary == "Too many function arguments" || d.Summary == "Not enough function arguments" {
 		next := "see its form in docs/configuration.md"
 		name, _, _ := strings.Cut(strings.TrimPrefix(d.Detail, `Function "`), `"`)

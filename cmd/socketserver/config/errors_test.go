@@ -57,9 +57,9 @@ func TestErrors(t *testing.T) {
 		{"path without quotes", server("transport \"unix\" {\n  address = /run/x.socket # here\n}\n" + threading + echo), `3:13: text needs quotation marks; write "/run/x.socket"`},
 		{"duration without quotes", server(tcp + threading + echo + "timeouts { idle = 2m }"), `5:19: text needs quotation marks; write "2m"`},
 		{"words without quotes", server(tcp + threading + echo + "limits {\n  banner = too many\n}"), `6:12: text needs quotation marks; write "too"`},
-		{"two attributes in a line", server(tcp + threading + echo + "limits { connections = 3 per_source = 2 }"), `5:26: a block in one line has one attribute; write each attribute in a line of its own`},
+		{"two attributes in a line", server(tcp + threading + echo + "limits { connections = 3 per_source = 2 }"), `5:26: a line has one attribute; write each attribute in a line of its own`},
 		{"call not closed", server(tcp + threading + "handler \"greet\" {\n  greeting = upper(\"a\"\n}"), `6:1: missing argument separator; A comma is required to separate each function argument from the next`},
-		{"directives not closed", "a = [" + strings.Repeat("\"%{if true}\", ", 70) + "]\n", `1:17: unexpected end of template; the if directive at servers.hcl:1,7-17 is missing its corresponding endif directive`},
+		{"directives not closed", "a = [\"%{if true}\"]\n", `1:17: unexpected end of template; the if directive at servers.hcl:1,7-17 is missing its corresponding endif directive`},
 		{"not closed", "server \"s\" {\n" + tcp, `1:12: the block has no }; write one at its end`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,6 +101,11 @@ func TestCommonMistakes(t *testing.T) {
 		three(`server "b" {`, `server = "b" {`):                                     `7:1: server is a block; write server "b" {`,
 		three(`" }`, `"; }`):                                                        `8:45: no line ends with ";"; remove it`,
 		three(`"threading" {}`, `"threading" {},`):                                  `9:27: no line ends with ","; remove it`,
+
+		three(`"threading" {}`, `"threading"`):               `9:1: concurrency is a block; write concurrency "threading" { ... }`,
+		three(`"echo" {}`, "\"echo\" {}\nlimits:"):           `11:1: limits is a block; write limits { ... }`,
+		three(`"echo" {}`, "\"echo\" {\n a = true b = 1\n}"): `11:11: a line has one attribute; write each attribute in a line of its own`,
+		three("handler", "/* handler"):                       `10:1: the comment has no end; close it with */`,
 
 		"\n# c\n{\"server\": {}}\n":                    `the file is JSON instead of HCL` + example,
 		"[1]{":                                         `the file is JSON instead of HCL` + example,

