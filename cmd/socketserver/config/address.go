@@ -82,11 +82,11 @@ func splitFault(address string) *fault {
 	return faultf(fmt.Sprintf("write %q", strings.TrimSuffix(address, ":")+":9000"), "%q has no port", address)
 }
 
-// endpoint is something that only one listener can bind.
+// endpoint is something that only one listener can bind. port is what listeners share to clash,
+// and host is compared.
 type endpoint struct {
-	network string // tcp or udp; unix for both kinds of Unix sockets, as their files clash
-	port    string
-	host    string // an address, "*4" or "*6" for all of a family, a name, or a path
+	port string // with its network; unix for both kinds of Unix sockets, as their files clash
+	host string // an address, "*4" or "*6" for all of a family, a name, or a path
 }
 
 // endpoints returns what a listener binds. Port 0 never clashes.
@@ -99,7 +99,7 @@ func endpoints(t *Transport) []endpoint {
 		if absolute, err := filepath.Abs(path); err == nil && !strings.HasPrefix(path, "@") {
 			path = absolute
 		}
-		return []endpoint{{"unix", "", path}}
+		return []endpoint{{"unix", path}}
 	}
 	host, port, err := net.SplitHostPort(t.Address)
 	if err != nil || port == "0" {
@@ -107,7 +107,7 @@ func endpoints(t *Transport) []endpoint {
 	}
 	var all []endpoint
 	for _, h := range hosts(strings.ToLower(strings.TrimSuffix(host, "."))) {
-		all = append(all, endpoint{t.Network, port, h})
+		all = append(all, endpoint{t.Network + port, h})
 	}
 	return all
 }
@@ -131,45 +131,16 @@ func hosts(host string) []string {
 	return []string{ip.Unmap().String()}
 }
 
-// taken has the endpoints of the listeners so far, by the listener's number.
-type taken struct {
-	exact    map[endpoint]int
-	wildcard map[endpoint]int // wildcards that clash with a specific address
+// clash reports whether two endpoints cannot be bound at once.
+func clash(a, b endpoint) bool {
+	return a.port == b.port && (a.host == b.host || covers(a.host, b.host) || covers(b.host, a.host))
 }
 
-// claim takes an endpoint for a listener and returns -1, or the number of its holder.
-func (t *taken) claim(e endpoint, by int) int {
-	if other, ok := t.exact[e]; ok {
-		return other
+// covers reports whether all stands for every address of a family that host may be of.
+func covers(all, host string) bool {
+	if all[0] != '*' || host[0] == '*' {
+		return false
 	}
-	if e.network != "unix" {
-		if strings.HasPrefix(e.host, "*") {
-			if other, ok := t.wildcard[e]; ok {
-				return other
-			}
-		}
-		for _, family := range families(e.host) {
-			all := endpoint{e.network, e.port, family}
-			if other, ok := t.exact[all]; ok {
-				return other
-			}
-			t.wildcard[all] = by
-		}
-	}
-	t.exact[e] = by
-	return -1
-}
-
-// families returns the wildcards that cover an address; a name may be of either family.
-func families(host string) []string {
 	ip, err := netip.ParseAddr(host)
-	switch {
-	case strings.HasPrefix(host, "*"):
-		return nil
-	case err != nil:
-		return []string{"*4", "*6"}
-	case ip.Is4():
-		return []string{"*4"}
-	}
-	return []string{"*6"}
+	return all == "*4" && (err != nil || ip.Is4()) || all == "*6" && (err != nil || ip.Is6())
 }

@@ -45,27 +45,28 @@ func (r *reader) checkNames() {
 
 func (r *reader) checkAddresses() {
 	type listener struct {
+		endpoint
 		server *draft
 		index  int
 	}
 	var all []listener
-	t := taken{map[endpoint]int{}, map[endpoint]int{}}
 	for _, d := range r.servers {
-		for i := range d.Transports {
-			all = append(all, listener{d, i})
-			for _, e := range endpoints(&d.Transports[i]) {
-				n := t.claim(e, len(all)-1)
+		for i, own := range d.Transports {
+			before := all
+			for _, e := range endpoints(&own) {
+				all = append(all, listener{e, d, i})
+			}
+			for _, e := range all[len(before):] {
+				n := slices.IndexFunc(before, func(l listener) bool { return clash(l.endpoint, e.endpoint) })
 				if n < 0 {
 					continue
 				}
-				if other := all[n]; n != len(all)-1 {
-					own, others := d.Transports[i], other.server.Transports[other.index]
-					at := d.transports[i]
-					r.add(at, faultf("choose another one", "%stransport %q: %s is taken by %s %s of server %q%s",
-						d.block, own.Network, own.Address, others.Network, others.Address, other.server.Name,
-						where(", in ", other.server.transports[other.index])))
-					break
-				}
+				holder := before[n].server
+				others := holder.Transports[before[n].index]
+				r.add(d.transports[i], faultf("choose another one", "%stransport %q: %s is taken by %s %s of server %q%s",
+					d.block, own.Network, own.Address, others.Network, others.Address, holder.Name,
+					where(", in ", holder.transports[before[n].index])))
+				break
 			}
 		}
 	}

@@ -7,11 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"golang.org/x/text/width"
+	"github.com/rivo/uniseg"
 
 	"github.com/go-socketserver/socketserver/internal/text"
 )
@@ -156,20 +155,11 @@ func excerpt(src []byte, offset int) (line, caret string) {
 
 // blanks returns blanks of the same width as text on a terminal.
 func blanks(text string) string {
-	var b strings.Builder
-	for _, c := range text {
-		kind := width.LookupRune(c).Kind()
-		switch {
-		case c == '\t':
-			b.WriteByte('\t')
-		case unicode.Is(unicode.Mn, c):
-		case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
-			b.WriteString("  ")
-		default:
-			b.WriteByte(' ')
-		}
+	parts := strings.Split(text, "\t")
+	for i, part := range parts {
+		parts[i] = strings.Repeat(" ", uniseg.StringWidth(part))
 	}
-	return b.String()
+	return strings.Join(parts, "\t")
 }
 
 // oneLine joins text into one line of bounded length.

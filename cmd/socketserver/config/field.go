@@ -49,19 +49,16 @@ func kindOf(t cty.Type) string {
 	return "a map"
 }
 
-func quoted(into *string) field {
-	return typed(cty.String, "text in quotes", func(s string) *fault {
-		*into = s
-		return nil
-	})
-}
-
-func boolean(into *bool) field {
-	return typed(cty.Bool, "true or false", func(v bool) *fault {
+// keep returns the store of [typed] that sets into.
+func keep[T any](into *T) func(T) *fault {
+	return func(v T) *fault {
 		*into = v
 		return nil
-	})
+	}
 }
+
+func quoted(into *string) field { return typed(cty.String, "text in quotes", keep(into)) }
+func boolean(into *bool) field  { return typed(cty.Bool, "true or false", keep(into)) }
 
 // inverted is a boolean that is kept as its opposite, whose zero value is the default.
 func inverted(into *bool) field {
@@ -91,22 +88,6 @@ func integer(into *int, least, most int) field {
 	return typed(cty.Number, wanted, func(n int) *fault {
 		if n < least || n > most {
 			return faultf("write "+wanted, "%d is out of range", n)
-		}
-		*into = n
-		return nil
-	})
-}
-
-// buffer is a size in bytes. bufio has no buffer below 16; 0 means unbuffered, where allowed.
-func buffer(into *int, zero bool) field {
-	const least, most = 16, 16 << 20
-	next := "write a number of bytes from 16 to 16777216 (16 MiB)"
-	if zero {
-		next += ", or 0 for no buffer"
-	}
-	return typed(cty.Number, "a number of bytes", func(n int) *fault {
-		if (n < least || n > most) && (n != 0 || !zero) {
-			return faultf(next, "%d is out of range", n)
 		}
 		*into = n
 		return nil

@@ -1,11 +1,11 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -45,10 +45,11 @@ func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 	if fault := checkConcurrency(kind); fault != nil {
 		r.add(d.concurrency, fault)
 	}
-	texts := r.handle(d, f)
+	values := &textCatalog{catalog, map[string]any{}}
+	r.handle(d, f, values)
 	r.servers = []*draft{d}
 	r.config.Servers = []*Server{d.Server}
-	return r.finish(&textCatalog{catalog, texts})
+	return r.finish(values)
 }
 
 func (r *reader) listen(d *draft, url string) {
@@ -73,26 +74,25 @@ func (r *reader) listen(d *draft, url string) {
 	}
 }
 
-// handle sets the handler. It returns the text of the options that were passed as JSON.
-func (r *reader) handle(d *draft, f Flags) map[string]string {
+// handle sets the handler and its options.
+func (r *reader) handle(d *draft, f Flags, c *textCatalog) {
 	switch {
 	case f.Handler != "" && f.Plugin != "":
 		r.add(flag("plugin", f.Plugin), faultf("leave one of them", "--handler excludes it"))
-		return nil
+		return
 	case f.Handler != "":
 		d.Handler, d.handler = Handler{Kind: "handler", Name: f.Handler, Directory: "."}, flag("handler", f.Handler)
 	case f.Plugin != "":
 		d.Handler, d.handler = Handler{Kind: "plugin", Name: f.Plugin, Directory: "."}, flag("plugin", f.Plugin)
 	default:
 		r.add(flag("handler", ""), faultf("add it, or --plugin", "it is missing"))
-		return nil
+		return
 	}
 	d.Name = d.Handler.Name
-	values, texts := map[string]json.RawMessage{}, map[string]string{}
 	for _, set := range f.Set {
 		at := flag("set", set)
 		key, value, ok := strings.Cut(set, "=")
-		switch _, again := values[key]; {
+		switch _, again := c.values[key]; {
 		case !ok || key == "":
 			r.add(at, faultf("write it as in --set framing=line", "this is not key=value"))
 			continue
@@ -101,71 +101,48 @@ func (r *reader) handle(d *draft, f Flags) map[string]string {
 			continue
 		}
 		d.options[key] = at
+		c.values[key] = value
 		if json.Valid([]byte(value)) {
-			values[key], texts[key] = json.RawMessage(value), value
-		} else {
-			values[key], _ = json.Marshal(value) // text always can be
+			c.values[key] = json.RawMessage(value)
 		}
 	}
-	d.Handler.Options, _ = json.Marshal(values) // valid as its parts are
-	return texts
+	d.Handler.Options, _ = json.Marshal(c.values) // valid as its parts are
 }
 
 // textCatalog decides the type of command-line values. Only the handler knows the types of
 // its options, so a value that it refuses as JSON is tried as text.
 type textCatalog struct {
 	Catalog
-	texts map[string]string // the values passed as JSON, by option
+	values map[string]any // text or JSON, by option
 }
 
 func (c *textCatalog) Class(s *Server) (*framework.HandlerClass, error) {
 	class, err := c.Catalog.Class(s)
-	given := s.Handler.Options
-	again, retry := c.asText(given, err)
-	if !retry {
-		return class, err
-	}
-	s.Handler.Options = again
-	class, failed := c.Catalog.Class(s)
-	if failed == nil {
-		return class, nil
-	}
-	// An option that is refused as text, too, is reported as written.
-	s.Handler.Options = given
-	var errs []error
-	for _, one := range separate(err) {
-		if option := (*framework.OptionError)(nil); !errors.As(one, &option) || refused(failed, option.Option) {
-			errs = append(errs, one)
+	for _, option := range optionErrors(err) {
+		value, isJSON := c.values[option.Option].(json.RawMessage)
+		if !isJSON {
+			continue
 		}
+		given := s.Handler.Options
+		c.values[option.Option] = string(value)
+		s.Handler.Options, _ = json.Marshal(c.values)
+		again, failed := c.Catalog.Class(s)
+		if slices.ContainsFunc(optionErrors(failed), func(e *framework.OptionError) bool { return e.Option == option.Option }) {
+			s.Handler.Options, c.values[option.Option] = given, value // the error is about the value as written
+			continue
+		}
+		class, err = again, failed
 	}
-	if len(errs) == 0 {
-		return nil, failed
-	}
-	return nil, errors.Join(errs...)
+	return class, err
 }
 
-// asText turns the options that err is about into text.
-func (c *textCatalog) asText(options []byte, err error) (again []byte, changed bool) {
-	var values map[string]json.RawMessage
-	if json.Unmarshal(options, &values) != nil {
-		return nil, false
-	}
-	for name, text := range c.texts {
-		if !bytes.HasPrefix(values[name], []byte(`"`)) && refused(err, name) {
-			values[name], _ = json.Marshal(text)
-			changed = true
-		}
-	}
-	again, _ = json.Marshal(values)
-	return again, changed
-}
-
-// refused reports whether err is about that option.
-func refused(err error, name string) bool {
+// optionErrors returns the parts of err that are about an option.
+func optionErrors(err error) []*framework.OptionError {
+	var all []*framework.OptionError
 	for _, one := range separate(err) {
-		if option := (*framework.OptionError)(nil); errors.As(one, &option) && option.Option == name {
-			return true
+		if option := (*framework.OptionError)(nil); errors.As(one, &option) {
+			all = append(all, option)
 		}
 	}
-	return false
+	return all
 }

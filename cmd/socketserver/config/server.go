@@ -55,11 +55,14 @@ func (b *block) readServer(h *hclsyntax.Block) {
 	})
 }
 
+// maxBuffer is the maximum size of a buffer, in bytes.
+const maxBuffer = 16 << 20
+
 // transportGrammar returns the attributes of each network. beside resolves paths against the
 // file's directory.
 func transportGrammar(t *Transport, beside func(string) string) map[string]attributes {
-	queue, read := integer(&t.RequestQueueSize, 1, 65535), buffer(&t.ReadBuffer, false)
-	write := orNone(&t.WriteBuffer, buffer(&t.WriteBuffer, true))
+	queue, read := integer(&t.RequestQueueSize, 1, 65535), integer(&t.ReadBuffer, 16, maxBuffer) // bufio reads with no less than 16
+	write := orNone(&t.WriteBuffer, integer(&t.WriteBuffer, 0, maxBuffer))
 	address, size, mode := address(t, beside), integer(&t.MaxPacketSize, 1, 65507), mode(&t.Mode)
 	return map[string]attributes{
 		"tcp": {
