@@ -55,9 +55,9 @@ func newFmt() *cobra.Command {
 
 func (f *formatter) path(path string) error {
 	if path == "-" {
-		src, err := readSource("standard input", f.stdin)
+		src, err := io.ReadAll(io.LimitReader(f.stdin, maxSource))
 		if err != nil {
-			return err
+			return fmt.Errorf("read standard input: %w", err)
 		}
 		return f.source("<stdin>", src, func(formatted []byte) error {
 			_, err := f.stdout.Write(formatted)
@@ -65,15 +65,15 @@ func (f *formatter) path(path string) error {
 		})
 	}
 	info, err := os.Stat(path)
+	var files []string
 	switch {
-	case err != nil:
-		return config.PathError(path, err)
-	case info.Mode().IsRegular():
+	case err == nil && info.IsDir():
+		files, err = config.Files(path)
+	case err == nil && info.Mode().IsRegular():
 		return f.file(path)
-	case !info.IsDir():
+	case err == nil:
 		return fmt.Errorf("%s: it is not a regular file; for standard input write -", path)
 	}
-	files, err := config.Files(path)
 	if err != nil {
 		return config.PathError(path, err)
 	}
@@ -84,34 +84,24 @@ func (f *formatter) path(path string) error {
 	return errors.Join(errs...)
 }
 
+// file writes in place: a new file would have another owner, leave the hard links of the old one
+// behind, and could not take the place of a mount.
 func (f *formatter) file(path string) error {
-	in, err := os.Open(path)
+	src, err := os.ReadFile(path)
 	if err != nil {
 		return config.PathError(path, err)
-	}
-	defer in.Close()
-	src, err := readSource(path, in)
-	if err != nil {
-		return err
 	}
 	return f.source(path, src, func(formatted []byte) error {
 		if bytes.Equal(src, formatted) {
 			return nil
 		}
-		if err := overwrite(path, formatted, src); err != nil {
+		if err := os.WriteFile(path, formatted, 0); err != nil {
+			_ = os.WriteFile(path, src, 0) // a full disk has room for what was there
 			return fmt.Errorf("write %s: %w", path, err)
 		}
 		_, err := fmt.Fprintln(f.stdout, path)
 		return err
 	})
-}
-
-func readSource(name string, in io.Reader) ([]byte, error) {
-	src, err := io.ReadAll(io.LimitReader(in, maxSource))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	return src, nil
 }
 
 // source formats src and calls write with the result, or prints it for --check and --diff.
@@ -131,24 +121,4 @@ func (f *formatter) source(name string, src []byte, write func([]byte) error) er
 		err = write(formatted)
 	}
 	return err
-}
-
-// overwrite writes in place: a new file would have another owner, leave the hard links of the
-// old one behind, and could not take the place of a mount. If it fails it restores the content.
-func overwrite(path string, content, before []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	put := func(content []byte) error {
-		_, err := f.WriteAt(content, 0)
-		if err != nil {
-			return err
-		}
-		return f.Truncate(int64(len(content)))
-	}
-	if err = put(content); err != nil {
-		err = errors.Join(err, put(before))
-	}
-	return errors.Join(err, f.Close())
 }

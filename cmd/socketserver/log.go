@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"slices"
@@ -38,32 +39,19 @@ func (l *logFlags) check() error {
 	return nil
 }
 
-// logger returns the logger to standard error, as set by the flags, then by the file.
+// logger returns the logger to standard error or the desk, as set by the flags, then by the file.
 func (l *logFlags) logger(c config.Log) hclog.Logger {
-	format, level := first(l.format, c.Format), first(l.level, c.Level, "info")
-	if l.desk != nil {
-		return hclog.New(&hclog.LoggerOptions{Output: l.desk, Level: hclog.LevelFromString(level), JSONFormat: format == "json"})
-	}
-	return newLogger(os.Stderr, format, level)
-}
-
-func newLogger(out *os.File, format, level string) hclog.Logger {
-	terminal := isatty.IsTerminal(out.Fd())
+	format := cmp.Or(l.format, c.Format)
+	terminal := isatty.IsTerminal(os.Stderr.Fd())
 	options := &hclog.LoggerOptions{
-		Output: out, Level: hclog.LevelFromString(level),
+		Output: os.Stderr, Level: hclog.LevelFromString(cmp.Or(l.level, c.Level, "info")),
 		JSONFormat: format == "json" || format == "" && !terminal,
 	}
-	if terminal && os.Getenv("NO_COLOR") == "" && !options.JSONFormat {
+	switch {
+	case l.desk != nil:
+		options.Output = l.desk
+	case terminal && os.Getenv("NO_COLOR") == "" && !options.JSONFormat:
 		options.Color = hclog.AutoColor
 	}
 	return hclog.New(options)
-}
-
-func first(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

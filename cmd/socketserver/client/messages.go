@@ -72,14 +72,11 @@ func (m *messages) hand(ctx context.Context, next message) bool {
 // next returns the function that splits the input. The function returns a new slice, which may
 // be empty and may come with an error.
 func (m *messages) next() func() ([]byte, error) {
-	flowing := !m.Address.datagrams() && (m.Mode == Duplex || m.Mode == Once)
 	switch {
-	case m.Mode == Once && m.Address.datagrams():
+	case m.Mode == Once && (m.Address.datagrams() || m.Framing == Chunk):
 		return m.whole
-	case flowing && m.Framing == Line && !m.CRLF:
+	case !m.Address.datagrams() && (m.Mode == Duplex || m.Mode == Once) && m.Framing == Line && !m.CRLF:
 		return m.block
-	case flowing && m.Mode == Once && m.Framing == Chunk:
-		return m.chomped()
 	}
 	return m.line
 }
@@ -91,32 +88,21 @@ func (m *messages) block() ([]byte, error) {
 	return text[:n], err
 }
 
-// whole returns the whole input as one datagram.
+// whole returns the whole input as one message.
 func (m *messages) whole() ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(m.in, maxMessage))
+	in := io.Reader(m.in)
+	if m.Address.datagrams() {
+		in = io.LimitReader(in, maxMessage)
+	}
+	text, err := io.ReadAll(in)
 	if err == nil {
 		err = io.EOF
 	}
-	if len(text) == maxMessage {
+	if m.Address.datagrams() && len(text) == maxMessage {
 		return nil, errors.New("it is longer than a datagram can be; send less, or several lines with --mode ask")
 	}
 	body, newline := bytes.CutSuffix(text, []byte("\n"))
 	return m.framed(body, newline), err
-}
-
-// chomped returns the whole input in blocks, without the last newline.
-func (m *messages) chomped() func() ([]byte, error) {
-	var held []byte
-	return func() ([]byte, error) {
-		text, err := m.block()
-		text = append(held, text...)
-		body, newline := bytes.CutSuffix(text, []byte("\n"))
-		held = nil
-		if newline {
-			held = []byte("\n")
-		}
-		return body, err
-	}
 }
 
 // line returns a line in the configured framing.
