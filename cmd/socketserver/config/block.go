@@ -16,6 +16,7 @@ type block struct {
 	name   string // in errors, with a colon, as `server "x": transport "tcp": `
 	at     hcl.Range
 	body   *hclsyntax.Body
+	first  map[string]hcl.Range // of the blocks that do not repeat
 }
 
 // attributes and blocks are the grammar of a block. A nil entry is reserved for a later
@@ -44,7 +45,7 @@ func (b *block) inner(h *hclsyntax.Block) *block {
 	for _, l := range h.Labels {
 		name += fmt.Sprintf(" %q", l)
 	}
-	return &block{b.reader, b.source, name + ": ", h.DefRange(), h.Body}
+	return &block{b.reader, b.source, name + ": ", h.DefRange(), h.Body, map[string]hcl.Range{}}
 }
 
 // place returns the place of an attribute's value, or of b if it is not set.
@@ -70,9 +71,9 @@ func (b *block) read(attributes attributes, blocks blocks) {
 			b.problem(a.NameRange, unknown("attribute", name, attributes, blocks))
 		}
 	}
-	first := map[string]*hclsyntax.Block{}
 	for _, h := range b.body.Blocks {
 		part, known := blocks[h.Type]
+		first, again := b.first[h.Type]
 		_, isAttribute := attributes[h.Type]
 		switch {
 		case known && part == nil, isAttribute && attributes[h.Type] == nil:
@@ -81,13 +82,22 @@ func (b *block) read(attributes attributes, blocks blocks) {
 			b.problem(h.TypeRange, faultf(fmt.Sprintf("write %s = ...", h.Type), "%s is an attribute", h.Type))
 		case !known:
 			b.problem(h.TypeRange, unknown("block", h.Type, attributes, blocks))
-		case first[h.Type] != nil && !part.repeats:
-			b.problem(h.DefRange(), faultf("leave one of them", "there is a second %s block; the first is in line %d", h.Type, first[h.Type].TypeRange.Start.Line))
+		case again && !part.repeats:
+			b.second(h, h.Type+" block", first)
 		default:
-			first[h.Type] = h
+			b.first[h.Type] = h.DefRange()
 			part.read(h)
 		}
 	}
+}
+
+// second reports a block that is allowed once.
+func (b *block) second(h *hclsyntax.Block, what string, first hcl.Range) {
+	in := fmt.Sprintf("line %d", first.Start.Line)
+	if first.Filename != b.source.name {
+		in = where("", first)
+	}
+	b.problem(h.DefRange(), faultf("leave one of them", "there is a second %s; the first is in %s", what, in))
 }
 
 // set evaluates an attribute into a field.
@@ -115,11 +125,12 @@ func (b *block) label(h *hclsyntax.Block, example string) (string, bool) {
 	return "", false
 }
 
-// bare reports labels of a block that has none.
-func (b *block) bare(h *hclsyntax.Block) {
+// bare is inner for a block without labels.
+func (b *block) bare(h *hclsyntax.Block) *block {
 	if len(h.Labels) > 0 {
 		b.problem(h.LabelRanges[0], faultf(fmt.Sprintf("write %s { ... }", h.Type), "%s has no name", h.Type))
 	}
+	return b.inner(h)
 }
 
 func notYet(name string) *fault {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -141,16 +142,14 @@ func (f *fault) Error() string { return f.message }
 // excerpt returns the line of src around an offset, and the blanks before that offset.
 func excerpt(src []byte, offset int) (line, caret string) {
 	const before, after = 120, 80
-	start := strings.LastIndexByte(string(src[max(0, offset-before):offset]), '\n') + 1 + max(0, offset-before)
-	head := strings.ToValidUTF8(string(src[start:offset]), "")
-	tail := string(src[offset:min(len(src), offset+after)])
-	tail, _, _ = strings.Cut(tail, "\n")
-	tail = strings.ToValidUTF8(strings.TrimSuffix(tail, "\r"), "")
-	head, tail = text.Line(head), text.Line(tail)
-	if start > 0 && src[start-1] != '\n' {
-		head = "…" + head
+	head := string(src[bytes.LastIndexByte(src[:offset], '\n')+1 : offset])
+	cut := ""
+	if len(head) > before {
+		head, cut = head[len(head)-before:], "…"
 	}
-	return head + tail, blanks(head)
+	tail, _, _ := strings.Cut(string(src[offset:min(len(src), offset+after)]), "\n")
+	head = cut + text.Line(strings.ToValidUTF8(head, ""))
+	return head + text.Line(strings.ToValidUTF8(strings.TrimSuffix(tail, "\r"), "")), blanks(head)
 }
 
 // blanks returns blanks of the same width as text on a terminal.

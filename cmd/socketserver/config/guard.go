@@ -32,25 +32,11 @@ func (g *guard) check(name string, src []byte) ([]byte, hcl.Range, *fault) {
 	if i := bytes.IndexByte(src, 0); i >= 0 {
 		return src, at(name, src, i), faultf("is it a text file? save it as UTF-8", "there is a NUL byte")
 	}
-	if i := invalidUTF8(src); i >= 0 {
-		return src, at(name, src, i), faultf("save the file as UTF-8", "there is a byte that is not UTF-8")
+	if !utf8.Valid(src) {
+		return src, at(name, src, bytes.IndexRune(src, utf8.RuneError)), faultf("save the file as UTF-8", "there is a byte that is not UTF-8")
 	}
 	place, f := g.measure(name, src)
 	return src, place, f
-}
-
-func invalidUTF8(src []byte) int {
-	if utf8.Valid(src) {
-		return -1
-	}
-	i := 0
-	for {
-		c, size := utf8.DecodeRune(src[i:])
-		if c == utf8.RuneError && size <= 1 {
-			return i
-		}
-		i += size
-	}
 }
 
 // at returns the place of an offset.

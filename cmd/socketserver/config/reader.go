@@ -61,33 +61,20 @@ func (r *reader) finish(catalog Catalog) (*Config, error) {
 
 // readFiles reads the blocks that apply to every server, then the servers.
 func (r *reader) readFiles() {
-	first := map[string]hcl.Range{} // blocks that are allowed once in all files
+	first := map[string]hcl.Range{}
+	var servers []func()
 	for _, s := range r.files {
-		b := &block{reader: r, source: s, body: s.body, at: hcl.Range{Filename: s.name}}
-		sole := func(read func(*block)) *part {
-			return repeat(func(h *hclsyntax.Block) {
-				if there, ok := first[h.Type]; ok {
-					b.problem(h.DefRange(), faultf("leave one of them", "there is a second %s block; the first is in %s, line %d", h.Type, there.Filename, there.Start.Line))
-					return
-				}
-				first[h.Type] = h.DefRange()
-				b.bare(h)
-				read(b.inner(h))
-			})
-		}
-		ignore := repeat(func(*hclsyntax.Block) {}) // read below
-		b.read(attributes{}, blocks{
-			"plugins": sole(r.readPlugins), "log": sole(r.readLog), "defaults": sole(r.readDefaults), "server": ignore,
-			"plugin": nil, "admin": nil, "metrics": nil,
+		b := &block{reader: r, source: s, body: s.body, at: hcl.Range{Filename: s.name}, first: first}
+		b.read(nil, blocks{
+			"plugins":  once(func(h *hclsyntax.Block) { r.readPlugins(b.bare(h)) }),
+			"log":      once(func(h *hclsyntax.Block) { r.readLog(b.bare(h)) }),
+			"defaults": once(func(h *hclsyntax.Block) { r.readDefaults(b.bare(h)) }),
+			"server":   repeat(func(h *hclsyntax.Block) { servers = append(servers, func() { b.readServer(h) }) }),
+			"plugin":   nil, "admin": nil, "metrics": nil,
 		})
 	}
-	for _, s := range r.files {
-		b := &block{reader: r, source: s, body: s.body}
-		for _, h := range s.body.Blocks {
-			if h.Type == "server" {
-				b.readServer(h)
-			}
-		}
+	for _, read := range servers {
+		read()
 	}
 	if len(r.files) > 0 {
 		first := r.files[0]
@@ -122,8 +109,7 @@ func (r *reader) readDefaults(b *block) {
 }
 
 func (b *block) readLimits(h *hclsyntax.Block, l *Limits) {
-	b.bare(h)
-	b.inner(h).read(attributes{
+	b.bare(h).read(attributes{
 		"connections": integer(&l.Connections, 0, count),
 		"per_source":  integer(&l.PerSource, 0, count),
 		"when_full":   choice(func(s string) { l.Refuse = s == "refuse" }, "wait", "refuse"),
@@ -133,9 +119,8 @@ func (b *block) readLimits(h *hclsyntax.Block, l *Limits) {
 }
 
 func (b *block) readTimeouts(h *hclsyntax.Block, t *framework.Timeouts) {
-	b.bare(h)
 	idle := duration(&t.Idle)
-	b.inner(h).read(attributes{
+	b.bare(h).read(attributes{
 		"idle": func(v cty.Value) *fault {
 			t.IdleIsDefault = t.IdleIsDefault && v.IsNull()
 			return idle(v)

@@ -47,7 +47,7 @@ func (b *block) readServer(h *hclsyntax.Block) {
 	b.config.Servers = append(b.config.Servers, d.Server)
 	s.read(nil, blocks{
 		"transport":   repeat(func(h *hclsyntax.Block) { s.readTransport(h, d) }),
-		"concurrency": repeat(func(h *hclsyntax.Block) { s.readConcurrency(h, d) }),
+		"concurrency": once(func(h *hclsyntax.Block) { s.readConcurrency(h, d) }),
 		"handler":     repeat(func(h *hclsyntax.Block) { s.readHandler(h, d) }),
 		"plugin":      repeat(func(h *hclsyntax.Block) { s.readHandler(h, d) }),
 		"limits":      once(func(h *hclsyntax.Block) { s.readLimits(h, &d.Limits) }),
@@ -131,10 +131,6 @@ func (b *block) readVariant(label string, grammar map[string]attributes) {
 }
 
 func (b *block) readConcurrency(h *hclsyntax.Block, d *draft) {
-	if d.has.concurrency {
-		b.problem(h.DefRange(), faultf("choose one of them", "there is a second concurrency block; the first is in line %d", d.concurrency.Start.Line))
-		return
-	}
 	d.has.concurrency, d.concurrency = true, h.DefRange()
 	kind, ok := b.label(h, "threading")
 	if !ok {
@@ -167,7 +163,7 @@ func unknownName(what, name string, names []string) *fault {
 // readHandler reads a handler or plugin block. Its attributes are the handler's options.
 func (b *block) readHandler(h *hclsyntax.Block, d *draft) {
 	if d.has.handler {
-		b.problem(h.DefRange(), faultf("choose one of them", "there is a second handler or plugin; the first is in line %d", d.handler.Start.Line))
+		b.second(h, "handler or plugin", d.handler)
 		return
 	}
 	d.has.handler, d.handler = true, h.DefRange()

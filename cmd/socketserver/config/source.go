@@ -30,30 +30,25 @@ func (s *source) beside(path string) string {
 
 // load reads a file or the files of a directory.
 func (r *reader) load(path string) {
+	files := []string{path}
 	info, err := os.Stat(path)
-	if err == nil && !info.IsDir() {
-		r.loadFile(path)
-		return
+	if err == nil && info.IsDir() {
+		files, err = Files(path)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		r.add(hcl.Range{Filename: path}, pathFault(err))
 		return
-	}
-	files, err := Files(path)
-	if err != nil {
-		r.add(hcl.Range{Filename: path}, pathFault(err))
-		return
+	case len(files) == 0:
+		r.add(hcl.Range{Filename: path}, faultf("write one, or name another directory", "there is no .hcl file in this directory"))
 	}
 	for _, name := range files {
 		// The user named the directory, not this file: opening a pipe would block.
-		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		if one, err := os.Stat(name); info.IsDir() && err == nil && !one.Mode().IsRegular() {
 			r.add(hcl.Range{Filename: name}, faultf("move it elsewhere or give it another name", "it is not a regular file"))
 			continue
 		}
 		r.loadFile(name)
-	}
-	if len(files) == 0 {
-		r.add(hcl.Range{Filename: path}, faultf("write one, or name another directory", "there is no .hcl file in this directory"))
 	}
 }
 
