@@ -62,8 +62,7 @@ Modes:
 
 An answer is one read; later output is printed, too. At the end of the input ask and each
 half-close the connection and end when the server does. If it does not, they wait half a
-second for the rest of an answer, or for a complete line twice the time that the answer took,
-at least 50 milliseconds.
+second for the rest of an answer, or a tenth of a second after a complete line.
 
 A datagram is a line, or with --mode once the whole input, and its answer is a datagram. The
 conversation ends when there are as many answers as datagrams; for a server that never

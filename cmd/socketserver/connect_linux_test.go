@@ -11,19 +11,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal/terminaltest"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // atTerminal runs the client in a window of 40 columns, with the test as its peer.
-func atTerminal(t *testing.T, args ...string) (*terminaltest.Terminal, net.Conn) {
+func atTerminal(t *testing.T, args ...string) (*window, net.Conn) {
 	t.Helper()
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	c := exec.Command("socketserver", append([]string{"connect", "unix://" + filepath.Base(l.Addr().String())}, args...)...)
 	c.Dir = filepath.Dir(l.Addr().String())
-	term := terminaltest.Start(t, c, 40, 12)
+	term := newWindow(t, c, 40, 12)
 	conn, err := l.Accept()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
@@ -154,7 +153,7 @@ func TestTerminalReader(t *testing.T) {
 	}()
 	c := exec.Command("sh", "-c", "echo hello | socketserver connect unix://s")
 	c.Dir = filepath.Dir(l.Addr().String())
-	term := terminaltest.Start(t, c, 40, 5)
+	term := newWindow(t, c, 40, 5)
 	term.Await(0, `\x1b[31mred`, "")
 	require.Zero(t, term.Exit())
 }

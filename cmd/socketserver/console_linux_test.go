@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal/terminaltest"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
@@ -30,7 +29,7 @@ server "desk" {
 `)
 	for _, end := range []string{"^C", "SIGTERM", "^D"} {
 		c := exec.Command("socketserver", "serve", "-c", file, "--console", "desk", "--log-level", "error")
-		term := terminaltest.Start(t, c, 90, 12)
+		term := newWindow(t, c, 90, 12)
 		attached := "-- you are the operator of desk, half-duplex; an empty line hangs up; nobody is connected"
 		term.Await(4, attached, "to:")
 		client, err := net.Dial("unix", filepath.Join(filepath.Dir(file), "desk.socket"))
@@ -80,7 +79,7 @@ server "half-duplex" {
 		require.Error(t, err)
 		require.Contains(t, string(out), want)
 	}
-	term := terminaltest.Start(t, exec.Command("socketserver", "console", "half-duplex"), 120, 12)
+	term := newWindow(t, exec.Command("socketserver", "console", "half-duplex"), 120, 12)
 	attached := "-- you are the operator of half-duplex, half-duplex; an empty line hangs up; nobody is connected"
 	term.Await(4, attached, "to:")
 	p.signal(t, os.Interrupt)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal/terminaltest"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
@@ -144,7 +143,7 @@ func (s *scene) sink(t *testing.T) {
 
 // A consoleUser is an operator at a console in a terminal.
 type consoleUser struct {
-	*terminaltest.Terminal
+	*window
 	t    *testing.T
 	seen []string
 }
@@ -153,7 +152,7 @@ func (s *scene) operator(t *testing.T) *consoleUser {
 	t.Helper()
 	command := exec.Command("socketserver", "console", s.here.server)
 	command.Env = s.environment
-	o := &consoleUser{Terminal: terminaltest.Start(t, command, 120, 24), t: t}
+	o := &consoleUser{window: newWindow(t, command, 120, 24), t: t}
 	o.sees("-- you are the operator of " + s.here.server + ", " + s.here.server + "; an empty line hangs up; nobody is connected")
 	return o
 }

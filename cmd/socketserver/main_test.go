@@ -17,6 +17,7 @@ func TestMain(m *testing.M) {
 		"socketserver": main,
 		"nc":           netcat,
 		"talkative":    talkative,
+		"typing":       func() { os.Exit(typing()) },
 	})
 }
 

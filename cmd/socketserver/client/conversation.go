@@ -19,8 +19,8 @@ const (
 	// linger is how long an answered conversation waits for more after the half-close, if the
 	// server does not close the connection: an answer may arrive in parts.
 	linger = 500 * time.Millisecond
-	// glance is the minimum if the answer ends with a newline, and so is most likely complete.
-	glance = 50 * time.Millisecond
+	// glance is linger for an answer that ends with a newline, and so is most likely complete.
+	glance = 100 * time.Millisecond
 	// quiet is the pause after which a person sees the next bytes on a new line.
 	quiet = 100 * time.Millisecond
 	// attention is how long an attended conversation waits for last words after ^D.
@@ -38,7 +38,6 @@ type conversation struct {
 	sent, received atomic.Int64  // messages; reads
 	answered       chan struct{} // has an element after something was received
 	quit           atomic.Bool   // the last message sent asks the peer to end
-	took           atomic.Int64  // the wait for the last answer, in nanoseconds
 	whole          atomic.Bool   // the last bytes end with a newline
 	silence        atomic.Int64  // the receiver's timeout, in nanoseconds; 0: none
 	passed         time.Time     // when the last bytes were written to Output
@@ -173,7 +172,6 @@ func (c *conversation) exchange(message []byte) error {
 	case <-c.answered:
 	default:
 	}
-	sent := time.Now()
 	if err := c.send(message); err != nil {
 		return err
 	}
@@ -185,7 +183,6 @@ func (c *conversation) exchange(message []byte) error {
 	}
 	select {
 	case <-c.answered:
-		c.took.Store(int64(time.Since(sent)))
 		return nil
 	case <-c.ended:
 	case <-late:
@@ -202,7 +199,7 @@ func (c *conversation) exchange(message []byte) error {
 }
 
 func (c *conversation) send(message []byte) error {
-	c.Transcript.sent(message)
+	c.Transcript.add(sent, message)
 	c.sent.Add(1)
 	c.quit.Store(c.isQuit(message))
 	if limit := c.answering(); limit > 0 {
@@ -261,12 +258,12 @@ func (c *conversation) finish() error {
 }
 
 // remainder is how long to wait for the rest of an answer after the half-close, if the server
-// does not close the connection. The slower the answer, the longer the gaps between its parts.
+// does not close the connection.
 func (c *conversation) remainder() time.Duration {
-	if !c.whole.Load() {
-		return linger
+	if c.whole.Load() {
+		return glance
 	}
-	return min(max(glance, 2*time.Duration(c.took.Load())), linger)
+	return linger
 }
 
 // listen receives until the peer ends or the timeout passes.
@@ -276,7 +273,7 @@ func (c *conversation) listen() {
 		n, err := c.conn.Read(buf)
 		if n > 0 || err == nil {
 			c.received.Add(1)
-			c.Transcript.received(buf[:n])
+			c.Transcript.add(received, buf[:n])
 			if err := c.pass(buf[:n], time.Now()); err != nil {
 				c.err = err
 				return

@@ -93,36 +93,26 @@ func (a Address) resolve(ctx context.Context) ([]string, error) {
 // Linux it is abstract. A connected socket receives datagrams from its peer only.
 func dialUnixgram(path string) (net.Conn, error) {
 	local := "@socketserver-connect-" + rand.Text()
-	var directory string
 	if runtime.GOOS != "linux" {
-		var err error
-		if directory, err = os.MkdirTemp("", "socketserver"); err != nil {
-			return nil, err
-		}
-		local = filepath.Join(directory, "connect")
+		local = filepath.Join(os.TempDir(), local)
 	}
 	conn, err := net.DialUnix("unixgram", &net.UnixAddr{Name: local, Net: "unixgram"}, &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
-		if directory != "" {
-			_ = os.RemoveAll(directory)
-		}
+		_ = os.Remove(local)
 		return nil, err
 	}
-	return &unixgramConn{conn, directory}, nil
+	return &unixgramConn{conn, local}, nil
 }
 
-// unixgramConn owns the directory of its socket, if there is one.
+// unixgramConn owns the file of its socket, if there is one.
 type unixgramConn struct {
 	*net.UnixConn
-	directory string
+	local string
 }
 
 func (c *unixgramConn) Close() error {
-	err := c.UnixConn.Close()
-	if c.directory != "" {
-		err = errors.Join(err, os.RemoveAll(c.directory))
-	}
-	return err
+	_ = os.Remove(c.local)
+	return c.UnixConn.Close()
 }
 
 // reason returns the error as one line, without the address, which the message has already. The

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -19,7 +20,7 @@ import (
 type Transcript struct {
 	mu      sync.Mutex
 	file    *os.File
-	in, out text.Stream
+	streams [2]text.Stream // by direction
 	err     error
 }
 
@@ -48,19 +49,24 @@ func OpenTranscript(path string) (*Transcript, error) {
 	if err != nil {
 		return nil, fmt.Errorf("transcript %w; choose a file that can be written", err)
 	}
-	return &Transcript{file: file, in: text.Stream{Form: text.OneLine}, out: text.Stream{Form: text.OneLine}}, nil
+	line := text.Stream{Form: text.OneLine}
+	return &Transcript{file: file, streams: [2]text.Stream{line, line}}, nil
 }
 
-func (t *Transcript) sent(p []byte) {
-	if t != nil {
-		t.record(&t.out, ">", p)
-	}
-}
+// The directions of messages.
+const (
+	received = iota
+	sent
+)
 
-func (t *Transcript) received(p []byte) {
-	if t != nil {
-		t.record(&t.in, "<", p)
+// add records one message.
+func (t *Transcript) add(direction int, p []byte) {
+	if t == nil {
+		return
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.write(direction, t.streams[direction].Next(p))
 }
 
 // ended records incomplete characters: the next connection does not continue them.
@@ -70,29 +76,18 @@ func (t *Transcript) ended() {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.rest(&t.out, ">")
-	t.rest(&t.in, "<")
-}
-
-func (t *Transcript) rest(s *text.Stream, direction string) {
-	if rest := s.Rest(); len(rest) > 0 {
-		t.write(direction, rest)
+	for _, direction := range []int{sent, received} {
+		if rest := t.streams[direction].Rest(); len(rest) > 0 {
+			t.write(direction, rest)
+		}
 	}
 }
 
-// record writes one line with one call, so that nothing is lost if the program is killed.
-func (t *Transcript) record(s *text.Stream, direction string, p []byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.write(direction, s.Next(p))
-}
-
-func (t *Transcript) write(direction string, line []byte) {
+// write writes a line with one call, so that nothing is lost if the program is killed.
+func (t *Transcript) write(direction int, line []byte) {
 	now := time.Now().Format("2006-01-02T15:04:05.000Z07:00")
-	_, err := fmt.Fprintf(t.file, "%s %s %s\n", now, direction, line)
-	if t.err == nil {
-		t.err = err
-	}
+	_, err := fmt.Fprintf(t.file, "%s %c %s\n", now, "<>"[direction], line)
+	t.err = cmp.Or(t.err, err)
 }
 
 // Close closes the file and returns the first error of writing.

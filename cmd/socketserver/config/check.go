@@ -74,13 +74,17 @@ func (r *reader) checkAddresses() {
 
 // checkParts reports missing parts and values that contradict each other.
 func (r *reader) checkParts(d *draft) {
-	if !d.has.transport {
+	lacks := func(block string) bool {
+		_, there := d.blocks[block]
+		return !there && !d.typed
+	}
+	if lacks("transport") {
 		r.add(d.at, faultf(`add one, as in transport "tcp" { address = "localhost:9000" }`, "%sthere is no transport", d.block))
 	}
-	if !d.has.concurrency {
+	if lacks("concurrency") {
 		r.add(d.at, faultf(`add concurrency "threading" {}, or "synchronous", "forking" or "preforking"`, "%sthere is no concurrency", d.block))
 	}
-	if !d.has.handler {
+	if lacks("handler") && lacks("plugin") {
 		r.add(d.at, faultf(`add one, as in handler "echo" {}`, "%sthere is no handler and no plugin", d.block))
 	}
 	if c := d.Concurrency; c.Spares > c.MaxChildren {

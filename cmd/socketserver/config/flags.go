@@ -33,7 +33,6 @@ func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 		Server: &Server{Limits: r.limits, Timeouts: r.timeouts}, at: hcl.Range{Filename: "command line"}, typed: true,
 		options: map[string]hcl.Range{},
 	}
-	d.has.transport, d.has.concurrency, d.has.handler = true, true, true
 	for _, url := range f.Listen {
 		r.listen(d, url)
 	}

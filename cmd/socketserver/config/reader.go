@@ -30,8 +30,8 @@ type draft struct {
 	block string // in errors, with a colon
 	at    hcl.Range
 	typed bool // on the command line, which has no blocks and attributes
-	// has records the blocks present, even invalid ones, so that they are not reported missing.
-	has         struct{ transport, concurrency, handler bool }
+	// blocks are those present, even invalid ones, so that they are not reported missing.
+	blocks      map[string]hcl.Range
 	transports  []hcl.Range
 	concurrency hcl.Range
 	spares      hcl.Range

@@ -41,7 +41,7 @@ func (b *block) readServer(h *hclsyntax.Block) {
 	s := b.inner(h)
 	d := &draft{
 		Server: &Server{Name: name, Limits: b.limits, Timeouts: b.timeouts},
-		block:  s.name, at: s.at, options: map[string]hcl.Range{},
+		block:  s.name, at: s.at, options: map[string]hcl.Range{}, blocks: s.first,
 	}
 	b.servers = append(b.servers, d)
 	b.config.Servers = append(b.config.Servers, d.Server)
@@ -80,7 +80,6 @@ func transportGrammar(t *Transport, beside func(string) string) map[string]attri
 }
 
 func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
-	d.has.transport = true
 	network, ok := b.label(h, "tcp")
 	if !ok {
 		return
@@ -131,7 +130,7 @@ func (b *block) readVariant(label string, grammar map[string]attributes) {
 }
 
 func (b *block) readConcurrency(h *hclsyntax.Block, d *draft) {
-	d.has.concurrency, d.concurrency = true, h.DefRange()
+	d.concurrency = h.DefRange()
 	kind, ok := b.label(h, "threading")
 	if !ok {
 		return
@@ -162,11 +161,11 @@ func unknownName(what, name string, names []string) *fault {
 
 // readHandler reads a handler or plugin block. Its attributes are the handler's options.
 func (b *block) readHandler(h *hclsyntax.Block, d *draft) {
-	if d.has.handler {
+	if d.handler != (hcl.Range{}) {
 		b.second(h, "handler or plugin", d.handler)
 		return
 	}
-	d.has.handler, d.handler = true, h.DefRange()
+	d.handler = h.DefRange()
 	name, ok := b.label(h, "echo")
 	if !ok {
 		return

@@ -1,5 +1,4 @@
-// Package terminaltest runs programs on a terminal whose screen a test can look at.
-package terminaltest
+package main
 
 import (
 	"fmt"
@@ -19,8 +18,8 @@ import (
 // patience bounds what a test waits for, so that one that fails ends.
 const patience = time.Minute
 
-// A Terminal is the far side of a pseudo-terminal.
-type Terminal struct {
+// A window is the far side of a pseudo-terminal, whose screen a test looks at.
+type window struct {
 	t              *testing.T
 	keyboard, line *os.File // of the person, and of the program
 	command        *exec.Cmd
@@ -32,12 +31,12 @@ type Terminal struct {
 	changed chan struct{} // closed when the screen has changed
 }
 
-// Start runs a command on a terminal of its own, which the test takes away at its end.
-func Start(t *testing.T, command *exec.Cmd, columns, rows int) *Terminal {
+// newWindow runs a command on a terminal of its own, which the test takes away at its end.
+func newWindow(t *testing.T, command *exec.Cmd, columns, rows int) *window {
 	t.Helper()
 	keyboard, line, err := pty.Open()
 	require.NoError(t, err)
-	term := &Terminal{
+	term := &window{
 		t: t, keyboard: keyboard, line: line, command: command,
 		screen: screen{rows: make([][]string, rows)}, changed: make(chan struct{}),
 	}
@@ -62,21 +61,21 @@ func Start(t *testing.T, command *exec.Cmd, columns, rows int) *Terminal {
 }
 
 // Type presses keys.
-func (term *Terminal) Type(keys string) {
+func (term *window) Type(keys string) {
 	term.t.Helper()
 	_, err := term.keyboard.WriteString(keys)
 	require.NoError(term.t, err)
 }
 
 // Paste pastes text as a terminal does.
-func (term *Terminal) Paste(text string) {
+func (term *window) Paste(text string) {
 	term.t.Helper()
 	term.await(term.pastes, true)
 	term.Type("\x1b[200~" + text + "\x1b[201~")
 }
 
 // Resize changes the width of the window.
-func (term *Terminal) Resize(columns int) {
+func (term *window) Resize(columns int) {
 	term.t.Helper()
 	term.mu.Lock()
 	defer term.mu.Unlock()
@@ -86,20 +85,20 @@ func (term *Terminal) Resize(columns int) {
 
 // Await waits until the screen shows exactly these rows, and the cursor is in a column of
 // the last one, counted from 0.
-func (term *Terminal) Await(column int, rows ...string) {
+func (term *window) Await(column int, rows ...string) {
 	term.t.Helper()
 	term.AwaitGeneral(func(screen string) string { return screen }, column, rows...)
 }
 
-// AwaitGeneral is [Terminal.Await] for the screen as general puts it, which replaces what a
+// AwaitGeneral is await for the screen as general puts it, which replaces what a
 // test cannot know.
-func (term *Terminal) AwaitGeneral(general func(screen string) string, column int, rows ...string) {
+func (term *window) AwaitGeneral(general func(screen string) string, column int, rows ...string) {
 	term.t.Helper()
 	term.await(func() any { return general(term.screen.String()) }, fmt.Sprintf("%s|%d", strings.Join(rows, "\n"), column))
 }
 
 // await waits until get returns want.
-func (term *Terminal) await(get func() any, want any) {
+func (term *window) await(get func() any, want any) {
 	term.t.Helper()
 	late := time.After(patience)
 	for {
@@ -119,13 +118,13 @@ func (term *Terminal) await(get func() any, want any) {
 }
 
 // pastes reports whether bracketed paste is on.
-func (term *Terminal) pastes() any {
+func (term *window) pastes() any {
 	output := string(term.output)
 	return strings.LastIndex(output, "\x1b[?2004h") > strings.LastIndex(output, "\x1b[?2004l")
 }
 
 // Settings are those of the terminal, which a program should leave as they were.
-func (t *Terminal) Settings() *term.State {
+func (t *window) Settings() *term.State {
 	t.t.Helper()
 	settings, err := term.GetState(t.line.Fd())
 	require.NoError(t.t, err)
@@ -134,7 +133,7 @@ func (t *Terminal) Settings() *term.State {
 
 // Exit waits for the end of the program, requires that the terminal is as it was before,
 // and returns the status as a shell would.
-func (term *Terminal) Exit() int {
+func (term *window) Exit() int {
 	term.t.Helper()
 	hang := time.AfterFunc(patience, func() { _ = term.command.Process.Kill() })
 	_ = term.command.Wait()
@@ -148,7 +147,7 @@ func (term *Terminal) Exit() int {
 	return status.ExitStatus()
 }
 
-func (term *Terminal) show() {
+func (term *window) show() {
 	for buf := make([]byte, 4096); ; {
 		n, err := term.keyboard.Read(buf)
 		if err != nil {

@@ -1,4 +1,4 @@
-package terminaltest
+package main
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package terminal
+package main
 
 import (
 	"bufio"
@@ -23,7 +23,7 @@ type tmux struct {
 	output chan struct{} // has an element when the window has changed since
 }
 
-// newTmux starts the program of this test binary. In control mode tmux tells of every change.
+// newTmux starts typing. In control mode tmux tells of every change.
 func newTmux(t *testing.T) *tmux {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
@@ -37,7 +37,7 @@ func newTmux(t *testing.T) *tmux {
 	t.Cleanup(func() { _ = peer.Close() })
 	m := &tmux{t: t, socket: filepath.Join(dir, "tmux"), peer: peer, output: make(chan struct{}, 1)}
 	c := m.command("-C", "-f", os.DevNull, "new-session", "-x", "40", "-y", "12",
-		"TERMINAL_TEST=1 GORACE=atexit_sleep_ms=0 exec '"+os.Args[0]+"' 3<'"+fifo+"'")
+		"TERMINAL_TEST=1 GORACE=atexit_sleep_ms=0 exec typing 3<'"+fifo+"'")
 	hold, err := c.StdinPipe() // whose end would end tmux
 	require.NoError(t, err)
 	told, err := c.StdoutPipe()
@@ -102,7 +102,7 @@ func (m *tmux) await(column string, rows ...string) {
 
 // Where the cursor is and where a row ends is as the terminal sees it, also for characters of
 // two columns.
-func TestTmux(t *testing.T) {
+func TestTerminalTmux(t *testing.T) {
 	t.Parallel()
 	m := newTmux(t)
 	m.await("2", ">")

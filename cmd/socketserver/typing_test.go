@@ -1,33 +1,25 @@
-package terminal
+package main
 
 import (
 	"bufio"
 	"fmt"
 	"io"
 	"os"
-	"testing"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
 )
 
-// The test binary is a program on a terminal, too, where it is asked to be.
-func TestMain(m *testing.M) {
-	if os.Getenv("TERMINAL_TEST") != "" {
-		os.Exit(program())
-	}
-	os.Exit(m.Run())
-}
-
-// program shows what comes from descriptor 3 and says what was typed. Its status is 0 at
-// the end of the input, 1 when descriptor 3 ends, and 2 on ^C.
-func program() int {
+// typing shows what comes from descriptor 3 and what was typed. Its status is 0 at the end of
+// the input, 1 when descriptor 3 ends, and 2 on ^C.
+func typing() int {
 	if os.Getenv("TERMINAL_TEST") == "usable" {
-		if Usable(os.Stdin, os.Stdout) {
+		if terminal.Usable(os.Stdin, os.Stdout) {
 			return 0
 		}
 		return 3
 	}
-	edits["\x1bp"] = func(*line) { panic("on purpose") }
 	ends := make(chan int, 3)
-	t, err := Open(Settings{
+	t, err := terminal.Open(terminal.Settings{
 		In: os.Stdin, Out: os.Stdout, Prompt: "> ", Words: []string{"date", "ls"},
 		Interrupt: func() { ends <- 2 }, OwnSignals: os.Getenv("TERMINAL_TEST") == "own signals",
 	})

@@ -1,4 +1,4 @@
-package terminal
+package main
 
 import (
 	"fmt"
@@ -11,39 +11,37 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal/terminaltest"
 )
 
-// run runs the program of this test binary in a window of 40 columns. What is written to
+// atTyping runs typing in a window of 40 columns. What is written to
 // the file it returns comes in from elsewhere.
-func run(t *testing.T) (*terminaltest.Terminal, *os.File, *exec.Cmd) {
+func atTyping(t *testing.T) (*window, *os.File, *exec.Cmd) {
 	t.Helper()
-	return runCommand(t, exec.Command(os.Args[0]))
+	return newTyping(t, exec.Command("typing"))
 }
 
-func runCommand(t *testing.T, c *exec.Cmd) (*terminaltest.Terminal, *os.File, *exec.Cmd) {
+func newTyping(t *testing.T, c *exec.Cmd) (*window, *os.File, *exec.Cmd) {
 	t.Helper()
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = write.Close() })
 	c.Env = append(append(os.Environ(), "TERM=xterm", "TERMINAL_TEST=1", "GORACE=atexit_sleep_ms=0"), c.Env...)
 	c.ExtraFiles = []*os.File{read}
-	term := terminaltest.Start(t, c, 40, 10)
+	term := newWindow(t, c, 40, 10)
 	require.NoError(t, read.Close())
 	term.Await(2, ">")
 	return term, write, c
 }
 
-func say(t *testing.T, peer *os.File, text string) {
+func pipe(t *testing.T, peer *os.File, text string) {
 	t.Helper()
 	_, err := peer.WriteString(text)
 	require.NoError(t, err)
 }
 
-func TestTyping(t *testing.T) {
+func TestTerminalTyping(t *testing.T) {
 	t.Parallel()
-	term, _, _ := run(t)
+	term, _, _ := atTyping(t)
 	term.Type("hallo\x1b[D\x1b[D\x1b[D\x7fe") // and the a is an e
 	term.Await(4, "> hello")
 	term.Type("\r")
@@ -59,12 +57,12 @@ func TestTyping(t *testing.T) {
 	term.Await(0, "bye", "")
 }
 
-func TestWideCharacters(t *testing.T) {
+func TestTerminalWideCharacters(t *testing.T) {
 	t.Parallel()
-	term, peer, _ := run(t)
+	term, peer, _ := atTyping(t)
 	term.Type("你好世界\x1b[D\x1b[D\x7f") // the cursor goes by characters
 	term.Await(4, "> 你世界")
-	say(t, peer, "对方说话\n")
+	pipe(t, peer, "对方说话\n")
 	term.Await(4, "对方说话", "> 你世界")
 	term.Type("\x05" + strings.Repeat("中文", 12)) // 56 columns do not fit
 	term.Await(38, "对方说话", "> "+strings.Repeat("中文", 9))
@@ -76,43 +74,43 @@ func TestWideCharacters(t *testing.T) {
 
 // What comes in goes above the prompt, whatever is being typed, and a line that comes in
 // parts is one line.
-func TestIncoming(t *testing.T) {
+func TestTerminalIncoming(t *testing.T) {
 	t.Parallel()
-	term, peer, _ := run(t)
+	term, peer, _ := atTyping(t)
 	term.Type("half")
 	term.Await(6, "> half")
-	say(t, peer, "first\nsec")
+	pipe(t, peer, "first\nsec")
 	term.Await(6, "first", "sec", "> half")
-	say(t, peer, "ond\n")
+	pipe(t, peer, "ond\n")
 	term.Await(6, "first", "second", "> half")
-	say(t, peer, "\xe4\xbd")
-	say(t, peer, "\xa0!")
+	pipe(t, peer, "\xe4\xbd")
+	pipe(t, peer, "\xa0!")
 	term.Await(6, "first", "second", "你!", "> half")
 	term.Type(" way\r")
 	term.Await(2, "first", "second", "你!", "> half way", `got "half way"`, ">")
-	say(t, peer, "next")
+	pipe(t, peer, "next")
 	term.Await(2, "first", "second", "你!", "> half way", `got "half way"`, "next", ">")
 }
 
-func TestFullRow(t *testing.T) {
+func TestTerminalFullRow(t *testing.T) {
 	t.Parallel()
-	term, peer, _ := run(t)
+	term, peer, _ := atTyping(t)
 	row := strings.Repeat("0123456789", 4)
-	say(t, peer, row)
+	pipe(t, peer, row)
 	term.Await(2, row, ">")
-	say(t, peer, "\nx\n"+row+"more\ttab\n")
+	pipe(t, peer, "\nx\n"+row+"more\ttab\n")
 	term.Await(2, row, "x", row, "more    tab", ">")
-	say(t, peer, "中"+row[:39]) // the last column stays empty
+	pipe(t, peer, "中"+row[:39]) // the last column stays empty
 	term.Await(2, row, "x", row, "more    tab", "中"+row[:38], row[38:39], ">")
-	say(t, peer, "x")
+	pipe(t, peer, "x")
 	term.Await(2, row, "x", row, "more    tab", "中"+row[:38], row[38:39]+"x", ">")
 }
 
 // Nothing that comes in acts on the terminal.
-func TestHostile(t *testing.T) {
+func TestTerminalHostile(t *testing.T) {
 	t.Parallel()
-	term, peer, _ := run(t)
-	say(t, peer, "\x1b[2J\x1b]0;title\a\rover\u202etxt.exe\xff\r\n")
+	term, peer, _ := atTyping(t)
+	pipe(t, peer, "\x1b[2J\x1b]0;title\a\rover\u202etxt.exe\xff\r\n")
 	term.Await(2, `\x1b[2J\x1b]0;title\a\rover\u202etxt.exe`, `\xff`, ">")
 	term.Type("\x1b\x1b[99z\x00x") // nor do keys that have no meaning
 	term.Await(3, `\x1b[2J\x1b]0;title\a\rover\u202etxt.exe`, `\xff`, "> x")
@@ -120,9 +118,9 @@ func TestHostile(t *testing.T) {
 	term.Await(16, `\x1b[2J\x1b]0;title\a\rover\u202etxt.exe`, `\xff`, `> x\x1b[1m\u202e`)
 }
 
-func TestTab(t *testing.T) {
+func TestTerminalTabLists(t *testing.T) {
 	t.Parallel()
-	term, _, _ := run(t)
+	term, _, _ := atTyping(t)
 	term.Type("da\t")
 	term.Await(6, "> date")
 	term.Type("\x15l\t a\r")
@@ -132,11 +130,11 @@ func TestTab(t *testing.T) {
 }
 
 // Tab knows what was seen, also where its line has not ended.
-func TestTabSeen(t *testing.T) {
+func TestTerminalTabSeen(t *testing.T) {
 	t.Parallel()
-	term, peer, _ := run(t)
-	say(t, peer, "alice: 你好\nbo")
-	say(t, peer, "bby has come")
+	term, peer, _ := atTyping(t)
+	pipe(t, peer, "alice: 你好\nbo")
+	pipe(t, peer, "bby has come")
 	term.Await(2, "alice: 你好", "bobby has come", ">")
 	term.Type("/msg a\t b\t 你\t\r")
 	term.Await(2, "alice: 你好", "bobby has come", "> /msg alice bobby 你好", `got "/msg alice bobby 你好"`, ">")
@@ -144,9 +142,9 @@ func TestTabSeen(t *testing.T) {
 	term.Await(2, "alice: 你好", "bobby has come", "> /msg alice bobby 你好", `got "/msg alice bobby 你好"`, "> x /msg", `got "x /msg"`, ">")
 }
 
-func TestResize(t *testing.T) {
+func TestTerminalResize(t *testing.T) {
 	t.Parallel()
-	term, _, _ := run(t)
+	term, _, _ := atTyping(t)
 	term.Type("0123456789012345678901234567890123456")
 	term.Await(39, "> 0123456789012345678901234567890123456")
 	term.Resize(60)
@@ -154,43 +152,43 @@ func TestResize(t *testing.T) {
 	term.Await(40, "> 01234567890123456789012345678901234567")
 }
 
-func TestInterrupt(t *testing.T) {
+func TestTerminalInterruptCallback(t *testing.T) {
 	t.Parallel()
-	term, _, _ := run(t)
+	term, _, _ := atTyping(t)
 	term.Type("unsent\x03")
 	require.Equal(t, 2, term.Exit())
 	term.Await(0, "> unsent", "bye", "")
 }
 
-func TestPeerEnds(t *testing.T) {
+func TestTerminalPeerEnds(t *testing.T) {
 	t.Parallel()
-	term, peer, _ := run(t)
-	say(t, peer, "last words")
+	term, peer, _ := atTyping(t)
+	pipe(t, peer, "last words")
 	require.NoError(t, peer.Close())
 	require.Equal(t, 1, term.Exit())
 	term.Await(0, "last words", "bye", "")
 }
 
 // A program that a signal ends says so, and leaves the terminal as it was.
-func TestSignals(t *testing.T) {
+func TestTerminalSignals(t *testing.T) {
 	t.Parallel()
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
-		term, _, c := run(t)
+		term, _, c := atTyping(t)
 		require.NoError(t, c.Process.Signal(s))
 		require.Equal(t, 128+int(s), term.Exit())
 	}
 }
 
 // A program that handles signals by itself does not handle SIGQUIT.
-func TestQuit(t *testing.T) {
+func TestTerminalQuit(t *testing.T) {
 	t.Parallel()
 	for _, signals := range []string{"watched", "own signals"} {
-		c := exec.Command(os.Args[0])
+		c := exec.Command("typing")
 		c.Env = []string{"TERMINAL_TEST=" + signals}
 		stacks, said, err := os.Pipe()
 		require.NoError(t, err)
 		c.Stderr = said
-		term, _, _ := runCommand(t, c)
+		term, _, _ := newTyping(t, c)
 		require.NoError(t, said.Close())
 		require.NoError(t, c.Process.Signal(syscall.SIGQUIT))
 		text, err := io.ReadAll(stacks)
@@ -201,15 +199,8 @@ func TestQuit(t *testing.T) {
 	}
 }
 
-func TestPanic(t *testing.T) {
-	t.Parallel()
-	term, _, _ := run(t)
-	term.Type("\x1bp")
-	require.Equal(t, 2, term.Exit()) // with the stack
-}
-
 // What is pasted is read, every byte, and none of it is a key.
-func TestPaste(t *testing.T) {
+func TestTerminalPaste(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"key\tvalue":         `got "key\tvalue"`,
@@ -222,7 +213,7 @@ func TestPaste(t *testing.T) {
 		"你\u202e\u200b好":     `got "你\u202e\u200b好"`,
 		"\u009b2J":           `got "\u009b2J"`,
 	} {
-		term, _, _ := run(t)
+		term, _, _ := atTyping(t)
 		term.Paste(text)
 		term.Type("\r")
 		term.AwaitGeneral(func(screen string) string {
@@ -232,17 +223,17 @@ func TestPaste(t *testing.T) {
 	}
 }
 
-func TestPasteLines(t *testing.T) {
+func TestTerminalPasteLines(t *testing.T) {
 	t.Parallel()
-	term, _, _ := run(t)
+	term, _, _ := atTyping(t)
 	term.Paste("one\rtwo\r\n\nthree")
 	term.Await(7, "> one", "> two", ">", `got "one"`, `got "two"`, `got ""`, "> three")
 }
 
 // Bytes that are not UTF-8 are sent as they were typed.
-func TestTypedBytes(t *testing.T) {
+func TestTerminalTypedBytes(t *testing.T) {
 	t.Parallel()
-	term, _, _ := run(t)
+	term, _, _ := atTyping(t)
 	term.Type("\xc4\xe3\xba\xc3x\x7f")
 	term.Await(18, `> \xc4\xe3\xba\xc3`)
 	term.Type("\x1b[D\x7f\r")
@@ -250,21 +241,21 @@ func TestTypedBytes(t *testing.T) {
 }
 
 // A terminal of which nothing is known gets no escapes.
-func TestUnknownTerminal(t *testing.T) {
+func TestTerminalUnknown(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"", "dumb", "unknown"} {
-		c := exec.Command(os.Args[0])
+		c := exec.Command("typing")
 		c.Env = append(os.Environ(), "TERMINAL_TEST=usable", "TERM="+kind)
-		term := terminaltest.Start(t, c, 40, 10)
+		term := newWindow(t, c, 40, 10)
 		require.Equal(t, 3, term.Exit())
 	}
 }
 
 // A signal stops the program as ^Z does, sent to it alone or to its group.
-func TestStopSignal(t *testing.T) {
+func TestTerminalStopSignal(t *testing.T) {
 	t.Parallel()
 	for _, group := range []int{1, -1} {
-		term, _, c := runCommand(t, exec.Command("sh", "-mc", `"$0"; echo stopped; read go; fg >/dev/null`, os.Args[0]))
+		term, _, c := newTyping(t, exec.Command("sh", "-mc", `"$0"; echo stopped; read go; fg >/dev/null`, "typing"))
 		raw := term.Settings()
 		term.Type("half")
 		term.Await(6, "> half")
@@ -285,9 +276,9 @@ func TestStopSignal(t *testing.T) {
 }
 
 // ^Z gives the terminal to the shell, and fg takes it back.
-func TestSuspend(t *testing.T) {
+func TestTerminalSuspend(t *testing.T) {
 	t.Parallel()
-	term, _, _ := runCommand(t, exec.Command("sh", "-mc", `"$0"; echo stopped; read go; fg >/dev/null`, os.Args[0]))
+	term, _, _ := newTyping(t, exec.Command("sh", "-mc", `"$0"; echo stopped; read go; fg >/dev/null`, "typing"))
 	raw := term.Settings()
 	term.Type("half\x1a")
 	term.Await(0, "> half", "stopped", "")
