@@ -2,12 +2,11 @@ package main
 
 import (
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -54,17 +53,12 @@ func newMan() *cobra.Command {
 			if err := doc.GenManTree(root, header, args[0]); err != nil {
 				return failed(err)
 			}
-			entries, err := os.ReadDir(args[0])
-			if err != nil {
-				return failed(err)
-			}
-			var pages strings.Builder
-			for _, e := range entries {
-				if strings.HasPrefix(e.Name(), "socketserver") && strings.HasSuffix(e.Name(), ".1") {
-					fmt.Fprintln(&pages, filepath.Join(args[0], e.Name()))
+			pages, err := fs.Glob(os.DirFS(args[0]), "socketserver*.1")
+			for _, page := range pages {
+				if err == nil {
+					_, err = fmt.Fprintln(c.OutOrStdout(), filepath.Join(args[0], page))
 				}
 			}
-			_, err = io.WriteString(c.OutOrStdout(), pages.String())
 			return err
 		},
 	}

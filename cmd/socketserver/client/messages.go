@@ -50,22 +50,19 @@ func (m *messages) pump(ctx context.Context, next func() ([]byte, error)) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			err = fmt.Errorf("read the input: %w", err)
 		}
-		if len(text) > 0 && !m.hand(ctx, message{text: text}) {
-			return
+		for _, one := range []message{{text: text}, {err: err}} {
+			if len(one.text) == 0 && one.err == nil {
+				continue
+			}
+			select {
+			case m.read <- one:
+			case <-ctx.Done():
+				return
+			}
 		}
 		if err != nil {
-			m.hand(ctx, message{err: err})
 			return
 		}
-	}
-}
-
-func (m *messages) hand(ctx context.Context, next message) bool {
-	select {
-	case m.read <- next:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -46,21 +46,15 @@ var bombs = map[string]struct{ src, want string }{
 	"heredocs":           {"a = " + strings.Repeat("<<E\n${", 10_000), deep},
 	"half a comment":     {strings.Repeat("/* ( */ (", 100), deep},
 
-	"list":   {"a = [" + strings.Repeat("1,", 50_000) + "]\n", long},
-	"lines":  {strings.Repeat("a\n", 60_000), long},
-	"quotes": {strings.Repeat("\"\n", 60_000), long},
-	"sum":    {"a = 1" + strings.Repeat("+1", 40_000) + "\n", long},
-	"large":  {strings.Repeat("#", 1<<20+1), "larger than 1 MiB"},
+	"list":  {"a = [" + strings.Repeat("1,", 50_000) + "]\n", long},
+	"lines": {strings.Repeat("a\n", 60_000), long},
+	"large": {strings.Repeat("#", 1<<20+1), "larger than 1 MiB"},
 
-	"directives":         {option(`"` + strings.Repeat(`%{if true}`, 10_000) + `"`), "unexpected end of template"},
-	"minus":              {option(strings.Repeat("-", 10_000) + "1"), "is a number where a string is wanted"},
-	"exponent":           {option(`1e999999999`), "this value cannot be passed to a handler"},
-	"backslashes":        {"a = \"" + strings.Repeat("\\", 100_000), "unterminated"},
-	"combining":          {"a = \"" + strings.Repeat("\u0301", 50_000), "unterminated"},
-	"name":               {strings.Repeat("a", 100_000), "this is no configuration of socketserver"},
-	"labels":             {"a " + strings.Repeat("\"b\" ", 16_000) + "{}\n", "there is no block"},
-	"attributes unknown": {strings.Repeat("a = b\n", 8_000), "attribute redefined"},
-	"blocks unknown":     {strings.Repeat("b {}\n", 8_000), "there is no block"},
+	"directives":     {option(`"` + strings.Repeat(`%{if true}`, 1000) + `"`), "unexpected end of template"},
+	"minus":          {option(strings.Repeat("-", 10_000) + "1"), "is a number where a string is wanted"},
+	"exponent":       {option(`1e999999999`), "this value cannot be passed to a handler"},
+	"name":           {strings.Repeat("a", 100_000), "this is no configuration of socketserver"},
+	"blocks unknown": {strings.Repeat("b {}\n", 8_000), "there is no block"},
 }
 
 const (

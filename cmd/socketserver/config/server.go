@@ -3,10 +3,8 @@ package config
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -172,36 +170,25 @@ func (b *block) readHandler(h *hclsyntax.Block, d *draft) {
 	}
 	d.Handler = Handler{Kind: h.Type, Name: name, Directory: filepath.Dir(h.DefRange().Filename)}
 	i := b.inner(h)
-	values := map[string]cty.Value{}
-	own := attributes{}
-	for option, a := range h.Body.Attributes {
-		d.options[option] = a.NameRange
-		own[option] = func(v cty.Value) *fault {
-			if !v.IsNull() { // as if it were not set
-				values[option] = v
-			}
-			return nil
-		}
-	}
 	for _, inner := range h.Body.Blocks {
 		i.problem(inner.TypeRange, faultf(fmt.Sprintf("write %s = { ... }", inner.Type), "options are attributes, and %s is a block", inner.Type))
 	}
+	values, own := map[string]json.RawMessage{}, attributes{}
+	for option, a := range h.Body.Attributes {
+		d.options[option] = a.NameRange
+		own[option] = func(v cty.Value) *fault {
+			if v.IsNull() {
+				return nil
+			}
+			value, err := ctyjson.SimpleJSONValue{Value: v}.MarshalJSON()
+			if err != nil { // an infinite number
+				return faultf("write a number, text, a list or a map", "this value cannot be passed to a handler")
+			}
+			values[option] = value
+			return nil
+		}
+	}
 	i.body = &hclsyntax.Body{Attributes: h.Body.Attributes}
 	i.read(own, nil)
-	d.Handler.Options = i.options(values)
-}
-
-// options returns the values as a JSON object.
-func (b *block) options(values map[string]cty.Value) []byte {
-	object := map[string]json.RawMessage{}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		value, err := ctyjson.SimpleJSONValue{Value: values[name]}.MarshalJSON()
-		if err != nil { // an infinite number
-			b.problem(b.place(name), faultf("write a number, text, a list or a map", "option %q: this value cannot be passed to a handler", name))
-			continue
-		}
-		object[name] = value
-	}
-	options, _ := json.Marshal(object) // of valid JSON
-	return options
+	d.Handler.Options, _ = json.Marshal(values) // of valid JSON
 }
