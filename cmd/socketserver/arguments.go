@@ -46,7 +46,6 @@ func oneAddress(c *cobra.Command, args []string) error {
 	return arguments(0, 1)(c, args)
 }
 
-// noSuchCommand suggests a command.
 func noSuchCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -27,7 +27,6 @@ const (
 	exitTimeout   = 4
 )
 
-// connectFlags are the command line of connect.
 type connectFlags struct {
 	client.Settings
 	host, port     string
@@ -106,7 +105,6 @@ func (f *connectFlags) run(c *cobra.Command, args []string) (err error) {
 	return connectStatus(errors.Join(err, f.Transcript.Close()))
 }
 
-// connectStatus returns the exit status for the error of a conversation.
 func connectStatus(err error) error {
 	if err == nil {
 		return nil

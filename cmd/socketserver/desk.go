@@ -18,7 +18,6 @@ type desk struct {
 	out      client.Output
 	attended bool               // a person types
 	terminal *terminal.Terminal // nil: lines are not edited
-	shown    *terminal.Writer   // nil: the output is no terminal, or lines are edited
 
 	mu   sync.Mutex
 	left bool // closed
@@ -35,8 +34,7 @@ func openDesk(stdin io.Reader, stdout io.Writer, lines bool, look terminal.Setti
 	case out == nil || !isatty.IsTerminal(out.Fd()):
 		return d, nil
 	case !d.attended || !terminal.Usable(in, out):
-		d.shown = terminal.NewWriter(out)
-		d.out = d.shown
+		d.out = terminal.NewWriter(out)
 		return d, nil
 	}
 	look.In, look.Out = in, out
@@ -65,18 +63,16 @@ func (d *desk) operate(ctx context.Context, path string) error {
 
 // close restores the terminal. It may be called twice.
 func (d *desk) close() error {
-	switch {
-	case d == nil:
-		return nil
-	case d.shown != nil:
-		return d.shown.Close()
-	case d.terminal == nil:
+	if d == nil {
 		return nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left = true
-	return d.terminal.Close()
+	if out, ok := d.out.(io.Closer); ok {
+		return out.Close()
+	}
+	return nil
 }
 
 // Write shows the log above the operator's line, or on standard error after close.

@@ -42,7 +42,6 @@ a plugin have the same name, it is the handler's.`,
 	return c
 }
 
-// listHandlers describes all compiled-in handlers, or the handlers and plugins named.
 func listHandlers(ctx context.Context, directory string, names []string) (string, error) {
 	compiled, plugins := handlerNames(), plugin.Names(directory)
 	if len(names) == 0 {

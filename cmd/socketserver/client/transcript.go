@@ -59,7 +59,6 @@ const (
 	sent
 )
 
-// add records one message.
 func (t *Transcript) add(direction int, p []byte) {
 	if t == nil {
 		return

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -38,8 +37,6 @@ func address(t *Transport, beside func(string) string) field {
 	}
 }
 
-var hostName = namePattern{regexp.MustCompile(`^[\pL\pN_][\pL\pN_.-]*$`), 253}
-
 // checkAddress returns what is wrong with an address, or nil. It looks up no names.
 func checkAddress(network, address string) *fault {
 	if isUnix(network) {
@@ -62,7 +59,7 @@ func checkAddress(network, address string) *fault {
 		}
 		return faultf(next, "%q in %q is not a port", port, address)
 	}
-	if _, err := netip.ParseAddr(host); err != nil && host != "" && !hostName.match(host) {
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !isName(host, 253, "_", ".-") {
 		return faultf(`write a name or an address, as in "localhost:9000" or "[::1]:9000"`, "%q in %q is not a host", host, address)
 	}
 	return nil

@@ -56,7 +56,6 @@ func (b *block) place(name string) hcl.Range {
 	return b.at
 }
 
-// read reads the block by its grammar.
 func (b *block) read(attributes attributes, blocks blocks) {
 	for name, a := range b.body.Attributes {
 		field, known := attributes[name]
@@ -112,7 +111,6 @@ func (b *block) set(a *hclsyntax.Attribute, set field) {
 	}
 }
 
-// label returns the one label of a block.
 func (b *block) label(h *hclsyntax.Block, example string) (string, bool) {
 	switch len(h.Labels) {
 	case 1:

@@ -161,7 +161,6 @@ func blanks(text string) string {
 	return strings.Join(parts, "\t")
 }
 
-// oneLine joins text into one line of bounded length.
 func oneLine(s string) string {
 	const longest = 500
 	if len(s) > longest {

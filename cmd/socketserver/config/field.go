@@ -34,7 +34,6 @@ func typed[T any](of cty.Type, wanted string, store func(T) *fault) field {
 	}
 }
 
-// kindOf names the type of a value of the wrong type.
 func kindOf(t cty.Type) string {
 	switch {
 	case t == cty.String:
@@ -122,7 +121,6 @@ func mode(into *uint32) field {
 	})
 }
 
-// choice is one of some words.
 func choice(store func(string), words ...string) field {
 	return typed(cty.String, "text in quotes", func(s string) *fault {
 		if !slices.Contains(words, s) {

@@ -73,7 +73,6 @@ func (r *reader) listen(d *draft, url string) {
 	}
 }
 
-// handle sets the handler and its options.
 func (r *reader) handle(d *draft, f Flags, c *textCatalog) {
 	switch {
 	case f.Handler != "" && f.Plugin != "":

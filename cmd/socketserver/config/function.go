@@ -10,7 +10,6 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
-// standard are cty's functions.
 var standard = map[string]function.Function{
 	"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc, "int": stdlib.IntFunc,
 	"log": stdlib.LogFunc, "max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc,

@@ -46,7 +46,6 @@ func at(name string, src []byte, offset int) hcl.Range {
 	return hcl.Range{Filename: name, Start: pos, End: pos}
 }
 
-// measure counts the tokens of src and their nesting.
 func (g *guard) measure(name string, src []byte) (hcl.Range, *fault) {
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
 	if g.tokens += len(tokens); g.tokens > maxTokens {

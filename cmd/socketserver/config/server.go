@@ -4,7 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"regexp"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -13,18 +14,17 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
-// serverName allows what can be part of a file name, as a server's name is.
-var serverName = namePattern{regexp.MustCompile(`^[\pL\pN][\pL\pN\pM ._-]*$`), 64}
-
-// A namePattern keeps the length limit out of the pattern: a pattern that counts letters of
-// every script doubles the start-up time of the program.
-type namePattern struct {
-	characters *regexp.Regexp
-	most       int
-}
-
-func (p namePattern) match(name string) bool {
-	return utf8.RuneCountInString(name) <= p.most && p.characters.MatchString(name)
+// isName reports whether name has letters, digits and signs alone, and marks and more signs after
+// the first of them. A regular expression for every script would take longer to compile than the
+// program to start.
+func isName(name string, longest int, signs, more string) bool {
+	for i, r := range name {
+		if !unicode.IsLetter(r) && !unicode.IsNumber(r) && !strings.ContainsRune(signs, r) &&
+			(i == 0 || !unicode.IsMark(r) && !strings.ContainsRune(more, r)) {
+			return false
+		}
+	}
+	return name != "" && utf8.RuneCountInString(name) <= longest
 }
 
 // readServer reads a server block. check reports missing parts.
@@ -33,7 +33,7 @@ func (b *block) readServer(h *hclsyntax.Block) {
 	if !ok {
 		return
 	}
-	if !serverName.match(name) {
+	if !isName(name, 64, "", " ._-") { // as it can be part of a file's
 		b.problem(h.LabelRanges[0], faultf("begin with a letter or digit, and go on with those, blanks, dots, dashes and underscores, at most 64", "server %q: this cannot be a name", name))
 	}
 	s := b.inner(h)
@@ -144,7 +144,6 @@ func (b *block) readConcurrency(h *hclsyntax.Block, d *draft) {
 	d.spares, d.workers = i.place("spares"), i.place("workers")
 }
 
-// checkConcurrency reports an unknown strategy.
 func checkConcurrency(kind string) *fault {
 	grammar := concurrencyGrammar(new(Concurrency))
 	if grammar[kind] != nil {

@@ -83,7 +83,6 @@ func (r *reader) parse(name string, src []byte) {
 	r.files = append(r.files, s)
 }
 
-// readBounded reads at most limit bytes.
 func readBounded(name string, limit int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {

@@ -52,7 +52,6 @@ func (l *line) deleteWord()   { l.cut(l.wordStart(), l.pos) }
 func (l *line) deleteBefore() { l.cut(0, l.pos) }
 func (l *line) deleteAfter()  { l.cut(l.pos, len(l.text)) }
 
-// before returns the start of the character before the cursor.
 func (l *line) before() int {
 	start := 0
 	for i := 0; i < l.pos; {
@@ -63,7 +62,6 @@ func (l *line) before() int {
 	return start
 }
 
-// after returns the end of the character at the cursor.
 func (l *line) after() int {
 	cluster, _, _, _ := uniseg.FirstGraphemeClusterInString(l.text[l.pos:], -1)
 	return l.pos + len(cluster)
