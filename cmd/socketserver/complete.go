@@ -94,16 +94,10 @@ func addCompletions(root *cobra.Command) {
 func matching(values cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		all, directive := values(c, args, begun)
-		if directive == cobra.ShellCompDirectiveFilterFileExt {
-			return all, directive
+		if directive != cobra.ShellCompDirectiveFilterFileExt {
+			all = slices.DeleteFunc(slices.Clone(all), func(v string) bool { return !strings.HasPrefix(v, begun) })
 		}
-		var match []string
-		for _, v := range all {
-			if strings.HasPrefix(v, begun) {
-				match = append(match, v)
-			}
-		}
-		return match, directive
+		return all, directive
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -109,15 +108,13 @@ func connectStatus(err error) error {
 	if err == nil {
 		return nil
 	}
-	code := exitFailed
+	code := exitClosed
 	var unconnected *client.ConnectError
 	switch {
 	case errors.As(err, &unconnected):
 		code = exitNoConnect
 	case errors.Is(err, client.ErrTimeout):
 		code = exitTimeout
-	case errors.Is(err, client.ErrClosed):
-		code = exitClosed
 	}
 	return statusError{code, fmt.Errorf("socketserver: %w", err)}
 }
@@ -135,18 +132,11 @@ func (f *connectFlags) check(c *cobra.Command, args []string) (err error) {
 	if f.Address, err = client.ParseAddress(url); err != nil {
 		return err
 	}
-	for _, choice := range []struct {
-		flag, value string
-		all         []string
-	}{
-		{"mode", f.Mode, client.Modes},
-		{"framing", f.Framing, client.Framings},
-	} {
-		if !slices.Contains(choice.all, choice.value) {
-			return usage("--%s %s: there are %s", choice.flag, strconv.Quote(choice.value), strings.Join(choice.all, ", "))
-		}
-	}
 	switch {
+	case !slices.Contains(client.Modes, f.Mode):
+		return usage("--mode %q: there are %s", f.Mode, strings.Join(client.Modes, ", "))
+	case !slices.Contains(client.Framings, f.Framing):
+		return usage("--framing %q: there are %s", f.Framing, strings.Join(client.Framings, ", "))
 	case f.CRLF && f.Framing == client.Chunk:
 		return usage("--crlf ends lines, and --framing chunk sends no ends; leave one of them out")
 	case changed("timeout") && f.Timeout <= 0:

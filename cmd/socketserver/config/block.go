@@ -137,18 +137,10 @@ func notYet(name string) *fault {
 
 // unknown is the fault of an attribute or block that is not in the grammar.
 func unknown(what, name string, attributes attributes, blocks blocks) *fault {
-	var names []string
-	for n, f := range attributes {
-		if f != nil {
-			names = append(names, n)
-		}
-	}
-	for n, p := range blocks {
-		if p != nil {
-			names = append(names, n)
-		}
-	}
-	return faultf(suggest(name, names), "there is no %s %q here", what, name)
+	known := slices.Concat(
+		slices.DeleteFunc(names(attributes), func(n string) bool { return attributes[n] == nil }),
+		slices.DeleteFunc(names(blocks), func(n string) bool { return blocks[n] == nil }))
+	return faultf(suggest(name, known), "there is no %s %q here", what, name)
 }
 
 // names returns the keys in order.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -110,16 +111,9 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 func (b *block) readVariant(label string, grammar map[string]attributes) {
 	own := grammar[label]
 	for name, a := range b.body.Attributes {
-		if _, known := own[name]; known {
-			continue
-		}
-		var others []string
-		for _, other := range names(grammar) {
-			if f, ok := grammar[other][name]; ok && f != nil {
-				others = append(others, other)
-			}
-		}
-		if len(others) > 0 {
+		_, known := own[name]
+		others := slices.DeleteFunc(names(grammar), func(other string) bool { return grammar[other][name] == nil })
+		if !known && len(others) > 0 {
 			b.problem(a.NameRange, faultf("remove it, or change the word", "%s is for %s", name, list(others)))
 			delete(b.body.Attributes, name)
 		}

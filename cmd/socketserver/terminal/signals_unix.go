@@ -17,24 +17,18 @@ const supported = true
 // terminal and raises them again. With OwnSignals those are SIGQUIT and SIGABRT alone. The function it
 // returns stops watching.
 func (t *Terminal) watch() func() {
-	done := make(chan struct{})
 	signal.Notify(t.caught, syscall.SIGWINCH, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGQUIT, syscall.SIGABRT)
 	if !t.OwnSignals {
 		signal.Notify(t.caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	}
 	go func() {
-		for {
-			select {
-			case s := <-t.caught:
-				t.signalled(s.(syscall.Signal))
-			case <-done:
-				return
-			}
+		for s := range t.caught {
+			t.signalled(s.(syscall.Signal))
 		}
 	}()
 	return func() {
 		signal.Stop(t.caught)
-		close(done)
+		close(t.caught)
 	}
 }
 
