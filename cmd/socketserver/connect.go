@@ -108,7 +108,7 @@ func connectStatus(err error) error {
 	if err == nil {
 		return nil
 	}
-	code := exitClosed
+	code := exitClosed // as of any other failure
 	var unconnected *client.ConnectError
 	switch {
 	case errors.As(err, &unconnected):

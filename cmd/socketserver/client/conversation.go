@@ -199,7 +199,7 @@ func (c *conversation) exchange(message []byte) error {
 }
 
 func (c *conversation) send(message []byte) error {
-	c.Transcript.add(sent, message)
+	c.Transcript.add('>', message)
 	c.sent.Add(1)
 	c.quit.Store(c.isQuit(message))
 	if limit := c.answering(); limit > 0 {
@@ -273,7 +273,7 @@ func (c *conversation) listen() {
 		n, err := c.conn.Read(buf)
 		if n > 0 || err == nil {
 			c.received.Add(1)
-			c.Transcript.add(received, buf[:n])
+			c.Transcript.add('<', buf[:n])
 			if err := c.pass(buf[:n], time.Now()); err != nil {
 				c.err = err
 				return

@@ -20,7 +20,7 @@ import (
 type Transcript struct {
 	mu      sync.Mutex
 	file    *os.File
-	streams [2]text.Stream // by direction
+	streams map[byte]*text.Stream // by direction, > or <
 	err     error
 }
 
@@ -49,17 +49,10 @@ func OpenTranscript(path string) (*Transcript, error) {
 	if err != nil {
 		return nil, fmt.Errorf("transcript %w; choose a file that can be written", err)
 	}
-	line := text.Stream{Form: text.OneLine}
-	return &Transcript{file: file, streams: [2]text.Stream{line, line}}, nil
+	return &Transcript{file: file, streams: map[byte]*text.Stream{'>': {Form: text.OneLine}, '<': {Form: text.OneLine}}}, nil
 }
 
-// The directions of messages.
-const (
-	received = iota
-	sent
-)
-
-func (t *Transcript) add(direction int, p []byte) {
+func (t *Transcript) add(direction byte, p []byte) {
 	if t == nil {
 		return
 	}
@@ -75,7 +68,7 @@ func (t *Transcript) ended() {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, direction := range []int{sent, received} {
+	for _, direction := range []byte{'>', '<'} {
 		if rest := t.streams[direction].Rest(); len(rest) > 0 {
 			t.write(direction, rest)
 		}
@@ -83,9 +76,9 @@ func (t *Transcript) ended() {
 }
 
 // write writes a line with one call, so that nothing is lost if the program is killed.
-func (t *Transcript) write(direction int, line []byte) {
+func (t *Transcript) write(direction byte, line []byte) {
 	now := time.Now().Format("2006-01-02T15:04:05.000Z07:00")
-	_, err := fmt.Fprintf(t.file, "%s %c %s\n", now, "<>"[direction], line)
+	_, err := fmt.Fprintf(t.file, "%s %c %s\n", now, direction, line)
 	t.err = cmp.Or(t.err, err)
 }
 

@@ -74,18 +74,18 @@ func (r *reader) checkAddresses() {
 
 // checkParts reports missing parts and values that contradict each other.
 func (r *reader) checkParts(d *draft) {
-	lacks := func(block string) bool {
-		_, there := d.blocks[block]
-		return !there && !d.typed
-	}
-	if lacks("transport") {
-		r.add(d.at, faultf(`add one, as in transport "tcp" { address = "localhost:9000" }`, "%sthere is no transport", d.block))
-	}
-	if lacks("concurrency") {
-		r.add(d.at, faultf(`add concurrency "threading" {}, or "synchronous", "forking" or "preforking"`, "%sthere is no concurrency", d.block))
-	}
-	if lacks("handler") && lacks("plugin") {
-		r.add(d.at, faultf(`add one, as in handler "echo" {}`, "%sthere is no handler and no plugin", d.block))
+	for _, part := range []struct {
+		blocks     []string
+		what, next string
+	}{
+		{[]string{"transport"}, "transport", `add one, as in transport "tcp" { address = "localhost:9000" }`},
+		{[]string{"concurrency"}, "concurrency", `add concurrency "threading" {}, or "synchronous", "forking" or "preforking"`},
+		{[]string{"handler", "plugin"}, "handler and no plugin", `add one, as in handler "echo" {}`},
+	} {
+		there := func(block string) bool { return d.blocks[block] != (hcl.Range{}) }
+		if !d.typed && !slices.ContainsFunc(part.blocks, there) {
+			r.add(d.at, faultf(part.next, "%sthere is no %s", d.block, part.what))
+		}
 	}
 	if c := d.Concurrency; c.Spares > c.MaxChildren {
 		r.add(d.spares, faultf("lower spares or raise max_children", "%sconcurrency %q: spares is %d and max_children only %d", d.block, c.Kind, c.Spares, c.MaxChildren))
@@ -123,11 +123,7 @@ func (r *reader) makeClass(d *draft, catalog Catalog) {
 			}
 			err = option
 		}
-		f := &fault{message: block + err.Error()}
-		if option != nil && d.typed {
-			f.next = needsFile(option.Option)
-		}
-		r.add(at, f)
+		r.add(at, &fault{message: block + err.Error()})
 	}
 	if d.Class = class; class == nil || err != nil {
 		return
@@ -150,17 +146,6 @@ func (r *reader) checkClass(d *draft, block string) {
 		r.add(d.concurrency, faultf(next, "%s%q makes no sense for it, as it keeps %s in memory, and what a request changes in its own process no other request sees",
 			block, d.Concurrency.Kind, d.Class.Stateful))
 	}
-}
-
-// needsFile returns a hint for a --set option that is an attribute of a strategy, or "".
-func needsFile(name string) string {
-	grammar := concurrencyGrammar(new(Concurrency))
-	for _, kind := range names(grammar) {
-		if grammar[kind][name] != nil {
-			return fmt.Sprintf("%s is an attribute of concurrency %q and needs a file, as in -c servers.hcl", name, kind)
-		}
-	}
-	return ""
 }
 
 // separate splits joined errors as far as that leads to errors of options.

@@ -35,17 +35,14 @@ const shown = 20
 
 // Error prints each error on a line of its own, followed by its place in the source.
 func (e *Errors) Error() string {
-	var b strings.Builder
-	for i, one := range e.List[:min(len(e.List), shown)] {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		b.WriteString(one.Error())
+	var all []string
+	for _, one := range e.List[:min(len(e.List), shown)] {
+		all = append(all, one.Error())
 	}
 	if more := len(e.List) - shown; more > 0 {
-		fmt.Fprintf(&b, "\nand %d more", more)
+		all = append(all, fmt.Sprintf("and %d more", more))
 	}
-	return b.String()
+	return strings.Join(all, "\n")
 }
 
 func (e Error) Error() string {

@@ -90,7 +90,7 @@ func TestFlagErrors(t *testing.T) {
 		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "room", Concurrency: "forking"}, `--concurrency forking: handler "room": "forking" makes no sense for it, as it keeps its members in memory, and what a request changes in its own process no other request sees; use --concurrency threading, or a file with isolated_state = true if each process may have its own`},
 		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "shout"}, `--handler shout: there is no handler "shout"; there is a plugin of that name: use --plugin shout`},
 		{config.Flags{Listen: []string{"tcp://:1"}, Plugin: "echo"}, `--plugin echo: there is no plugin "echo"; there is a handler of that name: use --handler echo`},
-		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "greet", Concurrency: "forking", Set: []string{"max_children=3"}}, `--set max_children=3: handler "greet": option "max_children": there is no such option; there are greeting, requests, tags; max_children is an attribute of concurrency "forking" and needs a file, as in -c servers.hcl`},
+		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "greet", Concurrency: "forking", Set: []string{"max_children=3"}}, `--set max_children=3: handler "greet": option "max_children": there is no such option; there are greeting, requests, tags`},
 	} {
 		_, err := config.FromFlags(c.flags, catalog)
 		require.Error(t, err, c.want)

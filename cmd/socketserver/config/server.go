@@ -139,11 +139,10 @@ func (b *block) readConcurrency(h *hclsyntax.Block, d *draft) {
 }
 
 func checkConcurrency(kind string) *fault {
-	grammar := concurrencyGrammar(new(Concurrency))
-	if grammar[kind] != nil {
+	if _, known := kinds[kind]; known {
 		return nil
 	}
-	return unknownName("concurrency", kind, names(grammar))
+	return unknownName("concurrency", kind, Concurrencies())
 }
 
 func unknownName(what, name string, names []string) *fault {

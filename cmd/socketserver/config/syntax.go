@@ -44,19 +44,11 @@ func (p *problems) syntax(name string, src []byte, g *guard) ([]byte, *hclsyntax
 // all after an unclosed quote, where text and configuration swap places.
 func essential(diags hcl.Diagnostics) hcl.Diagnostics {
 	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int { return a.Subject.Start.Byte - b.Subject.Start.Byte })
-	var kept hcl.Diagnostics
-	line := 0
-	for _, d := range diags {
-		if d.Subject.Start.Line == line {
-			continue
-		}
-		line = d.Subject.Start.Line
-		kept = append(kept, d)
-		if d.Summary == "Invalid multi-line string" {
-			break
-		}
+	diags = slices.CompactFunc(diags, func(a, b *hcl.Diagnostic) bool { return a.Subject.Start.Line == b.Subject.Start.Line })
+	if i := slices.IndexFunc(diags, func(d *hcl.Diagnostic) bool { return d.Summary == "Invalid multi-line string" }); i >= 0 {
+		diags = diags[:i+1]
 	}
-	return kept
+	return diags
 }
 
 // blockNames are the blocks of the grammar, each with those it is allowed in; "" is the file.
