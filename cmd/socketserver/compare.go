@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/term"
 	"github.com/hashicorp/go-hclog"
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -121,7 +120,8 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	for _, condition := range conditions {
 		report.Assertions = append(report.Assertions, condition.Check(report))
 	}
-	if err := render.Write(c.OutOrStdout(), report, o.format, renderOptions(c.OutOrStdout())); err != nil {
+	color := isTerminal(c.OutOrStdout()) && os.Getenv("NO_COLOR") == ""
+	if err := render.Write(c.OutOrStdout(), report, o.format, color); err != nil {
 		return failed(fmt.Errorf("socketserver: compare: %w", err))
 	}
 	if interrupted != nil {
@@ -355,15 +355,4 @@ func commandLine() string {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
-}
-
-func renderOptions(w io.Writer) render.Options {
-	o := render.Options{}
-	if isTerminal(w) {
-		o.Color = os.Getenv("NO_COLOR") == ""
-		if width, _, err := term.GetSize(w.(*os.File).Fd()); err == nil {
-			o.Width = width
-		}
-	}
-	return o
 }

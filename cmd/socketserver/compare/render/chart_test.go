@@ -3,6 +3,7 @@ package render
 import (
 	"bufio"
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,22 +21,16 @@ func TestChartsHaveABarAndAnInterval(t *testing.T) {
 	}}
 	r := &result.Report{Subjects: []result.Subject{{Name: "b", Form: result.Plugin}, {Name: "c", Form: "\">"}}}
 	require.Equal(t, [][]chartRow{
-		{{"a", "50/s", result.Compiled, 0.4, 1}, {"b", "20/s", result.Plugin, 0.2, 0.2}, {"c", unknown, result.Compiled, 0, 0}},
-		{{"a", "1 ms to 8 ms", result.Compiled, 0.25, 1}, {"b", "2 ms", result.Plugin, 0.5, 0.5}, {"c", unknown, result.Compiled, 0, 0}},
+		{{"a", "50/s", result.Compiled, 40, 100}, {"b", "20/s", result.Plugin, 20, 20}, {"c", "-", result.Compiled, 0, 0}},
+		{{"a", "1 ms to 8 ms", result.Compiled, 25, 100}, {"b", "2 ms", result.Plugin, 50, 50}, {"c", "-", result.Compiled, 0, 0}},
 	}, [][]chartRow{charts(r, l)[0].Rows, charts(r, l)[1].Rows}, "ten answers have no p99")
 	require.Empty(t, charts(r, result.Load{Results: l.Results[2:]}), "nothing was measured")
 }
 
 func TestChartAsText(t *testing.T) {
-	c := chart{Rows: []chartRow{{"a", "50/s", "", 0.4, 1}, {"long", "2/s", "", 0.01, 0.01}, {"c", unknown, "", 0, 0}}}
-	for want, o := range map[string]Options{
-		"  a     50/s ████░░░░░░\n  long   2/s █\n  c        -\n": {Width: 23},
-		"  a     50/s ####------\n  long   2/s #\n  c        -\n": {Width: 23, ASCII: true},
-	} {
-		var b bytes.Buffer
-		p := &page{bufio.NewWriter(&b), o}
-		p.chart(c, "  ")
-		require.NoError(t, p.Flush())
-		require.Equal(t, want, b.String())
-	}
+	var b bytes.Buffer
+	p := &printer{bufio.NewWriter(&b), true, false}
+	p.chart(chart{Rows: []chartRow{{"a", "50/s", "", 50, 100}, {"long", "2/s", "", 1, 1}, {"c", "-", "", 0, 0}}})
+	require.NoError(t, p.Flush())
+	require.Equal(t, "    a     50/s "+strings.Repeat("█", 33)+strings.Repeat("░", 32)+"\n    long   2/s █\n    c        -\n", b.String())
 }

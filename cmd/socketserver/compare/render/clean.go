@@ -1,7 +1,6 @@
 package render
 
 import (
-	"math"
 	"reflect"
 	"strings"
 	"time"
@@ -21,17 +20,12 @@ func cleaned(r *result.Report) *result.Report {
 	return &c
 }
 
-// rewrite applies visible to all strings below v, makes nil slices and maps empty ones, and makes 0
-// of NaN and infinities, which JSON does not have. Slices and maps are replaced, so that the original
-// of v does not change.
+// rewrite applies visible to all strings below v, and makes nil slices and maps empty ones. Slices
+// and maps are replaced, so that the original of v does not change.
 func rewrite(v reflect.Value, visible func(string) string) {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(visible(v.String()))
-	case reflect.Float64:
-		if math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0) {
-			v.SetFloat(0)
-		}
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() {
 			return

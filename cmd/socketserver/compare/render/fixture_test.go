@@ -24,9 +24,9 @@ func readReport(t *testing.T) *result.Report {
 	return &r
 }
 
-func write(t *testing.T, r *result.Report, format string, o Options) string {
+func write(t *testing.T, r *result.Report, format string) string {
 	t.Helper()
 	var b bytes.Buffer
-	require.NoError(t, Write(&b, r, format, o))
+	require.NoError(t, Write(&b, r, format, false))
 	return b.String()
 }

@@ -11,21 +11,21 @@ import (
 func TestPageEscapes(t *testing.T) {
 	r := readReport(t)
 	spoil(r)
-	page := write(t, r, "html", Options{})
+	page := write(t, r, "html")
 	require.NotContains(t, strings.ToLower(page), "<script")
 	require.Contains(t, page, "&lt;script&gt;alert(1)&lt;/script&gt;")
 	require.NotContains(t, page, "ZgotmplZ", "the template took a value for unsafe in its place")
 }
 
 func TestPageLoadsNothing(t *testing.T) {
-	page := write(t, readReport(t), "html", Options{})
+	page := write(t, readReport(t), "html")
 	require.Contains(t, page, `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`)
 	require.NotRegexp(t, `(?i)https?:|<link|<img|<iframe|src=|url\(|@import|\son[a-z]+=|javascript:`, page)
 	require.NotRegexp(t, `\sstyle=`, page)
 }
 
 func TestPageIsAccessible(t *testing.T) {
-	page := write(t, readReport(t), "html", Options{})
+	page := write(t, readReport(t), "html")
 	require.Contains(t, page, `<html lang="en">`)
 	require.Regexp(t, `<title>Strategies compared: .+</title>`, page)
 
@@ -51,14 +51,9 @@ func TestPageIsAccessible(t *testing.T) {
 	require.NotRegexp(t, `<th(>| [^s])`, page, "each heading of a table says of what")
 }
 
-func TestOptionsAreNotBroken(t *testing.T) {
-	require.Equal(t, "use <span class=\"option\">--rounds</span> 3 or <span class=\"option\">--a-b</span> &lt;b&gt;, 5\u00a0ms - or --", string(prose("use --rounds 3 or --a-b <b>, 5 ms - or --")))
-	require.Contains(t, write(t, readReport(t), "html", Options{}), `or use fewer <span class="option">--clients</span></li>`)
-}
-
 func TestPageHasAll(t *testing.T) {
 	r := readReport(t)
-	page := write(t, r, "html", Options{})
+	page := write(t, r, "html")
 	for _, want := range []string{
 		"AMD EPYC 7763", "Linux 6.18.2", "go1.26.8", "v0.3.0", "32f1c8b04d7a", "--assert &#39;threading.p99&lt;50ms&#39;",
 		"no such file or directory", "24 of 64 clients got no answer", "12.9 k/s", "max_requests = 100",

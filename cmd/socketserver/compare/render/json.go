@@ -14,7 +14,7 @@ import (
 
 // writeJSON writes the report itself. Empty lists are lists, never null. Characters that a terminal
 // would act on are escaped, which a JSON parser reads as the same text.
-func writeJSON(w io.Writer, r *result.Report, _ Options) error {
+func writeJSON(w io.Writer, r *result.Report, _ bool) error {
 	c := *r
 	rewrite(reflect.ValueOf(&c).Elem(), func(s string) string { return s })
 	var b bytes.Buffer

@@ -11,16 +11,9 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// Options describe the terminal. Only the text depends on them.
-type Options struct {
-	Width int  // columns; 0: 80; at least 40
-	Color bool // write escape sequences for colors
-	ASCII bool // write ASCII only
-}
-
 var formats = []struct {
 	name  string
-	write func(io.Writer, *result.Report, Options) error
+	write func(w io.Writer, r *result.Report, color bool) error
 }{
 	{"text", writeText},
 	{"markdown", writeMarkdown},
@@ -46,23 +39,14 @@ func Check(format string) error {
 	return fmt.Errorf("unknown format %q: use one of %s", format, strings.Join(Formats(), ", "))
 }
 
-// Write writes r to w in a format. It returns the error of [Check], or of w. It does not change r, and
-// neither flushes nor closes w.
-func Write(w io.Writer, r *result.Report, format string, o Options) error {
+// Write writes r to w in a format; color adds escape sequences to text. It returns the error of
+// [Check], or of w. It does not change r, and neither flushes nor closes w.
+func Write(w io.Writer, r *result.Report, format string, color bool) error {
 	if err := Check(format); err != nil {
 		return err
 	}
-	if o.Width == 0 {
-		o.Width = 80
-	}
-	o.Width = max(o.Width, 40)
-	for _, f := range formats {
-		if f.name != format {
-			continue
-		}
-		if err := f.write(w, r, o); err != nil {
-			return fmt.Errorf("write the report as %s: %w", format, err)
-		}
+	if err := formats[slices.Index(Formats(), format)].write(w, r, color); err != nil {
+		return fmt.Errorf("write the report as %s: %w", format, err)
 	}
 	return nil
 }

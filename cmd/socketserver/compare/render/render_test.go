@@ -6,11 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
-	"math"
 	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,7 +23,7 @@ func TestGolden(t *testing.T) {
 	for _, format := range []string{"text", "markdown", "csv"} {
 		t.Run(format, func(t *testing.T) {
 			path := "testdata/report." + format
-			got := write(t, readReport(t), format, Options{})
+			got := write(t, readReport(t), format)
 			if *update {
 				require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
 			}
@@ -36,7 +35,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestUnknownFormat(t *testing.T) {
-	err := Write(&bytes.Buffer{}, readReport(t), "yaml", Options{})
+	err := Write(&bytes.Buffer{}, readReport(t), "yaml", false)
 	require.EqualError(t, err, `unknown format "yaml": use one of text, markdown, csv, json, html`)
 	require.NoError(t, Check("html"))
 }
@@ -47,50 +46,24 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestWriteFails(t *testing.T) {
 	for _, format := range Formats() {
-		err := Write(full{}, readReport(t), format, Options{})
+		err := Write(full{}, readReport(t), format, false)
 		require.EqualError(t, err, "write the report as "+format+": no space left")
 	}
 }
 
-// many is a report of twelve subjects with long names.
-func many(t *testing.T) *result.Report {
-	r := readReport(t)
-	for i := range r.Loads {
-		l := &r.Loads[i]
-		for len(l.Results) < 12 {
-			m := l.Results[1]
-			m.Subject = fmt.Sprintf("plugin-preforking-with-%d-workers", len(l.Results))
-			m.Cost.Started = 1 << 40
-			l.Results = append(l.Results, m)
-		}
-	}
-	return r
-}
-
 func TestTextFits(t *testing.T) {
-	for _, columns := range []int{40, 60, 80, 100, 200} {
-		for _, r := range []*result.Report{readReport(t), many(t)} {
-			text := write(t, r, "text", Options{Width: columns})
-			text, _, _ = strings.Cut(text, "To repeat it") // the command is not broken
-			for line := range strings.Lines(text) {
-				require.LessOrEqual(t, width(strings.TrimRight(line, "\n")), columns, line)
-			}
-		}
-	}
-}
-
-func TestTextIsASCII(t *testing.T) {
-	for _, char := range write(t, many(t), "text", Options{ASCII: true}) {
-		require.Less(t, char, rune(0x80))
+	text, _, _ := strings.Cut(write(t, readReport(t), "text"), "To repeat it") // the command is not broken
+	for line := range strings.Lines(text) {
+		require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), columns, line)
 	}
 }
 
 func TestColor(t *testing.T) {
-	text := write(t, readReport(t), "text", Options{})
+	text := write(t, readReport(t), "text")
 	require.NotContains(t, text, "\x1b")
-	colored := write(t, readReport(t), "text", Options{Color: true})
-	require.Contains(t, colored, red+"FAILED  "+plain)
-	require.NotEqual(t, text, colored)
+	var colored bytes.Buffer
+	require.NoError(t, Write(&colored, readReport(t), "text", true))
+	require.Contains(t, colored.String(), red+"* FAILED: "+plain)
 }
 
 const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\u202eevil\u200b\xff</script><script>alert(1)</script>\r\n\t|"
@@ -121,7 +94,7 @@ func TestNothingActsOnATerminal(t *testing.T) {
 	for _, format := range Formats() {
 		r := readReport(t)
 		spoil(r)
-		for _, char := range write(t, r, format, Options{}) {
+		for _, char := range write(t, r, format) {
 			require.False(t, char == '\t' || text.Block.Hides(char), "%s writes %q", format, char)
 		}
 	}
@@ -132,15 +105,15 @@ func TestMarkdownIsText(t *testing.T) {
 	r.Environment.Command = ""
 	r.Advice[0].Text = "<b>*[a](b)*</b> `x` | y"
 	r.Mishaps[0].Rows[0].Finding = "a|b"
-	text := write(t, r, "markdown", Options{})
-	require.Contains(t, text, "&lt;b&gt;\\*\\[a\\](b)\\*&lt;/b&gt; \\`x\\` | y")
+	text := write(t, r, "markdown")
+	require.Contains(t, text, "&lt;b&gt;\\*\\[a\\](b)\\*&lt;/b&gt; \\`x\\` \\| y")
 	require.Contains(t, text, `a\|b`)
 }
 
 func TestSheet(t *testing.T) {
 	r := readReport(t)
 	r.Mishaps[0].Rows[0].Finding = "=HYPERLINK(1)"
-	rows, err := csv.NewReader(strings.NewReader(write(t, r, "csv", Options{}))).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(write(t, r, "csv"))).ReadAll()
 	require.NoError(t, err) // and so all rows have the same number of cells
 	require.Equal(t, []string{"load", "subject", "metric", "value", "unit"}, rows[0])
 	require.Contains(t, rows, []string{"mishaps", "synchronous", "slow.finding", "'=HYPERLINK(1)", ""})
@@ -153,27 +126,17 @@ func TestUnknownNumbers(t *testing.T) {
 	r.Loads[0].Results[1].Cost = result.Cost{
 		CPU: -1, Resident: -1, Proportional: -1, Started: -1, Processes: -1, Threads: -1, Descriptors: -1, Switches: -1,
 	}
-	require.Contains(t, write(t, r, "markdown", Options{}), "| threading | - | - | - | - | - | - | - | - |")
-	require.Contains(t, write(t, r, "csv", Options{}), "connections,threading,memory,,bytes\n")
-}
-
-func TestNumbersThatAreNone(t *testing.T) {
-	r := readReport(t)
-	r.Loads[0].Results[1].Rate, r.Loads[0].Results[2].Cost.Switches = math.Inf(1), math.NaN()
-	r.Loads[0].Results[3].Rate = math.NaN()
-	r.Comparisons[0].Ratio = result.Ratio{Value: math.NaN(), Low: math.NaN(), High: math.Inf(1)}
-	for _, format := range Formats() {
-		require.NotRegexp(t, `NaN|Inf\b`, write(t, r, format, Options{}))
-	}
+	require.Contains(t, write(t, r, "markdown"), "| threading | - | - | - | - | - |\n")
+	require.Contains(t, write(t, r, "csv"), "connections,threading,memory,,bytes\n")
 }
 
 func TestEmptyReport(t *testing.T) {
 	for _, format := range Formats() {
-		require.NotEmpty(t, write(t, &result.Report{}, format, Options{}))
+		require.NotEmpty(t, write(t, &result.Report{}, format))
 		one := &result.Report{Loads: []result.Load{{Kind: "connections", Results: []result.Measured{
 			{Subject: "a"}, {Subject: "b", Rate: 1, Buckets: []result.Bucket{{UpTo: 1, Count: 1}}},
 		}}}}
-		require.NotEmpty(t, write(t, one, format, Options{}))
+		require.NotEmpty(t, write(t, one, format))
 	}
 }
 
@@ -182,7 +145,7 @@ func TestReportStaysAsItIs(t *testing.T) {
 		r, want := readReport(t), readReport(t)
 		spoil(r)
 		spoil(want)
-		write(t, r, format, Options{})
+		write(t, r, format)
 		require.Equal(t, want, r)
 	}
 }
@@ -191,7 +154,7 @@ func TestJSONIsTheReport(t *testing.T) {
 	r := readReport(t)
 	spoil(r)
 	var got result.Report
-	require.NoError(t, json.Unmarshal([]byte(write(t, r, "json", Options{})), &got))
+	require.NoError(t, json.Unmarshal([]byte(write(t, r, "json")), &got))
 	require.Equal(t, strings.ToValidUTF8(hostile, "\ufffd"), got.Warnings[0])
 	require.Equal(t, r.Loads[0].Results[2:6], got.Loads[0].Results[2:6])
 }
@@ -204,13 +167,44 @@ func TestNotCounted(t *testing.T) {
 		"csv":      "connections,forking,p99,320485.971,us or more\n",
 		"html":     "<td>&gt;320 ms</td><td>&gt;454 ms</td>",
 	} {
-		require.Contains(t, write(t, readReport(t), format, Options{}), want)
+		require.Contains(t, write(t, readReport(t), format), want)
 	}
 	r := readReport(t)
 	r.Loads[0].Results[2].Unfinished = 40
 	for i := range r.Loads[0].Results[2].Rounds {
 		r.Loads[0].Results[2].Rounds[i].Requests = 10
 	}
-	require.Contains(t, write(t, r, "markdown", Options{}), "| forking | 7= | 282/s | 142 ms | &gt;216 ms | - | - | &gt;756 ms |")
-	require.Contains(t, write(t, r, "csv", Options{}), "connections,forking,p99,,us\n")
+	require.Contains(t, write(t, r, "markdown"), "| forking | 7= | 282/s | 142 ms | &gt;216 ms | - | - | &gt;756 ms |")
+	require.Contains(t, write(t, r, "csv"), "connections,forking,p99,,us\n")
+}
+
+// The signs are explained where they are used.
+func TestNotes(t *testing.T) {
+	r := readReport(t)
+	require.Contains(t, notes(r, r.Loads[0]), "A latency with > is a lower bound, as requests failed or were still waiting when a round ended.")
+	require.NotContains(t, strings.Join(notes(r, r.Loads[1]), " "), "lower bound")
+	require.Equal(t, []string{"± is the 95 % interval. Those with = are not certain to differ from threading by more than a tenth."}, ratios(r, r.Loads[0]).Notes)
+	r.Settings.Rate = 200
+	require.Contains(t, notes(r, r.Loads[0]), "Places are by p99, of the subjects that kept the pace.")
+}
+
+func TestCompared(t *testing.T) {
+	r := readReport(t)
+	r.Settings.Rate, r.Settings.Server = 2000, "web"
+	require.Equal(t, `handler "timestamp" over tcp (server "web"): 9 subjects, 64 clients, 10 s of load each `+
+		`in 5 rounds, 2 k/s at a fixed pace, latencies from when a request was due. forking-reuse is `+r.Subjects[3].Concurrency+`.`, compared(r))
+}
+
+// Subjects that fared alike are in one line.
+func TestGroups(t *testing.T) {
+	served := result.Observation{Finding: "it was served", Lived: "yes"}
+	of := func(subject string, o result.Observation) result.Observation {
+		o.Subject = subject
+		return o
+	}
+	rows := []result.Observation{of("a", served), of("b", served)}
+	require.Equal(t, "all", groups(rows)[0].Who)
+	all := groups(append(rows, of("c", result.Observation{Problem: "it does not start"})))
+	require.Equal(t, []string{"a and b", "c"}, []string{all[0].Who, all[1].Who})
+	require.Equal(t, "not tried: it does not start", all[1].What)
 }

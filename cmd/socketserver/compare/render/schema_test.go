@@ -113,7 +113,7 @@ func (s *schema) checkObject(root *schema, v map[string]any, path string) error 
 func decoded(t *testing.T, r *result.Report) map[string]any {
 	t.Helper()
 	var v map[string]any
-	require.NoError(t, json.Unmarshal([]byte(write(t, r, "json", Options{})), &v))
+	require.NoError(t, json.Unmarshal([]byte(write(t, r, "json")), &v))
 	return v
 }
 

@@ -5,57 +5,28 @@ import (
 	"time"
 )
 
-// Conclude sets what follows from what was measured and observed: Rate, Latency and Cost.CPU of every
-// Measured if they are 0, then Comparisons, Ranks, Noisy and Advice, and adds to Warnings.
-// Assertions come from [Condition.Check].
+// Conclude sets what follows from what was measured and observed: Rate and Cost.CPU of every Measured,
+// Comparisons, Ranks, Noisy and Advice, and adds to Warnings. Assertions come from [Condition.Check].
 func Conclude(r *Report) {
 	r.Comparisons, r.Ranks, r.Advice, r.Noisy = []Comparison{}, []Ranking{}, []Advice{}, false
 	for i := range r.Loads {
 		l := &r.Loads[i]
 		for j := range l.Results {
-			l.Results[j].sum()
+			if m := &l.Results[j]; len(m.Rounds) > 0 {
+				m.Rate, m.Cost.CPU = Median(m.Rounds, func(r Round) float64 { return r.Rate }), m.cpu()
+			}
 		}
 		r.Comparisons = append(r.Comparisons, compareAll(l)...)
 		r.Ranks = append(r.Ranks, rank(r, l))
 	}
-	if r.Warnings == nil {
-		r.Warnings = []string{}
-	}
 	conclude(r, doubt(r))
-}
-
-// sum sets the totals of the rounds.
-func (m *Measured) sum() {
-	if len(m.Rounds) == 0 {
-		return
-	}
-	if m.Rate == 0 {
-		m.Rate = medianOf(m.Rounds, func(r Round) float64 { return r.Rate })
-	}
-	if m.Latency == (Latency{}) {
-		middle := func(of func(Latency) time.Duration) time.Duration {
-			return medianOf(m.Rounds, func(r Round) time.Duration { return of(r.Latency) })
-		}
-		m.Latency = Latency{
-			P50:  middle(func(l Latency) time.Duration { return l.P50 }),
-			P90:  middle(func(l Latency) time.Duration { return l.P90 }),
-			P99:  middle(func(l Latency) time.Duration { return l.P99 }),
-			P999: middle(func(l Latency) time.Duration { return l.P999 }),
-		}
-		for _, r := range m.Rounds {
-			m.Latency.Max = max(m.Latency.Max, r.Latency.Max)
-		}
-	}
-	if m.Cost.CPU == 0 {
-		m.Cost.CPU = m.cpu()
-	}
 }
 
 // cpu returns the time per answered request, of the rounds in which it was measured; less than 0 if
 // there are none.
-func (m *Measured) cpu() time.Duration {
+func (d *Measured) cpu() time.Duration {
 	var used, requests time.Duration
-	for _, r := range m.Rounds {
+	for _, r := range d.Rounds {
 		if r.CPU >= 0 {
 			used += r.CPU
 			requests += time.Duration(r.Requests)
@@ -67,17 +38,20 @@ func (m *Measured) cpu() time.Duration {
 	return used / requests
 }
 
-func medianOf[T float64 | time.Duration](rounds []Round, of func(Round) T) T {
-	var values []T
-	for _, r := range rounds {
-		values = append(values, of(r))
+// Median returns the median of what of returns for each of the things; 0 if there are none.
+func Median[T any, N int64 | float64 | time.Duration](things []T, of func(T) N) N {
+	if len(things) == 0 {
+		return 0
+	}
+	var values []N
+	for _, t := range things {
+		values = append(values, of(t))
 	}
 	slices.Sort(values)
 	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }
 
-// compareAll compares every subject with the base: threading, or the first one with an answer if
-// threading has none.
+// compareAll compares every subject with the base.
 func compareAll(l *Load) []Comparison {
 	base := l.base()
 	var all []Comparison
@@ -86,7 +60,7 @@ func compareAll(l *Load) []Comparison {
 		if subject == base {
 			continue
 		}
-		for _, name := range compared {
+		for _, name := range Compared {
 			if q, ok := metricNamed(name).compare(subject, base); ok {
 				all = append(all, Comparison{l.Kind, name, subject.Subject, base.Subject, q, q.verdict()})
 			}
@@ -95,14 +69,57 @@ func compareAll(l *Load) []Comparison {
 	return all
 }
 
+// base returns threading, or the first subject that answered if threading did not.
 func (l *Load) base() *Measured {
-	usable := func(m *Measured) bool { return m != nil && m.Problem == "" && m.requests() > 0 }
-	if m := l.of("threading"); usable(m) {
-		return m
+	answering := slices.DeleteFunc(l.measured(), func(m *Measured) bool { return m.requests() == 0 })
+	if i := slices.IndexFunc(answering, func(m *Measured) bool { return m.Subject == "threading" }); i >= 0 {
+		return answering[i]
 	}
+	if len(answering) == 0 {
+		return nil
+	}
+	return answering[0]
+}
+
+// load returns nil if there was no such kind of load.
+func (r *Report) load(kind string) *Load {
+	i := slices.IndexFunc(r.Loads, func(l Load) bool { return l.Kind == kind })
+	if i < 0 {
+		return nil
+	}
+	return &r.Loads[i]
+}
+
+// of returns nil if the subject is not among the results.
+func (l *Load) of(subject string) *Measured {
+	if l == nil {
+		return nil
+	}
+	i := slices.IndexFunc(l.Results, func(m Measured) bool { return m.Subject == subject })
+	if i < 0 {
+		return nil
+	}
+	return &l.Results[i]
+}
+
+// measured returns the subjects that were measured to the end.
+func (l *Load) measured() []*Measured {
+	var all []*Measured
 	for i := range l.Results {
-		if usable(&l.Results[i]) {
-			return &l.Results[i]
+		if m := &l.Results[i]; m.Problem == "" && len(m.Rounds) > 0 {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// observed returns nil if the mishap was not tried on the subject.
+func (r *Report) observed(mishap, subject string) *Observation {
+	for _, m := range r.Mishaps {
+		for i := range m.Rows {
+			if m.Name == mishap && m.Rows[i].Subject == subject {
+				return &m.Rows[i]
+			}
 		}
 	}
 	return nil

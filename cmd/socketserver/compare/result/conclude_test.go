@@ -17,11 +17,9 @@ func TestConclude(t *testing.T) {
 
 	m := r.Loads[0].of("threading")
 	require.InDelta(t, 12000, m.Rate, 1)
-	require.Equal(t, time.Second/12000, m.Latency.P50)
-	require.Equal(t, 5*m.Rounds[2].Latency.P50, m.Latency.Max, "of the slowest round")
 	require.InDelta(t, float64(time.Second/12000), float64(m.Cost.CPU), 1000)
 
-	require.Len(t, r.Comparisons, 2*5*len(compared))
+	require.Len(t, r.Comparisons, 2*5*len(Compared))
 	c := r.Comparisons[0]
 	require.Equal(t, Comparison{Connections, "rate", "synchronous", "threading", c.Ratio, Less}, c)
 	require.InDelta(t, 0.75, c.Ratio.Value, 1e-9)
@@ -48,15 +46,6 @@ func TestConcludeNothing(t *testing.T) {
 	text, err := json.Marshal(r)
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"comparisons":[]`)
-	require.Contains(t, string(text), `"warnings":[]`)
-}
-
-func TestKept(t *testing.T) {
-	m := subject("threading", 100, even)
-	m.Rate, m.Latency.P50, m.Cost.CPU = 1, 2, 3
-	r := report(Connections, m)
-	Conclude(r)
-	require.Equal(t, m, r.Loads[0].Results[0])
 }
 
 func TestBase(t *testing.T) {
@@ -97,8 +86,7 @@ func TestWarnings(t *testing.T) {
 		"spread": {
 			Connections,
 			[]Measured{shares(0.5, 0.1), subject("forking", 90, uneven)},
-			"connections: the rounds differ too much to tell forking from threading (forking may have anything from 0.428 to 1.86 times its rate); " +
-				"use a longer --duration, more --rounds or a quieter machine", true,
+			"connections: the rounds differ too much to tell forking from threading; use a longer --duration, more --rounds or a quieter machine", true,
 		},
 		"a place of several close ones": {
 			Connections,
@@ -108,7 +96,7 @@ func TestWarnings(t *testing.T) {
 		"failed requests": {
 			Connections,
 			[]Measured{subject("threading", 100, even), failing(subject("forking", 90, even), map[string]int64{"reset": 10, "timeout": 40})},
-			"connections: forking has no place: 10 % of its requests failed, most often with timeout", false,
+			"connections: forking has no place: 10 % of its requests failed", false,
 		},
 		"a few failed requests": {
 			Connections,
@@ -123,7 +111,7 @@ func TestWarnings(t *testing.T) {
 		"silent rounds and failed requests": {
 			Connections,
 			[]Measured{subject("threading", 100, even), failing(silent, map[string]int64{"refused": 270})},
-			"connections: forking has no place: nothing was answered in 2 of 5 rounds, and 50 % of its requests failed, most often with refused", false,
+			"connections: forking has no place: nothing was answered in 2 of 5 rounds, and 50 % of its requests failed", false,
 		},
 		"others known of two rounds": {
 			Connections,
@@ -151,9 +139,8 @@ func TestWarnings(t *testing.T) {
 		"more clients than children": {
 			Conversations,
 			[]Measured{left("forking"), left("synchronous")},
-			"conversations: forking has no place: 24 of 64 clients got no answer\n" +
-				"conversations: synchronous has no place: 24 of 64 clients got no answer\n" +
-				"conversations: not all of the 64 clients got an answer: forking left 24 out (max_children is 40); raise that, or use fewer --clients", false,
+			"conversations: forking has no place: 24 of 64 clients got no answer from forking { max_children = 40 }\n" +
+				"conversations: synchronous has no place: 24 of 64 clients got no answer from it", false,
 		},
 		"unlucky clients": {Connections, []Measured{left("forking")}, "", false},
 	} {
@@ -161,7 +148,7 @@ func TestWarnings(t *testing.T) {
 			r := report(c.kind, c.results...)
 			Conclude(r)
 			Conclude(r) // adds it once
-			want := []string{}
+			var want []string
 			if c.warning != "" {
 				want = strings.Split(c.warning, "\n")
 			}
@@ -169,16 +156,6 @@ func TestWarnings(t *testing.T) {
 			require.Equal(t, c.noisy, r.Noisy)
 		})
 	}
-}
-
-func TestSlowStart(t *testing.T) {
-	forking := subject("forking", 100, even)
-	forking.Unserved = 3
-	r := report(Conversations, forking)
-	r.Settings.Clients = 40
-	Conclude(r)
-	require.Equal(t, "conversations: not all of the 40 clients got an answer, as starting a process for each took longer than a round: "+
-		"forking left 3 out; use a longer --duration", r.Warnings[1])
 }
 
 func TestBehind(t *testing.T) {
@@ -195,24 +172,9 @@ func TestNoP99(t *testing.T) {
 	r.Settings.Rate = 100
 	Conclude(r)
 	require.Equal(t, []string{
-		"connections: threading has no place: too little was answered in a round to know its p99 there; use a longer --duration",
-		"connections: forking has no place: its p99 is not known: more than 30 ms: 50 requests were still waiting when a round ended",
+		"connections: threading has no place: its p99 is not known: too little was answered in a round; use a longer --duration",
+		"connections: forking has no place: its p99 is not known: more than 30 ms, as 50 requests failed or still waited when a round ended; use a longer --duration",
 	}, r.Warnings)
-}
-
-// The limit of the server holds whatever its strategy, and not because processes start slowly.
-func TestLimitOfConnections(t *testing.T) {
-	r := report(Conversations)
-	for _, name := range []string{"synchronous", "threading", "forking", "preforking"} {
-		m := subject(name, 100, even)
-		m.Unserved = 8
-		r.Loads[0].Results = append(r.Loads[0].Results, m)
-	}
-	r.Settings.Clients, r.Settings.Connections = 16, 8
-	Conclude(r)
-	require.Equal(t, "conversations: not all of the 16 clients got an answer: threading left 8 out (limits.connections is 8), "+
-		"forking left 8 out (limits.connections is 8), preforking left 8 out (limits.connections is 8); raise that, or use fewer --clients", r.Warnings[4])
-	require.Len(t, r.Warnings, 5)
 }
 
 // A round of unknown CPU time is in no sum and no ratio.
@@ -233,34 +195,6 @@ func TestUnmeasuredCPU(t *testing.T) {
 	Conclude(r)
 	require.Less(t, r.Loads[0].Results[0].Cost.CPU, time.Duration(0))
 	require.False(t, slices.ContainsFunc(r.Comparisons, func(c Comparison) bool { return c.Metric == "cpu" }))
-}
-
-func TestBound(t *testing.T) {
-	limited := &Report{Settings: Settings{Connections: 10}}
-	for _, c := range []struct {
-		subject Subject
-		knob    string
-		most    int
-	}{
-		{Subject{Strategy: "forking", Form: Plugin}, "max_children", 40},
-		{Subject{Strategy: "forking", Form: Compiled, Concurrency: "forking { max_children = 8 }"}, "max_children", 8},
-		{Subject{Strategy: "threading", Form: Compiled, Concurrency: "threading { max_threads = 8 }"}, "max_threads", 8},
-		{Subject{Strategy: "threading", Form: Compiled}, "", 0},
-		{Subject{Strategy: "forking", Form: Python}, "", 0}, // it cannot be set
-		{Subject{Strategy: "synchronous", Form: Compiled}, "", 0},
-	} {
-		knob, most := (&Report{}).bound(c.subject)
-		require.Equal(t, c.knob, knob)
-		require.Equal(t, c.most, most)
-		knob, most = limited.bound(c.subject)
-		switch {
-		case c.subject.Form == Python || c.subject.Strategy == "synchronous" || c.most == 8:
-			require.Equal(t, c.most, most, "the lower one")
-		default:
-			require.Equal(t, "limits.connections", knob)
-			require.Equal(t, 10, most)
-		}
-	}
 }
 
 func TestFormat(t *testing.T) {
@@ -293,6 +227,4 @@ func TestFormat(t *testing.T) {
 	require.Equal(t, "a, b and c", List([]string{"a", "b", "c"}))
 	_, err := count.parse("1" + strings.Repeat("0", 400))
 	require.ErrorContains(t, err, "is too large")
-	require.Equal(t, 100, Subject{Concurrency: "forking { max_requests = 100, spares = 4 }"}.option("max_requests"))
-	require.Zero(t, Subject{Concurrency: "forking {}"}.option("spares"))
 }

@@ -27,8 +27,8 @@ func TestCheck(t *testing.T) {
 	for condition, want := range map[string]Assertion{
 		"threading.connections.p99<50ms":                          {Held: true, Found: "threading.connections.p99 = 30 ms"},
 		"threading.connections.p99 >= 50 ms":                      {Held: false, Found: "threading.connections.p99 = 30 ms"},
-		"threading.conversations.p99.9<50ms":                      {Held: true, Found: "threading.conversations.p999 = 4 ms"},
-		"threading.connections.p999<50s":                          {Held: false, Found: "threading.connections.p999: 500 answers of the 1000 that it needs"},
+		"threading.conversations.p99.9<50ms":                      {Held: true, Found: "threading.conversations.p99.9 = 4 ms"},
+		"threading.connections.p999<50s":                          {Held: false, Found: "threading.connections.p99.9: 500 answers of the 1000 that it needs"},
 		"threading.p50<5ms":                                       {Held: false, Found: "threading.connections.p50 = 10 ms, threading.conversations.p50 = 1 ms"},
 		"threading.rate>=0.1k/s":                                  {Held: true, Found: "threading.connections.rate = 100/s, threading.conversations.rate = 1 k/s"},
 		"threading.memory==10MiB":                                 {Held: true, Found: "threading.connections.memory = 10 MiB, threading.conversations.memory = 10 MiB"},
@@ -99,9 +99,9 @@ func TestUnanswered(t *testing.T) {
 
 func TestParseConditionErrors(t *testing.T) {
 	for condition, want := range map[string]string{
-		"":                                 "it compares nothing; write it as in threading.p99<5ms",
-		"threading.p99":                    "it compares nothing; write it as in threading.p99<5ms",
-		"threading.p99=5ms":                `there is no operator "="; use one of < <= > >= == !=`,
+		"":                                 "it compares nothing; write it as in threading.p99<5ms, with one of < <= > >= == !=",
+		"threading.p99":                    "it compares nothing; write it as in threading.p99<5ms, with one of < <= > >= == !=",
+		"threading.p99=5ms":                "it compares nothing; write it as in threading.p99<5ms, with one of < <= > >= == !=",
 		"threadin.p99<5ms":                 `there is no subject "threadin"; did you mean "threading"?`,
 		"nginx.p99<5ms":                    `there is no subject "nginx"; there is threading, forking and python-3.11`,
 		"<5ms":                             `there is no subject ""; there is threading, forking and python-3.11`,
@@ -109,8 +109,8 @@ func TestParseConditionErrors(t *testing.T) {
 		"threading.p98<5ms":                `there is no metric "p98"; did you mean "p90"?`,
 		"threading.connection.p99<5ms":     `there is no load "connection"; did you mean "connections"?`,
 		"threading.datagrams.p99<5ms":      `there is no load "datagrams"; there is connections and conversations`,
-		"threading.connections.foo<5ms":    `there is no metric "foo"; there is rate, p50, p90, p99, p999, max, cpu, memory, resident, errors, unserved, started and switches`,
-		"threading.p99<":                   "there is nothing after <; write a value, as in 5ms",
+		"threading.connections.foo<5ms":    `there is no metric "foo"; there is rate, p50, p90, p99, p99.9, max, cpu, memory, resident, switches, started, processes, threads, descriptors, errors, unserved and unfinished`,
+		"threading.p99<":                   `"" is not a time; write one, as in 5ms`,
 		"threading.p99<5":                  `"5" has no unit; write it as in 5ms`,
 		"threading.p99<5MB":                `"5MB" is not a time: there is no unit "MB"; write it as in 5ms`,
 		"threading.rate>5ms":               `"5ms" is not a rate: there is no unit "ms"; write it as in 2.5k/s`,
@@ -118,10 +118,10 @@ func TestParseConditionErrors(t *testing.T) {
 		"threading.p99<2*forking.rate":     "forking.rate is a rate, and threading.p99 is a time; compare it with another metric",
 		"threading.p99<x*forking.p99":      `"x" is not a number; write one, as in 10`,
 		"threading.p99<2*forkin.p99":       `there is no subject "forkin"; did you mean "forking"?`,
-		"threading.p99<fast":               `there is no subject "fast"; there is threading, forking and python-3.11`,
+		"threading.p99<fast":               `"fast" is not a time; write one, as in 5ms`,
 		"threading.p99<forking.exit.lived": "forking.exit.lived is yes or no, and threading.p99 is a time; compare it with another metric",
 		"threading.exit.lived<yes":         "lived is yes or no; compare it with == or !=",
-		"threading.exit.lived==maybe":      `"maybe" is neither yes nor no; write threading.exit.lived == yes`,
+		"threading.exit.lived==maybe":      `"maybe" is not yes or no; write one, as in yes`,
 		"threading.exits.lived==yes":       `there is no mishap "exits"; did you mean "exit"?`,
 	} {
 		_, err := ParseCondition(condition, names, kinds)

@@ -1,7 +1,6 @@
 package result
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,34 +14,38 @@ const (
 	// tooMuchForGenerator is the share beyond which the load generator, not the subject, limits
 	// the rate.
 	tooMuchForGenerator = 0.6
+
+	// nearly is the share of the pace that counts as keeping it.
+	nearly = 0.95
 )
 
 // doubt adds the reasons for which not all of the report can be trusted, and returns those for
 // which its differences may be chance.
 func doubt(r *Report) (noise []string) {
+	warn := func(l *Load, text string) {
+		if text = l.Kind + ": " + text; !slices.Contains(r.Warnings, text) {
+			r.Warnings = append(r.Warnings, text)
+		}
+	}
 	for i := range r.Loads {
 		l := &r.Loads[i]
 		for _, text := range []string{fewRounds(l), wideIntervals(r, l), busyOthers(l)} {
 			if text != "" {
-				r.Noisy = true
-				r.warn(text)
-				noise = append(noise, text)
+				warn(l, text)
+				noise = append(noise, l.Kind+": "+text)
 			}
 		}
-		withoutPlace(r, l, &r.Ranks[i])
-		for _, text := range []string{busyGenerator(l), leftOut(r, l), slowStart(r, l)} {
-			if text != "" {
-				r.warn(text)
+		for _, m := range l.measured() {
+			if why := r.unplaced(l, m); why != "" && len(m.Rounds) >= leastRounds {
+				warn(l, m.Subject+" has no place: "+why)
 			}
+		}
+		if text := busyGenerator(l); text != "" {
+			warn(l, text)
 		}
 	}
+	r.Noisy = len(noise) > 0
 	return noise
-}
-
-func (r *Report) warn(text string) {
-	if !slices.Contains(r.Warnings, text) {
-		r.Warnings = append(r.Warnings, text)
-	}
 }
 
 func fewRounds(l *Load) string {
@@ -53,113 +56,86 @@ func fewRounds(l *Load) string {
 	if most == 0 || most >= leastRounds {
 		return ""
 	}
-	return fmt.Sprintf("%s: with %s nothing can be told apart; use --rounds %d or more", l.Kind, Counted(most, "round"), leastRounds)
+	return fmt.Sprintf("with %s nothing can be told apart; use --rounds %d or more", Counted(most, "round"), leastRounds)
 }
 
 // wideIntervals names the subjects whose rates differ too much from round to round.
 func wideIntervals(r *Report, l *Load) string {
 	var names []string
-	var widest Comparison
+	base := ""
 	for _, c := range r.Comparisons {
-		if c.Load != l.Kind || c.Metric != "rate" || !c.Ratio.undecided() {
-			continue
-		}
-		names = append(names, c.Subject)
-		if widest.Subject == "" || c.Ratio.High*widest.Ratio.Low > widest.Ratio.High*c.Ratio.Low {
-			widest = c
+		if c.Load == l.Kind && c.Metric == "rate" && c.Ratio.undecided() {
+			names, base = append(names, c.Subject), c.Base
 		}
 	}
 	if len(names) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s: the rounds differ too much to tell %s from %s (%s may have anything from %s to %s times its rate); "+
-		"use a longer --duration, more --rounds or a quieter machine",
-		l.Kind, List(names), widest.Base, widest.Subject, count.format(widest.Ratio.Low), count.format(widest.Ratio.High))
+	return fmt.Sprintf("the rounds differ too much to tell %s from %s; use a longer --duration, more --rounds or a quieter machine", List(names), base)
 }
 
 func busyOthers(l *Load) string {
 	share := 0.0
 	for _, m := range l.Results {
 		known := slices.DeleteFunc(slices.Clone(m.Rounds), func(r Round) bool { return r.Others < 0 })
-		if len(known) > 0 {
-			share = max(share, medianOf(known, func(r Round) float64 { return r.Others }))
-		}
+		share = max(share, Median(known, func(r Round) float64 { return r.Others }))
 	}
 	if share <= tooMuchForOthers {
 		return ""
 	}
-	return fmt.Sprintf("%s: other programs used up to %s of the machine meanwhile; stop them, or use a quieter machine", l.Kind, percent(share))
+	return fmt.Sprintf("other programs used up to %s of the machine meanwhile; stop them, or use a quieter machine", percent(share))
 }
 
 func busyGenerator(l *Load) string {
 	var names []string
 	for _, m := range l.Results {
-		if len(m.Rounds) > 0 && medianOf(m.Rounds, func(r Round) float64 { return r.Generator }) > tooMuchForGenerator {
+		if Median(m.Rounds, func(r Round) float64 { return r.Generator }) > tooMuchForGenerator {
 			names = append(names, m.Subject)
 		}
 	}
 	if len(names) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s: the load generator used more than %s of the machine, so that it was the limit with %s, "+
-		"which could answer more; compare the CPU per request, or use a machine with more cores", l.Kind, percent(tooMuchForGenerator), List(names))
+	return fmt.Sprintf("the load generator used more than %s of the machine, so that it was the limit with %s, "+
+		"which could answer more; compare the CPU per request, or use a machine with more cores", percent(tooMuchForGenerator), List(names))
 }
 
-// leftOut names the limits that kept clients of conversations waiting for a whole round. Under other
-// kinds of load a client without an answer was only unlucky.
-func leftOut(r *Report, l *Load) string {
-	var parts []string
+// unplaced returns why a measured subject has no place; empty: it has one.
+func (r *Report) unplaced(l *Load, m *Measured) string {
+	var why []string
+	silent := slices.DeleteFunc(slices.Clone(m.Rounds), func(r Round) bool { return r.Rate > 0 })
+	if len(silent) > 0 {
+		why = append(why, fmt.Sprintf("nothing was answered in %d of %s", len(silent), Counted(len(m.Rounds), "round")))
+	}
+	if failed, answered := float64(m.failed()), float64(m.requests()); 99*failed > answered {
+		why = append(why, percent(failed/(failed+answered))+" of its requests failed")
+	}
+	// Serving few is easy. Under other kinds of load such a client was only unlucky.
+	if l.Kind == Conversations && m.Unserved > 0 {
+		why = append(why, fmt.Sprintf("%d of %s got no answer from %s", m.Unserved, Counted(r.Settings.Clients, "client"), r.concurrency(m.Subject)))
+	}
+	if asked := r.Settings.Rate; m.Rate < nearly*asked {
+		why = append(why, fmt.Sprintf("it answered %s of the required %s", perSecond.format(m.Rate), perSecond.format(asked)))
+	}
+	metric := r.Settings.order().metric
+	if _, ok := metric.compare(m, m); !ok && len(why) == 0 {
+		_, unknown := metric.value(m)
+		if unknown == "" {
+			unknown = "too little was answered in a round"
+		}
+		why = append(why, fmt.Sprintf("its %s is not known: %s; use a longer --duration", metric.name, unknown))
+	}
+	return strings.Join(why, ", and ")
+}
+
+// concurrency returns the block of a subject, which has its limit.
+func (r *Report) concurrency(subject string) string {
 	for _, s := range r.Subjects {
-		if knob, most := r.bound(s); l.left(s) > 0 && knob != "" && r.Settings.Clients > most {
-			parts = append(parts, fmt.Sprintf("%s left %d out (%s is %d)", s.Name, l.left(s), knob, most))
+		if s.Name == subject && s.Concurrency != "" {
+			return s.Concurrency
 		}
 	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s: not all of the %s got an answer: %s; raise that, or use fewer --clients", l.Kind, Counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
-}
-
-// slowStart names the subjects that had no process yet for some clients, below their limit.
-func slowStart(r *Report, l *Load) string {
-	var parts []string
-	for _, s := range r.Subjects {
-		if _, most := r.bound(s); l.left(s) > 0 && s.Strategy == "forking" && r.Settings.Clients <= most {
-			parts = append(parts, fmt.Sprintf("%s left %d out", s.Name, l.left(s)))
-		}
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s: not all of the %s got an answer, as starting a process for each took longer than a round: %s; use a longer --duration",
-		l.Kind, Counted(r.Settings.Clients, "client"), strings.Join(parts, ", "))
-}
-
-// left returns the number of clients that the subject left out of conversations.
-func (l *Load) left(s Subject) int {
-	m := l.of(s.Name)
-	if l.Kind != Conversations || m == nil || m.Problem != "" {
-		return 0
-	}
-	return m.Unserved
-}
-
-// bound returns the option that limits the conversations of the subject at once, and its value: of
-// several, the lowest. An empty knob means that there is none to raise.
-func (r *Report) bound(s Subject) (knob string, most int) {
-	const maxChildren = 40 // the default
-	switch {
-	case s.Form == Python || s.Strategy == "synchronous":
-		return "", 0
-	case s.Strategy == "forking":
-		knob, most = "max_children", cmp.Or(s.option("max_children"), maxChildren)
-	case s.Strategy == "threading" && s.option("max_threads") > 0:
-		knob, most = "max_threads", s.option("max_threads")
-	}
-	if limit := r.Settings.Connections; limit > 0 && (knob == "" || limit < most) {
-		return "limits.connections", limit
-	}
-	return knob, most
+	return "it"
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }

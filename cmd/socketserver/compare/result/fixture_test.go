@@ -24,6 +24,9 @@ func subject(name string, rate float64, factors []float64) Measured {
 			CPU:     each * time.Duration(rate),
 		})
 	}
+	if len(factors) > 0 {
+		m.Latency = m.Rounds[0].Latency
+	}
 	return m
 }
 
@@ -39,7 +42,7 @@ func drawn(r *rand.Rand, name string, rate, deviation float64, rounds int) Measu
 var strategies = []Subject{
 	{Name: "synchronous", Strategy: "synchronous", Form: Compiled},
 	{Name: "threading", Strategy: "threading", Form: Compiled},
-	{Name: "forking", Strategy: "forking", Form: Compiled, Concurrency: "forking {}"},
+	{Name: "forking", Strategy: "forking", Form: Compiled, Concurrency: "forking { max_children = 40 }"},
 	{Name: "forking-reuse", Strategy: "forking", Form: Compiled, Concurrency: "forking { max_requests = 100, spares = 4 }"},
 	{Name: "preforking", Strategy: "preforking", Form: Compiled},
 	{Name: "plugin-threading", Strategy: "threading", Form: Plugin},

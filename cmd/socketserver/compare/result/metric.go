@@ -1,181 +1,167 @@
 package result
 
 import (
+	"fmt"
 	"slices"
-	"strconv"
-	"strings"
+	"time"
 )
 
 // A metric is a number of a subject under a load.
 type metric struct {
 	name string
 	unit *unit
-	// of returns the value; less than 0: not known.
-	of func(*Measured) float64
-	// round returns the value in one round, for metrics that are compared round by round; 0: none;
-	// less than 0: not known. It is nil for others.
+	of   func(*Measured) float64 // less than 0: not known
+	// round returns the value in one round; 0: none; less than 0: not known. It is nil for metrics
+	// that are not compared round by round.
 	round func(Round) float64
-	// zero means that 0 is a value, not the lack of one.
-	zero bool
-	// doubt returns why a measured value is not reliable; empty, or a nil doubt: it is.
-	doubt func(*Measured) string
+	// latency marks a percentile, and above is the number of 1000 latencies that are longer.
+	latency bool
+	above   int64
 }
 
-var metrics = []metric{
-	{name: "rate", unit: perSecond, zero: true, of: func(m *Measured) float64 { return m.Rate }, round: func(r Round) float64 { return r.Rate }},
-	percentileRanks[0].metric(),
-	percentileRanks[1].metric(),
-	percentileRanks[2].metric(),
-	percentileRanks[3].metric(),
-	percentileRanks[4].metric(),
-	{name: "cpu", unit: nanoseconds, of: func(m *Measured) float64 { return float64(m.Cost.CPU) }, round: Round.cpu},
+var metrics = []*metric{
+	{name: "rate", unit: perSecond, of: func(m *Measured) float64 { return m.Rate }, round: func(r Round) float64 { return r.Rate }},
+	percentile("p50", 500, func(l Latency) time.Duration { return l.P50 }),
+	percentile("p90", 100, func(l Latency) time.Duration { return l.P90 }),
+	percentile("p99", 10, func(l Latency) time.Duration { return l.P99 }),
+	percentile("p99.9", 1, func(l Latency) time.Duration { return l.P999 }),
+	percentile("max", 0, func(l Latency) time.Duration { return l.Max }),
+	{name: "cpu", unit: nanoseconds, of: func(m *Measured) float64 { return float64(m.Cost.CPU) }, round: func(r Round) float64 {
+		if r.Requests <= 0 {
+			return 0
+		}
+		return float64(r.CPU) / float64(r.Requests)
+	}},
 	{name: "memory", unit: size, of: func(m *Measured) float64 { return float64(m.Cost.Proportional) }},
 	{name: "resident", unit: size, of: func(m *Measured) float64 { return float64(m.Cost.Resident) }},
-	{name: "errors", unit: count, zero: true, of: (*Measured).errors},
-	{name: "unserved", unit: count, zero: true, of: func(m *Measured) float64 { return float64(m.Unserved) }},
-	{name: "started", unit: count, zero: true, of: func(m *Measured) float64 { return float64(m.Cost.Started) }},
-	{name: "switches", unit: count, zero: true, of: func(m *Measured) float64 { return m.Cost.Switches }},
+	{name: "switches", unit: count, of: func(m *Measured) float64 { return m.Cost.Switches }},
+	{name: "started", unit: count, of: func(m *Measured) float64 { return float64(m.Cost.Started) }},
+	{name: "processes", unit: count, of: func(m *Measured) float64 { return float64(m.Cost.Processes) }},
+	{name: "threads", unit: count, of: func(m *Measured) float64 { return float64(m.Cost.Threads) }},
+	{name: "descriptors", unit: count, of: func(m *Measured) float64 { return float64(m.Cost.Descriptors) }},
+	{name: "errors", unit: count, of: func(m *Measured) float64 { return float64(m.failed()) }},
+	{name: "unserved", unit: count, of: func(m *Measured) float64 { return float64(m.Unserved) }},
+	{name: "unfinished", unit: count, of: func(m *Measured) float64 { return float64(m.Unfinished) }},
 }
 
-// compared lists the metrics that Conclude compares.
-var compared = []string{"rate", "p50", "p99", "cpu"}
+// Compared are the metrics that [Conclude] compares.
+var Compared = []string{"rate", "p50", "p99", "cpu"}
 
-// cpu returns the time per answered request; less than 0: not measured.
-func (r Round) cpu() float64 {
-	if r.Requests <= 0 {
-		return 0
+func percentile(name string, above int64, of func(Latency) time.Duration) *metric {
+	p := &metric{name: name, unit: nanoseconds, latency: true, above: above}
+	p.of = func(m *Measured) float64 {
+		if !p.enough(m.requests()) {
+			return -1
+		}
+		return float64(of(m.Latency))
 	}
-	return float64(r.CPU) / float64(r.Requests)
+	p.round = func(r Round) float64 {
+		if !p.enough(r.Requests) {
+			return 0
+		}
+		return float64(of(r.Latency))
+	}
+	return p
+}
+
+// enough reports whether one of so many answers is above the percentile: with fewer it would equal
+// the longest.
+func (m *metric) enough(answers int64) bool {
+	return answers > 0 && (m.above == 0 || answers*m.above >= 1000)
+}
+
+// over reports whether a percentile is only a lower bound: requests of unknown latency are as many
+// as the latencies above it, and it would be longer if they had been waited for.
+func (m *metric) over(d *Measured) bool {
+	missing := d.Unanswered()
+	return m.latency && missing > 0 && 1000*missing >= m.above*(d.requests()+missing)
+}
+
+// metricNamed returns nil if there is none. The name of p99.9 may be written without its dot.
+func metricNamed(name string) *metric {
+	if name == "p999" {
+		name = "p99.9"
+	}
+	i := slices.IndexFunc(metrics, func(m *metric) bool { return m.name == name })
+	if i < 0 {
+		return nil
+	}
+	return metrics[i]
+}
+
+// Number returns the value of a metric, less than 0 if it is not known, and reports whether that is
+// only a lower bound, as too many requests have no known latency.
+func (d *Measured) Number(name string) (v float64, over bool) {
+	m := metricNamed(name)
+	v = m.of(d)
+	return v, v >= 0 && m.over(d)
+}
+
+// Text returns the value of a metric as in 3.1 ms, or >3.1 ms for a lower bound; "-": not known.
+func (d *Measured) Text(name string) string {
+	switch v, over := d.Number(name); {
+	case v < 0:
+		return "-"
+	case over:
+		return ">" + metricNamed(name).unit.format(v)
+	default:
+		return metricNamed(name).unit.format(v)
+	}
+}
+
+// value returns what was measured, or why there is no value to rely on.
+func (m *metric) value(d *Measured) (v float64, why string) {
+	switch {
+	case d == nil, d.Problem == "" && len(d.Rounds) == 0:
+		return 0, "not measured"
+	case d.Problem != "":
+		return 0, d.Problem
+	}
+	v = m.of(d)
+	switch answers := d.requests(); {
+	case v < 0 && answers == 0:
+		return 0, "no request was answered"
+	case v < 0 && m.latency:
+		return 0, fmt.Sprintf("%s of the %d that it needs", Counted(int(answers), "answer"), 1000/m.above)
+	case v < 0:
+		return 0, "not known"
+	case m.over(d):
+		return 0, fmt.Sprintf("more than %s, as %s failed or still waited when a round ended", m.unit.format(v), Counted(int(d.Unanswered()), "request"))
+	}
+	return v, ""
+}
+
+// compare compares two subjects round by round. It returns false if that is not possible.
+func (m *metric) compare(subject, base *Measured) (Ratio, bool) {
+	rounds := func(d *Measured) (values []float64) {
+		if _, why := m.value(d); why != "" {
+			return nil
+		}
+		for _, r := range d.Rounds {
+			values = append(values, m.round(r))
+		}
+		return values
+	}
+	return ratioOf(rounds(subject), rounds(base))
 }
 
 // failed returns the number of requests that failed.
-func (m *Measured) failed() int64 {
+func (d *Measured) failed() int64 {
 	var sum int64
-	for _, n := range m.Errors {
+	for _, n := range d.Errors {
 		sum += n
 	}
 	return sum
 }
 
-func (m *Measured) errors() float64 { return float64(m.failed()) }
-
-func (m *Measured) requests() int64 {
+// requests returns the number of requests that were answered.
+func (d *Measured) requests() int64 {
 	var sum int64
-	for _, r := range m.Rounds {
+	for _, r := range d.Rounds {
 		sum += r.Requests
 	}
 	return sum
 }
 
-// metricNamed returns nil if there is none.
-func metricNamed(name string) *metric {
-	if name == "p99.9" {
-		name = "p999"
-	}
-	i := slices.IndexFunc(metrics, func(m metric) bool { return m.name == name })
-	if i < 0 {
-		return nil
-	}
-	return &metrics[i]
-}
-
-// value returns what was measured, or why there is no value.
-func (m *metric) value(d *Measured) (v float64, why string) {
-	switch {
-	case d == nil:
-		return 0, "not measured"
-	case d.Problem != "":
-		return 0, d.Problem
-	case len(d.Rounds) == 0:
-		return 0, "not measured"
-	}
-	if why := m.doubted(d); why != "" {
-		return 0, why
-	}
-	v = m.of(d)
-	if v > 0 || v == 0 && m.zero {
-		return v, ""
-	}
-	if d.requests() == 0 {
-		return 0, "no request was answered"
-	}
-	return 0, "not known"
-}
-
-// doubted returns why a measured value is not reliable; empty: it is, or there is none.
-func (m *metric) doubted(d *Measured) string {
-	if m.doubt == nil {
-		return ""
-	}
-	return m.doubt(d)
-}
-
-// rounds returns the values round by round.
-func (m *metric) rounds(d *Measured) []float64 {
-	values := make([]float64, len(d.Rounds))
-	for i, r := range d.Rounds {
-		values[i] = m.round(r)
-	}
-	return values
-}
-
-// load returns nil if there was no such kind of load.
-func (r *Report) load(kind string) *Load {
-	for i := range r.Loads {
-		if r.Loads[i].Kind == kind {
-			return &r.Loads[i]
-		}
-	}
-	return nil
-}
-
-// of returns nil if the subject is not among the results.
-func (l *Load) of(subject string) *Measured {
-	if l == nil {
-		return nil
-	}
-	for i := range l.Results {
-		if l.Results[i].Subject == subject {
-			return &l.Results[i]
-		}
-	}
-	return nil
-}
-
-// measured returns the subjects that were measured to the end.
-func (l *Load) measured() []*Measured {
-	var all []*Measured
-	for i := range l.Results {
-		if m := &l.Results[i]; m.Problem == "" && len(m.Rounds) > 0 {
-			all = append(all, m)
-		}
-	}
-	return all
-}
-
-// observed returns nil if the mishap was not tried on the subject.
-func (r *Report) observed(mishap, subject string) *Observation {
-	for i := range r.Mishaps {
-		if r.Mishaps[i].Name != mishap {
-			continue
-		}
-		for j, row := range r.Mishaps[i].Rows {
-			if row.Subject == subject {
-				return &r.Mishaps[i].Rows[j]
-			}
-		}
-	}
-	return nil
-}
-
-// MaxRequests returns the number of requests that a process of the subject serves one after the
-// other; 0: not set.
-func (s Subject) MaxRequests() int { return s.option("max_requests") }
-
-// option returns a number of the subject's concurrency block; 0: not set.
-func (s Subject) option(name string) int {
-	_, after, _ := strings.Cut(s.Concurrency, " "+name+" = ")
-	digits := len(after) - len(strings.TrimLeft(after, "0123456789"))
-	n, _ := strconv.Atoi(after[:digits])
-	return n
-}
+// Unanswered returns the number of requests of unknown latency: unfinished and failed ones.
+func (d *Measured) Unanswered() int64 { return d.Unfinished + d.failed() }

@@ -1,9 +1,6 @@
 package result
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // An order determines places.
 type order struct {
@@ -36,15 +33,18 @@ func rank(r *Report, l *Load) Ranking {
 	order := r.Settings.order()
 	var left []*Measured
 	for i := range l.Results {
-		m := &l.Results[i]
-		if _, ok := order.metric.compare(m, m); ok && r.unplaced(l, m) == "" {
+		if m := &l.Results[i]; m.Problem == "" && r.unplaced(l, m) == "" {
 			left = append(left, m)
 		}
 	}
 	ranking := Ranking{Load: l.Kind, Metric: order.metric.name, Places: [][]string{}}
 	for len(left) > 0 {
 		place := order.unbeaten(left)
-		ranking.Places = append(ranking.Places, l.inTurn(place))
+		var names []string
+		for _, m := range place {
+			names = append(names, m.Subject)
+		}
+		ranking.Places = append(ranking.Places, names)
 		left = slices.DeleteFunc(left, func(m *Measured) bool { return slices.Contains(place, m) })
 	}
 	return ranking
@@ -63,32 +63,4 @@ func (o order) unbeaten(all []*Measured) []*Measured {
 		return slices.Clone(all)
 	}
 	return best
-}
-
-func (l *Load) inTurn(place []*Measured) []string {
-	var names []string
-	for i := range l.Results {
-		if slices.Contains(place, &l.Results[i]) {
-			names = append(names, l.Results[i].Subject)
-		}
-	}
-	return names
-}
-
-// failing reports whether more than 1 % of the requests failed.
-func (m *Measured) failing() bool { return 99*m.errors() > float64(m.requests()) }
-
-// commonest returns the kind of the most errors; of several, the first in the alphabet.
-func (m *Measured) commonest() (kind string) {
-	for _, k := range slices.Sorted(maps.Keys(m.Errors)) {
-		if kind == "" || m.Errors[k] > m.Errors[kind] {
-			kind = k
-		}
-	}
-	return kind
-}
-
-// placed reports whether the subject has a place.
-func (r *Ranking) placed(subject string) bool {
-	return slices.ContainsFunc(r.Places, func(place []string) bool { return slices.Contains(place, subject) })
 }

@@ -1,6 +1,9 @@
 package result
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // Verdicts of a comparison.
 const (
@@ -58,6 +61,11 @@ func spread(values []float64) (mean, deviation float64) {
 	return mean, math.Sqrt(squares / (n - 1))
 }
 
+// String returns a factor and how far its interval reaches, as in 0.84x ±8 %.
+func (q Ratio) String() string {
+	return fmt.Sprintf("%sx ±%.0f %%", count.format(q.Value), 100*(q.High/q.Value-1))
+}
+
 // verdict is more or less only if the whole interval is beyond the margin.
 func (q Ratio) verdict() string {
 	switch {
@@ -91,15 +99,4 @@ func student(freedom int) float64 {
 	}
 	const z = 1.959964 // of the normal distribution
 	return z + (z*z*z+z)/(4*float64(freedom))
-}
-
-// compare returns false if the two cannot be compared.
-func (m *metric) compare(subject, base *Measured) (Ratio, bool) {
-	if m.round == nil || subject == nil || base == nil || subject.Problem != "" || base.Problem != "" {
-		return Ratio{}, false
-	}
-	if m.doubted(subject) != "" || m.doubted(base) != "" {
-		return Ratio{}, false
-	}
-	return ratioOf(m.rounds(subject), m.rounds(base))
 }

@@ -57,7 +57,7 @@ func TestVerdictOnRates(t *testing.T) {
 	failing.Errors = map[string]int64{"timeout": 500}
 	require.Equal(t, "Under connections no other strategy is certain to be better than threading (rate 100/s).",
 		only(t, report(Connections, subject("threading", 100, even), failing)))
-	require.Equal(t, "Under connections no strategy has a place, as the warnings say.", only(t, report(Connections, failing)))
+	require.Equal(t, "Under connections no strategy that can be recommended has a place.", only(t, report(Connections, failing)))
 	require.Equal(t, "Nothing was measured: it ended.",
 		only(t, report(Connections, Measured{Subject: "threading", Problem: "it ended"})))
 }
@@ -79,7 +79,7 @@ func TestVerdictLeavesOutTheUnfair(t *testing.T) {
 	alone.Unserved = 63
 	r := report(Conversations, alone, subject("threading", 500, even), subject("forking", 100, even))
 	require.Equal(t, "Under conversations use threading (rate 500/s), ahead of forking (100/s).", only(t, r))
-	require.Contains(t, r.Warnings, "conversations: synchronous has no place: 63 of 64 clients got no answer")
+	require.Contains(t, r.Warnings, "conversations: synchronous has no place: 63 of 64 clients got no answer from it")
 }
 
 // paced is a subject whose p99 is so many times the usual.
@@ -88,6 +88,7 @@ func paced(name string, rate float64, slower time.Duration) Measured {
 	for i := range m.Rounds {
 		m.Rounds[i].Latency.P99 *= slower
 	}
+	m.Latency = m.Rounds[0].Latency
 	return m
 }
 
@@ -97,7 +98,7 @@ func TestVerdictOnAPace(t *testing.T) {
 	require.Equal(t, "Under connections use threading (p99 1 ms), ahead of preforking (4.01 ms).", only(t, r))
 	require.Equal(t, []Ranking{{Connections, "p99", [][]string{{"threading"}, {"preforking"}}}}, r.Ranks)
 	r.Settings.Rate = 9000
-	require.Equal(t, "Under connections no strategy has a place, as the warnings say.", only(t, r))
+	require.Equal(t, "Under connections no strategy that can be recommended has a place.", only(t, r))
 }
 
 // Runs that may be chance have no winner, only what was observed for certain.
@@ -154,7 +155,7 @@ func TestVerdictOnState(t *testing.T) {
 
 	r = report(Connections, subject("forking", 100, even), subject("preforking", 200, even))
 	r.Settings.Stateful = "the visits"
-	require.Equal(t, "Under connections none of the strategies that were compared can be recommended.", verdict(t, r)[0])
+	require.Equal(t, "Under connections no strategy that can be recommended has a place.", verdict(t, r)[0])
 	r.Subjects = strategies[:2]
 	require.NotContains(t, strings.Join(verdict(t, r), " "), "keeps", "no process was compared")
 }

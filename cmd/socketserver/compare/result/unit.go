@@ -16,6 +16,7 @@ type unit struct {
 	base    float64            // factor from one suffix to the next; 0: there is only one
 	shown   []string           // suffixes, ascending
 	parsed  map[string]float64 // factors of suffixes
+	words   map[string]float64 // values that are words
 }
 
 var (
@@ -42,6 +43,7 @@ var (
 		shown:  []string{""},
 		parsed: map[string]float64{"": 1, "k": 1e3, "M": 1e6},
 	}
+	yesNo = &unit{name: "yes or no", example: "yes", words: map[string]float64{"yes": 1, "no": 0}}
 )
 
 // format returns a value with three digits, for parse to read. Counts have all digits.
@@ -72,6 +74,9 @@ var quantity = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(.*)$`)
 
 // parse parses a number and its unit. Zero needs no unit.
 func (u *unit) parse(text string) (float64, error) {
+	if v, ok := u.words[text]; ok {
+		return v, nil
+	}
 	parts := quantity.FindStringSubmatch(text)
 	if parts == nil {
 		return 0, fmt.Errorf("%q is not %s; write one, as in %s", text, u.name, u.example)
@@ -102,9 +107,13 @@ func FormatDuration(d time.Duration) string { return nanoseconds.format(float64(
 func FormatSize(bytes int64) string { return size.format(float64(bytes)) }
 
 // List joins names as in "a, b and c".
-func List(names []string) string {
+func List(names []string) string { return join(names, " and ") }
+
+func either(names []string) string { return join(names, " or ") }
+
+func join(names []string, last string) string {
 	if n := len(names); n > 1 {
-		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+		return strings.Join(names[:n-1], ", ") + last + names[n-1]
 	}
 	return strings.Join(names, "")
 }

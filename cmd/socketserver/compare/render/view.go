@@ -1,0 +1,126 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+// A view is what text, markdown and the page show.
+type view struct {
+	*result.Report
+	Compared    string
+	Sections    []section
+	Experiments []experiment
+	Facts       []fact // about the environment
+}
+
+// A section is one kind of load.
+type section struct {
+	ID, Title string
+	Charts    []chart
+	Tables    []table
+}
+
+// A fact has no value if nothing is known.
+type fact struct{ Name, Value string }
+
+// An experiment is a mishap, with subjects of equal observations grouped.
+type experiment struct {
+	Title  string
+	Groups []group
+}
+
+// A group is the subjects with equal observations.
+type group struct {
+	Who, What string
+	Facts     []fact
+}
+
+// newView returns a view in which nothing can act on a terminal.
+func newView(r *result.Report) *view {
+	r = cleaned(r)
+	v := &view{Report: r, Compared: compared(r), Facts: facts(r)}
+	for i, l := range r.Loads {
+		v.Sections = append(v.Sections, section{fmt.Sprintf("load-%d", i+1), loadTitle(l.Kind), charts(r, l), tables(r, l)})
+	}
+	for _, m := range r.Mishaps {
+		v.Experiments = append(v.Experiments, experiment{m.Title, groups(m.Rows)})
+	}
+	return v
+}
+
+func loadTitle(kind string) string {
+	switch kind {
+	case result.Connections:
+		return "One request per connection"
+	case result.Conversations:
+		return "Long conversations"
+	case result.Datagrams:
+		return "One request per datagram"
+	}
+	return kind
+}
+
+// compared describes what was compared under which load.
+func compared(r *result.Report) string {
+	s := r.Settings
+	what := s.Handler + " over " + s.Network
+	if s.Server != "" {
+		what += fmt.Sprintf(" (server %q)", s.Server)
+	}
+	pace := "each client sends its next request on receipt of the answer"
+	if s.Rate > 0 {
+		pace = result.FormatRate(s.Rate) + " at a fixed pace, latencies from when a request was due"
+	}
+	text := fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.", what, result.Counted(len(r.Subjects), "subject"),
+		result.Counted(s.Clients, "client"), result.FormatDuration(s.Duration), result.Counted(s.Rounds, "round"), pace)
+	for _, s := range r.Subjects {
+		if strings.HasSuffix(s.Name, "-reuse") || strings.HasSuffix(s.Name, "-spares") {
+			text += fmt.Sprintf(" %s is %s.", s.Name, s.Concurrency)
+		}
+	}
+	return text
+}
+
+// facts returns what is known about the environment.
+func facts(r *result.Report) []fact {
+	e, s := r.Environment, r.Settings
+	all := []fact{
+		{"CPU", e.CPU}, {"Cores", fmt.Sprint(e.Cores)}, {"Memory", result.FormatSize(int64(e.Memory))}, {"Kernel", e.Kernel},
+		{"Go", e.Go}, {"socketserver", e.Version}, {"Commit", e.Commit}, {"Python", e.Python},
+		{"Time", e.Time.UTC().Format(time.DateTime) + " UTC"}, {"Clients send", s.Message}, {"End of an answer", s.Answer},
+		{"Timeout", result.FormatDuration(s.Timeout)},
+	}
+	return slices.DeleteFunc(all, func(f fact) bool { return f.Value == "" })
+}
+
+// groups returns groups in the order of their first subjects.
+func groups(rows []result.Observation) []group {
+	var seen []result.Observation
+	subjects := map[result.Observation][]string{}
+	for _, o := range rows {
+		subject := o.Subject
+		o.Subject = ""
+		if subjects[o] == nil {
+			seen = append(seen, o)
+		}
+		subjects[o] = append(subjects[o], subject)
+	}
+	var all []group
+	for _, o := range seen {
+		g := group{Who: result.List(subjects[o]), What: o.Finding}
+		if len(seen) == 1 && len(rows) > 1 {
+			g.Who = "all"
+		}
+		if o.Problem != "" {
+			g.What = "not tried: " + o.Problem
+		}
+		g.Facts = []fact{{"noticed by", o.Noticed}, {"cut off", o.CutOff}, {"server lived", o.Lived}, {"left behind", o.Left}}
+		all = append(all, g)
+	}
+	return all
+}
