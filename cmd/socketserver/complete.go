@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/compare"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/render"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework/plugin"
@@ -35,7 +34,7 @@ var flagValues = map[string]cobra.CompletionFunc{
 
 	"concurrency": one(config.Concurrencies()...),
 	"network":     one("tcp", "udp", "unix", "unixgram"),
-	"strategies":  some(compare.Strategies()...),
+	"strategies":  some(strategies...),
 	"loads":       some("connections", "conversations", "datagrams"),
 	"peer":        some("python"),
 	"answer":      one("line", "chunk", "eof"),

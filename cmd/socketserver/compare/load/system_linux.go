@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// Descriptors returns the number of open descriptors of this process and its limit. Both are less
+// descriptors returns the number of open descriptors of this process and its limit. Both are less
 // than 0 if they are not known.
-func Descriptors() (open, limit int) {
+func descriptors() (open, limit int) {
 	var l syscall.Rlimit
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil || syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
@@ -20,9 +20,9 @@ func Descriptors() (open, limit int) {
 	return len(entries) - 1, int(min(l.Cur, math.MaxInt32)) // without that of the directory
 }
 
-// Ports returns the number of free local ports for connections from this machine. It is less than 0
+// freePorts returns the number of free local ports for connections from this machine. It is less than 0
 // if that is not known.
-func Ports() int {
+func freePorts() int {
 	var low, high int
 	if !scan("/proc/sys/net/ipv4/ip_local_port_range", "", &low, &high) {
 		return -1

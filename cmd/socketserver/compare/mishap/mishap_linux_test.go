@@ -106,7 +106,7 @@ func TestObservations(t *testing.T) {
 			assert.Equal(t, o.words, words, "%s: %s", o.mishap, o.subject)
 		})
 	}
-	work(jobs, together)
+	work(jobs)
 }
 
 func TestRun(t *testing.T) {

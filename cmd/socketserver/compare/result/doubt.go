@@ -49,14 +49,11 @@ func doubt(r *Report) (noise []string) {
 }
 
 func fewRounds(l *Load) string {
-	most := 0
-	for _, m := range l.Results {
-		most = max(most, len(m.Rounds))
-	}
-	if most == 0 || most >= leastRounds {
+	all := l.measured()
+	if len(all) == 0 || len(all[0].Rounds) >= leastRounds {
 		return ""
 	}
-	return fmt.Sprintf("with %s nothing can be told apart; use --rounds %d or more", Counted(most, "round"), leastRounds)
+	return fmt.Sprintf("with %s nothing can be told apart; use --rounds %d or more", Counted(len(all[0].Rounds), "round"), leastRounds)
 }
 
 // wideIntervals names the subjects whose rates differ too much from round to round.

@@ -13,50 +13,37 @@ import (
 type unit struct {
 	name    string
 	example string
-	base    float64            // factor from one suffix to the next; 0: there is only one
-	shown   []string           // suffixes, ascending
-	parsed  map[string]float64 // factors of suffixes
+	parts   []part             // ascending
 	words   map[string]float64 // values that are words
 }
 
+type part struct {
+	suffix string
+	factor float64
+}
+
 var (
-	perSecond = &unit{
-		name: "a rate", example: "2.5k/s", base: 1000,
-		shown:  []string{"/s", " k/s", " M/s"},
-		parsed: map[string]float64{"": 1, "k": 1e3, "M": 1e6, "/s": 1, "k/s": 1e3, "M/s": 1e6},
-	}
-	nanoseconds = &unit{
-		name: "a time", example: "5ms", base: 1000,
-		shown:  []string{" ns", " us", " ms", " s"},
-		parsed: map[string]float64{"ns": 1, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9},
-	}
-	size = &unit{
-		name: "a size", example: "40MiB", base: 1024,
-		shown: []string{" B", " KiB", " MiB", " GiB", " TiB"},
-		parsed: map[string]float64{
-			"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9,
-			"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
-		},
-	}
-	count = &unit{
-		name: "a number", example: "10",
-		shown:  []string{""},
-		parsed: map[string]float64{"": 1, "k": 1e3, "M": 1e6},
-	}
-	yesNo = &unit{name: "yes or no", example: "yes", words: map[string]float64{"yes": 1, "no": 0}}
+	perSecond   = &unit{name: "a rate", example: "2.5k/s", parts: []part{{"/s", 1}, {"k/s", 1e3}, {"M/s", 1e6}}}
+	nanoseconds = &unit{name: "a time", example: "5ms", parts: []part{{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}}}
+	size        = &unit{name: "a size", example: "40MiB", parts: []part{{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}}}
+	count       = &unit{name: "a number", example: "10", parts: []part{{"", 1}}}
+	yesNo       = &unit{name: "yes or no", example: "yes", words: map[string]float64{"yes": 1, "no": 0}}
 )
 
 // format returns a value with three digits, for parse to read. Counts have all digits.
 func (u *unit) format(v float64) string {
-	if u.base == 0 && v == math.Trunc(v) {
+	if u == count && v == math.Trunc(v) {
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
 	i := 0
-	for i < len(u.shown)-1 && threeDigits(v) >= 1000 {
-		v /= u.base
+	for i < len(u.parts)-1 && threeDigits(v/u.parts[i].factor) >= 1000 {
 		i++
 	}
-	return strconv.FormatFloat(threeDigits(v), 'f', -1, 64) + u.shown[i]
+	suffix := u.parts[i].suffix
+	if suffix != "" && suffix[0] != '/' {
+		suffix = " " + suffix
+	}
+	return strconv.FormatFloat(threeDigits(v/u.parts[i].factor), 'f', -1, 64) + suffix
 }
 
 func threeDigits(v float64) float64 {
@@ -85,11 +72,14 @@ func (u *unit) parse(text string) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%q is too large", text)
 	}
-	factor, ok := u.parsed[parts[2]]
+	suffix := strings.NewReplacer("µ", "u", "μ", "u").Replace(parts[2]) // the micro sign and the letter
+	for _, p := range u.parts {
+		if suffix == p.suffix || u == perSecond && suffix+"/s" == p.suffix {
+			return v * p.factor, nil
+		}
+	}
 	switch {
-	case ok:
-		return v * factor, nil
-	case parts[2] != "":
+	case suffix != "":
 		return 0, fmt.Errorf("%q is not %s: there is no unit %q; write it as in %s", text, u.name, parts[2], u.example)
 	case v != 0:
 		return 0, fmt.Errorf("%q has no unit; write it as in %s", text, u.example)

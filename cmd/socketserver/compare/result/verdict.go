@@ -41,28 +41,38 @@ func (e *evidence) values(l *Load, m *metric, subjects []string) string {
 
 // choice names the strategies to use under each load, or the reason why none can be named.
 func choice(e *evidence) string {
+	if why, ok := e.Unmeasured(); ok {
+		e.rest("%s", why)
+		return "nothing was measured: " + why
+	}
+	for _, text := range e.noise {
+		found, _, _ := strings.Cut(text, ";") // and then what to do about it
+		e.rest("%s", found)
+	}
+	if len(e.noise) > 0 {
+		return "repeat the comparison before you choose: its differences may be chance, as the warnings say"
+	}
 	var clauses []string
-	problem := ""
 	for i, ranking := range e.Ranks {
 		if l := &e.Loads[i]; len(l.measured()) > 0 {
 			clauses = append(clauses, "under "+l.Kind+" "+best(e, l, ranking))
-		} else if len(l.Results) > 0 {
-			problem = l.Results[0].Problem
 		}
-	}
-	switch {
-	case len(clauses) == 0:
-		e.rests = []string{problem}
-		return "nothing was measured: " + problem
-	case len(e.noise) > 0:
-		e.rests = nil
-		for _, text := range e.noise {
-			found, _, _ := strings.Cut(text, ";") // and then what to do about it
-			e.rest("%s", found)
-		}
-		return "repeat the comparison before you choose: its differences may be chance, as the warnings say"
 	}
 	return strings.Join(clauses, "; ")
+}
+
+// Unmeasured reports whether no subject was measured under any load, and why.
+func (r *Report) Unmeasured() (why string, ok bool) {
+	for i := range r.Loads {
+		l := &r.Loads[i]
+		if len(l.measured()) > 0 {
+			return "", false
+		}
+		if len(l.Results) > 0 && why == "" {
+			why = l.Results[0].Problem
+		}
+	}
+	return why, true
 }
 
 func best(e *evidence, l *Load, ranking Ranking) string {

@@ -65,7 +65,7 @@ func specOf(t *testing.T, form, network, concurrency, handler string) Spec {
 // start starts a subject that the test stops.
 func start(t *testing.T, spec Spec) *Subject {
 	t.Helper()
-	s, err := Start(t.Context(), spec, Options{})
+	s, err := Start(t.Context(), spec)
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Stop() })
 	return s
@@ -87,11 +87,11 @@ func dial(t *testing.T, s *Subject) net.Conn {
 	t.Helper()
 	var conn net.Conn
 	var err error
-	if s.Network() == "unixgram" {
+	if s.Network == "unixgram" {
 		local := &net.UnixAddr{Net: "unixgram", Name: filepath.Join(t.TempDir(), "c")}
-		conn, err = net.DialUnix("unixgram", local, &net.UnixAddr{Net: "unixgram", Name: s.Address()})
+		conn, err = net.DialUnix("unixgram", local, &net.UnixAddr{Net: "unixgram", Name: s.Address})
 	} else {
-		conn, err = net.Dial(s.Network(), s.Address())
+		conn, err = net.Dial(s.Network, s.Address)
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
@@ -117,7 +117,7 @@ func requireNothing(t *testing.T, s *Subject) {
 	t.Helper()
 	require.Empty(t, s.tree.members())
 	require.NoDirExists(t, s.tree.directory)
-	require.False(t, listening(s.network, s.address))
+	require.False(t, listening(s.Network, s.Address))
 }
 
 // parentProcess is a comparison that is killed: it starts a subject and waits.
@@ -125,8 +125,8 @@ func parentProcess(form string) {
 	spec, err := parse(form, "tcp", `"forking" {}`, "handler "+`"`+experiment.Name+`" {}`)
 	if err == nil {
 		var s *Subject
-		if s, err = Start(context.Background(), spec, Options{}); err == nil {
-			fmt.Println(s.Address(), s.Pid(), s.tree.directory)
+		if s, err = Start(context.Background(), spec); err == nil {
+			fmt.Println(s.Address, s.Pid(), s.tree.directory)
 			select {}
 		}
 	}

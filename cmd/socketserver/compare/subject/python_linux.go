@@ -22,14 +22,17 @@ import (
 //go:embed peer.py
 var peer string
 
+// A Python is an interpreter.
+type Python struct {
+	Path    string // of the interpreter itself, not of a wrapper
+	Version string // as in 3.11.7
+}
+
 // FindPython finds python3 in PATH, once.
-func FindPython(ctx context.Context) (Python, error) {
-	found.mu.Lock()
-	defer found.mu.Unlock()
-	if found.Path != "" {
-		return found.Python, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+var FindPython = sync.OnceValues(findPython)
+
+func findPython() (Python, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	const script = "import sys, platform; print(sys.executable); print(platform.python_version())"
 	command := exec.CommandContext(ctx, "python3", "-I", "-c", script)
@@ -50,13 +53,7 @@ func FindPython(ctx context.Context) (Python, error) {
 	if err != nil {
 		return Python{}, fmt.Errorf("find the path of python3: %w", err)
 	}
-	found.Python = Python{Path: lines[0], Version: lines[1]}
-	return found.Python, nil
-}
-
-var found struct {
-	mu sync.Mutex
-	Python
+	return Python{Path: lines[0], Version: lines[1]}, nil
 }
 
 // counterparts are the handlers of the peer, their options, and the values it supports; nil: all.

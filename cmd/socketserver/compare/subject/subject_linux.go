@@ -19,43 +19,82 @@ import (
 
 // A Subject is a running server under test.
 type Subject struct {
-	network, address string
+	Network, Address string // that it listens at
 
 	process *os.Process
 	tree    tree
 
-	directory *directory
-	journal   *journal
-	reports   chan report
-	outputs   []*os.File
-	reading   sync.WaitGroup // readers of outputs
-	ended     chan struct{}  // closed when the process has been reaped
-	state     *os.ProcessState
+	journal *journal
+	reports chan report
+	outputs []*os.File
+	reading sync.WaitGroup // readers of outputs
+	ended   chan struct{}  // closed when the process has been reaped
+	state   *os.ProcessState
 
 	patience time.Duration // from SIGTERM until it is killed
 	cut      func() bool   // detaches it from ctx, whose end kills it
-	cancel   context.Context
+	ctx      context.Context
 	started  int64
 
 	stop sync.Once
 	exit Exit
 }
 
+// An Exit is how a subject ended.
+type Exit struct {
+	Status  string      // as in: exit status 0, or signal: killed
+	Forced  bool        // it did not stop in time and was killed
+	Started int64       // processes, by the server; less than 0: not known
+	Usage   usage.Usage // CPU and Switches, of the server and all processes that it waited for
+	Left    Left
+}
+
+// Left is what a subject left behind, which Stop has removed.
+type Left struct {
+	Processes int
+	Sockets   int  // files
+	Files     int  // other ones
+	Listening bool // its address is still in use
+}
+
+func (l Left) String() string {
+	var all []string
+	count := func(n int, one, more string) {
+		if n == 1 {
+			all = append(all, one)
+		} else if n > 1 {
+			all = append(all, fmt.Sprintf("%d %s", n, more))
+		}
+	}
+	count(l.Processes, "1 process", "processes")
+	count(l.Sockets, "a socket file", "socket files")
+	count(l.Files, "a file", "files")
+	if l.Listening {
+		all = append(all, "a port that is taken")
+	}
+	return cmp.Or(strings.Join(all, ", "), "nothing")
+}
+
 // socketName is the name of the socket in a subject's directory.
 const socketName = "s"
 
-// processGrace is the time that other processes may take to end after the server.
-const processGrace = time.Second
+const (
+	listenWithin = 15 * time.Second
+	// serverGrace is the time beyond its drain timeout that a server may take to end, and
+	// processGrace that of other processes after it.
+	serverGrace  = 3 * time.Second
+	processGrace = time.Second
+)
 
 // Start starts a server and waits until it listens. An error ends with the last lines of its log.
 // The server is killed when ctx is done, also later. After success the caller must call Stop.
-func Start(ctx context.Context, spec Spec, o Options) (*Subject, error) {
+func Start(ctx context.Context, spec Spec) (*Subject, error) {
 	adopt()
-	s, err := launch(ctx, &spec, o)
+	s, err := launch(ctx, &spec)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", spec.Name, err)
 	}
-	if err := s.awaitListening(ctx, cmp.Or(o.Listen, 15*time.Second)); err != nil {
+	if err := s.awaitListening(ctx, listenWithin); err != nil {
 		s.patience = 0
 		s.Stop()
 		if said := s.journal.tail(); said != "" && ctx.Err() == nil {
@@ -67,14 +106,11 @@ func Start(ctx context.Context, spec Spec, o Options) (*Subject, error) {
 }
 
 // launch starts the process.
-func launch(ctx context.Context, spec *Spec, o Options) (s *Subject, err error) {
+func launch(ctx context.Context, spec *Spec) (s *Subject, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := spec.check(); err != nil {
-		return nil, err
-	}
-	command, err := spec.command(ctx)
+	command, err := spec.command()
 	if err != nil {
 		return nil, err
 	}
@@ -84,30 +120,30 @@ func launch(ctx context.Context, spec *Spec, o Options) (s *Subject, err error) 
 	}
 	defer func() {
 		if err != nil {
-			d.remove()
+			removeDirectory(d)
 		}
 	}()
 	s = &Subject{
-		journal: newJournal(), reports: make(chan report, 2), ended: make(chan struct{}), started: -1, cancel: ctx,
-		patience: spec.Server.Timeouts.Drain + cmp.Or(o.Stop, 5*time.Second),
+		journal: newJournal(), reports: make(chan report, 2), ended: make(chan struct{}), started: -1, ctx: ctx,
+		patience: spec.Server.Timeouts.Drain + serverGrace,
 	}
-	if err := s.start(command, assignment{*spec, d.path}); err != nil {
+	if err := s.start(command, assignment{*spec, d}); err != nil {
 		return nil, err
 	}
-	s.directory, s.tree.session, s.tree.directory = d, s.process.Pid, d.path
+	s.tree.session, s.tree.directory = s.process.Pid, d
 	s.cut = context.AfterFunc(ctx, s.Kill)
 	return s, nil
 }
 
 // command returns the command that runs the server.
-func (s *Spec) command(ctx context.Context) (*exec.Cmd, error) {
+func (s *Spec) command() (*exec.Cmd, error) {
 	if s.Form != result.Python {
 		return &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], subjectWord}}, nil
 	}
 	if err := s.checkPeer(); err != nil {
 		return nil, err
 	}
-	python, err := FindPython(ctx)
+	python, err := FindPython()
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +235,7 @@ func (s *Subject) awaitListening(ctx context.Context, bound time.Duration) error
 	defer late.Stop()
 	select {
 	case r := <-s.reports:
-		s.network, s.address = r.Network, r.Address
+		s.Network, s.Address = r.Network, r.Address
 		return nil
 	case <-s.ended:
 		if ctx.Err() != nil {
@@ -216,8 +252,8 @@ func (s *Subject) awaitListening(ctx context.Context, bound time.Duration) error
 // Kill kills the server and does not wait. Processes that it started run on until Stop.
 func (s *Subject) Kill() { _ = s.process.Kill() }
 
-// Stop ends the server by SIGTERM, and kills it if it takes longer than its drain timeout and
-// [Options.Stop]. Other processes have a second to end by themselves. What is left behind is
+// Stop ends the server by SIGTERM, and kills it if it takes three seconds longer than its drain
+// timeout. Other processes have a second to end by themselves. What is left behind is
 // counted, killed and removed: nothing of the subject is left when Stop returns. Later calls
 // return the same.
 func (s *Subject) Stop() Exit {
@@ -233,7 +269,7 @@ func (s *Subject) Stop() Exit {
 		s.cut()
 		s.clear()
 		s.exit.Status, s.exit.Started = s.state.String(), s.started
-		s.exit.Usage = usageOf(s.state)
+		s.exit.Usage = usage.Ended(s.state)
 	})
 	return s.exit
 }
@@ -241,11 +277,11 @@ func (s *Subject) Stop() Exit {
 // clear removes and counts what is left behind. The process has been reaped.
 func (s *Subject) clear() {
 	grace := processGrace
-	if s.cancel.Err() != nil {
+	if s.ctx.Err() != nil {
 		grace = 0
 	}
 	left := Left{Processes: len(s.tree.await(grace))}
-	left.Listening = listening(s.network, s.address)
+	left.Listening = listening(s.Network, s.Address)
 	s.tree.kill()
 	for _, output := range s.outputs { // a process that was not found may hold them
 		_ = output.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
@@ -259,7 +295,7 @@ func (s *Subject) clear() {
 	default:
 	}
 	left.Sockets, left.Files = files(s.tree.directory)
-	s.directory.remove()
+	removeDirectory(s.tree.directory)
 	s.exit.Left = left
 }
 
@@ -283,10 +319,27 @@ func listening(network, address string) bool {
 	return false // a socket file is counted as such
 }
 
-func usageOf(state *os.ProcessState) Usage {
-	u := Usage{Usage: usage.Ended(state)}
-	if r, ok := state.SysUsage().(*syscall.Rusage); ok {
-		u.MaxResident = int64(r.Maxrss) << 10 //nolint:unconvert // some processors have it in 32 bits
+// Pid returns the process id of the server, the ancestor of all processes of the subject.
+func (s *Subject) Pid() int { return s.process.Pid }
+
+// Done is closed when the server has ended for any reason. Stop still has to be called.
+func (s *Subject) Done() <-chan struct{} { return s.ended }
+
+// Ended reports whether Done is closed.
+func (s *Subject) Ended() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
 	}
-	return u
+}
+
+// Log returns the last lines that it logged and printed.
+func (s *Subject) Log() []Line { return s.journal.last() }
+
+// AwaitLog waits for a wanted line, among those of Log and those to come. It returns false when
+// ctx is done or the log is complete.
+func (s *Subject) AwaitLog(ctx context.Context, wanted func(Line) bool) bool {
+	return s.journal.await(ctx, wanted)
 }

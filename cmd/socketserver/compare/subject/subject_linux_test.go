@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -46,7 +45,6 @@ func TestServes(t *testing.T) {
 				require.Equal(t, "exit status 0", exit.Status)
 				require.False(t, exit.Forced)
 				require.Positive(t, exit.Usage.CPU)
-				require.Positive(t, exit.Usage.MaxResident)
 				requireNothing(t, s)
 			})
 		}
@@ -58,7 +56,7 @@ func TestTransports(t *testing.T) {
 		for _, network := range []string{"udp", "unix", "unixgram"} {
 			t.Run(form+" "+network, func(t *testing.T) {
 				s := start(t, specOf(t, form, network, `"threading" {}`, `handler "timestamp" {}`))
-				require.Equal(t, network, s.Network())
+				require.Equal(t, network, s.Network)
 				require.Regexp(t, `^\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}] hello\n$`, ask(t, s, "hello\n"))
 				require.Equal(t, Left{}, s.Stop().Left)
 				requireNothing(t, s)
@@ -80,11 +78,6 @@ func TestCountsWhatWasStarted(t *testing.T) {
 func TestStartFails(t *testing.T) {
 	good := specOf(t, result.Compiled, "tcp", `"threading" {}`, echo)
 	for reason, spoil := range map[string]func(*Spec){
-		"there is no transport":        func(s *Spec) { s.Server.Transports = nil },
-		"there is no form":             func(s *Spec) { s.Form = "none" },
-		`there is no handler "nobody"`: func(s *Spec) { s.Server.Handler.Name = "nobody" },
-		"can only run as one":          func(s *Spec) { s.Server.Handler.Kind = "plugin" },
-		"has no program":               func(s *Spec) { s.Server.Handler.Kind, s.Form = "plugin", result.Plugin },
 		`the server ended before it listened \(exit status 1\): option "framing"`: func(s *Spec) {
 			s.Server.Handler.Options = []byte(`{"framing": "none"}`)
 		},
@@ -98,7 +91,7 @@ func TestStartFails(t *testing.T) {
 	} {
 		spec := good
 		spoil(&spec)
-		_, err := Start(t.Context(), spec, Options{})
+		_, err := Start(t.Context(), spec)
 		require.Error(t, err, reason)
 		require.Regexp(t, "^"+good.Name+": .*"+reason, err.Error())
 	}
@@ -119,17 +112,14 @@ func requireNoLeftovers(t *testing.T) {
 }
 
 func TestDoesNotListenInTime(t *testing.T) {
-	spec := specOf(t, result.Python, "tcp", `"threading" {}`, echo)
-	_, err := Start(t.Context(), spec, Options{Listen: time.Nanosecond})
-	require.ErrorContains(t, err, "the server did not listen within 1ns")
-	requireNoLeftovers(t)
+	err := (&Subject{}).awaitListening(t.Context(), time.Nanosecond)
+	require.EqualError(t, err, "the server did not listen within 1ns")
 }
 
 func TestNoPython(t *testing.T) {
-	found.Python = Python{}
 	t.Setenv("PATH", t.TempDir())
-	_, err := Start(t.Context(), specOf(t, result.Python, "tcp", `"threading" {}`, echo), Options{})
-	require.ErrorContains(t, err, "there is no python3; install it, or leave the peers out")
+	_, err := findPython()
+	require.EqualError(t, err, "there is no python3; install it, or leave the peers out")
 }
 
 func TestPeerAnswersAlike(t *testing.T) {
@@ -210,7 +200,7 @@ func TestForced(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	for _, form := range []string{result.Compiled, result.Plugin, result.Python} {
 		ctx, cancel := context.WithCancel(t.Context())
-		s, err := Start(ctx, specOf(t, form, "tcp", `"forking" {}`, experiments), Options{})
+		s, err := Start(ctx, specOf(t, form, "tcp", `"forking" {}`, experiments))
 		require.NoError(t, err)
 		_, answer := hold(t, s, experiment.Hang)
 		cancel()
@@ -219,7 +209,7 @@ func TestCancelled(t *testing.T) {
 		_, err = answer.ReadString('\n')
 		require.Error(t, err)
 		requireNothing(t, s)
-		_, err = Start(ctx, specOf(t, form, "tcp", `"forking" {}`, experiments), Options{})
+		_, err = Start(ctx, specOf(t, form, "tcp", `"forking" {}`, experiments))
 		require.ErrorIs(t, err, context.Canceled)
 	}
 	requireNoLeftovers(t)
@@ -241,7 +231,7 @@ func TestParentKilled(t *testing.T) {
 		said := strings.Fields(line)
 		pid, err := strconv.Atoi(said[1])
 		require.NoError(t, err)
-		s := &Subject{network: "tcp", address: said[0], tree: tree{session: pid, directory: said[2]}}
+		s := &Subject{Network: "tcp", Address: said[0], tree: tree{session: pid, directory: said[2]}}
 		word, grace := experiment.Hang, overdue-time.Second // it does not take to be forced
 		if form == result.Python {
 			word = experiment.Wait // CPython waits for ever
@@ -262,27 +252,6 @@ func TestLog(t *testing.T) {
 	s.Stop()
 	require.False(t, s.AwaitLog(t.Context(), func(l Line) bool { return l.Text == "never said" }))
 	require.Contains(t, fmt.Sprint(s.Log()), "{info stopped}")
-}
-
-// A killed comparison may leave the directory of a server that ended before.
-func TestSweep(t *testing.T) {
-	base := t.TempDir()
-	make := func(name string, age time.Duration) string {
-		path := filepath.Join(base, name)
-		require.NoError(t, os.Mkdir(path, 0o700))
-		then := time.Now().Add(-age)
-		require.NoError(t, os.Chtimes(path, then, then))
-		return path
-	}
-	old, recent, other, used := make("sockcmp-1", time.Hour), make("sockcmp-2", 0), make("sockcmp-x", time.Hour), make("sockcmp-3", time.Hour)
-	lock, err := lockDirectory(used)
-	require.NoError(t, err)
-	defer lock.Close()
-	sweep(base)
-	require.NoDirExists(t, old)
-	for _, path := range []string{recent, other, used} {
-		require.DirExists(t, path)
-	}
 }
 
 func TestNoCores(t *testing.T) {

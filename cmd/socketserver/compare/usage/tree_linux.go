@@ -14,7 +14,10 @@ import (
 // tick is the unit of times in /proc, the same on all systems that Go runs on.
 const tick = 10 * time.Millisecond
 
-func of(pid int) (Usage, error) {
+// Of returns the usage of the process and all its living descendants, which may come and go
+// meanwhile. It is an error if the process has ended. It takes up to some milliseconds for each
+// process.
+func Of(pid int) (Usage, error) {
 	u, err := tree(pid, whole)
 	if err != nil {
 		return Unknown, fmt.Errorf("usage of process %d: %w", pid, err)
@@ -22,14 +25,14 @@ func of(pid int) (Usage, error) {
 	return u, nil
 }
 
-func cpuOf(pid int) (Usage, error) {
-	u, err := tree(pid, running)
-	if err != nil {
-		return Unknown, fmt.Errorf("cpu time of process %d: %w", pid, err)
-	}
+// CPU is Of with the CPU time only, which takes a fifth as long: light enough to call while a load
+// is measured. It is unknown if the process has ended.
+func CPU(pid int) Usage {
 	only := Unknown
-	only.CPU = u.CPU
-	return only, nil
+	if u, err := tree(pid, running); err == nil {
+		only.CPU = u.CPU
+	}
+	return only
 }
 
 // tree adds up a process and its descendants. It reads the process's own time last, and leaves out

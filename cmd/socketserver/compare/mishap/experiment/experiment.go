@@ -30,7 +30,7 @@ const (
 	Directory   = "directory"   // the working directory
 	Setenv      = "setenv"      // with a value: sets Variable to it; done
 	Environment = "environment" // the value of Variable, or an empty line
-	Eat         = "eat"         // with a number of bytes, at most MaxEaten: holds them until the client sends another line; eaten, done
+	Eat         = "eat"         // with a number of bytes: holds them until the client sends another line; eaten, done
 	Panic       = "panic"       // no answer, like the following
 	Exit        = "exit"        // ends the process with the status ExitStatus
 	Fatal       = "fatal"       // makes the runtime end the process
@@ -40,8 +40,6 @@ const (
 const (
 	// Variable is the environment variable that Setenv sets.
 	Variable = "SOCKETSERVER_EXPERIMENT"
-	// MaxEaten is the number of bytes that a request may hold.
-	MaxEaten = 256 << 20
 	// ExitStatus is the status of Exit.
 	ExitStatus = 3
 )
@@ -117,8 +115,8 @@ func (h *handler) do(word, argument string, rfile *bufio.Reader, wfile io.Writer
 // eat holds memory, every page of it written, until the client sends a line.
 func eat(argument string, rfile *bufio.Reader, wfile io.Writer) error {
 	size, err := strconv.Atoi(argument)
-	if err != nil || size < 0 || size > MaxEaten {
-		return fmt.Errorf("eat takes a number of bytes up to %d", MaxEaten)
+	if err != nil {
+		return err
 	}
 	held := make([]byte, size)
 	for at := 0; at < size; at += os.Getpagesize() {

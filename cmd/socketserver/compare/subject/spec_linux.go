@@ -12,12 +12,7 @@
 package subject
 
 import (
-	"errors"
-	"fmt"
-	"slices"
-
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/handlers"
@@ -36,26 +31,6 @@ type Spec struct {
 	Server config.Server
 	// Executable is the program of a plugin that Server names.
 	Executable string
-}
-
-// check reports what is wrong with s and what to do about it.
-func (s *Spec) check() error {
-	kind := s.Server.Handler.Kind
-	switch {
-	case len(s.Server.Transports) == 0:
-		return errors.New("there is no transport; give the server one")
-	case !slices.Contains([]string{result.Compiled, result.Plugin, result.Python}, s.Form):
-		return fmt.Errorf("there is no form %q; choose compiled, plugin or python", s.Form)
-	case kind == "plugin" && s.Form == result.Compiled:
-		return fmt.Errorf("%q is a plugin and can only run as one", s.Server.Handler.Name)
-	case kind == "plugin" && s.Form == result.Plugin && s.Executable == "":
-		return fmt.Errorf("plugin %q has no program; build it first", s.Server.Handler.Name)
-	case kind == "handler":
-		if _, ok := lookup(s.Server.Handler.Name); !ok {
-			return fmt.Errorf("there is no handler %q", s.Server.Handler.Name)
-		}
-	}
-	return nil
 }
 
 // lookup finds a handler of this program.

@@ -3,8 +3,6 @@ package load
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -43,21 +41,17 @@ type round struct {
 	ctx        context.Context // done when the round is over
 	cancel     context.CancelFunc
 	begin, end time.Time // of the counted time
-	directory  string    // of the clients' own unixgram sockets
+	number     int64     // in the names of the clients' own unixgram sockets
 	shards     []shard
 	ports      ports
 }
 
 // Run runs the clients of p for its warm-up and its duration. Errors of the server are counted; an
-// error is returned if the clients cannot be started or ctx is done. All sockets are closed when
-// Run returns.
+// error is returned if ctx is done. All sockets are closed when Run returns.
 func Run(ctx context.Context, p Plan) (*Round, error) {
 	start := time.Now()
-	r, err := newRound(ctx, p, start)
-	if err != nil {
-		return nil, err
-	}
-	defer r.close()
+	r := newRound(ctx, p, start)
+	defer r.cancel()
 	var working sync.WaitGroup
 	clients := make([]*client, p.Clients)
 	for i := range clients {
@@ -89,11 +83,8 @@ func (u *Unanswered) Error() string { return u.Kind }
 func Try(ctx context.Context, p Plan) (time.Duration, error) {
 	p.Clients, p.Rate, p.Warmup, p.Duration = 1, 0, 0, p.Timeout
 	start := time.Now()
-	r, err := newRound(ctx, p, start)
-	if err != nil {
-		return 0, err
-	}
-	defer r.close()
+	r := newRound(ctx, p, start)
+	defer r.cancel()
 	c := newClient(r, 0, start)
 	defer c.close()
 	defer context.AfterFunc(r.ctx, c.stop)()
@@ -103,49 +94,20 @@ func Try(ctx context.Context, p Plan) (time.Duration, error) {
 	return time.Since(start), nil
 }
 
-// newRound makes a round, which the caller closes.
-func newRound(ctx context.Context, p Plan, start time.Time) (*round, error) {
-	if err := p.Check(); err != nil {
-		return nil, err
-	}
+// newRound makes a round, whose caller cancels it.
+func newRound(ctx context.Context, p Plan, start time.Time) *round {
 	begin := start.Add(p.Warmup)
-	r := &round{Plan: p, begin: begin, end: begin.Add(p.Duration), shards: newShards(min(p.Clients, runtime.GOMAXPROCS(0)))}
+	r := &round{
+		Plan: p, begin: begin, end: begin.Add(p.Duration), number: rounds.Add(1),
+		shards: newShards(min(p.Clients, runtime.GOMAXPROCS(0))),
+	}
 	r.ports.init(start)
-	if p.Network == "unixgram" {
-		if err := r.makeDirectory(); err != nil {
-			return nil, err
-		}
-	}
 	r.ctx, r.cancel = context.WithDeadline(ctx, r.end)
-	return r, nil
+	return r
 }
 
-// makeDirectory makes a place for the clients' own sockets. On Linux their names are abstract: they
-// vanish with the process.
-func (r *round) makeDirectory() (err error) {
-	if runtime.GOOS == "linux" {
-		r.directory = fmt.Sprintf("@socketserver-load-%d-%d", os.Getpid(), directories.Add(1))
-		return nil
-	}
-	if r.directory, err = os.MkdirTemp("", "socketserver-load-"); err != nil {
-		return fmt.Errorf("make a directory for the clients' sockets: %w", err)
-	}
-	if longest := filepath.Join(r.directory, "99999.99999999"); len(longest) > 100 {
-		_ = os.RemoveAll(r.directory)
-		return fmt.Errorf("the path of a socket in %s is too long: set TMPDIR to a shorter one", r.directory)
-	}
-	return nil
-}
-
-// directories numbers those of this process.
-var directories atomic.Int64
-
-func (r *round) close() {
-	r.cancel()
-	if r.directory != "" && r.directory[0] != '@' {
-		_ = os.RemoveAll(r.directory)
-	}
-}
+// rounds numbers those of this process.
+var rounds atomic.Int64
 
 // effort is the CPU time that this process used in a span of time.
 type effort struct{ used, watched time.Duration }

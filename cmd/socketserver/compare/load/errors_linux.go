@@ -23,25 +23,26 @@ const (
 
 var errWrongAnswer = errors.New(WrongAnswer)
 
+var kinds = []struct {
+	err  error
+	kind string
+}{
+	{io.EOF, ClosedEarly}, {errWrongAnswer, WrongAnswer}, {syscall.ECONNREFUSED, Refused},
+	{syscall.ECONNRESET, Reset}, {syscall.EPIPE, Reset}, {syscall.ECONNABORTED, Reset},
+	{syscall.EADDRNOTAVAIL, OutOfPorts}, {syscall.EMFILE, OutOfDescriptors}, {syscall.ENFILE, OutOfDescriptors},
+	{syscall.EAGAIN, QueueFull}, // before Timeout, as its Timeout method is true, too
+}
+
 // kind returns the kind of err.
 func kind(err error) string {
+	for _, k := range kinds {
+		if errors.Is(err, k.err) {
+			return k.kind
+		}
+	}
 	var timeout net.Error
 	var errno syscall.Errno
 	switch {
-	case errors.Is(err, io.EOF):
-		return ClosedEarly
-	case errors.Is(err, errWrongAnswer):
-		return WrongAnswer
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return Refused
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
-		return Reset
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return OutOfPorts
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return OutOfDescriptors
-	case errors.Is(err, syscall.EAGAIN): // its Timeout method is true, too
-		return QueueFull
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return Timeout
 	case errors.As(err, &errno):

@@ -3,7 +3,7 @@ package mishap
 import (
 	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,13 +47,13 @@ func counter(s *scene) error {
 	}
 	counts, processes := false, map[int]bool{}
 	for range 2 {
-		answers, err := s.askOthers(words.Count, pid)
+		answers, pids, err := s.askOthers(words.Count, pid)
 		if err != nil {
 			return err
 		}
-		for _, a := range answers {
-			processes[a.pid] = true
-			counts = counts || a.text != "1"
+		for i, pid := range pids {
+			processes[pid] = true
+			counts = counts || answers[i] != "1"
 		}
 	}
 	switch {
@@ -78,19 +78,14 @@ func (s *scene) change(word, value, look string) error {
 	if err != nil {
 		return err
 	}
-	answers, err := s.askOthers(look, pid)
+	answers, _, err := s.askOthers(look, pid)
 	if err != nil {
 		return err
 	}
-	var saw, sawNot bool
-	for _, a := range answers {
-		saw = saw || a.text == value
-		sawNot = sawNot || a.text != value
-	}
 	switch {
-	case !saw:
+	case !slices.Contains(answers, value):
 		s.row.Finding = "no later request saw it"
-	case sawNot:
+	case slices.ContainsFunc(answers, func(a string) bool { return a != value }):
 		s.row.Finding = "later requests in its process saw it"
 	default:
 		s.row.Finding = "every later request saw it"
@@ -105,7 +100,7 @@ func failing(word string) func(*scene) error {
 		if err != nil {
 			return err
 		}
-		bystanders, err := s.bystanders(words.Wait, one.pid)
+		bystanders, err := s.others(words.Wait, one.pid)
 		if err != nil {
 			return err
 		}
@@ -114,7 +109,7 @@ func failing(word string) func(*scene) error {
 		s.noticed(failed != nil)
 		s.row.Lived = s.lived()
 		switch {
-		case s.ended():
+		case s.subject.Ended():
 			s.row.Finding = "the server ended"
 		case s.row.CutOff == "that client":
 			s.row.Finding = "only that request failed"
@@ -132,7 +127,7 @@ const eaten = 128 << 20
 
 // memory measures the server's memory while a request uses much and after it.
 func memory(s *scene) error {
-	if free := available(); free >= 0 && free < 4*eaten {
+	if usage.Memory("MemAvailable:") < 4*eaten {
 		return fmt.Errorf("less than %d MiB of memory are free; end other programs", 4*eaten>>20)
 	}
 	one, err := s.hold(words.Eat + " " + strconv.Itoa(eaten))
@@ -172,21 +167,6 @@ func (s *scene) givenBack(before int64) bool {
 		}
 	}
 	return false
-}
-
-// available returns the available memory in bytes; less than 0 if it is not known.
-func available() int64 {
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return -1
-	}
-	for line := range strings.Lines(string(text)) {
-		var kib int64
-		if _, err := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); err == nil {
-			return kib << 10
-		}
-	}
-	return -1
 }
 
 // hang waits for the end of a request whose handler never returns.
@@ -289,7 +269,7 @@ func kill(s *scene) error {
 	if err != nil {
 		return err
 	}
-	bystanders, err := s.bystanders(words.Wait, one.pid)
+	bystanders, err := s.others(words.Wait, one.pid)
 	if err != nil {
 		return err
 	}

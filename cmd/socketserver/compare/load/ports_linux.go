@@ -15,7 +15,7 @@ type ports struct {
 }
 
 func (p *ports) init(start time.Time) {
-	p.start, p.burst = start, int64(Ports())
+	p.start, p.burst = start, int64(freePorts())
 	if p.burst < 0 {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -19,13 +20,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/load"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/progress"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/render"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
+
+// strategies are the values of --strategies.
+var strategies = compare.Strategies()
 
 // compareFlags are the flags of compare.
 type compareFlags struct {
@@ -66,7 +69,7 @@ func newCompare() *cobra.Command {
 	f.StringArrayVar(&o.flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
 	f.StringVar(&o.flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
 	f.StringVar(&o.network, "network", "", "tcp, udp, unix or unixgram (default: the server's first one, or tcp)")
-	f.StringSliceVar(&o.Strategies, "strategies", nil, "some of "+strings.Join(compare.Strategies(), ", "))
+	f.StringSliceVar(&o.Strategies, "strategies", nil, "some of "+strings.Join(strategies, ", "))
 	f.StringSliceVar(&o.peers, "peer", nil, "python: compare with CPython's own servers")
 	f.StringSliceVar(&o.Loads, "loads", nil, "connections: one request each; conversations: long ones (default both)")
 	f.IntVar(&o.Clients, "clients", 16, "at once")
@@ -89,7 +92,7 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	if err := o.check(c); err != nil {
 		return err
 	}
-	ctx, stop := stopOnSignal(func() { _ = subject.Tidy() })
+	ctx, stop := stopOnSignal(subject.Tidy)
 	defer stop()
 	server, executable, err := o.served(ctx, c)
 	if err != nil {
@@ -115,7 +118,7 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	if report == nil {
 		return failed(fmt.Errorf("socketserver: compare: %w", interrupted))
 	}
-	describeProgram(ctx, report, o.Python)
+	describeProgram(report, o.Python)
 	warnAboutPrograms(report, server.Handler.Kind)
 	for _, condition := range conditions {
 		report.Assertions = append(report.Assertions, condition.Check(report))
@@ -135,36 +138,38 @@ func (o *compareFlags) check(c *cobra.Command) error {
 	if err := render.Check(o.format); err != nil {
 		return usage("--output: %v", err)
 	}
-	given := func(name string) bool { return c.Flags().Changed(name) }
-	fromFile := given("config") || given("server")
+	given := c.Flags().Changed
 	for _, name := range []string{"handler", "plugin", "set"} {
-		if fromFile && given(name) {
+		if (given("config") || given("server")) && given(name) {
 			return usage("--%s and --config or --server exclude each other; use the server of the file, or leave those out", name)
 		}
 	}
-	if o.flags.Plugin == "" && o.flags.Handler == "" {
+	switch {
+	case given("plugin") && given("handler"):
+		return usage("--handler and --plugin exclude each other")
+	case given("plugins") && !given("plugin"):
+		return usage("--plugins belongs to --plugin; a file has its own plugins directory")
+	case o.flags.Plugin == "" && o.flags.Handler == "":
 		o.flags.Handler = "timestamp"
 	}
-	if given("plugin") && given("handler") {
-		return usage("--handler and --plugin exclude each other")
+	words := []struct {
+		flag   string
+		values []string
+		known  string
+	}{
+		{"peer", o.peers, "python"},
+		{"loads", o.Loads, "connections, conversations, datagrams"},
+		{"network", []string{o.network}, ", tcp, udp, unix, unixgram"},
+		{"answer", []string{o.Answer}, ", line, chunk, eof"},
 	}
-	if given("plugins") && !given("plugin") {
-		return usage("--plugins belongs to --plugin; a file has its own plugins directory")
-	}
-	for _, peer := range o.peers {
-		if peer != "python" {
-			return usage("--peer %q: there is python", peer)
+	for _, w := range words {
+		for _, value := range w.values {
+			if !slices.Contains(strings.Split(w.known, ", "), value) {
+				return usage("--%s %q: use %s", w.flag, value, strings.TrimPrefix(w.known, ", "))
+			}
 		}
-		o.Python = true
 	}
-	for _, kind := range o.Loads {
-		if !slices.Contains([]string{result.Connections, result.Conversations, result.Datagrams}, kind) {
-			return usage("--loads %q: there are connections, conversations and datagrams", kind)
-		}
-	}
-	if !slices.Contains([]string{"", "tcp", "udp", "unix", "unixgram"}, o.network) {
-		return usage("--network %q: there are tcp, udp, unix and unixgram", o.network)
-	}
+	o.Python = len(o.peers) > 0
 	const leastRound = 10 * time.Millisecond
 	switch {
 	case o.Rounds < 1 || o.Rounds > 1000:
@@ -179,8 +184,6 @@ func (o *compareFlags) check(c *cobra.Command) error {
 		return usage("--rate %g: take requests per second, or 0", o.Rate)
 	case o.Rate > 0 && o.Rate*o.Duration.Seconds()/float64(o.Rounds) < 10:
 		return usage("--rate %g: that is less than 10 requests in a round of %s; use a longer --duration or fewer --rounds", o.Rate, o.Duration/time.Duration(o.Rounds))
-	case c.Flags().Changed("answer") && !slices.Contains([]string{load.Line, load.Chunk, load.EOF}, o.Answer):
-		return usage("--answer %q: there are line, chunk and eof", o.Answer)
 	}
 	if given("message") {
 		message, err := unescape(o.message)
@@ -285,7 +288,7 @@ func (o *compareFlags) verdict(r *result.Report) error {
 			return failed(fmt.Errorf("socketserver: compare: %s does not hold: %s", a.Condition, a.Found))
 		}
 	}
-	if why := unmeasured(r); why != "" {
+	if why, ok := r.Unmeasured(); ok {
 		return failed(fmt.Errorf("socketserver: compare: nothing could be measured: %s", why))
 	}
 	if o.strict && r.Noisy {
@@ -294,21 +297,8 @@ func (o *compareFlags) verdict(r *result.Report) error {
 	return nil
 }
 
-// unmeasured returns why no subject answered under any load; empty: one did.
-func unmeasured(r *result.Report) (why string) {
-	for _, l := range r.Loads {
-		for _, m := range l.Results {
-			if slices.ContainsFunc(m.Rounds, func(r result.Round) bool { return r.Requests > 0 }) {
-				return ""
-			}
-			why = cmp.Or(why, m.Problem)
-		}
-	}
-	return why
-}
-
 // describeProgram adds what only this program knows.
-func describeProgram(ctx context.Context, r *result.Report, python bool) {
+func describeProgram(r *result.Report, python bool) {
 	e := &r.Environment
 	e.Go, e.Version, e.Command = runtime.Version(), version(), commandLine()
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -319,7 +309,7 @@ func describeProgram(ctx context.Context, r *result.Report, python bool) {
 		}
 	}
 	if python {
-		if found, err := subject.FindPython(ctx); err == nil {
+		if found, err := subject.FindPython(); err == nil {
 			e.Python = found.Version
 		}
 	}
@@ -338,13 +328,13 @@ func warnAboutPrograms(r *result.Report, kind string) {
 	}
 }
 
+var plainWord = regexp.MustCompile(`^[-\w=./,:@%+]+$`)
+
 // commandLine returns the command line, quoted for a shell.
 func commandLine() string {
 	words := []string{"socketserver"}
 	for _, arg := range os.Args[1:] {
-		if arg == "" || strings.ContainsFunc(arg, func(r rune) bool {
-			return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./,:@%+", r)
-		}) {
+		if !plainWord.MatchString(arg) {
 			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 		}
 		words = append(words, arg)

@@ -4,6 +4,7 @@ package usage
 
 import (
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -37,26 +38,24 @@ func (u Usage) CPUSince(before Usage) time.Duration {
 // the microsecond, and Switches, which the system does not provide for ended children while the
 // process lives. The rest is unknown.
 func Ended(state *os.ProcessState) Usage {
-	return ended(state)
+	return fromRusage(state.SysUsage().(*syscall.Rusage))
 }
 
 // Self returns the CPU time and the context switches of this process without its children. The rest
 // is unknown.
 func Self() Usage {
-	return self()
+	var r syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) != nil {
+		return Unknown
+	}
+	return fromRusage(&r)
 }
 
-// Of returns the usage of the process and all its living descendants, which may come and go
-// meanwhile. It is an error if the process has ended. It takes up to some milliseconds for each
-// process. Only Linux provides it.
-func Of(pid int) (Usage, error) {
-	return of(pid)
-}
-
-// CPU is Of with the CPU time only, which takes a fifth as long: light enough to call while a load
-// is measured.
-func CPU(pid int) (Usage, error) {
-	return cpuOf(pid)
+func fromRusage(r *syscall.Rusage) Usage {
+	u := Unknown
+	u.CPU = time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	u.Switches = int64(r.Nvcsw) + int64(r.Nivcsw) //nolint:unconvert // they are shorter on some processors
+	return u
 }
 
 // A Machine is the CPU time of all processors since the system started. All are less than 0 if it is
@@ -64,7 +63,6 @@ func CPU(pid int) (Usage, error) {
 type Machine struct {
 	Total   time.Duration
 	Idle    time.Duration // waiting for disks included
-	Stolen  time.Duration // by other virtual machines of the host
 	Network time.Duration // interrupts, mostly the cost of loopback
 }
 

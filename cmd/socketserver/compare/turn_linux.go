@@ -32,21 +32,21 @@ type turn struct {
 // newTurn starts a subject and its first request, whose outcome is known when tried is closed.
 func newTurn(ctx context.Context, spec subject.Spec, plan load.Plan) *turn {
 	t := &turn{plan: plan, measured: result.Measured{
-		Subject: spec.Name, Rounds: []result.Round{}, Buckets: []result.Bucket{}, Errors: map[string]int64{},
+		Subject: spec.Name, Errors: map[string]int64{},
 		Cost: result.Cost{Resident: -1, Proportional: -1, Started: -1, Processes: -1, Threads: -1, Descriptors: -1, Switches: -1},
 	}, tried: make(chan struct{})}
 	if t.measured.Problem = silent(spec.Server.Handler, plan.Message); t.measured.Problem != "" {
 		close(t.tried)
 		return t
 	}
-	s, err := subject.Start(ctx, spec, subject.Options{})
+	s, err := subject.Start(ctx, spec)
 	if err != nil {
 		t.measured.Problem = strings.TrimPrefix(err.Error(), spec.Name+": ")
 		close(t.tried)
 		return t
 	}
 	t.subject = s
-	t.plan.Network, t.plan.Address = s.Network(), s.Address()
+	t.plan.Network, t.plan.Address = s.Network, s.Address
 	go func() {
 		defer close(t.tried)
 		t.tryOut(ctx)
@@ -81,22 +81,13 @@ func (t *turn) tryOut(ctx context.Context) {
 // fail sets the reason why nothing, or nothing more, is measured: the server ended, or else problem,
 // which may be empty.
 func (t *turn) fail(problem string) {
-	if isDone(t.subject.Done()) {
+	if t.subject.Ended() {
 		problem = "the server ended: " + t.subject.Stop().Status
 		if log := t.subject.Log(); len(log) > 0 {
 			problem += " (its last line: " + strconv.Quote(log[len(log)-1].Text) + ")"
 		}
 	}
 	t.measured.Problem = problem
-}
-
-func isDone(done <-chan struct{}) bool {
-	select {
-	case <-done:
-		return true
-	default:
-		return false
-	}
 }
 
 // moment is the usage up to a point in time.
@@ -116,10 +107,7 @@ func (m moment) since(before moment, length time.Duration) time.Duration {
 }
 
 func (t *turn) look() moment {
-	used, err := usage.CPU(t.subject.Pid())
-	if err != nil {
-		used = usage.Unknown
-	}
+	used := usage.CPU(t.subject.Pid())
 	return moment{time.Now(), used, usage.Now()}
 }
 
@@ -158,11 +146,11 @@ func occupied(c *result.Cost, seen []usage.Usage) {
 	if len(seen) == 0 {
 		return
 	}
-	c.Resident = median(seen, func(u usage.Usage) int64 { return u.Resident })
-	c.Proportional = median(seen, func(u usage.Usage) int64 { return u.Proportional })
-	c.Processes = int(median(seen, func(u usage.Usage) int64 { return int64(u.Processes) }))
-	c.Threads = int(median(seen, func(u usage.Usage) int64 { return int64(u.Threads) }))
-	c.Descriptors = int(median(seen, func(u usage.Usage) int64 { return int64(u.Descriptors) }))
+	c.Resident = result.Median(seen, func(u usage.Usage) int64 { return u.Resident })
+	c.Proportional = result.Median(seen, func(u usage.Usage) int64 { return u.Proportional })
+	c.Processes = int(result.Median(seen, func(u usage.Usage) int64 { return int64(u.Processes) }))
+	c.Threads = int(result.Median(seen, func(u usage.Usage) int64 { return int64(u.Threads) }))
+	c.Descriptors = int(result.Median(seen, func(u usage.Usage) int64 { return int64(u.Descriptors) }))
 }
 
 // run measures one round. The error is that of ctx.
@@ -231,7 +219,7 @@ func (t *turn) end() result.Measured {
 	if t.latencies != nil {
 		m.Buckets, m.Latency = load.Buckets(t.latencies), load.Summary(t.latencies)
 	}
-	m.Unserved = int(median(m.Rounds, func(r result.Round) int64 { return int64(r.Unserved) }))
+	m.Unserved = int(result.Median(m.Rounds, func(r result.Round) int64 { return int64(r.Unserved) }))
 	answered := slices.ContainsFunc(m.Rounds, func(r result.Round) bool { return r.Requests > 0 })
 	if m.Problem == "" && !answered {
 		m.Problem = fmt.Sprintf("nothing was answered in rounds of %s: %s", t.plan.Duration, summary(m.Errors))
@@ -239,32 +227,13 @@ func (t *turn) end() result.Measured {
 	return t.measured
 }
 
-// median returns the median of what of returns for each of the things; 0 if there are none.
-func median[T any](things []T, of func(T) int64) int64 {
-	if len(things) == 0 {
-		return 0
-	}
-	var all []int64
-	for _, t := range things {
-		all = append(all, of(t))
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
-}
-
-// summary lists errors by kind, the most frequent first.
+// summary lists errors by kind.
 func summary(errors map[string]int64) string {
 	if len(errors) == 0 {
 		return "requests were still waiting; use a longer --duration"
 	}
-	kinds := slices.SortedFunc(maps.Keys(errors), func(a, b string) int {
-		if d := errors[b] - errors[a]; d != 0 {
-			return int(max(-1, min(1, d)))
-		}
-		return strings.Compare(a, b)
-	})
 	var all []string
-	for _, kind := range kinds {
+	for _, kind := range slices.Sorted(maps.Keys(errors)) {
 		all = append(all, fmt.Sprintf("%d %s", errors[kind], kind))
 	}
 	return strings.Join(all, ", ")

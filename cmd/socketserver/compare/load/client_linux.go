@@ -3,11 +3,10 @@ package load
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
@@ -36,7 +35,7 @@ type client struct {
 }
 
 func newClient(r *round, number int, start time.Time) *client {
-	c := &client{
+	return &client{
 		round:  r,
 		pace:   newPace(r.Plan, number, start),
 		number: number,
@@ -45,7 +44,6 @@ func newClient(r *round, number int, start time.Time) *client {
 		answer: make([]byte, 0, 4096+2*len(r.Message)),
 		errors: map[string]int64{},
 	}
-	return c
 }
 
 // run sends requests until the round is over.
@@ -130,8 +128,10 @@ var past = time.Unix(1, 0)
 func (c *client) dial() (net.Conn, error) {
 	c.opened++
 	if c.Network == "unixgram" {
-		// No address is used twice: a late answer would be taken for that of the next request.
-		c.dialer.LocalAddr = &net.UnixAddr{Net: c.Network, Name: filepath.Join(c.directory, strconv.Itoa(c.number)+"."+strconv.Itoa(c.opened))}
+		// An abstract name, which vanishes with the process. None is used twice: a late answer would
+		// be taken for that of the next request.
+		name := fmt.Sprintf("@socketserver-load-%d-%d/%d.%d", os.Getpid(), c.round.number, c.number, c.opened)
+		c.dialer.LocalAddr = &net.UnixAddr{Net: c.Network, Name: name}
 	}
 	return c.dialer.DialContext(c.ctx, c.Network, c.Address)
 }
@@ -205,7 +205,4 @@ func (c *client) close() {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()
-	if local, ok := c.dialer.LocalAddr.(*net.UnixAddr); ok && local.Name[0] != '@' {
-		_ = os.Remove(local.Name)
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	words "github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
@@ -23,8 +24,6 @@ type experiment struct {
 	try         func(*scene) error
 	// set, if not nil, changes the server before it is started.
 	set func(*config.Server)
-	// alone marks an experiment that uses much of the machine: only one of them runs at a time.
-	alone bool
 }
 
 // experiments are in the order of the report.
@@ -36,18 +35,15 @@ var experiments = []experiment{
 	{name: "panic", title: "A handler panics", try: failing("panic")},
 	{name: "exit", title: "A handler ends its process", try: failing("exit")},
 	{name: "fatal", title: "A handler causes a fatal error of the runtime", try: failing("fatal")},
-	{name: "memory", title: "A handler uses much memory", try: memory, alone: true},
+	{name: "memory", title: "A handler uses much memory", try: memory},
 	{name: "hang", title: "A handler never returns", try: hang, set: hasty},
 	{name: "full", title: "The limit is reached", try: full, set: narrow},
 	{name: "shutdown", title: "The server is stopped with a request in flight", try: shutdown},
 	{name: "kill", title: "The server is killed with a request in flight", try: kill},
 }
 
-// together is the number of experiments at a time, besides one that runs alone. They mostly wait.
-const together = 6
-
-// AtOnce is the number of servers that run at a time, each with a few clients.
-const AtOnce = together + 1
+// AtOnce is the number of servers that run at a time, each with a few clients. They mostly wait.
+const AtOnce = 6
 
 // Run tries every experiment on a fresh server of every subject. The servers have the concurrency of
 // the subjects, but tcp, the handler of the experiments and limits of their own. progress is called
@@ -55,43 +51,33 @@ const AtOnce = together + 1
 // remaining observations have a Problem. Nothing that it started is left when it returns.
 func Run(ctx context.Context, subjects []subject.Spec, progress func(what string)) []result.Mishap {
 	mishaps := make([]result.Mishap, len(experiments))
-	var others, alone []func()
 	for i, e := range experiments {
 		mishaps[i] = result.Mishap{Name: e.name, Title: e.title, Rows: make([]result.Observation, len(subjects))}
-		for j, spec := range subjects {
-			job := func() {
+	}
+	var jobs []func()
+	for j, spec := range subjects { // one after the other, so that few use much memory at a time
+		for i, e := range experiments {
+			jobs = append(jobs, func() {
 				progress(e.name + ": " + spec.Name)
 				mishaps[i].Rows[j] = observe(ctx, e, spec)
-			}
-			if e.alone {
-				alone = append(alone, job)
-			} else {
-				others = append(others, job)
-			}
+			})
 		}
 	}
-	var running sync.WaitGroup
-	running.Go(func() { work(others, together) })
-	running.Go(func() { work(alone, 1) })
-	running.Wait()
+	work(jobs)
 	return mishaps
 }
 
-// work runs jobs in order, at most atOnce at a time.
-func work(jobs []func(), atOnce int) {
+// work runs jobs in order, AtOnce at a time.
+func work(jobs []func()) {
 	var running sync.WaitGroup
-	next := make(chan func())
-	for range atOnce {
+	slots := make(chan struct{}, AtOnce)
+	for _, job := range jobs {
+		slots <- struct{}{}
 		running.Go(func() {
-			for job := range next {
-				job()
-			}
+			job()
+			<-slots
 		})
 	}
-	for _, job := range jobs {
-		next <- job
-	}
-	close(next)
 	running.Wait()
 }
 
@@ -131,7 +117,7 @@ const connections = 64
 // the effect.
 func prepare(s config.Server) config.Server {
 	s.Transports = []config.Transport{{Network: "tcp"}}
-	s.Handler = config.Handler{Kind: "handler", Name: handlerName}
+	s.Handler = config.Handler{Kind: "handler", Name: words.Name}
 	s.Limits = config.Limits{Connections: connections}
 	s.Timeouts.Idle, s.Timeouts.Read, s.Timeouts.Request = 0, 0, 0
 	s.Timeouts.Write, s.Timeouts.Drain = patience, patience

@@ -12,8 +12,6 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 )
 
-const handlerName = words.Name
-
 const (
 	// patience bounds the wait for an event that must happen.
 	patience = 10 * time.Second
@@ -40,7 +38,7 @@ type scene struct {
 
 // open starts the server. The observation begins with nothing noticed and no client cut off.
 func open(ctx context.Context, spec subject.Spec) (*scene, error) {
-	s, err := subject.Start(ctx, spec, subject.Options{Stop: 3 * time.Second})
+	s, err := subject.Start(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -108,35 +106,22 @@ func (s *scene) ask(word string) (answer string, pid int, err error) {
 	return answer, c.pid, err
 }
 
-// serial reports whether only one request runs at a time.
-func (s *scene) serial() bool { return s.spec.Server.Concurrency.Kind == "synchronous" }
-
 // group is the number of clients that connect at once.
 const group = 4
 
-// bystanders returns clients whose requests are in flight, or wait, at once. If workers share the
-// clients some are probably in the process of pid and some are not.
-func (s *scene) bystanders(word string, pid int) ([]*client, error) {
-	groups := 1
-	if c := s.spec.Server.Concurrency; c.Kind == "preforking" && c.Workers > 1 {
-		groups = connections/group - 1
-	}
-	return s.groups(groups, word, pid)
-}
-
-// others is bystanders, and finds the process of pid also if that is one of several idle children.
+// others returns clients whose requests are in flight, or wait, at once. Where processes serve more
+// than one request, it connects groups of clients until some are in the process of pid and some are
+// not.
 func (s *scene) others(word string, pid int) ([]*client, error) {
-	if s.spec.Server.Concurrency.Kind == "forking" {
-		return s.groups(3, word, pid)
+	groups := 1
+	switch c := s.spec.Server.Concurrency; {
+	case c.Kind == "preforking" && c.Workers > 1:
+		groups = connections/group - 1
+	case c.Kind == "forking" && c.MaxRequests > 1:
+		groups = 3
 	}
-	return s.bystanders(word, pid)
-}
-
-// groups connects groups of clients, at most most of them, until some are in the process of pid and
-// some are not.
-func (s *scene) groups(most int, word string, pid int) ([]*client, error) {
 	var all []*client
-	for range most {
+	for range groups {
 		came, err := s.come(word)
 		if err != nil {
 			return nil, err
@@ -151,7 +136,8 @@ func (s *scene) groups(most int, word string, pid int) ([]*client, error) {
 	return all, nil
 }
 
-// come connects a group of clients. Their handlers run when it returns, unless the server is serial.
+// come connects a group of clients. Their handlers run when it returns, unless only one request runs
+// at a time.
 func (s *scene) come(word string) ([]*client, error) {
 	var all []*client
 	for range group {
@@ -162,7 +148,7 @@ func (s *scene) come(word string) ([]*client, error) {
 		all = append(all, c)
 	}
 	for _, c := range all {
-		if s.serial() {
+		if s.spec.Server.Concurrency.Kind == "synchronous" {
 			break
 		}
 		if err := c.ready(patience); err != nil {
@@ -172,27 +158,20 @@ func (s *scene) come(word string) ([]*client, error) {
 	return all, nil
 }
 
-// An answer is that of one of several clients.
-type answer struct {
-	pid  int
-	text string
-}
-
-// askOthers sends a whole request from each of others.
-func (s *scene) askOthers(word string, pid int) ([]answer, error) {
+// askOthers sends a whole request from each of others, and returns the answers and their processes.
+func (s *scene) askOthers(word string, pid int) (answers []string, pids []int, err error) {
 	came, err := s.others(word, pid)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []answer
 	for _, c := range came {
 		text, err := c.finish()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		all = append(all, answer{c.pid, text})
+		answers, pids = append(answers, text), append(pids, c.pid)
 	}
-	return all, nil
+	return answers, pids, nil
 }
 
 // cutOff finishes the bystanders and observes which of them were cut off; one reports whether the
@@ -267,14 +246,5 @@ func (s *scene) lived() string {
 		return "no: answers no client"
 	case <-s.ctx.Done():
 		return "no"
-	}
-}
-
-func (s *scene) ended() bool {
-	select {
-	case <-s.subject.Done():
-		return true
-	default:
-		return false
 	}
 }

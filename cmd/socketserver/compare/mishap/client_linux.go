@@ -28,7 +28,7 @@ var errSilent = errors.New("there was no answer in time")
 // connect sends the first line of a request. The end of ctx closes the connection.
 func connect(ctx context.Context, to *subject.Subject, word string) (*client, error) {
 	dialer := net.Dialer{Timeout: patience}
-	conn, err := dialer.DialContext(ctx, to.Network(), to.Address())
+	conn, err := dialer.DialContext(ctx, to.Network, to.Address)
 	if err != nil {
 		return nil, err
 	}

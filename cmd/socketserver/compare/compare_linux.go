@@ -44,7 +44,7 @@ type Options struct {
 type Comparison struct {
 	Options
 	specs    []subject.Spec
-	progress progress.Progress
+	progress *progress.Progress
 }
 
 // New selects what is compared. An error is about a name that the user gave.
@@ -64,17 +64,17 @@ func New(o Options) (*Comparison, error) {
 			o.Loads = []string{result.Datagrams}
 		}
 	}
+	for _, kind := range o.Loads {
+		if datagrams(o.Server) != (kind == result.Datagrams) {
+			return nil, fmt.Errorf("%s over %s: datagrams are for udp and unixgram, connections and conversations for tcp and unix", kind, o.Server.Transports[0].Network)
+		}
+	}
 	c := &Comparison{Options: o}
 	if o.Answer == load.EOF && slices.Contains(o.Loads, result.Conversations) {
 		return nil, errors.New("an answer that ends with the connection allows no conversations; add --loads connections")
 	}
 	for _, s := range chosen {
 		c.specs = append(c.specs, s.spec(o.Server, o.Executable))
-	}
-	for _, kind := range o.Loads {
-		if err := c.plan(kind, "").Contradiction(); err != nil {
-			return nil, err
-		}
 	}
 	return c, nil
 }
@@ -83,9 +83,7 @@ func New(o Options) (*Comparison, error) {
 // and what to raise.
 func (c *Comparison) Check() error {
 	for _, kind := range c.Loads {
-		p := c.plan(kind, "")
-		p.Held, p.Server = c.held(), c.ofChildren()
-		if err := p.Check(); err != nil {
+		if err := c.plan(kind).Check(c.held(), c.ofChildren()); err != nil {
 			return err
 		}
 	}
@@ -130,9 +128,9 @@ func (c *Comparison) Subjects() []string {
 func (c *Comparison) round() time.Duration  { return c.Duration / time.Duration(c.Rounds) }
 func (c *Comparison) warmup() time.Duration { return max(50*time.Millisecond, c.round()/10) }
 
-func (c *Comparison) plan(kind, address string) load.Plan {
+func (c *Comparison) plan(kind string) load.Plan {
 	return load.Plan{
-		Network: c.Server.Transports[0].Network, Address: address, Kind: kind, Clients: c.Clients, Rate: c.Rate,
+		Network: c.Server.Transports[0].Network, Kind: kind, Clients: c.Clients, Rate: c.Rate,
 		Message: c.Message, Answer: c.Answer, Contains: c.Expect, Timeout: c.Timeout, Warmup: c.warmup(), Duration: c.round(),
 	}
 }
@@ -143,17 +141,14 @@ var ErrInterrupted = errors.New("interrupted")
 // Run measures and observes, and concludes. What a subject does wrong is part of the report. The
 // only error is [ErrInterrupted]; the report then has the rounds that were done, and is nil if
 // there are none. Nothing that was started is left when it returns.
-func (c *Comparison) Run(ctx context.Context, shown progress.Progress) (*result.Report, error) {
+func (c *Comparison) Run(ctx context.Context, shown *progress.Progress) (*result.Report, error) {
 	c.progress = shown
 	r := &result.Report{
-		Schema: result.Schema, Environment: usage.Environment(), Settings: c.settings(),
-		Subjects: []result.Subject{}, Loads: []result.Load{}, Mishaps: []result.Mishap{}, Warnings: []string{},
-		Assertions: []result.Assertion{},
+		Schema: result.Schema, Environment: usage.Environment(), Settings: c.settings(), Warnings: c.warnings(),
 	}
 	for _, s := range c.specs {
 		r.Subjects = append(r.Subjects, describe(s))
 	}
-	r.Warnings = append(r.Warnings, c.warnings()...)
 	for _, warning := range r.Warnings {
 		c.progress.Warn(warning)
 	}
@@ -174,11 +169,11 @@ func (c *Comparison) Run(ctx context.Context, shown progress.Progress) (*result.
 		}
 		c.progress.Advance(time.Since(began))
 	}
-	if ctx.Err() == nil {
+	switch {
+	case ctx.Err() == nil:
 		result.Conclude(r)
 		return r, nil
-	}
-	if done == 0 {
+	case done == 0:
 		return nil, ErrInterrupted
 	}
 	r.Warnings = append(r.Warnings, fmt.Sprintf("interrupted after %d of %d rounds", done, c.Rounds*len(c.Loads)))
@@ -218,20 +213,15 @@ const startAndLook = 600 * time.Millisecond
 
 func (c *Comparison) settings() result.Settings {
 	h := c.Server.Handler
-	return result.Settings{
+	s := result.Settings{
 		Handler: fmt.Sprintf("%s %q", h.Kind, h.Name), Server: c.Server.Name, Network: c.Server.Transports[0].Network,
 		Clients: c.Clients, Duration: c.Duration, Rounds: c.Rounds, Rate: c.Rate,
-		Message: string(c.Message), Answer: c.Answer, Timeout: c.Timeout,
-		Connections: c.Server.Limits.Connections, Stateful: c.stateful(),
+		Message: string(c.Message), Answer: c.Answer, Timeout: c.Timeout, Connections: c.Server.Limits.Connections,
 	}
-}
-
-// stateful returns what the handler declares to keep in memory.
-func (c *Comparison) stateful() string {
-	if c.Server.Class == nil {
-		return ""
+	if c.Server.Class != nil {
+		s.Stateful = c.Server.Class.Stateful
 	}
-	return c.Server.Class.Stateful
+	return s
 }
 
 // measure has all subjects take turns under one kind of load. It returns the number of rounds in
@@ -243,7 +233,7 @@ func (c *Comparison) measure(ctx context.Context, kind string) (measured []resul
 	turns := make([]*turn, len(c.specs))
 	for i, s := range c.specs {
 		c.progress.Doing(fmt.Sprintf("starting %s for %s", s.Name, kind))
-		turns[i] = newTurn(ctx, s, c.plan(kind, ""))
+		turns[i] = newTurn(ctx, s, c.plan(kind))
 		defer turns[i].end()
 	}
 	for _, t := range turns {

@@ -1,9 +1,0 @@
-//go:build !unix
-
-package usage
-
-import "os"
-
-func ended(*os.ProcessState) Usage { return Unknown }
-
-func self() Usage { return Unknown }
