@@ -38,11 +38,12 @@ func makeDirectory() (string, error) {
 	return path, nil
 }
 
+// removeDirectory holds the lock until the directory is gone, as the process may end after Tidy.
 func removeDirectory(path string) {
 	live.mu.Lock()
-	delete(live.directories, path)
-	live.mu.Unlock()
+	defer live.mu.Unlock()
 	_ = os.RemoveAll(path)
+	delete(live.directories, path)
 }
 
 // Tidy kills all subjects and removes their directories, for a process that cannot wait for
