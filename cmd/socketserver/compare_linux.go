@@ -99,7 +99,8 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 		return err
 	}
 	o.Server, o.Executable = server, executable
-	o.ask(server.Handler)
+	message, answer := compare.Ask(server.Handler)
+	o.Message, o.Answer = []byte(cmp.Or(o.message, message)), cmp.Or(o.Answer, answer)
 	comparison, err := compare.New(o.Options)
 	if err != nil {
 		return usage("%v", err)
@@ -185,45 +186,13 @@ func (o *compareFlags) check(c *cobra.Command) error {
 	case o.Rate > 0 && o.Rate*o.Duration.Seconds()/float64(o.Rounds) < 10:
 		return usage("--rate %g: that is less than 10 requests in a round of %s; use a longer --duration or fewer --rounds", o.Rate, o.Duration/time.Duration(o.Rounds))
 	}
-	if given("message") {
-		message, err := unescape(o.message)
-		if err != nil {
-			return usage("--message %q: %v", o.message, err)
-		}
-		o.Message = message
+	message, err := strconv.Unquote(`"` + strings.NewReplacer(`"`, `\"`, "\n", `\n`).Replace(o.message) + `"`)
+	if err != nil || given("message") && message == "" {
+		return usage("--message %q: give some text; write \\\\ for a backslash, and \\n, \\t or \\xNN", o.message)
 	}
+	o.message = message
 	o.Expect = []byte(o.expect)
 	return nil
-}
-
-// ask sets the message and the end of an answer, if they were not given.
-func (o *compareFlags) ask(h config.Handler) {
-	message, answer := compare.Ask(h)
-	if len(o.Message) == 0 {
-		o.Message = []byte(message)
-	}
-	o.Answer = cmp.Or(o.Answer, answer)
-}
-
-// unescape understands the escapes of a Go string, and takes a quotation mark literally.
-func unescape(text string) ([]byte, error) {
-	var out []byte
-	for len(text) > 0 {
-		r, multibyte, rest, err := strconv.UnquoteChar(text, 0)
-		if err != nil {
-			return nil, errors.New(`write \\ for a backslash, and \n, \t or \xNN`)
-		}
-		if multibyte {
-			out = append(out, string(r)...)
-		} else {
-			out = append(out, byte(r))
-		}
-		text = rest
-	}
-	if len(out) == 0 {
-		return nil, errors.New("it is empty")
-	}
-	return out, nil
 }
 
 // served returns the server that is compared, and its plugin's program. Errors of its options are

@@ -83,31 +83,26 @@ func New(o Options) (*Comparison, error) {
 // and what to raise.
 func (c *Comparison) Check() error {
 	for _, kind := range c.Loads {
-		if err := c.plan(kind).Check(c.held(), c.ofChildren()); err != nil {
+		if err := c.plan(kind).Check(c.descriptors()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// held returns the number of descriptors of this process for the servers that run at the same time:
-// pipes, a lock, the process itself, and in the mishaps a few clients.
-func (c *Comparison) held() int {
-	const each, clients = 5, 12
+// descriptors returns the largest numbers that are open besides the clients': in this process, for the
+// servers that run at the same time (pipes, the process itself, and in the mishaps a few clients), and
+// in a server, for its children.
+func (c *Comparison) descriptors() (own, server int) {
+	const perServer, clients, perChild = 5, 12, 3
+	own = perServer * len(c.specs)
 	if c.Mishaps {
-		return max(each*len(c.specs), (each+clients)*mishap.AtOnce)
+		own = max(own, (perServer+clients)*mishap.AtOnce)
 	}
-	return each * len(c.specs)
-}
-
-// ofChildren returns the number of descriptors of a server for its children, at most.
-func (c *Comparison) ofChildren() int {
-	const each = 3
-	var most int
 	for _, s := range c.specs {
-		most = max(most, s.Server.Concurrency.Workers, min(s.Server.Concurrency.MaxChildren, c.Clients+s.Server.Concurrency.Spares))
+		server = max(server, s.Server.Concurrency.Workers, min(s.Server.Concurrency.MaxChildren, c.Clients+s.Server.Concurrency.Spares))
 	}
-	return each * most
+	return own, perChild * server
 }
 
 func datagrams(s *config.Server) bool {

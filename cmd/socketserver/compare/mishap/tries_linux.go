@@ -31,12 +31,7 @@ func slow(s *scene) error {
 	default:
 		return err
 	}
-	for _, c := range []*client{first, second} {
-		if _, err := c.finish(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return finish(first, second)
 }
 
 // counter has clients count at once, and then others.
@@ -209,27 +204,22 @@ func full(s *scene) error {
 		}
 		if !errors.Is(err, errSilent) {
 			s.row.Finding, s.row.CutOff = "the next client was turned away", "that client"
-			s.noticed(true)
-			return release(held)
-		}
-		if _, err := held[0].finish(); err != nil {
+		} else if _, err := held[0].finish(); err != nil {
 			return err
-		}
-		if next.ready(patience) != nil {
+		} else if held = held[1:]; next.ready(patience) != nil {
 			s.row.Finding, s.row.CutOff = "the next client was never served", "that client"
-			s.noticed(true)
-			return release(held[1:])
+		} else {
+			s.row.Finding, held = "the next client waited for its turn", append(held, next)
 		}
-		s.row.Finding = "the next client waited for its turn"
 		s.noticed(true)
-		return release(append(held[1:], next))
+		return finish(held...)
 	}
 	s.row.Finding = "there was no limit"
-	return release(held)
+	return finish(held...)
 }
 
-// release finishes requests.
-func release(clients []*client) error {
+// finish finishes requests.
+func finish(clients ...*client) error {
 	for _, c := range clients {
 		if _, err := c.finish(); err != nil {
 			return err

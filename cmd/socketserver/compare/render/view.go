@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,7 +46,7 @@ func newView(r *result.Report) *view {
 	r = cleaned(r)
 	v := &view{Report: r, Compared: compared(r), Facts: facts(r)}
 	for i, l := range r.Loads {
-		v.Sections = append(v.Sections, section{fmt.Sprintf("load-%d", i+1), loadTitle(l.Kind), charts(r, l), tables(r, l)})
+		v.Sections = append(v.Sections, section{fmt.Sprintf("load-%d", i+1), cmp.Or(loadTitles[l.Kind], l.Kind), charts(r, l), tables(r, l)})
 	}
 	for _, m := range r.Mishaps {
 		v.Experiments = append(v.Experiments, experiment{m.Title, groups(m.Rows)})
@@ -53,16 +54,10 @@ func newView(r *result.Report) *view {
 	return v
 }
 
-func loadTitle(kind string) string {
-	switch kind {
-	case result.Connections:
-		return "One request per connection"
-	case result.Conversations:
-		return "Long conversations"
-	case result.Datagrams:
-		return "One request per datagram"
-	}
-	return kind
+var loadTitles = map[string]string{
+	result.Connections:   "One request per connection",
+	result.Conversations: "Long conversations",
+	result.Datagrams:     "One request per datagram",
 }
 
 // compared describes what was compared under which load.
