@@ -11,7 +11,8 @@ import (
 )
 
 // netcat is as much of nc as the README shows: nc [-u] [-w seconds] host port sends its
-// input and prints what comes back, until the server closes or is silent for a while.
+// input and prints what comes back, until the server closes or is silent for a while after its
+// first answer. That one may take long on a loaded machine.
 func netcat() {
 	udp := flag.Bool("u", false, "udp")
 	wait := flag.Int("w", 0, "seconds of silence to end after")
@@ -36,8 +37,8 @@ func converse(conn net.Conn, silence time.Duration) error {
 		return err
 	}
 	buf := make([]byte, 4096)
-	for {
-		if err := conn.SetReadDeadline(time.Now().Add(silence)); err != nil {
+	for wait := time.Minute; ; wait = silence {
+		if err := conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
 			return err
 		}
 		n, err := conn.Read(buf)
