@@ -12,12 +12,16 @@ import (
 // The test binary is the command itself, also as the worker that it forks and as a plugin,
 // so that the scripts and tests start real processes without building anything first.
 func TestMain(m *testing.M) {
+	if strings.HasPrefix(os.Getenv("SOCKETSERVER_WORKER"), "leaver") { // a process of that plugin
+		leaver()
+	}
 	becomeWorker()
 	testscript.Main(tests{m}, map[string]func(){
 		"socketserver": main,
 		"nc":           netcat,
 		"talkative":    talkative,
 		"typing":       func() { os.Exit(typing()) },
+		"leaver":       leaver,
 	})
 }
 

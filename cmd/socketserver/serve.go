@@ -75,6 +75,7 @@ func addConfigFlag(c *cobra.Command, file *string) {
 // serve loads a configuration, runs it until a signal comes, and stops. console names the server
 // whose operator sits at this terminal; it may be empty.
 func serve(logs logFlags, console string, load func(*catalog) (*config.Config, error)) error {
+	defer framework.AdoptOrphans()()
 	// A log or an answer that nobody reads is no reason to end. The signal is caught instead of
 	// ignored, as programs that handlers start would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)

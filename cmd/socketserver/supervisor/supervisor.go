@@ -140,13 +140,14 @@ func (s *Supervisor) stop() {
 }
 
 // Kill ends every instance at once, also while Run stops them: connections are closed and
-// processes killed. It waits for a second at most, and for readers of the log.
+// processes killed, also those that handlers left behind. It waits for a second at most, and for readers of the log.
 func (s *Supervisor) Kill() {
 	s.stop()
 	for _, i := range s.all() {
 		i.kill()
 	}
 	<-s.idle
+	framework.EndOrphans()
 }
 
 // all returns the instances of the configuration and those that they have replaced.

@@ -61,6 +61,8 @@ func Start(c Command) (*Process, error) {
 	} else {
 		start = withSlack(start)
 	}
+	own.RLock()
+	defer own.RUnlock()
 	p, err := start()
 	if failed := (*os.PathError)(nil); errors.As(err, &failed) {
 		err = failed.Err // its path is that of a descriptor
@@ -68,6 +70,7 @@ func Start(c Command) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
 	}
+	own.pids.Store(p.Pid, true)
 	started.Add(1)
 	return &Process{Pid: p.Pid, os: p}, nil
 }
@@ -116,6 +119,7 @@ func (p *Process) Wait() (*os.ProcessState, error) {
 		_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
 	}
 	p.reaped = true
+	defer reaped(p.Pid)
 	return p.os.Wait()
 }
 

@@ -36,6 +36,8 @@ func Describe(_ *os.ProcessState, err error) error { return err }
 func SetName(string)                               {}
 func OpenFilesLimit() int                          { return 0 }
 func Started() int64                               { return 0 }
+func AdoptOrphans()                                {}
+func EndOrphans()                                  {}
 
 // Supported reports whether this system has workers.
 const Supported = false
