@@ -17,7 +17,23 @@ type Image struct {
 	path string
 	fd   int // 0: not pinned
 	was  content
+
+	of    identity // of a copy: what it was made of
+	users int      // of a copy
 }
+
+// identity tells one content of a file from others.
+type identity struct {
+	device, inode uint64
+	written       syscall.Timespec
+	size          int64
+}
+
+// copies are the copies that are in use: servers that open together share one.
+var copies = struct {
+	sync.Mutex
+	all map[identity]*Image
+}{all: map[identity]*Image{}}
 
 // content is what tells whether a file has been overwritten. The time alone does not: go
 // build sets it also where there was nothing to build.
@@ -67,12 +83,28 @@ func (i *Image) Path() string { return i.path }
 // Where no copy can be made, or none can be run, it is Pin.
 func PinCopy(path string) (*Image, error) {
 	return open(path, func(f *os.File) (*Image, error) {
+		var stat syscall.Stat_t
+		if err := syscall.Fstat(int(f.Fd()), &stat); err != nil {
+			return nil, fmt.Errorf("pin %s: %w", path, err)
+		}
+		of := identity{uint64(stat.Dev), stat.Ino, stat.Mtim, stat.Size}
+		copies.Lock()
+		defer copies.Unlock()
+		if image := copies.all[of]; image != nil {
+			image.users++
+			return image, nil
+		}
 		copied := privateCopy(f)
 		if copied == nil {
 			return pin(f, path)
 		}
 		defer copied.Close()
-		return pin(copied, path)
+		image, err := pin(copied, path)
+		if err == nil {
+			image.of, image.users = of, 1
+			copies.all[of] = image
+		}
+		return image, err
 	})
 }
 
@@ -124,6 +156,10 @@ func privateCopy(f *os.File) *os.File {
 	if syscall.Statfs(dir, &fs) != nil || fs.Flags&noExec != 0 {
 		return nil
 	}
+	// No process is forked while the copy is open for writing: until that process runs another
+	// program it would have the copy open, too, and the system starts no such file.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	to, err := os.CreateTemp(dir, "socketserver-")
 	if err != nil {
 		return nil
@@ -146,9 +182,14 @@ func privateCopy(f *os.File) *os.File {
 // makes reaping the child expensive. Where the system does not let a child look there, as
 // for a program with capabilities, it is the child's own all the same.
 func (i *Image) start(args []string, attr *os.ProcAttr) (*os.Process, error) {
+	own.RLock()
+	defer own.RUnlock()
 	p, err := os.StartProcess(i.path, args, attr)
 	if i.fd != 0 && errors.Is(err, syscall.EACCES) {
-		return os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", i.fd), args, attr)
+		p, err = os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", i.fd), args, attr)
+	}
+	if err == nil {
+		own.pids.Store(p.Pid, true)
 	}
 	return p, err
 }
@@ -177,10 +218,16 @@ var self struct {
 	image *Image
 }
 
-// Close unpins the image. Processes that run it go on.
+// Close unpins the image, a copy when its last user has. Processes that run it go on.
 func (i *Image) Close() error {
 	if i.fd == 0 {
 		return nil
 	}
+	copies.Lock()
+	defer copies.Unlock()
+	if i.users--; i.users > 0 {
+		return nil
+	}
+	delete(copies.all, i.of)
 	return syscall.Close(i.fd)
 }

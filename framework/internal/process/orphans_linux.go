@@ -40,7 +40,7 @@ func AdoptOrphans() {
 		const prSetChildSubreaper = 36
 		_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0)
 		signal.Notify(orphans.look, syscall.SIGCHLD)
-		orphans.look <- syscall.SIGCHLD // for those that ended before
+		lookAgain() // for those that ended before
 		go func() {
 			last := 0
 			for range orphans.look {
@@ -122,9 +122,13 @@ func isOwn(pid int, mine map[int]bool) bool {
 // reaped records that Wait has reaped a process.
 func reaped(pid int) {
 	own.pids.Delete(pid)
+	lookAgain()
+}
+
+func lookAgain() {
 	select {
 	case orphans.look <- syscall.SIGCHLD:
-	default: // not adopting, or about to look
+	default: // it is about to look, or nothing is adopted
 	}
 }
 

@@ -61,16 +61,17 @@ func Start(c Command) (*Process, error) {
 	} else {
 		start = withSlack(start)
 	}
-	own.RLock()
-	defer own.RUnlock()
 	p, err := start()
+	for delay := time.Millisecond; errors.Is(err, syscall.ETXTBSY) && delay < time.Second; delay *= 2 {
+		time.Sleep(delay) // it is being written, or was by a process that is being forked
+		p, err = start()
+	}
 	if failed := (*os.PathError)(nil); errors.As(err, &failed) {
 		err = failed.Err // its path is that of a descriptor
 	}
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
 	}
-	own.pids.Store(p.Pid, true)
 	started.Add(1)
 	return &Process{Pid: p.Pid, os: p}, nil
 }

@@ -1,0 +1,111 @@
+package process
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// startCopy starts a private copy of a program, which exits at once.
+func startCopy(path string) error {
+	image, err := PinCopy(path)
+	if err != nil {
+		return err
+	}
+	defer image.Close()
+	p, err := Start(Command{Image: image, Args: []string{"child"}, Env: append(Environment(), "TEST_CHILD=exit"), Stdout: os.Stdout, Stderr: os.Stderr})
+	if err == nil {
+		_, err = p.Wait()
+	}
+	return err
+}
+
+// programs are n copies of this program.
+func programs(t *testing.T, n int) (paths []string) {
+	t.Helper()
+	dir := t.TempDir()
+	for range n {
+		paths = append(paths, filepath.Join(dir, string(rune('a'+len(paths)))))
+		out, err := exec.Command("cp", os.Args[0], paths[len(paths)-1]).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	return paths
+}
+
+// A copy starts while other processes are forked and other copies are made.
+func TestCopiesStartWhileOthersFork(t *testing.T) {
+	for name, paths := range map[string][]string{"one program": programs(t, 1), "several programs": programs(t, 4)} {
+		t.Run(name, func(t *testing.T) {
+			foreign := make(chan struct{})
+			var forking sync.WaitGroup
+			forking.Go(func() { // by package os/exec
+				for {
+					select {
+					case <-foreign:
+						return
+					default:
+						_ = exec.Command("true").Run()
+					}
+				}
+			})
+			failed := make(chan error, 8)
+			for i := range cap(failed) {
+				go func() {
+					var err error
+					for range 5 {
+						if err = startCopy(paths[i%len(paths)]); err != nil {
+							break
+						}
+					}
+					failed <- err
+				}()
+			}
+			for range cap(failed) {
+				require.NoError(t, <-failed)
+			}
+			close(foreign)
+			forking.Wait()
+			require.Empty(t, copies.all)
+		})
+	}
+}
+
+// Users of one program share a copy; another content has another.
+func TestCopiesAreShared(t *testing.T) {
+	path := programs(t, 1)[0]
+	first, err := PinCopy(path)
+	require.NoError(t, err)
+	second, err := PinCopy(path)
+	require.NoError(t, err)
+	require.Same(t, first, second)
+	require.NoError(t, os.Chtimes(path, time.Time{}, time.Unix(1, 0)))
+	third, err := PinCopy(path)
+	require.NoError(t, err)
+	require.NotSame(t, first, third)
+	require.NoError(t, first.Close())
+	require.NoError(t, startCopy(path))
+	for _, image := range []*Image{second, third} {
+		require.NoError(t, image.Close())
+	}
+	require.Empty(t, copies.all)
+}
+
+// A program that is being written is waited for, for a moment.
+func TestStartOfAProgramThatIsBeingWritten(t *testing.T) {
+	path := programs(t, 1)[0]
+	writer, err := os.OpenFile(path, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	image, err := Pin(path)
+	require.NoError(t, err)
+	defer image.Close()
+	time.AfterFunc(50*time.Millisecond, func() { _ = writer.Close() })
+	p, err := Start(Command{Image: image, Args: []string{"child"}, Env: append(Environment(), "TEST_CHILD=exit"), Stdout: os.Stdout, Stderr: os.Stderr})
+	require.NoError(t, err)
+	_, err = p.Wait()
+	require.NoError(t, err)
+}
