@@ -1,6 +1,9 @@
 package framework_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -100,4 +103,87 @@ func TestForkingCancelsComputation(t *testing.T) {
 	frameworktest.Shutdown(t, s)
 	frameworktest.Expect(t, conn, "cancelled\n")
 	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+}
+
+// hanging is a program whose first two processes, but for one that says what it is, do so
+// instead of beginning to serve.
+func hanging(t *testing.T, do string) (program *framework.Program, hang func() bool) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "program")
+	script := fmt.Sprintf("#!/bin/sh\ncd %q\nmkdir asked 2>/dev/null && exec %[2]q\nmkdir 1 2>/dev/null && %[3]s\nmkdir 2 2>/dev/null && %[3]s\nexec %[2]q\n", dir, self, do)
+	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))
+	return &framework.Program{Path: path}, func() bool {
+		_, err := os.Stat(filepath.Join(dir, "2"))
+		return err == nil
+	}
+}
+
+// Children that hang before they begin are killed, each with a line, and hold up nobody.
+func TestChildrenThatHangBeforeTheyBegin(t *testing.T) {
+	for name, do := range map[string]string{
+		"stopped": "kill -STOP $$",
+		"waiting": "exec sleep 600",
+		"deaf":    "exec sh -c 'exec 3>&-; sleep 600'", // without its channel
+	} {
+		for _, spares := range []int{0, 2} {
+			t.Run(fmt.Sprint(name, " ", spares), func(t *testing.T) {
+				program, hang := hanging(t, do)
+				log := frameworktest.NewLog()
+				f := &framework.Forking{MaxChildren: 20, Spares: spares, Command: program}
+				s := forkingServer(t, f)
+				s.Log = log.Logger()
+				served := start(t, s)
+				if spares == 0 {
+					for range 2 {
+						frameworktest.Send(t, frameworktest.Dial(t, s), "pid\n")
+					}
+				}
+				eventually(t, hang, "no child hangs")
+				require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+				if name != "deaf" {
+					require.NotContains(t, log.String(), "child killed", "they were waited for")
+				}
+				for range 5 {
+					require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+				}
+				if name != "deaf" {
+					log.AwaitCount(t, 2, "child killed: it did not begin to serve")
+				}
+				require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+				frameworktest.Shutdown(t, s)
+				require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+			})
+		}
+	}
+}
+
+// freeze stops a child, and returns when all its threads have stopped or it has gone.
+func freeze(pid int) {
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	const pPid, wStopped, wNoWait = 1, 2, 0x01000000
+	for errno := syscall.EINTR; errno == syscall.EINTR; {
+		_, _, errno = syscall.Syscall6(syscall.SYS_WAITID, pPid, uintptr(pid), 0, wStopped|wNoWait, 0, 0)
+	}
+}
+
+// An idle child that was stopped is replaced, and costs no request.
+func TestStoppedIdleChildren(t *testing.T) {
+	for name, f := range map[string]*framework.Forking{
+		"some": {Spares: 2}, "all": {Spares: 4, MaxChildren: 4}, "reused": {Spares: 1, MaxChildren: 1, MaxRequests: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := forkingServer(t, f)
+			frameworktest.Serve(t, s)
+			eventually(t, func() bool { return len(f.ActiveChildren()) == f.Spares }, "spares are missing")
+			for _, pid := range f.ActiveChildren() { // also before they are idle
+				freeze(pid)
+			}
+			for range 4 {
+				require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+			}
+		})
+	}
 }

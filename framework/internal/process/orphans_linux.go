@@ -10,7 +10,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-	"unsafe"
 )
 
 // orphans are descendants of this process that it has not started: the system makes a process
@@ -82,7 +81,8 @@ func endOrphans() (found bool) {
 // that still is the first, which reap returns, or that is not Start's, is passed by.
 func reap(last int) int {
 	for {
-		pid := firstEnded()
+		const pAll = 0
+		pid, _ := waitID(pAll, 0, wExited|wNoHang|wNoWait)
 		if pid == 0 {
 			return 0
 		}
@@ -130,15 +130,6 @@ func lookAgain() {
 	case orphans.look <- syscall.SIGCHLD:
 	default: // it is about to look, or nothing is adopted
 	}
-}
-
-// firstEnded returns a child that can be reaped; 0: there is none.
-func firstEnded() int {
-	const pAll, wNoHang, wExited, wNoWait = 0, 1, 4, 0x01000000
-	const pidAt = (12 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
-	var info [128]byte
-	_, _, _ = syscall.Syscall6(syscall.SYS_WAITID, pAll, 0, uintptr(unsafe.Pointer(&info)), wNoHang|wExited|wNoWait, 0, 0)
-	return int(*(*int32)(unsafe.Pointer(&info[pidAt])))
 }
 
 // held returns the processes that this one has a descriptor of, as package os has of each that

@@ -126,18 +126,38 @@ func (p *Process) Wait() (*os.ProcessState, error) {
 
 // await waits without reaping. Where it fails somebody else has reaped the process.
 func (p *Process) await() error {
-	const pPid, wExited, wNoWait = 1, 4, 0x01000000
-	var info [128]byte
 	for {
-		_, _, err := syscall.Syscall6(syscall.SYS_WAITID, pPid, uintptr(p.Pid), uintptr(unsafe.Pointer(&info)), wExited|wNoWait, 0, 0)
-		switch err {
-		case 0:
-			return nil
-		case syscall.EINTR:
-		default:
+		if _, err := p.peek(wExited); err != syscall.EINTR {
 			return err
 		}
 	}
+}
+
+// Stopped reports whether a signal has stopped the process.
+func (p *Process) Stopped() bool {
+	stopped, _ := p.peek(wStopped | wNoHang)
+	return stopped
+}
+
+const wNoHang, wStopped, wExited, wNoWait = 1, 2, 4, 0x01000000
+
+// peek reports whether the process has so changed, and leaves that to be seen again.
+func (p *Process) peek(change uintptr) (bool, error) {
+	const pPid = 1
+	pid, errno := waitID(pPid, p.Pid, change|wNoWait)
+	if errno != 0 {
+		return false, errno
+	}
+	return pid != 0, nil
+}
+
+// waitID is waitid(2); 0: no such child has changed.
+func waitID(kind uintptr, id int, options uintptr) (pid int, errno syscall.Errno) {
+	const word = unsafe.Sizeof(uintptr(0))
+	const pidAt = (12 + word - 1) &^ (word - 1) // after three numbers, in a union that is aligned
+	var info [128]byte
+	_, _, errno = syscall.Syscall6(syscall.SYS_WAITID, kind, uintptr(id), uintptr(unsafe.Pointer(&info)), options, 0, 0)
+	return int(*(*int32)(unsafe.Pointer(&info[pidAt]))), errno
 }
 
 // Kill ends the process and its group at once. Wait still has to be called.

@@ -27,6 +27,7 @@ var errUnsupported = errors.New("workers need Linux")
 func Start(Command) (*Process, error)              { return nil, errUnsupported }
 func (*Process) Wait() (*os.ProcessState, error)   { return nil, errUnsupported }
 func (*Process) Kill()                             {}
+func (*Process) Stopped() bool                     { return false }
 func Pin(string) (*Image, error)                   { return nil, errUnsupported }
 func PinCopy(string) (*Image, error)               { return nil, errUnsupported }
 func Self() (*Image, error)                        { return nil, errUnsupported }

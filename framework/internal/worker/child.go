@@ -14,7 +14,7 @@ import (
 
 const (
 	// startPatience is the time that a process has from its start to its hello.
-	startPatience = 10 * time.Second
+	startPatience = 5 * time.Second
 	// endPatience is the time that processes have to end by themselves.
 	endPatience = 5 * time.Second
 )
@@ -90,6 +90,17 @@ func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
 func (c *child) logOutput() {
 	c.relay.Copy(c.output)
 	close(c.drained)
+}
+
+// stopped reports whether a signal has stopped the process, as SIGSTOP does. It is killed then:
+// it would keep what it is handed.
+func (c *child) stopped() bool {
+	if !c.process.Stopped() {
+		return false
+	}
+	c.log.Error("child killed: a signal had stopped it", "pid", c.pid)
+	c.kill()
+	return true
 }
 
 // wait waits for the process, whose channel has ended, and returns why it ended.

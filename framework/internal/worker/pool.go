@@ -42,6 +42,9 @@ const (
 	minStartDelay, maxStartDelay = 5 * time.Millisecond, time.Second
 	// maxIdle is the time that a child that is not a spare waits for another task.
 	maxIdle = 30 * time.Second
+	// startTurn is the time that a start counts among those that are under way: one that takes
+	// longer hangs, or waits, and does not hold up others.
+	startTurn = 250 * time.Millisecond
 	// overtime is the time that a handler has to notice that its request has timed out.
 	overtime = time.Second
 )
@@ -128,7 +131,10 @@ func (p *Pool) Do(slot *Slot, t *Task) error {
 				return err
 			}
 		}
-		err := p.finish(c, t)
+		err := ErrNotTaken
+		if !waited || !c.stopped() {
+			err = p.finish(c, t)
+		}
 		if !waited || !errors.Is(err, ErrNotTaken) {
 			p.put(c)
 			return err
@@ -214,18 +220,13 @@ func (p *Pool) startKnown() (*child, error) {
 
 // awaitStart releases the starting slot of c, and kills c where it hangs.
 func (p *Pool) awaitStart(c *child) {
-	defer p.starting.Release()
-	hanging := time.NewTimer(startPatience)
-	defer hanging.Stop()
-	select {
-	case <-c.ready:
-	case <-c.Gone():
-	case <-hanging.C:
-		if more, ok := p.failed.Allow(1); ok {
-			p.Log.Error("child killed: it did not begin to serve", ratelog.More(more, "pid", c.pid, "within", startPatience.String())...)
-		}
-		c.kill()
+	err := c.Ready(startTurn)
+	p.starting.Release()
+	if err == nil || c.Ready(startPatience-startTurn) == nil || c.ended() {
+		return
 	}
+	p.Log.Error("child killed: it did not begin to serve", "pid", c.pid, "within", startPatience.String())
+	c.kill()
 }
 
 // startFailed releases a child's place after a back-off.
@@ -275,9 +276,15 @@ func (p *Pool) refill() {
 	}
 }
 
-// warm starts a spare.
+// warm starts a spare, which is idle when it is ready.
 func (p *Pool) warm() {
 	c, err := p.startKnown()
+	if err == nil {
+		select {
+		case <-c.ready:
+		case <-c.Gone():
+		}
+	}
 	p.mu.Lock()
 	p.warming--
 	if err == nil {

@@ -215,7 +215,7 @@ func (s *Set) Do(t *Task) error {
 		}
 		changed := s.changed
 		s.mu.Unlock()
-		if best != nil {
+		if best != nil && !best.stopped() {
 			err := best.Do(t)
 			if !errors.Is(err, ErrNotTaken) {
 				return err
