@@ -60,6 +60,8 @@ func New(o Options) *Supervisor {
 func (s *Supervisor) Apply(ctx context.Context, c *config.Config) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	reserveThreads()
+	s.warnAboutProcesses(c)
 	p := s.plan(c)
 	if err := p.open(ctx); err != nil {
 		p.close()
@@ -155,6 +157,24 @@ func (s *Supervisor) all() []*Instance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Concat(s.instances, s.replaced)
+}
+
+// warnAboutProcesses compares the limit of processes, which counts threads, with what the
+// configuration allows.
+func (s *Supervisor) warnAboutProcesses(c *config.Config) {
+	const perProcess, own = 6, 32 // threads
+	limit := processesLimit()
+	need := own
+	for _, server := range c.Servers {
+		need += perProcess * (server.Concurrency.MaxChildren + server.Concurrency.Workers)
+		if server.Handler.Kind == "plugin" {
+			need += perProcess
+		}
+	}
+	if limit > 0 && need > limit {
+		s.options.Log.Warn("the limit of processes and threads is lower than the configuration may need", "limit", limit, "need", need,
+			"next", "raise it (TasksMax, docker --pids-limit, ulimit -u) or lower max_children and workers")
+	}
 }
 
 // warnAboutFiles compares the limit of descriptors with what the configuration allows.

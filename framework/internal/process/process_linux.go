@@ -69,6 +69,9 @@ func Start(c Command) (*Process, error) {
 	if failed := (*os.PathError)(nil); errors.As(err, &failed) {
 		err = failed.Err // its path is that of a descriptor
 	}
+	if errors.Is(err, syscall.EAGAIN) {
+		err = fmt.Errorf("%w: the limit of processes and threads is reached; raise it (TasksMax, docker --pids-limit, ulimit -u) or start fewer", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
@@ -23,6 +24,7 @@ type Pool struct {
 	cut     bool // children end at once
 	live    int  // children, those being started included
 	warming int  // of them, those that become spares
+	paused  int  // starts for which the system had no room a moment ago
 	all     map[*child]struct{}
 	idle    []*child      // the one used last at the end
 	changed chan struct{} // closed when a child became idle or has gone
@@ -88,7 +90,7 @@ func (p *Pool) Take(done <-chan struct{}) (*Slot, error) {
 			p.mu.Unlock()
 			return &Slot{child: c}, nil
 		}
-		if p.live < p.size.Children {
+		if p.live < p.size.Children && p.paused == 0 {
 			p.live++
 			p.mu.Unlock()
 			return &Slot{}, nil
@@ -127,7 +129,7 @@ func (p *Pool) Do(slot *Slot, t *Task) error {
 		if c == nil {
 			var err error
 			if c, err = p.startKnown(); err != nil {
-				go p.startFailed(t.Stop)
+				go p.startFailed(err, t.Stop)
 				return err
 			}
 		}
@@ -229,11 +231,17 @@ func (p *Pool) awaitStart(c *child) {
 	c.kill()
 }
 
-// startFailed releases a child's place after a back-off.
-func (p *Pool) startFailed(done <-chan struct{}) {
+// startFailed releases a child's place after a back-off. Where the system has no room for
+// another process none is started until then.
+func (p *Pool) startFailed(err error, done <-chan struct{}) {
 	p.mu.Lock()
 	p.delay = min(max(2*p.delay, minStartDelay), maxStartDelay)
 	delay := p.delay
+	full := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOMEM)
+	if full {
+		delay = maxStartDelay
+		p.paused++
+	}
 	p.mu.Unlock()
 	select {
 	case <-time.After(delay):
@@ -241,6 +249,9 @@ func (p *Pool) startFailed(done <-chan struct{}) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if full {
+		p.paused--
+	}
 	p.live--
 	p.refill()
 	p.broadcast()
@@ -258,7 +269,7 @@ func (p *Pool) gone(c *child) {
 		p.idle = slices.Delete(p.idle, i, i+1)
 	}
 	if !c.saidHello() {
-		go p.startFailed(p.done)
+		go p.startFailed(nil, p.done)
 		return
 	}
 	p.delay = 0
@@ -269,7 +280,7 @@ func (p *Pool) gone(c *child) {
 
 // refill starts the spares that are missing and may be started.
 func (p *Pool) refill() {
-	for !p.closed && len(p.idle)+p.warming < p.size.Spares && p.live < p.size.Children {
+	for !p.closed && p.paused == 0 && len(p.idle)+p.warming < p.size.Spares && p.live < p.size.Children {
 		p.live++
 		p.warming++
 		go p.warm()
@@ -295,7 +306,7 @@ func (p *Pool) warm() {
 		if more, ok := p.failed.Allow(1); ok && !errors.Is(err, ErrServerClosed) {
 			p.Log.Error("could not start a spare", ratelog.More(more, "error", err)...)
 		}
-		p.startFailed(p.done)
+		p.startFailed(err, p.done)
 	}
 }
 

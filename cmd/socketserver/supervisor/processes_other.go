@@ -1,0 +1,6 @@
+//go:build !linux
+
+package supervisor
+
+func reserveThreads()     {}
+func processesLimit() int { return 0 }
