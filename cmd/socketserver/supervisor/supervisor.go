@@ -46,6 +46,7 @@ type Options struct {
 
 // New returns a supervisor that runs nothing yet.
 func New(o Options) *Supervisor {
+	reserveThreads()
 	s := &Supervisor{options: o, sockets: &Sockets{open: map[socketKey]*Socket{}}, ballast: make([]byte, ballastSize), idle: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -60,7 +61,6 @@ func New(o Options) *Supervisor {
 func (s *Supervisor) Apply(ctx context.Context, c *config.Config) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	reserveThreads()
 	s.warnAboutProcesses(c)
 	p := s.plan(c)
 	if err := p.open(ctx); err != nil {
