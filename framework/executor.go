@@ -57,8 +57,8 @@ func (w *Worker) Close() { w.process.Close() }
 func (w *Worker) Disconnect() { w.process.Disconnect() }
 
 // InWorker returns an Executor that hands requests to a process. next returns the process,
-// and waits while that is being started again, until ctx is done. One that has gone, see
-// [Worker.Gone], must not be returned.
+// and waits while that is being started again, until ctx is done. Where it returns an error the
+// client gets the banner of the limits. One that has gone, see [Worker.Gone], must not be returned.
 //
 // A connection stays open here until the process has it: where the process goes before that,
 // the next one gets the connection, and a process that dies costs only what it had taken.
@@ -79,6 +79,9 @@ func (e workerExecutor) Execute(r *Request) error {
 		for {
 			w, err := e.next(s.context())
 			if err != nil {
+				if !s.isStopped() {
+					s.Limits.sendBanner(r)
+				}
 				return err
 			}
 			err = w.process.Do(t)

@@ -18,7 +18,7 @@ type Limits struct {
 	PerSource int `json:"per_source"`
 	// Refuse closes what comes beyond Connections instead of letting it wait.
 	Refuse bool `json:"refuse"`
-	// Banner is sent to a client that is refused.
+	// Banner is sent to a client that is refused, or that no process of a plugin can serve.
 	Banner string `json:"banner"`
 
 	total   slots.Semaphore
@@ -92,10 +92,16 @@ func (l *Limits) refuse(s *BaseServer, r *Request, limit Refusal, value int) {
 	if more, ok := l.refused.Allow(1); ok {
 		s.log().Warn("client refused: limit reached", ratelog.More(more, "client", r.client(), "limit", string(limit), "value", value, "next", "raise limits."+string(limit))...)
 	}
-	if l.Banner != "" && r.conn != nil {
-		_ = r.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-		_, _ = r.conn.Write([]byte(l.Banner))
+	l.sendBanner(r)
+}
+
+// sendBanner sends a client that is not served the banner, if there is one.
+func (l *Limits) sendBanner(r *Request) {
+	if l == nil || l.Banner == "" || r.conn == nil {
+		return
 	}
+	_ = r.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	_, _ = r.conn.Write([]byte(l.Banner))
 }
 
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()

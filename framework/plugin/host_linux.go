@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	minBackoff   = 100 * time.Millisecond
-	maxBackoff   = 30 * time.Second
-	deathsWindow = time.Minute
-	maxDeaths    = 5 // within the window; requests do not wait any more then
+	minBackoff     = 100 * time.Millisecond
+	maxBackoff     = 30 * time.Second
+	failuresWindow = time.Minute
+	maxFailures    = 5 // within the window; then requests fail at once
 
-	// maxWait is how long a request waits for a plugin that is being started again.
+	// maxWait bounds the time that a request waits for a plugin that is being restarted.
 	maxWait = 5 * time.Second
 )
 
-// host runs the plugin of one server: one process at a time, started again when it has
-// gone. It executes the requests of the class that Open returns.
+// host runs the plugin of one server: one process at a time, restarted when it has ended.
+// It executes the requests of the class that Open returns.
 type host struct {
 	settings  Settings
 	image     *process.Image
@@ -34,26 +34,29 @@ type host struct {
 
 	ctx    context.Context // done when the class is being closed
 	cancel context.CancelFunc
-	ended  chan struct{} // closed when nobody starts it again any more
+	ended  chan struct{} // closed when supervise has returned
 	closed sync.Once
 
 	mu      sync.Mutex
-	current *instance     // nil while it is being started again
+	current *instance     // nil while it is being restarted
 	refused error         // why requests do not wait for it
 	changed chan struct{} // closed when one of these has changed
-	deaths  []time.Time   // within the window
+
+	failures []time.Time // within the window; supervise's
 }
 
-// Open starts the plugin of a server and returns the class whose handlers run in it. What
-// is wrong with its options is told as [framework.OptionError], joined. The class is the
-// caller's to close until a server has it; closing ends the process, after at most the
-// drain timeout and three seconds. ctx bounds Open alone.
+// Open starts the plugin of a server and returns the class whose handlers run in it. Wrong
+// options are [framework.OptionError]s, joined. The caller closes the class, unless a server
+// has it; closing ends the process, after at most the drain timeout and three seconds. ctx
+// bounds Open alone.
 //
 // The executable is opened once: replacing the file changes nothing for a running server.
-// A script is not: it is started by its path, and what is there then is run.
-// A process that ends is started again, after 0.1 to 30 seconds, and requests wait for it
-// for up to five seconds. They do not wait for one that has ended five times within a
-// minute.
+// A script is opened at each start.
+//
+// A process that ends is restarted, and requests wait for it for up to five seconds. One that
+// was given a request starts at once, as the request may have ended it. One that cannot start
+// or ends before that is restarted after 0.1 to 30 seconds; when it has failed five times
+// within a minute requests fail at once.
 func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	h, err := newHost(s)
 	if err != nil {
@@ -127,11 +130,10 @@ func (h *host) configure(ctx context.Context, i *instance) (*control.ConfigureRe
 	return i.configure(ctx, &h.settings)
 }
 
-// supervise starts the plugin again whenever it has gone, until the class is closed; it
-// ends it then.
+// supervise restarts the plugin when it has ended, until the class is closed; then it ends it.
 func (h *host) supervise(i *instance) {
 	defer close(h.ended)
-	for {
+	for i != nil {
 		i.watch(h.ctx, h.settings.Log)
 		if h.ctx.Err() != nil {
 			i.stop(h.settings.Timeouts.Drain)
@@ -139,19 +141,19 @@ func (h *host) supervise(i *instance) {
 		}
 		h.set(nil, nil)
 		i.discard()
-		if i = h.restart(i.end()); i == nil {
-			return
+		why, delay := i.end(), minBackoff
+		if !i.used.Load() {
+			delay = h.failed(why)
 		}
-		h.set(i, nil)
+		i = h.restart(why, delay)
 	}
 }
 
-// restart starts the plugin, which went for that reason, until it succeeds. It returns nil
+// restart starts the plugin, which ended for that reason, until it succeeds. It returns nil
 // when the class is being closed.
-func (h *host) restart(why error) *instance {
+func (h *host) restart(why error, delay time.Duration) *instance {
 	log := h.settings.Log
-	for {
-		delay := h.died(why)
+	for ; ; delay = h.failed(why) {
 		log.Error("plugin ended and is started again", "error", why, "delay", delay)
 		select {
 		case <-time.After(delay):
@@ -161,6 +163,7 @@ func (h *host) restart(why error) *instance {
 		var i *instance
 		if i, _, why = h.start(h.ctx); why == nil {
 			log.Info("plugin started again", "pid", i.runner.ID())
+			h.set(i, nil)
 			return i
 		}
 		if h.ctx.Err() != nil {
@@ -169,19 +172,20 @@ func (h *host) restart(why error) *instance {
 	}
 }
 
-// died takes note of a death and returns how long to wait before the next start.
-func (h *host) died(why error) time.Duration {
+// failed records a process that ended by itself or did not start, and returns the time to wait
+// before the next start.
+func (h *host) failed(why error) time.Duration {
 	now := time.Now()
-	h.deaths = slices.DeleteFunc(h.deaths, func(at time.Time) bool { return now.Sub(at) > deathsWindow })
-	h.deaths = append(h.deaths, now)
-	if len(h.deaths) < maxDeaths {
-		return minBackoff << (len(h.deaths) - 1)
+	h.failures = slices.DeleteFunc(h.failures, func(at time.Time) bool { return now.Sub(at) > failuresWindow })
+	h.failures = append(h.failures, now)
+	if len(h.failures) < maxFailures {
+		return minBackoff << (len(h.failures) - 1)
 	}
-	h.set(nil, fmt.Errorf("plugin %q is not available: it ended %d times within %s, last because: %w", h.settings.Name, len(h.deaths), deathsWindow, why))
+	h.set(nil, fmt.Errorf("plugin %q is not available: it ended %d times within %s, last because: %w", h.settings.Name, len(h.failures), failuresWindow, why))
 	return maxBackoff
 }
 
-// set says which process serves, or why none does.
+// set sets the process that serves, or why none does.
 func (h *host) set(i *instance, refused error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -202,6 +206,7 @@ func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 			select {
 			case <-i.worker.Gone(): // and supervise is about to notice
 			default:
+				i.used.Store(true)
 				return i.worker, nil
 			}
 		}
@@ -215,7 +220,7 @@ func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 		case <-h.ctx.Done():
 			return nil, framework.ErrServerClosed
 		case <-late.C:
-			return nil, fmt.Errorf("plugin %q is being started again and is not ready after %s", h.settings.Name, maxWait)
+			return nil, fmt.Errorf("plugin %q is being restarted and is not ready after %s", h.settings.Name, maxWait)
 		}
 	}
 }

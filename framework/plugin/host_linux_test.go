@@ -146,22 +146,46 @@ func TestRequestsWaitForTheNextProcess(t *testing.T) {
 	}
 }
 
-func TestCrashLoopIsRefusedAtOnce(t *testing.T) {
+// However many requests end the process, others are served.
+func TestRequestsThatEndThePlugin(t *testing.T) {
 	t.Parallel()
-	s, j := serveTCP(t, "subject")
+	for _, command := range []string{"exit", "signal 9", "signal 11", "crash all"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			s, j := serveTCP(t, "subject")
+			for n := range 7 {
+				c := dial(t, s)
+				frameworktest.Send(t, c, command+"\n")
+				_, _ = io.ReadAll(c) // an end or a reset
+				j.AwaitCount(t, n+1, "plugin ended and is started again")
+			}
+			require.Equal(t, "alive", dial(t, s).ask(t, "echo alive"))
+			require.Equal(t, 7, j.Count("delay=100ms"))
+			require.NotContains(t, j.String(), "is not available")
+		})
+	}
+}
+
+// A plugin that ends by itself is restarted less and less often, and clients get the banner.
+func TestPluginThatEndsByItself(t *testing.T) {
+	t.Parallel()
+	j := frameworktest.NewLog()
+	conf := settings(t, "mortal", j)
+	fifo := filepath.Join(t.TempDir(), "end")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	conf.Args = []string{fifo}
+	s := frameworktest.NewServer(t, "tcp", open(t, conf))
+	s.Limits = &framework.Limits{Banner: "try later\n"}
+	serve(t, s, &framework.Threading{}, j)
 	for n := range 5 {
-		c := dial(t, s)
-		_, err := io.WriteString(c, "exit\n")
-		require.NoError(t, err)
-		_, err = c.Read(make([]byte, 1))
-		require.Error(t, err)
+		j.AwaitCount(t, n, "plugin started again")
+		require.NoError(t, os.WriteFile(fifo, nil, 0)) // waits for the process to open it
 		j.AwaitCount(t, n+1, "plugin ended and is started again")
 	}
 	require.Contains(t, j.String(), "delay=30s")
-	before := j.Count("plugin started again")
-	frameworktest.ExpectEnd(t, dial(t, s))
-	require.Equal(t, before, j.Count("plugin started again"), "it was not waited for")
-	j.Await(t, `plugin \"subject\" is not available: it ended 5 times within 1m0s, last because: exit status 3`)
+	require.Equal(t, "try later\n", frameworktest.End(t, frameworktest.Dial(t, s)))
+	require.Equal(t, 4, j.Count("plugin started again"), "the client waited for it")
+	j.Await(t, `plugin \"mortal\" is not available: it ended 5 times within 1m0s, last because: exit status 3`)
 }
 
 // A plugin that does not answer is killed and started again.

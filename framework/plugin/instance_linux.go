@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,6 +41,7 @@ type instance struct {
 	control control.ControlClient
 	channel int               // the server's end of descriptor 3; worker owns it, where there is one
 	worker  *framework.Worker // nil until it is configured
+	used    atomic.Bool       // a request was given to it
 }
 
 // launch starts a process and shakes hands with it. The process ends when ctx is done

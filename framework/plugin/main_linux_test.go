@@ -189,6 +189,9 @@ func (h *handler) answer(command, rest string) string {
 		panic(rest)
 	case "exit":
 		os.Exit(3)
+	case "crash":
+		go panic(rest)
+		select {}
 	}
 	return "no such command"
 }
@@ -224,4 +227,10 @@ var hostile = map[string]func(){
 	"nowhere": func() { fmt.Println("1|1|unix|/nowhere|grpc|"); time.Sleep(time.Hour) },
 	"crash":   func() { panic("crashed before the handshake") },
 	"daemon":  leaveChildren,
+	"mortal": func() { // ends as soon as its argument, a named pipe, is written to
+		go func() {
+			_, _ = os.ReadFile(os.Args[1])
+			os.Exit(3)
+		}()
+	},
 }
