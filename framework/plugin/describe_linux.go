@@ -15,7 +15,7 @@ func Describe(ctx context.Context, s Settings) (*Description, error) {
 		return nil, err
 	}
 	defer h.release()
-	i, err := launch(ctx, &h.settings, h.image, h.socketDir)
+	i, err := launch(ctx, &h.settings, h.image)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
 	}

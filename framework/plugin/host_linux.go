@@ -28,9 +28,8 @@ const (
 // host runs the plugin of one server: one process at a time, restarted when it has ended.
 // It executes the requests of the class that Open returns.
 type host struct {
-	settings  Settings
-	image     *process.Image
-	socketDir string
+	settings Settings
+	image    *process.Image
 
 	ctx    context.Context // done when the class is being closed
 	cancel context.CancelFunc
@@ -89,7 +88,7 @@ func newHost(s Settings) (*host, error) {
 	if h.image, err = process.Pin(s.Path); err != nil {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
 	}
-	if h.socketDir, err = enterRuntimeDir(); err != nil {
+	if err = enterRuntimeDir(); err != nil {
 		return nil, errors.Join(fmt.Errorf("plugin %q: %w", s.Name, err), h.image.Close())
 	}
 	return h, nil
@@ -106,7 +105,7 @@ func (h *host) release() {
 func (h *host) start(ctx context.Context) (*instance, *control.ConfigureResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	i, err := launch(ctx, &h.settings, h.image, h.socketDir)
+	i, err := launch(ctx, &h.settings, h.image)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,6 +3,7 @@ package plugin_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -268,6 +269,32 @@ func TestRuntimeDirectoryIsPrivate(t *testing.T) {
 	require.Len(t, sockets, 1)
 	require.NoError(t, class.Close())
 	require.NoDirExists(t, made[0])
+}
+
+// Cleaners of temporary files, the end of a login session and people remove it.
+func TestRuntimeDirectoryIsMadeAgain(t *testing.T) {
+	for name, spoil := range map[string]func(base, path string) error{
+		"removed":          func(_, path string) error { return os.RemoveAll(path) },
+		"renamed":          func(base, path string) error { return os.Rename(path, base+"/old") },
+		"open to others":   func(_, path string) error { return os.Chmod(path, 0o755) },
+		"its parent, too":  func(base, _ string) error { return os.RemoveAll(base) },
+		"replaced by link": func(base, path string) error { return errors.Join(os.RemoveAll(path), os.Symlink(base, path)) },
+		"replaced by file": func(_, path string) error { return errors.Join(os.RemoveAll(path), os.WriteFile(path, nil, 0o600)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := shortDir(t)
+			t.Setenv("RUNTIME_DIRECTORY", base)
+			t.Setenv("TMPDIR", shortDir(t))
+			s, _ := serveTCP(t, "subject")
+			pid := dial(t, s).pid(t)
+			made, err := filepath.Glob(filepath.Join(base, "socketserver-plugins-*"))
+			require.NoError(t, err)
+			require.Len(t, made, 1)
+			require.NoError(t, spoil(base, made[0]))
+			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			require.NotEqual(t, pid, dial(t, s).pid(t))
+		})
+	}
 }
 
 func TestRuntimeDirectoryIsTooLong(t *testing.T) {

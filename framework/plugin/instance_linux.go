@@ -46,9 +46,13 @@ type instance struct {
 
 // launch starts a process and shakes hands with it. The process ends when ctx is done
 // before launch has returned.
-func launch(ctx context.Context, s *Settings, image *process.Image, socketDir string) (*instance, error) {
+func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, error) {
 	if image.Changed() {
 		return nil, errors.New("it has been overwritten since its server opened; restart the server to use what is there now")
+	}
+	socketDir, err := currentRuntimeDir()
+	if err != nil {
+		return nil, err
 	}
 	channel, theirs, err := handoff.Sockets()
 	if err != nil {

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// runtimeDir is where the control sockets of this process's plugins lie: one directory
-// with mode 0700, made for the first plugin and removed after the last.
+// runtimeDir is the directory of the control sockets of this process's plugins. It has mode
+// 0700, is made for the first plugin and removed after the last.
 var runtimeDir struct {
 	mu    sync.Mutex
 	users int
 	path  string
-	lock  *os.File
+	lock  *os.File // the directory
 }
 
 const (
@@ -27,24 +27,44 @@ const (
 	// go-plugin makes a directory and a file in it with names of 21 and 17 bytes.
 	maxRuntimeDir = 107 - 21 - 17
 
-	// unlocked is how long a directory may be there before its process has locked it.
+	// unlocked is the time that a process has to lock the directory that it has made.
 	unlocked = time.Minute
 )
 
-// enterRuntimeDir returns the directory; each call is paired with leaveRuntimeDir.
-func enterRuntimeDir() (string, error) {
+// enterRuntimeDir makes the directory; each call is paired with leaveRuntimeDir.
+func enterRuntimeDir() error {
 	d := &runtimeDir
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.users == 0 {
 		path, lock, err := makeRuntimeDir()
 		if err != nil {
-			return "", err
+			return err
 		}
 		d.path, d.lock = path, lock
 	}
 	d.users++
-	return d.path, nil
+	return nil
+}
+
+// currentRuntimeDir returns the directory. Where it is gone, or is not ours alone any more, it
+// makes another one: the sockets of processes that run are connected.
+func currentRuntimeDir() (string, error) {
+	d := &runtimeDir
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	is, err := os.Lstat(d.path)
+	ours, _ := d.lock.Stat()
+	if err == nil && os.SameFile(is, ours) && is.Mode().Perm() == 0o700 {
+		return d.path, nil
+	}
+	path, lock, err := makeRuntimeDir()
+	if err != nil {
+		return "", err
+	}
+	_ = d.lock.Close()
+	d.path, d.lock = path, lock
+	return path, nil
 }
 
 func leaveRuntimeDir() {
@@ -57,8 +77,8 @@ func leaveRuntimeDir() {
 	}
 }
 
-// makeRuntimeDir makes the directory in the first place of the system's that takes it,
-// and removes what dead processes have left there.
+// makeRuntimeDir makes the directory in the first of the system's places where it can, and
+// removes what dead processes have left there.
 func makeRuntimeDir() (string, *os.File, error) {
 	var errs []error
 	for _, base := range runtimeBases() {
@@ -73,8 +93,8 @@ func makeRuntimeDir() (string, *os.File, error) {
 	return "", nil, fmt.Errorf("make a directory for the sockets of plugins: %w", errors.Join(errs...))
 }
 
-// makeLockedDir makes a directory that gets the name by which sweepRuntimeDirs finds it
-// when it is locked.
+// makeLockedDir makes a directory. It gets the name that sweepRuntimeDirs looks for once it is
+// locked.
 func makeLockedDir(base string) (string, *os.File, error) {
 	path := filepath.Join(base, runtimePrefix+strconv.FormatInt(time.Now().UnixNano(), 36))
 	if len(path) > maxRuntimeDir {
@@ -107,8 +127,8 @@ func runtimeBases() []string {
 	return bases
 }
 
-// lockDir holds path for as long as this process lives, whatever ends it. It also keeps
-// systemd-tmpfiles from removing what is old there.
+// lockDir locks path until the file is closed or this process ends. The lock also keeps
+// systemd-tmpfiles from removing old files there.
 func lockDir(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -121,8 +141,8 @@ func lockDir(path string) (*os.File, error) {
 	return f, nil
 }
 
-// sweepRuntimeDirs removes the directories in base whose process has gone. Those that do
-// not have their name yet may not be locked yet, so they have to be old as well.
+// sweepRuntimeDirs removes the directories in base whose process has ended. Those without their
+// final name may not be locked yet, so they must be old as well.
 func sweepRuntimeDirs(base string) {
 	entries, err := os.ReadDir(base)
 	if err != nil {
