@@ -39,19 +39,25 @@ func (l *logFlags) check() error {
 	return nil
 }
 
+// standardError is standard error for writers that must not wait for a reader.
+var standardError = &logWriter{out: os.Stderr}
+
 // logger returns the logger to standard error or the desk, as set by the flags, then by the file.
 func (l *logFlags) logger(c config.Log) hclog.Logger {
 	format := cmp.Or(l.format, c.Format)
 	terminal := isatty.IsTerminal(os.Stderr.Fd())
 	options := &hclog.LoggerOptions{
-		Output: os.Stderr, Level: hclog.LevelFromString(cmp.Or(l.level, c.Level, "info")),
+		Level:      hclog.LevelFromString(cmp.Or(l.level, c.Level, "info")),
 		JSONFormat: format == "json" || format == "" && !terminal,
 	}
+	w := standardError
 	switch {
 	case l.desk != nil:
-		options.Output = l.desk
+		w = &logWriter{out: l.desk}
 	case terminal && os.Getenv("NO_COLOR") == "" && !options.JSONFormat:
 		options.Color = hclog.AutoColor
 	}
+	options.Output = w
+	w.report(options)
 	return hclog.New(options)
 }

@@ -19,7 +19,9 @@ func main() {
 	// A worker first: where this process was started as one, this does not return. Nothing
 	// precedes it, as a request waits for the start of its worker.
 	becomeWorker()
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	status := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	standardError.flush(flushLimit)
+	os.Exit(status)
 }
 
 // becomeWorker makes this process what it was started as: a worker, a plugin or a server under
@@ -43,6 +45,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	c, err := execute(root)
+	if stderr == os.Stderr {
+		stderr = standardError
+	}
 	var status statusError
 	switch {
 	case err == nil:

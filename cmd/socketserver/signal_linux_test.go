@@ -2,11 +2,11 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,31 +17,52 @@ import (
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// A second signal does not wait for who does not read the log.
-func TestSecondSignalUnread(t *testing.T) {
+// Nothing waits for a log that is not read.
+func TestUnreadLog(t *testing.T) {
 	t.Parallel()
-	log, theirs, err := os.Pipe()
-	require.NoError(t, err)
-	defer log.Close()
-	defer theirs.Close()
-	cmd := exec.Command("socketserver", "serve", "--listen", "tcp://127.0.0.1:0", "--handler", "echo", "--log-format", "json")
-	cmd.Stderr = theirs
-	require.NoError(t, cmd.Start())
-	late := time.AfterFunc(frameworktest.Patience, func() { _ = cmd.Process.Kill() })
-	defer late.Stop()
-	lines := bufio.NewScanner(log)
-	var l struct{ Address string }
-	for lines.Scan() && !strings.Contains(lines.Text(), `"ready"`) {
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &l))
+	for name, c := range map[string]struct {
+		args    []string
+		signals []os.Signal
+		status  int
+	}{
+		"SIGTERM":         {nil, []os.Signal{syscall.SIGTERM}, 0},
+		"SIGINT, text":    {[]string{"--log-format", "text"}, []os.Signal{os.Interrupt}, 0},
+		"forking":         {[]string{"--concurrency", "forking"}, []os.Signal{syscall.SIGTERM}, 0},
+		"a second signal": {nil, []os.Signal{syscall.SIGTERM, os.Interrupt}, exitUsage},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log, theirs, err := os.Pipe()
+			require.NoError(t, err)
+			defer log.Close()
+			defer theirs.Close()
+			path := filepath.Join(t.TempDir(), "s")
+			cmd := exec.Command("socketserver", append([]string{"serve", "--listen", "unix://" + path, "--handler", "echo"}, c.args...)...)
+			cmd.Stderr = theirs
+			require.NoError(t, cmd.Start())
+			late := time.AfterFunc(frameworktest.Patience, func() { _ = cmd.Process.Kill() })
+			defer late.Stop()
+			for lines := bufio.NewScanner(log); lines.Scan() && !strings.Contains(lines.Text(), "ready"); {
+			}
+			conn := frameworktest.DialAddress(t, "unix", path)
+			require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
+			fill(t, theirs)
+			for range 3 {
+				require.NoError(t, cmd.Process.Signal(syscall.SIGHUP)) // is logged
+				again := frameworktest.DialAddress(t, "unix", path)
+				require.Equal(t, "served", frameworktest.Ask(t, again, "served"))
+				require.NoError(t, again.Close())
+			}
+			if len(c.signals) == 1 {
+				require.NoError(t, conn.Close())
+			}
+			for _, s := range c.signals {
+				require.NoError(t, cmd.Process.Signal(s))
+			}
+			_ = cmd.Wait()
+			require.Equal(t, c.status, cmd.ProcessState.ExitCode(), cmd.ProcessState)
+		})
 	}
-	conn := dial(t, listener{network: "tcp", address: l.Address})
-	require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello")) // it is cut off, which is logged
-	fill(t, theirs)
-	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	var status *exec.ExitError
-	require.ErrorAs(t, cmd.Wait(), &status)
-	require.Equal(t, exitUsage, status.ExitCode())
 }
 
 // fill writes to a pipe what it takes, without a change for others who write to it.
