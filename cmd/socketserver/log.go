@@ -46,7 +46,7 @@ var standardError = &logWriter{out: os.Stderr}
 func (l *logFlags) logger(c config.Log) hclog.Logger {
 	format := cmp.Or(l.format, c.Format)
 	terminal := isatty.IsTerminal(os.Stderr.Fd())
-	options := &hclog.LoggerOptions{
+	options := hclog.LoggerOptions{
 		Level:      hclog.LevelFromString(cmp.Or(l.level, c.Level, "info")),
 		JSONFormat: format == "json" || format == "" && !terminal,
 	}
@@ -57,7 +57,5 @@ func (l *logFlags) logger(c config.Log) hclog.Logger {
 	case terminal && os.Getenv("NO_COLOR") == "" && !options.JSONFormat:
 		options.Color = hclog.AutoColor
 	}
-	options.Output = w
-	w.report(options)
-	return hclog.New(options)
+	return w.logger(options)
 }

@@ -1,11 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"io"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 const (
@@ -21,29 +29,79 @@ type logWriter struct {
 	out io.Writer
 
 	mu      sync.Mutex
-	own     hclog.Logger // to out, for the number of lines dropped; nil: it is not logged
+	own     hclog.Logger        // to out, for the number of lines dropped; nil: it is not logged
+	form    func([]byte) []byte // makes an entry safe; nil: it is
 	waiting []byte
 	dropped int
 	stuck   bool          // the last line was not written in time
 	written chan struct{} // closed when all has been written; nil: all has been
 }
 
-// report has the number of lines dropped logged as o says.
-func (w *logWriter) report(o *hclog.LoggerOptions) {
-	own := *o
-	own.Output = w.out
+// logger returns a logger to w. What w has to say itself is logged alike.
+func (w *logWriter) logger(o hclog.LoggerOptions) hclog.Logger {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.own = hclog.New(&own)
+	w.form = foldFields
+	if o.JSONFormat {
+		w.form = escapeHidden
+	}
+	o.Output = w.out
+	w.own = hclog.New(&o)
+	o.Output = w
+	return hclog.New(&o)
+}
+
+// escapeHidden returns JSON without the characters that are dangerous to show, which
+// encoding/json leaves as they are. They occur in strings alone.
+func escapeHidden(entry []byte) []byte {
+	if !bytes.ContainsFunc(entry, text.Block.Hides) {
+		return entry
+	}
+	var safe []byte
+	for _, r := range string(entry) {
+		switch r1, r2 := utf16.EncodeRune(r); {
+		case !text.Block.Hides(r):
+			safe = utf8.AppendRune(safe, r)
+		case r1 == utf8.RuneError:
+			safe = fmt.Appendf(safe, `\u%04x`, r)
+		default:
+			safe = fmt.Appendf(safe, `\u%04x\u%04x`, r1, r2)
+		}
+	}
+	return safe
+}
+
+// multiline matches a field whose value hclog has written on lines of its own, with or without
+// colors.
+var multiline = regexp.MustCompile(strings.ReplaceAll(`\n  (C([^\x1b=\n]+)CC=)\nC((?:C  \| C[^\n]*\n)+)  `, "C", `(?:\x1b\[[\d;]*m)?`))
+
+var linePrefix = regexp.MustCompile(strings.ReplaceAll(`(?m)^C  \| C`, "C", `(?:\x1b\[[\d;]*m)?`))
+
+// foldFields returns an entry in text format on one line, but for stacks. What a client or a
+// plugin has put into a field could else be taken for an entry.
+func foldFields(entry []byte) []byte {
+	return multiline.ReplaceAllFunc(entry, func(field []byte) []byte {
+		m := multiline.FindSubmatch(field)
+		if string(m[2]) == "stack" {
+			return field
+		}
+		value := strings.TrimSuffix(string(linePrefix.ReplaceAll(m[3], nil)), "\n")
+		value = strings.NewReplacer(`"`, `\"`, "\n", `\n`).Replace(value)
+		return fmt.Appendf(nil, ` %s"%s"`, m[1], value)
+	})
 }
 
 // Write writes p, which is whole lines, or queues it.
 func (w *logWriter) Write(p []byte) (int, error) {
+	size := len(p)
 	w.mu.Lock()
+	if w.form != nil {
+		p = w.form(p)
+	}
 	if w.stuck && len(w.waiting)+len(p) > maxUnread {
 		w.dropped++
 		w.mu.Unlock()
-		return len(p), nil
+		return size, nil
 	}
 	w.waiting = append(w.waiting, p...)
 	if w.written == nil {
@@ -60,7 +118,7 @@ func (w *logWriter) Write(p []byte) (int, error) {
 		w.stuck = w.written != nil
 		w.mu.Unlock()
 	}
-	return len(p), nil
+	return size, nil
 }
 
 // flush waits until all has been written, and reports whether it has been.
