@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
@@ -108,4 +109,16 @@ func TestClientDoesNotForgeALine(t *testing.T) {
 	_, err = client.Write([]byte("hello"))
 	require.NoError(t, err)
 	require.Contains(t, p.awaitText(t, "forged"), `client="`+dir+`/c\nforged"`)
+}
+
+func TestNumbersAreNumbersUnderEveryStrategy(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []string{"synchronous", "threading", "forking", "preforking"} {
+		t.Run(strategy, func(t *testing.T) {
+			t.Parallel()
+			p, listeners := serveArgs(t, "--listen", "udp://127.0.0.1:0", "--concurrency", strategy, "--handler", "sink")
+			frameworktest.Send(t, dial(t, listeners[0]), "abc")
+			p.await(t, "received", event{"length": 3.0, "data": "abc"})
+		})
+	}
 }

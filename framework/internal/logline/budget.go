@@ -16,7 +16,15 @@ const (
 type Budget struct{ lines, crashes ratelog.Limiter }
 
 // NewRelay makes a relay to log that is bounded by b.
-func (b *Budget) NewRelay(log hclog.Logger) *Relay { return &Relay{log: log, budget: b} }
+func (b *Budget) NewRelay(log hclog.Logger) *Relay {
+	l := &Relay{log: log, budget: b, host: []string{"server", "plugin", "pid"}}
+	for i, arg := range log.ImpliedArgs() {
+		if name, ok := arg.(string); ok && i%2 == 0 {
+			l.host = append(l.host, name)
+		}
+	}
+	return l
+}
 
 // Tell logs the number of lines that were dropped, if any. It happens by itself within a
 // second; a call is needed only when nothing that shares the budget is left.

@@ -6,7 +6,6 @@ package logline
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"regexp"
@@ -34,8 +33,9 @@ type Relay struct {
 	Before func(line string) string
 
 	log    hclog.Logger
+	host   []string // names of the host's fields
 	budget *Budget
-	alone  bool // nobody shares the budget
+	alone  bool // no other relay uses the budget
 
 	mu   sync.Mutex
 	tail []string // its last lines, as they were printed
@@ -47,7 +47,9 @@ type Relay struct {
 
 // NewRelay makes a relay to log that has a budget of its own.
 func NewRelay(log hclog.Logger) *Relay {
-	return &Relay{log: log, budget: &Budget{}, alone: true}
+	l := (&Budget{}).NewRelay(log)
+	l.alone = true
+	return l
 }
 
 // Copy logs what r brings until it ends. It always reads on, so that the process is
@@ -151,7 +153,7 @@ func (l *Relay) line(printed string) {
 	if !l.budget.lines.Admit(maxRate, len(printed), l.dropped) {
 		return
 	}
-	if event, ok := parse(printed); ok {
+	if event, ok := l.parse(printed); ok {
 		l.log.Log(event.level, event.message, event.args...)
 		return
 	}
@@ -225,13 +227,16 @@ type event struct {
 	args    []any
 }
 
-// parse reads a line that hclog wrote as JSON.
-func parse(printed string) (event, bool) {
+// parse reads a line that hclog wrote as JSON. Values keep their JSON form. Fields with a name
+// of the host's are renamed, so that they do not take their place.
+func (l *Relay) parse(printed string) (event, bool) {
 	if !strings.HasPrefix(printed, "{") {
 		return event{}, false
 	}
 	var fields map[string]any
-	if json.Unmarshal([]byte(printed), &fields) != nil {
+	d := json.NewDecoder(strings.NewReader(printed))
+	d.UseNumber()
+	if d.Decode(&fields) != nil || d.InputOffset() != int64(len(strings.TrimRight(printed, " \t"))) {
 		return event{}, false
 	}
 	message, ok := fields["@message"].(string)
@@ -247,11 +252,26 @@ func parse(printed string) (event, bool) {
 		if strings.HasPrefix(key, "@") {
 			continue
 		}
-		value := fields[key]
-		if _, ok := value.(string); !ok {
-			value = fmt.Sprint(value)
+		name := strings.NewReplacer(" ", "_", "=", "_", `"`, "_").Replace(text.Line(key))
+		if slices.Contains(l.host, name) {
+			name = "printed_" + name
 		}
-		e.args = append(e.args, text.Line(key), value) // hclog quotes values itself
+		e.args = append(e.args, name, value(fields[key])) // hclog quotes values itself
 	}
 	return e, true
+}
+
+// value returns v, of JSON, as what hclog writes like the value that it was printed from.
+func value(v any) any {
+	list, ok := v.([]any)
+	if !ok {
+		return v
+	}
+	words := make([]string, len(list))
+	for i := range list {
+		if words[i], ok = list[i].(string); !ok {
+			return v
+		}
+	}
+	return words
 }

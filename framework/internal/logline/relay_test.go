@@ -3,6 +3,7 @@ package logline
 import (
 	"bytes"
 	"io"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -46,6 +47,53 @@ func TestLines(t *testing.T) {
 	} {
 		require.Equal(t, want, relayed(output, false), "%q", output)
 	}
+}
+
+// A line is logged as by a handler that runs in the server.
+func TestValuesKeepTheirForm(t *testing.T) {
+	for _, args := range [][]any{
+		{"n", 5, "f", 1.5, "b", true, "z", nil, "big", uint64(12345678901234567890), "k", map[string]any{"a": []any{1, nil}}},
+		{"empty", "", "e", []string{}, "s", []string{"a b", "c"}, "l", []int{1, -2}, "m", []any{"x", 1, false}},
+		{"tiny", 1e-300, "huge", 1e300, "min", int64(math.MinInt64), "deep", []any{map[string]any{"x": []any{"y"}}}},
+		{"text", "5", "t", "null", "quoted", `a "b" \`, "lines", "a\nb", "hidden", "\u202e\x1b"},
+	} {
+		for _, asJSON := range []bool{false, true} {
+			var printed, want bytes.Buffer
+			options := hclog.LoggerOptions{DisableTime: true, JSONFormat: asJSON}
+			for out, asJSON := range map[*bytes.Buffer]bool{&printed: true, &want: asJSON} {
+				o := options
+				o.Output, o.JSONFormat = out, asJSON
+				hclog.New(&o).Info("m", args...)
+			}
+			if !asJSON { // fields are sorted, and the order of arguments is lost
+				require.ElementsMatch(t, strings.Fields(want.String()), strings.Fields(relayed(printed.String(), false)))
+				continue
+			}
+			require.Equal(t, want.String(), relayed(printed.String(), true))
+		}
+	}
+	for _, line := range []string{ // of programs that do not use hclog
+		`{"@level":"info","@message":"m","big":123456789012345678901234567890,"e":1E400,"f":1.0,"i":-0,"k":{"a":[1,null]},"z":null}`,
+	} {
+		require.Equal(t, line+"\n", relayed(line, true))
+	}
+	require.Equal(t, "[INFO]  {\"@message\":\"x\"} {}\n", relayed(`{"@message":"x"} {}`, false))
+}
+
+// What is printed does not take the place of the fields that the host has.
+func TestFieldsOfTheHostWin(t *testing.T) {
+	for line, want := range map[string]string{
+		`{"@message":"x","server":"other","plugin":"other","pid":1}`:   `"own":"o","pid":7,"plugin":"p","printed_pid":1,"printed_plugin":"other","printed_server":"other","server":"s"}`,
+		`{"@message":"x","server":null,"client":"c","client":"d"}`:     `"client":"d","own":"o","pid":7,"plugin":"p","printed_server":null,"server":"s"}`,
+		`{"@message":"x","own":1,"@level":"info","@timestamp":"2000"}`: `"own":"o","pid":7,"plugin":"p","printed_own":1,"server":"s"}`,
+		`{"@message":"x","n=1 server":"other","\u0073erver":"a"}`:      `"n_1_server":"other","own":"o","pid":7,"plugin":"p","printed_server":"a","server":"s"}`,
+	} {
+		var book bytes.Buffer
+		log := hclog.New(&hclog.LoggerOptions{Output: &book, DisableTime: true, JSONFormat: true}).With("server", "s", "plugin", "p", "pid", 7, "own", "o")
+		NewRelay(log).Copy(strings.NewReader(line))
+		require.Equal(t, `{"@level":"info","@message":"x",`+want+"\n", book.String())
+	}
+	require.Equal(t, "[INFO]  x: printed_pid=1\n", relayed(`{"@message":"x","pid":1}`, false))
 }
 
 // A line that is too long is cut, and the next one is whole.
