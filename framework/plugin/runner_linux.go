@@ -45,6 +45,7 @@ type runner struct {
 	killed  bool
 	why     error // why it can not be used
 	ended   error // how it ended, if not by kill
+	crashed bool
 }
 
 func newRunner(s *Settings, image *process.Image, three *os.File) *runner {
@@ -121,6 +122,7 @@ func (r *runner) wait(output *os.File) {
 	<-r.drained
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.crashed = process.Crashed(state)
 	if err != nil || !r.killed || state.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		if r.ended = process.Describe(state, err); r.ended == nil {
 			r.ended = errEnded
@@ -173,7 +175,7 @@ func (r *runner) problem(err error) error {
 	if r.ended != nil {
 		err = r.ended
 	}
-	if tail := strings.Join(r.relay.Tail(), "; "); tail != "" {
+	if tail := strings.Join(r.relay.Tail(r.crashed), "; "); tail != "" {
 		const most = 400
 		if len(tail) > most {
 			tail = "..." + tail[len(tail)-most:]

@@ -24,6 +24,7 @@ const (
 	maxStack  = 16 << 10    // bytes of a crash
 	silence   = time.Second // after which a crash is whole, and a line that has no end
 	keepLines = 10
+	tailAge   = 10 * time.Second // more than a process has to start
 )
 
 // A Relay logs what one process prints.
@@ -38,11 +39,19 @@ type Relay struct {
 	alone  bool // no other relay uses the budget
 
 	mu   sync.Mutex
-	tail []string // its last lines, as they were printed
+	tail []printed // the last lines
 
 	crash strings.Builder // what has been printed of a crash
 	cut   int             // lines that were too much of it
 	quiet *time.Timer     // ends it; nil: there is none
+	last  bool            // the process printed a crash and nothing after it
+}
+
+// printed is a line as it was printed.
+type printed struct {
+	text  string
+	at    time.Time
+	crash bool // it begins one
 }
 
 // NewRelay makes a relay to log that has a budget of its own.
@@ -65,7 +74,10 @@ func (l *Relay) Copy(r io.Reader) {
 		}
 	}
 	lines.end()
-	l.endCrash()
+	l.mu.Lock()
+	l.last = l.quiet != nil
+	l.tellCrash()
+	l.mu.Unlock()
 	if l.alone {
 		l.budget.Tell()
 	}
@@ -121,50 +133,58 @@ func (s *splitter) tell() {
 	}
 }
 
-// Tail returns the last lines, for saying why the process ended.
-func (l *Relay) Tail() []string {
+// Tail returns the last lines, for an error that says why the process ended. Lines that are old
+// do not belong there, nor does a crash that the process has only printed, as of a handler that
+// recovers: crashed reports whether it ended as a crash ends it.
+func (l *Relay) Tail(crashed bool) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	tail := make([]string, len(l.tail))
+	var tail []string
 	for i, line := range l.tail {
-		tail[i] = text.Line(line)
+		if time.Since(line.at) < tailAge && (!line.crash || crashed && l.last && i == len(l.tail)-1) {
+			tail = append(tail, text.Line(line.text))
+		}
 	}
 	return tail
 }
 
-func (l *Relay) line(printed string) {
+func (l *Relay) line(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.quiet != nil {
-		if inCrash().MatchString(printed) {
-			l.growCrash(text.Line(printed))
+		if inCrash().MatchString(line) {
+			l.growCrash(text.Line(line))
 			return
 		}
 		l.tellCrash() // it was none, or the process goes on
 	}
-	l.tail = append(l.tail, printed)
+	l.tail = append(l.tail, printed{line, time.Now(), isCrash(line)})
 	if len(l.tail) > keepLines {
 		l.tail = slices.Delete(l.tail, 0, 1)
 	}
-	if isCrash(printed) {
-		l.growCrash(text.Line(printed))
+	if isCrash(line) {
+		l.growCrash(text.Line(line))
 		return
 	}
-	if !l.budget.lines.Admit(maxRate, len(printed), l.dropped) {
+	if !l.budget.lines.Admit(maxRate, len(line), l.dropped) {
 		return
 	}
-	if event, ok := l.parse(printed); ok {
+	if event, ok := l.parse(line); ok {
 		l.log.Log(event.level, event.message, event.args...)
 		return
 	}
-	l.log.Info(text.Line(printed))
+	l.log.Info(text.Line(line))
 }
 
-// isCrash says whether a line begins what the Go runtime prints before it ends a process.
-// A program may print such a line, too, and go on.
-func isCrash(text string) bool {
-	return strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ") ||
-		strings.HasPrefix(text, "runtime: ")
+// crashes are how that begins which the Go runtime prints before it ends a process.
+var crashes = []string{
+	"panic: ", "fatal error: ", "runtime: ", "unexpected fault address ", "SIGSEGV: segmentation ", "SIGABRT: abort", "SIGBUS: bus ", "SIGQUIT: quit",
+	"SIGILL: illegal ", "SIGTRAP: trace ", "SIGFPE: floating-", "SIGSYS: bad ", "SIGSTKFLT: stack ",
+}
+
+// isCrash reports whether a line begins a crash. A program may print such a line and go on.
+func isCrash(line string) bool {
+	return slices.ContainsFunc(crashes, func(begin string) bool { return strings.HasPrefix(line, begin) })
 }
 
 // inCrash matches the lines that follow: messages, headings, places, functions with their
@@ -172,7 +192,7 @@ func isCrash(text string) bool {
 // It is made when it is needed, as a worker, which has no use for it, is to start quickly.
 var inCrash = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(\s*$|\t|fatal error: |runtime: |runtime stack:|goroutine |created by |exit status |` +
-		`\[signal |\[originating |\.\.\.|stack: |0x|SIG[A-Z]+: |PC=|signal arrived |[a-z][a-z0-9]+ +0x|` +
+		`\[signal |-----$|instruction bytes: |\[originating |\.\.\.|stack: |0x|SIG[A-Z]+: |PC=|signal arrived |[a-z][a-z0-9]+ +0x|` +
 		`[^\s(]+(\([^)\s]*\)[^\s(]*)?\(.*\)$)`)
 })
 

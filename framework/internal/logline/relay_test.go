@@ -2,9 +2,13 @@ package logline
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math"
+	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,6 +162,30 @@ func TestCrashIsWhole(t *testing.T) {
 	}
 }
 
+// A signal that the runtime does not expect makes it print registers, and every goroutine.
+func TestCrashBySignalIsOneLine(t *testing.T) {
+	if os.Getenv("TEST_CRASH") != "" {
+		go func() { time.Sleep(time.Hour) }()
+		var signal syscall.Signal
+		_, _ = fmt.Sscan(os.Getenv("TEST_CRASH"), &signal)
+		_ = syscall.Kill(os.Getpid(), signal)
+		select {}
+	}
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGABRT, syscall.SIGQUIT, syscall.SIGBUS, syscall.SIGFPE} {
+		for _, traceback := range []string{"single", "crash"} {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestCrashBySignalIsOneLine$")
+			cmd.Env = append(os.Environ(), fmt.Sprintf("TEST_CRASH=%d", signal), "GOTRACEBACK="+traceback)
+			printed, _ := cmd.CombinedOutput()
+			require.Greater(t, bytes.Count(printed, []byte("\n")), 10)
+			text := relayed(string(printed), true)
+			require.Equal(t, 1, strings.Count(text, "\n"), text)
+			require.Contains(t, text, `"@message":"process crashed"`)
+		}
+	}
+	require.Equal(t, "[INFO]  SIGTERM: stopping\n[INFO]  SIGHUP: reload\n", relayed("SIGTERM: stopping\nSIGHUP: reload\n", false))
+}
+
 // A line that only looks like the beginning of a crash does not keep the ones that follow.
 func TestNoCrash(t *testing.T) {
 	require.Equal(t, "[ERROR] process crashed: error=\"panic: x\" stack=\"\"\n[INFO]  on: n=1\n[INFO]  and on\n"+
@@ -263,9 +291,40 @@ func TestSharedBudget(t *testing.T) {
 func TestTail(t *testing.T) {
 	relay := NewRelay(hclog.NewNullLogger())
 	relay.Copy(strings.NewReader(strings.Repeat("x\n", 100) + "last\x07"))
-	tail := relay.Tail()
+	tail := relay.Tail(false)
 	require.Len(t, tail, keepLines)
 	require.Equal(t, `last\a`, tail[keepLines-1])
+}
+
+// A panic that was printed is the cause of an end only where nothing follows it and the process
+// ended as by a panic.
+func TestTailHasNoOtherCause(t *testing.T) {
+	for output, want := range map[string]struct{ crashed, exited []string }{
+		"usage: x\npanic: y\n\ngoroutine 1 [running]:\n": {[]string{"usage: x", "panic: y"}, []string{"usage: x"}},
+		"panic: recovered\ngoroutine 1 [running]:\non\n": {[]string{"on"}, []string{"on"}},
+		"panic: recovered\npanic: real\n":                {[]string{"panic: real"}, nil},
+		"SIGSEGV: segmentation violation\nPC=0x1\n":      {[]string{"SIGSEGV: segmentation violation"}, nil},
+		"panic: recovered\n{\"@message\":\"x\"}\n":       {[]string{`{"@message":"x"}`}, []string{`{"@message":"x"}`}},
+	} {
+		relay := NewRelay(hclog.NewNullLogger())
+		relay.Copy(strings.NewReader(output))
+		require.Equal(t, want.crashed, relay.Tail(true), output)
+		require.Equal(t, want.exited, relay.Tail(false), output)
+	}
+	synctest.Test(t, func(t *testing.T) { // long ago
+		relay := NewRelay(hclog.NewNullLogger())
+		r, w := io.Pipe()
+		done := make(chan struct{})
+		go func() { relay.Copy(r); close(done) }()
+		_, err := io.WriteString(w, "a request\npanic: recovered\n")
+		require.NoError(t, err)
+		time.Sleep(2 * silence)
+		require.NoError(t, w.Close())
+		<-done
+		require.Equal(t, []string{"a request"}, relay.Tail(true))
+		time.Sleep(tailAge)
+		require.Empty(t, relay.Tail(true))
+	})
 }
 
 // Whatever is printed, nothing of it is a control sequence in the log or breaks a line of

@@ -262,3 +262,13 @@ func Describe(state *os.ProcessState, err error) error {
 	}
 	return errors.New(state.String())
 }
+
+// Crashed reports whether a process ended as the Go runtime ends one that crashes: with status 2,
+// or by a signal that nobody sends.
+func Crashed(state *os.ProcessState) bool {
+	if state == nil {
+		return false
+	}
+	status := state.Sys().(syscall.WaitStatus)
+	return status.ExitStatus() == 2 || status.Signaled() && status.Signal() != syscall.SIGKILL && status.Signal() != syscall.SIGTERM
+}

@@ -42,3 +42,6 @@ func EndOrphans()                                  {}
 
 // Supported reports whether this system has workers.
 const Supported = false
+
+// Crashed reports nothing here.
+func Crashed(*os.ProcessState) bool { return false }

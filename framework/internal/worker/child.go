@@ -107,13 +107,14 @@ func (c *child) stopped() bool {
 func (c *child) wait() error {
 	overdue := time.AfterFunc(endPatience, c.kill)
 	defer overdue.Stop()
-	why := process.Describe(c.process.Wait())
+	state, err := c.process.Wait()
+	why := process.Describe(state, err)
 	select { // its output may say more; what it left behind may keep the pipe open
 	case <-c.drained:
 	case <-time.After(500 * time.Millisecond):
 	}
 	_ = c.output.Close()
-	if tail := c.relay.Tail(); why != nil && len(tail) > 0 {
+	if tail := c.relay.Tail(process.Crashed(state)); why != nil && len(tail) > 0 {
 		return fmt.Errorf("%w (it printed %q)", why, tail[len(tail)-1])
 	}
 	return why
