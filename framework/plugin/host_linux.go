@@ -37,9 +37,11 @@ type host struct {
 	closed sync.Once
 
 	mu      sync.Mutex
-	current *instance     // nil while it is being restarted
-	refused error         // why requests do not wait for it
-	changed chan struct{} // closed when one of these has changed
+	current *instance       // nil while it is being restarted
+	refused error           // why requests do not wait for it
+	changed chan struct{}   // closed when one of these has changed
+	server  context.Context // of the server that asked last; nil: none has
+	wanted  chan struct{}   // receives when a server that does not stop waits for a process
 
 	failures []time.Time // within the window; supervise's
 }
@@ -82,7 +84,7 @@ func newHost(s Settings) (*host, error) {
 	if s.Timeouts.Drain == 0 {
 		s.Timeouts.Drain = 10 * time.Second
 	}
-	h := &host{settings: s, ended: make(chan struct{}), changed: make(chan struct{})}
+	h := &host{settings: s, ended: make(chan struct{}), changed: make(chan struct{}), wanted: make(chan struct{}, 1)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	var err error
 	if h.image, err = process.Pin(s.Path); err != nil {
@@ -153,21 +155,54 @@ func (h *host) supervise(i *instance) {
 func (h *host) restart(why error, delay time.Duration) *instance {
 	log := h.settings.Log
 	for ; ; delay = h.failed(why) {
+		if !h.pause(minBackoff) || !h.isWanted(why) {
+			return nil
+		}
 		log.Error("plugin ended and is started again", "error", why, "delay", delay)
-		select {
-		case <-time.After(delay):
-		case <-h.ctx.Done():
+		if !h.pause(delay - minBackoff) {
 			return nil
 		}
 		var i *instance
 		if i, _, why = h.start(h.ctx); why == nil {
 			log.Info("plugin started again", "pid", i.runner.ID())
 			h.set(i, nil)
+			select { // nobody waits any more
+			case <-h.wanted:
+			default:
+			}
 			return i
 		}
 		if h.ctx.Err() != nil {
 			return nil
 		}
+	}
+}
+
+// pause waits, and reports whether the class is still open after that.
+func (h *host) pause(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-h.ctx.Done():
+		return false
+	}
+}
+
+// isWanted waits while the server is stopping, which the process may have been ended for, and
+// reports whether the plugin is to be restarted.
+func (h *host) isWanted(why error) bool {
+	h.mu.Lock()
+	server := h.server
+	h.mu.Unlock()
+	if server == nil || server.Err() == nil {
+		return true
+	}
+	h.settings.Log.Info("plugin ended while its server stops", "error", why)
+	select {
+	case <-h.wanted: // by another server of the class
+		return true
+	case <-h.ctx.Done():
+		return false
 	}
 }
 
@@ -200,6 +235,9 @@ func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 	for {
 		h.mu.Lock()
 		i, refused, changed := h.current, h.refused, h.changed
+		if ctx.Err() == nil {
+			h.server = ctx
+		}
 		h.mu.Unlock()
 		if i != nil {
 			select {
@@ -211,6 +249,12 @@ func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 		}
 		if refused != nil {
 			return nil, refused
+		}
+		if ctx.Err() == nil {
+			select {
+			case h.wanted <- struct{}{}:
+			default:
+			}
 		}
 		select {
 		case <-changed:

@@ -231,6 +231,80 @@ func TestPluginThatStopsWhileItIsConfigured(t *testing.T) {
 	require.ErrorContains(t, err, `plugin "subject": it did not answer within 5s when it was configured`)
 }
 
+// A server that stops ends its plugin where requests take too long, and a service manager may.
+func TestPluginThatEndsWhileItsServerStops(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"cut off", "killed meanwhile", "exits meanwhile", "crashes meanwhile"} {
+		t.Run(end, func(t *testing.T) {
+			t.Parallel()
+			j := frameworktest.NewLog()
+			conf := settings(t, "subject", j)
+			conf.Timeouts.Drain = frameworktest.Patience
+			class := open(t, conf)
+			s := frameworktest.NewServer(t, "tcp", class)
+			s.Strategy, s.Log = &framework.Threading{}, j.Logger()
+			require.NoError(t, s.Listen())
+			go func() { _ = s.ServeForever() }()
+			c, other := dial(t, s), dial(t, s)
+			pid := c.pid(t)
+			require.Equal(t, "begun", c.ask(t, "sleep begun"))
+			require.Equal(t, "begun", other.ask(t, "echo begun"))
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			done := make(chan error, 1)
+			go func() { done <- s.Shutdown(ctx) }()
+			<-s.Done()
+			switch end {
+			case "cut off":
+				cancel()
+			case "killed meanwhile":
+				require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			case "exits meanwhile":
+				frameworktest.Send(t, other, "exit\n")
+			case "crashes meanwhile":
+				frameworktest.Send(t, other, "crash x\n")
+			}
+			_ = frameworktest.Await(t, done)
+			require.NotContains(t, j.String(), "started again")
+		})
+	}
+}
+
+// The class of a plugin may have another server.
+func TestPluginThatAnotherServerWants(t *testing.T) {
+	t.Parallel()
+	j := frameworktest.NewLog()
+	class := open(t, settings(t, "subject", j))
+	first := serve(t, frameworktest.NewServer(t, "tcp", class), &framework.Threading{}, j)
+	second := serve(t, frameworktest.NewServer(t, "unix", class), &framework.Threading{}, j)
+	require.Equal(t, "a", dial(t, second).ask(t, "echo a"))
+	c := dial(t, first)
+	pid := c.pid(t)
+	require.NoError(t, c.Close())
+	frameworktest.Shutdown(t, first)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	require.NotEqual(t, pid, dial(t, second).pid(t))
+}
+
+// A panic that a request has printed is not why another one ends the process.
+func TestEndDoesNotQuoteAnotherRequest(t *testing.T) {
+	t.Parallel()
+	for command, want := range map[string]string{
+		"exit":      `error="exit status 3"`,
+		"signal 9":  `error="signal: killed"`,
+		"crash now": `error="exit status 2 (it printed \"panic: now\")"`,
+	} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			s, j := serveTCP(t, "subject")
+			require.Equal(t, "printed", dial(t, s).ask(t, "recovered panic: of another"))
+			frameworktest.Send(t, dial(t, s), command+"\n")
+			line := j.Await(t, "plugin ended and is started again")
+			require.Contains(t, line, want)
+		})
+	}
+}
+
 func TestCloseWaitsForRequests(t *testing.T) {
 	t.Parallel()
 	j := frameworktest.NewLog()

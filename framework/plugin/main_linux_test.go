@@ -126,6 +126,10 @@ func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 			_, err := fmt.Fprintln(wfile, "finished")
 			return err
 		}
+		if command == "sleep" { // until the connection is ended
+			_, err := rfile.ReadByte()
+			return err
+		}
 		if command == "take" { // its time, whatever the server wants
 			time.Sleep(3 * time.Second)
 			_, err := fmt.Fprintln(wfile, "taken")
@@ -136,7 +140,7 @@ func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 
 func (h *handler) answer(command, rest string) string {
 	switch command {
-	case "echo", "finish", "take":
+	case "echo", "finish", "take", "sleep":
 		return rest
 	case "pid":
 		return fmt.Sprint(os.Getpid())
@@ -189,6 +193,9 @@ func (h *handler) answer(command, rest string) string {
 		panic(rest)
 	case "exit":
 		os.Exit(3)
+	case "recovered": // as by a handler that recovers and prints
+		fmt.Fprintf(os.Stderr, "%s\n\ngoroutine 7 [running]:\nmain.main()\n\t/main.go:1\n", rest)
+		return "printed"
 	case "crash":
 		go panic(rest)
 		select {}
