@@ -56,9 +56,14 @@ func Prepare(ctx context.Context, dir string, names []string, log hclog.Logger) 
 	for i, root := range slices.Sorted(maps.Keys(modules)) {
 		all := modules[root]
 		switch {
-		case err != nil:
+		case b == nil:
 			for _, f := range all {
 				done(f, "", err)
+			}
+		case err != nil:
+			for _, f := range all {
+				path, err := b.unchanged(root, f, err)
+				done(f, path, err)
 			}
 		case i == 0: // alone, as it compiles what the others need as well
 			b.module(ctx, root, all, done)
@@ -93,11 +98,12 @@ func newBuilder(dir string, log hclog.Logger) (*builder, error) {
 	b.out = filepath.Join(cache, "plugins", fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:16])
 	// go renames what it has linked, if that is in the same file system.
 	tmp := filepath.Join(b.out, ".tmp")
-	if err := os.MkdirAll(tmp, 0o700); err != nil {
-		return nil, err
+	made := os.MkdirAll(tmp, 0o700)
+	if err := checkAround(b.out, b.out); err != nil && exists(b.out) {
+		return nil, fmt.Errorf("%w (programs are built there; XDG_CACHE_HOME sets the place)", err)
 	}
-	if err := checkAround(b.out, b.out); err != nil {
-		return nil, fmt.Errorf("%w (what is built goes there: XDG_CACHE_HOME says where)", err)
+	if made != nil {
+		return b, fmt.Errorf("make a directory for what is built: %w", made)
 	}
 	if b.goTool, err = exec.LookPath("go"); err != nil {
 		const usual = "/usr/local/go/bin/go"
@@ -165,9 +171,49 @@ func (b *builder) module(ctx context.Context, root string, all []*found, done fu
 		return
 	}
 	for _, f := range all { // one by one, to know whose error it is
-		done(f, b.path(f), b.build(ctx, root, f))
+		path, err := b.unchanged(root, f, b.build(ctx, root, f))
+		done(f, path, err)
 	}
 }
+
+// unchanged returns the program of f, which was built unless err is set. Where nothing has
+// changed since it was built before, err is about something else: a cache that cannot be
+// written, the network, the disk. That program is used then.
+func (b *builder) unchanged(root string, f *found, err error) (string, error) {
+	if err == nil {
+		return b.path(f), nil
+	}
+	program, failed := os.Stat(b.path(f))
+	if failed != nil || errors.Is(err, context.Canceled) {
+		return "", err
+	}
+	tree, _ := b.sourceTree()
+	for _, dir := range []string{f.path, root, tree} {
+		if dir == "" {
+			continue
+		}
+		failed = errors.Join(failed, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && path != dir && strings.HasPrefix(d.Name(), "."):
+				return filepath.SkipDir
+			}
+			info, err := d.Info()
+			if err == nil && info.ModTime().After(program.ModTime()) {
+				err = errChanged
+			}
+			return err
+		}))
+	}
+	if failed != nil {
+		return "", err
+	}
+	b.log.Warn("cannot build: the program is used that was built from the same source", "plugin", f.name, "error", err)
+	return b.path(f), nil
+}
+
+var errChanged = errors.New("changed")
 
 func (b *builder) path(f *found) string { return filepath.Join(b.out, f.name) }
 
@@ -244,6 +290,9 @@ func (b *builder) run(ctx context.Context, in string, env, args []string, all []
 // position is the beginning of what go prints about a place, relative to where it ran.
 var position = regexp.MustCompile(`^(\./|\.\./)*[^ :]+\.go:\d+`)
 
+// noise matches what go prints beside errors.
+var noise = regexp.MustCompile(`^(# .*|go get .*|go: (downloading|extracting|finding|upgraded|added) .*|too many errors|)$`)
+
 // undeclared is what the linker prints where a program has no main; it names no file.
 const undeclared = "function main is undeclared in the main package"
 
@@ -252,26 +301,27 @@ const undeclared = "function main is undeclared in the main package"
 func buildError(in, path, output string, err error) error {
 	const most = 3
 	var lines []string
-	rest := 0
 	for line := range strings.Lines(output) {
-		// What go says to add is said below, as it is not all.
+		// What go advises to add is not all; nextStep has the rest.
 		line = strings.TrimSuffix(strings.TrimSpace(line), "; to add it:")
 		switch {
-		case line == "" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "go get "):
+		case noise.MatchString(line):
 			continue
-		case len(lines) == most:
-			rest++
-			continue
-		case position.MatchString(line):
-			line = in + "/" + strings.TrimPrefix(line, "./")
+		case position.MatchString(line) && !filepath.IsAbs(line):
+			at := position.FindString(line)
+			line = filepath.Join(in, at) + line[len(at):]
 		case strings.HasSuffix(line, undeclared):
 			line = path + " has no function main; write func main() { plugin.Serve(...) }"
 		}
 		lines = append(lines, line)
 	}
+	rest := max(len(lines)-most, 0)
+	if rest > 0 { // the first ones and the last one stay
+		lines = slices.Delete(lines, most-1, len(lines)-1)
+	}
 	text := strings.Join(lines, "; ")
 	if rest > 0 {
-		text += fmt.Sprintf("; and %d lines more", rest)
+		text += fmt.Sprintf("; lines left out: %d", rest)
 	}
 	if text == "" {
 		return fmt.Errorf("build it: %w", err)
@@ -291,8 +341,14 @@ func nextStep(in, output string) string {
 	case strings.Contains(output, "disabled by GOPROXY=off"):
 		return "; it is built without network: run: cd " + in + " && go mod download"
 	}
+	if network.MatchString(output) {
+		return "; check the network and go env GOPROXY, then run: cd " + in + " && go mod download"
+	}
 	return ""
 }
+
+// network matches what go prints where modules cannot be fetched.
+var network = regexp.MustCompile(`: (Get|Head|reading) "?https?://|dial tcp|proxyconnect|no such host`)
 
 // moduleRoot is the directory of the go.mod that dir belongs to; empty: none.
 func moduleRoot(dir string) string {

@@ -3,12 +3,15 @@ package plugin_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -191,6 +194,67 @@ func TestIncompleteModule(t *testing.T) {
 }
 
 // Each thing that is no plugin has its own line, and the others are not affected.
+// Where modules cannot be fetched the error says why, and what to check.
+func TestModulesThatCannotBeFetched(t *testing.T) {
+	ownCache(t)
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadGateway) }))
+	defer broken.Close()
+	for proxy, want := range map[string]string{
+		"http://127.0.0.1:1":     "connection refused",
+		"http://nowhere.invalid": "nowhere.invalid",
+		broken.URL:               "502 Bad Gateway",
+		"http://127.0.0.1:1,off": "connection refused",
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Setenv("GOMODCACHE", t.TempDir())
+			t.Setenv("GOPROXY", proxy)
+			_, errs := plugin.Prepare(context.Background(), filepath.Join(tree(t), "plugins"), []string{"shout"}, frameworktest.NewLog().Logger())
+			require.ErrorContains(t, errs["shout"], want)
+			require.ErrorContains(t, errs["shout"], "; check the network and go env GOPROXY, then run: cd "+tree(t)+" && go mod download")
+			require.NotContains(t, errs["shout"].Error(), "downloading")
+			require.NotContains(t, errs["shout"].Error(), "\n")
+		})
+	}
+}
+
+// What has not changed since it was built needs neither a cache that can be written nor modules.
+func TestUnchangedPluginNeedsNoBuild(t *testing.T) {
+	ownCache(t)
+	dir := t.TempDir()
+	write(t, dir+"/p/main.go", shout, 0o644)
+	prepare := func() (string, error) {
+		paths, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, frameworktest.NewLog().Logger())
+		return paths["p"], errs["p"]
+	}
+	built, err := prepare()
+	require.NoError(t, err)
+	for name, spoil := range map[string]func(t *testing.T){
+		"no cache of builds":  func(t *testing.T) { t.Setenv("GOCACHE", "/proc/none") },
+		"no cache of modules": func(t *testing.T) { t.Setenv("GOMODCACHE", t.TempDir()); t.Setenv("GOPROXY", "http://127.0.0.1:1") },
+		"no temporary files": func(t *testing.T) {
+			tmp := filepath.Join(filepath.Dir(built), ".tmp")
+			require.NoError(t, os.RemoveAll(tmp))
+			write(t, tmp, "", 0o600)
+			t.Cleanup(func() { os.Remove(tmp) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spoil(t)
+			path, err := prepare()
+			require.NoError(t, err)
+			require.Equal(t, built, path)
+			works(t, "p", path)
+			later := time.Now().Add(time.Hour)
+			require.NoError(t, os.Chtimes(dir+"/p/main.go", later, later))
+			_, err = prepare()
+			require.Error(t, err)
+			now := time.Now().Add(-time.Hour)
+			require.NoError(t, os.Chtimes(dir+"/p/main.go", now, now))
+			require.NoError(t, os.Chtimes(dir+"/p", now, now))
+		})
+	}
+}
+
 func TestWhatIsNoPlugin(t *testing.T) {
 	dir := t.TempDir()
 	outside := t.TempDir()
@@ -264,9 +328,9 @@ func TestPluginPermissions(t *testing.T) {
 		{what: "in another user's sticky directory", file: 0o755, dir: 0o755, around: 0o777 | sticky, home: owner{1, 0}, says: "/around belongs to user 1"},
 		{what: "group", file: 0o775, dir: 0o755, files: owner{0, 1}, says: "/p has mode 0775, so that its group can write it"},
 		{what: "the group of root", file: 0o775, dir: 0o775},
-		{what: "another user's program", file: 0o755, dir: 0o755, files: owner{1, 1}, says: "/p belongs to user 1, who could change what a privileged user would run; run: chown -R root:root DIR/plugins"},
-		{what: "another user's directory", file: 0o755, dir: 0o755, dirs: owner{1, 1}, says: "/plugins belongs to user 1, who could change what a privileged user would run; run: chown -R root:root DIR/plugins"},
-		{what: "another user's home", file: 0o755, dir: 0o755, home: owner{1, 1}, says: "/around belongs to user 1, who could change what a privileged user would run; run: chown root:root DIR, or put DIR/plugins where all directories are root's"},
+		{what: "another user's program", file: 0o755, dir: 0o755, files: owner{1, 1}, says: "/p belongs to user 1, who could change what a privileged user would run; run socketserver as that user (sudo -u '#1'), or in a copy that belongs to root: cp -r DIR/plugins /usr/local/lib/"},
+		{what: "another user's directory", file: 0o755, dir: 0o755, dirs: owner{1, 1}, says: "/plugins belongs to user 1, who could change what a privileged user would run; run socketserver as that user (sudo -u '#1'), or in a copy that belongs to root: cp -r DIR/plugins /usr/local/lib/"},
+		{what: "another user's home", file: 0o755, dir: 0o755, home: owner{1, 1}, says: "/around belongs to user 1, who could change what a privileged user would run; run socketserver as that user (sudo -u '#1'), or in a copy that belongs to root: cp -r DIR/plugins /usr/local/lib/"},
 		{what: "source", source: true, file: 0o666, dir: 0o755, says: "/p/main.go has mode 0666, so that others can write it"},
 		{what: "another user's source", source: true, file: 0o644, dir: 0o755, files: owner{1, 1}, says: "/p/main.go belongs to user 1"},
 	} {
@@ -299,7 +363,7 @@ func TestPluginPermissions(t *testing.T) {
 	}
 }
 
-// A checkout that another user owns is handed over as a whole.
+// A checkout that another user owns stays that user's.
 func TestAnotherUsersCheckoutIsRefused(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -311,7 +375,8 @@ func TestAnotherUsersCheckoutIsRefused(t *testing.T) {
 		return errors.Join(err, os.Chown(path, 1, 1))
 	}))
 	_, errs := plugin.Prepare(context.Background(), dir+"/plugins", []string{"p"}, frameworktest.NewLog().Logger())
-	require.ErrorContains(t, errs["p"], "/plugins/p belongs to user 1, who could change what a privileged user would run; run: chown -R root:root "+dir)
+	require.ErrorContains(t, errs["p"], "/plugins/p belongs to user 1, who could change what a privileged user would run; run socketserver as that user (sudo -u '#1'), or in a copy that belongs to root: cp -r "+dir+" /usr/local/lib/")
+	require.NotContains(t, errs["p"].Error(), "chown")
 }
 
 // What is built is not put where another user could replace it, and not made of his
@@ -332,7 +397,7 @@ func TestPluginsAreNotBuiltWhereOthersWrite(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", other)
 	_, errs = plugin.Prepare(context.Background(), dir, []string{"p"}, frameworktest.NewLog().Logger())
 	require.ErrorContains(t, errs["p"], other+" belongs to user 1")
-	require.ErrorContains(t, errs["p"], "XDG_CACHE_HOME says where")
+	require.ErrorContains(t, errs["p"], "XDG_CACHE_HOME sets the place")
 }
 
 func exists(path string) bool {

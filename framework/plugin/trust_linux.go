@@ -55,7 +55,7 @@ func checkPrivate(path, home string) error {
 	around := home != path && isIn(home, path)
 	switch {
 	case owner.Uid != 0:
-		return fmt.Errorf("%s belongs to user %d, who could change what a privileged user would run; %s", path, owner.Uid, handOver(path, home))
+		return fmt.Errorf("%s belongs to user %d, who could change what a privileged user would run; %s", path, owner.Uid, remedy(home, owner.Uid))
 	case mode&fs.ModeSymlink != 0, around && mode&fs.ModeSticky != 0:
 		return nil
 	case mode.Perm()&0o002 != 0:
@@ -66,20 +66,17 @@ func checkPrivate(path, home string) error {
 	return nil
 }
 
-// handOver says how path becomes root's: with the whole checkout that the plugins are
-// part of, or alone where it is a directory around it, which may be somebody's home.
-func handOver(path, home string) string {
+// remedy returns what to do where user uid owns home, the checkout that it is in, or a directory
+// around them: it has good reasons to, and none of them is taken away.
+func remedy(home string, uid uint32) string {
 	top := home
 	if root := moduleRoot(home); root != "" {
 		top = root
 	}
-	if isIn(path, top) {
-		return "run: chown -R root:root " + top
-	}
-	return fmt.Sprintf("run: chown root:root %s, or put %s where all directories are root's", path, top)
+	return fmt.Sprintf("run socketserver as that user (sudo -u '#%d'), or in a copy that belongs to root: cp -r %s /usr/local/lib/", uid, top)
 }
 
-// isIn says whether path is dir or in it; both are absolute and clean.
+// isIn reports whether path is dir or in it; both are absolute and clean.
 func isIn(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }
