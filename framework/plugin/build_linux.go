@@ -19,10 +19,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Prepare finds the plugins of those names in dir and builds those that are source. It
-// returns the executable of each, or why there is none. Building runs the go command each
-// time, and its cache decides what is to be done. The results lie in the user's cache
-// directory. What is built, and that it takes its time, is logged.
+// Prepare finds the plugins of those names in dir and builds those that are source. It returns
+// the executable of each, in the user's cache directory where it was built, or why there is
+// none. The go command runs each time, and its cache decides what is compiled. Builds are logged.
 func Prepare(ctx context.Context, dir string, names []string, log hclog.Logger) (map[string]string, map[string]error) {
 	paths, errs := map[string]string{}, map[string]error{}
 	modules := map[string][]*found{} // by the directory of their go.mod
@@ -118,8 +117,8 @@ func newBuilder(dir string, log hclog.Logger) (*builder, error) {
 	return b, err
 }
 
-// settle takes over what the user has told go about caches and modules by go env -w, and
-// has go take no notice of all else that he has: flags, for another system.
+// settle takes what the user has set by go env -w about caches and modules into the
+// environment, and nothing else of it, such as flags or another system.
 func (b *builder) settle(tmp string) error {
 	cmd := exec.Command(b.goTool, "env", "-json", "GOPATH", "GOCACHE", "GOMODCACHE",
 		"GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH")
@@ -130,7 +129,7 @@ func (b *builder) settle(tmp string) error {
 		err = json.Unmarshal(text, &settings)
 	}
 	if err != nil {
-		return fmt.Errorf("ask %s env for its settings: %w", b.goTool, err)
+		return fmt.Errorf("run %s env: %w", b.goTool, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		b.env = append(b.env, name+"="+settings[name])
@@ -139,8 +138,8 @@ func (b *builder) settle(tmp string) error {
 	return nil
 }
 
-// buildEnvironment is what go gets: where its caches and modules are, and nothing of the
-// user's that makes the build another one.
+// buildEnvironment returns the environment of go: the places of its caches and modules, and
+// nothing of the user's that changes the result.
 func buildEnvironment(cache, tmp string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
@@ -170,7 +169,7 @@ func (b *builder) module(ctx context.Context, root string, all []*found, done fu
 		}
 		return
 	}
-	for _, f := range all { // one by one, to know whose error it is
+	for _, f := range all { // one at a time, so that each gets its own error
 		path, err := b.unchanged(root, f, b.build(ctx, root, f))
 		done(f, path, err)
 	}
@@ -217,16 +216,16 @@ var errChanged = errors.New("changed")
 
 func (b *builder) path(f *found) string { return filepath.Join(b.out, f.name) }
 
-// builtBefore is what there is to run where there is no go command.
+// builtBefore returns the program that was built before, where there is no go command.
 func (b *builder) builtBefore(f *found) (string, error) {
 	if !exists(b.path(f)) {
 		return "", fmt.Errorf("%s is source and there is no go command to build it; put Go on the PATH, or a built program named %s in its place", f.path, f.name)
 	}
-	b.log.Warn("no go command: what was built before is used and may be old", "plugin", f.name, "program", b.path(f))
+	b.log.Warn("no go command: the program that was built before is used and may be old", "plugin", f.name, "program", b.path(f))
 	return b.path(f), nil
 }
 
-// build builds plugins of the module at root; empty: of none, and then one plugin.
+// build builds plugins of the module at root. If root is empty it is one plugin in no module.
 func (b *builder) build(ctx context.Context, root string, all ...*found) error {
 	args := []string{"build", "-trimpath", "-buildvcs=false"}
 	in, env := root, b.env
@@ -278,7 +277,7 @@ func (b *builder) run(ctx context.Context, in string, env, args []string, all []
 	for _, f := range all {
 		after, err := os.Stat(b.path(f))
 		if err != nil || after.Mode()&0o111 == 0 {
-			return fmt.Errorf("%s is no program: its package has to be main", f.path)
+			return fmt.Errorf("%s is no program: its package must be main", f.path)
 		}
 		if was := before[f]; was == nil || !os.SameFile(was, after) {
 			b.log.Info("built", "plugin", f.name, "from", f.path, "took", time.Since(began).Round(time.Millisecond).String())
@@ -287,17 +286,17 @@ func (b *builder) run(ctx context.Context, in string, env, args []string, all []
 	return nil
 }
 
-// position is the beginning of what go prints about a place, relative to where it ran.
+// position matches the beginning of an error with a place, relative to where go ran.
 var position = regexp.MustCompile(`^(\./|\.\./)*[^ :]+\.go:\d+`)
 
-// noise matches what go prints beside errors.
+// noise matches what go prints other than errors.
 var noise = regexp.MustCompile(`^(# .*|go get .*|go: (downloading|extracting|finding|upgraded|added) .*|too many errors|)$`)
 
-// undeclared is what the linker prints where a program has no main; it names no file.
+// undeclared is the linker's error for a program without main; it names no file.
 const undeclared = "function main is undeclared in the main package"
 
-// buildError makes one line of what go printed when it ran in the directory in, about the
-// plugin at path.
+// buildError makes one line of the output of go, which ran in the directory in for the plugin
+// at path.
 func buildError(in, path, output string, err error) error {
 	const most = 3
 	var lines []string
@@ -329,8 +328,8 @@ func buildError(in, path, output string, err error) error {
 	return errors.New("it does not build: " + text + nextStep(in, output))
 }
 
-// nextStep is what to do about the modules that a plugin needs, with a semicolon; empty: it
-// is not about them.
+// nextStep returns what to do about the modules that a plugin needs, after a semicolon, or ""
+// if the output is not about them.
 func nextStep(in, output string) string {
 	switch {
 	case strings.Contains(output, "no required module provides package "+ownModule):
@@ -350,7 +349,7 @@ func nextStep(in, output string) string {
 // network matches what go prints where modules cannot be fetched.
 var network = regexp.MustCompile(`: (Get|Head|reading) "?https?://|dial tcp|proxyconnect|no such host`)
 
-// moduleRoot is the directory of the go.mod that dir belongs to; empty: none.
+// moduleRoot returns the directory of the go.mod that dir belongs to, or "".
 func moduleRoot(dir string) string {
 	for ; ; dir = filepath.Dir(dir) {
 		if info, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil && info.Mode().IsRegular() {
@@ -366,8 +365,8 @@ const ownModule = "github.com/go-socketserver/socketserver"
 
 var moduleLine = regexp.MustCompile(`(?m)^module[ \t].*$`)
 
-// overlay makes a go.mod for a directory that is in no module, and returns the file that
-// tells go to see it there. It asks for the modules that the source tree asks for.
+// overlay makes a go.mod for a directory that is in no module, with the requirements of the
+// source tree. It returns the file for go's -overlay that puts it there.
 func (b *builder) overlay(f *found) (string, error) {
 	tree, mod := b.sourceTree()
 	if tree == "" {
@@ -390,8 +389,8 @@ func (b *builder) overlay(f *found) (string, error) {
 	return at + ".json", errors.Join(os.WriteFile(at+".mod", []byte(mod), 0o600), os.WriteFile(at+".json", list, 0o600))
 }
 
-// sourceTree is the source of socketserver around the plugins or the current directory,
-// and its go.mod.
+// sourceTree returns the directory of socketserver's source around the plugins or the current
+// directory, and its go.mod.
 func (b *builder) sourceTree() (string, string) {
 	here, _ := os.Getwd()
 	for _, dir := range []string{b.dir, here} {

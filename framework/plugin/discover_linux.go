@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Names are the plugins that lie in dir, whether or not they can be used; sorted. What is
-// not there is no plugin: that is no error.
+// Names returns the names of the plugins in dir, sorted, whether or not they can be used. A
+// directory that does not exist has none.
 func Names(dir string) []string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -46,10 +46,10 @@ type found struct {
 	source bool   // a directory to be built
 }
 
-// find looks a name up. The error is one line that says what to do.
+// find looks up a name. The error is one line with the next step.
 func find(dir, name string) (*found, error) {
 	if !isName(name) {
-		return nil, fmt.Errorf("%q is no name of a plugin: it is that of a file or directory in %s", name, dir)
+		return nil, fmt.Errorf("%q is no name of a plugin, which is that of a file or directory in %s", name, dir)
 	}
 	path := filepath.Join(dir, name)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
@@ -79,8 +79,7 @@ func find(dir, name string) (*found, error) {
 	return &found{name: name, path: real}, nil
 }
 
-// resolve follows symbolic links, which may not lead out of dir. It returns what dir and
-// path are without them.
+// resolve returns dir and path without symbolic links, which must not lead out of dir.
 func resolve(dir, path string) (home, real string, err error) {
 	if home, err = filepath.EvalSymlinks(dir); err != nil {
 		return "", "", err
@@ -148,7 +147,7 @@ func kind(mode fs.FileMode) string {
 	return "device"
 }
 
-// checkInterpreter says whether a script names an interpreter that is there: the system's
+// checkInterpreter returns an error if the interpreter of a script is missing. The system's
 // own error would name the script.
 func checkInterpreter(path string) error {
 	f, err := os.Open(path)

@@ -96,7 +96,7 @@ func newHost(s Settings) (*host, error) {
 	return h, nil
 }
 
-// release gives back what newHost took.
+// release releases what newHost acquired.
 func (h *host) release() {
 	h.cancel()
 	_ = h.image.Close()
@@ -119,7 +119,7 @@ func (h *host) start(ctx context.Context) (*instance, *control.ConfigureResponse
 	return i, answer, nil
 }
 
-// configure configures a process. The first one says which options are paths.
+// configure configures a process. The first process reports which options are paths.
 func (h *host) configure(ctx context.Context, i *instance) (*control.ConfigureResponse, error) {
 	if h.settings.Directory != "" {
 		options, err := i.options(ctx, h.settings)
@@ -166,7 +166,7 @@ func (h *host) restart(why error, delay time.Duration) *instance {
 		if i, _, why = h.start(h.ctx); why == nil {
 			log.Info("plugin started again", "pid", i.runner.ID())
 			h.set(i, nil)
-			select { // nobody waits any more
+			select { // no request waits any more
 			case <-h.wanted:
 			default:
 			}
@@ -188,8 +188,8 @@ func (h *host) pause(d time.Duration) bool {
 	}
 }
 
-// isWanted waits while the server is stopping, which the process may have been ended for, and
-// reports whether the plugin is to be restarted.
+// isWanted reports whether the plugin is to be restarted. While its server stops, which may be
+// why the process ended, it waits for another server of the class or the end.
 func (h *host) isWanted(why error) bool {
 	h.mu.Lock()
 	server := h.server
@@ -268,13 +268,13 @@ func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 	}
 }
 
-// program is what serves as a worker: the image that was opened once, so that children never
-// run another one than the process that was asked what it is.
+// program returns the program of workers: the image that was opened once, so that children run
+// the one that was described.
 func (h *host) program() *framework.Program {
 	return &framework.Program{Path: h.image.Path(), Name: h.settings.Path, Args: h.settings.Args, Options: h.settings.Options}
 }
 
-// close ends the plugin; it may be called often.
+// close ends the plugin. It may be called more than once.
 func (h *host) close() error {
 	h.closed.Do(func() {
 		h.cancel()

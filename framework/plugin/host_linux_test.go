@@ -91,8 +91,8 @@ func TestPluginsThatDoNotStart(t *testing.T) {
 	t.Parallel()
 	for name, says := range map[string]string{
 		"noise":   `plugin "noise": exit status 2 (it printed "usage: noise FILE")`,
-		"clean":   `plugin "clean": it ended with exit status 0 (it printed "hello"); its main has to be plugin.Serve`,
-		"silent":  `plugin "silent": it did not shake hands within 5s; its main has to be plugin.Serve`,
+		"clean":   `plugin "clean": it ended with exit status 0 (it printed "hello"); its main must be plugin.Serve`,
+		"silent":  `plugin "silent": it did not shake hands within 5s; its main must be plugin.Serve`,
 		"version": `plugin "version": it speaks version 9 of the protocol and this server version 1; build it again with this version of socketserver`,
 		"netrpc":  `plugin "netrpc": it serves netrpc over unix instead of grpc over unix; write it with plugin.Serve`,
 		"nowhere": `dial unix /nowhere`,

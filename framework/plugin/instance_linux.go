@@ -31,21 +31,20 @@ const (
 	healthInterval = 2 * time.Second
 	healthDeadline = 2 * time.Second
 	healthMisses   = 3
-	maxMessage     = 1 << 20 // bytes that the plugin may answer
+	maxMessage     = 1 << 20 // bytes of an answer
 )
 
-// An instance is one process of the plugin, from its start until it has been reaped.
+// An instance is one process of the plugin, from its start until it is reaped.
 type instance struct {
 	runner  *runner
 	client  *goplugin.Client
 	control control.ControlClient
-	channel int               // the server's end of descriptor 3; worker owns it, where there is one
+	channel int               // the server's end of descriptor 3; owned by worker, if that is set
 	worker  *framework.Worker // nil until it is configured
 	used    atomic.Bool       // a request was given to it
 }
 
-// launch starts a process and shakes hands with it. The process ends when ctx is done
-// before launch has returned.
+// launch starts a process and shakes hands with it. If ctx is done first it ends the process.
 func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, error) {
 	if image.Changed() {
 		return nil, errors.New("it has been overwritten since its server opened; restart the server to use what is there now")
@@ -84,11 +83,11 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 		case context.Canceled:
 			return nil, ctx.Err()
 		case context.DeadlineExceeded:
-			err = fmt.Errorf("it did not shake hands within %s; its main has to be plugin.Serve", startTimeout)
+			err = fmt.Errorf("it did not shake hands within %s; its main must be plugin.Serve", startTimeout)
 		}
 		err = i.runner.problem(errors.New(text.Line(err.Error())))
 		if errors.Is(err, errEnded) {
-			err = fmt.Errorf("%w; its main has to be plugin.Serve", err)
+			err = fmt.Errorf("%w; its main must be plugin.Serve", err)
 		}
 		return nil, err
 	}
@@ -141,8 +140,8 @@ func (i *instance) configure(ctx context.Context, s *Settings) (*control.Configu
 	return answer, nil
 }
 
-// options are those of s with their paths joined to its directory: the process says which
-// of them are paths.
+// options returns those of s with their paths joined to its directory. The process reports
+// which are paths.
 func (i *instance) options(ctx context.Context, s Settings) ([]byte, error) {
 	schema, err := i.describe(ctx)
 	if err != nil {
@@ -164,7 +163,7 @@ func (i *instance) describe(ctx context.Context) ([]framework.Option, error) {
 	return schema, nil
 }
 
-// plain takes off what grpc writes before the text of an error.
+// plain returns err without the prefix of grpc.
 func plain(err error) error {
 	return errors.New(text.Line(status.Convert(err).Message()))
 }
@@ -181,7 +180,7 @@ func optionErrors(problems []*control.Problem) error {
 	return errors.Join(errs...)
 }
 
-// end waits for the process, whose channel has ended, and says why it ended.
+// end waits for the process, whose channel has ended, and returns why it ended.
 func (i *instance) end() error {
 	overdue := time.AfterFunc(patience, i.runner.kill)
 	defer overdue.Stop()
@@ -189,8 +188,7 @@ func (i *instance) end() error {
 	return i.runner.problem(errors.New("the server has killed it"))
 }
 
-// watch returns when the process has gone or ctx is done. One that does not answer is
-// killed.
+// watch returns when the process has ended or ctx is done. It kills one that does not answer.
 func (i *instance) watch(ctx context.Context, log hclog.Logger) {
 	ticker := time.NewTicker(healthInterval)
 	defer ticker.Stop()
@@ -220,8 +218,7 @@ func (i *instance) checkHealth(ctx context.Context) error {
 	return err
 }
 
-// stop ends the process: it may finish its requests for as long as drain, and is killed
-// then.
+// stop waits up to drain for the requests of the process, and ends it.
 func (i *instance) stop(drain time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
@@ -232,11 +229,11 @@ func (i *instance) stop(drain time.Duration) {
 	i.discard()
 }
 
-// discard ends the process without further ado and gives back what it held.
+// discard ends the process and releases what it held.
 func (i *instance) discard() {
 	watchdog := time.AfterFunc(patience/2, i.runner.kill)
 	defer watchdog.Stop()
-	i.client.Kill() // asks it to end; waits for ever for one that does not answer
+	i.client.Kill() // waits for ever for a process that does not answer
 	if i.runner.ID() != "" {
 		i.runner.kill()
 		<-i.runner.done

@@ -20,22 +20,22 @@ import (
 	"github.com/go-socketserver/socketserver/framework/plugin/control"
 )
 
-// Settings say which plugin serves which server.
+// Settings are those of a plugin of a server.
 type Settings struct {
 	Name      string             // of the plugin, for the log and for ps
-	Path      string             // its executable; it is opened once, by Open, if it is no script
-	Args      []string           // that it is started with, also as a forked child; without the name
+	Path      string             // of its executable, which Open opens once, unless it is a script
+	Args      []string           // without the name; forked children get them, too
 	Server    string             // the name of the server
 	Options   []byte             // of its handler, as a JSON object; nil: the defaults
-	Directory string             // what relative paths among the options are relative to
+	Directory string             // that relative paths among the options are joined to
 	Timeouts  framework.Timeouts // of the server; Drain bounds Close, 0: 10 seconds
 	Log       hclog.Logger       // of the server; nil: hclog.Default()
 }
 
-// A Description is what a plugin says about itself.
+// A Description describes a plugin.
 type Description struct {
 	Options  []framework.Option
-	Networks []string // the transports it serves with default options
+	Networks []string // transports that it serves with default options
 	Stateful string   // what it keeps in memory between requests; empty: nothing
 }
 
@@ -45,7 +45,7 @@ const protocolVersion = 1
 // controlName is what the control service is called in go-plugin's set of plugins.
 const controlName = "control"
 
-// handshake tells a plugin that a server has started it.
+// handshake is how a plugin knows that a server has started it.
 var handshake = goplugin.HandshakeConfig{
 	MagicCookieKey:   "SOCKETSERVER_PLUGIN",
 	MagicCookieValue: "descriptor-3",

@@ -19,10 +19,9 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 )
 
-// A runner is one process of a plugin, as go-plugin's runner.Runner. go-plugin is shown
-// nothing of what the process prints but its handshake: it trusts that more than a
-// program that somebody has dropped into a directory deserves, and waits for the end of
-// pipes that a grandchild may hold.
+// A runner is one process of a plugin, as go-plugin's runner.Runner. go-plugin reads nothing of
+// its output but the handshake: it panics at some lines, and waits for the end of pipes that a
+// grandchild may hold.
 type runner struct {
 	name  string
 	args  []string // without the name
@@ -43,7 +42,7 @@ type runner struct {
 	mu      sync.Mutex
 	process *process.Process // nil: not started
 	killed  bool
-	why     error // why it can not be used
+	why     error // why it cannot be used
 	ended   error // how it ended, if not by kill
 	crashed bool
 }
@@ -58,8 +57,7 @@ func newRunner(s *Settings, image *process.Image, three *os.File) *runner {
 	return r
 }
 
-// use takes from go-plugin what it wants in the environment; its command would read the
-// terminal.
+// use takes the environment of go-plugin's command, which itself would read the terminal.
 func (r *runner) use(cmd *exec.Cmd, socketDir string) {
 	r.env = append(process.Environment(), cmd.Env...)
 	r.socketDir = socketDir
@@ -77,7 +75,7 @@ func (r *runner) Start(context.Context) error {
 	if r.killed {
 		return errors.Join(context.Canceled, output.Close())
 	}
-	// One pipe for both, so that what it prints is logged in the order in which it was.
+	// One pipe for both keeps the order of lines.
 	r.process, err = process.Start(process.Command{
 		Image: r.image, Args: append([]string{r.name}, r.args...), Env: r.env,
 		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true,
@@ -94,7 +92,7 @@ func (r *runner) Start(context.Context) error {
 	return nil
 }
 
-// explain says what to do about a program that the system does not start.
+// explain adds the cause or the next step to an error of starting a program.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
@@ -107,10 +105,10 @@ func explain(err error) error {
 	return err
 }
 
-// errEnded is how a process ended that did so of its own accord.
+// errEnded is how a process ended that was not killed and did not fail.
 var errEnded = errors.New("it ended with exit status 0")
 
-// wait reaps the process and ends what it left behind.
+// wait reaps the process and kills what is left of its group.
 func (r *runner) wait(output *os.File) {
 	state, err := r.process.Wait()
 	select {
@@ -131,10 +129,10 @@ func (r *runner) wait(output *os.File) {
 	close(r.done)
 }
 
-// handshakeLine is at the end of a line: what was printed before may lack its newline.
+// handshakeLine matches the end of a line: what was printed before may lack its newline.
 var handshakeLine = regexp.MustCompile(`1\|(\d+)\|([a-z]+)\|[^|]+\|([a-z]*)(\|[^|]*)*$`)
 
-// find passes the handshake on to go-plugin and returns what was printed before it.
+// find passes the handshake on to go-plugin and returns the rest of the line, before it.
 func (r *runner) find(line string) string {
 	if r.found || !strings.Contains(line, "|") {
 		return line
@@ -156,7 +154,7 @@ func (r *runner) find(line string) string {
 	return line[:at[0]]
 }
 
-// refuse ends a process that can not be used.
+// refuse ends a process that cannot be used.
 func (r *runner) refuse(why error) {
 	r.mu.Lock()
 	r.why = why
@@ -164,8 +162,7 @@ func (r *runner) refuse(why error) {
 	r.kill()
 }
 
-// problem says why the process can not be used, or how it ended by itself; err is what is
-// known otherwise.
+// problem returns why the process cannot be used or how it ended, or else err.
 func (r *runner) problem(err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -207,7 +204,7 @@ func (r *runner) Wait(context.Context) error {
 	return nil
 }
 
-// ID is empty while there is nothing to kill.
+// ID returns the process id, or "" before the start.
 func (r *runner) ID() string {
 	if pid := r.pid(); pid != 0 {
 		return strconv.Itoa(pid)

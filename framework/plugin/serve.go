@@ -22,17 +22,16 @@ import (
 	"github.com/go-socketserver/socketserver/framework/plugin/control"
 )
 
-// patience is how long a side waits for the other's last word.
+// patience is the time that each side waits for the other's end.
 const patience = 2 * time.Second
 
-// Serve is the whole main of a plugin; it does not return. It serves the handlers that c
-// makes until its server has no more requests or has gone; SIGINT and SIGTERM, which service
-// managers send to the processes of a server as well, do not end it. What the program prints, to
-// standard output too, and what it logs is a line in the server's log.
+// Serve is the whole main of a plugin; it does not return. It serves the handlers of c until the
+// server has no more requests or has ended. SIGINT and SIGTERM, which terminals and service
+// managers send to all processes of a server, do not end it. Each line that the program prints,
+// to standard output too, or logs is a line of the server's log.
 //
-// The same program is started for each request under [framework.Forking]; it is a worker
-// then, as by [framework.ServeWorker]. Started by hand it says what it is and exits with
-// status 1.
+// Under [framework.Forking] the program is started for each request and is a worker, as by
+// [framework.ServeWorker]. Started by hand it prints what it is and exits with status 1.
 func Serve(c framework.Constructor) {
 	framework.ServeWorker(c)
 	if os.Getenv(handshake.MagicCookieKey) != handshake.MagicCookieValue {
@@ -40,9 +39,8 @@ func Serve(c framework.Constructor) {
 		os.Exit(1)
 	}
 	process.SetName(os.Args[0])
-	// What is typed at the terminal and what a service manager sends to all processes of a
-	// service are for the server, which lets requests come to their end. They are received
-	// and not read: to ignore them would pass on to programs that a handler starts.
+	// These signals are for the server, which lets requests finish. They are caught and not
+	// ignored, as programs that a handler starts would inherit that.
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM)
 	s := &service{constructor: c, stdout: os.Stdout, stderr: os.Stderr, retire: make(chan struct{}), done: make(chan struct{})}
 	ended := make(chan struct{})
@@ -56,9 +54,9 @@ func Serve(c framework.Constructor) {
 		})
 	}()
 	select {
-	case <-ended: // the server wants no more of it
+	case <-ended: // the server has ended the control connection
 		s.stop()
-	case <-s.done: // the server has no more requests, or has gone and can not say so
+	case <-s.done: // the server has no more requests, or has ended
 		select {
 		case <-ended:
 		case <-time.After(patience):
@@ -79,7 +77,7 @@ type service struct {
 	done    chan struct{} // closed when its requests are over
 }
 
-// Describe says what the plugin is.
+// Describe describes the plugin.
 func (s *service) Describe(context.Context, *control.DescribeRequest) (*control.DescribeResponse, error) {
 	d := &control.DescribeResponse{}
 	for _, o := range s.constructor.Options() {
@@ -88,7 +86,7 @@ func (s *service) Describe(context.Context, *control.DescribeRequest) (*control.
 	return d, nil
 }
 
-// Configure makes the class and begins to serve.
+// Configure makes the class and starts to serve.
 func (s *service) Configure(_ context.Context, r *control.ConfigureRequest) (*control.ConfigureResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,8 +102,8 @@ func (s *service) Configure(_ context.Context, r *control.ConfigureRequest) (*co
 		return &control.ConfigureResponse{Problems: problems(err)}, nil
 	}
 	s.serving = true
-	// go-plugin has replaced these by pipes into the control connection, where what is
-	// printed just before the end would be lost.
+	// go-plugin has replaced these by pipes into the control connection, which loses what is
+	// printed just before the end.
 	os.Stdout, os.Stderr = s.stdout, s.stderr
 	go func() {
 		defer close(s.done)
@@ -116,7 +114,7 @@ func (s *service) Configure(_ context.Context, r *control.ConfigureRequest) (*co
 	return &control.ConfigureResponse{Networks: class.Serves(), Stateful: class.Stateful}, nil
 }
 
-// problems takes apart what a constructor says is wrong.
+// problems returns the parts of a constructor's error.
 func problems(err error) []*control.Problem {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []*control.Problem

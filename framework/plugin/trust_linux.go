@@ -9,9 +9,8 @@ import (
 	"syscall"
 )
 
-// checkTree refuses what another user could change where a privileged user would run it:
-// path and what is in it, and the directories that it lies in. home is the directory of
-// plugins.
+// checkTree refuses, for root, what another user could change: path and what is in it, and the
+// directories that it lies in. home is the directory of plugins.
 func checkTree(path, home string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -28,7 +27,7 @@ func checkTree(path, home string) error {
 	return checkAround(filepath.Dir(path), home)
 }
 
-// checkAround is checkTree for a directory and those that it lies in alone.
+// checkAround is checkTree for a directory and its parents alone.
 func checkAround(dir, home string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -43,9 +42,9 @@ func checkAround(dir, home string) error {
 	}
 }
 
-// checkPrivate refuses a file or directory that is not root's, or that others than root
-// can write. A directory around home may be sticky: what it has of root's is safe there.
-// One that is home or in it may not be, as others could add files.
+// checkPrivate refuses a file or directory that is not root's or that others can write. A parent
+// of home may be sticky, as root's files are safe there; home and what is in it may not, as
+// others could add files.
 func checkPrivate(path, home string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -66,8 +65,8 @@ func checkPrivate(path, home string) error {
 	return nil
 }
 
-// remedy returns what to do where user uid owns home, the checkout that it is in, or a directory
-// around them: it has good reasons to, and none of them is taken away.
+// remedy returns the next step where user uid owns home, the checkout that it is in, or a parent.
+// What that user owns is not to be given away.
 func remedy(home string, uid uint32) string {
 	top := home
 	if root := moduleRoot(home); root != "" {

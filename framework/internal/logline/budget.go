@@ -26,6 +26,6 @@ func (b *Budget) NewRelay(log hclog.Logger) *Relay {
 	return l
 }
 
-// Tell logs the number of lines that were dropped, if any. It happens by itself within a
-// second; a call is needed only when nothing that shares the budget is left.
+// Tell logs the number of lines that were dropped, if any, which happens within a second anyhow.
+// It is called when no relay of the budget is left.
 func (b *Budget) Tell() { b.lines.Flush() }

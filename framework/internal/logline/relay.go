@@ -1,6 +1,6 @@
-// Package logline turns what a worker or plugin process prints into lines of the
-// server's log. What such a process prints is not trusted: it is bounded in length and
-// rate, and nothing of it reaches a terminal as a control sequence.
+// Package logline turns the output of a worker or plugin process into lines of the server's
+// log. The output is not trusted: it is bounded in length and rate, takes no field of the
+// server's, and never reaches a terminal as a control sequence.
 package logline
 
 import (
@@ -20,17 +20,16 @@ import (
 )
 
 const (
-	maxLine   = 8 << 10     // bytes; what is longer is cut
+	maxLine   = 8 << 10     // bytes of a line; the rest is cut
 	maxStack  = 16 << 10    // bytes of a crash
-	silence   = time.Second // after which a crash is whole, and a line that has no end
+	silence   = time.Second // after which a crash, or a line without an end, is complete
 	keepLines = 10
 	tailAge   = 10 * time.Second // more than a process has to start
 )
 
-// A Relay logs what one process prints.
+// A Relay logs the output of one process.
 type Relay struct {
-	// Before, where it is set before Copy, sees each line first and returns what of it is
-	// to be logged.
+	// Before is called with each line and returns the part to log. It is set before Copy, or nil.
 	Before func(line string) string
 
 	log    hclog.Logger
@@ -61,8 +60,8 @@ func NewRelay(log hclog.Logger) *Relay {
 	return l
 }
 
-// Copy logs what r brings until it ends. It always reads on, so that the process is
-// never held up. Two streams of a process may be copied at once.
+// Copy logs the lines of r until it ends. It never stops reading, so that the process is not
+// blocked.
 func (l *Relay) Copy(r io.Reader) {
 	lines := &splitter{relay: l}
 	buf := make([]byte, maxLine)
@@ -76,21 +75,21 @@ func (l *Relay) Copy(r io.Reader) {
 	lines.end()
 	l.mu.Lock()
 	l.last = l.quiet != nil
-	l.tellCrash()
+	l.logCrash()
 	l.mu.Unlock()
 	if l.alone {
 		l.budget.Tell()
 	}
 }
 
-// A splitter makes lines of what one stream brings. A line that stays unfinished is logged
-// after a while, as the process may be waiting and print no more; what follows is another one.
+// A splitter splits a stream into lines. A line without an end is logged after a while, as the
+// process may wait and print no more; what follows is another one.
 type splitter struct {
 	relay *Relay
 
 	mu    sync.Mutex
-	begun []byte      // of the line that has no end yet, as far as it is logged
-	quiet *time.Timer // ends it; nil: there has never been one
+	begun []byte      // the line that has no end yet, up to maxLine
+	quiet *time.Timer // ends it; nil: there has been none
 }
 
 func (s *splitter) take(printed []byte) {
@@ -100,7 +99,7 @@ func (s *splitter) take(printed []byte) {
 		line, rest, whole := bytes.Cut(printed, []byte("\n"))
 		s.begun = append(s.begun, line[:min(len(line), maxLine-len(s.begun))]...)
 		if printed = rest; whole {
-			s.tell()
+			s.flush()
 		}
 	}
 	switch {
@@ -115,14 +114,14 @@ func (s *splitter) take(printed []byte) {
 	}
 }
 
-// end logs what has no end.
+// end logs a line without an end.
 func (s *splitter) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tell()
+	s.flush()
 }
 
-func (s *splitter) tell() {
+func (s *splitter) flush() {
 	text := strings.TrimRight(string(s.begun), "\r")
 	s.begun = s.begun[:0]
 	if s.relay.Before != nil {
@@ -156,7 +155,7 @@ func (l *Relay) line(line string) {
 			l.growCrash(text.Line(line))
 			return
 		}
-		l.tellCrash() // it was none, or the process goes on
+		l.logCrash() // it was none, or the process goes on
 	}
 	l.tail = append(l.tail, printed{line, time.Now(), isCrash(line)})
 	if len(l.tail) > keepLines {
@@ -189,7 +188,7 @@ func isCrash(line string) bool {
 
 // inCrash matches the lines that follow: messages, headings, places, functions with their
 // arguments, registers and the like.
-// It is made when it is needed, as a worker, which has no use for it, is to start quickly.
+// It is compiled on first use, as workers have to start quickly.
 var inCrash = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(\s*$|\t|fatal error: |runtime: |runtime stack:|goroutine |created by |exit status |` +
 		`\[signal |-----$|instruction bytes: |\[originating |\.\.\.|stack: |0x|SIG[A-Z]+: |PC=|signal arrived |[a-z][a-z0-9]+ +0x|` +
@@ -210,14 +209,14 @@ func (l *Relay) growCrash(line string) {
 	l.crash.WriteString(line + "\n")
 }
 
-// endCrash logs a crash, if there is one: nothing more of it is printed.
+// endCrash logs a crash, if there is one, as complete.
 func (l *Relay) endCrash() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.tellCrash()
+	l.logCrash()
 }
 
-func (l *Relay) tellCrash() {
+func (l *Relay) logCrash() {
 	if l.quiet == nil {
 		return
 	}
