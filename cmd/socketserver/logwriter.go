@@ -71,21 +71,32 @@ func escapeHidden(entry []byte) []byte {
 	return safe
 }
 
-// multiline matches a field whose value hclog has written on lines of its own, with or without
-// colors.
-var multiline = regexp.MustCompile(strings.ReplaceAll(`\n  (C([^\x1b=\n]+)CC=)\nC((?:C  \| C[^\n]*\n)+)  `, "C", `(?:\x1b\[[\d;]*m)?`))
+// multiline matches a field whose value hclog has written on lines of its own, and linePrefix
+// what each of them begins with, with or without colors. They are compiled on first use, as
+// workers, which have no use for them, have to start quickly.
+var (
+	multiline  = colored(`\n  (C([^\x1b=\n]+)CC=)\nC((?:C  \| C[^\n]*\n)+)  `)
+	linePrefix = colored(`(?m)^C  \| C`)
+)
 
-var linePrefix = regexp.MustCompile(strings.ReplaceAll(`(?m)^C  \| C`, "C", `(?:\x1b\[[\d;]*m)?`))
+func colored(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(strings.ReplaceAll(pattern, "C", `(?:\x1b\[[\d;]*m)?`))
+	})
+}
 
 // foldFields returns an entry in text format on one line, but for stacks. What a client or a
 // plugin has put into a field could else be taken for an entry.
 func foldFields(entry []byte) []byte {
-	return multiline.ReplaceAllFunc(entry, func(field []byte) []byte {
-		m := multiline.FindSubmatch(field)
+	if bytes.IndexByte(entry, '\n') == len(entry)-1 {
+		return entry
+	}
+	return multiline().ReplaceAllFunc(entry, func(field []byte) []byte {
+		m := multiline().FindSubmatch(field)
 		if string(m[2]) == "stack" {
 			return field
 		}
-		value := strings.TrimSuffix(string(linePrefix.ReplaceAll(m[3], nil)), "\n")
+		value := strings.TrimSuffix(string(linePrefix().ReplaceAll(m[3], nil)), "\n")
 		value = strings.NewReplacer(`"`, `\"`, "\n", `\n`).Replace(value)
 		return fmt.Appendf(nil, ` %s"%s"`, m[1], value)
 	})

@@ -289,8 +289,14 @@ func (b *builder) run(ctx context.Context, in string, env, args []string, all []
 // position matches the beginning of an error with a place, relative to where go ran.
 var position = regexp.MustCompile(`^(\./|\.\./)*[^ :]+\.go:\d+`)
 
-// noise matches what go prints other than errors.
-var noise = regexp.MustCompile(`^(# .*|go get .*|go: (downloading|extracting|finding|upgraded|added) .*|too many errors|)$`)
+// isNoise reports whether go prints line beside errors.
+func isNoise(line string) bool {
+	return line == "" || line == "too many errors" || startsWithAny(line, "# ", "go get ", "go: downloading ", "go: extracting ", "go: finding ", "go: upgraded ", "go: added ")
+}
+
+func startsWithAny(s string, begins ...string) bool {
+	return slices.ContainsFunc(begins, func(b string) bool { return strings.HasPrefix(s, b) })
+}
 
 // undeclared is the linker's error for a program without main; it names no file.
 const undeclared = "function main is undeclared in the main package"
@@ -304,7 +310,7 @@ func buildError(in, path, output string, err error) error {
 		// What go advises to add is not all; nextStep has the rest.
 		line = strings.TrimSuffix(strings.TrimSpace(line), "; to add it:")
 		switch {
-		case noise.MatchString(line):
+		case isNoise(line):
 			continue
 		case position.MatchString(line) && !filepath.IsAbs(line):
 			at := position.FindString(line)
@@ -340,14 +346,14 @@ func nextStep(in, output string) string {
 	case strings.Contains(output, "disabled by GOPROXY=off"):
 		return "; it is built without network: run: cd " + in + " && go mod download"
 	}
-	if network.MatchString(output) {
+	for _, text := range []string{`: Get "http`, `: reading http`, "dial tcp", "proxyconnect", "no such host"} {
+		if !strings.Contains(output, text) {
+			continue
+		}
 		return "; check the network and go env GOPROXY, then run: cd " + in + " && go mod download"
 	}
 	return ""
 }
-
-// network matches what go prints where modules cannot be fetched.
-var network = regexp.MustCompile(`: (Get|Head|reading) "?https?://|dial tcp|proxyconnect|no such host`)
 
 // moduleRoot returns the directory of the go.mod that dir belongs to, or "".
 func moduleRoot(dir string) string {
