@@ -6,6 +6,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
@@ -77,9 +78,16 @@ func rawOf(c net.Conn) (syscall.RawConn, bool) {
 	return raw, err == nil
 }
 
-// peek reports whether a read would not block.
+// peek reports whether a read would not block. Reading would take the error of a connection
+// that was reset, which is for the child.
 func peek(fd uintptr) bool {
-	var one [1]byte
-	_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	return err != syscall.EAGAIN && err != syscall.EINTR
+	p := struct {
+		fd              int32
+		events, revents int16
+	}{fd: int32(fd), events: pollIn}
+	var now syscall.Timespec
+	n, _, _ := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return n == 1
 }
+
+const pollIn = 1 // POLLIN, which package syscall does not name
