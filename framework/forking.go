@@ -2,7 +2,6 @@ package framework
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
@@ -70,38 +69,49 @@ func (f *Forking) ActiveChildren() []int {
 	return nil
 }
 
-// grace is how long a client may be silent before it counts as such.
-const grace = 200 * time.Millisecond
-
-// ProcessRequest passes r to an idle child or to a new one, for which it waits. A client that
-// has not said anything waits for its first byte without a child, and so does one that is in a
-// handshake with the layers: those that stay silent hold at most half of the children. A class
-// that speaks first says so, see [HandlerClass.SpeaksFirst].
+// ProcessRequest passes r to an idle child or to a new one, for which it waits. Clients that
+// have not said anything when they are accepted hold at most half of the children; further ones
+// wait for their first byte without a child, unless the class says that it speaks first, see
+// [HandlerClass.SpeaksFirst]. So does a client that is in a handshake with the layers.
 func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
-	if len(s.Layers) > 0 {
+	half := max(f.children()/2, 1)
+	switch {
+	case len(s.Layers) > 0:
 		go f.finish(s, r, nil)
 		return nil
+	case r.conn == nil || s.Class.SpeaksFirst:
+		return f.start(s, r, func() {})
+	case f.silent.Try(half):
+		return f.start(s, r, f.silent.Release)
 	}
-	if arrived, ok := conn.Arrived(r.accepted); ok && !arrived && !s.Class.SpeaksFirst {
-		if peer := s.antechamber.Enter(r.ClientAddress, maxAntechamberPerPeer, maxAntechamber); peer != nil {
-			go func() {
-				release, err := conn.AwaitClient(s.context(), r.accepted, grace, s.Timeouts.Idle, &f.silent, max(f.children()/2, 1))
-				s.antechamber.Leave(peer)
-				if err != nil {
-					s.conclude(r, func() error { return err })
-					return
-				}
-				defer release()
-				f.finish(s, r, nil)
-			}()
-			return nil
+	peer := s.antechamber.Enter(r.ClientAddress, maxAntechamberPerPeer, maxAntechamber)
+	if peer == nil {
+		return f.start(s, r, func() {})
+	}
+	go func() {
+		release, err := conn.AwaitClient(s.context(), r.accepted, s.Timeouts.Idle, &f.silent, half)
+		s.antechamber.Leave(peer)
+		if err != nil {
+			s.conclude(r, func() error { return err })
+			return
 		}
-	}
+		defer release()
+		f.finish(s, r, nil)
+	}()
+	return nil
+}
+
+// start takes a slot and has its child finish r. release is called then.
+func (f *Forking) start(s *BaseServer, r *Request, release func()) error {
 	slot, err := f.users.Get().Take(s.Done())
 	if err != nil {
+		release()
 		return err
 	}
-	go f.finish(s, r, slot)
+	go func() {
+		defer release()
+		f.finish(s, r, slot)
+	}()
 	return nil
 }
 

@@ -85,8 +85,8 @@ type HandlerClass struct {
 	// to them only where it was set on purpose, see [Timeouts.IdleIsDefault].
 	Quiet bool
 
-	// SpeaksFirst means that handlers write before they read. Under [Forking] a client
-	// gets a child at once then, and not with its first byte.
+	// SpeaksFirst means that handlers write before they read. Under [Forking] clients that
+	// say nothing may have all children then, and not only half of them.
 	SpeaksFirst bool
 
 	// OwnProgram means that a smaller program than this one cannot make the class: children

@@ -11,32 +11,17 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
-// Arrived reports whether c has bytes to read or has ended, without waiting for either. ok is
-// false for a connection without a descriptor.
-func Arrived(c net.Conn) (arrived, ok bool) {
-	raw, ok := rawOf(c)
-	if ok {
-		_ = raw.Control(func(fd uintptr) { arrived = peek(fd) })
-	}
-	return arrived, ok
-}
-
-// AwaitClient waits until c has bytes to read or has ended. A client that stays silent for
-// longer than grace takes one of most slots of silent in place of that; release is called when
-// it has no use for it any more. The error is that of a timeout after limit, 0 is none, or
-// ErrClosed when ctx is done.
-func AwaitClient(ctx context.Context, c net.Conn, grace, limit time.Duration, silent *slots.Semaphore, most int) (release func(), err error) {
-	release = func() {}
-	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
-	_ = c.SetReadDeadline(time.Now().Add(grace))
-	if awaitInput(c) == nil {
-		return release, nil
-	}
+// AwaitClient waits until c has bytes to read or has ended, or for one of most slots of silent,
+// whichever is first; release gives the slot back, if there is one. The error is that of a
+// timeout after limit, 0 is none, or [net.ErrClosed] when ctx is done. A connection without a
+// descriptor waits for a slot.
+func AwaitClient(ctx context.Context, c net.Conn, limit time.Duration, silent *slots.Semaphore, most int) (release func(), err error) {
 	late := time.Time{}
 	if limit > 0 {
 		late = time.Now().Add(limit)
 	}
 	_ = c.SetReadDeadline(late)
+	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
 	wake := func() { _ = c.SetReadDeadline(past) }
 	defer context.AfterFunc(ctx, wake)()
 	spoke, slot := make(chan struct{}), make(chan bool, 1)
@@ -53,29 +38,24 @@ func AwaitClient(ctx context.Context, c net.Conn, grace, limit time.Duration, si
 	case <-slot:
 		return silent.Release, nil
 	case ctx.Err() != nil:
-		return release, net.ErrClosed
+		return nil, net.ErrClosed
 	case err != nil:
-		return release, &TimeoutError{"idle", limit, err}
+		return nil, &TimeoutError{"idle", limit, err}
 	}
-	return release, nil
+	return func() {}, nil
 }
 
 // awaitInput waits until c has bytes to read or has ended, or until its read deadline.
 func awaitInput(c net.Conn) error {
-	raw, ok := rawOf(c)
-	if !ok {
-		return os.NewSyscallError("recvfrom", syscall.EOPNOTSUPP)
-	}
-	return raw.Read(peek)
-}
-
-func rawOf(c net.Conn) (syscall.RawConn, bool) {
 	s, ok := c.(syscall.Conn)
 	if !ok {
-		return nil, false
+		return os.NewSyscallError("ppoll", syscall.EOPNOTSUPP)
 	}
 	raw, err := s.SyscallConn()
-	return raw, err == nil
+	if err != nil {
+		return err
+	}
+	return raw.Read(peek)
 }
 
 // peek reports whether a read would not block. Reading would take the error of a connection

@@ -26,5 +26,16 @@ func (b *Semaphore) Acquire(n int, done <-chan struct{}) bool {
 	}
 }
 
+// Try takes one of n slots if one is free.
+func (b *Semaphore) Try(n int) bool {
+	b.once.Do(func() { b.slots = make(chan struct{}, n) })
+	select {
+	case b.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 // Release returns the slot.
 func (b *Semaphore) Release() { <-b.slots }
