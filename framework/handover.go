@@ -3,6 +3,7 @@ package framework
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -96,7 +97,7 @@ func (s *BaseServer) concludeTask(r *Request, f *handoff.Frame) error {
 	err := errorOf(f)
 	if r.packet != nil && len(f.Body) > 0 {
 		r.leave(s)
-		if failed := r.packet.Reply(r.packet, f.Body); err == nil {
+		if failed := r.packet.Send(f.Body); err == nil {
 			err = failed
 		}
 	}
@@ -118,6 +119,10 @@ type sharedSocket struct {
 	Packets     bool   `json:"packets,omitempty"` // datagrams; udp and unixgram have them in any case
 	ReadBuffer  int    `json:"read_buffer"`       // bytes
 	WriteBuffer int    `json:"write_buffer"`      // bytes; 0: the handler's own; less than 0: none
+
+	// Local are the addresses of the server's UDP sockets. A datagram that comes from one is
+	// not answered.
+	Local []netip.AddrPort `json:"local,omitempty"`
 	SocketOptions
 }
 

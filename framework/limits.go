@@ -1,8 +1,10 @@
 package framework
 
 import (
+	"net"
 	"time"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
@@ -20,10 +22,16 @@ type Limits struct {
 	Refuse bool `json:"refuse"`
 	// Banner is sent to a client that is refused, or that no process of a plugin can serve.
 	Banner string `json:"banner"`
+	// Answers is how many bytes a second one source, as for PerSource or a name of a Unix
+	// socket, gets in answers to datagrams beyond what it sent; 0: no limit. More are dropped:
+	// datagrams with a forged source would have the server flood it.
+	Answers int `json:"answers,omitempty"`
 
 	total   slots.Semaphore
 	sources slots.Sources
 	refused ratelog.Limiter
+	answers slots.Rates
+	dropped ratelog.Limiter
 }
 
 // admit reports whether r may be served, after waiting for room if need be.
@@ -58,6 +66,18 @@ func (l *Limits) admit(s *BaseServer, r *Request) bool {
 	return true
 }
 
+// admitAnswer reports whether an answer to client may have that many bytes more than what it
+// sent.
+func (l *Limits) admitAnswer(s *BaseServer, client net.Addr, bytes int) bool {
+	if l == nil || l.Answers == 0 || bytes <= 0 || l.answers.Allow(client, bytes, l.Answers, conn.Now()) {
+		return true
+	}
+	if more, ok := l.dropped.Allow(1); ok {
+		s.log().Warn("answer dropped: limit reached", ratelog.More(more, "client", conn.AddressText(client), "limit", "answers", "value", l.Answers, "next", "raise limits.answers")...)
+	}
+	return false
+}
+
 // awaitRoom waits until one more may come in, or until s takes no more. Until then it stays
 // in the system's queue, from where another process that serves the same socket may take it.
 func (l *Limits) awaitRoom(s *BaseServer) {
@@ -82,7 +102,7 @@ func (l *Limits) divide(workers int) *Limits {
 		return nil
 	}
 	return &Limits{
-		Connections: (l.Connections + workers - 1) / workers, PerSource: l.PerSource, Banner: l.Banner,
+		Connections: (l.Connections + workers - 1) / workers, PerSource: l.PerSource, Banner: l.Banner, Answers: l.Answers,
 	}
 }
 

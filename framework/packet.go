@@ -67,13 +67,14 @@ type packetTransport struct {
 	network string
 	options *SocketOptions
 	listen  func() (socket.PacketConn, error)
-	server  *BaseServer // for its log; nil: not known yet
+	server  *BaseServer // for its log and limits; nil: not known yet
 	long    ratelog.Limiter
+	refused ratelog.Limiter
 }
 
 func newPacketTransport(network string, o *SocketOptions, listen func() (socket.PacketConn, error)) *packetTransport {
 	t := &packetTransport{network: network, options: o, listen: listen}
-	t.TooLong = t.logTooLong
+	t.TooLong, t.MayAnswer = t.logTooLong, t.mayAnswer
 	return t
 }
 
@@ -114,7 +115,32 @@ func (t *packetTransport) logTooLong(client net.Addr) {
 	}
 }
 
+// mayAnswer reports whether d may be answered with n bytes. A source that is no client is not
+// answered, as two servers would answer each other for ever: one of this process, or a port that
+// belongs to a service of another machine.
+func (t *packetTransport) mayAnswer(d *conn.Datagram, n int) bool {
+	if udp, ok := d.Client.(*net.UDPAddr); ok {
+		from := udp.AddrPort()
+		switch {
+		case socket.IsLocal(from):
+			t.logNotAnswered(d, "it comes from a socket of this server")
+			return false
+		case from.Port() < 1024 && (from.Port() == 0 || !from.Addr().Unmap().IsLoopback()):
+			t.logNotAnswered(d, "its port is below 1024, and no client's")
+			return false
+		}
+	}
+	in, _ := d.Bytes()
+	return t.server.Limits.admitAnswer(t.server, d.Client, n-int(in))
+}
+
+func (t *packetTransport) logNotAnswered(d *conn.Datagram, why string) {
+	if more, ok := t.refused.Allow(1); ok {
+		t.server.log().Warn("datagram not answered: "+why, ratelog.More(more, "client", conn.AddressText(d.Client))...)
+	}
+}
+
 func (t *packetTransport) describe(o *sharedSocket) {
 	o.SocketOptions, o.Packets = *t.options, true
-	o.MaxPacketSize = t.maxPacketSize()
+	o.MaxPacketSize, o.Local = t.maxPacketSize(), socket.Local()
 }

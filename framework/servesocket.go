@@ -65,7 +65,9 @@ func (t *parentTransport) inherit(f *handoff.Frame, file *os.File) (*BaseServer,
 		s.Trace = t.trace(id)
 	}
 	if o.Packets || o.Network == "udp" || o.Network == "unixgram" {
-		s.Transport = newPacketTransport(o.Network, &o.SocketOptions, func() (socket.PacketConn, error) { return socket.InheritPackets(file) })
+		packets := newPacketTransport(o.Network, &o.SocketOptions, func() (socket.PacketConn, error) { return socket.InheritPackets(file) })
+		packets.Peers = o.Local
+		s.Transport = packets
 		return s, nil
 	}
 	s.Transport = &streamTransport{network: o.Network, options: &o.SocketOptions, listen: func() (net.Listener, error) {

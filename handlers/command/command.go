@@ -91,6 +91,9 @@ func (h *handler) answer(to, input []byte) []byte {
 		return append(to, h.list(argument)...)
 	default:
 		const refusal = "this is no order"
+		if h.Request.IsDatagram() && bytes.Contains(input, []byte(refusal)) {
+			return to // a server's, which would answer an answer, and so on
+		}
 		to = append(to, refusal...)
 		return append(to, input[:min(len(input), maxAnswer-len(refusal))]...)
 	}

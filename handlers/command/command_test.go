@@ -257,3 +257,16 @@ func TestRootIsReplaced(t *testing.T) {
 	require.NoError(t, os.Mkdir(root, 0o755))
 	require.Equal(t, "(empty)", frameworktest.Ask(t, conn, "ls"))
 }
+
+// The answer of another server is not answered: the two would go on for ever.
+func TestRefusalIsNotAnswered(t *testing.T) {
+	conn := frameworktest.Dial(t, serve(t, "udp", t.TempDir(), ""))
+	for _, answer := range []string{
+		"this is no order[Sat Nov 28 17:00:00 2026]", "this is no order",
+		"[Sat Nov 28 17:00:00 2026] this is no orderx", "hello\nthis is no order",
+	} {
+		_, err := io.WriteString(conn, answer)
+		require.NoError(t, err)
+	}
+	require.Equal(t, "this is no orderhello", frameworktest.Ask(t, conn, "hello"))
+}

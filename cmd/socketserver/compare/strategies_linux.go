@@ -120,8 +120,8 @@ func (s strategy) spec(base *config.Server, executable string) subject.Spec {
 		s.set(&server.Concurrency)
 	}
 	server.Concurrency.IsolatedState = server.Concurrency.UsesProcesses()
-	server.Limits.PerSource = 0 // all clients come from one address
-	server.Limits.Banner = ""   // it would be taken for an answer
+	server.Limits.PerSource, server.Limits.Answers = 0, 0 // all clients come from one address
+	server.Limits.Banner = ""                             // it would be taken for an answer
 	return subject.Spec{Name: s.name, Form: s.form, Server: server, Executable: executable}
 }
 

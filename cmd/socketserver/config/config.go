@@ -83,6 +83,7 @@ type Limits struct {
 	PerSource   int
 	Refuse      bool   // close connections beyond Connections instead of letting them wait
 	Banner      string // sent to refused clients
+	Answers     int    // bytes a second to one source beyond what that sent (udp, unixgram)
 }
 
 // New returns the limits for the servers that share them.
@@ -123,7 +124,7 @@ func ServerNames(path string) []string {
 // notSet is a PerSource that check replaces by the default.
 const notSet = -1
 
-func defaultLimits() Limits { return Limits{Connections: 1000, PerSource: notSet} }
+func defaultLimits() Limits { return Limits{Connections: 1000, PerSource: notSet, Answers: 64 << 10} }
 
 func defaultTimeouts() framework.Timeouts {
 	return framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second}

@@ -37,7 +37,7 @@ server "forks" {
 		{Network: "unixgram", Address: "@abstract"},
 	}, s.Transports)
 	require.Equal(t, config.Concurrency{Kind: "threading"}, s.Concurrency)
-	require.Equal(t, config.Limits{Connections: 1000, PerSource: 64}, s.Limits)
+	require.Equal(t, config.Limits{Connections: 1000, PerSource: 64, Answers: 64 << 10}, s.Limits)
 	require.Equal(t, framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second}, s.Timeouts)
 	require.Equal(t, config.Handler{Kind: "handler", Name: "echo", Options: []byte("{}"), Directory: "."}, s.Handler)
 	require.NotNil(t, s.Class)
@@ -82,6 +82,7 @@ server "all" {
     per_source  = 1000
     when_full   = "refuse"
     banner      = "busy\n"
+    answers     = "1MiB/s"
   }
   timeouts {
     idle    = "0"
@@ -103,7 +104,7 @@ server "all" {
 		{Network: "unixgram", Address: "/run/s.sock", SocketOptions: framework.SocketOptions{MaxPacketSize: 65507, Mode: 0o660}},
 	}, s.Transports)
 	require.Equal(t, config.Concurrency{Kind: "forking", MaxChildren: 7, Spares: 7, MaxRequests: 100, IsolatedState: true}, s.Concurrency)
-	require.Equal(t, config.Limits{PerSource: 1000, Refuse: true, Banner: "busy\n"}, s.Limits)
+	require.Equal(t, config.Limits{PerSource: 1000, Refuse: true, Banner: "busy\n", Answers: 1 << 20}, s.Limits)
 	require.Equal(t, framework.Timeouts{Read: time.Second, Write: 2 * time.Second, Request: 3 * time.Second, Drain: 4 * time.Second}, s.Timeouts)
 }
 
@@ -135,7 +136,7 @@ defaults {
     read = "1h"
   }
 }`)
-	require.Equal(t, config.Limits{Connections: 5, PerSource: 9}, c.Servers[0].Limits)
+	require.Equal(t, config.Limits{Connections: 5, PerSource: 9, Answers: 64 << 10}, c.Servers[0].Limits)
 	require.Equal(t, time.Hour, c.Servers[0].Timeouts.Idle)
 	require.False(t, c.Servers[0].Timeouts.IdleIsDefault)
 	require.Equal(t, time.Second, c.Servers[0].Timeouts.Read)
@@ -232,4 +233,21 @@ func TestPluginsNotLookedAt(t *testing.T) {
 	c, err := config.Parse("servers.hcl", []byte(server(tcp+threading+`plugin "whatever" { x = 1 }`)), unseen{})
 	require.NoError(t, err)
 	require.Nil(t, c.Servers[0].Class)
+}
+
+func TestAnswers(t *testing.T) {
+	for written, want := range map[string]int{
+		`null`: 64 << 10, `"0"`: 0, `"0/s"`: 0, `"500B/s"`: 500, `"7/s"`: 7, `"64KiB/s"`: 64 << 10, `" 1MiB/s"`: 1 << 20, `"1GiB/s"`: 1 << 30,
+	} {
+		c, err := config.Parse("servers.hcl", []byte(server(tcp+threading+echo+"limits { answers = "+written+" }")), catalog)
+		require.NoError(t, err, written)
+		require.Equal(t, want, c.Servers[0].Limits.Answers, written)
+	}
+	for written, problem := range map[string]string{
+		`"64KiB"`: `"64KiB" is not a rate of bytes`, `"many/s"`: `"many/s" is not a rate of bytes`, `"1TiB/s"`: `"1TiB/s" is not a rate of bytes`,
+		`"-1/s"`: `"-1/s" is out of range`, `"2GiB/s"`: `"2GiB/s" is out of range`,
+	} {
+		require.Equal(t, []string{`5:20: server "s": limits: answers: ` + problem + `; write it as in "64KiB/s", "500B/s" or "1MiB/s", or "0" for no limit`},
+			problems(t, server(tcp+threading+echo+"limits { answers = "+written+" }")))
+	}
 }

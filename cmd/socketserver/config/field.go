@@ -93,6 +93,29 @@ func integer(into *int, least, most int) field {
 	})
 }
 
+// byteRate is a number of bytes a second. "0" means no limit.
+func byteRate(into *int) field {
+	const next = `write it as in "64KiB/s", "500B/s" or "1MiB/s", or "0" for no limit`
+	return typed(cty.String, "a rate in quotes", func(s string) *fault {
+		number, ok := strings.CutSuffix(strings.TrimSpace(s), "/s")
+		shift := 0
+		for unit, by := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
+			if n, has := strings.CutSuffix(number, unit); has {
+				number, shift = n, by
+			}
+		}
+		n, err := strconv.Atoi(strings.TrimSuffix(number, "B"))
+		switch {
+		case err != nil || !ok && n != 0:
+			return faultf(next, "%q is not a rate of bytes", s)
+		case n < 0 || n > 1<<30>>shift:
+			return faultf(next, "%q is out of range", s)
+		}
+		*into = n << shift
+		return nil
+	})
+}
+
 // duration is one of Go's. "0" means none.
 func duration(into *time.Duration) field {
 	const next = `write it as in "2m", "1.5s" or "500ms", or "0" for none`

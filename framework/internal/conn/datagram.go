@@ -3,6 +3,7 @@ package conn
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -16,6 +17,7 @@ type Datagram struct {
 	From    netip.AddrPort // the client of a UDP socket
 	Control []byte         // sent with the answer, so that it comes from the address that was asked
 	To      net.Addr       // the client of any other socket; nil: it cannot be answered
+	Client  net.Addr       // either of them, as it is shown
 
 	address net.UDPAddr // From, for [Datagram.SetClient]
 	ip      [16]byte
@@ -28,11 +30,14 @@ type Datagram struct {
 
 // A Replier is where a datagram came from and its answer goes to.
 type Replier interface {
-	// Reply sends the answer.
+	// Reply sends the answer, or returns [ErrNotAnswered].
 	Reply(d *Datagram, p []byte) error
 	// Release is called once, when the datagram has been answered or will not be.
 	Release()
 }
+
+// ErrNotAnswered is returned for an answer that must not be sent.
+var ErrNotAnswered = errors.New("framework: datagram not answered")
 
 // ReplyFunc is the Replier of a foreign transport.
 type ReplyFunc func([]byte) error
@@ -117,6 +122,17 @@ func (d *Datagram) Close() error {
 	if len(*answer) == 0 {
 		return nil
 	}
-	d.out = len(*answer)
-	return d.Reply(d, *answer)
+	return d.Send(*answer)
+}
+
+// Send sends the answer, unless the Replier refuses to.
+func (d *Datagram) Send(answer []byte) error {
+	err := d.Reply(d, answer)
+	if err == nil {
+		d.out = len(answer)
+	}
+	if errors.Is(err, ErrNotAnswered) {
+		return nil
+	}
+	return err
 }

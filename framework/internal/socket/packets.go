@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +53,10 @@ func listenUnixgram(path string, o *Options) (PacketConn, error) {
 type Packets struct {
 	// TooLong is called for a datagram that is longer than the maximum, and dropped.
 	TooLong func(client net.Addr)
+	// MayAnswer reports whether an answer of n bytes may be sent.
+	MayAnswer func(d *conn.Datagram, n int) bool
+	// Peers are the UDP sockets of the processes that this one works for, see [Local].
+	Peers []netip.AddrPort
 
 	mu       sync.Mutex
 	conn     PacketConn
@@ -59,6 +65,7 @@ type Packets struct {
 	// users counts the open socket, a receiver, and the datagrams that may still be answered.
 	// The last one closes conn.
 	users atomic.Int64
+	local []netip.AddrPort // Peers and the own address
 
 	buf []byte // one byte longer than the maximum, which shows the datagrams that are too long
 }
@@ -70,6 +77,10 @@ func (p *Packets) Use(c PacketConn, max int) {
 	p.conn, p.buf = c, make([]byte, max+1)
 	p.closing.Store(false) // closed by an attempt to listen that failed
 	p.users.Store(1)
+	if udp, ok := c.LocalAddr().(*net.UDPAddr); ok {
+		p.local = append(slices.Clone(p.Peers), udp.AddrPort())
+		setLocal(p.local, true)
+	}
 }
 
 func (p *Packets) opened() PacketConn {
@@ -117,7 +128,7 @@ func (p *Packets) receive(d *conn.Datagram) (client, local net.Addr, err error) 
 		if local == nil {
 			local = c.LocalAddr()
 		}
-		d.Replier = p
+		d.Replier, d.Client = p, client
 		d.Hold(p.buf[:n])
 		return client, local, nil
 	}
@@ -125,6 +136,9 @@ func (p *Packets) receive(d *conn.Datagram) (client, local net.Addr, err error) 
 
 // Reply implements [conn.Replier]. A worker may answer when its request is over.
 func (p *Packets) Reply(d *conn.Datagram, answer []byte) error {
+	if !p.MayAnswer(d, len(answer)) {
+		return conn.ErrNotAnswered
+	}
 	if !p.acquire() {
 		return net.ErrClosed
 	}
@@ -148,6 +162,7 @@ func (p *Packets) acquire() bool {
 // Release implements [conn.Replier].
 func (p *Packets) Release() {
 	if p.users.Add(-1) == 0 {
+		setLocal(p.local, false)
 		_ = p.opened().Close()
 	}
 }

@@ -1,0 +1,165 @@
+package framework_test
+
+import (
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+)
+
+// counted is a server of datagrams whose socket can also send what a forged source would.
+type counted struct {
+	*framework.BaseServer
+	conn   *net.UDPConn
+	served atomic.Int64
+}
+
+func newCounted(t *testing.T, address string, strategy framework.Strategy) *counted {
+	t.Helper()
+	at, err := net.ResolveUDPAddr("udp", address)
+	require.NoError(t, err)
+	conn, err := net.ListenUDP("udp", at)
+	if err != nil {
+		t.Skip("needs IPv6:", err)
+	}
+	s := &counted{conn: conn}
+	s.BaseServer = &framework.BaseServer{
+		Transport: framework.PacketConn("udp", conn), Class: class(t, echo), Strategy: strategy,
+		Trace: &framework.Trace{Started: func(*framework.Request, framework.Place, int) { s.served.Add(1) }},
+	}
+	return s
+}
+
+// reach is an address that leads to s, also where it listens at a wildcard.
+func (s *counted) reach(host string) string {
+	_, port, _ := net.SplitHostPort(s.conn.LocalAddr().String())
+	return net.JoinHostPort(host, port)
+}
+
+// A datagram that comes from a server, as a forged one seems to, is not answered: the two would
+// answer each other for ever.
+func TestServersDoNotAnswerEachOther(t *testing.T) {
+	for name, at := range map[string]struct{ one, other, host string }{
+		"two servers":       {"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1"},
+		"itself":            {"127.0.0.1:0", "", "127.0.0.1"},
+		"wildcard":          {"0.0.0.0:0", "127.0.0.1:0", "127.0.0.1"},
+		"two wildcards":     {"0.0.0.0:0", "0.0.0.0:0", "127.0.0.7"},
+		"itself, wildcard":  {"0.0.0.0:0", "", "127.0.0.1"},
+		"IPv6":              {"[::1]:0", "[::1]:0", "::1"},
+		"common wildcard":   {":0", "127.0.0.1:0", "127.0.0.1"},
+		"common wildcard 6": {":0", "[::1]:0", "::1"},
+	} {
+		for strategy, make := range newStrategy {
+			if name != "two servers" && strategy != "synchronous" && strategy != "preforking" {
+				continue // the server answers, as under synchronous
+			}
+			t.Run(name+"/"+strategy, func(t *testing.T) {
+				one := newCounted(t, at.one, make())
+				other := one
+				if at.other != "" {
+					other = newCounted(t, at.other, make())
+				}
+				target, err := net.ResolveUDPAddr("udp", other.reach(at.host))
+				require.NoError(t, err)
+				_, err = one.conn.WriteTo([]byte("loop\n"), target)
+				require.NoError(t, err)
+				book := logOf(other.BaseServer)
+				frameworktest.Serve(t, one.BaseServer)
+				if other != one {
+					frameworktest.Serve(t, other.BaseServer)
+				}
+				book.Await(t, "datagram not answered")
+				client, err := net.Dial("udp", other.reach(at.host))
+				require.NoError(t, err)
+				frameworktest.Adopt(t, client)
+				for range 5 {
+					frameworktest.Send(t, client, "hello\n")
+					frameworktest.Expect(t, client, "hello\n")
+				}
+				require.LessOrEqual(t, max(one.served.Load(), other.served.Load()), int64(5+3))
+			})
+		}
+	}
+}
+
+// A client of this machine whose port is that of a socket at another address is answered, and so
+// is one whose port a server has had.
+func TestClientWithThePortOfAServer(t *testing.T) {
+	s := newCounted(t, "127.0.0.1:0", nil)
+	frameworktest.Serve(t, s.BaseServer)
+	other := newCounted(t, "127.0.0.1:0", nil)
+	require.NoError(t, other.Listen())
+	port := other.Addr().(*net.UDPAddr).Port
+	neighbour, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 9), Port: port})
+	if err != nil {
+		t.Skip("needs other addresses of 127.0.0.0/8:", err)
+	}
+	frameworktest.Adopt(t, neighbour)
+	require.NoError(t, other.Close())
+	successor, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	require.NoError(t, err)
+	frameworktest.Adopt(t, successor)
+	for _, client := range []*net.UDPConn{neighbour, successor} {
+		_, err = client.WriteTo([]byte("hello\n"), s.Addr())
+		require.NoError(t, err)
+		frameworktest.Expect(t, client, "hello\n")
+	}
+}
+
+// What a source gets beyond what it sends is bounded, whatever the strategy.
+func TestAnswersAreBounded(t *testing.T) {
+	for _, network := range []string{"udp", "unixgram"} {
+		for name, strategy := range newStrategy {
+			t.Run(network+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s := newServer[network](t, class(t, act))
+				s.Strategy, s.Limits = strategy(), &framework.Limits{Answers: 1}
+				book := logOf(s)
+				frameworktest.Serve(t, s)
+				conn := frameworktest.Dial(t, s)
+				for range 3 { // one of two workers gets two of them
+					frameworktest.Send(t, conn, "flood 5000\n")
+				}
+				book.Await(t, "answer dropped: limit reached")
+				require.Contains(t, book.String(), "limit=answers")
+				require.Contains(t, book.String(), "value=1")
+			})
+		}
+	}
+}
+
+// Answers that are no longer than what was sent are not counted.
+func TestEchoIsNotBounded(t *testing.T) {
+	s := newServer["udp"](t, class(t, echo))
+	s.Limits = &framework.Limits{Answers: 1}
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	for range 50 {
+		frameworktest.Send(t, conn, "hello\n")
+		frameworktest.Expect(t, conn, "hello\n")
+	}
+}
+
+// An error of a handler that wrote nothing is no answer.
+func TestErrorIsNotAnswered(t *testing.T) {
+	for name, strategy := range hooked() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer["udp"](t, class(t, act))
+			s.Strategy = strategy()
+			failed := errorsOf(s)
+			frameworktest.Serve(t, s)
+			conn := frameworktest.Dial(t, s)
+			for _, verb := range []string{"error", "panic", "unknown"} {
+				frameworktest.Send(t, conn, verb+" for a client\n")
+				frameworktest.Await(t, failed)
+			}
+			frameworktest.Send(t, conn, "echo hello\n")
+			frameworktest.Expect(t, conn, "hello\n")
+		})
+	}
+}
