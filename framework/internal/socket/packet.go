@@ -29,12 +29,12 @@ type unixgram struct {
 
 // Receive implements [PacketConn].
 func (c unixgram) Receive(d *conn.Datagram, buf []byte) (n int, client, local net.Addr, err error) {
-	n, from, err := c.ReadFromUnix(buf)
-	if from == nil || from.Name == "" { // the client has not bound an address
-		return n, &net.UnixAddr{Net: "unixgram"}, nil, err
+	n, d.To, err = receiveUnixgram(c.UnixConn, buf)
+	shown := &net.UnixAddr{Net: "unixgram"}
+	if d.To != nil { // else the client has not bound an address
+		shown.Name = d.To.String()
 	}
-	d.To = from
-	return n, from, nil, err
+	return n, shown, nil, err
 }
 
 // Reply implements [PacketConn].

@@ -141,16 +141,7 @@ func lockFile(path string) (*os.File, error) {
 // replyUnixgram sends without blocking: a client that does not read its answers would block
 // the server; UDP drops them, too.
 func replyUnixgram(c *net.UnixConn, p []byte, to net.Addr) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	if err := raw.Control(func(fd uintptr) {
-		failed = syscall.Sendto(int(fd), p, syscall.MSG_DONTWAIT, &syscall.SockaddrUnix{Name: to.String()})
-	}); err != nil {
-		return err
-	}
+	failed := sendUnixgram(c, p, to)
 	switch {
 	case errors.Is(failed, syscall.EAGAIN):
 		return errors.New("answer dropped: the client does not read its answers")
