@@ -18,6 +18,9 @@ var (
 	// the connection. The system's error is wrapped beside it.
 	ErrPeerGone = conn.ErrPeerGone
 
+	// ErrLineTooLong is what a read of a line returns beyond MaxLine.
+	ErrLineTooLong = conn.ErrLineTooLong
+
 	// ErrNotSupported is returned where the system has no processes that can be
 	// handed a socket: Forking and plugins need Linux.
 	ErrNotSupported = errors.New("framework: forking and plugins need Linux; use synchronous or threading with a handler that is compiled in")

@@ -139,9 +139,12 @@ type workerKey struct {
 	class    *HandlerClass
 	timeouts Timeouts
 	limits   *Limits
+	maxLine  int
 }
 
-func (s *BaseServer) workerKey() workerKey { return workerKey{s.Class, s.Timeouts, s.Limits} }
+func (s *BaseServer) workerKey() workerKey {
+	return workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine}
+}
 
 // workerConfig describes children that run command, see [Forking.Command], each with so many
 // processors. Their limits are sent with their configuration.
@@ -158,7 +161,7 @@ func workerConfig(command *Program, s *BaseServer, processors int, limits *Limit
 		options = program.Options
 	}
 	conf := WorkerConfiguration{
-		Server: s.Name, Constructor: index, Options: options, Timeouts: s.Timeouts, Limits: limits,
+		Server: s.Name, Constructor: index, Options: options, Timeouts: s.Timeouts, Limits: limits, MaxLine: s.MaxLine,
 		LogLevel: s.log().GetLevel().String(),
 	}
 	c := worker.Config{

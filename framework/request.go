@@ -161,7 +161,7 @@ func (r *Request) newFiles(s *BaseServer) files {
 	if write == 0 {
 		write = s.Class.WriteBuffer
 	}
-	return conn.NewStream(r.conn, s.Timeouts.ofStream(), read, write, r.firstRead)
+	return conn.NewStream(r.conn, s.Timeouts.ofStream(), read, write, s.maxLine(), r.firstRead)
 }
 
 // leave makes room for another request in the limits. A datagram does so before its answer is

@@ -40,6 +40,12 @@ type BaseServer struct {
 	// less than 0 unbuffered.
 	WriteBuffer int
 
+	// MaxLine bounds a line that ReadString, ReadBytes, ReadSlice and ReadLine of rfile read, in
+	// bytes; 0 means 65536, less than 0 that nothing does. They return [ErrLineTooLong] for a
+	// longer one; the bound is rounded up to whole buffers of rfile. Other reads are not bounded,
+	// unless they Peek into whole buffers again and again.
+	MaxLine int
+
 	// Timeout bounds HandleRequest; 0 means none. ServeForever does not look at it.
 	Timeout time.Duration
 
@@ -91,6 +97,7 @@ type state struct {
 const (
 	maxLeaving        = 64   // clients that are being turned away
 	defaultReadBuffer = 4096 // bytes
+	defaultMaxLine    = 64 << 10
 )
 
 // serviceInterval is how often ServiceActions is called at least: socketserver's poll_interval.
@@ -292,6 +299,14 @@ func (s *BaseServer) readBuffer() int {
 		return defaultReadBuffer
 	}
 	return s.ReadBuffer
+}
+
+// maxLine is MaxLine, or 0 where there is none.
+func (s *BaseServer) maxLine() int {
+	if s.MaxLine == 0 {
+		return defaultMaxLine
+	}
+	return max(s.MaxLine, 0)
 }
 
 // getRequest returns the transport's next request. Only a closed transport and, for

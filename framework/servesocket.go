@@ -58,7 +58,7 @@ func (t *parentTransport) inherit(f *handoff.Frame, file *os.File) (*BaseServer,
 	id := f.ID
 	s := &BaseServer{
 		Name: c.Server, Class: t.class, Log: workerLog(c.LogLevel), Strategy: &Threading{},
-		Timeouts: c.Timeouts, Limits: c.Limits, ReadBuffer: o.ReadBuffer, WriteBuffer: o.WriteBuffer,
+		Timeouts: c.Timeouts, Limits: c.Limits, ReadBuffer: o.ReadBuffer, WriteBuffer: o.WriteBuffer, MaxLine: c.MaxLine,
 		OnStop: func() { _ = t.parent.Send(&handoff.Frame{Kind: handoff.Quit, ID: id}) },
 	}
 	if f.Flags&handoff.Count != 0 {

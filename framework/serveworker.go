@@ -51,6 +51,7 @@ type WorkerConfiguration struct {
 	Constructor int             `json:"constructor"` // which of ServeWorker's
 	Options     json.RawMessage `json:"options"`     // of the handler
 	Timeouts    Timeouts        `json:"timeouts"`
+	MaxLine     int             `json:"max_line,omitempty"`
 	Limits      *Limits         `json:"limits,omitempty"` // of a worker that gets its requests itself
 	LogLevel    string          `json:"log_level"`
 }
@@ -104,7 +105,7 @@ func serveParent(p *worker.Parent, c WorkerConfiguration, class *HandlerClass, c
 	from := &parentTransport{parent: p, class: class, configuration: c, servers: map[*BaseServer]struct{}{}}
 	s := &BaseServer{
 		Name: c.Server, Transport: from,
-		Strategy: &Threading{}, Class: class, Log: workerLog(c.LogLevel), Timeouts: c.Timeouts,
+		Strategy: &Threading{}, Class: class, Log: workerLog(c.LogLevel), Timeouts: c.Timeouts, MaxLine: c.MaxLine,
 		HandleError: func(*Request, error) {}, // the outcome has it
 		OnStop:      func() {},                // likewise
 	}

@@ -94,7 +94,7 @@ func (c *catalog) Class(s *config.Server) (*framework.HandlerClass, error) {
 	}
 	class, err := plugin.Open(c.ctx, plugin.Settings{
 		Name: s.Handler.Name, Path: c.executables[s.Handler.Name], Server: s.Name,
-		Options: s.Handler.Options, Directory: s.Handler.Directory, Timeouts: s.Timeouts, Log: c.log.With("server", s.Name),
+		Options: s.Handler.Options, Directory: s.Handler.Directory, Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(), Log: c.log.With("server", s.Name),
 	})
 	if err != nil {
 		return nil, withoutName(err)

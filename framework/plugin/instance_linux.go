@@ -110,7 +110,7 @@ func (i *instance) connect() error {
 // configure makes the process serve descriptor 3.
 func (i *instance) configure(ctx context.Context, s *Settings) (*control.ConfigureResponse, error) {
 	conf, err := json.Marshal(framework.WorkerConfiguration{
-		Server: s.Server, Options: s.Options, Timeouts: s.Timeouts, LogLevel: s.Log.GetLevel().String(),
+		Server: s.Server, Options: s.Options, Timeouts: s.Timeouts, MaxLine: s.MaxLine, LogLevel: s.Log.GetLevel().String(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", err)

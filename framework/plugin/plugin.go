@@ -29,6 +29,7 @@ type Settings struct {
 	Options   []byte             // of its handler, as a JSON object; nil: the defaults
 	Directory string             // that relative paths among the options are joined to
 	Timeouts  framework.Timeouts // of the server; Drain bounds Close, 0: 10 seconds
+	MaxLine   int                // of the server
 	Log       hclog.Logger       // of the server; nil: hclog.Default()
 }
 

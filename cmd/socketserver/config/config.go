@@ -83,12 +83,21 @@ type Limits struct {
 	PerSource   int
 	Refuse      bool   // close connections beyond Connections instead of letting them wait
 	Banner      string // sent to refused clients
+	Line        int    // bytes of a line that rfile's line methods return
 	Answers     int    // bytes a second to one source beyond what that sent (udp, unixgram)
 }
 
 // New returns the limits for the servers that share them.
 func (l Limits) New() *framework.Limits {
-	return &framework.Limits{Connections: l.Connections, PerSource: l.PerSource, Refuse: l.Refuse, Banner: l.Banner}
+	return &framework.Limits{Connections: l.Connections, PerSource: l.PerSource, Refuse: l.Refuse, Banner: l.Banner, Answers: l.Answers}
+}
+
+// MaxLine returns Line as the framework has it: less than 0 is no limit there.
+func (l Limits) MaxLine() int {
+	if l.Line == 0 {
+		return -1
+	}
+	return l.Line
 }
 
 // Load reads a file, or all .hcl files of a directory in the order of their names. The
@@ -124,7 +133,9 @@ func ServerNames(path string) []string {
 // notSet is a PerSource that check replaces by the default.
 const notSet = -1
 
-func defaultLimits() Limits { return Limits{Connections: 1000, PerSource: notSet, Answers: 64 << 10} }
+func defaultLimits() Limits {
+	return Limits{Connections: 1000, PerSource: notSet, Line: 64 << 10, Answers: 64 << 10}
+}
 
 func defaultTimeouts() framework.Timeouts {
 	return framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second}

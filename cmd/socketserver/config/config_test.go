@@ -37,7 +37,7 @@ server "forks" {
 		{Network: "unixgram", Address: "@abstract"},
 	}, s.Transports)
 	require.Equal(t, config.Concurrency{Kind: "threading"}, s.Concurrency)
-	require.Equal(t, config.Limits{Connections: 1000, PerSource: 64, Answers: 64 << 10}, s.Limits)
+	require.Equal(t, config.Limits{Connections: 1000, PerSource: 64, Line: 64 << 10, Answers: 64 << 10}, s.Limits)
 	require.Equal(t, framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second}, s.Timeouts)
 	require.Equal(t, config.Handler{Kind: "handler", Name: "echo", Options: []byte("{}"), Directory: "."}, s.Handler)
 	require.NotNil(t, s.Class)
@@ -82,6 +82,7 @@ server "all" {
     per_source  = 1000
     when_full   = "refuse"
     banner      = "busy\n"
+    line        = 1048576
     answers     = "1MiB/s"
   }
   timeouts {
@@ -104,7 +105,7 @@ server "all" {
 		{Network: "unixgram", Address: "/run/s.sock", SocketOptions: framework.SocketOptions{MaxPacketSize: 65507, Mode: 0o660}},
 	}, s.Transports)
 	require.Equal(t, config.Concurrency{Kind: "forking", MaxChildren: 7, Spares: 7, MaxRequests: 100, IsolatedState: true}, s.Concurrency)
-	require.Equal(t, config.Limits{PerSource: 1000, Refuse: true, Banner: "busy\n", Answers: 1 << 20}, s.Limits)
+	require.Equal(t, config.Limits{PerSource: 1000, Refuse: true, Banner: "busy\n", Line: 1 << 20, Answers: 1 << 20}, s.Limits)
 	require.Equal(t, framework.Timeouts{Read: time.Second, Write: 2 * time.Second, Request: 3 * time.Second, Drain: 4 * time.Second}, s.Timeouts)
 }
 
@@ -136,7 +137,7 @@ defaults {
     read = "1h"
   }
 }`)
-	require.Equal(t, config.Limits{Connections: 5, PerSource: 9, Answers: 64 << 10}, c.Servers[0].Limits)
+	require.Equal(t, config.Limits{Connections: 5, PerSource: 9, Line: 64 << 10, Answers: 64 << 10}, c.Servers[0].Limits)
 	require.Equal(t, time.Hour, c.Servers[0].Timeouts.Idle)
 	require.False(t, c.Servers[0].Timeouts.IdleIsDefault)
 	require.Equal(t, time.Second, c.Servers[0].Timeouts.Read)

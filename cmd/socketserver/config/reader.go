@@ -114,6 +114,7 @@ func (b *block) readLimits(h *hclsyntax.Block, l *Limits) {
 		"per_source":  integer(&l.PerSource, 0, count),
 		"when_full":   choice(func(s string) { l.Refuse = s == "refuse" }, "wait", "refuse"),
 		"banner":      quoted(&l.Banner),
+		"line":        integer(&l.Line, 0, 1<<30),
 		"answers":     byteRate(&l.Answers),
 		"rate":        nil, "burst": nil, "allow": nil, "deny": nil,
 	}, nil)

@@ -83,7 +83,7 @@ func (i *Instance) newServer(socket *Socket, t config.Transport) *framework.Base
 	return &framework.BaseServer{
 		Name: i.config.Name, Log: i.log, Transport: socket.Transport(),
 		Strategy: i.strategy, Class: i.class.HandlerClass, Limits: i.limits, Timeouts: i.config.Timeouts,
-		ReadBuffer: t.ReadBuffer, WriteBuffer: t.WriteBuffer, OnStop: i.stop,
+		ReadBuffer: t.ReadBuffer, WriteBuffer: t.WriteBuffer, MaxLine: i.config.Limits.MaxLine(), OnStop: i.stop,
 	}
 }
 

@@ -4,7 +4,9 @@ package conn
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -29,6 +31,8 @@ type Stream struct {
 	buffered bool // a write buffer is set
 	reading  atomic.Bool
 	held     int          // bytes in rfile after the last read
+	maxLine  int          // bytes; 0: no limit
+	line     int          // bytes of a line that has filled rfile, see nextPart
 	in, out  atomic.Int64 // bytes
 
 	mu     sync.Mutex
@@ -45,10 +49,11 @@ type Stream struct {
 const alwaysTaken = 4096
 
 // NewStream returns a Stream over conn, which stays the caller's to close. t must not change
-// while the stream is in use. firstRead is what [ArmFirstRead] returned; 0 means that no
-// deadline is armed.
-func NewStream(conn net.Conn, t *Timeouts, readBuffer, writeBuffer int, firstRead int64) *Stream {
-	s := &Stream{conn: conn, size: writeBuffer, buffered: writeBuffer > 0}
+// while the stream is in use. maxLine bounds the lines of rfile that its buffer cannot
+// hold; 0 means no limit. firstRead is what [ArmFirstRead] returned; 0 means that no deadline is
+// armed.
+func NewStream(conn net.Conn, t *Timeouts, readBuffer, writeBuffer, maxLine int, firstRead int64) *Stream {
+	s := &Stream{conn: conn, size: writeBuffer, buffered: writeBuffer > 0, maxLine: maxLine}
 	if _, ok := conn.(syscall.Conn); ok {
 		s.room = alwaysTaken
 	}
@@ -192,9 +197,14 @@ type streamReader Stream
 // Read flushes what was written, then waits for the client.
 func (r *streamReader) Read(p []byte) (int, error) {
 	s := (*Stream)(r)
+	held := s.rfile.Size() - len(p)
+	p, err := s.nextPart(p, held)
+	if err != nil {
+		return 0, err
+	}
 	s.reading.Store(true)
 	s.settle()
-	n, err := s.read(p)
+	n, err := s.read(p, held)
 	s.reading.Store(false)
 	if err != nil {
 		err = PeerError(err)
@@ -202,9 +212,59 @@ func (r *streamReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *Stream) read(p []byte) (int, error) {
+// nextPart returns the part of p to read into: rfile's buffer behind the bytes that it holds, or
+// a larger one of the handler. It is the bound of line methods, of which bufio knows none. They
+// alone fill the buffer up while they leave everything in it, and then begin with an empty one;
+// other readers have taken bytes before they ask for more. The two are told apart by the buffer's
+// last byte, which the first read of a buffer never fills.
+func (s *Stream) nextPart(p []byte, held int) ([]byte, error) {
+	if s.maxLine == 0 {
+		return p, nil
+	}
+	size := s.rfile.Size()
+	switch {
+	case held <= 1 && s.held == size && s.leftOnlyReturn(held):
+		s.line += size - held
+	case held <= 0 || held != s.held:
+		s.line = 0
+	}
+	if held == 0 && s.line >= s.maxLine {
+		s.line, s.held = 0, 0
+		return nil, fmt.Errorf("%w: it has more than %d bytes; read it in pieces, or raise limits.line", ErrLineTooLong, s.maxLine)
+	}
+	if held == 0 {
+		p = p[:min(size-1, len(p))]
+	}
+	return p, nil
+}
+
+// leftOnlyReturn reports whether rfile holds nothing, or the carriage return at the end of a full
+// buffer, which ReadLine leaves there.
+func (s *Stream) leftOnlyReturn(held int) bool {
+	last, _ := s.rfile.Peek(max(held, 0))
+	return held == 0 || held == 1 && last[0] == '\r'
+}
+
+// ErrLineTooLong is exported by package framework.
+var ErrLineTooLong = errors.New("framework: line too long")
+
+// filled records what rfile holds after a read into p. A full buffer that has a newline in it is
+// taken by whoever reads lines.
+func (s *Stream) filled(held int, p []byte) {
+	if s.held = held + len(p); held < 0 {
+		s.held = 0 // p is the handler's
+	}
+	if s.maxLine == 0 || held <= 0 || s.held < s.rfile.Size() {
+		return
+	}
+	before, _ := s.rfile.Peek(held)
+	if bytes.IndexByte(before, '\n') >= 0 || bytes.IndexByte(p, '\n') >= 0 {
+		s.held = -1
+	}
+}
+
+func (s *Stream) read(p []byte, held int) (int, error) {
 	began := Now()
-	held := s.rfile.Size() - len(p)
 	if held == 0 || held != s.held { // the handler has taken what there was, or some of it
 		s.clock.asked = began
 	}
@@ -212,7 +272,7 @@ func (s *Stream) read(p []byte) (int, error) {
 		s.clock.beforeRead(began)
 		n, err := s.conn.Read(p)
 		s.in.Add(int64(n))
-		s.held = held + n
+		s.filled(held, p[:n])
 		if err != nil && n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.clock.early(began) {
 			continue // something was written meanwhile: the connection is not idle
 		}
@@ -253,7 +313,7 @@ func (r *streamReader) moveOn(w io.Writer, err error) (int64, error) {
 		return int64(n), failed
 	}
 	to, spliced := w.(*Stream)
-	if err != nil || !spliced || n < r.rfile.Size() {
+	if err != nil || !spliced || n < r.rfile.Size()-1 {
 		return int64(n), err
 	}
 	moved, err := to.splice((*Stream)(r))

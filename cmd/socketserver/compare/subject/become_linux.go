@@ -112,7 +112,7 @@ func (s *Spec) class(ctx context.Context, log hclog.Logger) (*framework.HandlerC
 	if s.Form == result.Plugin {
 		settings := plugin.Settings{
 			Name: h.Name, Path: s.Executable, Server: s.Server.Name, Options: h.Options, Directory: h.Directory,
-			Timeouts: s.Server.Timeouts, Log: log.With("server", s.Server.Name),
+			Timeouts: s.Server.Timeouts, MaxLine: s.Server.Limits.MaxLine(), Log: log.With("server", s.Server.Name),
 		}
 		if h.Kind == "handler" {
 			settings.Path, settings.Args = "/proc/self/exe", []string{pluginWord, h.Name}
