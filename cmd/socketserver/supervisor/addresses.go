@@ -40,6 +40,9 @@ func resolveHost(ctx context.Context, host string) ([]netip.Addr, error) {
 	case "localhost":
 		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
 	}
+	if ip, err := netip.ParseAddr(host); err == nil { // with its zone, which LookupNetIP drops
+		return []netip.Addr{ip}, nil
+	}
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
