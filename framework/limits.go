@@ -16,7 +16,8 @@ type Limits struct {
 	// room at once, a client of each is accepted, and waits unread.
 	Connections int `json:"connections"`
 	// PerSource is how many of them may come from one IPv4 address or one /64 of IPv6; 0:
-	// no limit. More are always refused, as waiting would hold up everybody else.
+	// no limit. It is at most half of Connections, so that one source cannot take all. More are
+	// always refused, as waiting would hold up everybody else.
 	PerSource int `json:"per_source"`
 	// Refuse closes what comes beyond Connections instead of letting it wait.
 	Refuse bool `json:"refuse"`
@@ -42,9 +43,9 @@ func (l *Limits) admit(s *BaseServer, r *Request) bool {
 	if r.conn == nil && s.strategy.Place() == InLoop {
 		return true // there is never another one
 	}
-	from := l.sources.Enter(r.ClientAddress, l.PerSource, 0)
+	from := l.sources.Enter(r.ClientAddress, l.perSource(), 0)
 	if from == nil {
-		l.refuse(s, r, RefusedPerSource, l.PerSource)
+		l.refuse(s, r, RefusedPerSource, l.perSource())
 		return false
 	}
 	if l.Connections > 0 {
@@ -64,6 +65,14 @@ func (l *Limits) admit(s *BaseServer, r *Request) bool {
 	}
 	r.slot.Store(from)
 	return true
+}
+
+// perSource returns the limit of one source, at most half of Connections.
+func (l *Limits) perSource() int {
+	if l.Connections > 1 {
+		return min(l.PerSource, l.Connections/2)
+	}
+	return l.PerSource
 }
 
 // admitAnswer reports whether an answer to client may have that many bytes more than what it
@@ -110,7 +119,7 @@ func (l *Limits) divide(workers int) *Limits {
 func (l *Limits) refuse(s *BaseServer, r *Request, limit Refusal, value int) {
 	s.traceRefused(r, limit)
 	if more, ok := l.refused.Allow(1); ok {
-		s.log().Warn("client refused: limit reached", ratelog.More(more, "client", r.client(), "limit", string(limit), "value", value, "next", "raise limits."+string(limit))...)
+		s.log().Warn("client refused: limit reached", ratelog.More(more, "client", r.client(), "limit", string(limit), "value", value, "next", "raise limits."+l.raise(limit))...)
 	}
 	l.sendBanner(r)
 }
@@ -122,6 +131,14 @@ func (l *Limits) sendBanner(r *Request) {
 	}
 	_ = r.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 	_, _ = r.conn.Write([]byte(l.Banner))
+}
+
+// raise returns the limit to raise where limit refuses a client.
+func (l *Limits) raise(limit Refusal) string {
+	if limit == RefusedPerSource && l.perSource() < l.PerSource {
+		return string(RefusedConnections)
+	}
+	return string(limit)
 }
 
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()

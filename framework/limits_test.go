@@ -192,3 +192,23 @@ func TestLimitAndTimeout(t *testing.T) {
 	frameworktest.Await(t, timedOut)
 	require.NoError(t, s.Close())
 }
+
+// One source cannot take all places, however many it may have.
+func TestLimitPerSourceIsHalf(t *testing.T) {
+	for _, limits := range []*framework.Limits{
+		{Connections: 4, PerSource: 64}, {Connections: 4, PerSource: 4}, {Connections: 5, PerSource: 3}, {Connections: 4, PerSource: 3, Refuse: true},
+	} {
+		s := newServer["tcp"](t, class(t, act))
+		s.Strategy, s.Limits = &framework.Threading{}, limits
+		book := logOf(s)
+		frameworktest.Serve(t, s)
+		for range 2 {
+			frameworktest.Send(t, dialFrom(t, s, "127.0.0.2"), "hold\n")
+		}
+		frameworktest.ExpectEnd(t, dialFrom(t, s, "127.0.0.2"))
+		require.Contains(t, book.Await(t, "client refused"), "raise limits.connections")
+		conn := dialFrom(t, s, "127.0.0.3")
+		frameworktest.Send(t, conn, "echo hello\n")
+		frameworktest.Expect(t, conn, "hello\n")
+	}
+}

@@ -137,7 +137,7 @@ defaults {
     read = "1h"
   }
 }`)
-	require.Equal(t, config.Limits{Connections: 5, PerSource: 9, Line: 64 << 10, Answers: 64 << 10}, c.Servers[0].Limits)
+	require.Equal(t, config.Limits{Connections: 5, PerSource: 2, Line: 64 << 10, Answers: 64 << 10}, c.Servers[0].Limits)
 	require.Equal(t, time.Hour, c.Servers[0].Timeouts.Idle)
 	require.False(t, c.Servers[0].Timeouts.IdleIsDefault)
 	require.Equal(t, time.Second, c.Servers[0].Timeouts.Read)
@@ -146,11 +146,17 @@ defaults {
 
 func TestPerSource(t *testing.T) {
 	for concurrency, want := range map[string]int{
-		`"synchronous" {}`:                   64,
-		`"threading" { max_threads = 1000 }`: 64,
-		`"threading" { max_threads = 10 }`:   5,
-		`"threading" { max_threads = 1 }`:    1,
-		`"forking" { max_children = 3 }`:     1,
+		`"synchronous" {}`:                                                     64,
+		`"threading" { max_threads = 1000 }`:                                   64,
+		`"threading" { max_threads = 10 }`:                                     5,
+		`"threading" { max_threads = 1 }`:                                      1,
+		`"forking" { max_children = 3 }`:                                       1,
+		`"threading" {}` + "\nlimits { connections = 20 }":                     10,
+		`"threading" {}` + "\nlimits {\nconnections = 20\nper_source = 64\n}":  10,
+		`"threading" { max_threads = 10 }` + "\nlimits { connections = 20 }":   5,
+		`"threading" { max_threads = 2 }` + "\nlimits {\nper_source = 9\n}":    9,
+		`"synchronous" {}` + "\nlimits {\nconnections = 20\nper_source = 0\n}": 0,
+		`"synchronous" {}` + "\nlimits {\nconnections = 1\nper_source = 64\n}": 64,
 	} {
 		c := parse(t, server(tcp+echo+"concurrency "+concurrency))
 		require.Equal(t, want, c.Servers[0].Limits.PerSource, concurrency)
