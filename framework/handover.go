@@ -2,6 +2,7 @@ package framework
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"syscall"
@@ -107,7 +108,7 @@ func (s *BaseServer) concludeTask(r *Request, f *handoff.Frame) error {
 // errorOf returns the handler's error of an outcome.
 func errorOf(f *handoff.Frame) error {
 	err := worker.ErrorOf(f)
-	if panicked, ok := err.(*worker.Panic); ok {
+	if panicked := (*worker.Panic)(nil); errors.As(err, &panicked) {
 		return (*PanicError)(panicked)
 	}
 	return err

@@ -29,9 +29,21 @@ func TestFullOutput(t *testing.T) {
 	require.NoError(t, err)
 	defer full.Close()
 	for _, args := range [][]string{
-		{"handlers"}, {"handlers", "echo"}, {"version"}, {"--version"}, {"completion", "bash"}, {"completion", "fish"},
-		{}, {"--help"}, {"help", "serve"}, {"serve", "--help"},
-		{"validate", "-c", configuration}, {"man", t.TempDir()}, {"fmt", "--diff", ugly}, {"fmt", "--check", ugly}, {"fmt", ugly},
+		{"handlers"},
+		{"handlers", "echo"},
+		{"version"},
+		{"--version"},
+		{"completion", "bash"},
+		{"completion", "fish"},
+		{},
+		{"--help"},
+		{"help", "serve"},
+		{"serve", "--help"},
+		{"validate", "-c", configuration},
+		{"man", t.TempDir()},
+		{"fmt", "--diff", ugly},
+		{"fmt", "--check", ugly},
+		{"fmt", ugly},
 	} {
 		c := exec.Command("socketserver", args...)
 		c.Stdout = full

@@ -65,7 +65,8 @@ func TestFieldsDoNotForgeLines(t *testing.T) {
 	for _, value := range []any{
 		"/tmp/a\n2026-01-02T03:04:05.678Z [ERROR] forged: n=1", "\n", "a\n\n  b=\n  | c\n", "a\r\nb", `quote " and \ and` + "\n",
 		"\u202egnp.exe", "\u009b2J", "\x7f", "\U000e0041 tag", "\u0085\u2028x", errors.New("bad line \"x\n[ERROR] forged\""),
-		map[string]any{"k": "a\n[ERROR] forged"}, []string{"a\nb", "\u2066"},
+		map[string]any{"k": "a\n[ERROR] forged"},
+		[]string{"a\nb", "\u2066"},
 	} {
 		for _, o := range []hclog.LoggerOptions{{}, {Color: hclog.ForceColor}, {Color: hclog.ForceColor, ColorHeaderAndFields: true}, {JSONFormat: true}} {
 			var read strings.Builder

@@ -86,6 +86,7 @@ func (l *Log) Count(part string) int { return strings.Count(l.String(), part) }
 
 // Await waits until part has been written, AwaitCount until n times. Both return the log.
 func (l *Log) Await(t testing.TB, part string) string { t.Helper(); return l.AwaitCount(t, 1, part) }
+
 func (l *Log) AwaitCount(t testing.TB, n int, part string) string {
 	t.Helper()
 	for {

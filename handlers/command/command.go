@@ -91,7 +91,7 @@ func (h *handler) answer(to, input []byte) []byte {
 		return append(to, h.list(argument)...)
 	default:
 		const refusal = "this is no order"
-		if h.Request.IsDatagram() && bytes.Contains(input, []byte(refusal)) {
+		if h.IsDatagram() && bytes.Contains(input, []byte(refusal)) {
 			return to // a server's, which would answer an answer, and so on
 		}
 		to = append(to, refusal...)

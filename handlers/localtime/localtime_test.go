@@ -1,6 +1,7 @@
 package localtime
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,7 +59,7 @@ func TestNoZoneDatabase(t *testing.T) {
 	c := exec.Command("unshare", "-rm", "sh", "-c", `for d in /usr/share/zoneinfo /usr/local/go/lib/time "$GOROOT/lib/time"; do if [ -d "$d" ]; then mount -t tmpfs none "$d" || exit 9; fi; done; exec "$0"`, filepath.Clean(os.Args[0]))
 	c.Env = append(os.Environ(), "LOCALTIME_TEST=1", "GORACE=atexit_sleep_ms=0", "TZ=Asia/Shanghai")
 	out, err := c.Output()
-	if exit, failed := err.(*exec.ExitError); failed && exit.ExitCode() != 0 && len(out) == 0 {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() != 0 && len(out) == 0 {
 		t.Skip("cannot make a mount namespace")
 	}
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package conn
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/textproto"
@@ -49,7 +50,7 @@ func TestLineTooLong(t *testing.T) {
 			return n, err
 		},
 		"ReadSlice": func(r *bufio.Reader) (n int, err error) {
-			for err = bufio.ErrBufferFull; err == bufio.ErrBufferFull; {
+			for err = bufio.ErrBufferFull; errors.Is(err, bufio.ErrBufferFull); {
 				var part []byte
 				part, err = r.ReadSlice('\n')
 				n += len(part)
@@ -145,7 +146,7 @@ func TestOtherReadsAreNotBounded(t *testing.T) {
 		for name, read := range reads {
 			for _, write := range []int{4096, 1 << 20} {
 				var got bytes.Buffer
-				if err := read(streamOf(t, data, write, 4096), &got); err != io.EOF {
+				if err := read(streamOf(t, data, write, 4096), &got); !errors.Is(err, io.EOF) {
 					require.NoError(t, err, "%s of %d, writes of %d", name, size, write)
 				}
 				require.True(t, bytes.Equal(data, got.Bytes()), "%s of %d, writes of %d", name, size, write)

@@ -17,7 +17,8 @@ var (
 	ErrUnsupported = errors.New("workers need Linux")
 )
 
-func Pair() (*Conn, *os.File, error)                                   { return nil, nil, ErrUnsupported }
+func Pair() (*Conn, *os.File, error) { return nil, nil, ErrUnsupported }
+
 func FromDescriptor(int) (*Conn, error)                                { return nil, ErrUnsupported }
 func (*Conn) Send(*Frame, syscall.Conn) error                          { return ErrUnsupported }
 func (*Conn) TrySend(*Frame) error                                     { return ErrUnsupported }

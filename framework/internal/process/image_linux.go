@@ -87,7 +87,7 @@ func PinCopy(path string) (*Image, error) {
 		if err := syscall.Fstat(int(f.Fd()), &stat); err != nil {
 			return nil, fmt.Errorf("pin %s: %w", path, err)
 		}
-		of := identity{uint64(stat.Dev), stat.Ino, stat.Mtim, stat.Size}
+		of := identity{uint64(stat.Dev), stat.Ino, stat.Mtim, stat.Size} //nolint:unconvert // 32 bits on some systems
 		copies.Lock()
 		defer copies.Unlock()
 		if image := copies.all[of]; image != nil {

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -92,7 +93,7 @@ func TestStatusesWhileOrphansAreReaped(t *testing.T) {
 		go func() {
 			for range 25 {
 				err := exec.Command("sh", "-c", "true & (true &) ; exit 7").Run()
-				if status, ok := err.(*exec.ExitError); !ok || status.ExitCode() != 7 {
+				if status := (*exec.ExitError)(nil); !errors.As(err, &status) || status.ExitCode() != 7 {
 					failed <- fmt.Errorf("status of a child: %w", err)
 					return
 				}

@@ -130,7 +130,7 @@ func (p *Process) Wait() (*os.ProcessState, error) {
 // await waits without reaping. Where it fails somebody else has reaped the process.
 func (p *Process) await() error {
 	for {
-		if _, err := p.peek(wExited); err != syscall.EINTR {
+		if _, err := p.peek(wExited); !errors.Is(err, syscall.EINTR) {
 			return err
 		}
 	}

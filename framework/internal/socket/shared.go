@@ -57,6 +57,7 @@ func (s *Shared) LocalAddr() net.Addr { return s.address }
 
 // Accept, Receive and Reply are not called: the loop of the server waits for nothing.
 func (s *Shared) Accept() (net.Conn, error) { return nil, ErrShared }
+
 func (s *Shared) Receive(*conn.Datagram, []byte) (int, net.Addr, net.Addr, error) {
 	return 0, nil, nil, ErrShared
 }

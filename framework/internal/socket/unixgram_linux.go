@@ -3,6 +3,7 @@
 package socket
 
 import (
+	"errors"
 	"net"
 	"os"
 	"strconv"
@@ -42,7 +43,7 @@ func receiveUnixgram(c *net.UnixConn, buf []byte) (n int, from net.Addr, err err
 	var name string
 	failed := raw.Read(func(fd uintptr) bool {
 		n, name, err = rawsock.ReceiveFromUnix(fd, buf)
-		return err != syscall.EAGAIN
+		return !errors.Is(err, syscall.EAGAIN)
 	})
 	if failed != nil {
 		return 0, nil, failed

@@ -27,9 +27,15 @@ var kinds = []struct {
 	err  error
 	kind string
 }{
-	{io.EOF, ClosedEarly}, {errWrongAnswer, WrongAnswer}, {syscall.ECONNREFUSED, Refused},
-	{syscall.ECONNRESET, Reset}, {syscall.EPIPE, Reset}, {syscall.ECONNABORTED, Reset},
-	{syscall.EADDRNOTAVAIL, OutOfPorts}, {syscall.EMFILE, OutOfDescriptors}, {syscall.ENFILE, OutOfDescriptors},
+	{io.EOF, ClosedEarly},
+	{errWrongAnswer, WrongAnswer},
+	{syscall.ECONNREFUSED, Refused},
+	{syscall.ECONNRESET, Reset},
+	{syscall.EPIPE, Reset},
+	{syscall.ECONNABORTED, Reset},
+	{syscall.EADDRNOTAVAIL, OutOfPorts},
+	{syscall.EMFILE, OutOfDescriptors},
+	{syscall.ENFILE, OutOfDescriptors},
 	{syscall.EAGAIN, QueueFull}, // before Timeout, as its Timeout method is true, too
 }
 

@@ -14,8 +14,10 @@ import (
 
 func TestChartsHaveABarAndAnInterval(t *testing.T) {
 	l := result.Load{Results: []result.Measured{
-		{Subject: "a", Rate: 50, Rounds: []result.Round{{Rate: 40, Requests: 1000}, {Rate: 50}, {Rate: 100}},
-			Latency: result.Latency{P50: time.Millisecond, P99: 8 * time.Millisecond}},
+		{
+			Subject: "a", Rate: 50, Rounds: []result.Round{{Rate: 40, Requests: 1000}, {Rate: 50}, {Rate: 100}},
+			Latency: result.Latency{P50: time.Millisecond, P99: 8 * time.Millisecond},
+		},
 		{Subject: "b", Rate: 20, Rounds: []result.Round{{Rate: 20, Requests: 10}}, Latency: result.Latency{P50: 2 * time.Millisecond, P99: time.Second}},
 		{Subject: "c", Problem: "it ended"},
 	}}

@@ -13,9 +13,22 @@ import (
 
 // units are those of the metrics in the sheet, where times are microseconds.
 var units = []struct{ metric, unit string }{
-	{"rate", "1/s"}, {"p50", "us"}, {"p90", "us"}, {"p99", "us"}, {"p99.9", "us"}, {"max", "us"},
-	{"unserved", "clients"}, {"unfinished", "requests"}, {"cpu", "us/request"}, {"switches", "1/request"}, {"memory", "bytes"},
-	{"resident", "bytes"}, {"started", "processes"}, {"processes", ""}, {"threads", ""}, {"descriptors", ""},
+	{"rate", "1/s"},
+	{"p50", "us"},
+	{"p90", "us"},
+	{"p99", "us"},
+	{"p99.9", "us"},
+	{"max", "us"},
+	{"unserved", "clients"},
+	{"unfinished", "requests"},
+	{"cpu", "us/request"},
+	{"switches", "1/request"},
+	{"memory", "bytes"},
+	{"resident", "bytes"},
+	{"started", "processes"},
+	{"processes", ""},
+	{"threads", ""},
+	{"descriptors", ""},
 }
 
 // sheet is a table with one value in each row. Unknown values are empty.
@@ -46,8 +59,12 @@ func writeCSV(w io.Writer, r *result.Report, _ bool) error {
 	for _, m := range r.Mishaps {
 		for _, o := range m.Rows {
 			for _, f := range []fact{
-				{"problem", o.Problem}, {"finding", o.Finding}, {"noticed", o.Noticed},
-				{"cut_off", o.CutOff}, {"lived", o.Lived}, {"left", o.Left},
+				{"problem", o.Problem},
+				{"finding", o.Finding},
+				{"noticed", o.Noticed},
+				{"cut_off", o.CutOff},
+				{"lived", o.Lived},
+				{"left", o.Left},
 			} {
 				s.text("mishaps", o.Subject, m.Name+"."+f.Name, f.Value)
 			}

@@ -85,9 +85,17 @@ func compared(r *result.Report) string {
 func facts(r *result.Report) []fact {
 	e, s := r.Environment, r.Settings
 	all := []fact{
-		{"CPU", e.CPU}, {"Cores", fmt.Sprint(e.Cores)}, {"Memory", result.FormatSize(int64(e.Memory))}, {"Kernel", e.Kernel},
-		{"Go", e.Go}, {"socketserver", e.Version}, {"Commit", e.Commit}, {"Python", e.Python},
-		{"Time", e.Time.UTC().Format(time.DateTime) + " UTC"}, {"Clients send", s.Message}, {"End of an answer", s.Answer},
+		{"CPU", e.CPU},
+		{"Cores", fmt.Sprint(e.Cores)},
+		{"Memory", result.FormatSize(int64(e.Memory))},
+		{"Kernel", e.Kernel},
+		{"Go", e.Go},
+		{"socketserver", e.Version},
+		{"Commit", e.Commit},
+		{"Python", e.Python},
+		{"Time", e.Time.UTC().Format(time.DateTime) + " UTC"},
+		{"Clients send", s.Message},
+		{"End of an answer", s.Answer},
 		{"Timeout", result.FormatDuration(s.Timeout)},
 	}
 	return slices.DeleteFunc(all, func(f fact) bool { return f.Value == "" })
