@@ -86,7 +86,8 @@ func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 	}
 	peer := s.antechamber.Enter(r.ClientAddress, maxAntechamberPerPeer, maxAntechamber)
 	if peer == nil {
-		return f.start(s, r, func() {})
+		s.reporter.Refused(r.Log(), "too many connections have not said anything")
+		return ErrServerClosed
 	}
 	go func() {
 		release, err := conn.AwaitClient(s.context(), r.accepted, s.Timeouts.Idle, &f.silent, half)

@@ -56,13 +56,20 @@ func (s *BaseServer) relay(r *Request, t *worker.Task, do func(*worker.Task) err
 }
 
 func (s *BaseServer) newTask(r *Request) worker.Task {
+	started := false // a process that has gone without taking it may be followed by another
 	t := worker.Task{
 		Frame: handoff.Frame{
 			Kind: handoff.Datagram, Network: r.Network, Client: r.client(), Local: conn.AddressText(r.LocalAddress),
 		},
 		Stop: s.Done(),
 		Killable: func(pid int, kill func()) {
-			s.traceStarted(r, InWorkers, pid)
+			if r.traced != nil {
+				r.traced.pid = pid
+			}
+			if !started {
+				started = true
+				s.traceStarted(r, InWorkers, pid)
+			}
 			r.onAbort(kill)
 		},
 		Conclude: func(f *handoff.Frame) error { return s.concludeTask(r, f) },

@@ -158,11 +158,11 @@ func (s *BaseServer) Listen() error {
 		s.strategy.Close(s)
 		return err
 	}
-	ok, err := s.life.Open(func() { _ = s.Transport.Close() }, func() error { return s.Class.users.Acquire(s.openClass) })
+	err := s.Class.users.Acquire(s.openClass)
 	if err != nil {
 		err = fmt.Errorf("open handler class: %w", err)
-	} else if !ok {
-		err = ErrServerClosed
+	} else if !s.life.Open(func() { _ = s.Transport.Close() }) {
+		err = errors.Join(ErrServerClosed, s.Class.users.Release(s.Class.Close))
 	}
 	if err != nil {
 		_ = s.Transport.Close()

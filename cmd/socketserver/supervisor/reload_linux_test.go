@@ -170,7 +170,7 @@ func TestApplyFailureChangesNothing(t *testing.T) {
 			s := start(t, old)
 			before, descriptors, classes := s.Status(), descriptors(t), s.catalog.open()
 			err := s.Apply(t.Context(), s.parse(t, fresh+last))
-			require.ErrorContains(t, err, `server "last": tcp 127.0.0.1:`)
+			require.ErrorContains(t, err, `server "last": `+map[string]string{"busy port": "tcp 127.0.0.1:"}[name])
 			require.Equal(t, before, s.Status())
 			require.Equal(t, descriptors, len(openDescriptors(t)), "%v", openDescriptors(t))
 			require.Equal(t, classes, s.catalog.open())

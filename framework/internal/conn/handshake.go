@@ -12,7 +12,7 @@ import (
 // 0 bounds nothing. As that does not end a read, a deadline of c does. The error is that of a
 // timeout, or [net.ErrClosed] where ctx was cancelled.
 func Handshake(ctx context.Context, c net.Conn, timeout time.Duration, shake func(ctx context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
+	cancel := func() {}
 	if timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 	}

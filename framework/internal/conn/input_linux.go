@@ -2,6 +2,7 @@ package conn
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"syscall"
@@ -16,6 +17,9 @@ import (
 // timeout after limit, 0 is none, or [net.ErrClosed] when ctx is done. A connection without a
 // descriptor waits for a slot.
 func AwaitClient(ctx context.Context, c net.Conn, limit time.Duration, silent *slots.Semaphore, most int) (release func(), err error) {
+	if _, ok := c.(syscall.Conn); !ok {
+		return awaitSlot(ctx, limit, silent, most)
+	}
 	late := time.Time{}
 	if limit > 0 {
 		late = time.Now().Add(limit)
@@ -39,19 +43,33 @@ func AwaitClient(ctx context.Context, c net.Conn, limit time.Duration, silent *s
 		return silent.Release, nil
 	case ctx.Err() != nil:
 		return nil, net.ErrClosed
-	case err != nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &TimeoutError{"idle", limit, err}
+	case err != nil:
+		return nil, err
 	}
 	return func() {}, nil
 }
 
+// awaitSlot is AwaitClient for a connection that cannot be looked at.
+func awaitSlot(ctx context.Context, limit time.Duration, silent *slots.Semaphore, most int) (release func(), err error) {
+	wait, cancel := ctx, func() {}
+	if limit > 0 {
+		wait, cancel = context.WithTimeout(ctx, limit)
+	}
+	defer cancel()
+	switch {
+	case silent.Acquire(most, wait.Done()):
+		return silent.Release, nil
+	case ctx.Err() != nil:
+		return nil, net.ErrClosed
+	}
+	return nil, &TimeoutError{"idle", limit, os.ErrDeadlineExceeded}
+}
+
 // awaitInput waits until c has bytes to read or has ended, or until its read deadline.
 func awaitInput(c net.Conn) error {
-	s, ok := c.(syscall.Conn)
-	if !ok {
-		return os.NewSyscallError("ppoll", syscall.EOPNOTSUPP)
-	}
-	raw, err := s.SyscallConn()
+	raw, err := c.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return err
 	}

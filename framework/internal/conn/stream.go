@@ -141,8 +141,8 @@ func (s *Stream) settle() {
 		if !s.mu.TryLock() {
 			return // the holder settles after unlocking
 		}
-		empty := s.buf == nil
-		_ = s.flushLocked() // the error stays in s.err
+		empty := s.buf == nil || s.err != nil // after an error nothing is sent
+		_ = s.flushLocked()                   // the error stays in s.err
 		s.mu.Unlock()
 		if empty {
 			return

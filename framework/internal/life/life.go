@@ -57,20 +57,16 @@ func (l *Life[R]) Cutting() <-chan struct{} { return l.cut }
 // Finished is closed when nothing of the server is left.
 func (l *Life[R]) Finished() <-chan struct{} { return l.finished }
 
-// Open makes the server open if it has not retired. closing is called when it does. acquire,
-// whose error keeps it from opening, is called before; whatever the server has opened is the
-// caller's to close then.
-func (l *Life[R]) Open(closing func(), acquire func() error) (ok bool, err error) {
+// Open makes the server open, unless it has retired: whatever it has opened is the caller's to
+// close then. closing is called when it retires.
+func (l *Life[R]) Open(closing func()) (ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if Closed(l.retired) {
-		return false, nil
-	}
-	if err := acquire(); err != nil {
-		return false, err
+		return false
 	}
 	l.close = closing
-	return true, nil
+	return true
 }
 
 // IsOpen reports whether Open has succeeded.

@@ -99,7 +99,7 @@ func (p *Packets) Addr() net.Addr {
 
 // Receive waits for a datagram, fills d in and keeps the socket open until d is released.
 func (p *Packets) Receive(d *conn.Datagram) (client, local net.Addr, err error) {
-	if !p.acquire() {
+	if p.closing.Load() || !p.acquire() { // else datagrams that follow each other would keep it open
 		return nil, nil, net.ErrClosed
 	}
 	if client, local, err = p.receive(d); err != nil {

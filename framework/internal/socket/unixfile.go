@@ -102,6 +102,7 @@ func (s *UnixFile) Remove() error {
 	if found, failed := os.Lstat(s.path); failed == nil && s.file != nil && os.SameFile(found, s.file) {
 		err = os.Remove(s.path)
 	}
+	s.file = nil // what is at the path from now on is another server's
 	return errors.Join(err, s.abandon())
 }
 

@@ -103,6 +103,17 @@ func (c *child) stopped() bool {
 	return true
 }
 
+// finish tells the child that there are no more tasks, and kills it if it does not end within
+// grace, which is what it may take for those that it has.
+func (c *child) finish(grace time.Duration) {
+	c.Close()
+	overdue := time.AfterFunc(grace+endPatience, c.kill)
+	go func() {
+		<-c.Gone()
+		overdue.Stop()
+	}()
+}
+
 // wait waits for the process, whose channel has ended, and returns why it ended.
 func (c *child) wait() error {
 	overdue := time.AfterFunc(endPatience, c.kill)

@@ -89,7 +89,7 @@ func (g *group) ask() error {
 	} else if g.Build != "" && child.hello.Build != g.Build {
 		err = g.fallBack("the worker program is of another build")
 	}
-	child.Close()
+	child.finish(0)
 	<-reaped
 	return err
 }

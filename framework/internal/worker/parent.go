@@ -135,7 +135,11 @@ func (p *Parent) Finish(outcome *handoff.Frame) {
 	p.mu.Lock()
 	delete(p.tasks, outcome.ID)
 	p.mu.Unlock()
-	_ = p.Send(outcome)
+	if err := p.Send(outcome); err != nil { // it does not fit into a frame
+		_ = p.Send(&handoff.Frame{
+			Kind: handoff.Outcome, ID: outcome.ID, Flags: outcome.Flags & handoff.Stop, Status: handoff.Failed, Text: "send outcome: " + err.Error(),
+		})
+	}
 }
 
 // Send sends a frame.

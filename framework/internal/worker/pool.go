@@ -178,7 +178,7 @@ func (p *Pool) putLocked(c *child) {
 		return
 	}
 	if p.closed || c.served >= p.size.Tasks {
-		c.Close()
+		c.finish(0)
 		return
 	}
 	p.idle = append(p.idle, c)
@@ -195,7 +195,7 @@ func (p *Pool) endIdle(c *child) {
 		return
 	}
 	p.idle = slices.Delete(p.idle, i, i+1)
-	c.Close()
+	c.finish(0)
 }
 
 // startKnown starts a child, which the caller has counted. At most as many begin at once as

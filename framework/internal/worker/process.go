@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -187,7 +188,13 @@ func (p *Process) Do(t *Task) error {
 		return fmt.Errorf("%w: %w", ErrNotTaken, err)
 	}
 	if t.Killable != nil {
-		t.Killable(p.pid, p.kill)
+		var over atomic.Bool // another task may have the process then
+		defer over.Store(true)
+		t.Killable(p.pid, func() {
+			if !over.Load() {
+				p.kill()
+			}
+		})
 	}
 	if err := p.handOver(t, id); err != nil {
 		p.forget(id)

@@ -203,23 +203,27 @@ func (t *Shared) Withdraw(cut <-chan struct{}) (killed bool) {
 
 // Do has the process with the fewest tasks finish t.
 func (s *Set) Do(t *Task) error {
-	for {
+	for tried := map[*child]bool{}; ; {
 		s.mu.Lock()
 		s.need()
 		var best *child
 		least := 0
 		for m := range s.members {
-			if n, alive := m.tasks(); alive && (best == nil || n < least) {
+			if n, alive := m.tasks(); alive && !tried[m] && (best == nil || n < least) {
 				best, least = m, n
 			}
 		}
 		changed := s.changed
 		s.mu.Unlock()
-		if best != nil && !best.stopped() {
-			err := best.Do(t)
-			if !errors.Is(err, ErrNotTaken) {
+		if best != nil {
+			tried[best] = true
+			if best.stopped() {
+				continue
+			}
+			if err := best.Do(t); !errors.Is(err, ErrNotTaken) {
 				return err
 			}
+			continue // another one may have it
 		}
 		select {
 		case <-changed:
