@@ -109,7 +109,7 @@ func TestClientDoesNotForgeALine(t *testing.T) {
 	defer client.Close()
 	_, err = client.Write([]byte("hello"))
 	require.NoError(t, err)
-	require.Contains(t, p.awaitText(t, "forged"), `client="\"`+dir+`/c\\nforged\""`, "quoted as a name that cannot be printed, and again as a value")
+	require.Contains(t, p.awaitText(t, "forged"), `client="\"`+dir+`/c\nforged\""`, "quoted as a name that cannot be printed, and again as a value")
 }
 
 func TestNumbersAreNumbersUnderEveryStrategy(t *testing.T) {
