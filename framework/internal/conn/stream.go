@@ -31,6 +31,8 @@ type Stream struct {
 	buffered bool // a write buffer is set
 	reading  atomic.Bool
 	held     int          // bytes in rfile after the last read
+	before   int          // and before the one that runs
+	part     int          // bytes that it may read
 	maxLine  int          // bytes; 0: no limit
 	line     int          // bytes of a line that has filled rfile, see nextPart
 	in, out  atomic.Int64 // bytes
@@ -197,14 +199,12 @@ type streamReader Stream
 // Read flushes what was written, then waits for the client.
 func (r *streamReader) Read(p []byte) (int, error) {
 	s := (*Stream)(r)
-	held := s.rfile.Size() - len(p)
-	p, err := s.nextPart(p, held)
-	if err != nil {
+	if err := s.nextPart(len(p)); err != nil { // it keeps what it finds out off this stack
 		return 0, err
 	}
 	s.reading.Store(true)
 	s.settle()
-	n, err := s.read(p, held)
+	n, err := s.read(p[:s.part])
 	s.reading.Store(false)
 	if err != nil {
 		err = PeerError(err)
@@ -212,16 +212,23 @@ func (r *streamReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// nextPart returns the part of p to read into: rfile's buffer behind the bytes that it holds, or
-// a larger one of the handler. It is the bound of line methods, of which bufio knows none. They
+// nextPart sets how much of a buffer of n bytes is read into: of rfile's, behind the bytes that it
+// holds, or of a larger one of the handler. It is the bound of line methods, of which bufio knows none. They
 // alone fill the buffer up while they leave everything in it, and then begin with an empty one;
 // other readers have taken bytes before they ask for more. The two are told apart by the buffer's
 // last byte, which the first read of a buffer never fills.
-func (s *Stream) nextPart(p []byte, held int) ([]byte, error) {
-	if s.maxLine == 0 {
-		return p, nil
-	}
+//
+//go:noinline
+func (s *Stream) nextPart(n int) error {
 	size := s.rfile.Size()
+	held := size - n
+	s.before, s.part = held, n
+	if held == 0 || held != s.held { // the handler has taken what there was, or some of it
+		s.clock.asked = Now()
+	}
+	if s.maxLine == 0 {
+		return nil
+	}
 	switch {
 	case held <= 1 && s.held == size && s.leftOnlyReturn(held):
 		s.line += size - held
@@ -230,12 +237,12 @@ func (s *Stream) nextPart(p []byte, held int) ([]byte, error) {
 	}
 	if held == 0 && s.line >= s.maxLine {
 		s.line, s.held = 0, 0
-		return nil, fmt.Errorf("%w: it has more than %d bytes; read it in pieces, or raise limits.line", ErrLineTooLong, s.maxLine)
+		return fmt.Errorf("%w: it has more than %d bytes; read it in pieces, or raise limits.line", ErrLineTooLong, s.maxLine)
 	}
 	if held == 0 {
-		p = p[:min(size-1, len(p))]
+		s.part = min(size-1, n)
 	}
-	return p, nil
+	return nil
 }
 
 // leftOnlyReturn reports whether rfile holds nothing, or the carriage return at the end of a full
@@ -250,7 +257,10 @@ var ErrLineTooLong = errors.New("framework: line too long")
 
 // filled records what rfile holds after a read into p. A full buffer that has a newline in it is
 // taken by whoever reads lines.
-func (s *Stream) filled(held int, p []byte) {
+//
+//go:noinline
+func (s *Stream) filled(p []byte) {
+	held := s.before
 	if s.held = held + len(p); held < 0 {
 		s.held = 0 // p is the handler's
 	}
@@ -263,16 +273,12 @@ func (s *Stream) filled(held int, p []byte) {
 	}
 }
 
-func (s *Stream) read(p []byte, held int) (int, error) {
-	began := Now()
-	if held == 0 || held != s.held { // the handler has taken what there was, or some of it
-		s.clock.asked = began
-	}
-	for {
+func (s *Stream) read(p []byte) (int, error) {
+	for began := Now(); ; {
 		s.clock.beforeRead(began)
 		n, err := s.conn.Read(p)
 		s.in.Add(int64(n))
-		s.filled(held, p[:n])
+		s.filled(p[:n])
 		if err != nil && n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.clock.early(began) {
 			continue // something was written meanwhile: the connection is not idle
 		}
