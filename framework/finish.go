@@ -8,10 +8,10 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
-	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/life"
+	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
 // FinishRequest runs the handler of r to its end, or has the class's executor do so, reports
@@ -61,16 +61,13 @@ func (s *BaseServer) setUp(r *Request) (rfile *bufio.Reader, wfile io.Writer) {
 	return rfile, wfile
 }
 
-// overtime is the time that a handler has to notice that its request has timed out.
-const overtime = time.Second
-
 // watch logs a handler that goes on for longer than its request may: nothing can end it but
 // the end of its process, and its client and its place are gone meanwhile.
 func (s *BaseServer) watch(r *Request) {
 	if s.Timeouts.Request == 0 || s.killsLate {
 		return
 	}
-	after := s.Timeouts.Request + overtime
+	after := s.Timeouts.Request + worker.Overtime
 	r.watch = life.NewWatch(after, func(stack string) {
 		s.reporter.Endless(r.Log(), after, stack, "mend the handler; only the end of process "+strconv.Itoa(os.Getpid())+" ends it. Under forking it would be killed")
 	})

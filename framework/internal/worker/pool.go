@@ -47,8 +47,8 @@ const (
 	// startTurn is the time that a start counts among those that are under way: one that takes
 	// longer hangs, or waits, and does not hold up others.
 	startTurn = 250 * time.Millisecond
-	// overtime is the time that a handler has to notice that its request has timed out.
-	overtime = time.Second
+	// Overtime is the time that a handler has to notice that its request has timed out.
+	Overtime = time.Second
 )
 
 // NewPool starts the spares of a pool.
@@ -156,7 +156,7 @@ func (p *Pool) finish(c *child, t *Task) error {
 		t.Frame.Flags |= handoff.Last
 	}
 	if p.size.Request > 0 {
-		overdue := time.AfterFunc(p.size.Request+overtime, func() {
+		overdue := time.AfterFunc(p.size.Request+Overtime, func() {
 			p.Log.Warn("child killed: its request has timed out", "pid", c.pid, "timeout", p.size.Request)
 			c.kill()
 		})

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/life"
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
@@ -294,7 +295,7 @@ func (p *Process) files() int {
 	return max(p.hello.Files-reservedFiles, 1)
 }
 
-func (p *Process) saidHello() bool { return isClosed(p.ready) }
+func (p *Process) saidHello() bool { return life.Closed(p.ready) }
 
 func (p *Process) register(t *Task) (uint64, *inflight, error) {
 	p.mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/life"
 )
 
 // A Set is a fixed number of processes, each of which has every task that is shared among
@@ -91,7 +93,7 @@ func (s *Set) give(t *Shared, m *child) {
 		s.mu.Lock()
 		delete(t.holders, m)
 		s.mu.Unlock()
-		if !m.ended() && !isClosed(task.Stop) && !isClosed(task.Retire) {
+		if !m.ended() && !life.Closed(task.Stop) && !life.Closed(task.Retire) {
 			s.Log.Error("worker ended: it does not serve a socket", "pid", m.pid, "error", err)
 			m.kill()
 		}
@@ -126,7 +128,7 @@ func (s *Set) replace(why error, pid int, delay *time.Duration) *child {
 		case <-s.done:
 		case <-needed:
 		}
-		if isClosed(s.done) {
+		if life.Closed(s.done) {
 			return nil
 		}
 		s.Log.Error("worker ended and is replaced", "pid", pid, "error", why, "delay", *delay)
@@ -138,7 +140,7 @@ func (s *Set) replace(why error, pid int, delay *time.Duration) *child {
 		*delay = min(max(2**delay, minStartDelay), maxStartDelay)
 		var m *child
 		if m, why = s.enlist(); why == nil {
-			if isClosed(s.done) {
+			if life.Closed(s.done) {
 				m.Close()
 			}
 			if err := m.Ready(startPatience); err != nil { // it hangs, or has gone

@@ -43,13 +43,3 @@ var (
 	// ErrDropped is the error of a datagram that was dropped and counted.
 	ErrDropped = errors.New("framework: datagram dropped")
 )
-
-// isClosed reports whether c is closed. Nothing is ever sent to it.
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}

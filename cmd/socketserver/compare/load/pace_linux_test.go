@@ -36,7 +36,7 @@ func TestCountsFromDue(t *testing.T) {
 	require.False(t, p.now.Before(due))
 }
 
-// The end of the round wakes a client whose request is due long after it.
+// The end of the round wakes a client that waits for a request due long after it.
 func TestStopsWaiting(t *testing.T) {
 	p := newTestPace(t, 0)
 	if p.alarm == nil {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ports bounds the connections whose local port may be left in TIME_WAIT. The system reuses such a
+// ports bounds the connections that may leave their local port in TIME_WAIT. The system reuses such a
 // port after a minute, or after a second.
 type ports struct {
 	burst  int64   // less than 0: no bound

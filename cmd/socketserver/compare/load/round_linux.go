@@ -94,7 +94,7 @@ func Try(ctx context.Context, p Plan) (time.Duration, error) {
 	return time.Since(start), nil
 }
 
-// newRound makes a round, whose caller cancels it.
+// newRound makes a round, which the caller cancels.
 func newRound(ctx context.Context, p Plan, start time.Time) *round {
 	begin := start.Add(p.Warmup)
 	r := &round{

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// subjects are those whose observations differ.
+// subjects are those with different observations.
 var subjects = map[string]subject.Spec{
 	"synchronous":      spec(result.Compiled, "synchronous"),
 	"threading":        spec(result.Compiled, "threading"),

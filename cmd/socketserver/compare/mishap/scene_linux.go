@@ -19,7 +19,7 @@ const (
 	leastSilence = 1500 * time.Millisecond
 )
 
-// silenceOf returns the wait for a server whose first answer took so long: on a busy machine every
+// silenceOf returns the wait for a server from the time that its first answer took: on a busy machine every
 // event takes longer.
 func silenceOf(took time.Duration) time.Duration {
 	return min(max(leastSilence, 20*took), patience)
@@ -109,7 +109,7 @@ func (s *scene) ask(word string) (answer string, pid int, err error) {
 // group is the number of clients that connect at once.
 const group = 4
 
-// others returns clients whose requests are in flight, or wait, at once. Where processes serve more
+// others returns clients with requests in flight, or waiting, at once. Where processes serve more
 // than one request, it connects groups of clients until some are in the process of pid and some are
 // not.
 func (s *scene) others(word string, pid int) ([]*client, error) {
