@@ -40,12 +40,7 @@ func AdoptOrphans() {
 		_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0)
 		signal.Notify(orphans.look, syscall.SIGCHLD)
 		lookAgain() // for those that ended before
-		go func() {
-			last := 0
-			for range orphans.look {
-				last = reap(last)
-			}
-		}()
+		go reapForEver()
 	})
 }
 
@@ -76,31 +71,51 @@ func endOrphans() (found bool) {
 	return found
 }
 
-// reap reaps the orphans that have ended. The system shows the first child that has ended
-// until it is reaped; one of ours is about to be, and Wait calls for another look then. One
-// that still is the first, which reap returns, or that is not Start's, is passed by.
-func reap(last int) int {
+// reapForEver reaps orphans when they end. It looks through all processes, which is slow, only
+// while a child of ours hides others, and for a hundredth of the time, but once a second.
+func reapForEver() {
+	pause := 10 * time.Millisecond
+	var again <-chan time.Time
+	for {
+		select {
+		case <-orphans.look:
+			if !reapFirst() && again == nil {
+				again = time.After(pause)
+			}
+		case begin := <-again:
+			again = nil
+			if !reapFirst() {
+				reapAll()
+			}
+			pause = min(max(10*time.Millisecond, 100*time.Since(begin)), time.Second)
+		}
+	}
+}
+
+// reapFirst reaps orphans as long as the system shows them first, and reports whether no child
+// is left that has ended. Which one is first depends on the thread that asks. A child of ours
+// that is first stays so until it is waited for, which may be never, and hides the others.
+func reapFirst() bool {
 	for {
 		const pAll = 0
 		pid, _ := waitID(pAll, 0, wExited|wNoHang|wNoWait)
 		if pid == 0 {
-			return 0
+			return true
 		}
-		_, ours := own.pids.Load(pid)
-		if ours && pid != last {
-			return pid
+		if _, ours := own.pids.Load(pid); ours || !reapUnlessOwn(pid, held()) {
+			return false
 		}
-		if !ours && reapUnlessOwn(pid, held()) {
-			continue
+	}
+}
+
+// reapAll reaps all orphans that have ended.
+func reapAll() {
+	all := children()
+	mine := held()
+	for pid, state := range all {
+		if state == "Z" {
+			reapUnlessOwn(pid, mine)
 		}
-		all := children()
-		mine := held()
-		for pid, state := range all {
-			if state == "Z" {
-				reapUnlessOwn(pid, mine)
-			}
-		}
-		return pid
 	}
 }
 
