@@ -13,9 +13,9 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/options"
 )
 
-// A Constructor makes handler classes from options. It is made once, as a
-// variable of the handler's package, by [Define] or [Func]; the same one is
-// compiled in, served by a plugin and given to [ServeWorker].
+// A Constructor makes handler classes from options. It is made once, as a variable of the handler's
+// package, by [Define] or [Func]; the same one is compiled in, served by a plugin and given to
+// [ServeWorker].
 type Constructor struct{ *definition }
 
 type definition struct {
@@ -31,8 +31,8 @@ type Option struct {
 	Doc     string          `json:"doc"`
 }
 
-// An OptionError describes what is wrong with one option. Constructors return it, so
-// that the error is shown at the option's place in the configuration.
+// An OptionError is returned by constructors, so that what is wrong with an option is shown at its
+// place in the configuration.
 type OptionError struct {
 	Option  string // its name
 	Problem string // what is wrong and what to do
@@ -40,14 +40,12 @@ type OptionError struct {
 
 func (e *OptionError) Error() string { return fmt.Sprintf("option %q: %s", e.Option, e.Problem) }
 
-// Define makes a Constructor from a struct of default options and a function that
-// makes the class. The exported fields of O are the options: the json tag names
-// one, "-" excludes a field, and the doc tag describes it. The fields of an embedded
-// struct are options like the others. Using the constructor panics if two options have one
-// name. Unknown options and values of another type are refused with an [OptionError];
-// construct is called all the same, with the defaults in their place, so that its errors about
-// other options are reported too. It may be called often, also only to check options, so it
-// must not start anything.
+// Define makes a Constructor from a struct of default options and a function that makes the class.
+// The exported fields of O and of structs that it embeds are the options: the json tag names one,
+// "-" excludes a field, and the doc tag describes it. Using the constructor panics if two options
+// have one name. Unknown options and values of another type are refused with an [OptionError];
+// construct is called all the same, with the defaults in their place, so that its errors about other
+// options are reported too. It may be called only to check options, so it must not start anything.
 func Define[O any](defaults O, construct func(O) (*HandlerClass, error)) Constructor {
 	schema := sync.OnceValue(func() options.Schema { return options.Of(defaults, reflect.TypeFor[Path]()) })
 	return Constructor{&definition{schema, func(given []byte) (*HandlerClass, error) {
@@ -70,8 +68,7 @@ func Define[O any](defaults O, construct func(O) (*HandlerClass, error)) Constru
 	}}}
 }
 
-// Func makes a Constructor from a function that has no options. The handler serves
-// every transport.
+// Func makes a Constructor from a function that has no options. The handler serves every transport.
 func Func(handle func(rfile *bufio.Reader, wfile io.Writer) error) Constructor {
 	return Define(struct{}{}, func(struct{}) (*HandlerClass, error) {
 		return &HandlerClass{New: func() Handler { return &funcHandler{handle: handle} }}, nil
@@ -107,14 +104,14 @@ func (c Constructor) Class(options []byte) (*HandlerClass, error) {
 // Options describes the options in the order of their declaration.
 func (c Constructor) Options() []Option {
 	var all []Option
-	c.schema().Each(func(name, kind string, value json.RawMessage, doc string) {
-		all = append(all, Option{name, kind, value, doc})
-	})
+	for _, o := range c.schema() {
+		all = append(all, Option(o.Option))
+	}
 	return all
 }
 
-// others returns what an error of construct says of options that are not among those refused. What
-// it says of no option may follow from those that are.
+// others returns what an error of construct says of options that are not refused already. What it
+// says of no option may follow from those that are.
 func others(err error, refused []string) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []error
@@ -128,4 +125,21 @@ func others(err error, refused []string) []error {
 		return nil
 	}
 	return []error{err}
+}
+
+// Path is the type of an option that names a file or a directory. In a configuration it is
+// relative to the file that names it; handlers get it joined, see [AbsolutePaths].
+type Path string
+
+// AbsolutePaths returns the values of options, a JSON object or nil, with relative ones of type
+// Path joined to directory, defaults too. Values that do not decode are returned as they are:
+// the constructor reports the error.
+func AbsolutePaths(schema []Option, values []byte, directory string) ([]byte, error) {
+	defaults := map[string]json.RawMessage{}
+	for _, o := range schema {
+		if o.Type == options.Path {
+			defaults[o.Name] = o.Default
+		}
+	}
+	return options.Join(defaults, values, directory)
 }

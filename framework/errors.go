@@ -3,26 +3,25 @@ package framework
 import (
 	"errors"
 	"fmt"
-	"io"
+	"runtime/debug"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
 var (
-	// ErrServerClosed is returned by ServeForever and HandleRequest once the server
-	// has been told to stop or to retire, and by a strategy for a request that came too late.
+	// ErrServerClosed is returned by ServeForever and HandleRequest of a server that has stopped or
+	// retired, and by a strategy for a request that came too late.
 	ErrServerClosed = worker.ErrServerClosed
 
-	// ErrPeerGone is what reads and writes return when the client has reset or left
-	// the connection. The system's error is wrapped beside it.
+	// ErrPeerGone is wrapped, with the system's error, by that of a read or write if the client has
+	// left or reset the connection.
 	ErrPeerGone = conn.ErrPeerGone
 
 	// ErrLineTooLong is what a read of a line returns beyond MaxLine.
 	ErrLineTooLong = conn.ErrLineTooLong
 
-	// ErrNotSupported is returned where the system has no processes that can be
-	// handed a socket: Forking and plugins need Linux.
+	// ErrNotSupported is returned by systems that cannot hand a socket to a process.
 	ErrNotSupported = errors.New("framework: forking and plugins need Linux; use synchronous or threading with a handler that is compiled in")
 )
 
@@ -34,14 +33,11 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// isEnd reports whether an error is the regular end of what the client sends.
-func isEnd(err error) bool { return errors.Is(err, io.EOF) }
-
 // protect turns a panic into an error.
 func protect(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = newPanicError(p)
+			err = &PanicError{Value: p, Stack: debug.Stack()}
 		}
 	}()
 	return f()

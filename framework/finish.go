@@ -14,15 +14,15 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
-// FinishRequest runs the handler of r to its end, or has the class's executor do so, reports
-// its error and closes r. Strategies call it once for every request that they took, from the
-// goroutine that the handler is to run in.
+// FinishRequest runs the handler of r, or has the class's executor finish r, reports the error and
+// closes r. Strategies call it once for every request that they took, in the goroutine that the
+// handler is to run in.
 //
 // Keep the stack shallow here: every idle connection pays for the frames above Handle. What
 // precedes Handle has returned by then, and what follows is deferred.
 func (s *BaseServer) FinishRequest(r *Request) {
 	if s.Class.Executor != nil {
-		s.execute(r)
+		s.conclude(r, func() error { return s.Class.Executor.Execute(r) })
 		return
 	}
 	defer s.tearDown(r)
@@ -61,8 +61,8 @@ func (s *BaseServer) setUp(r *Request) (rfile *bufio.Reader, wfile io.Writer) {
 	return rfile, wfile
 }
 
-// watch logs a handler that goes on for longer than its request may: nothing can end it but
-// the end of its process, and its client and its place are gone meanwhile.
+// watch logs a handler that goes on for longer than its request may: nothing but the end of its
+// process can end it.
 func (s *BaseServer) watch(r *Request) {
 	if s.Timeouts.Request == 0 || s.killsLate {
 		return
@@ -73,11 +73,10 @@ func (s *BaseServer) watch(r *Request) {
 	})
 }
 
-// tearDown does all that follows Handle, however it ended: by a return, a panic, or
-// runtime.Goexit. It is what is deferred, as only that can recover.
+// tearDown does all that follows Handle, however it ended: by a return, a panic, or Goexit.
 func (s *BaseServer) tearDown(r *Request) {
 	if p := recover(); p != nil {
-		r.err = newPanicError(p)
+		r.err = &PanicError{Value: p, Stack: debug.Stack()}
 	}
 	defer s.over(r)
 	if r.watch != nil {
@@ -99,28 +98,22 @@ func (s *BaseServer) tearDown(r *Request) {
 	s.report(r, r.err)
 }
 
-func newPanicError(value any) error { return &PanicError{Value: value, Stack: debug.Stack()} }
-
-// report passes an error on to HandleError.
+// report passes an error on to HandleError, unless it is the regular end of what the client sends.
 func (s *BaseServer) report(r *Request, err error) {
-	switch {
-	case err == nil || isEnd(err):
-	case s.HandleError != nil:
+	if err != nil && !errors.Is(err, io.EOF) {
 		s.handleError(r, err)
-	default:
-		s.logError(r, err)
 	}
 }
 
-// handleError calls HandleError, whose own panic ends nothing.
+// handleError logs an error where there is no HandleError, or that panics.
 func (s *BaseServer) handleError(r *Request, err error) {
-	if failed := protect(func() error { s.HandleError(r, err); return nil }); failed != nil {
-		s.logError(r, fmt.Errorf("handle error: %w", failed))
+	if s.HandleError != nil {
+		failed := protect(func() error { s.HandleError(r, err); return nil })
+		if failed == nil {
+			return
+		}
+		err = fmt.Errorf("handle error: %w", failed)
 	}
-}
-
-// logError is the default of HandleError.
-func (s *BaseServer) logError(r *Request, err error) {
 	var stack []byte
 	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
 		stack = panicked.Stack
@@ -128,54 +121,47 @@ func (s *BaseServer) logError(r *Request, err error) {
 	s.reporter.Log(r.Log(), err, s.Timeouts.Request, stack, s.isCut())
 }
 
-// over ends a request that was tracked. In the loop the client's unread bytes are not waited
-// for.
+// over ends a request that was served. In the loop the client's unread bytes are not waited for.
 func (s *BaseServer) over(r *Request) {
 	if s.strategy.Place() == InLoop {
-		s.closeAside(r, (*BaseServer).ended)
+		s.closeAside(r, true)
 		return
 	}
 	s.ShutdownRequest(r)
-	s.ended(r)
+	s.ended(r, true)
 }
 
-func (s *BaseServer) ended(r *Request) {
+// ended records that r is over. served is false if it was refused.
+func (s *BaseServer) ended(r *Request, served bool) {
 	r.end(s)
+	if !served {
+		return
+	}
 	s.traceEnded(r)
-	s.untrack(r)
-}
-
-// turnAway ends a request that is not served.
-func (s *BaseServer) turnAway(r *Request) {
-	s.closeAside(r, func(s *BaseServer, r *Request) { r.end(s) })
+	if r.conn != nil || r.scope.Abortable() {
+		s.life.Forget(r)
+	}
+	s.life.Uncount()
 }
 
 // closeAside is ShutdownRequest for the loop, which must not wait for a client: where that
-// takes a moment it happens beside it, and where many do so at once they are closed right
-// away. The loop calls it for every datagram, so end is no closure.
-func (s *BaseServer) closeAside(r *Request, end func(*BaseServer, *Request)) {
-	if r.accepted == nil || !conn.HasUnread(r.accepted) {
+// takes a moment it happens beside it, and where many do so at once they are closed right away.
+func (s *BaseServer) closeAside(r *Request, served bool) {
+	if r.accepted == nil || !conn.HasUnread(r.accepted) || !s.leaving.Try(64) {
 		s.CloseRequest(r)
-		end(s, r)
+		s.ended(r, served)
 		return
 	}
-	select {
-	case s.leaving <- struct{}{}:
-		go func() {
-			s.ShutdownRequest(r)
-			end(s, r)
-			<-s.leaving
-		}()
-	default:
-		s.CloseRequest(r)
-		end(s, r)
-	}
+	go func() {
+		defer s.leaving.Release()
+		s.ShutdownRequest(r)
+		s.ended(r, served)
+	}()
 }
 
-// ShutdownRequest closes a connection so that the client can read all that was written, also
-// where it has sent what the handler has not read. It is for the process that ran the handler;
-// one that has only handed the connection over calls CloseRequest, as shutdown(2) acts on what
-// both share.
+// ShutdownRequest closes a connection so that the client can read all that was written, also where
+// it has sent what the handler has not read. It is for the process that ran the handler; one that
+// has only handed the connection over calls CloseRequest, as shutdown(2) acts on what both share.
 func (s *BaseServer) ShutdownRequest(r *Request) {
 	if r.conn != nil && conn.HasUnread(r.accepted) {
 		conn.DiscardUnread(r.conn)

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
@@ -10,48 +11,42 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
-// Forking runs every request in a process of its own. Go cannot fork a running process: the
-// child is a program started anew, which inherits the connection and nothing of the server's
-// memory. That program is, in this order, the class's, Command, or this program again, which
-// then has [ServeWorker] at the start of main. It needs Linux.
+// Forking runs every request in a process of its own: a program started anew, which gets the
+// connection and nothing of the server's memory. That program is, in this order, the class's,
+// Command, or this one again, which then has [ServeWorker] at the start of main. It needs Linux.
 type Forking struct {
-	// Command is the program of the children; nil: this one. It calls ServeWorker with
-	// the same constructors as this program does.
+	// Command is the program of the children; nil: this one. It calls ServeWorker with the same
+	// constructors as this program does.
 	Command *Program
-	// MaxChildren bounds the number of children, whatever they do; 0 means 40. The next
-	// request waits, accepted and unread.
+	// MaxChildren bounds the number of children, whatever they do; 0 means 40. The next request
+	// waits, accepted and unread.
 	MaxChildren int
 	// Spares is the number of children that are kept started and idle.
 	Spares int
-	// MaxRequests is the number of requests that a child serves, one after the other,
-	// before it ends; 0 means 1.
+	// MaxRequests is the number of requests that a child serves, one by one; 0 means 1.
 	MaxRequests int
 
 	users  life.Shared[workerKey, worker.Pool]
 	silent slots.Semaphore // children of clients that have not said anything
 }
 
-const defaultMaxChildren = 40
+// maxHandedOver is the size in bytes of the largest datagram that fits into a frame.
+const maxHandedOver = handoff.MaxFrame - 1024 // addresses
 
-// maxHandedOver is the size in bytes of the largest datagram that fits into a frame with its
-// addresses.
-const maxHandedOver = handoff.MaxFrame - 1024
-
-// Place returns InWorkers.
 func (*Forking) Place() Place { return InWorkers }
 
-// Open makes sure that children can be started, and starts the spares. Servers that share
-// the strategy share its children, so they need the same class, timeouts and limits.
+// Open makes sure that children can be started, and starts the spares. Servers that share them have
+// the same Class, Timeouts, Limits and MaxLine.
 func (f *Forking) Open(s *BaseServer) error {
-	return f.users.Open(s.workerKey(), func() (*worker.Pool, error) { return f.newPool(s) })
+	return f.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine}, func() (*worker.Pool, error) { return f.newPool(s) })
 }
 
 func (f *Forking) newPool(s *BaseServer) (*worker.Pool, error) {
-	if t, ok := s.Transport.(interface{ maxPacketSize() int }); ok && t.maxPacketSize() > maxHandedOver {
-		return nil, fmt.Errorf("framework: MaxPacketSize is %d; a child can be handed %d bytes", t.maxPacketSize(), maxHandedOver)
+	if t, ok := s.Transport.(interface{ MaxPacketSize() int }); ok && t.MaxPacketSize() > maxHandedOver {
+		return nil, fmt.Errorf("framework: MaxPacketSize is %d; a child can be handed %d bytes", t.MaxPacketSize(), maxHandedOver)
 	}
-	// A child serves one request at a time, and starts a sixth cheaper where its runtime does
-	// not prepare for several processors. Limits are applied here.
+	// A child serves one request at a time, and starts a sixth cheaper where its runtime does not
+	// prepare for several processors. Limits are applied here.
 	c, err := workerConfig(f.Command, s, 1, nil)
 	if err != nil {
 		return nil, err
@@ -62,17 +57,11 @@ func (f *Forking) newPool(s *BaseServer) (*worker.Pool, error) {
 }
 
 // ActiveChildren returns the process ids of the children.
-func (f *Forking) ActiveChildren() []int {
-	if p := f.users.Get(); p != nil {
-		return p.Pids()
-	}
-	return nil
-}
+func (f *Forking) ActiveChildren() []int { return f.users.Get().Pids() }
 
-// ProcessRequest passes r to an idle child or to a new one, for which it waits. Clients that
-// have not said anything when they are accepted hold at most half of the children; further ones
-// wait for their first byte without a child, unless the class says that it speaks first, see
-// [HandlerClass.SpeaksFirst]. So does a client that is in a handshake with the layers.
+// ProcessRequest passes r to an idle child or to a new one, for which it waits. Clients that have
+// not said anything hold at most half of the children, unless the class has SpeaksFirst; further
+// ones wait for their first byte without a child, as do those in a handshake with the layers.
 func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 	half := max(f.children()/2, 1)
 	switch {
@@ -132,15 +121,9 @@ func (f *Forking) finish(s *BaseServer, r *Request, slot *worker.Slot) {
 	})
 }
 
-func (f *Forking) children() int {
-	if f.MaxChildren == 0 {
-		return defaultMaxChildren
-	}
-	return f.MaxChildren
-}
+func (f *Forking) children() int { return cmp.Or(f.MaxChildren, 40) }
 
-// Close ends the children once the last server has closed, and waits until they have been
-// reaped.
+// Close ends the children once the last server has closed, and waits until they have been reaped.
 func (f *Forking) Close(s *BaseServer) {
 	if p := f.users.Close(); p != nil {
 		p.Close(s.life.Cutting())

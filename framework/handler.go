@@ -12,32 +12,28 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/life"
 )
 
-// A Handler serves one request: one connection of a stream transport, one
-// datagram of the others. A new value is made for every request, so its fields
-// belong to that request alone.
+// A Handler serves one request: one connection of a stream transport, one datagram of the others. A
+// new value is made for every request, so its fields belong to that request alone.
 //
-// The order is that of socketserver: Setup, then Handle, then Finish, and Finish
-// runs also after Handle has returned an error or panicked. If Setup fails
-// neither of the others runs. The connection is closed afterwards by the server,
-// never by the handler.
+// The order is that of socketserver: Setup, Handle, Finish. Finish runs also after Handle has
+// returned an error or panicked; if Setup fails neither of the others runs. Then the server, never
+// the handler, closes the connection.
 //
-// rfile reads what the client sent, wfile writes the answer. On a stream wfile is
-// unbuffered unless a write buffer is set; a write buffer is flushed when it is
-// full, before a read from the client blocks, at the end, and by [Request.Flush].
-// On a datagram rfile holds the datagram, and what was written is the answer, sent
-// as one datagram at the end; nothing written is no answer. wfile may be used by
-// several goroutines at once; neither may be used after Finish has returned.
+// rfile reads what the client sent, wfile writes the answer. On a stream wfile is unbuffered unless
+// a write buffer is set; a write buffer is flushed when it is full, before a read from the client
+// blocks, at the end, and by [Request.Flush]. On a datagram rfile holds the datagram, and what was
+// written is the answer, sent as one datagram at the end; nothing written is no answer. wfile may
+// be used by several goroutines at once; neither may be used after Finish has returned.
 //
-// An error is reported to the server's HandleError; [io.EOF] is the client's
-// regular end and is not.
+// An error is reported to the server's HandleError; [io.EOF] is the client's regular end and is not.
 type Handler interface {
 	Setup(req *Request) error
 	Handle(rfile *bufio.Reader, wfile io.Writer) error
 	Finish() error
 }
 
-// BaseRequestHandler is embedded by handlers that serve every transport. It
-// supplies Setup and Finish and gives access to the request.
+// BaseRequestHandler is embedded by handlers that serve every transport. It supplies Setup and
+// Finish and gives access to the request.
 type BaseRequestHandler struct{ *Request }
 
 // Setup keeps the request for the methods of the handler.
@@ -52,60 +48,52 @@ func (h *BaseRequestHandler) Finish() error { return nil }
 // StreamRequestHandler is embedded by handlers that need a connection: tcp and unix.
 type StreamRequestHandler struct{ BaseRequestHandler }
 
-func (*StreamRequestHandler) networks() []string { return []string{"tcp", "unix"} }
+func (*StreamRequestHandler) networks() []string { return streams }
 
 // DatagramRequestHandler is embedded by handlers that need datagrams: udp and unixgram.
 type DatagramRequestHandler struct{ BaseRequestHandler }
 
-func (*DatagramRequestHandler) networks() []string { return []string{"udp", "unixgram"} }
+func (*DatagramRequestHandler) networks() []string { return packets }
 
-// allNetworks are the transports of this package.
-var allNetworks = []string{"tcp", "udp", "unix", "unixgram"}
+// The networks of this package's transports.
+var (
+	streams     = []string{"tcp", "unix"}
+	packets     = []string{"udp", "unixgram"}
+	allNetworks = []string{"tcp", "udp", "unix", "unixgram"}
+)
 
-// A HandlerClass is what a server makes its handlers from, as the
-// RequestHandlerClass of socketserver. It is made by hand or by a [Constructor];
-// [Forking] needs the latter, so that the child can make the same one.
+// A HandlerClass is what a server makes its handlers from, as socketserver's RequestHandlerClass. It
+// is made by hand or by a [Constructor]; [Forking] needs the latter, as the child makes the same one.
 type HandlerClass struct {
 	// New makes the handler of one request.
 	New func() Handler
-
-	// Networks are the transports that the class can serve: tcp, udp, unix,
-	// unixgram. Nil means what the handler embedded by New's result says.
+	// Networks are those of the transports that the class can serve: tcp, udp, unix, unixgram or
+	// names of foreign ones. Nil means what the handler embedded by New's result says.
 	Networks []string
-
-	// Stateful says what the class keeps in memory between requests, as a noun
-	// phrase; empty means nothing. What is kept in memory is per process.
+	// Stateful is what the class keeps in the memory of each process between requests, as a noun
+	// phrase; empty: nothing.
 	Stateful string
-
-	// WriteBuffer is the size of wfile's buffer in bytes; 0 means unbuffered.
-	// A server's own WriteBuffer goes before it.
+	// WriteBuffer is the size of wfile's buffer in bytes; 0 means unbuffered. A server's own
+	// WriteBuffer goes before it.
 	WriteBuffer int
-
-	// Quiet means that clients may be silent for as long as they like: Timeouts.Idle applies
-	// to them only where it was set on purpose, see [Timeouts.IdleIsDefault].
+	// Quiet means that clients may be silent for as long as they like: Timeouts.Idle applies to
+	// them only where it was set on purpose, see [Timeouts.IdleIsDefault].
 	Quiet bool
-
-	// SpeaksFirst means that handlers write before they read. Under [Forking] clients that
-	// say nothing may have all children then, and not only half of them.
+	// SpeaksFirst means that handlers write before they read. Clients that say nothing may have all
+	// children of [Forking] then, and not only half of them.
 	SpeaksFirst bool
-
-	// OwnProgram means that a smaller program than this one cannot make the class: children
-	// run this program, also where the strategy has a Command.
+	// OwnProgram means that a smaller program than this one cannot make the class: children run
+	// this program, also where the strategy has a Command.
 	OwnProgram bool
-
-	// Open acquires what the class holds beside its requests, for a server of that name, and is
-	// given that server's log. The first server of the class calls it before it serves, in the
-	// process where the handlers run; an error keeps that from listening. It may be nil.
+	// Open acquires what the class holds beside its requests, for a server of that name and with
+	// that server's log. The first server of the class calls it before it serves, in the process
+	// where the handlers run; an error keeps that from listening. It may be nil.
 	Open func(server string, log hclog.Logger) error
-
-	// Close releases what the class holds. The last server of the class calls it
-	// once it has closed, also where Open was not called. It may be nil.
+	// Close releases what the class holds. The last server of the class calls it once it has
+	// closed, also where Open was not called. It may be nil.
 	Close func() error
-
-	// Executor finishes requests in place of a Handler of this process, as for a plugin; New
-	// is then not used.
+	// Executor finishes requests in place of New's handlers, as for a plugin; nil: those do.
 	Executor Executor
-
 	// Program is what workers of the class run; nil: the program that has its constructor.
 	Program *Program
 
@@ -127,8 +115,7 @@ func (c *HandlerClass) Serves() []string {
 	return allNetworks
 }
 
-// check reports why the class cannot serve t; nil: any transport. The error ends with what to
-// do.
+// check reports why the class cannot serve t; nil: any transport. The error ends with what to do.
 func (c *HandlerClass) check(t Transport) error {
 	if c == nil || (c.New == nil && c.Executor == nil) {
 		return errors.New("framework: the server has no handler class; set Class to one that has New")
@@ -137,19 +124,14 @@ func (c *HandlerClass) check(t Transport) error {
 		return nil
 	}
 	network, serves := t.Network(), c.Serves()
-	if slices.Contains(serves, network) {
+	switch kind, ok := t.(interface{ like() []string }); {
+	case slices.Contains(serves, network):
 		return nil
-	}
-	if kind, ok := t.(interface{ isPacket() bool }); ok && !slices.Contains(allNetworks, network) {
-		like := []string{"tcp", "unix"}
-		if kind.isPacket() {
-			like = []string{"udp", "unixgram"}
-		}
-		if slices.ContainsFunc(serves, func(n string) bool { return slices.Contains(like, n) }) {
-			return nil
-		}
-	} else if !slices.Contains(allNetworks, network) && len(serves) > 0 {
-		return nil // a foreign transport of a foreign network
+	case slices.Contains(allNetworks, network):
+	case !ok && len(serves) > 0: // a foreign transport of a foreign network
+		return nil
+	case ok && slices.ContainsFunc(kind.like(), func(n string) bool { return slices.Contains(serves, n) }):
+		return nil
 	}
 	return fmt.Errorf("framework: the handler serves %v and cannot serve %s; choose one of its transports", serves, network)
 }

@@ -1,25 +1,80 @@
 package framework
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/netip"
 	"syscall"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
+// A Worker is the server's side of a process that finishes requests, which calls [ServeChannel].
+type Worker struct{ process *worker.Process }
+
+// NewWorker returns the Worker of a process that was started with the other end of a pair of
+// SOCK_SEQPACKET sockets as descriptor 3. It owns descriptor. end is called once, when the
+// process has closed its end: it must make sure that the process goes, wait for it, and return
+// why it went. kill ends the process at once; it may be called at any time.
+func NewWorker(descriptor, pid int, log hclog.Logger, end func() error, kill func()) (*Worker, error) {
+	channel, err := handoff.FromDescriptor(descriptor)
+	if err != nil {
+		return nil, err
+	}
+	return &Worker{worker.NewProcess(channel, pid, log, end, kill)}, nil
+}
+
+// Ready waits until the process has said what it is.
+func (w *Worker) Ready(timeout time.Duration) error { return w.process.Ready(timeout) }
+
+// Gone is closed when the process has ended.
+func (w *Worker) Gone() <-chan struct{} { return w.process.Gone() }
+
+// Close tells the process that there are no more requests; it ends when it is done.
+func (w *Worker) Close() { w.process.Close() }
+
+// Disconnect reads no more of what the process sends, as if it had ended.
+func (w *Worker) Disconnect() { w.process.Disconnect() }
+
+// InWorker returns an Executor that hands requests to a process. next returns the process,
+// and waits while that is being started again, until ctx is done. Where it returns an error the
+// client gets the banner of the limits. One that has gone, see [Worker.Gone], must not be returned.
+//
+// A connection stays open here until the process has it: where the process goes before that,
+// the next one gets the connection, and a process that dies costs only what it had taken.
+func InWorker(next func(ctx context.Context) (*Worker, error)) Executor { return workerExecutor(next) }
+
+type workerExecutor func(ctx context.Context) (*Worker, error)
+
+func (next workerExecutor) Execute(r *Request) error {
+	s := r.server
+	return s.handOver(r, true, func(t *worker.Task) error {
+		return worker.Offer(t, func() (*worker.Process, error) {
+			w, err := next(s.context())
+			if err == nil {
+				return w.process, nil
+			}
+			if !s.isStopped() {
+				s.Limits.sendBanner(r)
+			}
+			return nil, err
+		})
+	})
+}
+
 // finishIn has a process finish r: do hands a task over and waits until it is over.
 func (s *BaseServer) finishIn(r *Request, do func(*worker.Task) error) {
 	s.conclude(r, func() error { return s.handOver(r, false, do) })
 }
 
-// handOver makes a task of r and has do perform it. With keep the connection stays open here
-// until the process has it, so that do can give it to another one.
+// handOver makes a task of r and has do perform it. With keep the connection stays open here until
+// the process has it, so that do can give it to another one.
 func (s *BaseServer) handOver(r *Request, keep bool, do func(*worker.Task) error) error {
 	t := s.newTask(r)
 	if r.conn == nil {
@@ -28,70 +83,46 @@ func (s *BaseServer) handOver(r *Request, keep bool, do func(*worker.Task) error
 	if err := s.wrap(r); err != nil {
 		return err
 	}
-	if socket, ok := r.conn.(syscall.Conn); ok && r.conn == r.accepted {
-		t.Socket, t.WantAck = socket, keep
-		t.Acked = func() { s.CloseRequest(r) } // ours only; shutdown(2) would act on what the process has
-		return do(&t)
+	socket, ok := r.conn.(syscall.Conn)
+	if !ok || r.conn != r.accepted {
+		return t.Relay(r.conn, s.Timeouts.Write, do)
 	}
-	return s.relay(r, &t, do)
-}
-
-// relay gives the process one end of a socketpair, and copies between the other end and the
-// connection until the process is done.
-func (s *BaseServer) relay(r *Request, t *worker.Task, do func(*worker.Task) error) error {
-	relay, theirs, err := conn.NewRelay(r.conn, s.Timeouts.Write)
-	if err != nil {
-		return fmt.Errorf("hand over: %w", err)
-	}
-	t.Socket = theirs
-	t.Acked = func() { _ = theirs.Close() }
-	killable := t.Killable
-	t.Killable = func(pid int, kill func()) {
-		killable(pid, func() { kill(); relay.Abort() })
-	}
-	err = do(t)
-	_ = theirs.Close() // where it was not handed over
-	relay.Finish()
-	return err
+	t.Socket, t.WantAck = socket, keep
+	t.Acked = func() { s.CloseRequest(r) } // ours only; shutdown(2) would act on what the process has
+	return do(&t)
 }
 
 func (s *BaseServer) newTask(r *Request) worker.Task {
-	started := false // a process that has gone without taking it may be followed by another
 	t := worker.Task{
 		Frame: handoff.Frame{
-			Kind: handoff.Datagram, Network: r.Network, Client: r.client(), Local: conn.AddressText(r.LocalAddress),
+			Kind: handoff.Datagram, Flags: s.counted(),
+			Network: r.Network, Client: r.client(), Local: conn.AddressText(r.LocalAddress),
 		},
 		Stop: s.Done(),
 		Killable: func(pid int, kill func()) {
-			if r.traced != nil {
-				r.traced.pid = pid
-			}
-			if !started {
-				started = true
-				s.traceStarted(r, InWorkers, pid)
-			}
-			r.onAbort(kill)
+			s.traceStarted(r, InWorkers, pid)
+			r.scope.OnAbort(kill)
+			s.life.Remember(r) // also a datagram
 		},
 		Conclude: func(f *handoff.Frame) error { return s.concludeTask(r, f) },
 	}
 	f := &t.Frame
-	if s.Trace != nil {
-		f.Flags |= handoff.Count
-	}
 	if r.conn == nil {
 		f.Body = r.packet.Data()
 		return t
 	}
 	f.Kind = handoff.Stream
 	f.ReadBuffer, f.WriteBuffer = int32(s.readBuffer()), int32(s.WriteBuffer)
-	f.KeepAlive = int32(r.options.KeepAlive.Milliseconds())
-	if r.options.KeepAlive < 0 {
-		f.KeepAlive = -1
-	}
-	if r.options.Nagle {
-		f.Flags |= handoff.Nagle
-	}
+	r.options.Describe(f)
 	return t
+}
+
+// counted is the flag that asks a worker to count the bytes of requests.
+func (s *BaseServer) counted() byte {
+	if s.Trace == nil {
+		return 0
+	}
+	return handoff.Count
 }
 
 // concludeTask does what the outcome of a request asks for.
@@ -112,57 +143,37 @@ func (s *BaseServer) concludeTask(r *Request, f *handoff.Frame) error {
 	return err
 }
 
-// errorOf returns the handler's error of an outcome.
-func errorOf(f *handoff.Frame) error {
-	err := worker.ErrorOf(f)
-	if panicked := (*worker.Panic)(nil); errors.As(err, &panicked) {
-		return (*PanicError)(panicked)
-	}
-	return err
-}
-
-// sharedSocket tells a worker how to serve a socket.
+// sharedSocket tells a worker how to serve a socket that all workers of a server share.
 type sharedSocket struct {
 	Network     string `json:"network"`
 	Packets     bool   `json:"packets,omitempty"` // datagrams; udp and unixgram have them in any case
 	ReadBuffer  int    `json:"read_buffer"`       // bytes
 	WriteBuffer int    `json:"write_buffer"`      // bytes; 0: the handler's own; less than 0: none
-
-	// Local are the addresses of the server's UDP sockets. A datagram that comes from one is
-	// not answered.
-	Local []netip.AddrPort `json:"local,omitempty"`
 	SocketOptions
+	Local []netip.AddrPort `json:"local,omitempty"` // the server's UDP sockets, which are not answered
 }
 
 // socketTask has workers serve the socket of s.
 func (s *BaseServer) socketTask(socket syscall.Conn) (worker.Task, error) {
 	o := sharedSocket{Network: s.Transport.Network(), ReadBuffer: s.ReadBuffer, WriteBuffer: s.WriteBuffer}
 	if t, ok := s.Transport.(shareable); ok {
-		t.describe(&o)
+		d := t.Describe()
+		o.SocketOptions, o.Packets, o.Local = SocketOptions(d.Options), d.Packets, d.Local
 	}
 	body, err := json.Marshal(o)
-	if err != nil {
-		return worker.Task{}, err
-	}
-	f := handoff.Frame{Kind: handoff.Listen, Body: body}
-	if s.Trace != nil {
-		f.Flags |= handoff.Count
-	}
 	return worker.Task{
-		Frame: f, Socket: socket, Stop: s.Done(), Retire: s.life.Retired(), Conclude: errorOf,
-		Event: func(pid int, f *handoff.Frame) {
-			if f.Kind == handoff.Quit {
-				s.stopServer()
-				return
-			}
-			s.traceEvent(pid, f)
-		},
-	}, nil
+		Frame: handoff.Frame{Kind: handoff.Listen, Flags: s.counted(), Body: body}, Socket: socket,
+		Stop: s.Done(), Retire: s.life.Retired(), Conclude: errorOf, Event: s.socketEvent,
+	}, err
 }
 
-// traceEvent reports what a worker says about a request of a shared socket.
-func (s *BaseServer) traceEvent(pid int, f *handoff.Frame) {
-	if s.Trace == nil {
+// socketEvent acts on what a worker says of a shared socket and its requests.
+func (s *BaseServer) socketEvent(pid int, f *handoff.Frame) {
+	switch {
+	case f.Kind == handoff.Quit:
+		s.stopServer()
+		return
+	case s.Trace == nil:
 		return
 	}
 	r := &Request{
@@ -181,4 +192,13 @@ func (s *BaseServer) traceEvent(pid int, f *handoff.Frame) {
 			s.Trace.Ended(r, Outcome{Err: errorOf(f), Duration: time.Duration(f.Duration), In: f.In, Out: f.Out, Pid: pid})
 		}
 	}
+}
+
+// errorOf returns the handler's error of an outcome.
+func errorOf(f *handoff.Frame) error {
+	err := worker.ErrorOf(f)
+	if panicked := (*worker.Panic)(nil); errors.As(err, &panicked) {
+		return (*PanicError)(panicked)
+	}
+	return err
 }

@@ -10,9 +10,9 @@ import (
 
 // A Layer is what a connection passes before a handler sees it, such as TLS.
 type Layer interface {
-	// Wrap performs a handshake on c and returns the connection to use in its place, which
-	// owns c. It runs in the request's goroutine. When ctx is done reads and writes of c fail.
-	// The server closes c on an error.
+	// Wrap performs a handshake on c and returns the connection to use in its place, which owns c.
+	// It runs in the request's goroutine. When ctx is done reads and writes of c fail. The server
+	// closes c on an error.
 	Wrap(ctx context.Context, c net.Conn) (net.Conn, error)
 }
 
@@ -28,7 +28,9 @@ func (s *BaseServer) wrap(r *Request) error {
 			if err != nil {
 				return err
 			}
-			r.setConn(wrapped)
+			r.mu.Lock()
+			r.conn = wrapped
+			r.mu.Unlock()
 		}
 		return nil
 	})

@@ -9,23 +9,39 @@ import (
 	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
+// Timeouts bound a request. Zero means no bound.
+type Timeouts struct {
+	Idle      time.Duration `json:"idle"`      // no byte in either direction
+	Read      time.Duration `json:"read"`      // one wait for the client; of a line until it is whole, at most rfile's buffer
+	Write     time.Duration `json:"write"`     // one write to a client that does not read
+	Request   time.Duration `json:"request"`   // the whole request
+	Drain     time.Duration `json:"drain"`     // what a worker takes for the requests it holds when its server has gone
+	Handshake time.Duration `json:"handshake"` // the preamble and the layers of a connection; of the preamble 5 s if zero
+
+	// IdleIsDefault means that Idle does not bound requests of a class that is [HandlerClass.Quiet].
+	IdleIsDefault bool `json:"idle_is_default"`
+}
+
+// ofStream is t for package conn, which has a type with the same fields.
+func (t *Timeouts) ofStream() *conn.Timeouts { return (*conn.Timeouts)(t) }
+
 // Limits bound the requests that are served at once. The zero value bounds nothing.
 type Limits struct {
-	// Connections is how many requests may be under way; 0: no limit. Further clients wait in
-	// the system's queue. Where several listeners share the limits and find the last
+	// Connections is the number of requests that may be in flight; 0: no limit. Further clients
+	// wait in the system's backlog. Where several listeners share the limits and find the last
 	// room at once, a client of each is accepted, and waits unread.
 	Connections int `json:"connections"`
-	// PerSource is how many of them may come from one IPv4 address or one /64 of IPv6; 0:
-	// no limit. It is at most half of Connections, so that one source cannot take all. More are
-	// always refused, as waiting would hold up everybody else.
+	// PerSource is the number of them that may come from one IPv4 address or one /64 of IPv6;
+	// 0: no limit. It is at most half of Connections, so that one source cannot take all. More
+	// are always refused: waiting would hold up all other clients.
 	PerSource int `json:"per_source"`
 	// Refuse closes what comes beyond Connections instead of letting it wait.
 	Refuse bool `json:"refuse"`
 	// Banner is sent to a client that is refused, or that no process of a plugin can serve.
 	Banner string `json:"banner"`
-	// Answers is how many bytes a second one source, as for PerSource or a name of a Unix
-	// socket, gets in answers to datagrams beyond what it sent; 0: no limit. More are dropped:
-	// datagrams with a forged source would have the server flood it.
+	// Answers is the number of bytes a second that one source, as for PerSource or a name of a
+	// Unix socket, gets in answers to datagrams beyond what it sent; 0: no limit. More are
+	// dropped: datagrams with a forged source would have the server flood it.
 	Answers int `json:"answers,omitempty"`
 
 	total   slots.Semaphore
@@ -35,36 +51,43 @@ type Limits struct {
 	dropped ratelog.Limiter
 }
 
-// admit reports whether r may be served, after waiting for room if need be.
-func (l *Limits) admit(s *BaseServer, r *Request) bool {
-	if l == nil || l.Connections == 0 && l.PerSource == 0 {
-		return true
+// awaitRoom waits until there is room, or s takes no more. Until then a client stays in the backlog,
+// from where another process that serves the same socket may take it.
+func (l *Limits) awaitRoom(s *BaseServer) {
+	if l == nil || l.Connections == 0 || l.Refuse {
+		return
 	}
-	if r.conn == nil && s.strategy.Place() == InLoop {
-		return true // there is never another one
+	if l.total.Acquire(l.Connections, s.life.Retired()) {
+		l.total.Release()
+	}
+}
+
+// admit returns why r is not served, after waiting for room if need be; empty: it is.
+func (l *Limits) admit(s *BaseServer, r *Request) Refusal {
+	if l == nil || l.Connections == 0 && l.PerSource == 0 || r.conn == nil && s.strategy.Place() == InLoop {
+		return "" // in the loop there is never another datagram
 	}
 	from := l.sources.Enter(r.ClientAddress, l.perSource(), 0)
 	if from == nil {
-		l.refuse(s, r, RefusedPerSource, l.perSource())
-		return false
+		return RefusedPerSource
 	}
+	if l.Connections == 0 || l.total.Try(l.Connections) || !l.Refuse && l.total.Acquire(l.Connections, s.Done()) {
+		r.slot.Store(from)
+		return ""
+	}
+	l.sources.Leave(from)
+	if s.isStopped() {
+		return RefusedClosed
+	}
+	return RefusedConnections
+}
+
+// release undoes admit.
+func (l *Limits) release(from *slots.Source) {
 	if l.Connections > 0 {
-		wait := s.Done()
-		if l.Refuse {
-			wait = closed
-		}
-		if !l.total.Acquire(l.Connections, wait) {
-			l.sources.Leave(from)
-			if s.isStopped() {
-				s.traceRefused(r, RefusedClosed)
-			} else {
-				l.refuse(s, r, RefusedConnections, l.Connections)
-			}
-			return false
-		}
+		l.total.Release()
 	}
-	r.slot.Store(from)
-	return true
+	l.sources.Leave(from)
 }
 
 // perSource returns the limit of one source, at most half of Connections.
@@ -75,9 +98,9 @@ func (l *Limits) perSource() int {
 	return l.PerSource
 }
 
-// admitAnswer reports whether an answer to client may have that many bytes more than what it
-// sent.
-func (l *Limits) admitAnswer(s *BaseServer, client net.Addr, bytes int) bool {
+// admitAnswer reports whether an answer to client may be so many bytes longer than what it sent.
+func (s *BaseServer) admitAnswer(client net.Addr, bytes int) bool {
+	l := s.Limits
 	if l == nil || l.Answers == 0 || bytes <= 0 || l.answers.Allow(client, bytes, l.Answers, conn.Now()) {
 		return true
 	}
@@ -85,24 +108,6 @@ func (l *Limits) admitAnswer(s *BaseServer, client net.Addr, bytes int) bool {
 		s.log().Warn("answer dropped: limit reached", ratelog.More(more, "client", conn.AddressText(client), "limit", "answers", "value", l.Answers, "next", "raise limits.answers")...)
 	}
 	return false
-}
-
-// awaitRoom waits until one more may come in, or until s takes no more. Until then it stays
-// in the system's queue, from where another process that serves the same socket may take it.
-func (l *Limits) awaitRoom(s *BaseServer) {
-	if l == nil || l.Connections == 0 || l.Refuse {
-		return
-	}
-	if l.total.Acquire(l.Connections, s.life.Retired()) {
-		l.total.Release()
-	}
-}
-
-func (l *Limits) release(from *slots.Source) {
-	if l.Connections > 0 {
-		l.total.Release()
-	}
-	l.sources.Leave(from)
 }
 
 // divide returns the part of the limits that each of several workers applies.
@@ -114,31 +119,3 @@ func (l *Limits) divide(workers int) *Limits {
 		Connections: (l.Connections + workers - 1) / workers, PerSource: l.PerSource, Banner: l.Banner, Answers: l.Answers,
 	}
 }
-
-// refuse sends the banner and logs the limit.
-func (l *Limits) refuse(s *BaseServer, r *Request, limit Refusal, value int) {
-	s.traceRefused(r, limit)
-	if more, ok := l.refused.Allow(1); ok {
-		s.log().Warn("client refused: limit reached", ratelog.More(more, "client", r.client(), "limit", string(limit), "value", value, "next", "raise limits."+l.raise(limit))...)
-	}
-	l.sendBanner(r)
-}
-
-// sendBanner sends a client that is not served the banner, if there is one.
-func (l *Limits) sendBanner(r *Request) {
-	if l == nil || l.Banner == "" || r.conn == nil {
-		return
-	}
-	_ = r.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-	_, _ = r.conn.Write([]byte(l.Banner))
-}
-
-// raise returns the limit to raise where limit refuses a client.
-func (l *Limits) raise(limit Refusal) string {
-	if limit == RefusedPerSource && l.perSource() < l.PerSource {
-		return string(RefusedConnections)
-	}
-	return string(limit)
-}
-
-var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()

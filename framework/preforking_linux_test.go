@@ -167,7 +167,7 @@ func TestPreforkingSharedLimits(t *testing.T) {
 	s.Strategy, other.Strategy = p, p
 	other.Limits = &framework.Limits{Connections: 1}
 	frameworktest.Serve(t, s)
-	require.ErrorContains(t, other.Listen(), "the same Class, Timeouts and Limits")
+	require.ErrorContains(t, other.Listen(), "the same Class, Timeouts, Limits and MaxLine")
 }
 
 // ServiceActions goes on in the server.

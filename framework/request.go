@@ -2,6 +2,7 @@ package framework
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -16,8 +17,8 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
-// A Request is what a handler knows of the one request that it serves. Handlers
-// reach it through the embedded [BaseRequestHandler].
+// A Request is what a handler knows of the request that it serves, through the embedded
+// [BaseRequestHandler].
 type Request struct {
 	ClientAddress net.Addr // of a Unix socket that is not bound: @ or the empty name
 	LocalAddress  net.Addr // the address that was asked
@@ -33,14 +34,12 @@ type Request struct {
 	handler Handler     // whose Setup has succeeded
 	err     error       // how it ended
 	watch   *life.Watch // of its handler; nil: the request may take any time
-
-	scope life.Scope
+	scope   life.Scope
 
 	mu  sync.Mutex   // guards log and conn
 	log hclog.Logger // made on first use
 
-	firstRead int64 // the deadline armed for the first read; 0: none is
-
+	firstRead               int64 // the deadline armed for the first read; 0: none is
 	options                 conn.TCPOptions
 	readBuffer, writeBuffer int // in a worker: those of the server that accepted it
 
@@ -57,8 +56,7 @@ type files interface {
 	Bytes() (in, out int64)
 }
 
-// NewStreamRequest makes the request of a connection, for a [Transport] of your
-// own. The request owns c from here on.
+// NewStreamRequest makes the request of a connection, for a [Transport] of your own. It owns c.
 func NewStreamRequest(network string, c net.Conn) *Request {
 	return &Request{
 		ClientAddress: c.RemoteAddr(), LocalAddress: c.LocalAddr(),
@@ -99,11 +97,10 @@ func (r *Request) Log() hclog.Logger {
 // client returns the client's address as text; hclog would format the struct.
 func (r *Request) client() string { return conn.AddressText(r.ClientAddress) }
 
-// Conn is the connection itself, nil for a datagram. The server closes it. What is read from
-// or written to it directly bypasses rfile, wfile and the timeouts. A deadline set on it ends
-// a read of rfile that waits; the server's timeouts replace it when they are armed again,
-// about once a second. Where a worker is out of descriptors it is a connection whose every
-// use returns that error.
+// Conn is the connection itself, nil for a datagram. The server closes it. Reads and writes of it
+// bypass rfile, wfile and the timeouts. A deadline set on it ends a read of rfile that waits, until
+// the server's timeouts replace it, about once a second. Where a worker is out of descriptors every
+// use of it returns that error.
 func (r *Request) Conn() net.Conn { return conn.NetConn(r.conn) }
 
 // IsDatagram reports whether the request is a datagram, for which Conn is nil. It is for handlers
@@ -114,11 +111,11 @@ func (r *Request) IsDatagram() bool { return r.conn == nil }
 // answer is one datagram, sent at the end.
 func (r *Request) Flush() error { return r.files.Flush() }
 
-// TryWrite writes what the connection takes without waiting, after all that was written to
-// wfile, and returns the number of bytes. If that is less than len(p) the client does not read
-// fast enough, or wfile is in use or has something in its buffer: write the rest to wfile,
-// which waits. Any goroutine may call it until the handler's Finish returns; it allocates
-// nothing after the first call. For a datagram it is an error.
+// TryWrite writes what the connection takes without waiting, after all that was written to wfile,
+// and returns the number of bytes. If that is less than len(p) the client does not read fast enough,
+// or wfile is in use or has something in its buffer: write the rest to wfile, which waits. Any
+// goroutine may call it until Finish returns; it allocates nothing after the first call. For a
+// datagram it is an error.
 func (r *Request) TryWrite(p []byte) (int, error) {
 	s, ok := r.files.(*conn.Stream)
 	if !ok {
@@ -127,21 +124,13 @@ func (r *Request) TryWrite(p []byte) (int, error) {
 	return s.TryWrite(p)
 }
 
-// StopServer stops the server as [BaseServer.Stop] does. From a handler in another
-// process it takes effect when the handler is done.
+// StopServer stops the server, see [BaseServer.Stop]; from another process when the handler is done.
 func (r *Request) StopServer() {
 	r.scope.AskStop()
 	r.server.stopServer()
 }
 
-// onAbort sets what ends the request by force, where closing its connection does not.
-func (r *Request) onAbort(abort func()) {
-	r.scope.OnAbort(abort)
-	r.server.life.Remember(r)
-}
-
-// armFirstRead arms the deadline of the first read before r has a goroutine of its own, see
-// [conn.ArmFirstRead].
+// armFirstRead arms the first read's deadline before r has a goroutine, see [conn.ArmFirstRead].
 func (r *Request) armFirstRead(s *BaseServer) {
 	if r.conn == nil || s.Class.Executor != nil || len(s.Layers) > 0 {
 		return
@@ -161,12 +150,12 @@ func (r *Request) newFiles(s *BaseServer) files {
 	if write == 0 {
 		write = s.Class.WriteBuffer
 	}
-	return conn.NewStream(r.conn, s.Timeouts.ofStream(), read, write, s.maxLine(), r.firstRead)
+	line := max(cmp.Or(s.MaxLine, 64<<10), 0)
+	return conn.NewStream(r.conn, s.Timeouts.ofStream(), read, write, line, r.firstRead)
 }
 
-// leave makes room for another request in the limits. A datagram does so before its answer is
-// sent, so that a client that sends its next request on receipt of the answer is not counted
-// twice.
+// leave makes room in the limits. A datagram does so before its answer is sent, so that a client that
+// sends its next request on receipt of the answer is not counted twice.
 func (r *Request) leave(s *BaseServer) {
 	if slot := r.slot.Swap(nil); slot != nil {
 		s.Limits.release(slot)

@@ -9,18 +9,18 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/life"
 )
 
-// Stop makes the server stop: it closes the transport, ends the loop and cancels the
-// contexts of requests. It does not wait, so that a handler may call it; what runs is
-// let run. It is socketserver's shutdown, with server_close and without its deadlocks.
+// Stop closes the transport, ends the loop and cancels the contexts of requests, which run to their
+// end. It does not wait, so that a handler may call it. It is socketserver's shutdown, with
+// server_close and without its deadlocks.
 func (s *BaseServer) Stop() {
 	s.initialise()
 	s.life.Stop(s.drained)
 }
 
-// Retire makes the server take no more requests and waits until those under way are over,
-// which go on undisturbed: their contexts live. The transport is closed; where another server
-// has a transport of its [Socket] that one gets the next client. When ctx is done first Retire
-// returns an error that wraps that of ctx and nothing else changes; Shutdown may follow.
+// Retire closes the transport and waits until the requests in flight are over, which go on
+// undisturbed: their contexts live. Where another server has a transport of the [Socket] that one
+// gets the next client. When ctx is done first Retire returns an error that wraps that of ctx and
+// nothing else changes; Shutdown may follow.
 func (s *BaseServer) Retire(ctx context.Context) error {
 	s.initialise()
 	s.life.Retire(s.drained)
@@ -34,11 +34,11 @@ func (s *BaseServer) Retire(ctx context.Context) error {
 
 // stopServer does what a handler's StopServer asks for.
 func (s *BaseServer) stopServer() {
-	if s.OnStop != nil {
+	if s.OnStop == nil {
+		s.Stop()
+	} else {
 		s.OnStop()
-		return
 	}
-	s.Stop()
 }
 
 // drained releases what the server holds when its last request is over.
@@ -52,12 +52,10 @@ func (s *BaseServer) drained(opened bool) {
 	}
 }
 
-// Shutdown stops the server and waits until its requests are over and its processes
-// have gone. When ctx is done first it closes their connections, kills their processes
-// and returns an error that wraps that of ctx. It may be called often, from anywhere
-// and before the server serves; from a handler it would wait for that handler, which
-// calls Stop instead.
-//
+// Shutdown stops the server and waits until its requests are over and its processes have gone. When
+// ctx is done first it closes their connections, kills their processes and returns an error that
+// wraps that of ctx. It may be called often, from anywhere and before the server serves; from a
+// handler it would wait for that handler, which calls Stop instead.
 // block_on_close of socketserver is the choice of ctx; without waiting it is Stop.
 func (s *BaseServer) Shutdown(ctx context.Context) error {
 	s.Stop()
@@ -68,8 +66,7 @@ func (s *BaseServer) Shutdown(ctx context.Context) error {
 	}
 	cut := s.Active()
 	s.life.Cut()
-	// Handlers notice at their next read or write. One that never does cannot be
-	// ended within this process, so the wait for it is short.
+	// Handlers notice at their next read or write. One that never does cannot be ended.
 	select {
 	case <-s.life.Finished():
 		if s.killed.Load() { // how many requests those had is not known here
@@ -104,17 +101,3 @@ func (s *BaseServer) Active() int {
 
 func (s *BaseServer) isStopped() bool { return life.Closed(s.life.Stopped()) }
 func (s *BaseServer) isCut() bool     { return life.Closed(s.life.Cutting()) }
-
-func (s *BaseServer) track(r *Request) {
-	s.life.Count()
-	if r.conn != nil { // a datagram has nothing to be closed
-		s.life.Remember(r)
-	}
-}
-
-func (s *BaseServer) untrack(r *Request) {
-	if r.conn != nil || r.scope.Abortable() {
-		s.life.Forget(r)
-	}
-	s.life.Uncount()
-}

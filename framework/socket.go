@@ -2,27 +2,23 @@ package framework
 
 import (
 	"net"
+	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/socket"
 )
 
-// A Socket is an open listening or datagram socket. It outlives the servers that serve it:
-// each has a transport of its own, and two may serve at once, so that one can start before the
-// other one retires and no client finds the address closed.
-type Socket struct {
-	network string
-	options SocketOptions
-	kept    *socket.Kept
-}
+// A Socket is an open listening or datagram socket. It outlives its servers: each has a transport
+// of its own, and two may serve at once, so that one can start before the other one retires and no
+// client finds the address closed.
+type Socket struct{ kept *socket.Kept }
 
-// OpenSocket opens a socket of the network tcp, unix, udp or unixgram. address is a path for
-// unix and unixgram.
+// OpenSocket opens a socket of the network tcp or udp, at host:port, or unix or unixgram, at a path.
 func OpenSocket(network, address string, o SocketOptions) (*Socket, error) {
 	kept, err := socket.Keep(network, address, socket.Options(o))
 	if err != nil {
 		return nil, err
 	}
-	return &Socket{network, o, kept}, nil
+	return &Socket{kept}, nil
 }
 
 // Addr returns the address of the socket, with the real port.
@@ -30,12 +26,36 @@ func (k *Socket) Addr() net.Addr { return k.kept.Addr() }
 
 // Transport returns a transport for one server. Outside Linux there is only one.
 func (k *Socket) Transport() Transport {
-	if k.network == "udp" || k.network == "unixgram" {
-		return newPacketTransport(k.network, &k.options, k.kept.Packets)
+	if stream := k.kept.Stream(); stream != nil {
+		return streamTransport{stream}
 	}
-	return &streamTransport{network: k.network, options: &k.options, listen: k.kept.Listener}
+	return packetTransport{k.kept.Packets()}
 }
 
-// Close frees the address when the last server has closed, and removes the file of a Unix
-// socket at once.
+// Close removes the file of a Unix socket, and frees the address when the last server has closed.
 func (k *Socket) Close() error { return k.kept.Close() }
+
+// SocketOptions are those of a transport's socket; each is for the networks named beside it. The zero
+// value is the default. The keys of JSON are a worker's, see plugin/PROTOCOL.md.
+type SocketOptions struct {
+	// RequestQueueSize is the system's backlog of connections, bounded by net.core.somaxconn; 0
+	// means 128. It is not a limit on clients. (tcp, unix)
+	RequestQueueSize int `json:"request_queue_size,omitempty"`
+	// RefuseReuseAddress unsets SO_REUSEADDR, so that an address in TIME_WAIT cannot be bound.
+	// socketserver's allow_reuse_address is false by default; here it is as if true. (tcp)
+	RefuseReuseAddress bool `json:"refuse_reuse_address,omitempty"`
+	// ReusePort sets SO_REUSEPORT. (tcp, udp)
+	ReusePort bool `json:"reuse_port,omitempty"`
+	// IPv6Only keeps a wildcard address from taking IPv4 clients too. (tcp, udp)
+	IPv6Only bool `json:"ipv6_only,omitempty"`
+	// Nagle leaves Nagle's algorithm on, which socketserver does by default. (tcp)
+	Nagle bool `json:"nagle"`
+	// KeepAlive is how long a client is silent before it is probed; one that has gone is
+	// found out after as long again. 0 means 15 s, less than 0 that nobody is probed. (tcp)
+	KeepAlive time.Duration `json:"keep_alive"`
+	// MaxPacketSize is the largest datagram that is taken, in bytes; 0 means 8192. A larger one is
+	// dropped and counted in the log, where socketserver would cut it short. (udp, unixgram)
+	MaxPacketSize int `json:"max_packet_size"`
+	// Mode is the file's permission; 0 means 0600. To write is to connect. (unix, unixgram)
+	Mode uint32 `json:"mode,omitempty"`
+}

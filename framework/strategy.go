@@ -6,31 +6,30 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
-// A Strategy is where requests run: socketserver's mix-in, as a value. Several servers may
-// share one; its bounds are then for all of them together. A strategy of your own often
-// embeds one of this package, whose Place and SocketSharer it inherits.
+// A Strategy is where requests run: socketserver's mix-in, as a value. Its bounds are for all
+// servers that share it together. A strategy of your own often embeds one of this package, whose
+// Place and SocketSharer it inherits.
 type Strategy interface {
 	// Place is where handlers run.
 	Place() Place
 
-	// Open is called once by every server before it listens, and refuses a server that
-	// the strategy cannot run. A server whose Open succeeded calls Close.
+	// Open is called once by every server before it listens, and refuses a server that the
+	// strategy cannot run. A server whose Open succeeded calls Close.
 	Open(s *BaseServer) error
 
-	// ProcessRequest has FinishRequest called for r, now or later, here or elsewhere. It
-	// may wait while a bound of the strategy is reached, until s.Done is closed. If it
-	// returns an error it has not taken r.
+	// ProcessRequest has FinishRequest called for r, now or later, here or elsewhere. It may wait
+	// while a bound is reached, until s.Done is closed. On an error it has not taken r.
 	ProcessRequest(s *BaseServer, r *Request) error
 
 	// Close releases what is held for s. All its requests are over.
 	Close(s *BaseServer)
 }
 
-// A Place is where a strategy runs handlers.
+// A Place is where a strategy runs handlers: in the loop, which waits for them, in this process, or
+// in workers, which are processes and open the class themselves.
 type Place int
 
-// The loop waits for a handler that runs in it. Handlers in workers run in other processes,
-// where their class is opened, too.
+// The places.
 const (
 	InLoop Place = iota
 	InProcess
@@ -45,15 +44,13 @@ func (p Place) String() string { return [...]string{"loop", "process", "workers"
 // layers, calls ProcessRequest instead.
 type SocketSharer interface {
 	Strategy
-	// ShareSocket has the workers serve socket, which stays the server's, until s.Done is
-	// closed or s retires.
+	// ShareSocket has the workers serve socket, which stays the server's, until s stops or retires.
 	ShareSocket(s *BaseServer, socket syscall.Conn) error
 }
 
 // Synchronous runs one request at a time, in the loop of the server.
 type Synchronous struct{ turn slots.Semaphore }
 
-// Place returns InLoop.
 func (*Synchronous) Place() Place           { return InLoop }
 func (*Synchronous) Open(*BaseServer) error { return nil }
 func (*Synchronous) Close(*BaseServer)      {}
@@ -70,29 +67,26 @@ func (t *Synchronous) ProcessRequest(s *BaseServer, r *Request) error {
 
 // Threading runs every request in a goroutine of its own.
 type Threading struct {
-	// MaxThreads bounds how many requests run at once; the next one waits, accepted and
+	// MaxThreads bounds the number of requests that run at once; the next one waits, accepted and
 	// unread. 0 means no bound.
 	MaxThreads int
-
-	threads slots.Semaphore
+	threads    slots.Semaphore
 }
 
-// Place returns InProcess.
 func (*Threading) Place() Place           { return InProcess }
 func (*Threading) Open(*BaseServer) error { return nil }
 func (*Threading) Close(*BaseServer)      {}
 
 // ProcessRequest starts a goroutine for r.
 func (t *Threading) ProcessRequest(s *BaseServer, r *Request) error {
-	if t.MaxThreads == 0 {
-		r.armFirstRead(s)
-		go s.FinishRequest(r)
-		return nil
-	}
-	if !t.threads.Acquire(t.MaxThreads, s.Done()) {
+	if t.MaxThreads > 0 && !t.threads.Acquire(t.MaxThreads, s.Done()) {
 		return ErrServerClosed
 	}
 	r.armFirstRead(s)
+	if t.MaxThreads <= 0 {
+		go s.FinishRequest(r)
+		return nil
+	}
 	go func() {
 		defer t.threads.Release()
 		s.FinishRequest(r)

@@ -23,18 +23,6 @@ type Trace struct {
 	Worker func(WorkerEvent)
 }
 
-// A Refusal is why a request is not served.
-type Refusal string
-
-// The reasons. The others are names of limits.
-const (
-	RefusedConnections Refusal = "connections" // Limits.Connections
-	RefusedPerSource   Refusal = "per_source"  // Limits.PerSource
-	RefusedVerify      Refusal = "verify"      // VerifyRequest
-	RefusedPreamble    Refusal = "preamble"    // no preamble in time, or too many that wait for one
-	RefusedClosed      Refusal = "closed"      // the server stops
-)
-
 // An Outcome is how a request ended.
 type Outcome struct {
 	Err      error         // as for HandleError; nil: fine
@@ -53,6 +41,7 @@ type WorkerEvent struct {
 // traced is what a request keeps for the trace of its server.
 type traced struct {
 	began   int64  // when it was accepted
+	started bool   // a worker that goes without taking it is followed by another
 	pid     int    // of its worker
 	in, out int64  // bytes that a worker has reported
 	id      uint64 // in a worker: its number
@@ -78,8 +67,9 @@ func (s *BaseServer) traceStarted(r *Request, at Place, pid int) {
 	if s.Trace == nil {
 		return
 	}
-	r.traced.pid = pid
-	if s.Trace.Started != nil {
+	first := !r.traced.started
+	r.traced.started, r.traced.pid = true, pid
+	if first && s.Trace.Started != nil {
 		s.Trace.Started(r, at, pid)
 	}
 }
@@ -92,7 +82,13 @@ func (s *BaseServer) traceEnded(r *Request) {
 	s.Trace.Ended(r, Outcome{Err: r.err, Duration: time.Duration(conn.Now() - r.traced.began), In: in, Out: out, Pid: r.traced.pid})
 }
 
-// bytes returns what the client has sent and been sent.
+func (s *BaseServer) traceWorker(pid int, ended bool, err error) {
+	if s.Trace != nil && s.Trace.Worker != nil {
+		s.Trace.Worker(WorkerEvent{Pid: pid, Ended: ended, Err: err})
+	}
+}
+
+// bytes returns the number of bytes that the client has sent and been sent.
 func (r *Request) bytes() (in, out int64) {
 	switch {
 	case r.files != nil:
@@ -101,10 +97,4 @@ func (r *Request) bytes() (in, out int64) {
 		return r.traced.in, r.traced.out
 	}
 	return 0, 0
-}
-
-func (s *BaseServer) traceWorker(pid int, ended bool, err error) {
-	if s.Trace != nil && s.Trace.Worker != nil {
-		s.Trace.Worker(WorkerEvent{Pid: pid, Ended: ended, Err: err})
-	}
 }

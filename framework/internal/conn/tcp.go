@@ -3,6 +3,8 @@ package conn
 import (
 	"net"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 )
 
 // TCPOptions are those of a TCP connection that may differ from package net's own. A worker
@@ -10,6 +12,22 @@ import (
 type TCPOptions struct {
 	Nagle     bool
 	KeepAlive time.Duration // 0: 15 s; less than 0: no probes
+}
+
+// OptionsOf returns the options that Describe has put into f.
+func OptionsOf(f *handoff.Frame) TCPOptions {
+	return TCPOptions{f.Flags&handoff.Nagle != 0, time.Duration(f.KeepAlive) * time.Millisecond}
+}
+
+// Describe puts the options into f.
+func (o TCPOptions) Describe(f *handoff.Frame) {
+	if o.Nagle {
+		f.Flags |= handoff.Nagle
+	}
+	f.KeepAlive = int32(o.KeepAlive.Milliseconds())
+	if o.KeepAlive < 0 {
+		f.KeepAlive = -1
+	}
 }
 
 // Apply sets the options of conn, if that is a TCP connection.

@@ -57,20 +57,28 @@ func Sockets() (ours int, theirs *os.File, err error) {
 	return fds[0], os.NewFile(uintptr(fds[1]), "worker"), nil
 }
 
-// FromDescriptor makes a Conn of one end, and owns the descriptor.
+// FromDescriptor makes a Conn of one end. It owns the descriptor, and closes it on an error.
 func FromDescriptor(fd int) (*Conn, error) {
+	c, err := newConn(fd)
+	if err != nil {
+		_ = syscall.Close(fd)
+		return nil, fmt.Errorf("open channel: %w", err)
+	}
+	return c, nil
+}
+
+func newConn(fd int) (*Conn, error) {
 	kind, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_TYPE)
 	if err != nil || kind != syscall.SOCK_SEQPACKET {
-		return nil, fmt.Errorf("open channel: descriptor %d is not one", fd)
+		return nil, fmt.Errorf("descriptor %d is not one", fd)
 	}
 	if err := syscall.SetNonblock(fd, true); err != nil {
-		return nil, fmt.Errorf("open channel: %w", err)
+		return nil, err
 	}
 	syscall.CloseOnExec(fd) // what a handler starts would keep the channel from ending
 	input, err := watch(fd)
 	if err != nil {
-		_ = syscall.Close(fd)
-		return nil, fmt.Errorf("open channel: %w", err)
+		return nil, err
 	}
 	ready, err := input.SyscallConn()
 	return &Conn{socket: &Descriptor{fd: fd}, input: input, ready: ready}, err

@@ -166,13 +166,13 @@ func TestEndWithFramesUnread(t *testing.T) {
 	require.ErrorIs(t, ours.Receive(nil), io.EOF)
 }
 
-// What is not a channel is refused with a plain error.
+// What is not a channel is refused with a plain error, and closed.
 func TestNotAChannel(t *testing.T) {
 	fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0)
 	require.NoError(t, err)
 	_, err = FromDescriptor(fd)
 	require.ErrorContains(t, err, "open channel")
-	_ = syscall.Close(fd)
+	require.ErrorIs(t, syscall.Close(fd), syscall.EBADF)
 	_, err = FromDescriptor(fd)
 	require.ErrorContains(t, err, "open channel")
 }

@@ -15,7 +15,7 @@ type Shared[K comparable, T any] struct {
 }
 
 // ErrOtherKey is returned to a server that cannot share with those that are open.
-var ErrOtherKey = errors.New("framework: servers that share a strategy with workers need the same Class, Timeouts and Limits; give each a strategy of its own")
+var ErrOtherKey = errors.New("framework: servers that share a strategy with workers need the same Class, Timeouts, Limits and MaxLine; give each a strategy of its own")
 
 // Open counts a server, for which makes is called if it is the first.
 func (s *Shared[K, T]) Open(key K, makes func() (*T, error)) error {

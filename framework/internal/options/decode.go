@@ -23,13 +23,13 @@ func (s Schema) Decode(given []byte, into any, refuse func(name, problem string)
 	}
 	target := reflect.ValueOf(into).Elem()
 	for _, o := range s {
-		value, ok := values[o.name]
-		delete(values, o.name)
+		value, ok := values[o.Name]
+		delete(values, o.Name)
 		if !ok || bytes.Equal(value, []byte("null")) {
 			continue
 		}
 		if err := o.decode(value, target.FieldByIndex(o.index)); err != nil {
-			refuse(o.name, o.wrong(err))
+			refuse(o.Name, o.wrong(err))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -44,7 +44,7 @@ func (s Schema) Decode(given []byte, into any, refuse func(name, problem string)
 func (o option) decode(given []byte, into reflect.Value) error {
 	fresh := reflect.New(into.Type())
 	if into.Kind() == reflect.Struct {
-		if err := json.Unmarshal(o.value, fresh.Interface()); err != nil {
+		if err := json.Unmarshal(o.Default, fresh.Interface()); err != nil {
 			return err
 		}
 	}
@@ -59,7 +59,7 @@ func (o option) decode(given []byte, into reflect.Value) error {
 
 func (o option) wrong(err error) string {
 	if mismatch := (*json.UnmarshalTypeError)(nil); errors.As(err, &mismatch) {
-		return fmt.Sprintf("is a %s where a %s is wanted, as in %s = %s", mismatch.Value, o.kind, o.name, o.value)
+		return fmt.Sprintf("is a %s where a %s is wanted, as in %s = %s", mismatch.Value, o.Type, o.Name, o.Default)
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
 }
@@ -70,7 +70,7 @@ func (s Schema) unknown(name string) string {
 	}
 	var names []string
 	for _, o := range s {
-		names = append(names, o.name)
+		names = append(names, o.Name)
 	}
 	return "there is no such option; " + text.Hint(name, names, "there are "+strings.Join(names, ", "))
 }

@@ -16,10 +16,17 @@ const Path = "path"
 // A Schema describes the options that are fields of a struct, in the order of their declaration.
 type Schema []option
 
+// An Option has the fields of the framework's Option, so that one converts to the other. Its
+// type is string, path, number, bool, list or map.
+type Option struct {
+	Name, Type string
+	Default    json.RawMessage
+	Doc        string
+}
+
 type option struct {
-	name, kind, doc string
-	value           json.RawMessage // the default
-	index           []int           // of the field
+	Option
+	index []int // of the field
 }
 
 // Of returns the schema of a struct of default options. The json tag of a field names its
@@ -29,27 +36,20 @@ func Of(defaults any, path reflect.Type) Schema {
 	var schema Schema
 	value := reflect.ValueOf(defaults)
 	for _, f := range fields(value.Type(), nil) {
-		o := option{name: nameOf(f), kind: kindOf(f.Type), doc: f.Tag.Get("doc"), index: f.Index}
+		o := option{Option{Name: nameOf(f), Type: kindOf(f.Type), Doc: f.Tag.Get("doc")}, f.Index}
 		if f.Type == path {
-			o.kind = Path
+			o.Type = Path
 		}
 		var err error
-		if o.value, err = json.Marshal(value.FieldByIndex(f.Index).Interface()); err != nil {
+		if o.Default, err = json.Marshal(value.FieldByIndex(f.Index).Interface()); err != nil {
 			panic(fmt.Sprintf("framework: default of option %s: %v", f.Name, err))
 		}
-		if slices.ContainsFunc(schema, func(other option) bool { return other.name == o.name }) {
-			panic(fmt.Sprintf("framework: two options of %s are named %s; name one by a json tag", value.Type(), o.name))
+		if slices.ContainsFunc(schema, func(other option) bool { return other.Name == o.Name }) {
+			panic(fmt.Sprintf("framework: two options of %s are named %s; name one by a json tag", value.Type(), o.Name))
 		}
 		schema = append(schema, o)
 	}
 	return schema
-}
-
-// Each calls describe for each option. Its kind is string, path, number, bool, list or map.
-func (s Schema) Each(describe func(name, kind string, value json.RawMessage, doc string)) {
-	for _, o := range s {
-		describe(o.name, o.kind, o.value, o.doc)
-	}
 }
 
 // fields returns the fields of options, with those of the structs that it embeds. It is

@@ -14,6 +14,7 @@ import (
 // A Kept is an open socket that outlives those that use it: each has a descriptor of its own.
 // It is not shut down before Close, so that a client that connects between two users waits.
 type Kept struct {
+	network string
 	options Options
 	address net.Addr
 	file    *UnixFile
@@ -25,7 +26,7 @@ type Kept struct {
 
 // Keep opens a socket of the network tcp, unix, udp or unixgram.
 func Keep(network, address string, o Options) (*Kept, error) {
-	k := &Kept{options: o}
+	k := &Kept{network: network, options: o}
 	switch network {
 	case "tcp", "unix":
 		l, err := Listen(network, address, &o)
@@ -59,8 +60,18 @@ func Keep(network, address string, o Options) (*Kept, error) {
 // Addr returns the address, with the real port.
 func (k *Kept) Addr() net.Addr { return k.address }
 
-// Listener returns a listener of the socket, which the caller closes.
-func (k *Kept) Listener() (net.Listener, error) {
+// Stream returns a Stream of the socket of connections, nil if it has datagrams.
+func (k *Kept) Stream() *Stream {
+	if k.network == "udp" || k.network == "unixgram" {
+		return nil
+	}
+	return NewStream(k.network, &k.options, k.listener)
+}
+
+// Packets returns Packets of the socket of datagrams.
+func (k *Kept) Packets() *Packets { return NewPackets(k.network, &k.options, k.packetConn) }
+
+func (k *Kept) listener() (net.Listener, error) {
 	if l, ok := k.take().(net.Listener); ok {
 		return l, nil
 	}
@@ -68,11 +79,10 @@ func (k *Kept) Listener() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Inherit(d.File(), k.options.TCP())
+	return inherit(d.File(), k.options.TCP())
 }
 
-// Packets returns a PacketConn of the socket, which the caller closes.
-func (k *Kept) Packets() (PacketConn, error) {
+func (k *Kept) packetConn() (PacketConn, error) {
 	if c, ok := k.take().(PacketConn); ok {
 		return c, nil
 	}
@@ -80,7 +90,7 @@ func (k *Kept) Packets() (PacketConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return InheritPackets(d.File())
+	return inheritPackets(d.File())
 }
 
 // take returns the original, once: it costs less than a duplicate, whose connections need

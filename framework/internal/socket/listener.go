@@ -106,9 +106,9 @@ type unixListener struct {
 // not answer.
 func (l *unixListener) Close() error { return errors.Join(l.file.Remove(), l.UnixListener.Close()) }
 
-// Inherit makes a listener of a descriptor, which is closed in any case. Its connections get
+// inherit makes a listener of a descriptor, which is closed in any case. Its connections get
 // the options.
-func Inherit(file *os.File, o conn.TCPOptions) (net.Listener, error) {
+func inherit(file *os.File, o conn.TCPOptions) (net.Listener, error) {
 	defer file.Close()
 	l, err := net.FileListener(file)
 	if tcp, ok := l.(*net.TCPListener); ok {
@@ -134,16 +134,49 @@ func (l *inherited) Accept() (net.Conn, error) {
 
 // A Stream is what a transport of connections does with its listener.
 type Stream struct {
+	network string
+	options *Options
+	listen  func() (net.Listener, error)
+
 	mu       sync.Mutex
 	listener net.Listener
 	closed   bool
 }
 
-// Use begins to use l, which Close closes.
-func (s *Stream) Use(l net.Listener) {
+// NewStream returns a Stream of what listen opens.
+func NewStream(network string, o *Options, listen func() (net.Listener, error)) *Stream {
+	return &Stream{network: network, options: o, listen: listen}
+}
+
+// ListenStream returns a Stream that listens as [Listen] does.
+func ListenStream(network string, address *string, o *Options) *Stream {
+	return NewStream(network, o, func() (net.Listener, error) { return Listen(network, *address, o) })
+}
+
+// InheritStream returns the Stream of a descriptor, which Open closes in any case.
+func InheritStream(network string, o *Options, file *os.File) *Stream {
+	return NewStream(network, o, func() (net.Listener, error) { return inherit(file, o.TCP()) })
+}
+
+// Network returns the name of the network.
+func (s *Stream) Network() string { return s.network }
+
+// TCP returns the options of connections.
+func (s *Stream) TCP() conn.TCPOptions { return s.options.TCP() }
+
+// Describe describes the socket for another process.
+func (s *Stream) Describe() Description { return Description{Options: *s.options} }
+
+// Open opens the listener, which Close closes.
+func (s *Stream) Open() error {
+	l, err := s.listen()
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listener, s.closed = l, false // closed by an attempt to listen that failed
+	return nil
 }
 
 func (s *Stream) opened() net.Listener {
@@ -152,7 +185,7 @@ func (s *Stream) opened() net.Listener {
 	return s.listener
 }
 
-// Addr returns the address, nil before Use.
+// Addr returns the address, nil before Open.
 func (s *Stream) Addr() net.Addr {
 	if l := s.opened(); l != nil {
 		return l.Addr()
@@ -161,7 +194,13 @@ func (s *Stream) Addr() net.Addr {
 }
 
 // Accept waits for a connection.
-func (s *Stream) Accept() (net.Conn, error) { return s.opened().Accept() }
+func (s *Stream) Accept() (net.Conn, error) {
+	c, err := s.opened().Accept()
+	if tcp, ok := c.(*net.TCPConn); ok && s.options.Nagle { // the listener has set the rest
+		_ = tcp.SetNoDelay(false)
+	}
+	return c, err
+}
 
 // SetDeadline bounds Accept.
 func (s *Stream) SetDeadline(at time.Time) error {

@@ -77,8 +77,8 @@ func NewPacketConn(c net.PacketConn) (PacketConn, error) {
 	return foreignPackets{c}, nil
 }
 
-// InheritPackets makes a PacketConn of a descriptor, which is closed in any case.
-func InheritPackets(file *os.File) (PacketConn, error) {
+// inheritPackets makes a PacketConn of a descriptor, which is closed in any case.
+func inheritPackets(file *os.File) (PacketConn, error) {
 	defer file.Close()
 	c, err := net.FilePacketConn(file)
 	if err != nil {

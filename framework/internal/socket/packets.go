@@ -1,8 +1,10 @@
 package socket
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -11,7 +13,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // ListenPacket opens a socket of the network udp, at host:port, or unixgram, at a path.
@@ -51,12 +56,14 @@ func listenUnixgram(path string, o *Options) (PacketConn, error) {
 // answers until the datagrams that were received are released; Close only ends receiving
 // while there are some.
 type Packets struct {
-	// TooLong is called for a datagram that is longer than the maximum, and dropped.
-	TooLong func(client net.Addr)
-	// MayAnswer reports whether an answer of n bytes may be sent.
-	MayAnswer func(d *conn.Datagram, n int) bool
-	// Peers are the UDP sockets of the processes that this one works for, see [Local].
-	Peers []netip.AddrPort
+	// Log returns the log of what is dropped and of what is not answered.
+	Log func() hclog.Logger
+	// MayAnswer reports whether an answer may be longer than what client sent, by n bytes.
+	MayAnswer func(client net.Addr, n int) bool
+	network   string
+	options   *Options
+	listen    func() (PacketConn, error)
+	peers     []netip.AddrPort // UDP sockets of the processes that this one works for, see [Local]
 
 	mu       sync.Mutex
 	conn     PacketConn
@@ -65,22 +72,64 @@ type Packets struct {
 	// users counts the open socket, a receiver, and the datagrams that may still be answered.
 	// The last one closes conn.
 	users atomic.Int64
-	local []netip.AddrPort // Peers and the own address
+	local []netip.AddrPort // peers and the own address
 
 	buf []byte // one byte longer than the maximum, which shows the datagrams that are too long
+
+	long    ratelog.Limiter
+	refused ratelog.Limiter
 }
 
-// Use begins to use c for datagrams of at most max bytes. Close closes c.
-func (p *Packets) Use(c PacketConn, max int) {
+// NewPackets returns Packets of what listen opens.
+func NewPackets(network string, o *Options, listen func() (PacketConn, error)) *Packets {
+	return &Packets{network: network, options: o, listen: listen}
+}
+
+// ListenPackets returns Packets that listen as [ListenPacket] does.
+func ListenPackets(network string, address *string, o *Options) *Packets {
+	return NewPackets(network, o, func() (PacketConn, error) { return ListenPacket(network, *address, o) })
+}
+
+// InheritPackets returns the Packets of a descriptor, which Open closes in any case. peers are
+// the UDP sockets of the processes that this one works for.
+func InheritPackets(network string, o *Options, file *os.File, peers []netip.AddrPort) *Packets {
+	p := NewPackets(network, o, func() (PacketConn, error) { return inheritPackets(file) })
+	p.peers = peers
+	return p
+}
+
+// Network returns the name of the network.
+func (p *Packets) Network() string { return p.network }
+
+// MaxPacketSize returns the size in bytes of the largest datagram that is taken.
+func (p *Packets) MaxPacketSize() int { return cmp.Or(p.options.MaxPacketSize, defaultMaxPacketSize) }
+
+// defaultMaxPacketSize is socketserver's max_packet_size, in bytes.
+const defaultMaxPacketSize = 8192
+
+// Describe describes the socket for another process.
+func (p *Packets) Describe() Description {
+	o := *p.options
+	o.MaxPacketSize = p.MaxPacketSize()
+	return Description{Options: o, Packets: true, Local: Local()}
+}
+
+// Open opens the socket, which Close closes.
+func (p *Packets) Open() error {
+	c, err := p.listen()
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conn, p.buf = c, make([]byte, max+1)
+	p.conn, p.buf = c, make([]byte, p.MaxPacketSize()+1)
 	p.closing.Store(false) // closed by an attempt to listen that failed
 	p.users.Store(1)
 	if udp, ok := c.LocalAddr().(*net.UDPAddr); ok {
-		p.local = append(slices.Clone(p.Peers), udp.AddrPort())
+		p.local = append(slices.Clone(p.peers), udp.AddrPort())
 		setLocal(p.local, true)
 	}
+	return nil
 }
 
 func (p *Packets) opened() PacketConn {
@@ -89,7 +138,7 @@ func (p *Packets) opened() PacketConn {
 	return p.conn
 }
 
-// Addr returns the address, nil before Use.
+// Addr returns the address, nil before Open.
 func (p *Packets) Addr() net.Addr {
 	if c := p.opened(); c != nil {
 		return c.LocalAddr()
@@ -119,7 +168,7 @@ func (p *Packets) receive(d *conn.Datagram) (client, local net.Addr, err error) 
 			return nil, nil, err
 		}
 		if n == len(p.buf) {
-			p.TooLong(client)
+			p.logTooLong(client)
 			if p.late() { // nothing else looks at it while they keep coming
 				return nil, nil, os.ErrDeadlineExceeded
 			}
@@ -136,7 +185,7 @@ func (p *Packets) receive(d *conn.Datagram) (client, local net.Addr, err error) 
 
 // Reply implements [conn.Replier]. A worker may answer when its request is over.
 func (p *Packets) Reply(d *conn.Datagram, answer []byte) error {
-	if !p.MayAnswer(d, len(answer)) {
+	if in, _ := d.Bytes(); p.isServer(d.Client) || !p.MayAnswer(d.Client, len(answer)-int(in)) {
 		return conn.ErrNotAnswered
 	}
 	if !p.acquire() {
@@ -144,6 +193,36 @@ func (p *Packets) Reply(d *conn.Datagram, answer []byte) error {
 	}
 	defer p.Release()
 	return p.opened().Reply(d, answer)
+}
+
+func (p *Packets) logTooLong(client net.Addr) {
+	if more, ok := p.long.Allow(1); ok {
+		p.Log().Warn("datagram dropped: it is longer than max_packet_size", ratelog.More(more,
+			"client", conn.AddressText(client), "max_packet_size", len(p.buf)-1, "next", "raise max_packet_size")...)
+	}
+}
+
+// isServer reports whether a is no client: a socket of this process, or a port that belongs to
+// a service of another machine. It is not answered, as two servers would answer each other for
+// ever.
+func (p *Packets) isServer(a net.Addr) bool {
+	udp, ok := a.(*net.UDPAddr)
+	if !ok {
+		return false
+	}
+	why := ""
+	switch from := udp.AddrPort(); {
+	case IsLocal(from):
+		why = "it comes from a socket of this server"
+	case from.Port() == 0 || from.Port() < 1024 && !from.Addr().Unmap().IsLoopback():
+		why = "its port is below 1024, and no client's"
+	default:
+		return false
+	}
+	if more, ok := p.refused.Allow(1); ok {
+		p.Log().Warn("datagram not answered: "+why, ratelog.More(more, "client", conn.AddressText(a))...)
+	}
+	return true
 }
 
 // acquire keeps the socket open until Release.

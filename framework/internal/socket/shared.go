@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -20,6 +21,13 @@ type Shared struct {
 	*handoff.Descriptor
 	address net.Addr
 	rest    func() error // closes what is left of the original
+}
+
+// A Description is what another process has to know of a socket to serve it.
+type Description struct {
+	Options Options
+	Packets bool             // it has datagrams
+	Local   []netip.AddrPort // see [Local]
 }
 
 // share returns a Shared in place of a listener or PacketConn, which it owns from then on.

@@ -84,7 +84,7 @@ func (g *group) ask() error {
 	close(child.known)
 	err = child.Ready(startPatience)
 	if err != nil {
-		child.Kill()
+		child.kill()
 		err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", g.program(), err)
 	} else if g.Build != "" && child.hello.Build != g.Build {
 		err = g.fallBack("the worker program is of another build")

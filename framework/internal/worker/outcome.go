@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -46,10 +47,13 @@ func ErrorOf(f *handoff.Frame) error {
 	return errors.New(f.Text)
 }
 
-// SetError is the inverse of ErrorOf. err is no panic.
+// SetError is the inverse of ErrorOf. The regular end of what a client sends is no error.
 func SetError(f *handoff.Frame, err error) {
-	switch {
-	case err == nil:
+	switch p := (*Panic)(nil); {
+	case err == nil || errors.Is(err, io.EOF):
+		return
+	case errors.As(err, &p):
+		f.Status, f.Text = handoff.Panicked, fmt.Sprintf("%v\n%s", p.Value, p.Stack)
 		return
 	case errors.Is(err, conn.ErrPeerGone):
 		f.Status = handoff.PeerGone
@@ -59,11 +63,6 @@ func SetError(f *handoff.Frame, err error) {
 		f.Status = handoff.Failed
 	}
 	f.Text = err.Error()
-}
-
-// SetPanic is SetError for a panic.
-func SetPanic(f *handoff.Frame, p *Panic) {
-	f.Status, f.Text = handoff.Panicked, fmt.Sprintf("%v\n%s", p.Value, p.Stack)
 }
 
 // Routine reports whether an error is part of a client's ordinary life: it left, it fell

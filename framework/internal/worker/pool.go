@@ -66,6 +66,9 @@ func NewPool(c Config, size PoolSize) (*Pool, error) {
 
 // Pids returns the process ids of the children.
 func (p *Pool) Pids() []int {
+	if p == nil {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return pidsOf(p.all)

@@ -85,9 +85,6 @@ func (p *Process) Ready(timeout time.Duration) error {
 // Gone is closed when the process has ended.
 func (p *Process) Gone() <-chan struct{} { return p.gone }
 
-// Kill ends the process at once.
-func (p *Process) Kill() { p.kill() }
-
 // Close tells the process that there are no more tasks; it ends when it is done.
 func (p *Process) Close() {
 	p.channel.Unblock()
@@ -205,6 +202,30 @@ func (p *Process) Do(t *Task) error {
 		return fmt.Errorf("hand over: %w", err)
 	}
 	return p.await(t, id, h)
+}
+
+// notTakenPatience is the time that a process that takes no tasks has to end.
+const notTakenPatience = time.Second
+
+// Offer has one process after the other do t, until one takes it. next waits for the next one,
+// which has not gone.
+func Offer(t *Task, next func() (*Process, error)) error {
+	for {
+		p, err := next()
+		if err != nil {
+			return err
+		}
+		if err = p.Do(t); !errors.Is(err, ErrNotTaken) || life.Closed(t.Stop) {
+			return err
+		}
+		select { // until then it would be offered again
+		case <-p.gone:
+		case <-t.Stop:
+			return ErrServerClosed
+		case <-time.After(notTakenPatience):
+			p.kill() // it lives and takes nothing
+		}
+	}
 }
 
 // await waits for the outcome, and passes on that the task is to retire or to stop.

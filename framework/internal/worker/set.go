@@ -16,15 +16,14 @@ type Set struct {
 
 	mu      sync.Mutex
 	members map[*child]struct{}
-	shared  map[*Shared]struct{}
+	shared  map[any]*sharedTask
 	needed  chan struct{} // closed while there is something to do
 	idle    bool          // needed is open
 	changed chan struct{} // closed when a member was added
 }
 
-// Shared is a task that all processes of a set have.
-type Shared struct {
-	set     *Set
+// sharedTask is a task that all processes of a set have.
+type sharedTask struct {
 	task    Task
 	doing   sync.WaitGroup // one for each process that has it
 	holders map[*child]struct{}
@@ -40,7 +39,7 @@ func NewSet(c Config, processes int) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{
-		group: g, members: map[*child]struct{}{}, shared: map[*Shared]struct{}{},
+		group: g, members: map[*child]struct{}{}, shared: map[any]*sharedTask{},
 		needed: make(chan struct{}), changed: make(chan struct{}),
 	}
 	close(s.needed)
@@ -76,7 +75,7 @@ func (s *Set) enlist() (*child, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.members[m] = struct{}{}
-	for t := range s.shared {
+	for _, t := range s.shared {
 		s.give(t, m)
 	}
 	close(s.changed)
@@ -85,7 +84,7 @@ func (s *Set) enlist() (*child, error) {
 }
 
 // give has m do t. The caller holds s.mu, so that none is given after Withdraw.
-func (s *Set) give(t *Shared, m *child) {
+func (s *Set) give(t *sharedTask, m *child) {
 	t.holders[m] = struct{}{}
 	task := t.task // its frame gets a number of its own
 	t.doing.Go(func() {
@@ -155,22 +154,32 @@ func (s *Set) replace(why error, pid int, delay *time.Duration) *child {
 
 // Pids returns the process ids of the set.
 func (s *Set) Pids() []int {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return pidsOf(s.members)
 }
 
-// Share has all processes do t until t.Stop is closed. The caller calls Withdraw then.
-func (s *Set) Share(t Task) *Shared {
+// Share has all processes do t, the task of owner, until t.Retire or t.Stop is closed. Once that
+// has happened the caller calls Withdraw, and Share returns ErrServerClosed.
+func (s *Set) Share(owner any, t Task) error {
+	if s == nil { // the caller was the last to withdraw
+		return ErrServerClosed
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := &Shared{set: s, task: t, holders: map[*child]struct{}{}}
-	s.shared[l] = struct{}{}
+	if life.Closed(t.Retire) {
+		return ErrServerClosed
+	}
+	l := &sharedTask{task: t, holders: map[*child]struct{}{}}
+	s.shared[owner] = l
 	s.need()
 	for m := range s.members {
 		s.give(l, m)
 	}
-	return l
+	return nil
 }
 
 // need makes replace go on. The caller holds s.mu.
@@ -181,16 +190,19 @@ func (s *Set) need() {
 	}
 }
 
-// Withdraw waits until the processes are done with the task. They are killed when cut is
-// closed; killed reports that.
-func (t *Shared) Withdraw(cut <-chan struct{}) (killed bool) {
-	s := t.set
+// Withdraw waits until the processes are done with the task of owner, if it has shared one. They
+// are killed when cut is closed; killed reports that.
+func (s *Set) Withdraw(owner any, cut <-chan struct{}) (killed bool) {
 	s.mu.Lock()
-	delete(s.shared, t)
-	if len(s.shared) == 0 && !s.idle {
+	t := s.shared[owner]
+	delete(s.shared, owner)
+	if t != nil && len(s.shared) == 0 && !s.idle {
 		s.idle, s.needed = true, make(chan struct{})
 	}
 	s.mu.Unlock()
+	if t == nil {
+		return false
+	}
 	over := make(chan struct{})
 	go func() { t.doing.Wait(); close(over) }()
 	select {

@@ -4,8 +4,12 @@ package worker
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"syscall"
+	"time"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 )
 
@@ -32,6 +36,24 @@ type Task struct {
 	// Event is called for each other frame about the task; nil: they are ignored. It must not
 	// keep the body of the frame.
 	Event func(pid int, f *handoff.Frame)
+}
+
+// Relay has do perform t with one end of a socketpair, and copies between the other end and c
+// until the process is done. c stays the caller's. write bounds one write to c; 0: no bound.
+func (t *Task) Relay(c net.Conn, write time.Duration, do func(*Task) error) error {
+	relay, theirs, err := conn.NewRelay(c, write)
+	if err != nil {
+		return fmt.Errorf("hand over: %w", err)
+	}
+	t.Socket, t.Acked = theirs, func() { _ = theirs.Close() }
+	killable := t.Killable
+	t.Killable = func(pid int, kill func()) {
+		killable(pid, func() { kill(); relay.Abort() })
+	}
+	err = do(t)
+	_ = theirs.Close() // where it was not handed over
+	relay.Finish()
+	return err
 }
 
 var (

@@ -1,0 +1,127 @@
+package framework
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+	"github.com/go-socketserver/socketserver/framework/internal/worker"
+	"github.com/go-socketserver/socketserver/internal"
+)
+
+// An Executor finishes the requests of a class in another way than by a Handler of this
+// process. It is used under strategies that do not run requests in workers of their own.
+type Executor interface {
+	// Execute finishes r and returns its error. It is called in the request's goroutine; the
+	// server closes r afterwards.
+	Execute(r *Request) error
+}
+
+// A Program is an executable that children run. It is opened once, when its server opens:
+// replacing the file does not change what a running server starts.
+type Program struct {
+	Path string   // empty: this program
+	Name string   // shown in place of Path; empty: Path
+	Args []string // without the name
+	Env  []string // in addition to what children get of the environment
+	// Build is what its worker must say of itself, see [Build]; empty: that is not compared. Where
+	// they differ this program is used instead, and that is logged.
+	Build string
+	// Options are the handler's, as JSON; nil: those of the class.
+	Options []byte
+}
+
+// programOf chooses what children run and which of its constructors.
+func programOf(command *Program, class *HandlerClass) (*Program, int, error) {
+	if class.Program != nil {
+		return class.Program, 0, nil
+	}
+	index := slices.IndexFunc(own, func(c Constructor) bool { return c.definition == class.constructor })
+	if len(own) == 0 {
+		return nil, 0, errors.New("framework: there is no program to start for children: call framework.ServeWorker(constructor) at the start of main, or set Command")
+	}
+	if index < 0 || class.constructor == nil {
+		return nil, 0, errors.New("framework: a child cannot make this handler class: make it with the Class method of a constructor that is given to ServeWorker")
+	}
+	if command != nil && !class.OwnProgram {
+		return command, index, nil
+	}
+	return &Program{}, index, nil
+}
+
+// workerKey is what servers that share workers have in common: what those are configured with.
+type workerKey struct {
+	class    *HandlerClass
+	timeouts Timeouts
+	limits   *Limits
+	maxLine  int
+}
+
+// workerConfig describes children that run command and use so many processors each.
+func workerConfig(command *Program, s *BaseServer, processors int, limits *Limits) (worker.Config, error) {
+	if !process.Supported {
+		return worker.Config{}, ErrNotSupported
+	}
+	program, index, err := programOf(command, s.Class)
+	if err != nil {
+		return worker.Config{}, err
+	}
+	options := s.Class.options
+	if program.Options != nil {
+		options = program.Options
+	}
+	conf := WorkerConfiguration{
+		Server: s.Name, Constructor: index, Options: options, Timeouts: s.Timeouts, Limits: limits, MaxLine: s.MaxLine,
+		LogLevel: s.log().GetLevel().String(),
+	}
+	c := worker.Config{
+		Log: s.log(), Server: s.Name, Processors: processors, Event: s.traceWorker,
+		Path: program.Path, Name: program.Name, Args: program.Args, Env: program.Env, Build: program.Build,
+	}
+	if c.Configure, err = json.Marshal(conf); err != nil {
+		return c, fmt.Errorf("configure children: %w", err)
+	}
+	if program.Path != "" {
+		conf.Build = program.Build
+		c.Ask, err = json.Marshal(conf)
+	}
+	return c, err
+}
+
+// ProcessesStarted returns the number of processes that this program has started to run handlers in:
+// plugins and the children of every strategy, with spares and those only asked what they are.
+func ProcessesStarted() int64 { return process.Started() }
+
+// Build returns the name of the source that this program was built from; empty: unknown. A worker
+// of another Build than its server is not used: it would run other handlers than the server knows.
+// A program whose workers are another program sets it in both before ServeWorker. It is a
+// function, as most workers are not asked.
+var Build = func() string { return "" }
+
+// sourceFiles are those of this package and of the packages below it that a worker links. No
+// pattern matches a test, which every worker would carry along.
+//
+//go:embed *[^t].go *[^s]t.go *[^t]est.go
+//go:embed hub/*[^t].go internal/*/*[^t].go internal/*/*[^s]t.go
+var sourceFiles embed.FS
+
+// Fingerprint names the source of the framework together with that of others, for [Build]. Two
+// programs built from one tree have the same. It finds builds that differ by mistake, not by malice.
+func Fingerprint(others ...embed.FS) string {
+	return internal.Sum(append(others, sourceFiles, internal.Source)...)
+}
+
+// AdoptOrphans is for a program that is nothing but a server, and for process 1 of a container.
+// What a handler has left behind, in any process, becomes a child of this one and is reaped when
+// it ends. The statuses of own children stay with those that wait for them. The caller calls end
+// last; see [EndOrphans].
+func AdoptOrphans() (end func()) {
+	process.AdoptOrphans()
+	return process.EndOrphans
+}
+
+// EndOrphans kills the processes that were adopted and what they have started.
+func EndOrphans() { process.EndOrphans() }
