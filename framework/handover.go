@@ -112,7 +112,7 @@ func (s *BaseServer) newTask(r *Request) worker.Task {
 		return t
 	}
 	f.Kind = handoff.Stream
-	f.ReadBuffer, f.WriteBuffer = int32(s.readBuffer()), int32(s.WriteBuffer)
+	f.ReadBuffer, f.WriteBuffer = int32(s.readBuffer), int32(s.WriteBuffer)
 	r.options.Describe(f)
 	return t
 }

@@ -2,7 +2,6 @@ package framework
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -143,15 +142,14 @@ func (r *Request) newFiles(s *BaseServer) files {
 	if r.conn == nil {
 		return r.packet
 	}
-	read, write := s.readBuffer(), s.WriteBuffer
+	read, write := s.readBuffer, s.WriteBuffer
 	if r.readBuffer != 0 { // the server that accepted it says so
 		read, write = r.readBuffer, r.writeBuffer
 	}
 	if write == 0 {
 		write = s.Class.WriteBuffer
 	}
-	line := max(cmp.Or(s.MaxLine, 64<<10), 0)
-	return conn.NewStream(r.conn, s.Timeouts.ofStream(), read, write, line, r.firstRead)
+	return conn.NewStream(r.conn, s.Timeouts.ofStream(), read, write, s.maxLine, r.firstRead)
 }
 
 // leave makes room in the limits. A datagram does so before its answer is sent, so that a client that

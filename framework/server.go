@@ -79,6 +79,8 @@ type state struct {
 	killsLate bool        // in a child: its server kills it when its request takes too long
 	killed    atomic.Bool // workers were ended before they were done
 
+	readBuffer, maxLine int // the fields of that name, in bytes; maxLine is 0 where there is none
+
 	opening     sync.Mutex // held by Listen
 	verifying   sync.Mutex
 	leaving     slots.Semaphore // clients that closeAside waits for, at most 64
@@ -92,6 +94,7 @@ func (s *BaseServer) initialise() {
 		if s.strategy = s.Strategy; s.strategy == nil {
 			s.strategy = &Synchronous{}
 		}
+		s.readBuffer, s.maxLine = cmp.Or(s.ReadBuffer, 4096), max(cmp.Or(s.MaxLine, 64<<10), 0)
 	})
 }
 
@@ -196,5 +199,3 @@ func (s *BaseServer) Addr() net.Addr {
 	}
 	return s.Transport.Addr()
 }
-
-func (s *BaseServer) readBuffer() int { return cmp.Or(s.ReadBuffer, 4096) }
