@@ -1,16 +1,17 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -23,123 +24,84 @@ import (
 // the executable of each, in the user's cache directory where it was built, or why there is
 // none. The go command runs each time, and its cache decides what is compiled. Builds are logged.
 func Prepare(ctx context.Context, dir string, names []string, log hclog.Logger) (map[string]string, map[string]error) {
-	paths, errs := map[string]string{}, map[string]error{}
-	modules := map[string][]*found{} // by the directory of their go.mod
+	var all, sources []*found
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		f, err := find(dir, name)
-		switch {
-		case err != nil:
-			errs[name] = fmt.Errorf("plugin %q: %w", name, err)
-		case f.source:
-			root := moduleRoot(f.path)
-			modules[root] = append(modules[root], f)
-		default:
-			paths[name] = f.path
+		f := find(dir, name)
+		all = append(all, f)
+		if f.err == nil && f.source {
+			sources = append(sources, f)
 		}
 	}
-	if len(modules) == 0 {
-		return paths, errs
-	}
-	var mu sync.Mutex
-	done := func(f *found, path string, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if err != nil {
-			errs[f.name] = fmt.Errorf("plugin %q: %w", f.name, err)
-			return
+	if len(sources) > 0 {
+		b := newBuilder(dir, log)
+		b.prepare(ctx, sources[0]) // alone, as it compiles what the others need as well
+		var others sync.WaitGroup
+		turn := make(chan struct{}, runtime.GOMAXPROCS(0))
+		for _, f := range sources[1:] {
+			others.Go(func() {
+				turn <- struct{}{}
+				b.prepare(ctx, f)
+				<-turn
+			})
 		}
-		paths[f.name] = path
+		others.Wait()
 	}
-	b, err := newBuilder(dir, log)
-	var wg sync.WaitGroup
-	for i, root := range slices.Sorted(maps.Keys(modules)) {
-		all := modules[root]
-		switch {
-		case b == nil:
-			for _, f := range all {
-				done(f, "", err)
-			}
-		case err != nil:
-			for _, f := range all {
-				path, err := b.unchanged(root, f, err)
-				done(f, path, err)
-			}
-		case i == 0: // alone, as it compiles what the others need as well
-			b.module(ctx, root, all, done)
-		default:
-			wg.Go(func() { b.module(ctx, root, all, done) })
+	paths, errs := map[string]string{}, map[string]error{}
+	for _, f := range all {
+		if f.err != nil {
+			errs[f.name] = fmt.Errorf("plugin %q: %w", f.name, f.err)
+			continue
 		}
+		paths[f.name] = f.program
 	}
-	wg.Wait()
 	return paths, errs
 }
 
 // builder builds what lies in one directory of plugins.
 type builder struct {
-	goTool string // empty: there is none
+	goTool string
 	out    string // where the programs go
 	env    []string
 	dir    string
 	log    hclog.Logger
+
+	untrusted error // why nothing in out may be used
+	unable    error // why nothing can be built
 }
 
-func newBuilder(dir string, log hclog.Logger) (*builder, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
+func newBuilder(dir string, log hclog.Logger) *builder {
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
 	}
+	b := &builder{dir: dir, log: log}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return nil, fmt.Errorf("find a directory for what is built: %w; set XDG_CACHE_HOME", err)
+		b.untrusted = fmt.Errorf("find a directory for what is built: %w; set XDG_CACHE_HOME", err)
+		return b
 	}
 	cache = filepath.Join(cache, "socketserver")
-	b := &builder{dir: dir, log: log}
 	b.out = filepath.Join(cache, "plugins", fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:16])
 	// go renames what it has linked, if that is in the same file system.
 	tmp := filepath.Join(b.out, ".tmp")
-	made := os.MkdirAll(tmp, 0o700)
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		b.unable = fmt.Errorf("make a directory for what is built: %w", err)
+	}
 	if err := checkAround(b.out, b.out); err != nil && exists(b.out) {
-		return nil, fmt.Errorf("%w (programs are built there; XDG_CACHE_HOME sets the place)", err)
+		b.untrusted = fmt.Errorf("%w (programs are built there; XDG_CACHE_HOME sets the place)", err)
 	}
-	if made != nil {
-		return b, fmt.Errorf("make a directory for what is built: %w", made)
-	}
-	if b.goTool, err = exec.LookPath("go"); err != nil {
-		const usual = "/usr/local/go/bin/go"
-		if b.goTool = ""; exists(usual) {
-			b.goTool = usual
-		}
+	b.goTool = "/usr/local/go/bin/go"
+	if path, err := exec.LookPath("go"); err == nil {
+		b.goTool = path
+	} else if !exists(b.goTool) {
+		b.unable = errors.New("it is source and there is no go command to build it; put Go on the PATH, or a built program of that name in its place")
 	}
 	b.env = buildEnvironment(cache, tmp)
-	if b.goTool != "" {
-		err = b.settle(tmp)
-	}
-	return b, err
+	return b
 }
 
-// settle takes what the user has set by go env -w about caches and modules into the
-// environment, and nothing else of it, such as flags or another system.
-func (b *builder) settle(tmp string) error {
-	cmd := exec.Command(b.goTool, "env", "-json", "GOPATH", "GOCACHE", "GOMODCACHE",
-		"GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH")
-	cmd.Dir, cmd.Env = tmp, b.env // tmp is in no module
-	var settings map[string]string
-	text, err := cmd.Output()
-	if err == nil {
-		err = json.Unmarshal(text, &settings)
-	}
-	if err != nil {
-		return fmt.Errorf("run %s env: %w", b.goTool, err)
-	}
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		b.env = append(b.env, name+"="+settings[name])
-	}
-	b.env = append(b.env, "GOENV=off")
-	return nil
-}
-
-// buildEnvironment returns the environment of go: the places of its caches and modules, and
-// nothing of the user's that changes the result.
+// buildEnvironment returns the environment of go: the places of its caches and modules, also as
+// set by go env -w, and nothing of the user's that makes the program another one. A variable
+// that is empty would not replace what go env -w has set.
 func buildEnvironment(cache, tmp string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
@@ -151,52 +113,45 @@ func buildEnvironment(cache, tmp string) []string {
 	if os.Getenv("HOME") == "" { // as under systemd
 		env = append(env, "GOCACHE="+filepath.Join(cache, "go-build"), "GOMODCACHE="+filepath.Join(cache, "go-mod"))
 	}
-	return append(env, "GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local", "CGO_ENABLED=0", "GOTMPDIR="+tmp)
+	return append(env, "GOFLAGS=-trimpath", "GOWORK=off", "GOTOOLCHAIN=local", "GO111MODULE=on", "CGO_ENABLED=0",
+		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH, "GOTMPDIR="+tmp)
 }
 
-// module builds the plugins of one module, all by one command.
-func (b *builder) module(ctx context.Context, root string, all []*found, done func(*found, string, error)) {
-	if b.goTool == "" {
-		for _, f := range all {
-			path, err := b.builtBefore(f)
-			done(f, path, err)
-		}
+// prepare sets the program of f. Where nothing has changed since it was built before, a build
+// that fails has met something else: a cache that cannot be written, the network, the disk, or
+// there is no go command. The program that was built then is used.
+func (b *builder) prepare(ctx context.Context, f *found) {
+	if f.err = b.untrusted; f.err != nil {
 		return
 	}
-	if root != "" && len(all) > 1 && b.build(ctx, root, all...) == nil {
-		for _, f := range all {
-			done(f, b.path(f), nil)
-		}
-		return
+	f.program = filepath.Join(b.out, f.name)
+	if f.err = b.unable; f.err == nil {
+		f.err = b.build(ctx, f)
 	}
-	for _, f := range all { // one at a time, so that each gets its own error
-		path, err := b.unchanged(root, f, b.build(ctx, root, f))
-		done(f, path, err)
+	if f.err != nil && ctx.Err() == nil && b.isCurrent(f) {
+		b.log.Warn("cannot build: the program is used that was built from the same source", "plugin", f.name, "error", f.err)
+		f.err = nil
 	}
 }
 
-// unchanged returns the program of f, which was built unless err is set. Where nothing has
-// changed since it was built before, err is about something else: a cache that cannot be
-// written, the network, the disk. That program is used then.
-func (b *builder) unchanged(root string, f *found, err error) (string, error) {
-	if err == nil {
-		return b.path(f), nil
-	}
-	program, failed := os.Stat(b.path(f))
-	if failed != nil || errors.Is(err, context.Canceled) {
-		return "", err
+// isCurrent reports whether the program of f is newer than its source, its module and the source
+// of socketserver.
+func (b *builder) isCurrent(f *found) bool {
+	program, err := os.Stat(f.program)
+	if err != nil {
+		return false
 	}
 	tree, _ := b.sourceTree()
-	for _, dir := range []string{f.path, root, tree} {
+	for _, dir := range []string{f.path, moduleRoot(f.path), tree} {
 		if dir == "" {
 			continue
 		}
-		failed = errors.Join(failed, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case d.IsDir() && path != dir && strings.HasPrefix(d.Name(), "."):
+		err = errors.Join(err, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if err == nil && d.IsDir() && path != dir && strings.HasPrefix(d.Name(), ".") {
 				return filepath.SkipDir
+			}
+			if err != nil {
+				return err
 			}
 			info, err := d.Info()
 			if err == nil && info.ModTime().After(program.ModTime()) {
@@ -205,154 +160,46 @@ func (b *builder) unchanged(root string, f *found, err error) (string, error) {
 			return err
 		}))
 	}
-	if failed != nil {
-		return "", err
-	}
-	b.log.Warn("cannot build: the program is used that was built from the same source", "plugin", f.name, "error", err)
-	return b.path(f), nil
+	return err == nil
 }
 
 var errChanged = errors.New("changed")
 
-func (b *builder) path(f *found) string { return filepath.Join(b.out, f.name) }
-
-// builtBefore returns the program that was built before, where there is no go command.
-func (b *builder) builtBefore(f *found) (string, error) {
-	if !exists(b.path(f)) {
-		return "", fmt.Errorf("%s is source and there is no go command to build it; put Go on the PATH, or a built program named %s in its place", f.path, f.name)
-	}
-	b.log.Warn("no go command: the program that was built before is used and may be old", "plugin", f.name, "program", b.path(f))
-	return b.path(f), nil
-}
-
-// build builds plugins of the module at root. If root is empty it is one plugin in no module.
-func (b *builder) build(ctx context.Context, root string, all ...*found) error {
-	args := []string{"build", "-trimpath", "-buildvcs=false"}
-	in, env := root, b.env
-	switch {
-	case root == "":
-		overlay, err := b.overlay(all[0])
+func (b *builder) build(ctx context.Context, f *found) error {
+	args, env, root := []string{"build", "-buildvcs=false", "-o", f.program}, b.env, moduleRoot(f.path)
+	switch root {
+	case "":
+		overlay, err := b.overlay(f)
 		if err != nil {
 			return err
 		}
-		in = all[0].path
-		args = append(args, "-overlay", overlay, "-o", b.path(all[0]), ".")
-	case root == all[0].path: // its own module
+		args = append(args, "-overlay", overlay)
+	case f.path: // its own module
 		env = append(slices.Clip(env), "GOPROXY=off")
-		args = append(args, "-o", b.path(all[0]), ".")
-	case len(all) == 1:
-		args = append(args, "-o", b.path(all[0]), relative(root, all[0].path))
-	default: // named after their directories
-		args = append(args, "-o", b.out+"/")
-		for _, f := range all {
-			args = append(args, relative(root, f.path))
-		}
 	}
-	return b.run(ctx, in, env, args, all)
-}
-
-func relative(root, path string) string { return "." + strings.TrimPrefix(path, root) }
-
-func (b *builder) run(ctx context.Context, in string, env, args []string, all []*found) error {
-	var names []string
-	before := map[*found]os.FileInfo{}
-	for _, f := range all {
-		names = append(names, f.name)
-		before[f], _ = os.Stat(b.path(f))
-	}
+	before, _ := os.Stat(f.program)
 	began := time.Now()
 	slow := time.AfterFunc(time.Second, func() {
-		b.log.Info("building "+strings.Join(names, ", ")+" (first time: up to a minute)", "in", in)
+		b.log.Info("building (first time: up to a minute)", "plugin", f.name, "in", f.path)
 	})
 	defer slow.Stop()
 	cmd := exec.CommandContext(ctx, b.goTool, args...)
-	cmd.Dir, cmd.Env, cmd.WaitDelay = in, env, time.Second
+	cmd.Dir, cmd.Env, cmd.WaitDelay = f.path, env, time.Second
 	output, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
-		return buildError(in, all[0].path, string(output), err)
+		return buildError(f.path, cmp.Or(root, f.path), string(output), err)
 	}
-	for _, f := range all {
-		after, err := os.Stat(b.path(f))
-		if err != nil || after.Mode()&0o111 == 0 {
-			return fmt.Errorf("%s is no program: its package must be main", f.path)
-		}
-		if was := before[f]; was == nil || !os.SameFile(was, after) {
-			b.log.Info("built", "plugin", f.name, "from", f.path, "took", time.Since(began).Round(time.Millisecond).String())
-		}
+	after, err := os.Stat(f.program)
+	if err != nil || after.Mode()&0o111 == 0 {
+		return fmt.Errorf("%s is no program: its package must be main", f.path)
+	}
+	if before == nil || !os.SameFile(before, after) {
+		b.log.Info("built", "plugin", f.name, "from", f.path, "took", time.Since(began).Round(time.Millisecond).String())
 	}
 	return nil
-}
-
-// position matches the beginning of an error with a place, relative to where go ran.
-var position = regexp.MustCompile(`^(\./|\.\./)*[^ :]+\.go:\d+`)
-
-// isNoise reports whether go prints line beside errors.
-func isNoise(line string) bool {
-	return line == "" || line == "too many errors" || startsWithAny(line, "# ", "go get ", "go: downloading ", "go: extracting ", "go: finding ", "go: upgraded ", "go: added ")
-}
-
-func startsWithAny(s string, begins ...string) bool {
-	return slices.ContainsFunc(begins, func(b string) bool { return strings.HasPrefix(s, b) })
-}
-
-// undeclared is the linker's error for a program without main; it names no file.
-const undeclared = "function main is undeclared in the main package"
-
-// buildError makes one line of the output of go, which ran in the directory in for the plugin
-// at path.
-func buildError(in, path, output string, err error) error {
-	const most = 3
-	var lines []string
-	for line := range strings.Lines(output) {
-		// What go advises to add is not all; nextStep has the rest.
-		line = strings.TrimSuffix(strings.TrimSpace(line), "; to add it:")
-		switch {
-		case isNoise(line):
-			continue
-		case position.MatchString(line) && !filepath.IsAbs(line):
-			at := position.FindString(line)
-			line = filepath.Join(in, at) + line[len(at):]
-		case strings.HasSuffix(line, undeclared):
-			line = path + " has no function main; write func main() { plugin.Serve(...) }"
-		}
-		lines = append(lines, line)
-	}
-	rest := max(len(lines)-most, 0)
-	if rest > 0 { // the first ones and the last one stay
-		lines = slices.Delete(lines, most-1, len(lines)-1)
-	}
-	text := strings.Join(lines, "; ")
-	if rest > 0 {
-		text += fmt.Sprintf("; lines left out: %d", rest)
-	}
-	if text == "" {
-		return fmt.Errorf("build it: %w", err)
-	}
-	return errors.New("it does not build: " + text + nextStep(in, output))
-}
-
-// nextStep returns what to do about the modules that a plugin needs, after a semicolon, or ""
-// if the output is not about them.
-func nextStep(in, output string) string {
-	switch {
-	case strings.Contains(output, "no required module provides package "+ownModule):
-		return "; run: cd " + in + " && go mod edit -replace " + ownModule + "=DIRECTORY-OF-ITS-SOURCE && go mod tidy"
-	case strings.Contains(output, "updates to go.mod needed"), strings.Contains(output, "missing go.sum entry"),
-		strings.Contains(output, "but not required"), strings.Contains(output, "no required module provides package"):
-		return "; run: cd " + in + " && go mod tidy"
-	case strings.Contains(output, "disabled by GOPROXY=off"):
-		return "; it is built without network: run: cd " + in + " && go mod download"
-	}
-	for _, text := range []string{`: Get "http`, `: reading http`, "dial tcp", "proxyconnect", "no such host"} {
-		if !strings.Contains(output, text) {
-			continue
-		}
-		return "; check the network and go env GOPROXY, then run: cd " + in + " && go mod download"
-	}
-	return ""
 }
 
 // moduleRoot returns the directory of the go.mod that dir belongs to, or "".

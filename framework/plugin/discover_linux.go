@@ -44,64 +44,69 @@ type found struct {
 	name   string
 	path   string // absolute, without symbolic links
 	source bool   // a directory to be built
+
+	program string // its executable
+	err     error  // why there is none
 }
 
 // find looks up a name. The error is one line with the next step.
-func find(dir, name string) (*found, error) {
-	if !isName(name) {
-		return nil, fmt.Errorf("%q is no name of a plugin, which is that of a file or directory in %s", name, dir)
+func find(dir, name string) *found {
+	f := &found{name: name}
+	f.err = f.look(dir)
+	return f
+}
+
+func (f *found) look(dir string) error {
+	if !isName(f.name) {
+		return fmt.Errorf("%q is no name of a plugin, which is that of a file or directory in %s", f.name, dir)
 	}
-	path := filepath.Join(dir, name)
+	path := filepath.Join(dir, f.name)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, notThere(dir, name)
+		return notThere(dir, f.name)
 	}
 	home, real, err := resolve(dir, path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	info, err := os.Stat(real)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	f.path, f.program = real, real
 	switch mode := info.Mode(); {
+	case mode.IsDir() && !isSource(real):
+		return fmt.Errorf("%s has no main.go; put the plugin's main there", real)
 	case mode.IsDir():
-		return findSource(name, real, home)
-	case strings.HasSuffix(name, ".go"):
-		return nil, looseFile(path)
+		f.source = true
+	case strings.HasSuffix(f.name, ".go"):
+		return looseFile(path)
 	case !mode.IsRegular():
-		return nil, fmt.Errorf("%s is a %s; a plugin is a program or a directory with its source", path, kind(mode))
+		return fmt.Errorf("%s is a %s; a plugin is a program or a directory with its source", path, kind(mode))
 	case mode&0o111 == 0:
-		return nil, fmt.Errorf("%s is not executable; run: chmod +x %s", path, path)
+		return fmt.Errorf("%s is not executable; run: chmod +x %s", path, path)
+	default:
+		err = checkInterpreter(real)
 	}
-	if err := errors.Join(checkInterpreter(real), checkTree(real, home)); err != nil {
-		return nil, err
-	}
-	return &found{name: name, path: real}, nil
+	return errors.Join(err, checkTree(real, home))
 }
 
 // resolve returns dir and path without symbolic links, which must not lead out of dir.
 func resolve(dir, path string) (home, real string, err error) {
-	if home, err = filepath.EvalSymlinks(dir); err != nil {
-		return "", "", err
-	}
-	if home, err = filepath.Abs(home); err != nil {
-		return "", "", err
-	}
-	real, err = filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		target, _ := os.Readlink(path)
-		return "", "", fmt.Errorf("%s is a symbolic link to %s, which does not exist; correct or remove it", path, target)
+	if home, err = filepath.Abs(dir); err == nil {
+		home, err = filepath.EvalSymlinks(home)
 	}
 	if err != nil {
 		return "", "", err
 	}
-	if real, err = filepath.Abs(real); err != nil {
-		return "", "", err
+	real, err = filepath.EvalSymlinks(filepath.Join(home, filepath.Base(path)))
+	if errors.Is(err, fs.ErrNotExist) {
+		target, _ := os.Readlink(path)
+		err = fmt.Errorf("%s is a symbolic link to %s, which does not exist; correct or remove it", path, target)
 	}
-	if !strings.HasPrefix(real, home+"/") {
-		return "", "", fmt.Errorf("%s is a symbolic link to %s, out of the directory of plugins; put the program itself there", path, real)
+	if err == nil && !strings.HasPrefix(real, home+"/") {
+		err = fmt.Errorf("%s is a symbolic link to %s, out of the directory of plugins; put the program itself there", path, real)
 	}
-	return home, real, nil
+	return home, real, err
 }
 
 func notThere(dir, name string) error {
@@ -127,16 +132,6 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func findSource(name, path, home string) (*found, error) {
-	if !isSource(path) {
-		return nil, fmt.Errorf("%s has no main.go; put the plugin's main there", path)
-	}
-	if err := checkTree(path, home); err != nil {
-		return nil, err
-	}
-	return &found{name: name, path: path, source: true}, nil
-}
-
 func kind(mode fs.FileMode) string {
 	switch mode.Type() {
 	case fs.ModeNamedPipe:
@@ -156,11 +151,8 @@ func checkInterpreter(path string) error {
 	}
 	defer f.Close()
 	line, _ := bufio.NewReaderSize(f, 256).ReadString('\n')
-	fields := strings.Fields(strings.TrimPrefix(line, "#!"))
-	if !strings.HasPrefix(line, "#!") || len(fields) == 0 {
-		return nil
-	}
-	if !exists(fields[0]) {
+	line, script := strings.CutPrefix(line, "#!")
+	if fields := strings.Fields(line); script && len(fields) > 0 && !exists(fields[0]) {
 		return fmt.Errorf("%s is a script for %s, which is not installed", path, fields[0])
 	}
 	return nil

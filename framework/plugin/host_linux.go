@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -90,9 +89,6 @@ func newHost(s Settings) (*host, error) {
 	if h.image, err = process.Pin(s.Path); err != nil {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
 	}
-	if err = enterRuntimeDir(); err != nil {
-		return nil, errors.Join(fmt.Errorf("plugin %q: %w", s.Name, err), h.image.Close())
-	}
 	return h, nil
 }
 
@@ -100,7 +96,6 @@ func newHost(s Settings) (*host, error) {
 func (h *host) release() {
 	h.cancel()
 	_ = h.image.Close()
-	leaveRuntimeDir()
 }
 
 // start starts a process and configures it.
@@ -111,24 +106,12 @@ func (h *host) start(ctx context.Context) (*instance, *control.ConfigureResponse
 	if err != nil {
 		return nil, nil, err
 	}
-	answer, err := h.configure(ctx, i)
+	answer, err := i.configure(ctx, &h.settings)
 	if err != nil {
 		i.discard()
 		return nil, nil, err
 	}
 	return i, answer, nil
-}
-
-// configure configures a process. The first process reports which options are paths.
-func (h *host) configure(ctx context.Context, i *instance) (*control.ConfigureResponse, error) {
-	if h.settings.Directory != "" {
-		options, err := i.options(ctx, h.settings)
-		if err != nil {
-			return nil, err
-		}
-		h.settings.Options, h.settings.Directory = options, ""
-	}
-	return i.configure(ctx, &h.settings)
 }
 
 // supervise restarts the plugin when it has ended, until the class is closed; then it ends it.

@@ -211,33 +211,39 @@ func TestPluginOfAKilledServerEnds(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 	require.DirExists(t, left[0])
 
+	age(t, left[0])
 	t.Setenv("RUNTIME_DIRECTORY", dir)
 	require.NoError(t, open(t, settings(t, "subject", frameworktest.NewLog())).Close())
 	require.NoDirExists(t, left[0])
 }
 
-// A directory that a process has left before it was locked and named is removed when it
-// is old: before, it may be just being made.
-func TestUnnamedRuntimeDirectories(t *testing.T) {
+// A directory whose server has ended is removed when it is old: before, it may be just being made.
+func TestLeftRuntimeDirectories(t *testing.T) {
 	dir := shortDir(t)
-	old := time.Now().Add(-time.Hour)
-	for _, name := range []string{"left", "held", "new"} {
-		path := filepath.Join(dir, ".socketserver-plugins-"+name)
+	for _, name := range []string{"held", "left", "new"} {
+		path := filepath.Join(dir, "socketserver-plugins-"+name)
 		require.NoError(t, os.Mkdir(path, 0o700))
 		if name != "new" {
-			require.NoError(t, os.Chtimes(path, old, old))
+			age(t, path)
 		}
 	}
-	held, err := os.Open(filepath.Join(dir, ".socketserver-plugins-held"))
+	held, err := os.Open(filepath.Join(dir, "socketserver-plugins-held"))
 	require.NoError(t, err)
 	defer held.Close()
 	require.NoError(t, syscall.Flock(int(held.Fd()), syscall.LOCK_EX))
 
 	t.Setenv("RUNTIME_DIRECTORY", dir)
 	require.NoError(t, open(t, settings(t, "subject", frameworktest.NewLog())).Close())
-	left, err := filepath.Glob(filepath.Join(dir, ".*"))
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	require.NoError(t, err)
-	require.Equal(t, []string{held.Name(), filepath.Join(dir, ".socketserver-plugins-new")}, left)
+	require.Equal(t, []string{held.Name(), filepath.Join(dir, "socketserver-plugins-new")}, left)
+}
+
+// age makes a directory an hour old.
+func age(t *testing.T, path string) {
+	t.Helper()
+	old := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(path, old, old))
 }
 
 // shortDir is a directory that leaves room for the names of sockets.
@@ -264,9 +270,9 @@ func TestRuntimeDirectoryIsPrivate(t *testing.T) {
 	require.NoError(t, os.WriteFile(broken.Path, []byte("\x7fELF"), 0o700))
 	_, err = plugin.Open(context.Background(), broken)
 	require.ErrorContains(t, err, "it is no program for")
-	sockets, err := os.ReadDir(made[0])
+	left, err := filepath.Glob(filepath.Join(dir, "socketserver-plugins-*"))
 	require.NoError(t, err)
-	require.Len(t, sockets, 1)
+	require.Equal(t, made, left)
 	require.NoError(t, class.Close())
 	require.NoDirExists(t, made[0])
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"sync/atomic"
 	"syscall"
@@ -36,6 +35,7 @@ const (
 
 // An instance is one process of the plugin, from its start until it is reaped.
 type instance struct {
+	dir     *runtimeDir
 	runner  *runner
 	client  *goplugin.Client
 	control control.ControlClient
@@ -49,35 +49,37 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 	if image.Changed() {
 		return nil, errors.New("it has been overwritten since its server opened; restart the server to use what is there now")
 	}
-	socketDir, err := currentRuntimeDir()
+	dir, err := makeRuntimeDir() // for each process, as cleaners of temporary files may have removed the last one
 	if err != nil {
 		return nil, err
 	}
 	channel, theirs, err := handoff.Sockets()
 	if err != nil {
+		dir.remove()
 		return nil, err
 	}
 	defer theirs.Close()
-	i := &instance{runner: newRunner(s, image, theirs), channel: channel}
+	i := &instance{dir: dir, runner: newRunner(s, image, theirs), channel: channel}
 	i.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  handshake,
-		VersionedPlugins: versions(nil),
+		VersionedPlugins: map[int]goplugin.PluginSet{protocolVersion: {}},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		SkipHostEnv:      true,
 		StartTimeout:     2 * startTimeout,      // ctx comes first
 		Logger:           hclog.NewNullLogger(), // what matters of it is in our errors
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: socketDir},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir.path},
 		GRPCDialOptions: []grpc.DialOption{
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: startTimeout}),
 		},
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (pluginrunner.Runner, error) {
-			i.runner.use(cmd, dir)
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (pluginrunner.Runner, error) {
+			i.runner.env = append(process.Environment(), cmd.Env...) // cmd itself would read the terminal
 			return i.runner, nil
 		},
 	})
 	defer context.AfterFunc(ctx, i.runner.kill)()
-	if err := i.connect(); err != nil {
+	protocol, err := i.client.Client()
+	if err != nil {
 		i.discard()
 		switch ctx.Err() {
 		case context.Canceled:
@@ -91,24 +93,23 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 		}
 		return nil, err
 	}
+	i.control = control.NewControlClient(protocol.(*goplugin.GRPCClient).Conn)
 	return i, nil
 }
 
-func (i *instance) connect() error {
-	protocol, err := i.client.Client()
-	if err != nil {
-		return err
-	}
-	service, err := protocol.Dispense(controlName)
-	if err != nil {
-		return err
-	}
-	i.control = service.(control.ControlClient)
-	return nil
-}
-
-// configure makes the process serve descriptor 3.
+// configure makes the process serve descriptor 3. The first process of a plugin reports which
+// options are paths.
 func (i *instance) configure(ctx context.Context, s *Settings) (*control.ConfigureResponse, error) {
+	if s.Directory != "" {
+		schema, err := i.describe(ctx)
+		if err == nil {
+			s.Options, err = framework.AbsolutePaths(schema, s.Options, s.Directory)
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.Directory = ""
+	}
 	conf, err := json.Marshal(framework.WorkerConfiguration{
 		Server: s.Server, Options: s.Options, Timeouts: s.Timeouts, MaxLine: s.MaxLine, LogLevel: s.Log.GetLevel().String(),
 	})
@@ -138,16 +139,6 @@ func (i *instance) configure(ctx context.Context, s *Settings) (*control.Configu
 		return nil, i.runner.problem(err)
 	}
 	return answer, nil
-}
-
-// options returns those of s with their paths joined to its directory. The process reports
-// which are paths.
-func (i *instance) options(ctx context.Context, s Settings) ([]byte, error) {
-	schema, err := i.describe(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return framework.AbsolutePaths(schema, s.Options, s.Directory)
 }
 
 // describe asks for the options that there are.
@@ -243,5 +234,5 @@ func (i *instance) discard() {
 	} else {
 		_ = syscall.Close(i.channel)
 	}
-	_ = os.RemoveAll(i.runner.socketDir) // go-plugin leaves that of one that could not be started
+	i.dir.remove()
 }

@@ -43,18 +43,10 @@ type Description struct {
 // protocolVersion is that of the control service and of descriptor 3 together.
 const protocolVersion = 1
 
-// controlName is what the control service is called in go-plugin's set of plugins.
-const controlName = "control"
-
 // handshake is how a plugin knows that a server has started it.
 var handshake = goplugin.HandshakeConfig{
 	MagicCookieKey:   "SOCKETSERVER_PLUGIN",
 	MagicCookieValue: "descriptor-3",
-}
-
-// versions are the plugin sets of go-plugin, for both sides; service is nil in the server.
-func versions(service control.ControlServer) map[int]goplugin.PluginSet {
-	return map[int]goplugin.PluginSet{protocolVersion: {controlName: &link{service: service}}}
 }
 
 // link makes the control service a plugin in the sense of go-plugin.
@@ -64,13 +56,10 @@ type link struct {
 }
 
 func (l *link) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
-	if l.service == nil {
-		return errors.New("no service to serve")
-	}
 	control.RegisterControlServer(s, l.service)
 	return nil
 }
 
-func (*link) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
-	return control.NewControlClient(conn), nil
+func (*link) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.ErrUnsupported // the server calls the service itself
 }

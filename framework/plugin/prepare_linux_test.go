@@ -117,14 +117,14 @@ func TestDroppingIn(t *testing.T) {
 	works(t, "script", paths["script"])
 	require.Equal(t, []string{"own", "program", "script", "without", "wrong"}, plugin.Names(dir))
 
-	// Without go what was built before is used.
+	// Without go what was built from the same source is used.
 	t.Setenv("PATH", "")
 	paths, errs = plugin.Prepare(context.Background(), dir, names, again.Logger())
 	if exists("/usr/local/go/bin/go") {
 		require.NotEmpty(t, paths)
 		return
 	}
-	require.Contains(t, again.String(), "may be old")
+	require.Contains(t, again.String(), "the program is used that was built from the same source")
 	works(t, "own", paths["own"])
 	require.ErrorContains(t, errs["wrong"], "there is no go command to build it")
 }

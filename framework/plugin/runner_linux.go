@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -29,8 +28,6 @@ type runner struct {
 	env   []string
 	three *os.File // the process's descriptor 3
 	relay *logline.Relay
-
-	socketDir string // go-plugin's, for this process
 
 	handshake  *io.PipeReader // what go-plugin reads as the standard output
 	handshaken *io.PipeWriter
@@ -55,12 +52,6 @@ func newRunner(s *Settings, image *process.Image, three *os.File) *runner {
 	r.handshake, r.handshaken = io.Pipe()
 	r.relay.Before = r.find
 	return r
-}
-
-// use takes the environment of go-plugin's command, which itself would read the terminal.
-func (r *runner) use(cmd *exec.Cmd, socketDir string) {
-	r.env = append(process.Environment(), cmd.Env...)
-	r.socketDir = socketDir
 }
 
 // Start starts the process.

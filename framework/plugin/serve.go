@@ -48,14 +48,15 @@ func Serve(c framework.Constructor) {
 		defer close(ended)
 		goplugin.Serve(&goplugin.ServeConfig{
 			HandshakeConfig:  handshake,
-			VersionedPlugins: versions(s),
+			VersionedPlugins: map[int]goplugin.PluginSet{protocolVersion: {"control": &link{service: s}}},
 			GRPCServer:       goplugin.DefaultGRPCServer,
 			Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
 		})
 	}()
 	select {
 	case <-ended: // the server has ended the control connection
-		s.stop()
+		close(s.retire)
+		_, _ = s.Stop(context.Background(), nil)
 	case <-s.done: // the server has no more requests, or has ended
 		select {
 		case <-ended:
@@ -148,15 +149,4 @@ func (s *service) Stop(ctx context.Context, _ *control.StopRequest) (*control.St
 		}
 	}
 	return &control.StopResponse{}, nil
-}
-
-// stop takes no more requests and waits for those under way.
-func (s *service) stop() {
-	close(s.retire)
-	s.mu.Lock()
-	serving := s.serving
-	s.mu.Unlock()
-	if serving {
-		<-s.done
-	}
 }

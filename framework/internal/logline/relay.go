@@ -6,8 +6,10 @@ package logline
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,13 +39,13 @@ type Relay struct {
 	budget *Budget
 	alone  bool // no other relay uses the budget
 
+	begun []byte          // the line that has no end yet, up to maxLine
+	crash strings.Builder // what has been printed of a crash; empty: there is none
+	cut   int             // lines that were too much of it
+
 	mu   sync.Mutex
 	tail []printed // the last lines
-
-	crash strings.Builder // what has been printed of a crash
-	cut   int             // lines that were too much of it
-	quiet *time.Timer     // ends it; nil: there is none
-	last  bool            // the process printed a crash and nothing after it
+	last bool      // the process printed a crash and nothing after it
 }
 
 // printed is a line as it was printed.
@@ -61,74 +63,60 @@ func NewRelay(log hclog.Logger) *Relay {
 }
 
 // Copy logs the lines of r until it ends. It never stops reading, so that the process is not
-// blocked.
+// blocked. If r has read deadlines, as a pipe, a crash and a line without an end are logged after
+// a silence, as the process may wait and print no more.
 func (l *Relay) Copy(r io.Reader) {
-	lines := &splitter{relay: l}
-	buf := make([]byte, maxLine)
+	deadline, _ := r.(interface{ SetReadDeadline(t time.Time) error })
+	buf, armed := make([]byte, maxLine), false
 	for {
 		n, err := r.Read(buf)
-		lines.take(buf[:n])
-		if err != nil {
+		l.take(buf[:n])
+		silent := errors.Is(err, os.ErrDeadlineExceeded)
+		if err != nil && !silent {
 			break
 		}
+		if silent {
+			l.flush()
+			l.logCrash()
+		}
+		pending := len(l.begun) > 0 || l.crash.Len() > 0
+		switch {
+		case deadline == nil || !pending && !armed:
+		case pending:
+			armed = deadline.SetReadDeadline(time.Now().Add(silence)) == nil
+		default:
+			armed = deadline.SetReadDeadline(time.Time{}) != nil
+		}
 	}
-	lines.end()
+	l.flush()
 	l.mu.Lock()
-	l.last = l.quiet != nil
-	l.logCrash()
+	l.last = l.crash.Len() > 0
 	l.mu.Unlock()
+	l.logCrash()
 	if l.alone {
 		l.budget.Tell()
 	}
 }
 
-// A splitter splits a stream into lines. A line without an end is logged after a while, as the
-// process may wait and print no more; what follows is another one.
-type splitter struct {
-	relay *Relay
-
-	mu    sync.Mutex
-	begun []byte      // the line that has no end yet, up to maxLine
-	quiet *time.Timer // ends it; nil: there has been none
-}
-
-func (s *splitter) take(printed []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// take logs the lines that end in printed, and keeps the rest.
+func (l *Relay) take(printed []byte) {
 	for len(printed) > 0 {
 		line, rest, whole := bytes.Cut(printed, []byte("\n"))
-		s.begun = append(s.begun, line[:min(len(line), maxLine-len(s.begun))]...)
+		l.begun = append(l.begun, line[:min(len(line), maxLine-len(l.begun))]...)
 		if printed = rest; whole {
-			s.flush()
+			l.flush()
 		}
-	}
-	switch {
-	case len(s.begun) == 0:
-		if s.quiet != nil {
-			s.quiet.Stop()
-		}
-	case s.quiet == nil:
-		s.quiet = time.AfterFunc(silence, s.end)
-	default:
-		s.quiet.Reset(silence)
 	}
 }
 
-// end logs a line without an end.
-func (s *splitter) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flush()
-}
-
-func (s *splitter) flush() {
-	text := strings.TrimRight(string(s.begun), "\r")
-	s.begun = s.begun[:0]
-	if s.relay.Before != nil {
-		text = s.relay.Before(text)
+func (l *Relay) flush() {
+	line := strings.TrimRight(string(l.begun), "\r")
+	l.begun = l.begun[:0]
+	if l.Before != nil {
+		line = l.Before(line)
 	}
-	if text != "" {
-		s.relay.line(text)
+	if line != "" {
+		l.line(line)
 	}
 }
 
@@ -148,28 +136,27 @@ func (l *Relay) Tail(crashed bool) []string {
 }
 
 func (l *Relay) line(line string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.quiet != nil {
+	if l.crash.Len() > 0 {
 		if inCrash().MatchString(line) {
 			l.growCrash(text.Line(line))
 			return
 		}
 		l.logCrash() // it was none, or the process goes on
 	}
-	l.tail = append(l.tail, printed{line, time.Now(), isCrash(line)})
-	if len(l.tail) > keepLines {
-		l.tail = slices.Delete(l.tail, 0, 1)
-	}
-	if isCrash(line) {
+	crash := isCrash(line)
+	l.mu.Lock()
+	l.tail = append(l.tail, printed{line, time.Now(), crash})
+	l.tail = l.tail[max(0, len(l.tail)-keepLines):]
+	l.mu.Unlock()
+	if crash {
 		l.growCrash(text.Line(line))
 		return
 	}
 	if !l.budget.lines.Admit(maxRate, len(line), l.dropped) {
 		return
 	}
-	if event, ok := l.parse(line); ok {
-		l.log.Log(event.level, event.message, event.args...)
+	if level, message, args, ok := l.parse(line); ok {
+		l.log.Log(level, message, args...)
 		return
 	}
 	l.log.Info(text.Line(line))
@@ -197,11 +184,6 @@ var inCrash = sync.OnceValue(func() *regexp.Regexp {
 
 // growCrash adds a line to a crash, which it may begin.
 func (l *Relay) growCrash(line string) {
-	if l.quiet == nil {
-		l.quiet = time.AfterFunc(silence, l.endCrash)
-	} else {
-		l.quiet.Reset(silence)
-	}
 	if l.crash.Len() > 0 && l.crash.Len()+len(line) >= maxStack {
 		l.cut++
 		return
@@ -209,18 +191,11 @@ func (l *Relay) growCrash(line string) {
 	l.crash.WriteString(line + "\n")
 }
 
-// endCrash logs a crash, if there is one, as complete.
-func (l *Relay) endCrash() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.logCrash()
-}
-
+// logCrash logs a crash, if there is one, as complete.
 func (l *Relay) logCrash() {
-	if l.quiet == nil {
+	if l.crash.Len() == 0 {
 		return
 	}
-	l.quiet.Stop()
 	first, stack, _ := strings.Cut(l.crash.String(), "\n")
 	args := []any{"error", first, "stack", strings.ReplaceAll(stack, "\t", "    ")}
 	if l.cut > 0 {
@@ -232,7 +207,7 @@ func (l *Relay) logCrash() {
 		l.budget.lines.Admit(0, l.crash.Len(), l.dropped) // counted with the lines
 	}
 	l.crash.Reset()
-	l.cut, l.quiet = 0, nil
+	l.cut = 0
 }
 
 // dropped logs the number of lines that the budget did not admit.
@@ -240,32 +215,21 @@ func (l *Relay) dropped(lines, _ int) {
 	l.log.Warn("log lines dropped: too much is printed", "lines", lines)
 }
 
-type event struct {
-	level   hclog.Level
-	message string
-	args    []any
-}
-
 // parse reads a line that hclog wrote as JSON. Values keep their JSON form. Fields with a name
 // of the host's are renamed, so that they do not take their place.
-func (l *Relay) parse(printed string) (event, bool) {
-	if !strings.HasPrefix(printed, "{") {
-		return event{}, false
-	}
+func (l *Relay) parse(printed string) (level hclog.Level, message string, args []any, ok bool) {
 	var fields map[string]any
 	d := json.NewDecoder(strings.NewReader(printed))
 	d.UseNumber()
-	if d.Decode(&fields) != nil || d.InputOffset() != int64(len(strings.TrimRight(printed, " \t"))) {
-		return event{}, false
+	if !strings.HasPrefix(printed, "{") || d.Decode(&fields) != nil || d.InputOffset() != int64(len(strings.TrimRight(printed, " \t"))) {
+		return 0, "", nil, false
 	}
-	message, ok := fields["@message"].(string)
-	if !ok {
-		return event{}, false
+	if message, ok = fields["@message"].(string); !ok {
+		return 0, "", nil, false
 	}
 	name, _ := fields["@level"].(string)
-	e := event{level: hclog.LevelFromString(name), message: text.Line(message)}
-	if e.level == hclog.NoLevel || e.level == hclog.Off {
-		e.level = hclog.Info
+	if level = hclog.LevelFromString(name); level == hclog.NoLevel || level == hclog.Off {
+		level = hclog.Info
 	}
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
 		if strings.HasPrefix(key, "@") {
@@ -275,9 +239,9 @@ func (l *Relay) parse(printed string) (event, bool) {
 		if slices.Contains(l.host, name) {
 			name = "printed_" + name
 		}
-		e.args = append(e.args, name, value(fields[key])) // hclog quotes values itself
+		args = append(args, name, value(fields[key])) // hclog quotes values itself
 	}
-	return e, true
+	return level, text.Line(message), args, true
 }
 
 // value returns v, of JSON, as what hclog writes like the value that it was printed from.

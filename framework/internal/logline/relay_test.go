@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -112,7 +113,7 @@ func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var book bytes.Buffer
 		relay := NewRelay(hclog.New(&hclog.LoggerOptions{Output: &book, DisableTime: true}))
-		r, w := io.Pipe()
+		r, w := net.Pipe()
 		done := make(chan struct{})
 		go func() {
 			relay.Copy(r)
@@ -197,7 +198,7 @@ func TestNoCrash(t *testing.T) {
 func TestCrashAndSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := make(logged, 10)
-		r, w := io.Pipe()
+		r, w := net.Pipe()
 		done := make(chan struct{})
 		relay := NewRelay(hclog.New(&hclog.LoggerOptions{Output: lines, DisableTime: true, JSONFormat: true}))
 		go func() {
@@ -227,7 +228,7 @@ func TestCrashAndSilence(t *testing.T) {
 func TestUnfinishedLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := make(logged, 10)
-		r, w := io.Pipe()
+		r, w := net.Pipe()
 		done := make(chan struct{})
 		go func() {
 			NewRelay(hclog.New(&hclog.LoggerOptions{Output: lines, DisableTime: true})).Copy(r)
@@ -313,7 +314,7 @@ func TestTailHasNoOtherCause(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) { // long ago
 		relay := NewRelay(hclog.NewNullLogger())
-		r, w := io.Pipe()
+		r, w := net.Pipe()
 		done := make(chan struct{})
 		go func() { relay.Copy(r); close(done) }()
 		_, err := io.WriteString(w, "a request\npanic: recovered\n")

@@ -8,18 +8,15 @@ import (
 
 // A Frame is a message from one server to others.
 type Frame struct {
-	From   string     `json:"from"`   // the server
-	Number uint64     `json:"number"` // increases, with gaps where a frame went to another server
-	Named  bool       `json:"named"`  // the server's rooms have names and commands
-	Kind   Kind       `json:"kind"`
-	Room   string     `json:"room,omitempty"`
-	To     uint64     `json:"to,omitempty"`
-	Text   []byte     `json:"text,omitempty"`
-	Users  []Presence `json:"people,omitempty"`
-	Part   int        `json:"part,omitempty"` // of a state
-	Last   bool       `json:"last,omitempty"` // no part follows
-	Ask    bool       `json:"ask,omitempty"`  // requests the states of the others
-	Reply  bool       `json:"reply,omitempty"`
+	From  string     `json:"from"`  // the server
+	Named bool       `json:"named"` // the server's rooms have names and commands
+	Kind  Kind       `json:"kind"`
+	Room  string     `json:"room,omitempty"`
+	To    uint64     `json:"to,omitempty"`
+	Text  []byte     `json:"text,omitempty"`
+	Users []Presence `json:"people,omitempty"`
+	Ask   bool       `json:"ask,omitempty"` // requests the users of the others
+	Reply bool       `json:"reply,omitempty"`
 }
 
 // A Kind is the kind of a frame.
@@ -28,9 +25,8 @@ type Kind string
 const (
 	Say     Kind = "say"     // Text, in Room
 	Whisper Kind = "whisper" // Text, to the user To
-	Came    Kind = "came"    // the user in Users has come or changed
+	Came    Kind = "came"    // Users have come or changed, or are still there
 	Gone    Kind = "gone"    // the user in Users has left
-	State   Kind = "state"   // Users are all users of the server, in parts
 	Bye     Kind = "bye"     // the server ends
 )
 
@@ -44,7 +40,7 @@ type Presence struct {
 
 // Limits of frames. A frame is trusted no more than a client's message.
 const (
-	MaxPart    = 200       // users in a part of a state
+	MaxPart    = 200       // users in a frame
 	MaxName    = 1024      // bytes of a name that is an address
 	maxFrame   = 256 << 10 // bytes
 	maxText    = 16 << 10  // bytes; a message of 1024 grows by a factor of six when made visible

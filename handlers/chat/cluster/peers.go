@@ -23,57 +23,34 @@ func NewPeers(fold func(string) string) *Peers {
 type RemoteUser struct {
 	Presence
 	Server *Server
+
+	seen time.Time // when it was last announced
 }
 
 // A Server is another server on the bus.
 type Server struct {
 	ID    string
-	Seen  time.Time // when its last frame arrived
-	Known bool      // a whole state has arrived
+	Known bool // it has announced users other than in a reply
 
-	number uint64 // of its last frame
-	users  map[uint64]*RemoteUser
-
-	arriving []Presence // parts of a state
-	part     int        // the next one; -1: none is expected
+	seen  time.Time // when its last frame arrived
+	users map[uint64]*RemoteUser
 }
 
 // A Change is a user before and after a frame; either one is zero if there was none.
 type Change struct{ Before, After Presence }
 
-// Server returns the sender of a frame, or nil if the frame is a duplicate or to be ignored.
+// Server returns the sender of a frame, or nil if the frame is to be ignored.
 func (p *Peers) Server(f *Frame) (s *Server, isNew bool) {
 	s = p.Servers[f.From]
-	switch {
-	case s == nil && (f.Kind == Bye || len(p.Servers) >= maxServers):
-		return nil, false
-	case s == nil:
-		s, isNew = &Server{ID: f.From, users: map[uint64]*RemoteUser{}}, true
+	if isNew = s == nil; isNew {
+		if f.Kind == Bye || len(p.Servers) >= maxServers {
+			return nil, false
+		}
+		s = &Server{ID: f.From, users: map[uint64]*RemoteUser{}}
 		p.Servers[f.From] = s
-	case f.Number <= s.number:
-		return nil, false
 	}
-	s.number, s.Seen = f.Number, time.Now()
+	s.seen = time.Now()
 	return s, isNew
-}
-
-// Collect adds a part of the server's state, and returns the state with its last part. A state of
-// which a part was lost is dropped.
-func (s *Server) Collect(f *Frame) (users []Presence, whole bool) {
-	if f.Part == 0 {
-		s.arriving, s.part = nil, 0
-	}
-	if f.Part != s.part || len(s.arriving)+len(f.Users) > maxUsers {
-		s.arriving, s.part = nil, -1
-		return nil, false
-	}
-	s.arriving = append(s.arriving, f.Users...)
-	s.part++
-	if !f.Last {
-		return nil, false
-	}
-	users, s.arriving, s.part = s.arriving, nil, -1
-	return users, true
 }
 
 // Put adds a user of s, or changes its name or room.
@@ -90,7 +67,7 @@ func (p *Peers) Put(s *Server, user Presence) Change {
 		u = &RemoteUser{Server: s}
 		s.users[user.ID] = u
 	}
-	u.Presence = user
+	u.Presence, u.seen = user, time.Now()
 	p.names[p.fold(user.Name)] = u
 	room := p.fold(user.Room)
 	if p.rooms[room] == nil {
@@ -122,29 +99,41 @@ func (p *Peers) Remove(s *Server, id uint64) []Change {
 	return []Change{{Before: u.Presence}}
 }
 
-// Retain removes all users of s but these.
-func (p *Peers) Retain(s *Server, users []Presence) []Change {
-	present := map[uint64]bool{}
-	for _, u := range users {
-		present[u.ID] = true
-	}
+// Forget removes a server and its users.
+func (p *Peers) Forget(s *Server) []Change {
 	var changes []Change
 	for id := range s.users {
-		if !present[id] {
-			changes = append(changes, p.Remove(s, id)...)
+		changes = append(changes, p.Remove(s, id)...)
+	}
+	delete(p.Servers, s.ID)
+	return changes
+}
+
+// Expire removes the servers and users that have been silent for that time.
+func (p *Peers) Expire(silence time.Duration) []Change {
+	var changes []Change
+	for _, s := range p.Servers {
+		if time.Since(s.seen) > silence {
+			changes = append(changes, p.Forget(s)...)
+			continue
+		}
+		for id, u := range s.users {
+			if time.Since(u.seen) > silence {
+				changes = append(changes, p.Remove(s, id)...)
+			}
 		}
 	}
 	return changes
 }
 
-// Forget removes a server and its users.
-func (p *Peers) Forget(id string) []Change {
-	s := p.Servers[id]
-	if s == nil {
-		return nil
+// Touch counts all servers and users as seen at that time.
+func (p *Peers) Touch(at time.Time) {
+	for _, s := range p.Servers {
+		s.seen = at
+		for _, u := range s.users {
+			u.seen = at
+		}
 	}
-	delete(p.Servers, id)
-	return p.Retain(s, nil)
 }
 
 // Find returns the user of that name, or nil.

@@ -46,7 +46,7 @@ const (
 // read queues the messages of s until its input ends.
 func (q *queue) read(s *session) {
 	for {
-		text, err := s.Next()
+		text, err := s.NextPaced()
 		if !q.push(s, text, err) {
 			return
 		}
@@ -86,32 +86,19 @@ func (q *queue) ready(s *session) bool {
 	return q.isFirst(s) && q.attached > 0 && s.Err() == nil && (!q.options.HalfDuplex || s.last != fromClient || s.end != nil)
 }
 
-// await waits until s has a pending message, or returns the end of its input.
-func (q *queue) await(s *session) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(s.pending) == 0 && s.end == nil {
-		s.changed.Wait()
-	}
-	if len(s.pending) == 0 {
-		return s.end
-	}
-	return nil
-}
-
-// pop waits until the consoles can show the first pending message, and shows it. It returns an
-// error if s has ended meanwhile.
+// pop waits until s has a pending message and the consoles can show it, and shows it. It returns
+// the end of the input of s, or an error if s was cut off meanwhile.
 func (q *queue) pop(s *session) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for notified := false; !q.ready(s); {
+	for notified := false; len(s.pending) == 0 || !q.ready(s); {
 		if s.end != nil {
 			return s.end
 		}
 		if why := s.CutOff(); why != nil { // not seen by read while push blocks
 			return why
 		}
-		if q.isFirst(s) && q.attached == 0 && !notified {
+		if len(s.pending) > 0 && q.isFirst(s) && q.attached == 0 && !notified {
 			notified = true
 			s.Send([]byte("-- no operator is here; your messages wait for one\n"))
 		}
@@ -168,13 +155,7 @@ func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	defer q.leave(s)
 	reading.Go(func() { q.read(s) })
 	for {
-		err := q.await(s)
-		if err == nil {
-			err = s.Pace()
-		}
-		if err == nil {
-			err = q.pop(s)
-		}
+		err := q.pop(s)
 		if errors.Is(err, errHungUp) || errors.Is(err, errTooMuch) {
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -58,58 +59,46 @@ func makePrivate(dir string) error {
 // Sockets of servers that were killed are skipped. A socket that the option operator has put
 // elsewhere is not found.
 func Find(server string) (path string, err error) {
-	var errs []error
-	for _, dir := range socketDirs() {
-		path := filepath.Join(dir, server+".console")
-		if filepath.Dir(path) != dir {
-			return "", fmt.Errorf("%q is not the name of a server", server)
-		}
-		switch _, err := os.Lstat(path); {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err != nil:
-			errs = append(errs, err)
-			continue
-		}
-		if err := checkPrivate(dir); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if !isOpen(path) {
-			continue
-		}
+	paths, err := sockets()
+	if path, found := paths[server]; found {
 		return path, nil
 	}
-	if len(errs) > 0 {
-		return "", errors.Join(errs...)
+	if err != nil {
+		return "", err
 	}
-	return "", fmt.Errorf("no server %q of yours has an operator; %s, or give the path in its option operator", server, running())
-}
-
-func running() string {
-	if names := Names(); len(names) > 0 {
-		return "there are " + strings.Join(names, ", ")
+	running := `start one with handler "chat" and mode = "half-duplex" or "full-duplex"`
+	if len(paths) > 0 {
+		running = "there are " + strings.Join(slices.Sorted(maps.Keys(paths)), ", ")
 	}
-	return `start one with handler "chat" and mode = "half-duplex" or "full-duplex"`
+	return "", fmt.Errorf("no server %q of yours has an operator; %s, or give the path in its option operator", server, running)
 }
 
 // Names returns the names of the servers that [Find] finds.
 func Names() []string {
-	var names []string
-	for _, dir := range socketDirs() {
-		if checkPrivate(dir) != nil {
+	paths, _ := sockets()
+	return slices.Sorted(maps.Keys(paths))
+}
+
+// sockets returns the paths of open sockets by the names of their servers. The error is of
+// directories that others can change.
+func sockets() (map[string]string, error) {
+	paths, errs := map[string]string{}, []error(nil)
+	for _, dir := range slices.Backward(socketDirs()) { // the first one counts
+		if err := checkPrivate(dir); err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
 			continue
 		}
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
 			name, console := strings.CutSuffix(e.Name(), ".console")
-			if console && e.Type() == fs.ModeSocket && isOpen(filepath.Join(dir, e.Name())) {
-				names = append(names, name)
+			if path := filepath.Join(dir, e.Name()); console && e.Type() == fs.ModeSocket && isOpen(path) {
+				paths[name] = path
 			}
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return paths, errors.Join(errs...)
 }
 
 // isOpen reports whether a server listens on a socket. The server does not notice: a socket of

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
+	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-socketserver/socketserver/handlers/chat/client"
 )
@@ -49,7 +49,7 @@ func readSettings(c *client.Client, rfile *bufio.Reader, timeout time.Duration) 
 		}
 		text = append(text, chunk...)
 		line, rest, ended := bytes.Cut(text, []byte("\n"))
-		if len(line) > maxSettings || !begins(text, "name:") {
+		if start := "name:"; len(line) > maxSettings || !strings.HasPrefix(string(line), start[:min(len(start), len(line))]) {
 			return settings{}, errSettings
 		}
 		s, ok := parseSettings(string(bytes.TrimSuffix(line, []byte("\r"))))
@@ -63,31 +63,18 @@ func readSettings(c *client.Client, rfile *bufio.Reader, timeout time.Duration) 
 	}
 }
 
-// begins reports whether text is, or may become, a text with the prefix.
-func begins(text []byte, prefix string) bool {
-	n := min(len(text), len(prefix))
-	return string(text[:n]) == prefix[:n]
-}
+// pattern matches settings. The last of several to: counts, and names may have blanks within. It is
+// compiled on first use, as workers have to start quickly.
+var pattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^name:(.*[^\s\pZ].*)[\s\pZ]to:(.*[^\s\pZ].*)$`)
+})
 
-// parseSettings is the regular expression name:(.+)\sto:(.+), so that the last of several to:
-// counts and names may have blanks within. Blanks around a name are dropped: a client that sends
-// one after a colon would otherwise never be found by its partner.
+// parseSettings drops blanks around a name: a client that sends one after a colon would otherwise
+// never be found by its partner.
 func parseSettings(line string) (s settings, ok bool) {
-	rest, ok := strings.CutPrefix(line, "name:")
-	if !ok {
+	m := pattern().FindStringSubmatch(line)
+	if m == nil {
 		return s, false
 	}
-	for end := len(rest); end > 0; {
-		at := strings.LastIndex(rest[:end], "to:")
-		if at < 0 {
-			return s, false
-		}
-		blank, size := utf8.DecodeLastRuneInString(rest[:at])
-		name, to := strings.TrimSpace(rest[:at-size]), strings.TrimSpace(rest[at+len("to:"):])
-		if unicode.IsSpace(blank) && name != "" && to != "" {
-			return settings{name, to}, true
-		}
-		end = at
-	}
-	return s, false
+	return settings{strings.TrimSpace(m[1]), strings.TrimSpace(m[2])}, true
 }

@@ -20,7 +20,7 @@ import (
 
 const (
 	announceInterval = 2 * time.Second
-	silence          = 10 * time.Second // after which a server is forgotten
+	silence          = 10 * time.Second // after which a server, or a user there, is forgotten
 	relinkGrace      = 2 * time.Second  // in place of silence after the link was down
 )
 
@@ -49,10 +49,9 @@ type link struct {
 	peers  *cluster.Peers
 	lastID uint64 // of a user here
 
-	sending sync.Mutex // frames are sent in the order of their numbers
+	sending sync.Mutex
 	id      string
 	bus     cluster.Bus // nil: it is not open
-	number  uint64
 }
 
 // open opens the bus. It returns after the first attempt to connect.
@@ -61,16 +60,14 @@ func (l *link) open(_ string, log hclog.Logger) error {
 	defer l.mu.Unlock()
 	id := fmt.Sprintf("%016x", rand.Uint64())
 	bus, linked, err := l.rooms.options.Driver.Open(l.rooms.options.Bus, cluster.Station{
-		ID: id, Log: log,
-		Receive: func(data []byte) { l.receive(id, data) },
-		Linked:  func(linked bool) { l.changed(id, linked) },
+		ID: id, Log: log, Receive: l.receive, Linked: l.changed,
 	})
 	if err != nil {
 		return fmt.Errorf("open the bus: %w", err)
 	}
 	l.log, l.logged, l.done = log, map[string]bool{}, make(chan struct{})
 	l.sending.Lock()
-	l.id, l.bus, l.number = id, bus, 0
+	l.id, l.bus = id, bus
 	l.sending.Unlock()
 	l.rooms.mu.Lock()
 	l.linked, l.peers = linked, cluster.NewPeers(fold)
@@ -112,7 +109,7 @@ func (l *link) run(done chan struct{}) {
 	}
 }
 
-// tick announces the users here, and forgets servers that announce theirs no more.
+// tick announces the users here, and forgets those at other servers that are announced no more.
 func (l *link) tick() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,11 +118,7 @@ func (l *link) tick() {
 	var all []notice
 	if l.linked {
 		l.announce("", false)
-		for id, s := range l.peers.Servers {
-			if time.Since(s.Seen) > silence {
-				all = append(all, r.notices(l.peers.Forget(id))...)
-			}
-		}
+		all = r.notices(l.peers.Expire(silence)...)
 	}
 	r.mu.Unlock()
 	r.post(all)
@@ -133,12 +126,12 @@ func (l *link) tick() {
 
 // changed is called when the link is up or down. Users are notified, and then see only each
 // other.
-func (l *link) changed(id string, linked bool) {
+func (l *link) changed(linked bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.rooms
 	r.mu.Lock()
-	if l.done == nil || id != l.id || linked == l.linked {
+	if l.done == nil || linked == l.linked {
 		r.mu.Unlock()
 		return
 	}
@@ -146,9 +139,7 @@ func (l *link) changed(id string, linked bool) {
 	text := []byte(unlinkedText)
 	if linked {
 		text = []byte(linkedText)
-		for _, s := range l.peers.Servers {
-			s.Seen = time.Now().Add(relinkGrace - silence)
-		}
+		l.peers.Touch(time.Now().Add(relinkGrace - silence))
 		l.announce("", true)
 	}
 	open := slices.Collect(maps.Values(r.open))
@@ -168,8 +159,7 @@ func (l *link) send(to string, f *cluster.Frame) error {
 	if l.bus == nil {
 		return nil
 	}
-	l.number++
-	f.From, f.Number, f.Named = l.id, l.number, l.rooms.options.Commands
+	f.From, f.Named = l.id, l.rooms.options.Commands
 	data, err := json.Marshal(f)
 	if err != nil {
 		panic(err) // every frame can be marshalled
@@ -177,44 +167,46 @@ func (l *link) send(to string, f *cluster.Frame) error {
 	return l.bus.Send(to, data)
 }
 
-// Sizes in a frame of state, in bytes of JSON, for a bus that carries small frames only.
+// Sizes in a frame of users, in bytes of JSON, for a bus that carries small frames only.
 const (
-	stateSize    = 160 // without users
+	frameSize    = 160 // without users
 	presenceSize = 250 // of most users
 )
 
-// maxPart returns the number of users in a part of a state.
+// maxPart returns the number of users in a frame.
 func (l *link) maxPart() int {
 	l.sending.Lock()
 	defer l.sending.Unlock()
 	if l.bus == nil {
 		return cluster.MaxPart
 	}
-	return min(cluster.MaxPart, max(1, (l.bus.MaxFrame()-stateSize)/presenceSize))
+	return min(cluster.MaxPart, max(1, (l.bus.MaxFrame()-frameSize)/presenceSize))
 }
 
-// announce sends the users here, in parts. rooms.mu is held.
+// announce sends the users here, in one or more frames, the last of which may ask for those of
+// the others. rooms.mu is held.
 func (l *link) announce(to string, ask bool) {
-	part := l.maxPart()
-	f := cluster.Frame{Kind: cluster.State, Ask: ask, Reply: to != "" && !ask}
+	var users []cluster.Presence
 	for _, in := range l.rooms.open {
 		for u := range in.users {
-			if len(f.Users) == part {
-				_ = l.send(to, &f)
-				f.Part, f.Users = f.Part+1, nil
-			}
-			f.Users = append(f.Users, u.presence())
+			users = append(users, u.presence())
 		}
 	}
-	f.Last = true
+	f := cluster.Frame{Kind: cluster.Came, Reply: to != "" && !ask}
+	part := l.maxPart()
+	for ; len(users) > part; users = users[part:] {
+		f.Users = users[:part]
+		_ = l.send(to, &f)
+	}
+	f.Users, f.Ask = users, ask
 	_ = l.send(to, &f)
 }
 
 // receive handles a frame of the bus.
-func (l *link) receive(id string, data []byte) {
+func (l *link) receive(data []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.done == nil || id != l.id {
+	if l.done == nil {
 		return
 	}
 	r := l.rooms
@@ -238,7 +230,7 @@ func (l *link) receive(id string, data []byte) {
 		r.mu.Unlock()
 		return
 	}
-	if isNew && f.Kind != cluster.State {
+	if isNew && !f.Ask && !f.Reply {
 		l.announce(f.From, true) // its users are not known yet
 	}
 	all := l.apply(s, f)
@@ -298,22 +290,18 @@ func (l *link) apply(s *cluster.Server, f *cluster.Frame) []notice {
 			return []notice{{room: u.room, to: u, text: f.Text}}
 		}
 	case cluster.Bye:
-		return r.notices(l.peers.Forget(f.From))
+		return r.notices(l.peers.Forget(s)...)
 	case cluster.Gone:
 		var changes []cluster.Change
 		for _, u := range f.Users {
 			changes = append(changes, l.peers.Remove(s, u.ID)...)
 		}
-		return r.notices(changes)
+		return r.notices(changes...)
 	case cluster.Came:
-		return l.merge(s, f.Users)
-	case cluster.State:
-		if f.Last && f.Ask {
+		if f.Ask {
 			l.announce(f.From, false)
 		}
-		if users, whole := s.Collect(f); whole {
-			return l.replace(s, users, f.Reply)
-		}
+		return l.merge(s, f)
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package room
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,52 +36,77 @@ func TestSilentServerIsForgotten(t *testing.T) {
 		bus := quietBus{make(chan string, 100)}
 		r := newRooms(&Options{Bus: "x", Driver: bus, Commands: true})
 		require.NoError(t, r.link.open("test", hclog.NewNullLogger()))
-		receive := func(frame string) { r.link.receive(r.link.id, []byte(frame)) }
-		announce := func(number string) {
-			receive(`{"from": "00000000000000aa", "named": true, "kind": "state", "last": true, "number": ` + number +
-				`, "people": [{"id": 1, "name": "far", "room": "lobby", "since": 1}]}`)
+		announce := func() {
+			r.link.receive([]byte(`{"from": "00000000000000aa", "named": true, "kind": "came", "people": [{"id": 1, "name": "far", "room": "lobby", "since": 1}]}`))
 		}
 		present := func() string { return r.present(r.open[fold(lobby)]) }
-		announce("1")
+		announce()
 		for len(bus.sent) > 0 {
 			<-bus.sent
 		}
 		time.Sleep(9 * time.Second)
 		require.Equal(t, "far", present())
 		require.Len(t, bus.sent, 4)
-		require.Contains(t, <-bus.sent, `"kind":"state"`)
+		require.Contains(t, <-bus.sent, `"kind":"came"`)
 		time.Sleep(4 * time.Second)
 		require.Empty(t, present())
 		require.True(t, r.isFree("far", nil))
 
-		announce("2")
-		r.link.changed(r.link.id, false)
+		announce()
+		r.link.changed(false)
 		require.Empty(t, present())
 		require.False(t, r.isFree("far", nil), "the name is kept")
 		time.Sleep(time.Minute)
-		r.link.changed(r.link.id, true)
+		r.link.changed(true)
 		time.Sleep(1500 * time.Millisecond)
 		require.Equal(t, "far", present(), "the server may still announce it")
 		time.Sleep(3500 * time.Millisecond)
 		require.Empty(t, present())
 		require.NoError(t, r.link.close())
 		require.NoError(t, r.link.close())
-		announce("3")
+		announce()
 		require.Empty(t, present())
 	})
 }
 
 // Users who were at another server before this one joined are not announced; later ones are.
-func TestFirstStateIsNotAnnounced(t *testing.T) {
+func TestUsersOfBeforeAreNotAnnounced(t *testing.T) {
 	r := newRooms(&Options{Bus: "x", Greeting: true})
 	r.link.peers = cluster.NewPeers(fold)
-	s, _ := r.link.peers.Server(&cluster.Frame{From: "a", Number: 1})
+	s, _ := r.link.peers.Server(&cluster.Frame{From: "a"})
 	one, two := cluster.Presence{ID: 1, Name: "one", Room: lobby}, cluster.Presence{ID: 2, Name: "two", Room: lobby}
-	require.Empty(t, r.link.replace(s, []cluster.Presence{one}, true))
-	notices := r.link.replace(s, []cluster.Presence{one, two}, true)
-	require.Len(t, notices, 1)
-	require.Equal(t, "欢迎two来到我们的聊天室!", string(notices[0].text))
-	notices = r.link.replace(s, []cluster.Presence{two}, false)
-	require.Len(t, notices, 1)
-	require.Equal(t, "one离开了我们的聊天室!", string(notices[0].text))
+	announced := func(reply bool, users ...cluster.Presence) string {
+		var all strings.Builder
+		for _, n := range r.link.merge(s, &cluster.Frame{Reply: reply, Users: users}) {
+			all.Write(n.text)
+		}
+		return all.String()
+	}
+	require.Empty(t, announced(true, one)) // the whole in two frames
+	require.Empty(t, announced(true, two))
+	require.Empty(t, announced(false, one, two))
+	three := cluster.Presence{ID: 3, Name: "three", Room: lobby}
+	require.Equal(t, "欢迎three来到我们的聊天室!", announced(true, one, two, three)) // to one who asks again
+	four := cluster.Presence{ID: 4, Name: "four", Room: lobby}
+	require.Equal(t, "欢迎four来到我们的聊天室!", announced(false, four))
+}
+
+// A user that its server does not announce any more is forgotten, though its departure was lost.
+func TestUserThatIsNotAnnouncedIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := cluster.NewPeers(fold)
+		s, _ := p.Server(&cluster.Frame{From: "a"})
+		for id := range uint64(2) {
+			p.Put(s, cluster.Presence{ID: id + 1, Name: fmt.Sprint("user", id+1), Room: lobby})
+		}
+		time.Sleep(silence)
+		require.Empty(t, p.Expire(silence))
+		_, isNew := p.Server(&cluster.Frame{From: "a"})
+		require.False(t, isNew)
+		p.Put(s, cluster.Presence{ID: 1, Name: "user1", Room: lobby})
+		time.Sleep(time.Second)
+		require.Equal(t, []cluster.Change{{Before: cluster.Presence{ID: 2, Name: "user2", Room: lobby}}}, p.Expire(silence))
+		require.NotNil(t, p.Find("user1"))
+		require.Nil(t, p.Find("user2"))
+	})
 }

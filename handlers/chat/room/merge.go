@@ -34,7 +34,7 @@ func (r *rooms) post(notices []notice) {
 }
 
 // notices returns those about remote users, for the rooms that they were or are in. r.mu is held.
-func (r *rooms) notices(changes []cluster.Change) []notice {
+func (r *rooms) notices(changes ...cluster.Change) []notice {
 	var all []notice
 	add := func(name string, text []byte) {
 		if in := r.open[fold(name)]; in != nil {
@@ -59,16 +59,21 @@ func (r *rooms) notices(changes []cluster.Change) []notice {
 	return all
 }
 
-// merge adds users of s. If a user here has the same name, the one that took it first keeps it;
-// the other one is renamed by its own server. rooms.mu is held.
-func (l *link) merge(s *cluster.Server, users []cluster.Presence) []notice {
+// merge adds the users in a frame of s. If a user here has the same name, the one that took it
+// first keeps it; the other one is renamed by its own server. Those who were at s before this
+// server came are not announced. rooms.mu is held.
+func (l *link) merge(s *cluster.Server, f *cluster.Frame) []notice {
 	r := l.rooms
+	s.Known = s.Known || !f.Reply
 	var all []notice
-	for _, remote := range users {
+	for _, remote := range f.Users {
 		if remote.ID == 0 {
 			continue
 		}
-		all = append(all, r.notices([]cluster.Change{l.peers.Put(s, remote)})...)
+		change := l.peers.Put(s, remote)
+		if s.Known {
+			all = append(all, r.notices(change)...)
+		}
 		u := r.names[fold(remote.Name)]
 		switch {
 		case u == nil:
@@ -89,20 +94,6 @@ func (l *link) rename(u *user) []notice {
 		{room: u.room, to: u, text: fmt.Appendf(nil, "-- the name %s is taken at another server; you are now %s, choose another name\n", before, u.name)},
 		{room: u.room, except: u, text: renamed(before, u.name)},
 	}
-}
-
-// replace sets the users of s. If this server is the newcomer, quietly, those who are at s
-// already are not announced. rooms.mu is held.
-func (l *link) replace(s *cluster.Server, users []cluster.Presence, quietly bool) []notice {
-	all := l.rooms.notices(l.peers.Retain(s, users))
-	quietly = quietly && !s.Known
-	s.Known = true
-	for _, n := range l.merge(s, users) {
-		if !quietly || n.to != nil || n.except != nil { // of a name that is taken
-			all = append(all, n)
-		}
-	}
-	return all
 }
 
 // presence describes u to other servers. rooms.mu is held.
