@@ -40,11 +40,10 @@ type WorkerEvent struct {
 
 // traced is what a request keeps for the trace of its server.
 type traced struct {
-	began   int64  // when it was accepted
-	started bool   // a worker that goes without taking it is followed by another
-	pid     int    // of its worker
-	in, out int64  // bytes that a worker has reported
-	id      uint64 // in a worker: its number
+	began   int64 // when it was accepted
+	started bool  // a worker that goes without taking it is followed by another
+	pid     int   // of its worker
+	in, out int64 // bytes that a worker has reported
 }
 
 func (s *BaseServer) traceAccepted(r *Request) {

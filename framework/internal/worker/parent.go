@@ -61,7 +61,7 @@ func (p *Parent) configuration(c any) error {
 
 // SayHello is to be called once, before Next.
 func (p *Parent) SayHello(build string) error {
-	body, err := json.Marshal(Hello{Build: build, Files: process.OpenFilesLimit(), Events: true})
+	body, err := json.Marshal(Hello{Build: build, Files: process.OpenFilesLimit()})
 	if err != nil {
 		return err
 	}

@@ -50,9 +50,8 @@ type inflight struct {
 
 // Hello is what a process says first.
 type Hello struct {
-	Build  string `json:"build"`            // see framework.Build; empty where it was not asked
-	Files  int    `json:"files"`            // its limit of open descriptors; 0: none
-	Events bool   `json:"events,omitempty"` // it reports the requests of sockets when it is asked to
+	Build string `json:"build"` // see framework.Build; empty where it was not asked
+	Files int    `json:"files"` // its limit of open descriptors; 0: none
 }
 
 // reservedFiles is the number of descriptors that a process keeps for itself.

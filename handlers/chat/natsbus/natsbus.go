@@ -32,8 +32,8 @@ const (
 	maxOut      = 4096 // frames waiting to be sent
 	maxIn       = 8192 // frames waiting to be received
 
+	firstTimeout   = time.Second // of the first attempt, whose error is logged
 	connectTimeout = 2 * time.Second
-	explainTimeout = time.Second
 	reconnectWait  = 250 * time.Millisecond // and as much again at random
 	flushTimeout   = time.Second
 	pingInterval   = 2 * time.Second // a connection is lost after two pings without an answer
@@ -78,8 +78,7 @@ func parse(address string) (server *url.URL, tree string, err error) {
 	return &url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host}, tree, nil
 }
 
-// Open implements [cluster.Driver]. It returns after the first attempt to connect, which takes at
-// most two seconds for each address of the host, and one more to find the reason of a failure.
+// Open implements [cluster.Driver]. It takes at most three seconds for each address of the host.
 func (Driver) Open(address string, station cluster.Station) (cluster.Bus, bool, error) {
 	server, tree, err := parse(address)
 	if err != nil {
@@ -90,32 +89,24 @@ func (Driver) Open(address string, station cluster.Station) (cluster.Bus, bool, 
 		station: station, log: station.Log.With("bus", server.Host),
 		tree: prefix + ">", all: prefix + "all", to: prefix + "to.",
 		out: make(chan outgoing, maxOut), in: make(chan *nats.Msg, maxIn), closed: make(chan struct{}),
-		subscribed: make(chan struct{}), first: make(chan bool, 1), logged: map[string]bool{},
+		opened: make(chan struct{}), logged: map[string]bool{},
 	}
+	defer close(b.opened)
+	b.maxFrame.Store(math.MaxInt64)
 	if err := b.connect(server.String()); err != nil {
 		return nil, false, fmt.Errorf("connect to %s: %w", server.Host, err)
 	}
-	linked := false
-	if b.conn.IsConnected() {
-		linked = <-b.first
-	} else if err := explain(server.String()); err != nil {
-		b.log.Warn("the bus cannot be reached; rooms are not linked to other servers until it can", "error", err)
+	for _, subject := range []string{b.all, b.to + station.ID} {
+		if _, err := b.conn.ChanSubscribe(subject, b.in); err != nil {
+			b.conn.Close()
+			return nil, false, fmt.Errorf("subscribe: %w", err)
+		}
 	}
+	linked := b.conn.IsConnected() && b.link()
+	b.linked.Store(linked)
 	b.working.Go(b.send)
 	b.working.Go(b.receive)
 	return b, linked, nil
-}
-
-// explain returns the error of a connection that is not retried.
-func explain(server string) error {
-	conn, err := nats.Connect(server, nats.Timeout(explainTimeout))
-	switch {
-	case err == nil:
-		conn.Close()
-	case errors.Is(err, nats.ErrNoServers): // which hides the only error that is not returned
-		return syscall.ECONNREFUSED
-	}
-	return err
 }
 
 // A bus is a connection to NATS.
@@ -127,11 +118,11 @@ type bus struct {
 	out           chan outgoing
 	in            chan *nats.Msg
 	linked        atomic.Bool
+	maxFrame      atomic.Int64 // kept here, as a connection that hangs does not answer
 
-	subscribed chan struct{} // closed when it is
-	first      chan bool     // receives whether the first connection is linked
-	closed     chan struct{}
-	working    sync.WaitGroup
+	opened  chan struct{} // closed at the end of Open, before which nothing is reported
+	closed  chan struct{}
+	working sync.WaitGroup
 
 	mu     sync.Mutex
 	logged map[string]bool // what has been logged since the link was up
@@ -142,59 +133,67 @@ type outgoing struct {
 	frame   []byte
 }
 
-// connect makes a connection that is made again whenever it is lost, and subscribes. Nothing is
-// kept while it is down: late frames would repeat what has been announced since.
-func (b *bus) connect(server string) (err error) {
-	b.conn, err = nats.Connect(server,
-		nats.Name("socketserver chat "+b.station.ID), nats.NoEcho(),
-		nats.Timeout(connectTimeout), nats.RetryOnFailedConnect(true),
+// connect makes a connection that is made again whenever it is lost. Nothing is kept while it is
+// down: late frames would repeat what has been announced since.
+func (b *bus) connect(server string) error {
+	options := []nats.Option{
+		nats.Name("socketserver chat " + b.station.ID), nats.NoEcho(), nats.Timeout(firstTimeout),
 		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.ReconnectBufSize(-1),
 		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2), nats.FlusherTimeout(pingInterval),
-		nats.ConnectHandler(b.connected), nats.ReconnectHandler(b.connected),
+		nats.ReconnectHandler(b.connected),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.disconnected(err) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.failed(err) }),
-	)
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			<-b.opened
+			if b.logFailure(err); errors.Is(err, nats.ErrPermissionViolation) {
+				b.setLinked(false)
+			}
+		}),
+	}
+	conn, err := nats.Connect(server, options...)
 	if err != nil {
-		return err
-	}
-	defer close(b.subscribed)
-	for _, subject := range []string{b.all, b.to + b.station.ID} {
-		if _, err := b.conn.ChanSubscribe(subject, b.in); err != nil {
-			b.conn.Close()
-			return fmt.Errorf("subscribe: %w", err)
+		if errors.Is(err, nats.ErrNoServers) { // which hides the only error that is not returned
+			err = syscall.ECONNREFUSED
 		}
+		b.log.Warn("the bus cannot be reached; rooms are not linked to other servers until it can", "error", err)
+		conn, err = nats.Connect(server, append(options, nats.Timeout(connectTimeout), nats.RetryOnFailedConnect(true), nats.ConnectHandler(b.connected))...)
 	}
-	return nil
+	b.conn = conn
+	return err
 }
 
-// connected links the rooms, unless NATS refuses the subscriptions or publishing. NATS calls it
-// and the other handlers one after the other.
-func (b *bus) connected(conn *nats.Conn) {
-	<-b.subscribed
-	err := b.probe(conn)
-	if err == nil {
-		b.mu.Lock()
-		clear(b.logged)
-		b.mu.Unlock()
-		b.log.Info("rooms are linked to other servers")
-	} else {
-		b.failed(err)
+// connected is called when the connection has been made again. NATS calls it and the other
+// handlers one after the other.
+func (b *bus) connected(*nats.Conn) {
+	<-b.opened
+	b.setLinked(b.link())
+}
+
+// link reports whether the rooms are linked: NATS may refuse the subscriptions or publishing.
+func (b *bus) link() bool {
+	b.maxFrame.Store(b.conn.MaxPayload())
+	if err := b.probe(); err != nil {
+		b.logFailure(err)
+		return false
 	}
-	b.setLinked(err == nil)
+	b.mu.Lock()
+	clear(b.logged)
+	b.mu.Unlock()
+	b.log.Info("rooms are linked to other servers")
+	return true
 }
 
 // probe publishes to the subjects and returns the error that NATS answers.
-func (b *bus) probe(conn *nats.Conn) error {
+func (b *bus) probe() error {
 	for _, subject := range []string{b.all, b.to + b.station.ID} {
-		if err := conn.Publish(subject, nil); err != nil {
+		if err := b.conn.Publish(subject, nil); err != nil {
 			return err
 		}
 	}
-	if err := conn.FlushTimeout(connectTimeout); err != nil {
+	if err := b.conn.FlushTimeout(connectTimeout); err != nil {
 		return err
 	}
-	if err := conn.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+	if err := b.conn.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
 		return err
 	}
 	return nil
@@ -202,18 +201,15 @@ func (b *bus) probe(conn *nats.Conn) error {
 
 func (b *bus) setLinked(linked bool) {
 	b.linked.Store(linked)
-	select {
-	case b.first <- linked:
-	default:
+	if !b.conn.IsClosed() {
+		b.station.Linked(linked)
 	}
-	b.station.Linked(linked)
 }
 
 func (b *bus) disconnected(err error) {
-	select {
-	case <-b.closed:
+	<-b.opened
+	if b.conn.IsClosed() {
 		return
-	default:
 	}
 	if err == nil {
 		err = errors.New("the connection was closed")
@@ -222,12 +218,11 @@ func (b *bus) disconnected(err error) {
 	b.setLinked(false)
 }
 
-// failed handles an error of NATS.
-func (b *bus) failed(err error) {
+// logFailure logs an error of NATS.
+func (b *bus) logFailure(err error) {
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
 		b.logOnce("NATS refuses a subject of the bus; rooms are not linked to other servers", "error", err, "next", "allow the NATS user to publish and subscribe to "+b.tree)
-		b.setLinked(false)
 	case errors.Is(err, nats.ErrSlowConsumer):
 		b.logOnce("messages from other servers are lost: they come faster than this one takes them", "error", err)
 	default:
@@ -250,10 +245,7 @@ func (b *bus) logOnce(message string, args ...any) {
 
 // MaxFrame implements [cluster.Bus].
 func (b *bus) MaxFrame() int {
-	if !b.conn.IsConnected() {
-		return math.MaxInt
-	}
-	return int(b.conn.MaxPayload())
+	return int(min(b.maxFrame.Load(), math.MaxInt))
 }
 
 // Send implements [cluster.Bus].
