@@ -299,6 +299,18 @@ func TestRuntimeDirectoryIsMadeAgain(t *testing.T) {
 			require.NoError(t, spoil(base, made[0]))
 			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 			require.NotEqual(t, pid, dial(t, s).pid(t))
+			var dirs []string // of sockets
+			for _, base := range []string{base, os.TempDir()} {
+				found, err := filepath.Glob(filepath.Join(base, "socketserver-plugins-*", "plugin-dir*"))
+				require.NoError(t, err)
+				dirs = append(dirs, found...)
+			}
+			require.Len(t, dirs, 1)
+			again := filepath.Dir(dirs[0])
+			require.NotEqual(t, made[0], again)
+			info, err := os.Lstat(again)
+			require.NoError(t, err)
+			require.Equal(t, os.ModeDir|0o700, info.Mode())
 		})
 	}
 }

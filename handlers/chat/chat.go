@@ -109,7 +109,19 @@ func (o *Options) check() error {
 	if !slices.Contains(modes, o.Mode) {
 		refuse("mode", "there is no mode %q; choose one of %q, %q, %q, %q", o.Mode, Room, Pairs, HalfDuplex, FullDuplex)
 	} else { // which options are valid depends on it
-		errs = append(errs, o.checkBus(), o.checkMode())
+		only := func(option string, set bool, modes ...Mode) {
+			if set && !slices.Contains(modes, o.Mode) {
+				refuse(option, "is for mode = %q; remove it, or change the mode", modes[0])
+			}
+		}
+		only("commands", o.Commands, Room)
+		only("greeting", !o.Greeting, Room)
+		only("history", o.History != 0, Room)
+		only("settings_timeout", o.SettingsTimeout != defaults.SettingsTimeout, Pairs)
+		only("operator", o.Operator != "", FullDuplex, HalfDuplex)
+		if problem := o.busProblem(); o.Bus != "" && problem != "" {
+			refuse("bus", "%s", problem)
+		}
 	}
 	if o.Slow != Drop && o.Slow != Disconnect {
 		refuse("slow", "there is no %q; choose one of %q, %q", o.Slow, Drop, Disconnect)
@@ -126,39 +138,16 @@ func (o *Options) check() error {
 	return errors.Join(errs...)
 }
 
-func (o *Options) checkBus() error {
-	problem := ""
+// busProblem returns what is wrong with the bus, or "".
+func (o *Options) busProblem() string {
 	switch {
-	case o.Bus == "":
-		return nil
 	case o.Mode != Room:
-		problem = fmt.Sprintf("is for mode = %q, as pairs and operators are at one server; remove it, or change the mode", Room)
+		return fmt.Sprintf("is for mode = %q, as pairs and operators are at one server; remove it, or change the mode", Room)
 	case Buses == nil:
-		problem = "this program has no bus; use the command socketserver, or the plugin chat"
-	default:
-		err := Buses.Check(o.Bus)
-		if err == nil {
-			return nil
-		}
-		problem = err.Error()
+		return "this program has no bus; use the command socketserver, or the plugin chat"
 	}
-	return &framework.OptionError{Option: "bus", Problem: problem}
-}
-
-// checkMode refuses options of another mode.
-func (o *Options) checkMode() error {
-	var errs []error
-	only := func(option string, set bool, modes ...Mode) {
-		if set && !slices.Contains(modes, o.Mode) {
-			errs = append(errs, &framework.OptionError{
-				Option: option, Problem: fmt.Sprintf("is for mode = %q; remove it, or change the mode", modes[0]),
-			})
-		}
+	if err := Buses.Check(o.Bus); err != nil {
+		return err.Error()
 	}
-	only("commands", o.Commands, Room)
-	only("greeting", !o.Greeting, Room)
-	only("history", o.History != 0, Room)
-	only("settings_timeout", o.SettingsTimeout != defaults.SettingsTimeout, Pairs)
-	only("operator", o.Operator != "", FullDuplex, HalfDuplex)
-	return errors.Join(errs...)
+	return ""
 }

@@ -35,17 +35,20 @@ func Line(s string) string { return show(OneLine, s) }
 func Lines(s string) string { return show(Block, s) }
 
 func show(f Form, s string) string {
-	for i := range len(s) {
-		if !f.plain(s[i]) {
-			return string(f.Append(nil, []byte(s)))
-		}
+	if isPlain(f, s) {
+		return s
 	}
-	return s
+	return string(f.Append(nil, []byte(s)))
 }
 
-// plain reports whether c is of what most text is made of and stays.
-func (f Form) plain(c byte) bool {
-	return ' ' <= c && c <= '~' || c == '\t' || c == '\n' && f != OneLine || f == Raw
+// isPlain reports whether p consists of what most text is made of, and stays as it is.
+func isPlain[T string | []byte](f Form, p T) bool {
+	for i := range len(p) {
+		if c := p[i]; (c < ' ' || c > '~') && c != '\t' && (c != '\n' || f == OneLine) && f != Raw {
+			return false
+		}
+	}
+	return true
 }
 
 // Append appends p to dst in the form f.
@@ -142,11 +145,9 @@ func (s *Stream) incomplete(p []byte) int {
 
 // show does not copy text that stays as it is.
 func (s *Stream) show(p []byte) []byte {
-	for _, c := range p {
-		if !s.Form.plain(c) {
-			s.out = s.Form.Append(s.out[:0], p)
-			return s.out
-		}
+	if isPlain(s.Form, p) {
+		return p
 	}
-	return p
+	s.out = s.Form.Append(s.out[:0], p)
+	return s.out
 }

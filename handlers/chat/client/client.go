@@ -47,7 +47,6 @@ var errStopping = errors.New("chat: the server stops")
 type Client struct {
 	*hub.Member
 	chunks *framing.Reader
-	unread []byte // comes before the next chunk
 	shown  text.Stream
 	ended  bool          // the client has closed its side
 	rate   *rate.Limiter // nil: no limit
@@ -92,39 +91,22 @@ func (c *Client) CutOff() error {
 // Stopping reports whether the client was cut off because the server stops.
 func (c *Client) Stopping() bool { return errors.Is(c.Err(), errStopping) }
 
-// Chunk returns the next chunk as it was received, valid until the next call. It returns
-// [Client.CutOff] after the client was cut off.
-func (c *Client) Chunk() ([]byte, error) {
-	if chunk := c.unread; len(chunk) > 0 {
-		c.unread = nil
-		return chunk, nil
-	}
-	m, err := c.chunks.Next()
-	if why := c.CutOff(); why != nil {
-		return nil, why
-	}
-	return m.Data, err
-}
-
-// Unread makes data the next chunk.
-func (c *Client) Unread(data []byte) { c.unread = data }
-
 // Next returns the next text to relay, which is never empty, and io.EOF at the end. It is valid
-// until the next call.
+// until the next call. After the client was cut off it returns [Client.CutOff].
 func (c *Client) Next() ([]byte, error) {
 	for !c.ended {
-		chunk, err := c.Chunk()
-		if errors.Is(err, io.EOF) {
+		chunk, err := c.chunks.Next()
+		shown := c.shown.Next(chunk.Data)
+		switch why := c.CutOff(); {
+		case why != nil:
+			return nil, why
+		case errors.Is(err, io.EOF):
 			c.ended = true
-			if rest := c.shown.Rest(); len(rest) > 0 {
-				return rest, nil
-			}
-			break
-		}
-		if err != nil {
+			shown = c.shown.Rest()
+		case err != nil:
 			return nil, err
 		}
-		if shown := c.shown.Next(chunk); len(shown) > 0 {
+		if len(shown) > 0 {
 			return shown, nil
 		}
 	}

@@ -1,5 +1,5 @@
-// Package cluster has the frames that servers which share rooms send each other, the bus that
-// carries them, and the users at other servers.
+// Package cluster has the frames that servers which share rooms send each other, and the bus that
+// carries them.
 package cluster
 
 import (

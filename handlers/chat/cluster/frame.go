@@ -40,13 +40,11 @@ type Presence struct {
 
 // Limits of frames. A frame is trusted no more than a client's message.
 const (
-	MaxPart    = 200       // users in a frame
-	MaxName    = 1024      // bytes of a name that is an address
-	maxFrame   = 256 << 10 // bytes
-	maxText    = 16 << 10  // bytes; a message of 1024 grows by a factor of six when made visible
-	maxServers = 1000
-	maxUsers   = 100_000 // of one server
-	idLength   = 16
+	MaxPart  = 200       // users in a frame
+	MaxName  = 1024      // bytes of a name that is an address
+	maxFrame = 256 << 10 // bytes
+	maxText  = 16 << 10  // bytes; a message of 1024 grows by a factor of six when made visible
+	idLength = 16
 )
 
 // Parse parses a frame and checks its limits. Its room, names and text are not checked.

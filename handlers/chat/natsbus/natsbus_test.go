@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
@@ -70,49 +69,12 @@ func options(port int) string {
 	return fmt.Sprintf(`{"commands": true, "bus": %q}`, address(port))
 }
 
-// A journal is a log that can be waited for.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	more chan struct{}
-}
-
-func newJournal() *journal { return &journal{more: make(chan struct{}, 1)} }
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	select {
-	case j.more <- struct{}{}:
-	default:
-	}
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
-func (j *journal) awaits(t *testing.T, text string) {
-	t.Helper()
-	late := time.After(10 * time.Second)
-	for !strings.Contains(j.String(), text) {
-		select {
-		case <-j.more:
-		case <-late:
-			require.Fail(t, "waiting for "+text, j.String())
-		}
-	}
-}
-
 // serve starts a chat server.
-func serve(t *testing.T, options string, strategy framework.Strategy) (*framework.BaseServer, *journal) {
+func serve(t *testing.T, options string, strategy framework.Strategy) (*framework.BaseServer, *frameworktest.Log) {
 	t.Helper()
 	s := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, chat.Constructor, options))
-	log := newJournal()
-	s.Strategy, s.Log = strategy, hclog.New(&hclog.LoggerOptions{Output: log})
+	log := frameworktest.NewLog()
+	s.Strategy, s.Log = strategy, log.Logger()
 	return frameworktest.Serve(t, s), log
 }
 
@@ -316,7 +278,7 @@ func TestNATSAwayAtStart(t *testing.T) {
 	stopNATS(bus)
 	one, log := serve(t, options(at), &framework.Threading{})
 	two, _ := serve(t, options(at), &framework.Threading{})
-	log.awaits(t, "[WARN]  the bus cannot be reached")
+	log.Await(t, "[WARN]  the bus cannot be reached")
 	first := enter(t, one, "sam")
 	second := enter(t, two, "SAM")
 	startNATS(t, at)
@@ -538,9 +500,9 @@ func TestNATSHangs(t *testing.T) {
 // Send does not wait for NATS: frames that it does not take are lost, and that is logged.
 func TestNATSHangsForSender(t *testing.T) {
 	port, hang := hanging(t, startNATS(t, -1).Addr())
-	log := newJournal()
+	log := frameworktest.NewLog()
 	bus, linked, err := natsbus.Driver{}.Open(address(port), cluster.Station{
-		ID: "00000000000000bb", Log: hclog.New(&hclog.LoggerOptions{Output: log}),
+		ID: "00000000000000bb", Log: log.Logger(),
 		Receive: func([]byte) {}, Linked: func(bool) {},
 	})
 	require.NoError(t, err)
@@ -556,9 +518,9 @@ func TestNATSHangsForSender(t *testing.T) {
 // Frames that are lost because they are not taken in time are an error in the log.
 func TestSlowReceiver(t *testing.T) {
 	at := port(startNATS(t, -1))
-	log, stuck := newJournal(), make(chan struct{})
+	log, stuck := frameworktest.NewLog(), make(chan struct{})
 	bus, linked, err := natsbus.Driver{}.Open(address(at), cluster.Station{
-		ID: "00000000000000bb", Log: hclog.New(&hclog.LoggerOptions{Output: log}),
+		ID: "00000000000000bb", Log: log.Logger(),
 		Receive: func([]byte) { <-stuck }, Linked: func(bool) {},
 	})
 	require.NoError(t, err)
@@ -567,7 +529,7 @@ func TestSlowReceiver(t *testing.T) {
 	for range 10_000 {
 		require.NoError(t, s.Publish("socketserver.chat.test.all", []byte("x")))
 	}
-	log.awaits(t, "[ERROR] messages from other servers are lost")
+	log.Await(t, "[ERROR] messages from other servers are lost")
 	close(stuck)
 	require.NoError(t, bus.Close())
 }
@@ -591,7 +553,7 @@ func TestMaxPayload(t *testing.T) {
 	alice.hears("-- the message is too long for other servers, and bob is at one\n")
 	alice.say("short")
 	bob.hears("alice: short\n")
-	log.awaits(t, "[ERROR] messages for other servers are lost: they exceed max_payload of the NATS server")
+	log.Await(t, "[ERROR] messages for other servers are lost: they exceed max_payload of the NATS server")
 	require.Contains(t, log.String(), "max_payload=512")
 	var there []*client
 	for i := range 5 {
@@ -626,7 +588,7 @@ func TestRefusedSubject(t *testing.T) {
 			alice := dial(t, s)
 			alice.skips("/help lists the commands\n")
 			alice.hears(unlinked)
-			log.awaits(t, "[ERROR] NATS refuses a subject of the bus; rooms are not linked to other servers")
+			log.Await(t, "[ERROR] NATS refuses a subject of the bus; rooms are not linked to other servers")
 			require.Contains(t, log.String(), "allow the NATS user to publish and subscribe to socketserver.chat.test.>")
 			require.NotContains(t, log.String(), "rooms are linked")
 		})
@@ -648,9 +610,9 @@ func TestUnreachableIsExplained(t *testing.T) {
 		address(silent.Addr().(*net.TCPAddr).Port): "timeout",
 		"nats://nats.invalid:4222":                 "nats.invalid",
 	} {
-		log := newJournal()
+		log := frameworktest.NewLog()
 		bus, linked, err := natsbus.Driver{}.Open(address, cluster.Station{
-			ID: "00000000000000bb", Log: hclog.New(&hclog.LoggerOptions{Output: log}),
+			ID: "00000000000000bb", Log: log.Logger(),
 			Receive: func([]byte) {}, Linked: func(bool) {},
 		})
 		require.NoError(t, err)

@@ -40,25 +40,32 @@ func readSettings(c *client.Client, rfile *bufio.Reader, timeout time.Duration) 
 	}
 	var text []byte
 	for {
-		chunk, err := c.Chunk()
-		if errors.Is(err, io.EOF) && len(text) > 0 {
+		b, err := rfile.ReadByte()
+		switch why := c.CutOff(); {
+		case why != nil:
+			return settings{}, why
+		case errors.Is(err, io.EOF) && len(text) > 0:
 			return settings{}, errSettings
-		}
-		if err != nil {
+		case err != nil:
 			return settings{}, err
 		}
-		text = append(text, chunk...)
-		line, rest, ended := bytes.Cut(text, []byte("\n"))
-		if start := "name:"; len(line) > maxSettings || !strings.HasPrefix(string(line), start[:min(len(start), len(line))]) {
+		const start = "name:"
+		ended := b == '\n'
+		if !ended {
+			text = append(text, b)
+		}
+		if len(text) > maxSettings || !bytes.HasPrefix([]byte(start), text[:min(len(start), len(text))]) {
 			return settings{}, errSettings
 		}
-		s, ok := parseSettings(string(bytes.TrimSuffix(line, []byte("\r"))))
-		switch {
-		case ended && !ok:
-			return settings{}, errSettings
-		case ok && (ended || rfile.Buffered() == 0):
-			c.Unread(rest)
+		if !ended && rfile.Buffered() > 0 {
+			continue
+		}
+		s, ok := parseSettings(string(bytes.TrimSuffix(text, []byte("\r"))))
+		if ok {
 			return s, nil
+		}
+		if ended {
+			return s, errSettings
 		}
 	}
 }

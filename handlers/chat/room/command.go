@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
 	"github.com/go-socketserver/socketserver/handlers/framing"
 )
 
@@ -69,15 +70,18 @@ func (r *rooms) converse(u *user, rfile *bufio.Reader) error {
 	}
 }
 
+// cutWord returns the first word of a text, and what follows it.
+func cutWord(text string) (word, rest string) {
+	i := strings.IndexFunc(text+" ", unicode.IsSpace)
+	return text[:i], strings.TrimSpace(text[i:])
+}
+
 // line executes a line of u, a command or a message.
 func (r *rooms) line(u *user, line string) (quit bool) {
 	if strings.TrimSpace(line) == "" {
 		return false
 	}
-	command, argument := line, ""
-	if i := strings.IndexFunc(line, unicode.IsSpace); i >= 0 {
-		command, argument = line[:i], strings.TrimSpace(line[i:])
-	}
+	command, argument := cutWord(line)
 	name := r.nameOf(u)
 	switch folded := strings.ToLower(command); {
 	case !strings.HasPrefix(line, "/"):
@@ -142,36 +146,34 @@ func (r *rooms) join(u *user, name string) {
 
 // whisper sends a message to one user, here or at another server.
 func (r *rooms) whisper(u *user, argument string) {
-	name, text := argument, ""
-	if i := strings.IndexFunc(argument, unicode.IsSpace); i >= 0 {
-		name, text = argument[:i], strings.TrimSpace(argument[i:])
-	}
+	name, text := cutWord(argument)
 	if text == "" {
 		u.notify("write it as in /msg alice hello")
 		return
 	}
-	message := fmt.Appendf(nil, "%s (to you): %s\n", r.nameOf(u), text)
 	r.mu.Lock()
-	to, at := r.names[fold(name)], (*room)(nil)
-	if to != nil {
+	message := fmt.Appendf(nil, "%s (to you): %s\n", u.name, text)
+	var at *room
+	to, problem := r.names[fold(name)], ""
+	switch {
+	case to == nil:
+		problem = "nobody is called %s; /names lists the users in this room"
+	case to.server == nil:
 		at = to.room
+	case !r.link.linked:
+		problem = "%s is at another server, which this one is not linked to"
+	case r.link.send(to.server.id, &cluster.Frame{Kind: cluster.Whisper, To: to.id, Text: message}) != nil:
+		problem = "the message is too long for other servers, and %s is at one"
 	}
 	r.mu.Unlock()
-	if to != nil {
+	if at != nil {
 		at.hub.Send(to.Member, message)
-		return
-	}
-	switch err := r.whisperRemote(name, message); {
-	case errors.Is(err, errUnknownUser):
-		u.notify("nobody is called %s; /names lists the users in this room", name)
-	case errors.Is(err, errUnlinked):
-		u.notify("%s is at another server, which this one is not linked to", name)
-	case err != nil:
-		u.notify("the message is too long for other servers, and %s is at one", name)
+	} else if problem != "" {
+		u.notify(problem, name)
 	}
 }
 
-// maxListed bounds the names in a list, so that it costs the same in every room.
+// maxListed bounds the names in a list, so that it is short in every room.
 const maxListed = 100
 
 // present lists the users in a room, or some of them.
@@ -184,21 +186,19 @@ func (r *rooms) present(in *room) string {
 // list is present with r.mu held.
 func (r *rooms) list(in *room) string {
 	var names []string
-	for u := range in.users {
-		if names = append(names, u.name); len(names) == maxListed {
-			break
-		}
-	}
 	remote := r.remote(in)
-	for u := range remote {
-		if len(names) == maxListed {
-			break
+	for u := range in.users {
+		if len(names) < maxListed {
+			names = append(names, u.name)
 		}
-		names = append(names, u.Name)
 	}
-	more := len(in.users) + len(remote) - len(names)
+	for u := range remote {
+		if len(names) < maxListed {
+			names = append(names, u.name)
+		}
+	}
 	slices.Sort(names)
-	if more > 0 {
+	if more := len(in.users) + len(remote) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")

@@ -35,7 +35,7 @@ const (
 // they come; presence is sent when it changes, and as a whole at intervals, when the link is up
 // again, and on request, so that lost frames are made up for.
 //
-// A frame of presence is sent with rooms.mu held: the order of frames is that of the changes.
+// Frames are sent with rooms.mu held: their order is that of the changes.
 type link struct {
 	rooms *rooms
 	log   hclog.Logger
@@ -45,11 +45,9 @@ type link struct {
 	done   chan struct{}   // closed when the link is; nil: it is not open
 
 	// Guarded by rooms.mu.
-	linked bool
-	peers  *cluster.Peers
-	lastID uint64 // of a user here
-
-	sending sync.Mutex
+	linked  bool
+	servers map[string]*server // by id
+	lastID  uint64             // of a user here
 	id      string
 	bus     cluster.Bus // nil: it is not open
 }
@@ -66,11 +64,9 @@ func (l *link) open(_ string, log hclog.Logger) error {
 		return fmt.Errorf("open the bus: %w", err)
 	}
 	l.log, l.logged, l.done = log, map[string]bool{}, make(chan struct{})
-	l.sending.Lock()
-	l.id, l.bus = id, bus
-	l.sending.Unlock()
 	l.rooms.mu.Lock()
-	l.linked, l.peers = linked, cluster.NewPeers(fold)
+	l.id, l.bus = id, bus
+	l.linked, l.servers = linked, map[string]*server{}
 	l.rooms.open[fold(lobby)].unlinked = !linked // it has no users yet
 	l.announce("", true)
 	l.rooms.mu.Unlock()
@@ -88,11 +84,14 @@ func (l *link) close() error {
 		return nil // it was opened in other processes
 	}
 	close(done)
+	l.rooms.mu.Lock()
 	_ = l.send("", &cluster.Frame{Kind: cluster.Bye})
-	l.sending.Lock()
 	bus := l.bus
 	l.bus = nil
-	l.sending.Unlock()
+	for _, s := range l.servers {
+		l.forget(s)
+	}
+	l.rooms.mu.Unlock()
 	return bus.Close()
 }
 
@@ -118,7 +117,7 @@ func (l *link) tick() {
 	var all []notice
 	if l.linked {
 		l.announce("", false)
-		all = r.notices(l.peers.Expire(silence)...)
+		all = l.expire()
 	}
 	r.mu.Unlock()
 	r.post(all)
@@ -139,7 +138,7 @@ func (l *link) changed(linked bool) {
 	text := []byte(unlinkedText)
 	if linked {
 		text = []byte(linkedText)
-		l.peers.Touch(time.Now().Add(relinkGrace - silence))
+		l.touch(time.Now().Add(relinkGrace - silence))
 		l.announce("", true)
 	}
 	open := slices.Collect(maps.Values(r.open))
@@ -153,9 +152,8 @@ func (l *link) changed(linked bool) {
 }
 
 // send sends a frame to one server, or to all others. Its only error is cluster.ErrTooLarge.
+// rooms.mu is held.
 func (l *link) send(to string, f *cluster.Frame) error {
-	l.sending.Lock()
-	defer l.sending.Unlock()
 	if l.bus == nil {
 		return nil
 	}
@@ -173,10 +171,8 @@ const (
 	presenceSize = 250 // of most users
 )
 
-// maxPart returns the number of users in a frame.
+// maxPart returns the number of users in a frame. rooms.mu is held.
 func (l *link) maxPart() int {
-	l.sending.Lock()
-	defer l.sending.Unlock()
 	if l.bus == nil {
 		return cluster.MaxPart
 	}
@@ -225,7 +221,7 @@ func (l *link) receive(data []byte) {
 		return
 	}
 	r.mu.Lock()
-	s, isNew := l.peers.Server(f)
+	s, isNew := l.sender(f)
 	if s == nil {
 		r.mu.Unlock()
 		return
@@ -278,11 +274,11 @@ func (l *link) isUserName(name string) bool {
 }
 
 // apply returns the notices that a frame of s leads to. rooms.mu is held.
-func (l *link) apply(s *cluster.Server, f *cluster.Frame) []notice {
+func (l *link) apply(s *server, f *cluster.Frame) []notice {
 	r := l.rooms
 	switch f.Kind {
 	case cluster.Say:
-		if in := r.open[fold(f.Room)]; in != nil && len(f.Text) > 0 {
+		if in := r.open[fold(f.Room)]; in != nil && len(in.users) > 0 && len(f.Text) > 0 {
 			return []notice{{room: in, text: f.Text, message: true}}
 		}
 	case cluster.Whisper:
@@ -290,13 +286,15 @@ func (l *link) apply(s *cluster.Server, f *cluster.Frame) []notice {
 			return []notice{{room: u.room, to: u, text: f.Text}}
 		}
 	case cluster.Bye:
-		return r.notices(l.peers.Forget(s)...)
+		return l.forget(s)
 	case cluster.Gone:
-		var changes []cluster.Change
-		for _, u := range f.Users {
-			changes = append(changes, l.peers.Remove(s, u.ID)...)
+		var all []notice
+		for _, p := range f.Users {
+			if u := s.users[p.ID]; u != nil {
+				all = append(all, l.drop(u)...)
+			}
 		}
-		return r.notices(changes...)
+		return all
 	case cluster.Came:
 		if f.Ask {
 			l.announce(f.From, false)

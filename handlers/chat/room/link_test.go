@@ -72,8 +72,9 @@ func TestSilentServerIsForgotten(t *testing.T) {
 // Users who were at another server before this one joined are not announced; later ones are.
 func TestUsersOfBeforeAreNotAnnounced(t *testing.T) {
 	r := newRooms(&Options{Bus: "x", Greeting: true})
-	r.link.peers = cluster.NewPeers(fold)
-	s, _ := r.link.peers.Server(&cluster.Frame{From: "a"})
+	r.link.servers = map[string]*server{}
+	r.open[fold(lobby)].users[&user{name: "here"}] = struct{}{}
+	s, _ := r.link.sender(&cluster.Frame{From: "a"})
 	one, two := cluster.Presence{ID: 1, Name: "one", Room: lobby}, cluster.Presence{ID: 2, Name: "two", Room: lobby}
 	announced := func(reply bool, users ...cluster.Presence) string {
 		var all strings.Builder
@@ -94,19 +95,26 @@ func TestUsersOfBeforeAreNotAnnounced(t *testing.T) {
 // A user that its server does not announce any more is forgotten, though its departure was lost.
 func TestUserThatIsNotAnnouncedIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := cluster.NewPeers(fold)
-		s, _ := p.Server(&cluster.Frame{From: "a"})
-		for id := range uint64(2) {
-			p.Put(s, cluster.Presence{ID: id + 1, Name: fmt.Sprint("user", id+1), Room: lobby})
+		r := newRooms(&Options{Bus: "x", Greeting: true})
+		r.link.servers, r.link.linked = map[string]*server{}, true
+		s, _ := r.link.sender(&cluster.Frame{From: "a"})
+		put := func(ids ...uint64) {
+			for _, id := range ids {
+				r.link.put(s, cluster.Presence{ID: id, Name: fmt.Sprint("user", id), Room: "tea"})
+			}
 		}
+		put(1, 2)
 		time.Sleep(silence)
-		require.Empty(t, p.Expire(silence))
-		_, isNew := p.Server(&cluster.Frame{From: "a"})
+		require.Empty(t, r.link.expire())
+		_, isNew := r.link.sender(&cluster.Frame{From: "a"})
 		require.False(t, isNew)
-		p.Put(s, cluster.Presence{ID: 1, Name: "user1", Room: lobby})
+		put(1)
 		time.Sleep(time.Second)
-		require.Equal(t, []cluster.Change{{Before: cluster.Presence{ID: 2, Name: "user2", Room: lobby}}}, p.Expire(silence))
-		require.NotNil(t, p.Find("user1"))
-		require.Nil(t, p.Find("user2"))
+		notices := r.link.expire()
+		require.Empty(t, notices, "nobody is there to be notified")
+		require.Equal(t, "user1", r.present(r.open["TEA"]))
+		require.True(t, r.isFree("user2", nil))
+		r.link.forget(s)
+		require.NotContains(t, r.open, "TEA", "a room exists while it has users")
 	})
 }

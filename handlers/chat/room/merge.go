@@ -1,7 +1,6 @@
 package room
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -33,54 +32,36 @@ func (r *rooms) post(notices []notice) {
 	}
 }
 
-// notices returns those about remote users, for the rooms that they were or are in. r.mu is held.
-func (r *rooms) notices(changes ...cluster.Change) []notice {
-	var all []notice
-	add := func(name string, text []byte) {
-		if in := r.open[fold(name)]; in != nil {
-			all = append(all, notice{room: in, text: text})
-		}
+// greet returns the notice to a room, which may be nil, that a remote user enters or leaves.
+func (r *rooms) greet(in *room, format, name string) []notice {
+	if in == nil || len(in.users) == 0 || !r.options.Greeting {
+		return nil
 	}
-	for _, c := range changes {
-		before, after := c.Before, c.After
-		if before.ID == after.ID && fold(before.Room) == fold(after.Room) {
-			if before.Name != after.Name {
-				add(after.Room, renamed(before.Name, after.Name))
-			}
-			continue
-		}
-		if before.ID != 0 && r.options.Greeting {
-			add(before.Room, r.greeting(goodbye, before.Name))
-		}
-		if after.ID != 0 && r.options.Greeting {
-			add(after.Room, r.greeting(greeting, after.Name))
-		}
-	}
-	return all
+	return []notice{{room: in, text: r.greeting(format, name)}}
 }
 
 // merge adds the users in a frame of s. If a user here has the same name, the one that took it
 // first keeps it; the other one is renamed by its own server. Those who were at s before this
 // server came are not announced. rooms.mu is held.
-func (l *link) merge(s *cluster.Server, f *cluster.Frame) []notice {
-	r := l.rooms
-	s.Known = s.Known || !f.Reply
+func (l *link) merge(s *server, f *cluster.Frame) []notice {
+	s.known = s.known || !f.Reply
 	var all []notice
 	for _, remote := range f.Users {
 		if remote.ID == 0 {
 			continue
 		}
-		change := l.peers.Put(s, remote)
-		if s.Known {
-			all = append(all, r.notices(change)...)
+		notices := l.put(s, remote)
+		if s.known {
+			all = append(all, notices...)
 		}
-		u := r.names[fold(remote.Name)]
+		u := l.rooms.names[fold(remote.Name)]
 		switch {
-		case u == nil:
-		case remote.Since < u.since || remote.Since == u.since && s.ID < l.id:
+		case u == nil || u.server != nil:
+		case remote.Since < u.since || remote.Since == u.since && s.id < l.id:
 			all = append(all, l.rename(u)...)
+			l.rooms.names[fold(remote.Name)] = s.users[remote.ID]
 		default: // s may not know of u
-			_ = l.send(s.ID, &cluster.Frame{Kind: cluster.Came, Users: []cluster.Presence{u.presence()}})
+			_ = l.send(s.id, &cluster.Frame{Kind: cluster.Came, Users: []cluster.Presence{u.presence()}})
 		}
 	}
 	return all
@@ -136,31 +117,9 @@ func (r *rooms) byID(id uint64) *user {
 }
 
 // remote returns the users in a room who are at other servers within reach. r.mu is held.
-func (r *rooms) remote(in *room) map[*cluster.RemoteUser]struct{} {
+func (r *rooms) remote(in *room) map[*user]struct{} {
 	if r.link == nil || !r.link.linked {
 		return nil
 	}
-	return r.link.peers.In(in.name)
-}
-
-var (
-	errUnknownUser = errors.New("chat: no user of that name")
-	errUnlinked    = errors.New("chat: not linked to other servers")
-)
-
-// whisperRemote sends a message to one user at another server.
-func (r *rooms) whisperRemote(name string, message []byte) error {
-	if r.link == nil {
-		return errUnknownUser
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	u := r.link.peers.Find(name)
-	switch {
-	case u == nil:
-		return errUnknownUser
-	case !r.link.linked:
-		return errUnlinked
-	}
-	return r.link.send(u.Server.ID, &cluster.Frame{Kind: cluster.Whisper, To: u.ID, Text: message})
+	return in.remote
 }

@@ -79,9 +79,7 @@ func (r *rooms) takeName(u *user, name string) bool {
 
 // setName gives u a name that is free. r.mu is held.
 func (r *rooms) setName(u *user, name string) {
-	if r.names[fold(u.name)] == u {
-		delete(r.names, fold(u.name))
-	}
+	r.unname(u)
 	u.name, u.since = name, time.Now().UnixNano()
 	r.names[fold(name)] = u
 	if _, in := u.room.users[u]; in {
@@ -106,10 +104,8 @@ func (r *rooms) guestName() string {
 
 // isFree reports whether no user but u has that name, here or at another server. r.mu is held.
 func (r *rooms) isFree(name string, u *user) bool {
-	if other := r.names[fold(name)]; other != nil && other != u {
-		return false
-	}
-	return r.link == nil || r.link.peers.Find(name) == nil
+	other := r.names[fold(name)]
+	return other == nil || other == u
 }
 
 // nameOf returns the name of u, which the link to other servers may change.
@@ -123,5 +119,12 @@ func (r *rooms) nameOf(u *user) string {
 func (r *rooms) freeName(u *user) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.names, fold(u.name))
+	r.unname(u)
+}
+
+// unname is freeName with r.mu held.
+func (r *rooms) unname(u *user) {
+	if r.names[fold(u.name)] == u {
+		delete(r.names, fold(u.name))
+	}
 }

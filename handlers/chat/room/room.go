@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/hub"
@@ -50,7 +51,7 @@ type rooms struct {
 
 	mu     sync.Mutex
 	open   map[string]*room // by folded name; those with users, and the lobby
-	names  map[string]*user // by folded name; empty without commands
+	names  map[string]*user // by folded name; without commands only those at other servers
 	guests int              // names given to guests
 
 	link *link // to other servers; nil: there is no bus
@@ -65,14 +66,17 @@ func newRooms(o *Options) *rooms {
 	return r
 }
 
-func newRoom(name string) *room { return &room{name: name, users: map[*user]struct{}{}} }
+func newRoom(name string) *room {
+	return &room{name: name, users: map[*user]struct{}{}, remote: map[*user]struct{}{}}
+}
 
 // A room is a set of users who receive each other's messages. Its lock orders messages and
 // arrivals, so that a newcomer receives each message once: from the history or afterwards.
 type room struct {
-	name  string
-	hub   hub.Hub
-	users map[*user]struct{} // guarded by rooms.mu
+	name string
+	hub  hub.Hub
+
+	users, remote map[*user]struct{} // here and at other servers; guarded by rooms.mu
 
 	mu       sync.Mutex
 	history  [][]byte // the last messages, oldest first
@@ -82,22 +86,44 @@ type room struct {
 // A user is a client in a room. Its fields are guarded by rooms.mu; only its own handler changes
 // its room.
 type user struct {
-	*client.Client
-	name  string
-	room  *room
-	id    uint64 // for other servers
-	since int64  // when it took its name, in nanoseconds of Unix time
+	*client.Client // nil: it is at another server
+	name           string
+	room           *room
+	id             uint64 // for other servers
+	since          int64  // when it took its name, in nanoseconds of Unix time
+
+	server *server   // nil: it is here
+	seen   time.Time // when another server announced it last
+}
+
+// opened returns the room of that name. r.mu is held.
+func (r *rooms) opened(name string) *room {
+	in := r.open[fold(name)]
+	if in == nil {
+		in = newRoom(name)
+		in.unlinked = r.link != nil && !r.link.linked
+		r.open[fold(name)] = in
+	}
+	return in
+}
+
+// vacate removes u from its room, if it has one, and closes a room without users. r.mu is held.
+func (r *rooms) vacate(u *user) {
+	from := u.room
+	if from == nil {
+		return
+	}
+	delete(from.users, u)
+	delete(from.remote, u)
+	if len(from.users)+len(from.remote) == 0 && from.name != lobby {
+		delete(r.open, fold(from.name))
+	}
 }
 
 // enter adds u to the room of that name.
 func (r *rooms) enter(u *user, name string) {
 	r.mu.Lock()
-	to := r.open[fold(name)]
-	if to == nil {
-		to = newRoom(name)
-		to.unlinked = r.link != nil && !r.link.linked
-		r.open[fold(name)] = to
-	}
+	to := r.opened(name)
 	welcome := r.welcome(u, to)
 	to.users[u] = struct{}{}
 	u.room = to
@@ -130,18 +156,14 @@ func (r *rooms) welcome(u *user, to *room) []byte {
 	return fmt.Appendf(nil, "-- you are %s in the room %s%s; /help lists the commands\n", u.name, to.name, others)
 }
 
-// leave removes u from its room, and closes a room without users. u has received all messages
-// that were sent there before.
+// leave removes u from its room. u has received all messages that were sent there before.
 func (r *rooms) leave(u *user) {
 	from := u.room
 	from.hub.Leave(u.Member)
 	r.mu.Lock()
-	delete(from.users, u)
+	r.vacate(u)
 	r.unshare(u)
 	called := u.name
-	if len(from.users) == 0 && from.name != lobby {
-		delete(r.open, fold(from.name))
-	}
 	r.mu.Unlock()
 	if r.options.Greeting {
 		from.hub.Broadcast(nil, r.greeting(goodbye, called))
@@ -169,7 +191,10 @@ func (r *rooms) say(u *user, message []byte) {
 	if r.link == nil {
 		return
 	}
-	if err := r.link.send("", &cluster.Frame{Kind: cluster.Say, Room: u.room.name, Text: message}); err != nil {
+	r.mu.Lock()
+	err := r.link.send("", &cluster.Frame{Kind: cluster.Say, Room: u.room.name, Text: message})
+	r.mu.Unlock()
+	if err != nil {
 		u.room.hub.Send(u.Member, []byte(tooLargeText))
 	}
 }
