@@ -1,4 +1,4 @@
-// Package hub delivers what one client says to many others.
+// Package hub broadcasts the messages of each client to many others.
 package hub
 
 import (
@@ -9,14 +9,13 @@ import (
 // maxBatch is the number of queued bytes at which Broadcast blocks.
 const maxBatch = 64 << 10
 
-// A Hub delivers what one client says to many others. It is for handlers whose clients
-// talk with each other: each request makes a [Member], which joins.
+// A Hub broadcasts messages to its members. It is for handlers whose clients talk with each
+// other: each request makes a [Member], which joins.
 //
-// What is sent while a delivery is under way becomes one batch, which all members share:
-// each gets it by one write that does not wait. Only a member whose socket takes no more has
-// a queue and a goroutine, so that it holds up nobody else. All members get messages in the
-// same order, those that [Hub.Send] sends to one of them included. A hub that nobody sends
-// to has no goroutine either.
+// Messages that are sent during a delivery become one batch, which all members share: each gets
+// it by one write that does not block. Only a member whose socket takes no more has a queue and
+// a goroutine, so that it delays no other. All members get messages in the same order, including
+// those that [Hub.Send] sends to one of them. An idle hub has no goroutine.
 //
 // The zero value is ready for use. A hub must not be copied; its methods may be called by
 // any goroutine.
@@ -24,15 +23,14 @@ type Hub struct {
 	mu         sync.Mutex
 	members    map[*Member]struct{}
 	view       []*Member // the members as delivery last saw them
-	changed    bool      // they are not the same any more
+	changed    bool      // since then
 	filling    *batch
 	spare      *batch
 	delivering bool
-	taken      chan struct{} // closed when filling is taken; nil: nobody waits for that
+	taken      sync.Cond // filling has been taken
 }
 
-// Join lets m hear what is sent from now on. Hubs that m has joined deliver to it until it
-// leaves them.
+// Join adds m, which receives what is sent from now on until it leaves.
 func (h *Hub) Join(m *Member) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -46,8 +44,8 @@ func (h *Hub) Join(m *Member) {
 	h.changed = true
 }
 
-// Leave lets m hear no more. It waits until what was sent before has been delivered, which
-// no client can hold up.
+// Leave removes m. It waits until what was sent before has been delivered, which no client can
+// delay.
 func (h *Hub) Leave(m *Member) {
 	h.mu.Lock()
 	if _, joined := h.members[m]; !joined {
@@ -71,14 +69,13 @@ func (h *Hub) Leave(m *Member) {
 }
 
 // Broadcast sends a message to all members but from, which may be nil. It does not keep
-// message. Where 64 KiB wait to be delivered it waits for that to begin, which no client can
-// hold up.
+// message. With 64 KiB queued it blocks until their delivery begins, which no client can delay.
 func (h *Hub) Broadcast(from *Member, message []byte) {
 	h.send(entry{kind: broadcast, from: from}, message)
 }
 
-// Send is Broadcast to one member alone, which need not have joined. It comes in order with
-// what is broadcast; what [Member.Send] sends may come before that.
+// Send sends a message to one member alone, which need not have joined, in order with what is
+// broadcast. What [Member.Send] sends may overtake that.
 func (h *Hub) Send(to *Member, message []byte) {
 	h.send(entry{kind: alone, to: to}, message)
 }
@@ -86,8 +83,9 @@ func (h *Hub) Send(to *Member, message []byte) {
 func (h *Hub) send(e entry, message []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.taken.L = &h.mu
 	for h.filling != nil && h.filling.size() >= maxBatch {
-		h.awaitTaken()
+		h.taken.Wait()
 	}
 	h.add(e, message)
 	if !h.delivering {
@@ -113,17 +111,6 @@ func (h *Hub) add(e entry, message []byte) *batch {
 	}
 	b.add(e, message)
 	return b
-}
-
-// awaitTaken waits with h.mu unlocked.
-func (h *Hub) awaitTaken() {
-	if h.taken == nil {
-		h.taken = make(chan struct{})
-	}
-	taken := h.taken
-	h.mu.Unlock()
-	<-taken
-	h.mu.Lock()
 }
 
 // deliver runs until nothing is left to be delivered.
@@ -159,10 +146,7 @@ func (h *Hub) next(done *batch) (*batch, []*Member) {
 		return nil, nil
 	}
 	h.filling = nil
-	if h.taken != nil {
-		close(h.taken)
-		h.taken = nil
-	}
+	h.taken.Broadcast()
 	if h.changed {
 		h.changed, h.view = false, h.view[:0]
 		for m := range h.members {
@@ -170,7 +154,7 @@ func (h *Hub) next(done *batch) (*batch, []*Member) {
 		}
 	}
 	joined := len(h.view)
-	for _, e := range b.entries { // those who are sent something without being members, or no more
+	for _, e := range b.entries { // receivers that are not members, or no longer
 		if _, member := h.members[e.to]; !member && e.to != nil && !slices.Contains(h.view[joined:], e.to) {
 			h.view, h.changed = append(h.view, e.to), true
 		}
@@ -178,16 +162,15 @@ func (h *Hub) next(done *batch) (*batch, []*Member) {
 	return b, h.view
 }
 
-// A batch is what is delivered at once. Nearly all members get the same bytes, shared; for
-// the others, who have sent something in it, are sent something alone, come or go, the
-// entries say what is theirs.
+// A batch is what is delivered at once. Nearly all members get the same bytes, shared. Members
+// that have sent a message in it, receive one alone, join or leave get a selection by the entries.
 type batch struct {
 	shared  []byte // what is for all
 	ends    []int  // of the messages in shared
 	private []byte // what is for one
 	entries []entry
-	special map[*Member]bool // whether they heard what is for all when it began
-	done    chan struct{}    // closed when it has been delivered; nil: nobody waits for that
+	special map[*Member]bool // whether they were members when it began
+	done    chan struct{}    // closed when it has been delivered; nil: no Leave waits
 
 	own     []byte // what of returned last
 	ownEnds []int
@@ -198,7 +181,7 @@ type entryKind int
 const (
 	broadcast entryKind = iota // shared[start:end], for all but from
 	alone                      // private[start:end], for to
-	joins                      // to hears what follows
+	joins                      // to is a member for what follows
 	leaves                     // and no more
 )
 

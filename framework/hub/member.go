@@ -21,22 +21,22 @@ const (
 	maxPiece          = 16 << 10 // bytes that one write timeout is for
 )
 
-// A Member is a client that others send to. What its socket does not take at once waits in a
-// queue of its own; those who send never wait. Only then does a member have a goroutine.
+// A Member is a client that others send to. What its socket does not take at once waits in its
+// queue; senders never block. Only then does a member have a goroutine.
 //
-// It writes past the handler, in order with wfile, and within the write timeout: a client
-// that takes nothing for so long is cut off. The fields are set before the first message.
+// It writes beside the handler, in order with wfile, and within the write timeout: a client that
+// takes nothing for that long is cut off. The fields are set before the first message.
 type Member struct {
-	// Queue is how many messages wait for the client; 0 means 256.
+	// Queue is the number of messages that may wait for the client; 0 means 256.
 	Queue int
-	// QueueBytes is how many bytes wait behind the message that is being written, which may be
-	// of any size; 0 means 96 KiB. Whichever bound is reached first counts.
+	// QueueBytes is the number of bytes that may wait behind the message that is being written,
+	// which may be of any size; 0 means 96 KiB. The bound that is reached first counts.
 	QueueBytes int
-	// Disconnect cuts a client off whose queue is full. Without it messages are left out
-	// until the client has read all that waits.
+	// Disconnect cuts off a client with a full queue. Otherwise messages are dropped until the
+	// client has read all that waits.
 	Disconnect bool
-	// Missed returns what the client is told when n messages were left out; nil: nothing. It
-	// must not use the member.
+	// Missed returns the notice to the client that n messages were dropped; nil: none. It must
+	// not use the member.
 	Missed func(n int) []byte
 
 	request *framework.Request
@@ -44,22 +44,22 @@ type Member struct {
 
 	mu      sync.Mutex
 	err     error         // why the client was cut off
-	cutOff  chan struct{} // closed then; nil: nobody has asked for it
+	cutOff  chan struct{} // closed then
 	closed  bool          // it gets nothing more
 	waiting []byte        // what its socket has not taken
 	ends    []int         // of the messages in waiting
-	missed  int           // messages that were left out, not yet told
+	missed  int           // messages that were dropped since the last notice
 	writing chan struct{} // closed when the goroutine has left; nil: there is none
 }
 
-// NewMember makes a member of a request that is being handled, with its wfile. It has to be
-// closed before the handler's Finish returns. It panics if the request is a datagram, as
-// nothing can be sent to its client later.
+// NewMember makes a member of a request that is being handled, with its wfile. The handler
+// closes it before Finish returns. NewMember panics if the request is a datagram, as nothing can
+// be sent to its client later.
 func NewMember(r *framework.Request, wfile io.Writer) *Member {
 	if r.IsDatagram() {
 		panic("hub: the client of a datagram cannot be a member; embed StreamRequestHandler")
 	}
-	return &Member{request: r, wfile: wfile}
+	return &Member{request: r, wfile: wfile, cutOff: make(chan struct{})}
 }
 
 // Send sends a message to this member. It does not keep message and does not wait.
@@ -67,26 +67,18 @@ func (m *Member) Send(message []byte) {
 	m.deliver(message, []int{len(message)})
 }
 
-// Err is why the member was cut off: [ErrSlow], the error of a write, or what [Member.Cut]
-// was given. Reads of its rfile end then, as if the client had; the handler looks here to
-// tell one from the other. It is nil while the member is connected.
+// Err returns why the member was cut off: [ErrSlow], the error of a write, or the argument of
+// [Member.Cut]; nil while it is connected. Reads of rfile end after it, as at the client's end,
+// and Err tells the handler which it was.
 func (m *Member) Err() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.err
 }
 
-// Done is closed when the member is cut off. It is for a handler that waits for something
-// else than its client; one that reads sees its reads end.
+// Done returns a channel that is closed when the member is cut off, for a handler that waits for
+// something else than its client. In one that reads, reads end.
 func (m *Member) Done() <-chan struct{} {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.cutOff == nil {
-		m.cutOff = make(chan struct{})
-		if m.err != nil {
-			close(m.cutOff)
-		}
-	}
 	return m.cutOff
 }
 
@@ -104,9 +96,7 @@ func (m *Member) cut(why error) {
 	}
 	m.err = why
 	m.waiting, m.ends = nil, nil
-	if m.cutOff != nil {
-		close(m.cutOff)
-	}
+	close(m.cutOff)
 	conn := m.request.Conn()
 	if half, ok := conn.(interface{ CloseRead() error }); ok {
 		_ = half.CloseRead() // unlike a deadline nothing undoes it
@@ -114,8 +104,8 @@ func (m *Member) cut(why error) {
 	_ = conn.SetDeadline(time.Unix(1, 0))
 }
 
-// Close waits until the client has taken what waits for it, unless it was cut off, and lets
-// it get nothing more.
+// Close waits until the client has taken what waits for it, unless it was cut off. Nothing is
+// sent to it after that.
 func (m *Member) Close() {
 	m.mu.Lock()
 	m.closed = true
@@ -126,7 +116,7 @@ func (m *Member) Close() {
 	}
 }
 
-// deliver sends messages that end where ends says. It keeps neither.
+// deliver sends messages with these ends. It keeps neither.
 func (m *Member) deliver(messages []byte, ends []int) {
 	if len(ends) == 0 {
 		return
@@ -172,7 +162,7 @@ func (m *Member) enqueue(messages []byte, sent int, ends []int) {
 	}
 }
 
-// fits says whether a message of that many bytes may wait as well.
+// fits reports whether the queue has room for a message of that many bytes.
 func (m *Member) fits(size int) bool {
 	if len(m.ends) == 0 {
 		return true
@@ -215,7 +205,7 @@ func (m *Member) nextPiece() []byte {
 	return m.waiting[:min(len(m.waiting), maxPiece)]
 }
 
-// wrote takes what was written out of the queue, and says whether to go on.
+// wrote takes what was written out of the queue, and reports whether to go on.
 func (m *Member) wrote(n int, err error) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

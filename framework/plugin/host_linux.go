@@ -39,8 +39,7 @@ type host struct {
 	current *instance       // nil while it is being restarted
 	refused error           // why requests do not wait for it
 	changed chan struct{}   // closed when one of these has changed
-	server  context.Context // of the server that asked last; nil: none has
-	wanted  chan struct{}   // receives when a server that does not stop waits for a process
+	server  context.Context // of the server that asked last and did not stop; nil: none has
 
 	failures []time.Time // within the window; supervise's
 }
@@ -83,7 +82,7 @@ func newHost(s Settings) (*host, error) {
 	if s.Timeouts.Drain == 0 {
 		s.Timeouts.Drain = 10 * time.Second
 	}
-	h := &host{settings: s, ended: make(chan struct{}), changed: make(chan struct{}), wanted: make(chan struct{}, 1)}
+	h := &host{settings: s, ended: make(chan struct{}), changed: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	var err error
 	if h.image, err = process.Pin(s.Path); err != nil {
@@ -149,10 +148,6 @@ func (h *host) restart(why error, delay time.Duration) *instance {
 		if i, _, why = h.start(h.ctx); why == nil {
 			log.Info("plugin started again", "pid", i.runner.ID())
 			h.set(i, nil)
-			select { // no request waits any more
-			case <-h.wanted:
-			default:
-			}
 			return i
 		}
 		if h.ctx.Err() != nil {
@@ -174,18 +169,21 @@ func (h *host) pause(d time.Duration) bool {
 // isWanted reports whether the plugin is to be restarted. While its server stops, which may be
 // why the process ended, it waits for another server of the class or the end.
 func (h *host) isWanted(why error) bool {
-	h.mu.Lock()
-	server := h.server
-	h.mu.Unlock()
-	if server == nil || server.Err() == nil {
-		return true
-	}
-	h.settings.Log.Info("plugin ended while its server stops", "error", why)
-	select {
-	case <-h.wanted: // by another server of the class
-		return true
-	case <-h.ctx.Done():
-		return false
+	for logged := false; ; logged = true {
+		h.mu.Lock()
+		server, changed := h.server, h.changed
+		h.mu.Unlock()
+		if server == nil || server.Err() == nil {
+			return true
+		}
+		if !logged {
+			h.settings.Log.Info("plugin ended while its server stops", "error", why)
+		}
+		select {
+		case <-changed: // maybe another server of the class has asked
+		case <-h.ctx.Done():
+			return false
+		}
 	}
 }
 
@@ -207,6 +205,11 @@ func (h *host) set(i *instance, refused error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.current, h.refused = i, refused
+	h.broadcast()
+}
+
+// broadcast wakes those who wait for a change. h.mu is held.
+func (h *host) broadcast() {
 	close(h.changed)
 	h.changed = make(chan struct{})
 }
@@ -217,10 +220,13 @@ func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 	defer late.Stop()
 	for {
 		h.mu.Lock()
-		i, refused, changed := h.current, h.refused, h.changed
 		if ctx.Err() == nil {
-			h.server = ctx
+			stopped := h.server != nil && h.server.Err() != nil
+			if h.server = ctx; stopped {
+				h.broadcast()
+			}
 		}
+		i, refused, changed := h.current, h.refused, h.changed
 		h.mu.Unlock()
 		if i != nil {
 			select {
@@ -232,12 +238,6 @@ func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 		}
 		if refused != nil {
 			return nil, refused
-		}
-		if ctx.Err() == nil {
-			select {
-			case h.wanted <- struct{}{}:
-			default:
-			}
 		}
 		select {
 		case <-changed:

@@ -283,7 +283,7 @@ func (l *link) apply(s *server, f *cluster.Frame) []notice {
 		}
 	case cluster.Whisper:
 		if u := r.byID(f.To); u != nil && len(f.Text) > 0 {
-			return []notice{{room: u.room, to: u, text: f.Text}}
+			return []notice{{room: u.room, to: u.Member, text: f.Text}}
 		}
 	case cluster.Bye:
 		return l.forget(s)

@@ -4,14 +4,15 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/go-socketserver/socketserver/framework/hub"
 	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
 )
 
 // A notice is what users here receive because of a frame.
 type notice struct {
 	room    *room
-	to      *user // nil: every user in the room
-	except  *user // except this one, which may be nil
+	to      *hub.Member // nil: every user in the room
+	except  *hub.Member // except this one, which may be nil
 	text    []byte
 	message bool // it belongs to the history
 }
@@ -21,13 +22,11 @@ func (r *rooms) post(notices []notice) {
 	for _, n := range notices {
 		switch {
 		case n.to != nil:
-			n.room.hub.Send(n.to.Member, n.text)
+			n.room.hub.Send(n.to, n.text)
 		case n.message:
 			r.broadcast(n.room, nil, n.text)
-		case n.except != nil:
-			n.room.hub.Broadcast(n.except.Member, n.text)
 		default:
-			n.room.hub.Broadcast(nil, n.text)
+			n.room.hub.Broadcast(n.except, n.text)
 		}
 	}
 }
@@ -72,8 +71,8 @@ func (l *link) rename(u *user) []notice {
 	r, before := l.rooms, u.name
 	r.setName(u, r.guestName())
 	return []notice{
-		{room: u.room, to: u, text: fmt.Appendf(nil, "-- the name %s is taken at another server; you are now %s, choose another name\n", before, u.name)},
-		{room: u.room, except: u, text: renamed(before, u.name)},
+		{room: u.room, to: u.Member, text: fmt.Appendf(nil, "-- the name %s is taken at another server; you are now %s, choose another name\n", before, u.name)},
+		{room: u.room, except: u.Member, text: renamed(before, u.name)},
 	}
 }
 
