@@ -26,6 +26,6 @@ func (b *Budget) NewRelay(log hclog.Logger) *Relay {
 	return l
 }
 
-// Tell logs the number of lines that were dropped, if any, which happens within a second anyhow.
+// Flush logs the number of lines that were dropped, if any, without waiting for the end of the second.
 // It is called when no relay of the budget is left.
-func (b *Budget) Tell() { b.lines.Flush() }
+func (b *Budget) Flush() { b.lines.Flush() }

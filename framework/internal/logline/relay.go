@@ -94,7 +94,7 @@ func (l *Relay) Copy(r io.Reader) {
 	l.mu.Unlock()
 	l.logCrash()
 	if l.alone {
-		l.budget.Tell()
+		l.budget.Flush()
 	}
 }
 

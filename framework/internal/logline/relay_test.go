@@ -281,7 +281,7 @@ func TestSharedBudget(t *testing.T) {
 			relay("again\n")
 		}
 		require.Len(t, lines, maxRate)
-		budget.Tell()
+		budget.Flush()
 		require.Len(t, lines, maxRate+1)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()

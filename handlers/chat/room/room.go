@@ -23,7 +23,7 @@ const lobby = "lobby"
 type Options struct {
 	client.Options
 	Commands bool           // users have names, and there are commands
-	Greeting bool           // a room is told who enters and leaves
+	Greeting bool           // a room is notified of arrivals and departures
 	History  int            // messages that a newcomer receives
 	Bus      string         // address of the bus; empty: none
 	Driver   cluster.Driver // opens it
