@@ -30,16 +30,15 @@ import (
 // strategies are the values of --strategies.
 var strategies = compare.Strategies()
 
-// compareFlags are the flags of compare.
+// compareFlags are the flags of compare. Most are options of the comparison.
 type compareFlags struct {
-	file, server, network string
-	flags                 config.Flags
-	peers                 []string
-	message, expect       string
-	format                string
-	conditions            []string
-	strict, quiet         bool
 	compare.Options
+	file          string
+	flags         config.Flags
+	peers         []string
+	format        string
+	conditions    []string
+	strict, quiet bool
 }
 
 func newCompare() *cobra.Command {
@@ -63,12 +62,12 @@ func newCompare() *cobra.Command {
 	f := c.Flags()
 	f.StringVarP(&o.file, "config", "c", "servers.hcl", "file, or directory of .hcl files, with --server")
 	_ = c.MarkFlagFilename("config", "hcl")
-	f.StringVar(&o.server, "server", "", "server of the configuration")
+	f.StringVar(&o.Server, "server", "", "server of the configuration")
 	f.StringVar(&o.flags.Handler, "handler", "", "compiled-in handler (default timestamp)")
 	f.StringVar(&o.flags.Plugin, "plugin", "", "plugin, in place of --handler")
 	f.StringArrayVar(&o.flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
 	f.StringVar(&o.flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
-	f.StringVar(&o.network, "network", "", "tcp, udp, unix or unixgram (default: the server's first one, or tcp)")
+	f.StringVar(&o.Network, "network", "", "tcp, udp, unix or unixgram (default: the server's first one, or tcp)")
 	f.StringSliceVar(&o.Strategies, "strategies", nil, "some of "+strings.Join(strategies, ", "))
 	f.StringSliceVar(&o.peers, "peer", nil, "python: compare with CPython's own servers")
 	f.StringSliceVar(&o.Loads, "loads", nil, "connections: one request each; conversations: long ones (default both)")
@@ -77,8 +76,8 @@ func newCompare() *cobra.Command {
 	f.IntVar(&o.Rounds, "rounds", 10, "in which the strategies take turns")
 	f.Float64Var(&o.Rate, "rate", 0, "requests per second of all clients together, answered or not (default: each client sends on receipt of its answer)")
 	f.DurationVar(&o.Timeout, "timeout", 5*time.Second, "of a request")
-	f.StringVar(&o.message, "message", "", `what clients send; \n, \t, \xNN and \\ are escapes (default hello\n, or that of the handler)`)
-	f.StringVar(&o.expect, "expect", "", "text of every answer; an answer without it is an error")
+	f.StringVar(&o.Message, "message", "", `what clients send; \n, \t, \xNN and \\ are escapes (default hello\n, or that of the handler)`)
+	f.StringVar(&o.Expect, "expect", "", "text of every answer; an answer without it is an error")
 	f.StringVar(&o.Answer, "answer", "", "end of an answer: line, chunk (one read) or eof (default line, or that of the handler)")
 	f.BoolVar(&o.Mishaps, "mishaps", true, "try what happens when a handler misbehaves")
 	f.StringVarP(&o.format, "output", "o", "text", strings.Join(render.Formats(), ", "))
@@ -94,13 +93,11 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	}
 	ctx, stop := stopOnSignal(subject.Tidy)
 	defer stop()
-	server, executable, err := o.served(ctx, c)
-	if err != nil {
+	if err := o.load(ctx, c); err != nil {
 		return err
 	}
-	o.Server, o.Executable = server, executable
-	message, answer := compare.Ask(server.Handler)
-	o.Message, o.Answer = []byte(cmp.Or(o.message, message)), cmp.Or(o.Answer, answer)
+	message, answer := compare.Ask(o.Base.Handler)
+	o.Message, o.Answer = cmp.Or(o.Message, message), cmp.Or(o.Answer, answer)
 	comparison, err := compare.New(o.Options)
 	if err != nil {
 		return usage("%v", err)
@@ -119,8 +116,7 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	if report == nil {
 		return failed(fmt.Errorf("socketserver: compare: %w", interrupted))
 	}
-	describeProgram(report, o.Python)
-	warnAboutPrograms(report, server.Handler.Kind)
+	describeProgram(report, o.Base.Handler.Kind)
 	for _, condition := range conditions {
 		report.Assertions = append(report.Assertions, condition.Check(report))
 	}
@@ -160,7 +156,7 @@ func (o *compareFlags) check(c *cobra.Command) error {
 	}{
 		{"peer", o.peers, "python"},
 		{"loads", o.Loads, "connections, conversations, datagrams"},
-		{"network", []string{o.network}, ", tcp, udp, unix, unixgram"},
+		{"network", []string{o.Network}, ", tcp, udp, unix, unixgram"},
 		{"answer", []string{o.Answer}, ", line, chunk, eof"},
 	}
 	for _, w := range words {
@@ -186,18 +182,17 @@ func (o *compareFlags) check(c *cobra.Command) error {
 	case o.Rate > 0 && o.Rate*o.Duration.Seconds()/float64(o.Rounds) < 10:
 		return usage("--rate %g: that is less than 10 requests in a round of %s; use a longer --duration or fewer --rounds", o.Rate, o.Duration/time.Duration(o.Rounds))
 	}
-	message, err := strconv.Unquote(`"` + strings.NewReplacer(`"`, `\"`, "\n", `\n`).Replace(o.message) + `"`)
+	message, err := strconv.Unquote(`"` + strings.NewReplacer(`"`, `\"`, "\n", `\n`).Replace(o.Message) + `"`)
 	if err != nil || given("message") && message == "" {
-		return usage("--message %q: give some text; write \\\\ for a backslash, and \\n, \\t or \\xNN", o.message)
+		return usage("--message %q: give some text; write \\\\ for a backslash, and \\n, \\t or \\xNN", o.Message)
 	}
-	o.message = message
-	o.Expect = []byte(o.expect)
+	o.Message = message
 	return nil
 }
 
-// served returns the server that is compared, and its plugin's program. Errors of its options are
-// found here, once.
-func (o *compareFlags) served(ctx context.Context, c *cobra.Command) (*config.Server, string, error) {
+// load sets the server that is compared, and its plugin's program. Errors of its options are found
+// here, once.
+func (o *compareFlags) load(ctx context.Context, c *cobra.Command) error {
 	catalog := newCatalog(ctx, logFlags{level: "warn"})
 	defer catalog.close()
 	var conf *config.Config
@@ -205,34 +200,28 @@ func (o *compareFlags) served(ctx context.Context, c *cobra.Command) (*config.Se
 	if c.Flags().Changed("config") || c.Flags().Changed("server") {
 		conf, err = config.Load(o.file, catalog)
 	} else {
-		o.flags.Listen = []string{compare.Listen(o.network)}
+		address := "127.0.0.1:0" // subjects listen at addresses of their own
+		if strings.HasPrefix(o.Network, "unix") {
+			address = "socket"
+		}
+		o.flags.Listen = []string{cmp.Or(o.Network, "tcp") + "://" + address}
 		conf, err = config.FromFlags(o.flags, catalog)
 	}
 	if err != nil {
-		return nil, "", failed(err)
+		return failed(err)
 	}
-	server, err := o.pick(conf)
-	if err != nil {
-		return nil, "", err
-	}
-	if err := compare.Narrow(server, o.network); err != nil {
-		return nil, "", usage("--network: %v", err)
-	}
-	return server, catalog.executables[server.Handler.Name], nil
-}
-
-func (o *compareFlags) pick(conf *config.Config) (*config.Server, error) {
 	var names []string
 	for _, s := range conf.Servers {
-		if s.Name == o.server || o.server == "" && len(conf.Servers) == 1 {
-			return s, nil
+		if s.Name == o.Server || o.Server == "" && len(conf.Servers) == 1 {
+			o.Base, o.Executable = s, catalog.executables[s.Handler.Name]
+			return nil
 		}
 		names = append(names, s.Name)
 	}
-	if o.server == "" {
-		return nil, usage("which server? add --server with one of %s", strings.Join(names, ", "))
+	if o.Server == "" {
+		return usage("which server? add --server with one of %s", strings.Join(names, ", "))
 	}
-	return nil, usage("--server: %s has no %q; it has %s", o.file, o.server, strings.Join(names, ", "))
+	return usage("--server: %s has no %q; it has %s", o.file, o.Server, strings.Join(names, ", "))
 }
 
 func (o *compareFlags) parseConditions(c *compare.Comparison) ([]result.Condition, error) {
@@ -266,8 +255,9 @@ func (o *compareFlags) verdict(r *result.Report) error {
 	return nil
 }
 
-// describeProgram adds what only this program knows.
-func describeProgram(r *result.Report, python bool) {
+// describeProgram adds what only this program knows, and warns about children that cost more than they
+// need to. Kind is that of the handler.
+func describeProgram(r *result.Report, kind string) {
 	e := &r.Environment
 	e.Go, e.Version, e.Command = runtime.Version(), version(), commandLine()
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -277,22 +267,19 @@ func describeProgram(r *result.Report, python bool) {
 			}
 		}
 	}
-	if python {
+	forking := map[string]bool{} // by form
+	for _, s := range r.Subjects {
+		forking[s.Form] = forking[s.Form] || s.Strategy == "forking"
+	}
+	if _, ok := forking[result.Python]; ok {
 		if found, err := subject.FindPython(); err == nil {
 			e.Python = found.Version
 		}
 	}
-}
-
-// warnAboutPrograms warns about children that cost more than they need to.
-func warnAboutPrograms(r *result.Report, kind string) {
-	forks := func(form string) bool {
-		return slices.ContainsFunc(r.Subjects, func(s result.Subject) bool { return s.Strategy == "forking" && s.Form == form })
-	}
-	if forks(result.Compiled) && findWorker(hclog.NewNullLogger()) == nil {
+	if forking[result.Compiled] && findWorker(hclog.NewNullLogger()) == nil {
 		r.Warnings = append(r.Warnings, "forking starts this whole command for each child, as socketserver-worker, which starts several times faster, is not in its directory; build both: go build -o bin/ ./cmd/...")
 	}
-	if forks(result.Plugin) && kind == "handler" {
+	if forking[result.Plugin] && kind == "handler" {
 		r.Warnings = append(r.Warnings, "plugin-forking starts this whole command for each child, as it is the plugin here; a plugin of its own is smaller and starts faster")
 	}
 }

@@ -21,23 +21,16 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// Options are what is compared and how.
+// Options are what is compared and how. [New] fills in the settings that follow from the server.
 type Options struct {
-	Server     *config.Server // its first transport is used
-	Executable string         // of the plugin that Server names
+	result.Settings
+	Base       *config.Server // the server that is compared; see Network for the transport
+	Executable string         // of the plugin that Base names
 	Strategies []string       // names; none: the default ones
 	Python     bool           // compare with servers of CPython
 	Loads      []string       // kinds; none: all of the transport
 	Mishaps    bool
-
-	Clients  int
-	Rate     float64 // requests per second of all clients together; 0: closed loop
-	Duration time.Duration
-	Rounds   int
-	Timeout  time.Duration // of a request
-	Message  []byte
-	Answer   string // how clients know the end of an answer, see package load
-	Expect   []byte // text of every answer; empty: any answer is right
+	Expect     string // text of every answer; empty: any answer is right
 }
 
 // A Comparison can be run once.
@@ -47,37 +40,53 @@ type Comparison struct {
 	progress *progress.Progress
 }
 
-// New selects what is compared. An error is about a name that the user gave.
+// New selects what is compared: the base's first transport of the network, or its first one. An error
+// is about a name that the user gave.
 func New(o Options) (*Comparison, error) {
 	if len(slices.Compact(slices.Sorted(slices.Values(o.Loads)))) < len(o.Loads) {
 		return nil, errors.New("a kind of load is given twice")
 	}
-	chosen, err := choose(wish{
-		names: o.Strategies, plugin: o.Server.Handler.Kind == "plugin", python: o.Python, datagrams: datagrams(o.Server),
-	})
-	if err != nil {
-		return nil, err
+	base := *o.Base
+	i := slices.IndexFunc(base.Transports, func(t config.Transport) bool { return o.Network == "" || t.Network == o.Network })
+	if i < 0 {
+		var have []string
+		for _, t := range base.Transports {
+			have = append(have, t.Network)
+		}
+		return nil, fmt.Errorf("server %q has no transport %q; it has %s", base.Name, o.Network, strings.Join(have, ", "))
+	}
+	base.Transports = base.Transports[i : i+1]
+	o.Base, o.Network, o.Server, o.Connections = &base, base.Transports[0].Network, base.Name, base.Limits.Connections
+	o.Handler = fmt.Sprintf("%s %q", base.Handler.Kind, base.Handler.Name)
+	if base.Class != nil {
+		o.Stateful = base.Class.Stateful
 	}
 	if len(o.Loads) == 0 {
 		o.Loads = []string{result.Connections, result.Conversations}
-		if datagrams(o.Server) {
+		if o.datagrams() {
 			o.Loads = []string{result.Datagrams}
 		}
 	}
 	for _, kind := range o.Loads {
-		if datagrams(o.Server) != (kind == result.Datagrams) {
-			return nil, fmt.Errorf("%s over %s: datagrams are for udp and unixgram, connections and conversations for tcp and unix", kind, o.Server.Transports[0].Network)
+		if o.datagrams() != (kind == result.Datagrams) {
+			return nil, fmt.Errorf("%s over %s: datagrams are for udp and unixgram, connections and conversations for tcp and unix", kind, o.Network)
 		}
 	}
-	c := &Comparison{Options: o}
 	if o.Answer == load.EOF && slices.Contains(o.Loads, result.Conversations) {
 		return nil, errors.New("an answer that ends with the connection allows no conversations; add --loads connections")
 	}
+	chosen, err := o.choose()
+	if err != nil {
+		return nil, err
+	}
+	c := &Comparison{Options: o}
 	for _, s := range chosen {
-		c.specs = append(c.specs, s.spec(o.Server, o.Executable))
+		c.specs = append(c.specs, s.spec(o.Base, o.Executable))
 	}
 	return c, nil
 }
+
+func (o *Options) datagrams() bool { return o.Network == "udp" || o.Network == "unixgram" }
 
 // Check reports why the load cannot be run, as with too few descriptors or ports for so many clients,
 // and what to raise.
@@ -105,11 +114,6 @@ func (c *Comparison) descriptors() (own, server int) {
 	return own, perChild * server
 }
 
-func datagrams(s *config.Server) bool {
-	network := s.Transports[0].Network
-	return network == "udp" || network == "unixgram"
-}
-
 // Subjects returns the names of what is compared, in order.
 func (c *Comparison) Subjects() []string {
 	var names []string
@@ -125,8 +129,8 @@ func (c *Comparison) warmup() time.Duration { return max(50*time.Millisecond, c.
 
 func (c *Comparison) plan(kind string) load.Plan {
 	return load.Plan{
-		Network: c.Server.Transports[0].Network, Kind: kind, Clients: c.Clients, Rate: c.Rate,
-		Message: c.Message, Answer: c.Answer, Contains: c.Expect, Timeout: c.Timeout, Warmup: c.warmup(), Duration: c.round(),
+		Network: c.Network, Kind: kind, Clients: c.Clients, Rate: c.Rate, Message: []byte(c.Message), Answer: c.Answer,
+		Contains: []byte(c.Expect), Timeout: c.Timeout, Warmup: c.warmup(), Duration: c.round(),
 	}
 }
 
@@ -139,7 +143,7 @@ var ErrInterrupted = errors.New("interrupted")
 func (c *Comparison) Run(ctx context.Context, shown *progress.Progress) (*result.Report, error) {
 	c.progress = shown
 	r := &result.Report{
-		Schema: result.Schema, Environment: usage.Environment(), Settings: c.settings(), Warnings: c.warnings(),
+		Schema: result.Schema, Environment: usage.Environment(), Settings: c.Settings, Warnings: c.warnings(),
 	}
 	for _, s := range c.specs {
 		r.Subjects = append(r.Subjects, describe(s))
@@ -179,11 +183,11 @@ func (c *Comparison) Run(ctx context.Context, shown *progress.Progress) (*result
 // warnings are about limits of the server that affect the run.
 func (c *Comparison) warnings() []string {
 	var all []string
-	limits := c.Server.Limits
+	limits := c.Base.Limits
 	if limits.PerSource > 0 && limits.PerSource < c.Clients {
 		all = append(all, fmt.Sprintf("limits.per_source = %d is not applied, as all clients have one address", limits.PerSource))
 	}
-	if beyond := c.Clients - limits.Connections; limits.Connections > 0 && beyond > 0 && !datagrams(c.Server) {
+	if beyond := c.Clients - limits.Connections; limits.Connections > 0 && beyond > 0 && !c.datagrams() {
 		what := "wait until others leave, which those in a conversation never do"
 		if limits.Refuse {
 			what = "are refused"
@@ -205,19 +209,6 @@ func (c *Comparison) expected() time.Duration {
 
 // startAndLook is the expected time of a turn besides its rounds.
 const startAndLook = 600 * time.Millisecond
-
-func (c *Comparison) settings() result.Settings {
-	h := c.Server.Handler
-	s := result.Settings{
-		Handler: fmt.Sprintf("%s %q", h.Kind, h.Name), Server: c.Server.Name, Network: c.Server.Transports[0].Network,
-		Clients: c.Clients, Duration: c.Duration, Rounds: c.Rounds, Rate: c.Rate,
-		Message: string(c.Message), Answer: c.Answer, Timeout: c.Timeout, Connections: c.Server.Limits.Connections,
-	}
-	if c.Server.Class != nil {
-		s.Stateful = c.Server.Class.Stateful
-	}
-	return s
-}
 
 // measure has all subjects take turns under one kind of load. It returns the number of rounds in
 // which all of them had theirs; ctx may end it early.
@@ -263,29 +254,4 @@ func (c *Comparison) turnsOf(ctx context.Context, turns []*turn, kind string, ro
 		c.progress.Advance(t.plan.Duration + t.plan.Warmup)
 	}
 	return true
-}
-
-// Narrow removes all transports of s but the first one of the network; empty: the first one.
-func Narrow(s *config.Server, network string) error {
-	i := slices.IndexFunc(s.Transports, func(t config.Transport) bool { return network == "" || t.Network == network })
-	if i < 0 {
-		var have []string
-		for _, t := range s.Transports {
-			have = append(have, t.Network)
-		}
-		return fmt.Errorf("server %q has no transport %q; it has %s", s.Name, network, strings.Join(have, ", "))
-	}
-	s.Transports = []config.Transport{s.Transports[i]}
-	return nil
-}
-
-// Listen returns an address for a network; empty: tcp. Subjects listen at addresses of their own.
-func Listen(network string) string {
-	switch network {
-	case "unix", "unixgram":
-		return network + "://socket"
-	case "udp":
-		return "udp://127.0.0.1:0"
-	}
-	return "tcp://127.0.0.1:0"
 }

@@ -45,10 +45,9 @@ func options(handler, network string, strategies ...string) Options {
 		Concurrency: config.DefaultConcurrency("threading"), Handler: config.Handler{Kind: "handler", Name: handler},
 		Limits: config.Limits{Connections: 1000}, Timeouts: framework.Timeouts{Drain: time.Second},
 	}
-	return Options{
-		Server: s, Strategies: strategies, Clients: 2, Duration: 450 * time.Millisecond, Rounds: 3,
-		Timeout: 20 * time.Second, Message: []byte("hello\n"), Answer: load.Line,
-	}
+	return Options{Base: s, Strategies: strategies, Settings: result.Settings{
+		Clients: 2, Duration: 450 * time.Millisecond, Rounds: 3, Timeout: 20 * time.Second, Message: DefaultMessage, Answer: load.Line,
+	}}
 }
 
 func quiet() *progress.Progress { return progress.New(io.Discard, false, true) }
@@ -199,7 +198,7 @@ func TestNeverAnswers(t *testing.T) {
 // The reason for a missing answer shows what arrived.
 func TestUnanswered(t *testing.T) {
 	o := options("timestamp", "tcp", "threading", "forking")
-	o.Server.Handler.Options = []byte(`{"framing": "chunk", "format": "no newline"}`)
+	o.Base.Handler.Options = []byte(`{"framing": "chunk", "format": "no newline"}`)
 	o.Loads, o.Timeout = []string{result.Connections}, 4*time.Second
 	r := run(t, o)
 	for _, m := range r.Loads[0].Results {
@@ -232,8 +231,8 @@ func TestReasons(t *testing.T) {
 // What command answers has no newline.
 func TestAsk(t *testing.T) {
 	o := options("command", "tcp", "threading")
-	message, answer := Ask(o.Server.Handler)
-	o.Message, o.Answer = []byte(message), answer
+	message, answer := Ask(o.Base.Handler)
+	o.Message, o.Answer = message, answer
 	require.Empty(t, run(t, o).Loads[0].Results[0].Problem)
 	message, answer = Ask(config.Handler{Kind: "plugin", Name: "command"})
 	require.Equal(t, []string{"hello\n", load.Line}, []string{message, answer})
@@ -242,7 +241,7 @@ func TestAsk(t *testing.T) {
 // A server that cannot be started has a row with the reason.
 func TestDoesNotStart(t *testing.T) {
 	o := options("timestamp", "tcp", "threading")
-	o.Server.Handler.Options = []byte(`{"quit": "never"}`)
+	o.Base.Handler.Options = []byte(`{"quit": "never"}`)
 	r := run(t, o)
 	require.Contains(t, r.Loads[0].Results[0].Problem, "quit")
 }
@@ -250,8 +249,8 @@ func TestDoesNotStart(t *testing.T) {
 // A server that ends while it is measured has a row with the reason.
 func TestEndsInTheMiddle(t *testing.T) {
 	o := options("timestamp", "tcp", "threading")
-	o.Server.Handler.Options = []byte(`{"quit": "server"}`)
-	o.Message = []byte("quit\n")
+	o.Base.Handler.Options = []byte(`{"quit": "server"}`)
+	o.Message = "quit\n"
 	o.Answer = load.Chunk
 	o.Timeout = time.Second
 	r := run(t, o)
@@ -327,7 +326,7 @@ func limited(strategies string) {
 // Clients beyond the limit of the server are reported before the run.
 func TestWarnings(t *testing.T) {
 	o := options("echo", "tcp", "threading")
-	o.Server.Limits = config.Limits{Connections: 1000, PerSource: 64}
+	o.Base.Limits = config.Limits{Connections: 1000, PerSource: 64}
 	for clients, want := range map[int][]string{
 		64: nil,
 		65: {"limits.per_source = 64 is not applied, as all clients have one address"},
@@ -340,13 +339,13 @@ func TestWarnings(t *testing.T) {
 		c, err := New(o)
 		require.NoError(t, err)
 		require.Equal(t, want, c.warnings())
-		require.Equal(t, 1000, c.settings().Connections)
+		require.Equal(t, 1000, c.Connections)
 	}
-	o.Server.Limits, o.Clients = config.Limits{Connections: 3, Refuse: true}, 4
-	o.Server.Class = &framework.HandlerClass{Stateful: "the visits"}
+	o.Base.Limits, o.Clients = config.Limits{Connections: 3, Refuse: true}, 4
+	o.Base.Class = &framework.HandlerClass{Stateful: "the visits"}
 	c, err := New(o)
 	require.NoError(t, err)
-	require.Equal(t, "the visits", c.settings().Stateful)
+	require.Equal(t, "the visits", c.Stateful)
 	require.Equal(t, []string{"limits.connections = 3: 1 of 4 clients are refused; use fewer, or a configuration that raises it"}, c.warnings())
 }
 

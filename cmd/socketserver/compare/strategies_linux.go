@@ -22,6 +22,8 @@ type strategy struct {
 	set       func(*config.Concurrency)
 }
 
+// strategies are in the order of the report. Those of Python are defaults only beside others, with
+// [Options].Python.
 var strategies = []strategy{
 	{name: "synchronous", kind: "synchronous", form: result.Compiled},
 	{name: "threading", kind: "threading", form: result.Compiled},
@@ -34,10 +36,6 @@ var strategies = []strategy{
 	{name: "plugin-forking", kind: "forking", form: result.Plugin, set: strict},
 	{name: "plugin-forking-reuse", kind: "forking", form: result.Plugin, asked: true, set: reuse},
 	{name: "plugin-preforking", kind: "preforking", form: result.Plugin},
-}
-
-// peers are servers of CPython.
-var peers = []strategy{
 	{name: "python-synchronous", kind: "synchronous", form: result.Python, asked: true, datagrams: true},
 	{name: "python-threading", kind: "threading", form: result.Python},
 	{name: "python-forking", kind: "forking", form: result.Python},
@@ -57,55 +55,40 @@ func reuse(c *config.Concurrency) {
 // Strategies returns the names that users can type.
 func Strategies() []string {
 	var all []string
-	for _, s := range slices.Concat(strategies, peers) {
+	for _, s := range strategies {
 		all = append(all, s.name)
 	}
 	return all
 }
 
-// A wish determines which strategies are compared.
-type wish struct {
-	names     []string // none: the default ones
-	plugin    bool     // the handler is a plugin, and so not compiled in
-	python    bool     // compare with peers
-	datagrams bool
-}
-
-// choose returns the strategies to compare. Peers without a counterpart of the handler are among
-// them: subject.Start finds that out.
-func choose(w wish) ([]strategy, error) {
-	names := slices.Clone(w.names)
+// choose returns the strategies to compare. Those of Python without a counterpart of the handler are
+// among them: subject.Start finds that out.
+func (o *Options) choose() ([]strategy, error) {
+	plugin, known := o.Base.Handler.Kind == "plugin", Strategies()
+	names := slices.Clone(o.Strategies)
 	for i, name := range names {
-		if !slices.Contains(Strategies(), name) {
-			hint := text.Hint(name, Strategies(), "there are "+strings.Join(Strategies(), ", "))
-			return nil, fmt.Errorf("there is no strategy %q; %s", name, hint)
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("there is no strategy %q; %s", name, text.Hint(name, known, "there are "+strings.Join(known, ", ")))
 		}
-		if w.plugin && slices.Contains(Strategies(), "plugin-"+name) {
+		if plugin && slices.Contains(known, "plugin-"+name) {
 			names[i] = "plugin-" + name // as the configuration says: concurrency "threading"
 		}
 	}
-	chosen := []strategy{}
-	for _, s := range slices.Concat(strategies, peers) {
+	var chosen []strategy
+	for _, s := range strategies {
 		asked := slices.Contains(names, s.name)
-		if asked && w.plugin && s.form == result.Compiled {
+		if asked && plugin && s.form == result.Compiled {
 			return nil, fmt.Errorf("%s runs a compiled-in handler, and yours is a plugin; use forking or forking-reuse", s.name)
 		}
-		if asked || w.usual(s) {
+		usual := len(names) == 0 && (s.form == result.Plugin || !plugin)
+		if s.form == result.Python {
+			usual = o.Python
+		}
+		if asked || usual && (!s.asked || s.datagrams && o.datagrams()) {
 			chosen = append(chosen, s)
 		}
 	}
 	return chosen, nil
-}
-
-// usual reports whether s is compared although no name asks for it.
-func (w wish) usual(s strategy) bool {
-	switch {
-	case s.asked && (!s.datagrams || !w.datagrams):
-		return false
-	case s.form == result.Python:
-		return w.python
-	}
-	return len(w.names) == 0 && (s.form != result.Compiled || !w.plugin)
 }
 
 // spec returns the server of a strategy. A server that has that kind of concurrency keeps its own
@@ -125,31 +108,27 @@ func (s strategy) spec(base *config.Server, executable string) subject.Spec {
 	return subject.Spec{Name: s.name, Form: s.form, Server: server, Executable: executable}
 }
 
-// describe returns the subject of the report.
+// describe returns the subject of the report, with its concurrency block as in a configuration.
 func describe(s subject.Spec) result.Subject {
-	return result.Subject{
-		Name: s.Name, Strategy: s.Server.Concurrency.Kind, Form: s.Form,
-		Concurrency: concurrency(s.Server.Concurrency, s.Form),
+	c := s.Server.Concurrency
+	if c.MaxRequests == 1 {
+		c.MaxRequests = 0
 	}
-}
-
-// concurrency returns the block as in a configuration.
-func concurrency(c config.Concurrency, form string) string {
 	var set []string
-	add := func(name string, value int) {
-		if value > 0 && form != result.Python {
-			set = append(set, fmt.Sprintf("%s = %d", name, value))
+	for _, o := range []struct {
+		name  string
+		value int
+	}{
+		{"max_threads", c.MaxThreads}, {"max_children", c.MaxChildren}, {"spares", c.Spares},
+		{"max_requests", c.MaxRequests}, {"workers", c.Workers},
+	} {
+		if o.value > 0 && s.Form != result.Python {
+			set = append(set, fmt.Sprintf(" %s = %d", o.name, o.value))
 		}
 	}
-	add("max_threads", c.MaxThreads)
-	add("max_children", c.MaxChildren)
-	add("spares", c.Spares)
-	if c.MaxRequests > 1 {
-		add("max_requests", c.MaxRequests)
+	block := c.Kind + " {}"
+	if len(set) > 0 {
+		block = c.Kind + " {" + strings.Join(set, ",") + " }"
 	}
-	add("workers", c.Workers)
-	if len(set) == 0 {
-		return c.Kind + " {}"
-	}
-	return fmt.Sprintf("%s { %s }", c.Kind, strings.Join(set, ", "))
+	return result.Subject{Name: s.Name, Strategy: c.Kind, Form: s.Form, Concurrency: block}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
@@ -21,34 +22,49 @@ func TestChoose(t *testing.T) {
 	usual := []string{"synchronous", "threading", "forking", "forking-reuse", "preforking", "plugin-threading", "plugin-forking", "plugin-preforking"}
 	peers := []string{"python-threading", "python-forking"}
 	for _, c := range []struct {
-		wish wish
-		want []string
+		options Options
+		want    []string
 	}{
-		{wish{}, usual},
-		{wish{python: true}, slices.Concat(usual, peers)},
-		{wish{datagrams: true}, usual},
-		{wish{python: true, datagrams: true}, slices.Concat(usual, []string{"python-synchronous"}, peers)},
-		{wish{plugin: true}, usual[5:]},
-		{wish{plugin: true, python: true}, slices.Concat(usual[5:], peers)},
-		{wish{names: []string{"python-threading"}, plugin: true}, peers[:1]},
-		{wish{names: []string{"threading", "forking-reuse", "plugin-preforking"}, plugin: true}, []string{"plugin-threading", "plugin-forking-reuse", "plugin-preforking"}},
-		{wish{names: []string{"preforking", "forking-spares"}}, []string{"forking-spares", "preforking"}},
-		{wish{names: []string{"threading", "python-synchronous"}}, []string{"threading", "python-synchronous"}},
-		{wish{names: []string{"threading"}, python: true}, slices.Concat([]string{"threading"}, peers)},
+		{wish("handler", "tcp"), usual},
+		{beside(wish("handler", "tcp")), slices.Concat(usual, peers)},
+		{wish("handler", "udp"), usual},
+		{beside(wish("handler", "udp")), slices.Concat(usual, []string{"python-synchronous"}, peers)},
+		{wish("plugin", "tcp"), usual[5:]},
+		{beside(wish("plugin", "tcp")), slices.Concat(usual[5:], peers)},
+		{wish("plugin", "tcp", "python-threading"), peers[:1]},
+		{wish("plugin", "tcp", "threading", "forking-reuse", "plugin-preforking"), []string{"plugin-threading", "plugin-forking-reuse", "plugin-preforking"}},
+		{wish("handler", "tcp", "preforking", "forking-spares"), []string{"forking-spares", "preforking"}},
+		{wish("handler", "tcp", "threading", "python-synchronous"), []string{"threading", "python-synchronous"}},
+		{beside(wish("handler", "tcp", "threading")), slices.Concat([]string{"threading"}, peers)},
 	} {
-		got, err := choose(c.wish)
+		got, err := c.options.choose()
 		require.NoError(t, err)
-		require.Equal(t, c.want, names(got), c.wish)
+		require.Equal(t, c.want, names(got), c.options)
 	}
 }
 
+// wish returns options for a kind of handler over a network; no names: the default strategies.
+func wish(kind, network string, names ...string) Options {
+	return Options{
+		Base: &config.Server{Handler: config.Handler{Kind: kind}}, Settings: result.Settings{Network: network}, Strategies: names,
+	}
+}
+
+// beside returns options with the servers of CPython.
+func beside(o Options) Options {
+	o.Python = true
+	return o
+}
+
 func TestChooseRefuses(t *testing.T) {
-	_, err := choose(wish{names: []string{"threding"}})
-	require.EqualError(t, err, `there is no strategy "threding"; did you mean "threading"?`)
-	_, err = choose(wish{names: []string{"fibers"}})
-	require.ErrorContains(t, err, `there is no strategy "fibers"; there are synchronous, threading,`)
-	_, err = choose(wish{names: []string{"forking-spares"}, plugin: true})
-	require.EqualError(t, err, "forking-spares runs a compiled-in handler, and yours is a plugin; use forking or forking-reuse")
+	for want, o := range map[string]Options{
+		`there is no strategy "threding"; did you mean "threading"?`:                                     wish("handler", "tcp", "threding"),
+		`there is no strategy "fibers"; there are synchronous, threading,`:                               wish("handler", "tcp", "fibers"),
+		"forking-spares runs a compiled-in handler, and yours is a plugin; use forking or forking-reuse": wish("plugin", "tcp", "forking-spares"),
+	} {
+		_, err := o.choose()
+		require.ErrorContains(t, err, want)
+	}
 }
 
 // A strategy that the user configured keeps its limits; others have the defaults.
@@ -74,7 +90,8 @@ func TestSpec(t *testing.T) {
 		{"forking-reuse", own, "forking { max_children = 7, spares = 4, max_requests = 30 }"},
 		{"forking-reuse", bounded, "forking { max_children = 40, spares = 4, max_requests = 100 }"},
 	} {
-		chosen, err := choose(wish{names: []string{c.name}})
+		o := wish("handler", "tcp", c.name)
+		chosen, err := o.choose()
 		require.NoError(t, err)
 		spec := chosen[0].spec(&c.base, "")
 		require.Equal(t, c.want, describe(spec).Concurrency, c.name)
@@ -86,14 +103,19 @@ func TestSpec(t *testing.T) {
 	require.Equal(t, 3, own.Limits.PerSource)
 }
 
-func TestNarrow(t *testing.T) {
-	server := func() *config.Server {
-		return &config.Server{Name: "s", Transports: []config.Transport{{Network: "tcp"}, {Network: "udp"}}}
-	}
+// One of the base's transports is used, and the base stays as it is.
+func TestNetwork(t *testing.T) {
+	o := options("echo", "tcp")
+	o.Base.Transports = []config.Transport{{Network: "tcp"}, {Network: "udp"}}
 	for network, want := range map[string]string{"": "tcp", "tcp": "tcp", "udp": "udp"} {
-		s := server()
-		require.NoError(t, Narrow(s, network))
-		require.Equal(t, []config.Transport{{Network: want}}, s.Transports)
+		o.Network = network
+		c, err := New(o)
+		require.NoError(t, err)
+		require.Equal(t, want, c.Network)
+		require.Equal(t, []config.Transport{{Network: want}}, c.specs[0].Server.Transports)
+		require.Len(t, o.Base.Transports, 2)
 	}
-	require.EqualError(t, Narrow(server(), "unix"), `server "s" has no transport "unix"; it has tcp, udp`)
+	o.Network = "unix"
+	_, err := New(o)
+	require.EqualError(t, err, `server "echo" has no transport "unix"; it has tcp, udp`)
 }

@@ -32,21 +32,17 @@ type turn struct {
 // newTurn starts a subject and its first request, whose outcome is known when tried is closed.
 func newTurn(ctx context.Context, spec subject.Spec, plan load.Plan) *turn {
 	t := &turn{plan: plan, measured: result.Measured{
-		Subject: spec.Name, Errors: map[string]int64{},
+		Subject: spec.Name, Errors: map[string]int64{}, Problem: silent(spec.Server.Handler, plan.Message),
 		Cost: result.Cost{Resident: -1, Proportional: -1, Started: -1, Processes: -1, Threads: -1, Descriptors: -1, Switches: -1},
 	}, tried: make(chan struct{})}
-	if t.measured.Problem = silent(spec.Server.Handler, plan.Message); t.measured.Problem != "" {
-		close(t.tried)
-		return t
+	if t.measured.Problem == "" {
+		s, err := subject.Start(ctx, spec)
+		if err != nil {
+			t.measured.Problem = strings.TrimPrefix(err.Error(), spec.Name+": ")
+		} else {
+			t.subject, t.plan.Network, t.plan.Address = s, s.Network, s.Address
+		}
 	}
-	s, err := subject.Start(ctx, spec)
-	if err != nil {
-		t.measured.Problem = strings.TrimPrefix(err.Error(), spec.Name+": ")
-		close(t.tried)
-		return t
-	}
-	t.subject = s
-	t.plan.Network, t.plan.Address = s.Network, s.Address
 	go func() {
 		defer close(t.tried)
 		t.tryOut(ctx)
@@ -68,6 +64,9 @@ const maxWarmup = time.Second
 // tryOut sends one request: a subject that does not answer is not measured. The warm-up has time for
 // a first answer of that latency for every client.
 func (t *turn) tryOut(ctx context.Context) {
+	if t.subject == nil {
+		return
+	}
 	took, err := load.Try(ctx, t.plan)
 	if err != nil {
 		t.fail(unanswered(t.plan, err))
@@ -90,10 +89,10 @@ func (t *turn) fail(problem string) {
 	t.measured.Problem = problem
 }
 
-// moment is the usage up to a point in time.
+// moment is the CPU time up to a point in time.
 type moment struct {
 	at      time.Time
-	subject usage.Usage // its CPU time only, as the rest takes long to read
+	subject time.Duration
 	machine usage.Machine
 }
 
@@ -103,7 +102,7 @@ func (m moment) since(before moment, length time.Duration) time.Duration {
 	if off := m.at.Sub(before.at) - length; off.Abs() > length/20 {
 		return -1
 	}
-	return m.subject.CPUSince(before.subject)
+	return usage.Since(before.subject, m.subject)
 }
 
 func (t *turn) look() moment {
@@ -180,7 +179,7 @@ func (t *turn) run(ctx context.Context) error {
 
 // count adds a round.
 func (t *turn) count(round *load.Round, before, after moment) {
-	own := after.subject.CPUSince(before.subject) // in the same span as the machine's
+	own := usage.Since(before.subject, after.subject) // in the same span as the machine's
 	if own >= 0 && round.CPU >= 0 {
 		own += round.CPU
 	}
@@ -214,7 +213,7 @@ func (t *turn) end() result.Measured {
 	m := &t.measured
 	m.Cost.Started = exit.Started
 	if t.requests > 0 && !exit.Forced && exit.Started >= 0 { // else children were not waited for
-		m.Cost.Switches = float64(exit.Usage.Switches) / float64(t.requests)
+		m.Cost.Switches = float64(exit.Switches) / float64(t.requests)
 	}
 	if t.latencies != nil {
 		m.Buckets, m.Latency = load.Buckets(t.latencies), load.Summary(t.latencies)

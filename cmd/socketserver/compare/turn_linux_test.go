@@ -14,7 +14,7 @@ import (
 func TestSince(t *testing.T) {
 	start := time.Now()
 	at := func(late, cpu time.Duration) moment {
-		return moment{at: start.Add(late), subject: usage.Usage{CPU: cpu}}
+		return moment{at: start.Add(late), subject: cpu}
 	}
 	const round = 100 * time.Millisecond
 	require.Equal(t, 30*time.Millisecond, at(round, 40*time.Millisecond).since(at(0, 10*time.Millisecond), round))

@@ -124,7 +124,7 @@ func (r *round) wait(ctx context.Context, clients []*client) (effort, error) {
 		r.Begin()
 	}
 	<-r.ctx.Done()
-	own := effort{usage.Self().CPUSince(before), time.Since(since)}
+	own := effort{usage.Since(before, usage.Self()), time.Since(since)}
 	if r.End != nil && ctx.Err() == nil {
 		r.End()
 	}

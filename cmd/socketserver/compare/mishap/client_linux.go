@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	words "github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 )
 
@@ -81,6 +82,12 @@ func (c *client) finish() (string, error) {
 		return "", fmt.Errorf("the connection did not end with the answer: %w", err)
 	}
 	return answer, nil
+}
+
+// done finishes a request, and reports whether it was answered.
+func (c *client) done() bool {
+	answer, err := c.finish()
+	return err == nil && answer == words.Done
 }
 
 func (c *client) read(bound time.Duration) (string, error) {

@@ -21,7 +21,7 @@ import (
 // An experiment is a mishap and how it is made to happen.
 type experiment struct {
 	name, title string
-	try         func(*scene) error
+	try         func(*scene)
 	// set, if not nil, changes the server before it is started.
 	set func(*config.Server)
 }
@@ -83,28 +83,20 @@ func work(jobs []func()) {
 
 // observe tries one experiment on one subject.
 func observe(ctx context.Context, e experiment, spec subject.Spec) result.Observation {
-	name := spec.Name
-	problem := func(err error) result.Observation {
-		if ctx.Err() != nil {
-			return result.Observation{Subject: name, Problem: "interrupted"}
-		}
-		return result.Observation{Subject: name, Problem: strings.TrimPrefix(err.Error(), name+": ")}
-	}
 	spec.Server = prepare(spec.Server)
 	if e.set != nil {
 		e.set(&spec.Server)
 	}
 	s, err := open(ctx, spec)
-	if err != nil {
-		return problem(err)
+	if err == nil {
+		defer s.close()
+		err = s.play(e.try)
 	}
-	defer s.close()
-	if err := e.try(s); err != nil {
-		return problem(err)
-	}
-	s.conclude()
-	if ctx.Err() != nil {
-		return problem(ctx.Err())
+	switch {
+	case ctx.Err() != nil:
+		return result.Observation{Subject: spec.Name, Problem: "interrupted"}
+	case err != nil:
+		return result.Observation{Subject: spec.Name, Problem: strings.TrimPrefix(err.Error(), spec.Name+": ")}
 	}
 	return s.row
 }

@@ -25,7 +25,8 @@ func silenceOf(took time.Duration) time.Duration {
 	return min(max(leastSilence, 20*took), patience)
 }
 
-// A scene is a running server, its clients, and what has been observed.
+// A scene is a running server, its clients, and what has been observed. Its methods end the experiment
+// by a panic with a failure if what they need does not happen: an experiment then reads as what is done.
 type scene struct {
 	ctx     context.Context
 	spec    subject.Spec
@@ -34,6 +35,32 @@ type scene struct {
 	clients []*client
 	row     result.Observation
 	silence time.Duration // the wait for an event that must not happen
+}
+
+// A failure is why an experiment could not be tried.
+type failure struct{ error }
+
+// check ends the experiment if there is an error.
+func (s *scene) check(err error) {
+	if err != nil {
+		panic(failure{err})
+	}
+}
+
+// play tries an experiment and returns what was observed, or why it could not be tried.
+func (s *scene) play(try func(*scene)) (err error) {
+	defer func() {
+		switch failed := recover().(type) {
+		case nil:
+		case failure:
+			err = failed.error
+		default:
+			panic(failed)
+		}
+	}()
+	try(s)
+	s.conclude()
+	return nil
 }
 
 // open starts the server. The observation begins with nothing noticed and no client cut off.
@@ -46,7 +73,7 @@ func open(ctx context.Context, spec subject.Spec) (*scene, error) {
 		Subject: spec.Name, Noticed: "nobody", CutOff: "nobody",
 	}}
 	asked := time.Now()
-	if _, _, err := c.ask(words.Wait); err != nil {
+	if err := c.answers(); err != nil {
 		c.close()
 		return nil, fmt.Errorf("the first request was not answered: %w", err)
 	}
@@ -68,9 +95,7 @@ func (s *scene) conclude() {
 	if s.row.Lived == "" {
 		s.row.Lived = s.lived()
 	}
-	for _, c := range s.clients {
-		c.close()
-	}
+	s.close()
 	exit := s.subject.Stop()
 	s.row.Left = exit.Left.String()
 	if exit.Forced {
@@ -78,8 +103,8 @@ func (s *scene) conclude() {
 	}
 }
 
-// begin has a client send a word. It does not wait for the handler.
-func (s *scene) begin(word string) (*client, error) {
+// connect has a client send a word.
+func (s *scene) connect(word string) (*client, error) {
 	c, err := connect(s.ctx, s.subject, word)
 	if err == nil {
 		s.clients = append(s.clients, c)
@@ -87,23 +112,44 @@ func (s *scene) begin(word string) (*client, error) {
 	return c, err
 }
 
-// hold is begin, and waits until the handler runs.
-func (s *scene) hold(word string) (*client, error) {
-	c, err := s.begin(word)
+// answers has another client send a whole request.
+func (s *scene) answers() error {
+	c, err := s.connect(words.Wait)
 	if err == nil {
-		err = c.ready(patience)
+		_, err = c.finish()
 	}
-	return c, err
+	return err
 }
 
-// ask sends a whole request.
-func (s *scene) ask(word string) (answer string, pid int, err error) {
-	c, err := s.hold(word)
-	if err != nil {
-		return "", 0, err
+// begin has a client send a word. It does not wait for the handler.
+func (s *scene) begin(word string) *client {
+	c, err := s.connect(word)
+	s.check(err)
+	return c
+}
+
+// hold is begin, and waits until the handler runs.
+func (s *scene) hold(word string) *client {
+	c := s.begin(word)
+	s.check(c.ready(patience))
+	return c
+}
+
+// ask sends a whole request, and returns the process that served it.
+func (s *scene) ask(word string) (pid int) {
+	c := s.begin(word)
+	s.finish(c)
+	return c.pid
+}
+
+// finish finishes requests, and returns their answers.
+func (s *scene) finish(clients ...*client) (answers []string) {
+	for _, c := range clients {
+		answer, err := c.finish()
+		s.check(err)
+		answers = append(answers, answer)
 	}
-	answer, err = c.finish()
-	return answer, c.pid, err
+	return answers
 }
 
 // group is the number of clients that connect at once.
@@ -112,9 +158,10 @@ const group = 4
 // others returns clients with requests in flight, or waiting, at once. Where processes serve more
 // than one request, it connects groups of clients until some are in the process of pid and some are
 // not.
-func (s *scene) others(word string, pid int) ([]*client, error) {
+func (s *scene) others(word string, pid int) []*client {
+	c := s.spec.Server.Concurrency
 	groups := 1
-	switch c := s.spec.Server.Concurrency; {
+	switch {
 	case c.Kind == "preforking" && c.Workers > 1:
 		groups = connections/group - 1
 	case c.Kind == "forking" && c.MaxRequests > 1:
@@ -122,56 +169,22 @@ func (s *scene) others(word string, pid int) ([]*client, error) {
 	}
 	var all []*client
 	for range groups {
-		came, err := s.come(word)
-		if err != nil {
-			return nil, err
+		came := len(all)
+		for range group {
+			all = append(all, s.begin(word))
 		}
-		all = append(all, came...)
+		for _, next := range all[came:] {
+			if c.Kind != "synchronous" { // where only one of them runs
+				s.check(next.ready(patience))
+			}
+		}
 		with := slices.ContainsFunc(all, func(c *client) bool { return c.pid == pid })
 		beside := slices.ContainsFunc(all, func(c *client) bool { return c.pid != pid })
 		if with && beside {
 			break
 		}
 	}
-	return all, nil
-}
-
-// come connects a group of clients. Their handlers run when it returns, unless only one request runs
-// at a time.
-func (s *scene) come(word string) ([]*client, error) {
-	var all []*client
-	for range group {
-		c, err := s.begin(word)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
-	}
-	for _, c := range all {
-		if s.spec.Server.Concurrency.Kind == "synchronous" {
-			break
-		}
-		if err := c.ready(patience); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// askOthers sends a whole request from each of others, and returns the answers and their processes.
-func (s *scene) askOthers(word string, pid int) (answers []string, pids []int, err error) {
-	came, err := s.others(word, pid)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, c := range came {
-		text, err := c.finish()
-		if err != nil {
-			return nil, nil, err
-		}
-		answers, pids = append(answers, text), append(pids, c.pid)
-	}
-	return answers, pids, nil
+	return all
 }
 
 // cutOff finishes the bystanders and observes which of them were cut off; one reports whether the
@@ -179,7 +192,7 @@ func (s *scene) askOthers(word string, pid int) (answers []string, pids []int, e
 func (s *scene) cutOff(one bool, bystanders []*client) {
 	var cut int
 	for _, c := range bystanders {
-		if text, err := c.finish(); err != nil || text != words.Done {
+		if !c.done() {
 			cut++
 		}
 	}
@@ -215,23 +228,12 @@ func (s *scene) noticed(client bool) {
 // alarming reports whether a line of the log is about something that went wrong. A line that is
 // printed and not logged is: it is the last output of a process.
 func alarming(l subject.Line) bool {
-	switch l.Level {
-	case "warn", "error":
-		return true
-	case "":
-		return l.Text != "stopping"
-	}
-	return false
+	return l.Level == "warn" || l.Level == "error" || l.Level == "" && l.Text != "stopping"
 }
 
 // lived returns "yes" if the server answers another client, and else how it ended.
 func (s *scene) lived() string {
-	c, err := s.begin(words.Wait)
-	if err == nil {
-		if err = c.ready(patience); err == nil {
-			_, err = c.finish()
-		}
-	}
+	err := s.answers()
 	if err == nil {
 		return "yes"
 	}

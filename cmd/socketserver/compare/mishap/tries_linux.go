@@ -14,69 +14,46 @@ import (
 )
 
 // slow connects a second client while the request of the first one runs.
-func slow(s *scene) error {
-	first, err := s.hold(words.Wait)
-	if err != nil {
-		return err
-	}
-	second, err := s.begin(words.Wait)
-	if err != nil {
-		return err
-	}
-	switch err := second.ready(s.silence); {
-	case err == nil:
-		s.row.Finding = "both were served at once"
-	case errors.Is(err, errSilent):
+func slow(s *scene) {
+	first := s.hold(words.Wait)
+	second := s.begin(words.Wait)
+	s.row.Finding = "both were served at once"
+	if err := second.ready(s.silence); errors.Is(err, errSilent) {
 		s.row.Finding, s.row.Noticed = "the second waited for the first", "the client"
-	default:
-		return err
+	} else {
+		s.check(err)
 	}
-	return finish(first, second)
+	s.finish(first, second)
 }
 
 // counter has clients count at once, and then others.
-func counter(s *scene) error {
-	_, pid, err := s.ask(words.Wait)
-	if err != nil {
-		return err
-	}
-	counts, processes := false, map[int]bool{}
+func counter(s *scene) {
+	pid := s.ask(words.Wait)
+	s.row.Finding = "every request had a new one"
+	processes := map[int]bool{}
 	for range 2 {
-		answers, pids, err := s.askOthers(words.Count, pid)
-		if err != nil {
-			return err
-		}
-		for i, pid := range pids {
-			processes[pid] = true
-			counts = counts || answers[i] != "1"
+		came := s.others(words.Count, pid)
+		for i, answer := range s.finish(came...) {
+			processes[came[i].pid] = true
+			if answer != "1" {
+				s.row.Finding = "one for all requests"
+			}
 		}
 	}
-	switch {
-	case !counts:
-		s.row.Finding = "every request had a new one"
-	case len(processes) > 1:
+	if s.row.Finding == "one for all requests" && len(processes) > 1 {
 		s.row.Finding = "each process had its own"
-	default:
-		s.row.Finding = "one for all requests"
 	}
-	return nil
 }
 
 // directory changes the working directory to one that no server starts in.
-func directory(s *scene) error { return s.change(words.Chdir, "/proc", words.Directory) }
+func directory(s *scene) { s.change(words.Chdir, "/proc", words.Directory) }
 
-func environment(s *scene) error { return s.change(words.Setenv, "changed", words.Environment) }
+func environment(s *scene) { s.change(words.Setenv, "changed", words.Environment) }
 
 // change has one request change something, and later ones look at it.
-func (s *scene) change(word, value, look string) error {
-	_, pid, err := s.ask(word + " " + value)
-	if err != nil {
-		return err
-	}
-	answers, _, err := s.askOthers(look, pid)
-	if err != nil {
-		return err
-	}
+func (s *scene) change(word, value, look string) {
+	pid := s.ask(word + " " + value)
+	answers := s.finish(s.others(look, pid)...)
 	switch {
 	case !slices.Contains(answers, value):
 		s.row.Finding = "no later request saw it"
@@ -85,20 +62,13 @@ func (s *scene) change(word, value, look string) error {
 	default:
 		s.row.Finding = "every later request saw it"
 	}
-	return nil
 }
 
 // failing returns the experiment of a word that no request survives.
-func failing(word string) func(*scene) error {
-	return func(s *scene) error {
-		one, err := s.hold(word)
-		if err != nil {
-			return err
-		}
-		bystanders, err := s.others(words.Wait, one.pid)
-		if err != nil {
-			return err
-		}
+func failing(word string) func(*scene) {
+	return func(s *scene) {
+		one := s.hold(word)
+		bystanders := s.others(words.Wait, one.pid)
 		_, failed := one.release(patience)
 		s.cutOff(failed != nil, bystanders)
 		s.noticed(failed != nil)
@@ -113,7 +83,6 @@ func failing(word string) func(*scene) error {
 		default:
 			s.row.Finding = "nothing happened"
 		}
-		return nil
 	}
 }
 
@@ -121,55 +90,38 @@ func failing(word string) func(*scene) error {
 const eaten = 128 << 20
 
 // memory measures the server's memory while a request uses much and after it.
-func memory(s *scene) error {
+func memory(s *scene) {
 	if usage.Memory("MemAvailable:") < 4*eaten {
-		return fmt.Errorf("less than %d MiB of memory are free; end other programs", 4*eaten>>20)
+		s.check(fmt.Errorf("less than %d MiB of memory are free; end other programs", 4*eaten>>20))
 	}
-	one, err := s.hold(words.Eat + " " + strconv.Itoa(eaten))
-	if err != nil {
-		return err
+	one := s.hold(words.Eat + " " + strconv.Itoa(eaten))
+	before := s.resident()
+	_, err := one.release(patience)
+	s.check(err)
+	if s.resident() < before+eaten/2 {
+		s.check(errors.New("its memory could not be measured, as it was paged out"))
 	}
-	before, err := usage.Of(s.subject.Pid())
-	if err != nil {
-		return err
-	}
-	if _, err := one.release(patience); err != nil {
-		return err
-	}
-	during, err := usage.Of(s.subject.Pid())
-	if err != nil {
-		return err
-	}
-	if during.Resident < before.Resident+eaten/2 {
-		return errors.New("its memory could not be measured, as it was paged out")
-	}
-	if _, err := one.finish(); err != nil {
-		return err
-	}
-	s.row.Finding = "kept by its process"
-	if s.givenBack(before.Resident) {
-		s.row.Finding = "given back when it was over"
-	}
-	return nil
-}
-
-// givenBack waits until the memory is given back. No event reports that, so it polls.
-func (s *scene) givenBack(before int64) bool {
+	s.finish(one)
+	// No event reports that memory is given back, so this polls.
 	for end := time.Now().Add(s.silence); time.Now().Before(end) && s.ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
-		now, err := usage.Of(s.subject.Pid())
-		if err == nil && now.Resident < before+eaten/2 {
-			return true
+		if s.resident() < before+eaten/2 {
+			s.row.Finding = "given back when it was over"
+			return
 		}
 	}
-	return false
+	s.row.Finding = "kept by its process"
+}
+
+// resident returns the server's memory, in bytes.
+func (s *scene) resident() int64 {
+	used, err := usage.Of(s.subject.Pid())
+	s.check(err)
+	return used.Resident
 }
 
 // hang waits for the end of a request whose handler never returns.
-func hang(s *scene) error {
-	one, err := s.hold(words.Hang)
-	if err != nil {
-		return err
-	}
+func hang(s *scene) {
+	one := s.hold(words.Hang)
 	// The timeout, and the second that a server gives a handler to notice it.
 	_, failed := one.release(s.spec.Server.Timeouts.Request + time.Second + s.silence)
 	if errors.Is(failed, errSilent) {
@@ -182,95 +134,58 @@ func hang(s *scene) error {
 	if s.row.Lived != "yes" {
 		s.row.CutOff = "every client"
 	}
-	return nil
 }
 
 // full connects clients until one of them is not served.
-func full(s *scene) error {
+func full(s *scene) {
+	s.row.Finding = "there was no limit"
 	const most = 8
 	var held []*client
 	for range most {
-		next, err := s.begin(words.Wait)
-		if err != nil {
-			return err
-		}
-		err = next.ready(s.silence)
+		next := s.begin(words.Wait)
+		err := next.ready(s.silence)
 		if err == nil {
 			held = append(held, next)
 			continue
 		}
 		if len(held) == 0 {
-			return err
+			s.check(err)
 		}
-		if !errors.Is(err, errSilent) {
-			s.row.Finding, s.row.CutOff = "the next client was turned away", "that client"
-		} else if _, err := held[0].finish(); err != nil {
-			return err
-		} else if held = held[1:]; next.ready(patience) != nil {
-			s.row.Finding, s.row.CutOff = "the next client was never served", "that client"
-		} else {
-			s.row.Finding, held = "the next client waited for its turn", append(held, next)
+		s.row.Finding, s.row.CutOff = "the next client was turned away", "that client"
+		if errors.Is(err, errSilent) {
+			s.finish(held[0])
+			s.row.Finding, held = "the next client was never served", held[1:]
+			if next.ready(patience) == nil {
+				s.row.Finding, s.row.CutOff, held = "the next client waited for its turn", "nobody", append(held, next)
+			}
 		}
 		s.noticed(true)
-		return finish(held...)
+		break
 	}
-	s.row.Finding = "there was no limit"
-	return finish(held...)
-}
-
-// finish finishes requests.
-func finish(clients ...*client) error {
-	for _, c := range clients {
-		if _, err := c.finish(); err != nil {
-			return err
-		}
-	}
-	return nil
+	s.finish(held...)
 }
 
 // shutdown stops the server while a request is in flight that ends in time.
-func shutdown(s *scene) error {
-	one, err := s.hold(words.Wait)
-	if err != nil {
-		return err
+func shutdown(s *scene) {
+	one := s.hold(words.Wait)
+	go s.subject.Stop()
+	if !s.subject.AwaitLog(s.ctx, func(l subject.Line) bool { return strings.HasPrefix(l.Text, "stopping") }) {
+		s.check(errors.New("the server ended without logging that it stops"))
 	}
-	stopped := make(chan struct{})
-	go func() {
-		s.subject.Stop()
-		close(stopped)
-	}()
-	if !s.subject.AwaitLog(s.ctx, stopping) {
-		<-stopped
-		return errors.New("the server ended without logging that it stops")
-	}
-	text, failed := one.finish()
-	s.answered(failed == nil && text == words.Done)
-	<-stopped
+	s.answered(one.done())
 	s.row.Lived = "no: " + s.subject.Stop().Status
-	return nil
 }
 
-// stopping reports whether a server logs that it stops.
-func stopping(l subject.Line) bool { return strings.HasPrefix(l.Text, "stopping") }
-
 // kill kills the server while requests are in flight.
-func kill(s *scene) error {
-	one, err := s.hold(words.Wait)
-	if err != nil {
-		return err
-	}
-	bystanders, err := s.others(words.Wait, one.pid)
-	if err != nil {
-		return err
-	}
+func kill(s *scene) {
+	one := s.hold(words.Wait)
+	bystanders := s.others(words.Wait, one.pid)
 	s.subject.Kill()
 	<-s.subject.Done()
-	text, failed := one.finish()
-	answered := failed == nil && text == words.Done
+	answered := one.done()
 	s.answered(answered)
 	s.cutOff(!answered, bystanders)
 	s.row.Lived = "no: " + s.subject.Stop().Status
-	return nil
 }
 
 // answered observes whether the request in flight was answered.

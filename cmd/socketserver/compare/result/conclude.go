@@ -71,23 +71,28 @@ func compareAll(l *Load) []Comparison {
 
 // base returns threading, or the first subject that answered if threading did not.
 func (l *Load) base() *Measured {
-	answering := slices.DeleteFunc(l.measured(), func(m *Measured) bool { return m.requests() == 0 })
-	if i := slices.IndexFunc(answering, func(m *Measured) bool { return m.Subject == "threading" }); i >= 0 {
-		return answering[i]
+	var base *Measured
+	for _, m := range l.measured() {
+		if m.requests() > 0 && (base == nil || m.Subject == "threading") {
+			base = m
+		}
 	}
-	if len(answering) == 0 {
-		return nil
+	return base
+}
+
+// find returns the first of all that is wanted, or nil.
+func find[T any](all []T, wanted func(*T) bool) *T {
+	for i := range all {
+		if wanted(&all[i]) {
+			return &all[i]
+		}
 	}
-	return answering[0]
+	return nil
 }
 
 // load returns nil if there was no such kind of load.
 func (r *Report) load(kind string) *Load {
-	i := slices.IndexFunc(r.Loads, func(l Load) bool { return l.Kind == kind })
-	if i < 0 {
-		return nil
-	}
-	return &r.Loads[i]
+	return find(r.Loads, func(l *Load) bool { return l.Kind == kind })
 }
 
 // of returns nil if the subject is not among the results.
@@ -95,11 +100,7 @@ func (l *Load) of(subject string) *Measured {
 	if l == nil {
 		return nil
 	}
-	i := slices.IndexFunc(l.Results, func(m Measured) bool { return m.Subject == subject })
-	if i < 0 {
-		return nil
-	}
-	return &l.Results[i]
+	return find(l.Results, func(m *Measured) bool { return m.Subject == subject })
 }
 
 // measured returns the subjects that were measured to the end.
@@ -115,12 +116,9 @@ func (l *Load) measured() []*Measured {
 
 // observed returns nil if the mishap was not tried on the subject.
 func (r *Report) observed(mishap, subject string) *Observation {
-	for _, m := range r.Mishaps {
-		for i := range m.Rows {
-			if m.Name == mishap && m.Rows[i].Subject == subject {
-				return &m.Rows[i]
-			}
-		}
+	m := find(r.Mishaps, func(m *Mishap) bool { return m.Name == mishap })
+	if m == nil {
+		return nil
 	}
-	return nil
+	return find(m.Rows, func(o *Observation) bool { return o.Subject == subject })
 }

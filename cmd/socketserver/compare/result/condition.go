@@ -1,6 +1,7 @@
 package result
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -16,22 +17,31 @@ import (
 //	threading.connections.rate >= 0.9*preforking.connections.rate
 //	forking.exit.lived == yes
 //
-// The operators are < <= > >= == and !=. Without a kind of load it applies to every one that was
-// measured, on both sides.
+// Without a kind of load it applies to every one that was measured, on both sides.
 type Condition struct {
 	text     string
 	left     operand
-	operator string
-	limit    float64 // or the factor of right
-	right    *operand
+	operator string   // of operators
+	limit    float64  // or the factor of right
+	right    *operand // nil: left is compared with limit
 }
 
 // An operand is a metric of a subject, or whether its server survived a mishap.
 type operand struct {
 	subject string
-	load    string // empty: every load
-	metric  *metric
+	load    string  // empty: every load
+	metric  *metric // nil: survival
 	mishap  string
+	unit    *unit
+}
+
+var operators = map[string]func(left, right float64) bool{
+	"<":  func(left, right float64) bool { return left < right },
+	"<=": func(left, right float64) bool { return left <= right },
+	">":  func(left, right float64) bool { return left > right },
+	">=": func(left, right float64) bool { return left >= right },
+	"==": func(left, right float64) bool { return left == right },
+	"!=": func(left, right float64) bool { return left != right },
 }
 
 var mishaps = []string{
@@ -59,92 +69,74 @@ func ParseCondition(text string, subjects, loads []string) (c Condition, err err
 	return c, v.parseRight(&c, parts[3])
 }
 
-func (c Condition) String() string { return c.text }
-
 // vocabulary is the names that a condition may use.
 type vocabulary struct{ subjects, loads []string }
 
 // parseRight parses a value with its unit, or another operand with or without a factor.
 func (v vocabulary) parseRight(c *Condition, value string) (err error) {
-	unit, name := c.left.unit(), value
-	factor, multiplied, product := strings.Cut(value, "*")
-	switch subject, _ := v.subjectOf(value); {
+	factor, name, product := strings.Cut(value, "*")
+	switch {
 	case product:
-		name = strings.TrimSpace(multiplied)
-		if c.limit, err = count.parse(strings.TrimSpace(factor)); err != nil {
-			return err
-		}
-	case subject == "" && !strings.Contains(strings.TrimLeft(value, "0123456789."), "."):
-		c.limit, err = unit.parse(value)
-		return err
+		c.limit, err = count.parse(strings.TrimSpace(factor))
+	case strings.Contains(strings.TrimLeft(value, "0123456789."), "."):
+		c.limit, name = 1, value
 	default:
-		c.limit = 1
+		c.limit, err = c.left.unit.parse(value)
+		return err
 	}
-	right, err := v.operand(name)
 	if err != nil {
 		return err
 	}
-	if right.unit() != unit {
-		return fmt.Errorf("%s is %s, and %s is %s; compare it with another metric", right, right.unit().name, c.left, unit.name)
+	right, err := v.operand(strings.TrimSpace(name))
+	if err != nil {
+		return err
+	}
+	if right.unit != c.left.unit {
+		return fmt.Errorf("%s is %s, and %s is %s; compare it with another metric", right, right.unit.name, c.left, c.left.unit.name)
 	}
 	c.right = &right
 	return nil
 }
 
-// subjectOf returns the subject that text begins with, and what follows it. Names may have dots in
-// them. If only plugins are compared, "threading" stands for plugin-threading.
-func (v vocabulary) subjectOf(text string) (subject, rest string) {
-	longest := ""
-	for _, s := range v.subjects {
-		for _, name := range []string{s, strings.TrimPrefix(s, "plugin-")} {
-			if after, ok := strings.CutPrefix(text, name+"."); ok && len(name) > len(longest) && (name == s || !slices.Contains(v.subjects, name)) {
-				subject, longest, rest = s, name, after
-			}
-		}
-	}
-	return subject, rest
-}
-
 func (v vocabulary) operand(text string) (o operand, err error) {
-	if slices.Contains(v.subjects, text) {
-		return o, fmt.Errorf("%s is a subject; name one of its metrics, as in %s.p99", text, text)
+	name, rest, _ := strings.Cut(text, ".")
+	o.subject = name
+	if plugin := "plugin-" + name; !slices.Contains(v.subjects, name) && slices.Contains(v.subjects, plugin) {
+		o.subject = plugin // as only plugins are compared
 	}
-	var rest string
-	if o.subject, rest = v.subjectOf(text); o.subject == "" {
-		name, _, _ := strings.Cut(text, ".")
+	mishap, survival := strings.CutSuffix(rest, ".lived")
+	load, metric, ofLoad := strings.Cut(rest, ".")
+	if !ofLoad || metricNamed(rest) != nil {
+		load, metric = "", rest
+	}
+	switch {
+	case !slices.Contains(v.subjects, o.subject):
 		return o, unknown("subject", name, v.subjects)
-	}
-	if mishap, ok := strings.CutSuffix(rest, ".lived"); ok {
-		if o.mishap = mishap; !slices.Contains(mishaps, mishap) {
-			return o, unknown("mishap", mishap, mishaps)
-		}
+	case rest == "":
+		return o, fmt.Errorf("%s is a subject; name one of its metrics, as in %s.p99", name, name)
+	case survival && !slices.Contains(mishaps, mishap):
+		return o, unknown("mishap", mishap, mishaps)
+	case survival:
+		o.mishap, o.unit = mishap, yesNo
 		return o, nil
+	case load != "" && !slices.Contains(v.loads, load):
+		return o, unknown("load", load, v.loads)
 	}
-	if load, name, ok := strings.Cut(rest, "."); ok && metricNamed(rest) == nil {
-		if o.load, rest = load, name; !slices.Contains(v.loads, load) {
-			return o, unknown("load", load, v.loads)
-		}
-	}
-	if o.metric = metricNamed(rest); o.metric == nil {
+	o.load, o.metric = load, metricNamed(metric)
+	if o.metric == nil {
 		var names []string
 		for _, m := range metrics {
 			names = append(names, m.name)
 		}
-		return o, unknown("metric", rest, names)
+		return o, unknown("metric", metric, names)
 	}
+	o.unit = o.metric.unit
 	return o, nil
 }
 
 // unknown is the error for a name, with the one that may have been meant or all that there are.
 func unknown(what, name string, names []string) error {
 	return fmt.Errorf("there is no %s %q; %s", what, name, text.Hint(name, names, "there is "+List(names)))
-}
-
-func (o operand) unit() *unit {
-	if o.metric == nil {
-		return yesNo
-	}
-	return o.metric.unit
 }
 
 func (o operand) String() string {
@@ -181,7 +173,7 @@ func (c Condition) Check(r *Report) Assertion {
 			found = append(found, shown)
 			limit, known = limit*right, known && rightKnown
 		}
-		a.Held = a.Held && known && holds(left, c.operator, limit)
+		a.Held = a.Held && known && operators[c.operator](left, limit)
 	}
 	a.Found = strings.Join(found, ", ")
 	return a
@@ -189,46 +181,23 @@ func (c Condition) Check(r *Report) Assertion {
 
 // value returns the value of the operand, if it is known, and text for the report.
 func (o operand) value(r *Report, load string) (v float64, shown string, known bool) {
-	if o.metric == nil {
-		return o.lived(r)
+	var why string
+	if o.metric != nil {
+		o.load = cmp.Or(o.load, load)
+		v, why = o.metric.value(r.load(o.load).of(o.subject))
+		shown = o.metric.unit.format(v)
+	} else if row := r.observed(o.mishap, o.subject); row == nil {
+		why = "not tried"
+	} else {
+		why, shown = row.Problem, row.Lived
+		if row.lived() {
+			v = 1
+		}
 	}
-	if o.load == "" {
-		o.load = load
-	}
-	v, why := o.metric.value(r.load(o.load).of(o.subject))
 	if why != "" {
 		return 0, o.String() + ": " + why, false
 	}
-	return v, o.String() + " = " + o.metric.unit.format(v), true
-}
-
-func (o operand) lived(r *Report) (v float64, shown string, known bool) {
-	row := r.observed(o.mishap, o.subject)
-	switch {
-	case row == nil:
-		return 0, o.String() + ": not tried", false
-	case row.Problem != "":
-		return 0, o.String() + ": " + row.Problem, false
-	case row.lived():
-		v = 1
-	}
-	return v, o.String() + " = " + row.Lived, true
+	return v, o.String() + " = " + shown, true
 }
 
 func (o *Observation) lived() bool { return o.Lived == "yes" }
-
-func holds(left float64, operator string, right float64) bool {
-	switch operator {
-	case "<":
-		return left < right
-	case "<=":
-		return left <= right
-	case ">":
-		return left > right
-	case ">=":
-		return left >= right
-	case "==":
-		return left == right
-	}
-	return left != right
-}

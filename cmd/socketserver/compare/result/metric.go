@@ -2,7 +2,6 @@ package result
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -19,7 +18,7 @@ type metric struct {
 	above   int64
 }
 
-var metrics = []*metric{
+var metrics = []metric{
 	{name: "rate", unit: perSecond, of: func(m *Measured) float64 { return m.Rate }, round: func(r Round) float64 { return r.Rate }},
 	percentile("p50", 500, func(l Latency) time.Duration { return l.P50 }),
 	percentile("p90", 100, func(l Latency) time.Duration { return l.P90 }),
@@ -47,27 +46,24 @@ var metrics = []*metric{
 // Compared are the metrics that [Conclude] compares.
 var Compared = []string{"rate", "p50", "p99", "cpu"}
 
-func percentile(name string, above int64, of func(Latency) time.Duration) *metric {
-	p := &metric{name: name, unit: nanoseconds, latency: true, above: above}
-	p.of = func(m *Measured) float64 {
-		if !p.enough(m.requests()) {
-			return -1
-		}
-		return float64(of(m.Latency))
+func percentile(name string, above int64, of func(Latency) time.Duration) metric {
+	// With fewer answers than that none is above the percentile, and it would equal the longest.
+	enough := func(answers int64) bool { return answers > 0 && (above == 0 || answers*above >= 1000) }
+	return metric{
+		name: name, unit: nanoseconds, latency: true, above: above,
+		of: func(m *Measured) float64 {
+			if !enough(m.requests()) {
+				return -1
+			}
+			return float64(of(m.Latency))
+		},
+		round: func(r Round) float64 {
+			if !enough(r.Requests) {
+				return 0
+			}
+			return float64(of(r.Latency))
+		},
 	}
-	p.round = func(r Round) float64 {
-		if !p.enough(r.Requests) {
-			return 0
-		}
-		return float64(of(r.Latency))
-	}
-	return p
-}
-
-// enough reports whether one of so many answers is above the percentile: with fewer it would equal
-// the longest.
-func (m *metric) enough(answers int64) bool {
-	return answers > 0 && (m.above == 0 || answers*m.above >= 1000)
 }
 
 // over reports whether a percentile is only a lower bound: requests of unknown latency are as many
@@ -82,11 +78,7 @@ func metricNamed(name string) *metric {
 	if name == "p999" {
 		name = "p99.9"
 	}
-	i := slices.IndexFunc(metrics, func(m *metric) bool { return m.name == name })
-	if i < 0 {
-		return nil
-	}
-	return metrics[i]
+	return find(metrics, func(m *metric) bool { return m.name == name })
 }
 
 // Number returns the value of a metric, less than 0 if it is not known, and reports whether that is
@@ -99,14 +91,15 @@ func (d *Measured) Number(name string) (v float64, over bool) {
 
 // Text returns the value of a metric as in 3.1 ms, or >3.1 ms for a lower bound; "-": not known.
 func (d *Measured) Text(name string) string {
-	switch v, over := d.Number(name); {
+	v, over := d.Number(name)
+	text := metricNamed(name).unit.format(v)
+	switch {
 	case v < 0:
 		return "-"
 	case over:
-		return ">" + metricNamed(name).unit.format(v)
-	default:
-		return metricNamed(name).unit.format(v)
+		return ">" + text
 	}
+	return text
 }
 
 // value returns what was measured, or why there is no value to rely on.

@@ -39,28 +39,22 @@ func rank(r *Report, l *Load) Ranking {
 	}
 	ranking := Ranking{Load: l.Kind, Metric: order.metric.name, Places: [][]string{}}
 	for len(left) > 0 {
-		place := order.unbeaten(left)
-		var names []string
-		for _, m := range place {
-			names = append(names, m.Subject)
+		var place []string
+		var behind []*Measured
+		for _, m := range left {
+			if slices.ContainsFunc(left, func(other *Measured) bool { return order.beats(other, m) }) {
+				behind = append(behind, m)
+			} else {
+				place = append(place, m.Subject)
+			}
 		}
-		ranking.Places = append(ranking.Places, names)
-		left = slices.DeleteFunc(left, func(m *Measured) bool { return slices.Contains(place, m) })
+		if len(place) == 0 { // a cycle, which only noise can cause
+			for _, m := range left {
+				place = append(place, m.Subject)
+			}
+			behind = nil
+		}
+		ranking.Places, left = append(ranking.Places, place), behind
 	}
 	return ranking
-}
-
-// unbeaten returns those that none of the others is better than, or all in a cycle, which only noise
-// can cause.
-func (o order) unbeaten(all []*Measured) []*Measured {
-	var best []*Measured
-	for _, m := range all {
-		if !slices.ContainsFunc(all, func(other *Measured) bool { return o.beats(other, m) }) {
-			best = append(best, m)
-		}
-	}
-	if len(best) == 0 {
-		return slices.Clone(all)
-	}
-	return best
 }

@@ -46,15 +46,13 @@ func (u *unit) format(v float64) string {
 	return strconv.FormatFloat(threeDigits(v/u.parts[i].factor), 'f', -1, 64) + suffix
 }
 
+// threeDigits rounds to three significant digits, and a value from 100 up to a whole number.
 func threeDigits(v float64) float64 {
-	if v == 0 {
-		return 0
+	if math.Abs(v) >= 100 {
+		return math.Round(v)
 	}
-	if digits := 2 - math.Floor(math.Log10(math.Abs(v))); digits >= 0 {
-		scale := math.Pow(10, digits)
-		return math.Round(v*scale) / scale
-	}
-	return math.Round(v)
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64)
+	return rounded
 }
 
 var quantity = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(.*)$`)

@@ -45,11 +45,11 @@ func choice(e *evidence) string {
 		e.rest("%s", why)
 		return "nothing was measured: " + why
 	}
-	for _, text := range e.noise {
-		found, _, _ := strings.Cut(text, ";") // and then what to do about it
-		e.rest("%s", found)
-	}
 	if len(e.noise) > 0 {
+		for _, text := range e.noise {
+			found, _, _ := strings.Cut(text, ";") // and then what to do about it
+			e.rest("%s", found)
+		}
 		return "repeat the comparison before you choose: its differences may be chance, as the warnings say"
 	}
 	var clauses []string
@@ -105,9 +105,16 @@ func best(e *evidence, l *Load, ranking Ranking) string {
 // excluded reports whether a subject is no choice: the servers of Python are there to compare
 // with, and serve refuses processes for a handler that keeps state.
 func (e *evidence) excluded(name string) bool {
-	return slices.ContainsFunc(e.Subjects, func(s Subject) bool {
-		return s.Name == name && (s.Form == Python || e.Settings.Stateful != "" && s.usesProcesses())
-	})
+	s := e.subject(name)
+	return s.Form == Python || e.Settings.Stateful != "" && s.usesProcesses()
+}
+
+// subject returns a subject by its name; the zero one if there is none.
+func (r *Report) subject(name string) Subject {
+	if s := find(r.Subjects, func(s *Subject) bool { return s.Name == name }); s != nil {
+		return *s
+	}
+	return Subject{}
 }
 
 func (s Subject) usesProcesses() bool { return s.Strategy == "forking" || s.Strategy == "preforking" }

@@ -164,7 +164,7 @@ func (p *parent) clear() {
 	}
 	for _, m := range p.tree.members() {
 		if m.pid != os.Getpid() {
-			m.kill()
+			p.tree.end(m.pid)
 		}
 	}
 	_ = os.RemoveAll(p.tree.directory)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -39,12 +38,12 @@ func newJournal() *journal { return &journal{changed: make(chan struct{})} }
 func (j *journal) copy(r io.Reader, intercept func([]byte) bool) {
 	lines := bufio.NewReaderSize(r, maxLine)
 	for {
-		line, err := lines.ReadSlice('\n')
-		if len(line) > 0 && !intercept(line) {
-			j.add(parseLine(strings.TrimRight(string(line), "\r\n")))
+		line, more, err := lines.ReadLine()
+		if err == nil && !intercept(line) {
+			j.add(parseLine(string(line)))
 		}
-		for errors.Is(err, bufio.ErrBufferFull) { // the rest of a long line
-			_, err = lines.ReadSlice('\n')
+		for more && err == nil {
+			_, more, err = lines.ReadLine()
 		}
 		if err != nil {
 			return
@@ -52,36 +51,33 @@ func (j *journal) copy(r io.Reader, intercept func([]byte) bool) {
 	}
 }
 
-func (j *journal) add(line Line) {
+func (j *journal) add(lines ...Line) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.lines = append(j.lines, line)
-	if len(j.lines) > keptLines {
-		j.lines = slices.Delete(j.lines, 0, 1)
-	}
-	j.notify()
+	j.lines = append(j.lines, lines...)
+	j.lines = slices.Delete(j.lines, 0, max(0, len(j.lines)-keptLines))
+	close(j.changed)
+	j.changed = make(chan struct{})
 }
 
 // end marks the journal as complete.
 func (j *journal) end() {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.over = true
-	j.notify()
+	j.mu.Unlock()
+	j.add() // nothing, to wake those that wait
 }
 
-func (j *journal) notify() {
-	close(j.changed)
-	j.changed = make(chan struct{})
-}
-
-func (j *journal) last() []Line {
+// Log returns the last lines that the subject logged and printed.
+func (j *journal) Log() []Line {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.lines)
 }
 
-func (j *journal) await(ctx context.Context, wanted func(Line) bool) bool {
+// AwaitLog waits for a wanted line, among those of Log and those to come. It returns false when
+// ctx is done or the log is complete.
+func (j *journal) AwaitLog(ctx context.Context, wanted func(Line) bool) bool {
 	for {
 		j.mu.Lock()
 		found, over, changed := slices.ContainsFunc(j.lines, wanted), j.over, j.changed
@@ -99,7 +95,7 @@ func (j *journal) await(ctx context.Context, wanted func(Line) bool) bool {
 
 // tail returns the last lines as text, for an error.
 func (j *journal) tail() string {
-	lines := j.last()
+	lines := j.Log()
 	var texts []string
 	for _, l := range lines[max(0, len(lines)-5):] {
 		texts = append(texts, l.Text)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -14,17 +15,16 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
 
 // A Subject is a running server under test.
 type Subject struct {
 	Network, Address string // that it listens at
+	*journal
 
 	process *os.Process
 	tree    tree
 
-	journal *journal
 	reports chan report
 	outputs []*os.File
 	reading sync.WaitGroup // readers of outputs
@@ -34,7 +34,6 @@ type Subject struct {
 	patience time.Duration // from SIGTERM until it is killed
 	cut      func() bool   // detaches it from ctx, whose end kills it
 	ctx      context.Context
-	started  int64
 
 	stop sync.Once
 	exit Exit
@@ -42,11 +41,11 @@ type Subject struct {
 
 // An Exit is how a subject ended.
 type Exit struct {
-	Status  string      // as in: exit status 0, or signal: killed
-	Forced  bool        // it did not stop in time and was killed
-	Started int64       // processes, by the server; less than 0: not known
-	Usage   usage.Usage // CPU and Switches, of the server and all processes that it waited for
-	Left    Left
+	Status   string // as in: exit status 0, or signal: killed
+	Forced   bool   // it did not stop in time and was killed
+	Started  int64  // processes, by the server; less than 0: not known
+	Switches int64  // context switches of the server and all processes that it waited for
+	Left     Left
 }
 
 // Left is what a subject left behind, which Stop has removed.
@@ -60,9 +59,10 @@ type Left struct {
 func (l Left) String() string {
 	var all []string
 	count := func(n int, one, more string) {
-		if n == 1 {
+		switch {
+		case n == 1:
 			all = append(all, one)
-		} else if n > 1 {
+		case n > 1:
 			all = append(all, fmt.Sprintf("%d %s", n, more))
 		}
 	}
@@ -90,14 +90,18 @@ const (
 // The server is killed when ctx is done, also later. After success the caller must call Stop.
 func Start(ctx context.Context, spec Spec) (*Subject, error) {
 	adopt()
-	s, err := launch(ctx, &spec)
-	if err != nil {
+	s := &Subject{
+		journal: newJournal(), reports: make(chan report, 2), ended: make(chan struct{}), ctx: ctx,
+		patience: spec.Server.Timeouts.Drain + serverGrace, exit: Exit{Started: -1},
+	}
+	if err := s.launch(&spec); err != nil {
 		return nil, fmt.Errorf("%s: %w", spec.Name, err)
 	}
-	if err := s.awaitListening(ctx, listenWithin); err != nil {
+	s.cut = context.AfterFunc(ctx, s.Kill)
+	if err := s.awaitListening(listenWithin); err != nil {
 		s.patience = 0
 		s.Stop()
-		if said := s.journal.tail(); said != "" && ctx.Err() == nil {
+		if said := s.tail(); said != "" && ctx.Err() == nil {
 			err = fmt.Errorf("%w: %s", err, said)
 		}
 		return nil, fmt.Errorf("%s: %w", spec.Name, err)
@@ -105,37 +109,29 @@ func Start(ctx context.Context, spec Spec) (*Subject, error) {
 	return s, nil
 }
 
-// launch starts the process.
-func launch(ctx context.Context, spec *Spec) (s *Subject, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// launch starts the process in a directory of its own.
+func (s *Subject) launch(spec *Spec) error {
+	if err := s.ctx.Err(); err != nil {
+		return err
 	}
 	command, err := spec.command()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	d, err := makeDirectory()
 	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			removeDirectory(d)
-		}
-	}()
-	s = &Subject{
-		journal: newJournal(), reports: make(chan report, 2), ended: make(chan struct{}), started: -1, ctx: ctx,
-		patience: spec.Server.Timeouts.Drain + serverGrace,
+		return err
 	}
 	if err := s.start(command, assignment{*spec, d}); err != nil {
-		return nil, err
+		removeDirectory(d)
+		return err
 	}
 	s.tree.session, s.tree.directory = s.process.Pid, d
-	s.cut = context.AfterFunc(ctx, s.Kill)
-	return s, nil
+	return nil
 }
 
-// command returns the command that runs the server.
+// command returns the command that runs the server. A new kind of subject has its case here, and a
+// Form in package result.
 func (s *Spec) command() (*exec.Cmd, error) {
 	if s.Form != result.Python {
 		return &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], subjectWord}}, nil
@@ -152,7 +148,7 @@ func (s *Spec) command() (*exec.Cmd, error) {
 
 // start starts the process, sends the assignment and reads the output.
 func (s *Subject) start(command *exec.Cmd, a assignment) error {
-	stdout, err := s.output(func(line []byte) bool { return s.takeReport(line) })
+	stdout, err := s.output(s.takeReport)
 	if err != nil {
 		return err
 	}
@@ -230,21 +226,16 @@ func (s *Subject) takeReport(line []byte) bool {
 	}
 }
 
-func (s *Subject) awaitListening(ctx context.Context, bound time.Duration) error {
-	late := time.NewTimer(bound)
-	defer late.Stop()
+func (s *Subject) awaitListening(bound time.Duration) error {
 	select {
 	case r := <-s.reports:
 		s.Network, s.Address = r.Network, r.Address
 		return nil
 	case <-s.ended:
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("the server ended before it listened (%s)", s.state)
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-late.C:
+		return cmp.Or(s.ctx.Err(), fmt.Errorf("the server ended before it listened (%s)", s.state))
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	case <-time.After(bound):
 		return fmt.Errorf("the server did not listen within %s", bound)
 	}
 }
@@ -267,9 +258,10 @@ func (s *Subject) Stop() Exit {
 			<-s.ended
 		}
 		s.cut()
+		s.exit.Status = s.state.String()
+		used := s.state.SysUsage().(*syscall.Rusage)
+		s.exit.Switches = int64(used.Nvcsw) + int64(used.Nivcsw) //nolint:unconvert // they are shorter on some processors
 		s.clear()
-		s.exit.Status, s.exit.Started = s.state.String(), s.started
-		s.exit.Usage = usage.Ended(s.state)
 	})
 	return s.exit
 }
@@ -280,7 +272,8 @@ func (s *Subject) clear() {
 	if s.ctx.Err() != nil {
 		grace = 0
 	}
-	left := Left{Processes: len(s.tree.await(grace))}
+	left := &s.exit.Left
+	left.Processes = len(s.tree.await(grace))
 	left.Listening = listening(s.Network, s.Address)
 	s.tree.kill()
 	for _, output := range s.outputs { // a process that was not found may hold them
@@ -290,33 +283,31 @@ func (s *Subject) clear() {
 	select {
 	case r := <-s.reports:
 		if r.Started != nil {
-			s.started = *r.Started
+			s.exit.Started = *r.Started
 		}
 	default:
 	}
 	left.Sockets, left.Files = files(s.tree.directory)
 	removeDirectory(s.tree.directory)
-	s.exit.Left = left
 }
 
 // listening reports whether an address is still in use. No other process has it yet: the system
 // hands out free ports in turn.
 func listening(network, address string) bool {
+	var probe io.Closer
+	var err error
 	switch network {
 	case "tcp":
-		conn, err := net.DialTimeout(network, address, time.Second)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
+		probe, err = net.Listen(network, address)
 	case "udp":
-		conn, err := net.ListenPacket(network, address)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err != nil
+		probe, err = net.ListenPacket(network, address)
+	default: // a socket file is counted as such
+		return false
 	}
-	return false // a socket file is counted as such
+	if err == nil {
+		_ = probe.Close()
+	}
+	return err != nil
 }
 
 // Pid returns the process id of the server, the ancestor of all processes of the subject.
@@ -333,13 +324,4 @@ func (s *Subject) Ended() bool {
 	default:
 		return false
 	}
-}
-
-// Log returns the last lines that it logged and printed.
-func (s *Subject) Log() []Line { return s.journal.last() }
-
-// AwaitLog waits for a wanted line, among those of Log and those to come. It returns false when
-// ctx is done or the log is complete.
-func (s *Subject) AwaitLog(ctx context.Context, wanted func(Line) bool) bool {
-	return s.journal.await(ctx, wanted)
 }

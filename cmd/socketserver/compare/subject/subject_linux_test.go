@@ -44,7 +44,7 @@ func TestServes(t *testing.T) {
 				require.Equal(t, Left{}, exit.Left)
 				require.Equal(t, "exit status 0", exit.Status)
 				require.False(t, exit.Forced)
-				require.Positive(t, exit.Usage.CPU)
+				require.Positive(t, exit.Switches)
 				requireNothing(t, s)
 			})
 		}
@@ -102,17 +102,17 @@ func TestStartFails(t *testing.T) {
 func requireNoLeftovers(t *testing.T) {
 	t.Helper()
 	var children []string
-	for _, pid := range processes() {
-		if m, _ := (&tree{}).member(pid); m.parent == os.Getpid() {
-			command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-			children = append(children, fmt.Sprintf("%d %q dead: %t", pid, command, m.dead))
+	for _, m := range processes() {
+		if m.Parent == os.Getpid() {
+			command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", m.pid))
+			children = append(children, fmt.Sprintf("%d %q dead: %t", m.pid, command, m.Dead))
 		}
 	}
 	require.Empty(t, children)
 }
 
 func TestDoesNotListenInTime(t *testing.T) {
-	err := (&Subject{}).awaitListening(t.Context(), time.Nanosecond)
+	err := (&Subject{ctx: t.Context()}).awaitListening(time.Nanosecond)
 	require.EqualError(t, err, "the server did not listen within 1ns")
 }
 
@@ -285,11 +285,11 @@ func TestJournal(t *testing.T) {
 	logged, err := json.Marshal(map[string]string{"@level": "error", "@message": "a\x1b[31m", "error": "no\u202ereason"})
 	require.NoError(t, err)
 	j.copy(strings.NewReader("\x1b]0;title\x07\n"+long+"\n"+string(logged)+"\ntaken\nlast"), func(line []byte) bool {
-		return string(line) == "taken\n"
+		return string(line) == "taken"
 	})
-	require.Equal(t, []Line{{"", `\x1b]0;title\a`}, {"", long[:maxLine]}, {"error", `a\x1b[31m: no\u202ereason`}, {"", "last"}}, j.last())
+	require.Equal(t, []Line{{"", `\x1b]0;title\a`}, {"", long[:maxLine]}, {"error", `a\x1b[31m: no\u202ereason`}, {"", "last"}}, j.Log())
 	for range 2 * keptLines {
 		j.add(Line{})
 	}
-	require.Len(t, j.last(), keptLines)
+	require.Len(t, j.Log(), keptLines)
 }

@@ -1,7 +1,7 @@
 package subject
 
 import (
-	"bytes"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
 
 // A tree is all processes of a subject, orphans included: they are in the session of its first
@@ -23,69 +25,43 @@ type tree struct {
 
 // A member is one process of a tree.
 type member struct {
-	tree   *tree
-	pid    int
-	parent int
-	dead   bool // a zombie
+	usage.Stat
+	pid int
 }
 
 // members returns the processes that exist now, zombies included.
 func (t *tree) members() []member {
+	return slices.DeleteFunc(processes(), func(m member) bool { return !t.has(m) })
+}
+
+// processes returns all processes of the machine.
+func processes() []member {
+	entries, _ := os.ReadDir("/proc")
 	var all []member
-	for _, pid := range processes() {
-		if m, ok := t.member(pid); ok {
-			all = append(all, m)
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if stat, err := usage.ReadStat(pid); err == nil {
+			all = append(all, member{stat, pid})
 		}
 	}
 	return all
 }
 
-func processes() []int {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(-1)
-	var pids []int
-	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	slices.Sort(pids)
-	return pids
-}
-
-// member returns the process with that id, and reports whether it belongs to the tree.
-func (t *tree) member(pid int) (member, bool) {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return member{}, false
-	}
-	// pid (name) state ppid pgrp session ...; the name may hold anything.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	const state, parent, session, start = 0, 1, 3, 19
-	if len(fields) <= start {
-		return member{}, false
-	}
-	m := member{tree: t, pid: pid, dead: fields[state] == "Z"}
-	m.parent, _ = strconv.Atoi(fields[parent])
-	return m, fields[session] == strconv.Itoa(t.session) || t.marked(pid, fields[start])
-}
-
-// marked reports whether a process has, or had, the tree's directory in its environment.
-func (t *tree) marked(pid int, start string) bool {
-	if t.directory == "" {
-		return false
+// has reports whether a process belongs to the tree: it has, or had, its session or its directory.
+func (t *tree) has(m member) bool {
+	if m.Session == t.session || t.directory == "" {
+		return m.Session == t.session
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	id := strconv.Itoa(pid) + " " + start
+	id := fmt.Sprint(m.pid, " ", m.Start)
 	if t.known[id] {
 		return true
 	}
-	environment, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	environment, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", m.pid))
 	if !slices.Contains(strings.Split(string(environment), "\x00"), "TMPDIR="+t.directory) {
 		return false
 	}
@@ -96,54 +72,48 @@ func (t *tree) marked(pid int, start string) bool {
 	return true
 }
 
-// kill ends the process, unless its id belongs to another one by now.
-func (m member) kill() {
-	p, err := os.FindProcess(m.pid) // a pidfd, which stays with the process
+// end kills the process, unless its id belongs to another one by now.
+func (t *tree) end(pid int) {
+	p, err := os.FindProcess(pid) // a pidfd, which stays with the process
 	if err != nil {
 		return
 	}
 	defer func() { _ = p.Release() }()
-	if _, still := m.tree.member(m.pid); still {
+	if stat, err := usage.ReadStat(pid); err == nil && t.has(member{stat, pid}) {
 		_ = p.Kill()
 	}
 }
 
-// reap waits for an orphan that became a child of this process.
-func (m member) reap() {
-	if p, err := os.FindProcess(m.pid); err == nil {
-		_, _ = p.Wait()
-	}
-}
-
-// await waits for at most grace until no process is left, and returns those that are.
+// await waits for at most grace until no process is left, and returns those that are. It reaps
+// orphans, which are children of this process.
 func (t *tree) await(grace time.Duration) []member {
 	late := time.After(grace)
-	ended := make(chan int)
-	done := make(chan struct{})
-	defer close(done)
+	ended := make(chan struct{}, 1)
 	waiting := map[int]bool{}
 	for {
 		alive := t.members()
-		for _, m := range alive {
-			if m.parent == os.Getpid() && !waiting[m.pid] {
-				waiting[m.pid] = true
-				go func() {
-					m.reap()
-					select {
-					case ended <- m.pid:
-					case <-done:
-					}
-				}()
-			}
-		}
 		if len(alive) == 0 {
 			return nil
 		}
+		for _, m := range alive {
+			if m.Parent != os.Getpid() || waiting[m.pid] {
+				continue
+			}
+			waiting[m.pid] = true
+			go func() {
+				if p, err := os.FindProcess(m.pid); err == nil {
+					_, _ = p.Wait()
+				}
+				select {
+				case ended <- struct{}{}:
+				default:
+				}
+			}()
+		}
 		select {
-		case pid := <-ended: // its children, if any, are ours now
-			delete(waiting, pid)
+		case <-ended: // its children, if any, are ours now
 		case <-late:
-			return slices.DeleteFunc(alive, func(m member) bool { return m.dead })
+			return slices.DeleteFunc(alive, func(m member) bool { return m.Dead })
 		}
 	}
 }
@@ -152,7 +122,7 @@ func (t *tree) await(grace time.Duration) []member {
 func (t *tree) kill() {
 	for range 50 { // a process may start another one just before it is killed
 		for _, m := range t.members() {
-			m.kill()
+			t.end(m.pid)
 		}
 		if len(t.await(100*time.Millisecond)) == 0 {
 			return

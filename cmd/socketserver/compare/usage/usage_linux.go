@@ -3,77 +3,170 @@
 package usage
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
-// A Usage is what some processes use, or have used, at a moment. Unknown numbers are less than 0.
+// A Usage is what a process and its living descendants use at a moment.
 type Usage struct {
-	// CPU is the time of the living processes and of those descendants that have ended and were
-	// waited for. It moves from child to parent, so the difference of two moments is right while
-	// children come and go, to a clock tick (10 ms) for each process.
-	CPU time.Duration
-
 	Resident     int64 // bytes; a shared page counts for each process
 	Proportional int64 // bytes; a shared page is divided among the processes
-	Processes    int
+	Processes    int   // zombies included
 	Threads      int
 	Descriptors  int
-	Switches     int64 // voluntary and involuntary context switches of the threads that live
 }
 
-// Unknown is a usage without any known number.
-var Unknown = Usage{CPU: -1, Resident: -1, Proportional: -1, Processes: -1, Threads: -1, Descriptors: -1, Switches: -1}
+// Of returns the usage of the process and all its living descendants, which may come and go
+// meanwhile. It is an error if the process has ended. It takes up to some milliseconds for each
+// process.
+func Of(pid int) (Usage, error) {
+	stat, err := ReadStat(pid)
+	if err != nil {
+		return Usage{}, fmt.Errorf("usage of process %d: %w", pid, err)
+	}
+	u := Usage{Processes: 1, Threads: stat.Threads, Descriptors: len(names(pid, "fd"))}
+	u.Resident, u.Proportional = memory(pid)
+	for _, child := range children(pid) {
+		below, err := Of(child)
+		if err != nil {
+			continue
+		}
+		u.Processes += below.Processes
+		u.Threads += below.Threads
+		u.Descriptors += below.Descriptors
+		if below.Resident < 0 || u.Resident < 0 {
+			u.Resident, u.Proportional = -1, -1
+			continue
+		}
+		u.Resident += below.Resident
+		u.Proportional += below.Proportional
+	}
+	return u, nil
+}
 
-// CPUSince returns the CPU time used since an earlier moment, less than 0 if it is not known.
-func (u Usage) CPUSince(before Usage) time.Duration {
-	if u.CPU < 0 || before.CPU < 0 {
+// CPU returns the CPU time of the process, its living descendants, and those that have ended and were
+// waited for. It moves from child to parent, so that the difference of two moments is right while
+// children come and go, to a clock tick (10 ms) for each process that ends. It is light enough to call
+// while a load is measured.
+func CPU(pid int) time.Duration {
+	below := map[int]time.Duration{}
+	for _, child := range children(pid) {
+		below[child] = max(0, CPU(child))
+	}
+	// The time of a child that was waited for meanwhile is part of the process's, which is read until
+	// it stays the same: what is left of the children is not.
+	stat, err := ReadStat(pid)
+	left := children(pid)
+	const tries = 10
+	for i := 0; i < tries && err == nil && len(below) > 0; i++ {
+		before := stat.Waited
+		if stat, err = ReadStat(pid); stat.Waited == before {
+			break
+		}
+		left = children(pid)
+	}
+	sum := clock(pid)
+	if err != nil || sum < 0 {
 		return -1
 	}
-	return max(0, u.CPU-before.CPU)
-}
-
-// Ended returns what a process and all descendants that were waited for used in their lives: CPU, to
-// the microsecond, and Switches, which the system does not provide for ended children while the
-// process lives. The rest is unknown.
-func Ended(state *os.ProcessState) Usage {
-	return fromRusage(state.SysUsage().(*syscall.Rusage))
-}
-
-// Self returns the CPU time and the context switches of this process without its children. The rest
-// is unknown.
-func Self() Usage {
-	var r syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) != nil {
-		return Unknown
+	sum += stat.Waited
+	for _, child := range left {
+		sum += below[child]
 	}
-	return fromRusage(&r)
+	return sum
 }
 
-func fromRusage(r *syscall.Rusage) Usage {
-	u := Unknown
-	u.CPU = time.Duration(r.Utime.Nano() + r.Stime.Nano())
-	u.Switches = int64(r.Nvcsw) + int64(r.Nivcsw) //nolint:unconvert // they are shorter on some processors
-	return u
-}
+// Self returns the CPU time of this process without its children.
+func Self() time.Duration { return clock(os.Getpid()) }
 
-// A Machine is the CPU time of all processors since the system started. All are less than 0 if it is
-// not known.
-type Machine struct {
-	Total   time.Duration
-	Idle    time.Duration // waiting for disks included
-	Network time.Duration // interrupts, mostly the cost of loopback
-}
-
-// Others returns the share of the machine's CPU time since an earlier moment that went to other
-// processes or was stolen: all but idle time, interrupts, and the time own of the measured processes.
-// It is less than 0 if it is not known.
-func (m Machine) Others(before Machine, own time.Duration) float64 {
-	total := m.Total - before.Total
-	if m.Total < 0 || before.Total < 0 || own < 0 || total <= 0 {
+// Since returns the CPU time between two moments, less than 0 if that of either is not known.
+func Since(before, now time.Duration) time.Duration {
+	if now < 0 || before < 0 {
 		return -1
 	}
-	others := total - (m.Idle - before.Idle) - (m.Network - before.Network) - own
-	return max(0, min(1, float64(others)/float64(total)))
+	return max(0, now-before)
+}
+
+// clock returns the time of all threads that a process has or had, to a nanosecond; less than 0 if the
+// process has ended and was waited for.
+func clock(pid int) time.Duration {
+	const ofProcess = 2 // in the low bits of a clock's id; see clock_getcpuclockid(3)
+	var at syscall.Timespec
+	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, uintptr(^pid<<3|ofProcess), uintptr(unsafe.Pointer(&at)), 0); errno != 0 {
+		return -1
+	}
+	return time.Duration(at.Nano())
+}
+
+// A Stat is what /proc/PID/stat says about a process.
+type Stat struct {
+	Dead            bool // a zombie
+	Parent, Session int
+	Threads         int
+	Waited          time.Duration // CPU time of descendants that were waited for
+	Start           string        // a process id may be used again, with another start
+}
+
+// tick is the unit of times in /proc, the same on all systems that Go runs on.
+const tick = 10 * time.Millisecond
+
+// ReadStat returns os.ErrProcessDone if the process has ended and was waited for.
+func ReadStat(pid int) (Stat, error) {
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return Stat{}, os.ErrProcessDone
+	}
+	// The name, in parentheses, may contain anything. The third field comes after it.
+	text := string(content)
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 20 {
+		return Stat{}, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields)+2)
+	}
+	at := func(i int) int { return int(number(fields[i-3])) }
+	return Stat{
+		Dead: fields[0] == "Z", Parent: at(4), Session: at(6), Threads: at(20), Start: fields[22-3],
+		Waited: time.Duration(at(16)+at(17)) * tick,
+	}, nil
+}
+
+// children returns those of all threads of a process, zombies included.
+func children(pid int) []int {
+	var all []int
+	for _, thread := range names(pid, "task") {
+		list, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, thread))
+		for word := range strings.FieldsSeq(string(list)) {
+			all = append(all, int(number(word)))
+		}
+	}
+	return all
+}
+
+// names returns those in a directory of a process, none if the process has ended.
+func names(pid int, directory string) []string {
+	f, err := os.Open(filepath.Join("/proc", strconv.Itoa(pid), directory))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	all, _ := f.Readdirnames(-1)
+	return all
+}
+
+// memory returns the resident and the proportional memory. Both are 0 if the process has just ended,
+// and less than 0 if the system does not provide them.
+func memory(pid int) (resident, proportional int64) {
+	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		if _, err := ReadStat(pid); err != nil {
+			return 0, 0
+		}
+		return -1, -1
+	}
+	return field(rollup, "Rss:") << 10, field(rollup, "Pss:") << 10
 }

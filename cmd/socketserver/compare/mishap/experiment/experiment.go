@@ -28,24 +28,20 @@ const (
 	Count       = "count"       // how many requests have counted, this one included
 	Chdir       = "chdir"       // with a directory: changes to it; done
 	Directory   = "directory"   // the working directory
-	Setenv      = "setenv"      // with a value: sets Variable to it; done
-	Environment = "environment" // the value of Variable, or an empty line
+	Setenv      = "setenv"      // with a value: sets an environment variable to it; done
+	Environment = "environment" // the value of that variable, or an empty line
 	Eat         = "eat"         // with a number of bytes: holds them until the client sends another line; eaten, done
 	Panic       = "panic"       // no answer, like the following
-	Exit        = "exit"        // ends the process with the status ExitStatus
+	Exit        = "exit"        // ends the process with status 3
 	Fatal       = "fatal"       // makes the runtime end the process
 	Hang        = "hang"        // never returns
+
+	// Done is the answer of words without another one.
+	Done = "done"
 )
 
-const (
-	// Variable is the environment variable that Setenv sets.
-	Variable = "SOCKETSERVER_EXPERIMENT"
-	// ExitStatus is the status of Exit.
-	ExitStatus = 3
-)
-
-// Done is the answer of words without another one.
-const Done = "done"
+// variable is the environment variable that Setenv sets.
+const variable = "SOCKETSERVER_EXPERIMENT"
 
 // Constructor makes the handler. Each class has its own counter.
 var Constructor = framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
@@ -95,15 +91,15 @@ func (h *handler) do(word, argument string, rfile *bufio.Reader, wfile io.Writer
 	case Directory:
 		return os.Getwd()
 	case Setenv:
-		return Done, os.Setenv(Variable, argument)
+		return Done, os.Setenv(variable, argument)
 	case Environment:
-		return os.Getenv(Variable), nil
+		return os.Getenv(variable), nil
 	case Eat:
 		return Done, eat(argument, rfile, wfile)
 	case Panic:
 		panic("an experiment")
 	case Exit:
-		os.Exit(ExitStatus)
+		os.Exit(3)
 	case Fatal:
 		(&sync.Mutex{}).Unlock() // cannot be recovered
 	case Hang:
