@@ -1,8 +1,6 @@
 package render
 
 import (
-	"bufio"
-	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -30,9 +28,6 @@ func TestChartsHaveABarAndAnInterval(t *testing.T) {
 }
 
 func TestChartAsText(t *testing.T) {
-	var b bytes.Buffer
-	p := &printer{bufio.NewWriter(&b), true, false}
-	p.chart(chart{Rows: []chartRow{{"a", "50/s", "", 50, 100}, {"long", "2/s", "", 1, 1}, {"c", "-", "", 0, 0}}})
-	require.NoError(t, p.Flush())
-	require.Equal(t, "    a     50/s "+strings.Repeat("█", 33)+strings.Repeat("░", 32)+"\n    long   2/s █\n    c        -\n", b.String())
+	drawn := printer{markdown: true}.chart(chart{Rows: []chartRow{{"a", "50/s", "", 50, 100}, {"long", "2/s", "", 1, 1}, {"c", "-", "", 0, 0}}})
+	require.Equal(t, "    a     50/s "+strings.Repeat("█", 33)+strings.Repeat("░", 32)+"\n    long   2/s █\n    c        -\n", drawn)
 }

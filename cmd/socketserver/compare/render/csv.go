@@ -1,8 +1,8 @@
 package render
 
 import (
+	"bytes"
 	"encoding/csv"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -31,14 +31,15 @@ var units = []struct{ metric, unit string }{
 	{"descriptors", ""},
 }
 
-// sheet is a table with one value in each row. Unknown values are empty.
-type sheet [][]string
+// A sheet is written with one value in each row. Unknown values are empty.
+type sheet struct{ *csv.Writer }
 
 // writeCSV writes one tidy table. Text that a spreadsheet would take for a formula begins with an
 // apostrophe.
-func writeCSV(w io.Writer, r *result.Report, _ bool) error {
+func writeCSV(b *bytes.Buffer, r *result.Report, _ bool) error {
 	r = cleaned(r)
-	s := &sheet{{"load", "subject", "metric", "value", "unit"}}
+	s := sheet{csv.NewWriter(b)}
+	s.add("load", "subject", "metric", "value", "unit")
 	for _, l := range r.Loads {
 		place := places(r, l.Kind)
 		for _, m := range l.Results {
@@ -58,24 +59,21 @@ func writeCSV(w io.Writer, r *result.Report, _ bool) error {
 	}
 	for _, m := range r.Mishaps {
 		for _, o := range m.Rows {
-			for _, f := range []fact{
-				{"problem", o.Problem},
-				{"finding", o.Finding},
-				{"noticed", o.Noticed},
-				{"cut_off", o.CutOff},
-				{"lived", o.Lived},
-				{"left", o.Left},
-			} {
-				s.text("mishaps", o.Subject, m.Name+"."+f.Name, f.Value)
-			}
+			s.text("mishaps", o.Subject, m.Name+".problem", o.Problem)
+			s.text("mishaps", o.Subject, m.Name+".finding", o.Finding)
+			s.text("mishaps", o.Subject, m.Name+".noticed", o.Noticed)
+			s.text("mishaps", o.Subject, m.Name+".cut_off", o.CutOff)
+			s.text("mishaps", o.Subject, m.Name+".lived", o.Lived)
+			s.text("mishaps", o.Subject, m.Name+".left", o.Left)
 		}
 	}
-	return csv.NewWriter(w).WriteAll(*s)
+	s.Flush()
+	return s.Error()
 }
 
 // numbers marks a lower bound in the unit, so that the value stays a number and a plot by unit does
 // not mix it with the others.
-func (s *sheet) numbers(load string, m result.Measured) {
+func (s sheet) numbers(load string, m result.Measured) {
 	for _, u := range units {
 		v, over := m.Number(u.metric)
 		if strings.HasPrefix(u.unit, "us") {
@@ -99,17 +97,18 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-func (s *sheet) text(load, subject, metric, value string) {
+// text leaves out a row without a value.
+func (s sheet) text(load, subject, metric, value string) {
 	if value != "" {
 		s.add(load, subject, metric, value, "")
 	}
 }
 
-func (s *sheet) add(cells ...string) {
+func (s sheet) add(cells ...string) {
 	for i, cell := range cells {
 		if cell != "" && strings.Contains("=+-@", cell[:1]) {
 			cells[i] = "'" + cell
 		}
 	}
-	*s = append(*s, cells)
+	_ = s.Write(cells) // an error stays until Flush
 }

@@ -63,7 +63,7 @@ func TestColor(t *testing.T) {
 	require.NotContains(t, text, "\x1b")
 	var colored bytes.Buffer
 	require.NoError(t, Write(&colored, readReport(t), "text", true))
-	require.Contains(t, colored.String(), red+"* FAILED: "+plain)
+	require.Contains(t, colored.String(), colors["red"]+"* FAILED: "+plain)
 }
 
 const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\u202eevil\u200b\xff</script><script>alert(1)</script>\r\n\t|"

@@ -3,11 +3,13 @@ package render
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A view is what text, markdown and the page show.
@@ -41,6 +43,16 @@ type group struct {
 	Facts     []fact
 }
 
+func (g group) String() string {
+	text := g.Who + ": " + g.What
+	for _, f := range g.Facts {
+		if f.Value != "" {
+			text += "; " + f.Name + ": " + f.Value
+		}
+	}
+	return text
+}
+
 // newView returns a view in which nothing can act on a terminal.
 func newView(r *result.Report) *view {
 	r = cleaned(r)
@@ -71,14 +83,14 @@ func compared(r *result.Report) string {
 	if s.Rate > 0 {
 		pace = result.FormatRate(s.Rate) + " at a fixed pace, latencies from when a request was due"
 	}
-	text := fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.", what, result.Counted(len(r.Subjects), "subject"),
+	all := fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.", what, result.Counted(len(r.Subjects), "subject"),
 		result.Counted(s.Clients, "client"), result.FormatDuration(s.Duration), result.Counted(s.Rounds, "round"), pace)
 	for _, s := range r.Subjects {
 		if strings.HasSuffix(s.Name, "-reuse") || strings.HasSuffix(s.Name, "-spares") {
-			text += fmt.Sprintf(" %s is %s.", s.Name, s.Concurrency)
+			all += fmt.Sprintf(" %s is %s.", s.Name, s.Concurrency)
 		}
 	}
-	return text
+	return all
 }
 
 // facts returns what is known about the environment.
@@ -126,4 +138,47 @@ func groups(rows []result.Observation) []group {
 		all = append(all, g)
 	}
 	return all
+}
+
+// cleaned returns a copy of r in which nothing can act on a terminal: a part of the report comes from
+// outside, as the last log line of a server. All strings are cleaned at once, so that no writer can
+// forget one.
+func cleaned(r *result.Report) *result.Report {
+	c := *r
+	rewrite(reflect.ValueOf(&c).Elem(), func(s string) string {
+		return strings.ReplaceAll(text.Line(s), "\t", `\t`)
+	})
+	return &c
+}
+
+// rewrite applies visible to all strings below v, and makes nil slices and maps empty ones. Slices
+// and maps are replaced, so that the original of v does not change.
+func rewrite(v reflect.Value, visible func(string) string) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(visible(v.String()))
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			rewrite(v.Field(i), visible)
+		}
+	case reflect.Slice:
+		made := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		reflect.Copy(made, v)
+		for i := range made.Len() {
+			rewrite(made.Index(i), visible)
+		}
+		v.Set(made)
+	case reflect.Map:
+		made := reflect.MakeMap(v.Type())
+		for entry := v.MapRange(); entry.Next(); {
+			key := reflect.New(v.Type().Key()).Elem()
+			key.Set(entry.Key())
+			rewrite(key, visible)
+			made.SetMapIndex(key, entry.Value())
+		}
+		v.Set(made)
+	}
 }
