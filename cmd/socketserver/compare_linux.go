@@ -272,9 +272,7 @@ func describeProgram(r *result.Report, kind string) {
 		forking[s.Form] = forking[s.Form] || s.Strategy == "forking"
 	}
 	if _, ok := forking[result.Python]; ok {
-		if found, err := subject.FindPython(); err == nil {
-			e.Python = found.Version
-		}
+		e.Python = subject.PythonVersion()
 	}
 	if forking[result.Compiled] && findWorker(hclog.NewNullLogger()) == nil {
 		r.Warnings = append(r.Warnings, "forking starts this whole command for each child, as socketserver-worker, which starts several times faster, is not in its directory; build both: go build -o bin/ ./cmd/...")

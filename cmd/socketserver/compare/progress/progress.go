@@ -17,8 +17,7 @@ type Progress struct {
 	mu       sync.Mutex
 	w        io.Writer
 	terminal bool
-	ticker   *time.Ticker
-	closed   chan struct{}
+	timer    *time.Timer // of the next display; nil: closed
 
 	what  string
 	total time.Duration
@@ -35,17 +34,15 @@ func New(w io.Writer, terminal, quiet bool) *Progress {
 	if quiet {
 		w = io.Discard
 	}
-	p := &Progress{w: w, terminal: terminal, ticker: time.NewTicker(interval), closed: make(chan struct{})}
-	go func() {
-		for {
-			select {
-			case <-p.closed:
-				return
-			case <-p.ticker.C:
-				p.change(p.show)
-			}
-		}
-	}()
+	p := &Progress{w: w, terminal: terminal}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = time.AfterFunc(interval, func() {
+		p.change(func() {
+			p.timer.Reset(interval)
+			p.show()
+		})
+	})
 	return p
 }
 
@@ -53,9 +50,7 @@ func New(w io.Writer, terminal, quiet bool) *Progress {
 func (p *Progress) change(f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	select {
-	case <-p.closed:
-	default:
+	if p.timer != nil {
 		f()
 	}
 }
@@ -95,8 +90,8 @@ func (p *Progress) Warn(problem string) {
 func (p *Progress) Close() {
 	p.change(func() {
 		p.clear()
-		p.ticker.Stop()
-		close(p.closed)
+		p.timer.Stop()
+		p.timer = nil
 	})
 }
 

@@ -130,6 +130,14 @@ func (s *Spec) class(ctx context.Context, log hclog.Logger) (*framework.HandlerC
 	return c.Class(options)
 }
 
+// lookup finds a handler of this program.
+func lookup(name string) (framework.Constructor, bool) {
+	if name == experiment.Name {
+		return experiment.Constructor, true
+	}
+	return handlers.Lookup(name)
+}
+
 // send writes to the parent, which may have ended.
 func send(r report) { _ = json.NewEncoder(os.Stdout).Encode(r) }
 

@@ -3,9 +3,7 @@ package subject
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 )
 
@@ -57,19 +55,4 @@ func Tidy() {
 		all.kill()
 		_ = os.RemoveAll(path)
 	}
-}
-
-// files counts the files in a directory.
-func files(directory string) (sockets, others int) {
-	_ = filepath.WalkDir(directory, func(_ string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil || e.IsDir():
-		case e.Type()&fs.ModeSocket != 0:
-			sockets++
-		default:
-			others++
-		}
-		return nil
-	})
-	return sockets, others
 }

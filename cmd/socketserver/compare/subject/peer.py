@@ -34,6 +34,7 @@ class Messages:
 
 class Echo(Messages):
     framing = "chunk"
+    options = {"framing": None}
 
     def handle(self):
         for data, ending in self.messages():
@@ -42,6 +43,7 @@ class Echo(Messages):
 
 class Timestamp(Messages):
     framing = "line"
+    options = {"framing": None, "requests": None, "format": None, "layout": ["Mon Jan _2 15:04:05 2006"], "quit": ["off"]}
 
     def handle(self):
         for n, (data, ending) in enumerate(self.messages(), 1):
@@ -68,6 +70,8 @@ class Timestamp(Messages):
 
 class Experiment:
     """The handler of the mishaps, see package experiment."""
+
+    options = {}
 
     def handle(self):
         word, _, argument = self.rfile.readline().decode().strip().partition(" ")
@@ -114,6 +118,30 @@ class Experiment:
         return "done"
 
 
+def counterpart(server):
+    """Returns the class with the behaviour of the server's handler. Its options have the values that it
+    supports; None: all."""
+    concurrency, handler = server["Concurrency"]["Kind"], server["Handler"]
+    if concurrency not in MIXINS:
+        refuse(concurrency)
+    behaviour = {"echo": Echo, "timestamp": Timestamp, "experiment": Experiment}.get(handler["Name"])
+    if behaviour is None or handler["Kind"] == "plugin":
+        refuse('%s "%s"' % (handler["Kind"], handler["Name"]))
+    for name, value in sorted(options.items()):
+        supported = behaviour.options.get(name, [])
+        if supported is not None and value not in supported:
+            refuse("%s = %s" % (name, value if isinstance(value, str) else json.dumps(value)))
+    return behaviour
+
+
+def refuse(what):
+    tell(problem="no Python counterpart of " + what)
+    while os.read(0, 4096):  # it is ended when the parent has read that
+        pass
+    shutil.rmtree(assignment["Directory"], ignore_errors=True)
+    sys.exit(1)
+
+
 def make_server(server, address):
     """Makes one of socketserver's servers, with a counter of forked children."""
     network = server["Transports"][0]["Network"]
@@ -125,20 +153,14 @@ def make_server(server, address):
     }[network]
     datagram = network in ("udp", "unixgram")
     concurrency = server["Concurrency"]
-    mixins = {
-        "synchronous": (),
-        "threading": (socketserver.ThreadingMixIn,),
-        "forking": (Counting, socketserver.ForkingMixIn),
-    }[concurrency["Kind"]]
     request = socketserver.DatagramRequestHandler if datagram else socketserver.StreamRequestHandler
-    behaviour = {"echo": Echo, "timestamp": Timestamp, "experiment": Experiment}[server["Handler"]["Name"]]
     attributes = {"allow_reuse_address": True}
     if not datagram:
         attributes["request_queue_size"] = server["Transports"][0].get("request_queue_size", 128)
     if concurrency["Kind"] == "forking":
         attributes["max_children"] = concurrency["MaxChildren"]
-    handler = type("Handler", (behaviour, request), {})
-    return type("Server", mixins + (base,), attributes)(address, handler)
+    handler = type("Handler", (counterpart(server), request), {})
+    return type("Server", MIXINS[concurrency["Kind"]] + (base,), attributes)(address, handler)
 
 
 class Counting:
@@ -147,6 +169,13 @@ class Counting:
     def process_request(self, request, client_address):
         self.started += 1
         super().process_request(request, client_address)
+
+
+MIXINS = {
+    "synchronous": (),
+    "threading": (socketserver.ThreadingMixIn,),
+    "forking": (Counting, socketserver.ForkingMixIn),
+}
 
 
 def watch_parent(directory, drain):

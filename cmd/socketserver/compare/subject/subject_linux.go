@@ -1,12 +1,23 @@
+// Package subject runs servers under test, each in a process of its own, so that its cost can be
+// measured and it may crash.
+//
+// The process is this command, started again: it needs no toolchain and no other program.
+// [Become] is the child's side, [Start] and [Subject] are the parent's. A compiled-in handler
+// runs as a plugin with this command as the plugin. Servers of CPython run peer.py, which is
+// embedded.
+//
+// The parent is a child subreaper: [Subject.Stop] finds, counts and ends the processes that a
+// server leaves behind. If the parent is killed the server reads the end of its standard input,
+// stops, and removes its directory.
 package subject
 
 import (
 	"cmp"
 	"context"
+	_ "embed" // for the peer
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -15,7 +26,38 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
+
+// A Spec is one server under test. It crosses to the process as JSON.
+type Spec struct {
+	// Name is unique, as in result.Subject.
+	Name string
+	// Form is compiled, plugin or python, see result.Subject. A compiled-in handler can run as a
+	// plugin, too.
+	Form string
+	// Server is a parsed server block. It listens on its first transport, at an address of the
+	// subject's own: a free port of 127.0.0.1, or a socket in a private directory. Its Class is
+	// not used.
+	Server config.Server
+	// Executable is the program of a plugin that Server names.
+	Executable string
+}
+
+// An assignment is the first line that the process reads, as JSON.
+type assignment struct {
+	Spec      Spec
+	Directory string // for sockets and temporary files; also TMPDIR
+}
+
+// A report is a line of JSON on the process's standard output: the address when it listens, or why it
+// cannot; the number of started processes when it ends.
+type report struct {
+	Network string `json:"network,omitempty"`
+	Address string `json:"address,omitempty"`
+	Problem string `json:"problem,omitempty"`
+	Started *int64 `json:"started,omitempty"` // processes
+}
 
 // A Subject is a running server under test.
 type Subject struct {
@@ -37,42 +79,6 @@ type Subject struct {
 
 	stop sync.Once
 	exit Exit
-}
-
-// An Exit is how a subject ended.
-type Exit struct {
-	Status   string // as in: exit status 0, or signal: killed
-	Forced   bool   // it did not stop in time and was killed
-	Started  int64  // processes, by the server; less than 0: not known
-	Switches int64  // context switches of the server and all processes that it waited for
-	Left     Left
-}
-
-// Left is what a subject left behind, which Stop has removed.
-type Left struct {
-	Processes int
-	Sockets   int  // files
-	Files     int  // other ones
-	Listening bool // its address is still in use
-}
-
-func (l Left) String() string {
-	var all []string
-	count := func(n int, one, more string) {
-		switch {
-		case n == 1:
-			all = append(all, one)
-		case n > 1:
-			all = append(all, fmt.Sprintf("%d %s", n, more))
-		}
-	}
-	count(l.Processes, "1 process", "processes")
-	count(l.Sockets, "a socket file", "socket files")
-	count(l.Files, "a file", "files")
-	if l.Listening {
-		all = append(all, "a port that is taken")
-	}
-	return cmp.Or(strings.Join(all, ", "), "nothing")
 }
 
 // socketName is the name of the socket in a subject's directory.
@@ -136,14 +142,11 @@ func (s *Spec) command() (*exec.Cmd, error) {
 	if s.Form != result.Python {
 		return &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], subjectWord}}, nil
 	}
-	if err := s.checkPeer(); err != nil {
-		return nil, err
+	command := exec.Command("python3", "-I", "-u", "-W", "ignore", "-c", peer)
+	if errors.Is(command.Err, exec.ErrNotFound) {
+		return nil, errors.New("there is no python3; install it, or leave the peers out")
 	}
-	python, err := FindPython()
-	if err != nil {
-		return nil, err
-	}
-	return exec.Command(python.Path, "-I", "-u", "-W", "ignore", "-c", peer), nil
+	return command, nil
 }
 
 // start starts the process, sends the assignment and reads the output.
@@ -198,6 +201,18 @@ func (s *Subject) output(intercept func([]byte) bool) (*os.File, error) {
 	return w, nil
 }
 
+// peer is a program that serves with CPython's socketserver, with counterparts of some handlers.
+//
+//go:embed peer.py
+var peer string
+
+// PythonVersion returns the version of the python3 that runs the peer, as in 3.11.7; empty: there is
+// none.
+func PythonVersion() string {
+	output, _ := exec.Command("python3", "-I", "-V").Output()
+	return strings.TrimSpace(strings.TrimPrefix(string(output), "Python "))
+}
+
 // environment returns this process's environment, with a TMPDIR of the subject's own.
 func environment(directory string) []string {
 	var env []string
@@ -215,7 +230,7 @@ func environment(directory string) []string {
 // what a handler prints is not taken for one.
 func (s *Subject) takeReport(line []byte) bool {
 	var r report
-	if json.Unmarshal(line, &r) != nil || (r.Address == "") == (r.Started == nil) {
+	if json.Unmarshal(line, &r) != nil || r == (report{}) {
 		return false
 	}
 	select {
@@ -230,6 +245,9 @@ func (s *Subject) awaitListening(bound time.Duration) error {
 	select {
 	case r := <-s.reports:
 		s.Network, s.Address = r.Network, r.Address
+		if r.Problem != "" {
+			return errors.New(r.Problem)
+		}
 		return nil
 	case <-s.ended:
 		return cmp.Or(s.ctx.Err(), fmt.Errorf("the server ended before it listened (%s)", s.state))
@@ -264,50 +282,6 @@ func (s *Subject) Stop() Exit {
 		s.clear()
 	})
 	return s.exit
-}
-
-// clear removes and counts what is left behind. The process has been reaped.
-func (s *Subject) clear() {
-	grace := processGrace
-	if s.ctx.Err() != nil {
-		grace = 0
-	}
-	left := &s.exit.Left
-	left.Processes = len(s.tree.await(grace))
-	left.Listening = listening(s.Network, s.Address)
-	s.tree.kill()
-	for _, output := range s.outputs { // a process that was not found may hold them
-		_ = output.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-	}
-	s.reading.Wait()
-	select {
-	case r := <-s.reports:
-		if r.Started != nil {
-			s.exit.Started = *r.Started
-		}
-	default:
-	}
-	left.Sockets, left.Files = files(s.tree.directory)
-	removeDirectory(s.tree.directory)
-}
-
-// listening reports whether an address is still in use. No other process has it yet: the system
-// hands out free ports in turn.
-func listening(network, address string) bool {
-	var probe io.Closer
-	var err error
-	switch network {
-	case "tcp":
-		probe, err = net.Listen(network, address)
-	case "udp":
-		probe, err = net.ListenPacket(network, address)
-	default: // a socket file is counted as such
-		return false
-	}
-	if err == nil {
-		_ = probe.Close()
-	}
-	return err != nil
 }
 
 // Pid returns the process id of the server, the ancestor of all processes of the subject.

@@ -118,8 +118,8 @@ func TestDoesNotListenInTime(t *testing.T) {
 
 func TestNoPython(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	_, err := findPython()
-	require.EqualError(t, err, "there is no python3; install it, or leave the peers out")
+	_, err := Start(t.Context(), specOf(t, result.Python, "tcp", `"threading" {}`, echo))
+	require.ErrorContains(t, err, ": there is no python3; install it, or leave the peers out")
 }
 
 func TestPeerAnswersAlike(t *testing.T) {
