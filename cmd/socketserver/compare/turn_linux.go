@@ -34,7 +34,7 @@ func newTurn(ctx context.Context, spec subject.Spec, plan load.Plan) *turn {
 	t := &turn{plan: plan, measured: result.Measured{
 		Subject: spec.Name, Errors: map[string]int64{}, Problem: silent(spec.Server.Handler, plan.Message),
 		Cost: result.Cost{Resident: -1, Proportional: -1, Started: -1, Processes: -1, Threads: -1, Descriptors: -1, Switches: -1},
-	}, tried: make(chan struct{})}
+	}, latencies: load.NewHistogram(), tried: make(chan struct{})}
 	if t.measured.Problem == "" {
 		s, err := subject.Start(ctx, spec)
 		if err != nil {
@@ -129,7 +129,7 @@ func (t *turn) occupy(ctx context.Context) {
 		}
 	}
 	if round, err := load.Run(ctx, plan); err == nil {
-		t.requests += round.Answered + round.Warm
+		t.requests += round.Requests + round.Warm
 		occupied(&t.measured.Cost, seen)
 	}
 }
@@ -180,26 +180,18 @@ func (t *turn) run(ctx context.Context) error {
 // count adds a round.
 func (t *turn) count(round *load.Round, before, after moment) {
 	own := usage.Since(before.subject, after.subject) // in the same span as the machine's
-	if own >= 0 && round.CPU >= 0 {
-		own += round.CPU
+	if own >= 0 && round.Own >= 0 {
+		own += round.Own
 	}
+	round.CPU, round.Others = after.since(before, round.Elapsed), after.machine.Others(before.machine, own)
 	m := &t.measured
-	m.Rounds = append(m.Rounds, result.Round{
-		Requests: round.Answered, Elapsed: round.Elapsed, Rate: float64(round.Answered) / round.Elapsed.Seconds(),
-		Latency: load.Summary(round.Latencies), CPU: after.since(before, round.Elapsed),
-		Generator: float64(round.CPU) / float64(round.Watched) / float64(runtime.NumCPU()),
-		Others:    after.machine.Others(before.machine, own), Unserved: round.Unserved,
-	})
+	m.Rounds = append(m.Rounds, round.Round)
 	m.Unfinished += round.Unfinished
-	if t.latencies == nil {
-		t.latencies = round.Latencies
-	} else {
-		t.latencies.Merge(round.Latencies)
-	}
+	t.latencies.Merge(round.Latencies)
 	for kind, n := range round.Errors {
 		m.Errors[kind] += n
 	}
-	t.requests += round.Answered + round.Warm
+	t.requests += round.Requests + round.Warm
 }
 
 // end stops the subject and returns what was measured. Later calls return the same.
@@ -215,9 +207,7 @@ func (t *turn) end() result.Measured {
 	if t.requests > 0 && !exit.Forced && exit.Started >= 0 { // else children were not waited for
 		m.Cost.Switches = float64(exit.Switches) / float64(t.requests)
 	}
-	if t.latencies != nil {
-		m.Buckets, m.Latency = load.Buckets(t.latencies), load.Summary(t.latencies)
-	}
+	m.Buckets, m.Latency = load.Buckets(t.latencies), load.Summary(t.latencies)
 	m.Unserved = int(result.Median(m.Rounds, func(r result.Round) int64 { return int64(r.Unserved) }))
 	answered := slices.ContainsFunc(m.Rounds, func(r result.Round) bool { return r.Requests > 0 })
 	if m.Problem == "" && !answered {

@@ -48,7 +48,7 @@ func newClient(r *round, number int, start time.Time) *client {
 
 // run sends requests until the round is over.
 func (c *client) run() {
-	defer c.pace.close()
+	defer c.alarm.close()
 	defer c.close()
 	for c.next(c.ctx) {
 		err := c.request()
@@ -184,7 +184,7 @@ func (c *client) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopped = true
-	c.pace.stop()
+	c.alarm.stop()
 	if c.conn != nil {
 		_ = c.conn.SetDeadline(past)
 	}

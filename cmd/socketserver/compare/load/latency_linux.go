@@ -18,7 +18,8 @@ const (
 	digits   = 3
 )
 
-func newHistogram() *hdrhistogram.Histogram {
+// NewHistogram returns one of latencies. Those of several rounds merge.
+func NewHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(int64(shortest), int64(longest), digits)
 }
 
@@ -38,7 +39,7 @@ type shard struct {
 func newShards(n int) []shard {
 	shards := make([]shard, n)
 	for i := range shards {
-		shards[i].latencies = newHistogram()
+		shards[i].latencies = NewHistogram()
 	}
 	return shards
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func TestSummary(t *testing.T) {
-	h := newHistogram()
+	h := NewHistogram()
 	require.Zero(t, Summary(h))
 	require.Empty(t, Buckets(h))
 	for i := 1; i <= 1000; i++ {
@@ -26,7 +26,7 @@ func TestSummary(t *testing.T) {
 }
 
 func TestBuckets(t *testing.T) {
-	h := newHistogram()
+	h := NewHistogram()
 	record(h, 50*time.Nanosecond, 3)
 	record(h, 10*time.Millisecond, 2)
 	record(h, 100*time.Hour, 1) // beyond the range

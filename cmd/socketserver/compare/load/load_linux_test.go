@@ -48,12 +48,12 @@ func requireServed(t *testing.T, p Plan) {
 	p.Duration = time.Second // a loaded machine may have no answer in less
 	r := run(t, p)
 	require.Empty(t, r.Errors)
-	require.Positive(t, r.Answered)
-	require.GreaterOrEqual(t, r.Latencies.TotalCount(), r.Answered)
-	require.LessOrEqual(t, r.Latencies.TotalCount(), r.Answered+int64(p.Clients))
+	require.Positive(t, r.Requests)
+	require.GreaterOrEqual(t, r.Latencies.TotalCount(), r.Requests)
+	require.LessOrEqual(t, r.Latencies.TotalCount(), r.Requests+int64(p.Clients))
 	require.Equal(t, p.Duration, r.Elapsed)
-	require.Positive(t, r.CPU)
-	require.Positive(t, r.Watched)
+	require.Positive(t, r.Own)
+	require.Positive(t, r.Generator)
 }
 
 // Try returns the latency of one request, or why there is no answer.
@@ -105,8 +105,8 @@ func TestWarmup(t *testing.T) {
 	r := run(t, p)
 	require.Positive(t, begun)
 	require.Greater(t, ended, begun)
-	require.Less(t, r.Answered, ended)
-	require.Positive(t, r.Answered)
+	require.Less(t, r.Requests, ended)
+	require.Positive(t, r.Requests)
 }
 
 // An open loop sends as many requests as it is to, and no more.
@@ -115,8 +115,8 @@ func TestRate(t *testing.T) {
 	p.Rate, p.Duration = 200, 200*time.Millisecond
 	r := run(t, p)
 	require.Empty(t, r.Errors)
-	require.LessOrEqual(t, r.Answered, int64(40))
-	require.GreaterOrEqual(t, r.Answered, int64(20))
+	require.LessOrEqual(t, r.Requests, int64(40))
+	require.GreaterOrEqual(t, r.Requests, int64(20))
 }
 
 // What was due while the server stalled shows, although each client had only one request
@@ -164,7 +164,7 @@ func TestOpenLoopShowsStallAtEnd(t *testing.T) {
 	p := conversations(serveSilence(t, "tcp"))
 	p.Rate = 1000
 	r := run(t, p)
-	require.Zero(t, r.Answered)
+	require.Zero(t, r.Requests)
 	require.Empty(t, r.Errors)
 	require.Equal(t, p.Clients, r.Unserved)
 	require.Equal(t, int64(100), r.Latencies.TotalCount())

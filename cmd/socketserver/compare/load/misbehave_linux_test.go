@@ -37,7 +37,7 @@ func TestNeverAnswers(t *testing.T) {
 					p := plan(network, address, kind)
 					p.Timeout = timeout
 					r := run(t, p)
-					require.Zero(t, r.Answered)
+					require.Zero(t, r.Requests)
 					require.Equal(t, p.Clients, r.Unserved)
 					if timeout > p.Duration {
 						require.Empty(t, r.Errors)
@@ -65,7 +65,7 @@ func kindsOf(r *Round) []string {
 func TestStarved(t *testing.T) {
 	p := conversations(serve(t, "tcp", frameworktest.Class(t, echo.Constructor, ""), &framework.Synchronous{}))
 	r := run(t, p)
-	require.Positive(t, r.Answered)
+	require.Positive(t, r.Requests)
 	require.Empty(t, r.Errors)
 	require.Equal(t, p.Clients-1, r.Unserved)
 	require.GreaterOrEqual(t, r.Latencies.Max(), int64(p.Duration*9/10))
@@ -76,8 +76,8 @@ func TestDies(t *testing.T) {
 	p := conversations(mortal(t))
 	p.Duration = 300 * time.Millisecond
 	r := run(t, p)
-	require.LessOrEqual(t, r.Answered, int64(19))
-	require.Positive(t, r.Answered)
+	require.LessOrEqual(t, r.Requests, int64(19))
+	require.Positive(t, r.Requests)
 	require.Positive(t, r.Errors[ClosedEarly]+r.Errors[Reset])
 	require.Positive(t, r.Errors[Refused])
 }
@@ -116,7 +116,7 @@ func TestErrors(t *testing.T) {
 	} {
 		t.Run(kind, func(t *testing.T) {
 			r := run(t, conversations(accept(t, misbehave)))
-			require.Zero(t, r.Answered)
+			require.Zero(t, r.Requests)
 			require.Equal(t, []string{kind}, kindsOf(r))
 		})
 	}
@@ -185,7 +185,7 @@ func TestLostDatagrams(t *testing.T) {
 	}), result.Datagrams)
 	p.Timeout, p.Duration = 10*time.Millisecond, 200*time.Millisecond
 	r := run(t, p)
-	require.Positive(t, r.Answered)
+	require.Positive(t, r.Requests)
 	require.Positive(t, r.Errors[Timeout])
 }
 
@@ -213,7 +213,7 @@ func TestLateDatagrams(t *testing.T) {
 			p := plan(network, address, result.Datagrams)
 			p.Clients, p.Timeout = 1, 10*time.Millisecond
 			r := run(t, p)
-			require.Zero(t, r.Answered)
+			require.Zero(t, r.Requests)
 			require.Equal(t, []string{Timeout}, kindsOf(r))
 		})
 	}

@@ -2,7 +2,10 @@ package load
 
 import (
 	"context"
+	"os"
+	"syscall"
 	"time"
+	"unsafe"
 )
 
 // never is an interval that no round reaches.
@@ -24,14 +27,11 @@ type pace struct {
 	since   time.Time     // when the latency of the request in flight begins
 	waiting bool          // a request is in flight
 	pause   time.Duration // back-off before the next request
-	timer   *time.Timer
-	alarm   *alarm // nil: closed loop, or not available
+	alarm   *alarm        // nil: closed loop, or not available
 }
 
-// newPace spreads the clients over the interval. The client must close it.
+// newPace spreads the clients over the interval. The client must close the alarm.
 func newPace(p Plan, number int, start time.Time) pace {
-	timer := time.NewTimer(0)
-	<-timer.C
 	var interval time.Duration
 	var exact *alarm
 	if p.Rate > 0 {
@@ -39,7 +39,7 @@ func newPace(p Plan, number int, start time.Time) pace {
 		interval = time.Duration(max(1, min(float64(time.Second)*float64(p.Clients)/p.Rate, float64(never))))
 	}
 	phase := time.Duration(float64(interval) * float64(number) / float64(p.Clients))
-	return pace{interval: interval, limit: start.Add(p.Warmup + p.Duration), now: start, due: start.Add(phase), timer: timer, alarm: exact}
+	return pace{interval: interval, limit: start.Add(p.Warmup + p.Duration), now: start, due: start.Add(phase), alarm: exact}
 }
 
 // next waits until the next request is due. It returns false if the round ends before that.
@@ -54,47 +54,28 @@ func (p *pace) next(ctx context.Context) bool {
 	// Latency begins when the request was due, whatever made it late. That may be this process,
 	// which cannot be told apart from a server that took the processors.
 	p.since = p.due
-	if p.now.Before(p.due) && !p.awaitDue(ctx) {
+	if p.now.Before(p.due) && !p.sleep(ctx, p.due) {
 		p.due = p.limit
 		return false
 	}
 	return true
 }
 
-func (p *pace) awaitDue(ctx context.Context) bool {
-	if p.alarm == nil {
-		return p.sleep(ctx, p.due)
-	}
-	if !p.alarm.wait(p.due.Sub(p.now)) {
-		return false
+// sleep returns false if the round ends before that time.
+func (p *pace) sleep(ctx context.Context, until time.Time) bool {
+	if p.alarm != nil {
+		if !p.alarm.wait(until.Sub(p.now)) {
+			return false
+		}
+	} else {
+		select {
+		case <-time.After(until.Sub(p.now)):
+		case <-ctx.Done():
+			return false
+		}
 	}
 	p.now = time.Now()
 	return p.now.Before(p.limit)
-}
-
-// stop makes every wait end, also later ones. Any goroutine may call it.
-func (p *pace) stop() {
-	if p.alarm != nil {
-		p.alarm.stop()
-	}
-}
-
-func (p *pace) close() {
-	if p.alarm != nil {
-		p.alarm.close()
-	}
-}
-
-func (p *pace) sleep(ctx context.Context, until time.Time) bool {
-	p.timer.Reset(until.Sub(p.now))
-	select {
-	case <-p.timer.C:
-		p.now = time.Now()
-		return p.now.Before(p.limit)
-	case <-ctx.Done():
-		p.timer.Stop()
-		return false
-	}
 }
 
 // settled is called when the request in flight has been answered or has failed.
@@ -123,5 +104,47 @@ func (p *pace) unanswered(yield func(waited time.Duration, times int64)) {
 	stride := max(1, int64(waited/p.interval)/steps)
 	for ; waited > 0; waited -= p.interval * time.Duration(stride) {
 		yield(waited, min(stride, int64((waited+p.interval-1)/p.interval)))
+	}
+}
+
+// An alarm wakes one client of an open loop. In an idle process Go's timers are up to a millisecond
+// late, which would be counted as latency.
+type alarm struct {
+	fd   uintptr // of file; valid while the client waits
+	file *os.File
+}
+
+const clockMonotonic = 1
+
+// newAlarm returns nil if there is no descriptor. The client must close it.
+func newAlarm() *alarm {
+	fd, _, errno := syscall.Syscall(syscall.SYS_TIMERFD_CREATE, clockMonotonic, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+	if errno != 0 {
+		return nil
+	}
+	return &alarm{fd, os.NewFile(fd, "timer")}
+}
+
+// wait waits for d, which must be positive. It returns false if the alarm is stopped.
+func (a *alarm) wait(d time.Duration) bool {
+	once := struct{ interval, value syscall.Timespec }{value: syscall.NsecToTimespec(int64(d))}
+	if _, _, errno := syscall.Syscall6(syscall.SYS_TIMERFD_SETTIME, a.fd, 0, uintptr(unsafe.Pointer(&once)), 0, 0, 0); errno != 0 {
+		return false
+	}
+	var times [8]byte
+	_, err := a.file.Read(times[:])
+	return err == nil
+}
+
+// stop makes every wait end, also later ones. Any goroutine may call it.
+func (a *alarm) stop() {
+	if a != nil {
+		_ = a.file.SetReadDeadline(past)
+	}
+}
+
+func (a *alarm) close() {
+	if a != nil {
+		_ = a.file.Close()
 	}
 }

@@ -15,7 +15,7 @@ func newTestPace(t *testing.T, late time.Duration) *pace {
 	p := connections("127.0.0.1:1")
 	p.Clients, p.Rate, p.Duration = 1, 1, frameworktest.Patience
 	pace := newPace(p, 0, time.Now().Add(-late))
-	t.Cleanup(pace.close)
+	t.Cleanup(pace.alarm.close)
 	return &pace
 }
 
@@ -45,7 +45,7 @@ func TestStopsWaiting(t *testing.T) {
 	p.due = p.now.Add(time.Hour)
 	next := make(chan bool)
 	go func() { next <- p.next(t.Context()) }()
-	p.stop()
+	p.alarm.stop()
 	require.False(t, <-next)
 	require.Equal(t, p.limit, p.due)
 }

@@ -1,3 +1,5 @@
+// Package load has the clients of a comparison: they send requests to a server, as fast as it
+// answers or at a given rate, and count answers, latencies and errors.
 package load
 
 import (
@@ -10,29 +12,60 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
 
-// A Round is what the clients of a [Plan] measured while they were counted.
+// How a client knows the end of an answer. The answer to a datagram is always one datagram.
+const (
+	Line  = "line"  // it ends with a newline
+	Chunk = "chunk" // it is one read
+	EOF   = "eof"   // it ends when the server closes; the client half-closes after sending
+)
+
+// maxAnswer is the number of bytes of an answer that are read.
+const maxAnswer = 1 << 20
+
+// A Plan is what the clients do in one round.
+type Plan struct {
+	Network string // tcp, udp, unix or unixgram
+	Address string // as net.Dial takes it
+	Kind    string // result.Connections, result.Conversations or result.Datagrams
+	Clients int    // at once, each with at most one request in flight
+
+	// Rate is the number of requests per second of all clients together, whether or not the server
+	// keeps up (open loop). 0: each client sends its next request on receipt of the answer.
+	Rate float64
+
+	Message  []byte
+	Answer   string        // Line, Chunk or EOF
+	Contains []byte        // text of every answer; empty: any answer is right
+	Timeout  time.Duration // after which a request fails; it may be an eighth late
+
+	Warmup   time.Duration // load that is not counted
+	Duration time.Duration // load that is counted
+
+	// Begin and End, if not nil, are called when the counted time begins and ends, while the
+	// clients run. They should be quick.
+	Begin, End func()
+}
+
+// A Round is what the clients of a [Plan] measured while they were counted. The subject's CPU and the
+// share of other programs are not known here.
 type Round struct {
-	Answered int64 // requests
-	Warm     int64 // requests answered in the warm-up
-	Elapsed  time.Duration
+	result.Round
+	Warm int64 // requests answered in the warm-up
 
 	// Latencies are of answered requests, and of those that waited until their timeout or the end
 	// of the round. They begin when the request was sent; in an open loop, when it was due. Those
 	// of several rounds merge.
 	Latencies *hdrhistogram.Histogram
 
-	Errors   map[string]int64 // failed requests by kind, as [Refused]
-	Unserved int              // clients that got no answer at all
+	Errors map[string]int64 // failed requests by kind, as [Refused]
 	// Unfinished is the number of requests that had waited longer than p50 when the round ended:
 	// their latencies are lower bounds.
 	Unfinished int64
-	// CPU is what this process used during Watched, which is shorter than the round if the
-	// processors were busy; less than 0: not known.
-	CPU     time.Duration
-	Watched time.Duration
+	Own        time.Duration // CPU time of this process; less than 0: not known
 }
 
 // round is shared by the clients while they run.
@@ -60,13 +93,13 @@ func Run(ctx context.Context, p Plan) (*Round, error) {
 	for _, c := range clients {
 		working.Go(c.run)
 	}
-	own, err := r.wait(ctx, clients)
+	own, share := r.wait(ctx, clients)
 	working.Wait()
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("load on %s: %w", p.Address, err)
 	}
 	sum := r.sum(clients)
-	sum.CPU, sum.Watched = own.used, own.watched
+	sum.Own, sum.Generator = own, share
 	return sum, nil
 }
 
@@ -109,12 +142,9 @@ func newRound(ctx context.Context, p Plan, start time.Time) *round {
 // rounds numbers those of this process.
 var rounds atomic.Int64
 
-// effort is the CPU time that this process used in a span of time.
-type effort struct{ used, watched time.Duration }
-
-// wait waits until the round is over and stops the clients. It measures this process in the
-// counted time.
-func (r *round) wait(ctx context.Context, clients []*client) (effort, error) {
+// wait waits until the round is over and stops the clients. It returns the CPU time of this process in
+// the counted time, and its share of all that the machine has.
+func (r *round) wait(ctx context.Context, clients []*client) (own time.Duration, share float64) {
 	select {
 	case <-time.After(time.Until(r.begin)):
 	case <-ctx.Done():
@@ -124,26 +154,28 @@ func (r *round) wait(ctx context.Context, clients []*client) (effort, error) {
 		r.Begin()
 	}
 	<-r.ctx.Done()
-	own := effort{usage.Since(before, usage.Self()), time.Since(since)}
+	own = usage.Since(before, usage.Self())
+	// The time that was watched is shorter than the round if the processors were busy.
+	share = float64(own) / float64(time.Since(since)) / float64(runtime.NumCPU())
 	if r.End != nil && ctx.Err() == nil {
 		r.End()
 	}
 	for _, c := range clients {
 		c.stop()
 	}
-	return own, ctx.Err()
+	return own, share
 }
 
 // sum adds up what the clients counted.
 func (r *round) sum(clients []*client) *Round {
-	sum := &Round{Elapsed: r.Duration, Latencies: newHistogram(), Errors: map[string]int64{}}
+	sum := &Round{Round: result.Round{Elapsed: r.Duration}, Latencies: NewHistogram(), Errors: map[string]int64{}}
 	for i := range r.shards {
 		sum.Latencies.Merge(r.shards[i].latencies)
 	}
 	// A wait that the end of the round cut short is a lower bound only if it is longer than usual.
 	usual := time.Duration(sum.Latencies.ValueAtPercentile(50))
 	for _, c := range clients {
-		sum.Answered += c.answered
+		sum.Requests += c.answered
 		sum.Warm += c.warm
 		for kind, n := range c.errors {
 			sum.Errors[kind] += n
@@ -160,5 +192,6 @@ func (r *round) sum(clients []*client) *Round {
 			sum.Unserved++
 		}
 	}
+	sum.Rate, sum.Latency = float64(sum.Requests)/r.Duration.Seconds(), Summary(sum.Latencies)
 	return sum
 }
