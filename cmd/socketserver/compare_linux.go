@@ -37,9 +37,11 @@ type compareFlags struct {
 	flags         config.Flags
 	peers         []string
 	format        string
-	conditions    []string
 	strict, quiet bool
 }
+
+// becomeSubject makes this process a worker, or what a comparison started it as.
+func becomeSubject() { subject.Become(findWorker) }
 
 func newCompare() *cobra.Command {
 	o := &compareFlags{}
@@ -81,7 +83,7 @@ func newCompare() *cobra.Command {
 	f.StringVar(&o.Answer, "answer", "", "end of an answer: line, chunk (one read) or eof (default line, or that of the handler)")
 	f.BoolVar(&o.Mishaps, "mishaps", true, "try what happens when a handler misbehaves")
 	f.StringVarP(&o.format, "output", "o", "text", strings.Join(render.Formats(), ", "))
-	f.StringArrayVar(&o.conditions, "assert", nil, "condition that sets the exit status, as in 'threading.p99<5ms'; repeatable")
+	f.StringArrayVar(&o.Assert, "assert", nil, "condition that sets the exit status, as in 'threading.p99<5ms'; repeatable")
 	f.BoolVar(&o.strict, "strict", false, "exit with 1 when the machine was too noisy to tell")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
 	return c
@@ -102,10 +104,6 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	if err != nil {
 		return usage("%v", err)
 	}
-	conditions, err := o.parseConditions(comparison)
-	if err != nil {
-		return err
-	}
 	if err := comparison.Check(); err != nil {
 		return failed(fmt.Errorf("socketserver: compare: %w", err))
 	}
@@ -117,9 +115,6 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 		return failed(fmt.Errorf("socketserver: compare: %w", interrupted))
 	}
 	describeProgram(report, o.Base.Handler.Kind)
-	for _, condition := range conditions {
-		report.Assertions = append(report.Assertions, condition.Check(report))
-	}
 	color := isTerminal(c.OutOrStdout()) && os.Getenv("NO_COLOR") == ""
 	if err := render.Write(c.OutOrStdout(), report, o.format, color); err != nil {
 		return failed(fmt.Errorf("socketserver: compare: %w", err))
@@ -222,21 +217,6 @@ func (o *compareFlags) load(ctx context.Context, c *cobra.Command) error {
 		return usage("which server? add --server with one of %s", strings.Join(names, ", "))
 	}
 	return usage("--server: %s has no %q; it has %s", o.file, o.Server, strings.Join(names, ", "))
-}
-
-func (o *compareFlags) parseConditions(c *compare.Comparison) ([]result.Condition, error) {
-	var all []result.Condition
-	for _, text := range o.conditions {
-		condition, err := result.ParseCondition(text, c.Subjects(), c.Loads)
-		if err != nil {
-			return nil, usage("--assert %q: %v", text, err)
-		}
-		if strings.Contains(text, ".lived") && !o.Mishaps {
-			return nil, usage("--assert %q: needs the mishaps; leave --mishaps=false out", text)
-		}
-		all = append(all, condition)
-	}
-	return all, nil
 }
 
 // verdict returns the error that sets the exit status.

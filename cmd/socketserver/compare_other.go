@@ -6,9 +6,13 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+
+	"github.com/go-socketserver/socketserver/handlers"
 )
 
 var strategies []string
+
+func becomeSubject() { handlers.ServeWorker() }
 
 func newCompare() *cobra.Command {
 	return &cobra.Command{

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/handlers/chat"
 	"github.com/go-socketserver/socketserver/handlers/chat/natsbus"
 	"github.com/go-socketserver/socketserver/internal/text"
@@ -28,7 +27,7 @@ func main() {
 // test. Their handlers may use the bus.
 func becomeWorker() {
 	chat.Buses = natsbus.Driver{}
-	subject.Become(findWorker)
+	becomeSubject()
 }
 
 // Exit statuses. exitUsage is that of a usage error and of a second signal.

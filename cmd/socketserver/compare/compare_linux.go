@@ -30,14 +30,16 @@ type Options struct {
 	Python     bool           // compare with servers of CPython
 	Loads      []string       // kinds; none: all of the transport
 	Mishaps    bool
-	Expect     string // text of every answer; empty: any answer is right
+	Expect     string   // text of every answer; empty: any answer is right
+	Assert     []string // conditions, see [result.Condition]
 }
 
 // A Comparison can be run once.
 type Comparison struct {
 	Options
-	specs    []subject.Spec
-	progress *progress.Progress
+	specs      []subject.Spec
+	conditions []result.Condition
+	progress   *progress.Progress
 }
 
 // New selects what is compared: the base's first transport of the network, or its first one. An error
@@ -80,8 +82,19 @@ func New(o Options) (*Comparison, error) {
 		return nil, err
 	}
 	c := &Comparison{Options: o}
+	var names []string
 	for _, s := range chosen {
-		c.specs = append(c.specs, s.spec(o.Base, o.Executable))
+		c.specs, names = append(c.specs, s.spec(o.Base, o.Executable)), append(names, s.name)
+	}
+	for _, text := range o.Assert {
+		condition, err := result.ParseCondition(text, names, o.Loads)
+		if err == nil && strings.Contains(text, ".lived") && !o.Mishaps {
+			err = errors.New("needs the mishaps; leave --mishaps=false out")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--assert %q: %w", text, err)
+		}
+		c.conditions = append(c.conditions, condition)
 	}
 	return c, nil
 }
@@ -89,38 +102,20 @@ func New(o Options) (*Comparison, error) {
 func (o *Options) datagrams() bool { return o.Network == "udp" || o.Network == "unixgram" }
 
 // Check reports why the load cannot be run, as with too few descriptors or ports for so many clients,
-// and what to raise.
+// and what to raise. Open besides the clients' are, in this process, those of the servers that run at
+// the same time (pipes, the process itself, and in the mishaps a few clients), and in a server those
+// of its children.
 func (c *Comparison) Check() error {
-	for _, kind := range c.Loads {
-		if err := c.plan(kind).Check(c.descriptors()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// descriptors returns the largest numbers that are open besides the clients': in this process, for the
-// servers that run at the same time (pipes, the process itself, and in the mishaps a few clients), and
-// in a server, for its children.
-func (c *Comparison) descriptors() (own, server int) {
 	const perServer, clients, perChild = 5, 12, 3
-	own = perServer * len(c.specs)
+	own, children := perServer*len(c.specs), 0
 	if c.Mishaps {
 		own = max(own, (perServer+clients)*mishap.AtOnce)
 	}
 	for _, s := range c.specs {
-		server = max(server, s.Server.Concurrency.Workers, min(s.Server.Concurrency.MaxChildren, c.Clients+s.Server.Concurrency.Spares))
+		limits := s.Server.Concurrency
+		children = max(children, limits.Workers, min(limits.MaxChildren, c.Clients+limits.Spares))
 	}
-	return own, perChild * server
-}
-
-// Subjects returns the names of what is compared, in order.
-func (c *Comparison) Subjects() []string {
-	var names []string
-	for _, s := range c.specs {
-		names = append(names, s.Name)
-	}
-	return names
+	return c.plan("").Check(own, perChild*children)
 }
 
 // round is the counted time of a turn, and warmup the shortest time before it.
@@ -168,16 +163,19 @@ func (c *Comparison) Run(ctx context.Context, shown *progress.Progress) (*result
 		}
 		c.progress.Advance(time.Since(began))
 	}
-	switch {
-	case ctx.Err() == nil:
-		result.Conclude(r)
-		return r, nil
-	case done == 0:
-		return nil, ErrInterrupted
+	var err error
+	if ctx.Err() != nil {
+		if done == 0 {
+			return nil, ErrInterrupted
+		}
+		err = ErrInterrupted
+		r.Warnings = append(r.Warnings, fmt.Sprintf("interrupted after %d of %d rounds", done, c.Rounds*len(c.Loads)))
 	}
-	r.Warnings = append(r.Warnings, fmt.Sprintf("interrupted after %d of %d rounds", done, c.Rounds*len(c.Loads)))
 	result.Conclude(r)
-	return r, ErrInterrupted
+	for _, condition := range c.conditions {
+		r.Assertions = append(r.Assertions, condition.Check(r))
+	}
+	return r, err
 }
 
 // warnings are about limits of the server that affect the run.
@@ -210,8 +208,9 @@ func (c *Comparison) expected() time.Duration {
 // startAndLook is the expected time of a turn besides its rounds.
 const startAndLook = 600 * time.Millisecond
 
-// measure has all subjects take turns under one kind of load. It returns the number of rounds in
-// which all of them had theirs; ctx may end it early.
+// measure has all subjects take turns under one kind of load. Another subject begins each round, so
+// that none always follows the same one. It returns the number of rounds in which all of them had
+// theirs; ctx may end it early.
 func (c *Comparison) measure(ctx context.Context, kind string) (measured []result.Measured, rounds int) {
 	if ctx.Err() != nil {
 		return nil, 0
@@ -226,10 +225,20 @@ func (c *Comparison) measure(ctx context.Context, kind string) (measured []resul
 		<-t.tried
 	}
 	for ; rounds < c.Rounds && ctx.Err() == nil; rounds++ {
-		if !c.turnsOf(ctx, turns, kind, rounds) {
-			break
+		for i := range turns {
+			t := turns[(rounds+i)%len(turns)]
+			c.progress.Doing(fmt.Sprintf("%s, %s, round %d of %d", t.measured.Subject, kind, rounds+1, c.Rounds))
+			if t.run(ctx); ctx.Err() != nil {
+				return c.finish(ctx, kind, turns), rounds
+			}
+			c.progress.Advance(t.plan.Duration + t.plan.Warmup)
 		}
 	}
+	return c.finish(ctx, kind, turns), rounds
+}
+
+// finish ends the turns and returns what was measured.
+func (c *Comparison) finish(ctx context.Context, kind string, turns []*turn) (measured []result.Measured) {
 	for _, t := range turns {
 		t.occupy(ctx)
 		c.progress.Advance(startAndLook)
@@ -239,19 +248,5 @@ func (c *Comparison) measure(ctx context.Context, kind string) (measured []resul
 		}
 		measured = append(measured, m)
 	}
-	return measured, rounds
-}
-
-// turnsOf runs one round. Another subject begins each time, so that none always follows the same
-// one. It reports whether all of them had their turn before ctx was done.
-func (c *Comparison) turnsOf(ctx context.Context, turns []*turn, kind string, round int) bool {
-	for i := range turns {
-		t := turns[(round+i)%len(turns)]
-		c.progress.Doing(fmt.Sprintf("%s, %s, round %d of %d", t.measured.Subject, kind, round+1, c.Rounds))
-		if t.run(ctx) != nil {
-			return false
-		}
-		c.progress.Advance(t.plan.Duration + t.plan.Warmup)
-	}
-	return true
+	return measured
 }

@@ -1,9 +1,9 @@
 package compare
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"runtime"
 	"slices"
 	"strconv"
@@ -152,29 +152,24 @@ func occupied(c *result.Cost, seen []usage.Usage) {
 	c.Descriptors = int(result.Median(seen, func(u usage.Usage) int64 { return int64(u.Descriptors) }))
 }
 
-// run measures one round. The error is that of ctx.
-func (t *turn) run(ctx context.Context) error {
+// run measures one round. It counts only if ctx is not done by then.
+func (t *turn) run(ctx context.Context) {
 	if t.measured.Problem != "" {
-		return ctx.Err()
+		return
 	}
 	var before, after moment
 	plan := t.plan
 	plan.Begin = func() { before = t.look() }
 	plan.End = func() { after = t.look() }
 	round, err := load.Run(ctx, plan)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	if err != nil {
-		t.fail(err.Error())
-		return nil
+		return
 	}
 	t.count(round, before, after)
 	t.fail("")
 	if ctx.Err() != nil { // which ends the server, and that is no problem of its own
 		t.measured.Problem = ""
 	}
-	return ctx.Err()
 }
 
 // count adds a round.
@@ -211,19 +206,8 @@ func (t *turn) end() result.Measured {
 	m.Unserved = int(result.Median(m.Rounds, func(r result.Round) int64 { return int64(r.Unserved) }))
 	answered := slices.ContainsFunc(m.Rounds, func(r result.Round) bool { return r.Requests > 0 })
 	if m.Problem == "" && !answered {
-		m.Problem = fmt.Sprintf("nothing was answered in rounds of %s: %s", t.plan.Duration, summary(m.Errors))
+		why := cmp.Or(strings.Join(m.Failures(), ", "), "requests were still waiting; use a longer --duration")
+		m.Problem = fmt.Sprintf("nothing was answered in rounds of %s: %s", t.plan.Duration, why)
 	}
 	return t.measured
-}
-
-// summary lists errors by kind.
-func summary(errors map[string]int64) string {
-	if len(errors) == 0 {
-		return "requests were still waiting; use a longer --duration"
-	}
-	var all []string
-	for _, kind := range slices.Sorted(maps.Keys(errors)) {
-		all = append(all, fmt.Sprintf("%d %s", errors[kind], kind))
-	}
-	return strings.Join(all, ", ")
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	words "github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 )
 
 // A client is one request of an experiment.
@@ -26,20 +25,18 @@ type client struct {
 // errSilent is the error of a wait without an answer.
 var errSilent = errors.New("there was no answer in time")
 
-// connect sends the first line of a request. The end of ctx closes the connection.
-func connect(ctx context.Context, to *subject.Subject, word string) (*client, error) {
+// connect sends the first line of a request. The end of the scene's context closes the connection.
+func (s *scene) connect(word string) (*client, error) {
 	dialer := net.Dialer{Timeout: patience}
-	conn, err := dialer.DialContext(ctx, to.Network, to.Address)
+	conn, err := dialer.DialContext(s.ctx, s.subject.Network, s.subject.Address)
 	if err != nil {
 		return nil, err
 	}
 	c := &client{conn: conn, lines: bufio.NewReader(conn)}
-	c.keep = context.AfterFunc(ctx, func() { _ = conn.Close() })
-	if _, err := fmt.Fprintln(conn, word); err != nil {
-		c.close()
-		return nil, err
-	}
-	return c, nil
+	c.keep = context.AfterFunc(s.ctx, func() { _ = conn.Close() })
+	s.clients = append(s.clients, c)
+	_, err = fmt.Fprintln(conn, word)
+	return c, err
 }
 
 func (c *client) close() {

@@ -103,15 +103,6 @@ func (s *scene) conclude() {
 	}
 }
 
-// connect has a client send a word.
-func (s *scene) connect(word string) (*client, error) {
-	c, err := connect(s.ctx, s.subject, word)
-	if err == nil {
-		s.clients = append(s.clients, c)
-	}
-	return c, err
-}
-
 // answers has another client send a whole request.
 func (s *scene) answers() error {
 	c, err := s.connect(words.Wait)

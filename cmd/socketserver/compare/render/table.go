@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -114,9 +113,7 @@ func notes(r *result.Report, l result.Load) []string {
 		if m.Unserved > 0 {
 			about = append(about, fmt.Sprintf("%d of %d clients got no answer in a whole round", m.Unserved, r.Settings.Clients))
 		}
-		for _, kind := range slices.Sorted(maps.Keys(m.Errors)) {
-			about = append(about, fmt.Sprintf("%d %s", m.Errors[kind], kind))
-		}
+		about = append(about, m.Failures()...)
 		if len(about) > 0 {
 			all = append(all, m.Subject+": "+strings.Join(about, "; "))
 		}

@@ -2,6 +2,8 @@ package result
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -136,6 +138,15 @@ func (m *metric) compare(subject, base *Measured) (Ratio, bool) {
 		return values
 	}
 	return ratioOf(rounds(subject), rounds(base))
+}
+
+// Failures lists the requests that failed by kind, as in "2 timeout".
+func (d *Measured) Failures() []string {
+	var all []string
+	for _, kind := range slices.Sorted(maps.Keys(d.Errors)) {
+		all = append(all, fmt.Sprintf("%d %s", d.Errors[kind], kind))
+	}
+	return all
 }
 
 // failed returns the number of requests that failed.

@@ -26,9 +26,7 @@ func (o order) beats(one, other *Measured) bool {
 //
 // Equality is not transitive: if a and b are equal, and b and c, a may still be better than c. So the
 // first place has all that no other is certain to be better than, the second those that only the
-// first are better than, and so on: no two that share a place can be told apart, and for each subject
-// at least one in the place above is better. Within a place subjects are in the order of their turns.
-// Unplaced subjects are left out; with too few rounds there are no places.
+// first are better than, and so on. Within a place subjects are in the order of their turns.
 func rank(r *Report, l *Load) Ranking {
 	order := r.Settings.order()
 	var left []*Measured

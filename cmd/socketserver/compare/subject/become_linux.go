@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -59,24 +60,29 @@ func servePlugin(name string) {
 
 // serve reads a server from standard input and runs it as the command serve would.
 func serve(findWorker func(hclog.Logger) *framework.Program) error {
-	var a assignment
-	if err := json.NewDecoder(os.Stdin).Decode(&a); err != nil {
-		return fmt.Errorf("read the assignment: %w", err)
+	var spec Spec
+	if err := json.NewDecoder(os.Stdin).Decode(&spec); err != nil {
+		return fmt.Errorf("read what to serve: %w", err)
 	}
-	s := &a.Spec.Server
+	s := &spec.Server
 	// A write to a parent that has ended must not kill this process.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	// No core file: crashes are intended.
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	parent := watchParent(stop, a.Directory, s.Timeouts.Drain)
+	tidy := watchParent(stop, spec.Directory, s.Timeouts.Drain)
+	defer tidy()
 	log := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, Level: hclog.Info, JSONFormat: true})
-	class, err := a.Spec.class(ctx, log)
-	if err != nil {
+	var err error
+	if s.Class, err = spec.class(ctx, log); err != nil {
 		return err
 	}
-	s.Class, s.Transports = class, []config.Transport{a.listenAt()}
+	s.Transports = s.Transports[:1]
+	s.Transports[0].Address = "127.0.0.1:0"
+	if strings.HasPrefix(s.Transports[0].Network, "unix") {
+		s.Transports[0].Address = filepath.Join(spec.Directory, socketName)
+	}
 	o := supervisor.Options{Log: log}
 	if s.Handler.Name != experiment.Name { // the worker program does not have that handler
 		o.Worker = findWorker(log)
@@ -90,20 +96,7 @@ func serve(findWorker func(hclog.Logger) *framework.Program) error {
 	servers.Run(ctx)
 	started := framework.ProcessesStarted()
 	send(report{Started: &started})
-	parent.clear()
 	return nil
-}
-
-// listenAt returns the transport with an address of the process's own.
-func (a *assignment) listenAt() config.Transport {
-	t := a.Spec.Server.Transports[0]
-	switch t.Network {
-	case "tcp", "udp":
-		t.Address = "127.0.0.1:0"
-	default:
-		t.Address = filepath.Join(a.Directory, socketName)
-	}
-	return t
 }
 
 // class returns the handler class, in a plugin if that is the form.
@@ -141,39 +134,33 @@ func lookup(name string) (framework.Constructor, bool) {
 // send writes to the parent, which may have ended.
 func send(r report) { _ = json.NewEncoder(os.Stdout).Encode(r) }
 
-// A parent is the process that started this one.
-type parent struct {
-	tree tree
-	gone atomic.Bool
-}
-
 // overdue is the time that a server may take beyond its drain timeout after its parent has ended.
 const overdue = 5 * time.Second
 
-// watchParent stops the server when standard input ends, which means that the parent has ended.
-func watchParent(stop func(), directory string, drain time.Duration) *parent {
-	p := &parent{tree: tree{session: os.Getpid(), directory: directory}}
+// watchParent stops the server when standard input ends, which means that its parent has ended. Then
+// tidy does the parent's part: it kills what is left and removes the directory.
+func watchParent(stop func(), directory string, drain time.Duration) (tidy func()) {
+	var gone atomic.Bool
+	tidy = func() {
+		if !gone.Load() {
+			return
+		}
+		all := &tree{session: os.Getpid(), directory: directory}
+		for _, m := range all.members() {
+			if m.pid != os.Getpid() {
+				all.end(m.pid)
+			}
+		}
+		_ = os.RemoveAll(directory)
+	}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		p.gone.Store(true)
+		gone.Store(true)
 		stop()
 		time.AfterFunc(drain+overdue, func() {
-			p.clear()
+			tidy()
 			os.Exit(2)
 		})
 	}()
-	return p
-}
-
-// clear does the parent's part if it has ended: it kills what is left and removes the directory.
-func (p *parent) clear() {
-	if !p.gone.Load() {
-		return
-	}
-	for _, m := range p.tree.members() {
-		if m.pid != os.Getpid() {
-			p.tree.end(m.pid)
-		}
-	}
-	_ = os.RemoveAll(p.tree.directory)
+	return tidy
 }

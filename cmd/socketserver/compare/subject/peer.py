@@ -207,7 +207,7 @@ while not line.endswith(b"\n"):
         sys.exit("there is nothing to serve")
     line += piece
 assignment = json.loads(line)
-spec = assignment["Spec"]["Server"]
+spec = assignment["Server"]
 given = spec["Handler"]["Options"]
 options = json.loads(base64.b64decode(given)) if given else {}
 network = spec["Transports"][0]["Network"]

@@ -29,7 +29,8 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// A Spec is one server under test. It crosses to the process as JSON.
+// A Spec is one server under test. It crosses to the process as JSON, the first
+// line that it reads.
 type Spec struct {
 	// Name is unique, as in result.Subject.
 	Name string
@@ -42,12 +43,8 @@ type Spec struct {
 	Server config.Server
 	// Executable is the program of a plugin that Server names.
 	Executable string
-}
-
-// An assignment is the first line that the process reads, as JSON.
-type assignment struct {
-	Spec      Spec
-	Directory string // for sockets and temporary files; also TMPDIR
+	// Directory is for sockets and temporary files, TMPDIR of the process. [Start] makes it.
+	Directory string
 }
 
 // A report is a line of JSON on the process's standard output: the address when it listens, or why it
@@ -124,15 +121,14 @@ func (s *Subject) launch(spec *Spec) error {
 	if err != nil {
 		return err
 	}
-	d, err := makeDirectory()
-	if err != nil {
+	if spec.Directory, err = makeDirectory(); err != nil {
 		return err
 	}
-	if err := s.start(command, assignment{*spec, d}); err != nil {
-		removeDirectory(d)
+	if err := s.start(command, spec); err != nil {
+		removeDirectory(spec.Directory)
 		return err
 	}
-	s.tree.session, s.tree.directory = s.process.Pid, d
+	s.tree.session, s.tree.directory = s.process.Pid, spec.Directory
 	return nil
 }
 
@@ -149,8 +145,8 @@ func (s *Spec) command() (*exec.Cmd, error) {
 	return command, nil
 }
 
-// start starts the process, sends the assignment and reads the output.
-func (s *Subject) start(command *exec.Cmd, a assignment) error {
+// start starts the process, sends what to serve and reads the output.
+func (s *Subject) start(command *exec.Cmd, spec *Spec) error {
 	stdout, err := s.output(s.takeReport)
 	if err != nil {
 		return err
@@ -166,7 +162,7 @@ func (s *Subject) start(command *exec.Cmd, a assignment) error {
 		return fmt.Errorf("make pipe: %w", err)
 	}
 	command.Stdout, command.Stderr = stdout, stderr
-	command.Env = environment(a.Directory)
+	command.Env = environment(spec.Directory)
 	// A session of its own: signals of the terminal do not reach it, and its id marks the tree.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := command.Start(); err != nil {
@@ -183,7 +179,7 @@ func (s *Subject) start(command *exec.Cmd, a assignment) error {
 		s.journal.end()
 	}()
 	// This fails if the process has died, which awaitListening reports.
-	_ = json.NewEncoder(stdin).Encode(a)
+	_ = json.NewEncoder(stdin).Encode(spec)
 	return nil
 }
 
