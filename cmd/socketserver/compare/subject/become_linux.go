@@ -145,7 +145,7 @@ func watchParent(stop func(), directory string, drain time.Duration) (tidy func(
 		if !gone.Load() {
 			return
 		}
-		all := &tree{session: os.Getpid(), directory: directory}
+		all := &tree{session: os.Getpid(), directories: []string{directory}}
 		for _, m := range all.members() {
 			if m.pid != os.Getpid() {
 				all.end(m.pid)

@@ -3,7 +3,9 @@ package subject
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -50,9 +52,9 @@ func Tidy() {
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	live.over = true
-	for path := range live.directories {
-		all := tree{session: -1, directory: path} // found by their environment
-		all.kill()
+	all := tree{session: -1, directories: slices.Collect(maps.Keys(live.directories))} // found by their environment
+	all.kill()
+	for _, path := range all.directories {
 		_ = os.RemoveAll(path)
 	}
 }

@@ -68,8 +68,8 @@ func (s *Subject) clear() {
 		}
 	default:
 	}
-	left.Sockets, left.Files = files(s.tree.directory)
-	removeDirectory(s.tree.directory)
+	left.Sockets, left.Files = files(s.directory)
+	removeDirectory(s.directory)
 }
 
 // listening reports whether an address is still in use. No other process has it yet: the system

@@ -116,7 +116,7 @@ func hold(t *testing.T, s *Subject, word string) (net.Conn, *bufio.Reader) {
 func requireNothing(t *testing.T, s *Subject) {
 	t.Helper()
 	require.Empty(t, s.tree.members())
-	require.NoDirExists(t, s.tree.directory)
+	require.NoDirExists(t, s.directory)
 	require.False(t, listening(s.Network, s.Address))
 }
 
@@ -126,7 +126,7 @@ func parentProcess(form string) {
 	if err == nil {
 		var s *Subject
 		if s, err = Start(context.Background(), spec); err == nil {
-			fmt.Println(s.Address, s.Pid(), s.tree.directory)
+			fmt.Println(s.Address, s.Pid(), s.directory)
 			select {}
 		}
 	}

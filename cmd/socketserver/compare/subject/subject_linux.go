@@ -61,8 +61,9 @@ type Subject struct {
 	Network, Address string // that it listens at
 	*journal
 
-	process *os.Process
-	tree    tree
+	process   *os.Process
+	tree      tree
+	directory string
 
 	reports chan report
 	outputs []*os.File
@@ -128,7 +129,8 @@ func (s *Subject) launch(spec *Spec) error {
 		removeDirectory(spec.Directory)
 		return err
 	}
-	s.tree.session, s.tree.directory = s.process.Pid, spec.Directory
+	s.directory = spec.Directory
+	s.tree.session, s.tree.directories = s.process.Pid, []string{s.directory}
 	return nil
 }
 

@@ -157,14 +157,14 @@ func TestLeftBehind(t *testing.T) {
 	s := start(t, specOf(t, result.Compiled, "unix", `"threading" {}`, experiments))
 	conn, answer := hold(t, s, experiment.Wait)
 	stray := exec.Command("sh", "-c", "echo started; sleep 60")
-	stray.Env = append(os.Environ(), "TMPDIR="+s.tree.directory)
+	stray.Env = append(os.Environ(), "TMPDIR="+s.directory)
 	stray.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	said, err := stray.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, stray.Start())
 	_, err = bufio.NewReader(said).ReadString('\n')
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(s.tree.directory+"/file", nil, 0o600))
+	require.NoError(t, os.WriteFile(s.directory+"/file", nil, 0o600))
 
 	s.Kill()
 	_, err = answer.ReadString('\n')
@@ -231,7 +231,7 @@ func TestParentKilled(t *testing.T) {
 		said := strings.Fields(line)
 		pid, err := strconv.Atoi(said[1])
 		require.NoError(t, err)
-		s := &Subject{Network: "tcp", Address: said[0], tree: tree{session: pid, directory: said[2]}}
+		s := &Subject{Network: "tcp", Address: said[0], directory: said[2], tree: tree{session: pid, directories: said[2:]}}
 		word, grace := experiment.Hang, overdue-time.Second // it does not take to be forced
 		if form == result.Python {
 			word = experiment.Wait // CPython waits for ever

@@ -16,8 +16,8 @@ import (
 // A tree is all processes of a subject, orphans included: they are in the session of its first
 // process, or have its directory in their environment.
 type tree struct {
-	session   int
-	directory string // empty: none
+	session     int
+	directories []string // of one subject, or of several
 
 	mu    sync.Mutex
 	known map[string]bool // those outside the session, by process id and start time: a zombie has no environment
@@ -52,8 +52,8 @@ func processes() []member {
 
 // has reports whether a process belongs to the tree: it has, or had, its session or its directory.
 func (t *tree) has(m member) bool {
-	if m.Session == t.session || t.directory == "" {
-		return m.Session == t.session
+	if m.Session == t.session {
+		return true
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -62,14 +62,17 @@ func (t *tree) has(m member) bool {
 		return true
 	}
 	environment, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", m.pid))
-	if !slices.Contains(strings.Split(string(environment), "\x00"), "TMPDIR="+t.directory) {
-		return false
+	for variable := range strings.SplitSeq(string(environment), "\x00") {
+		if directory, ok := strings.CutPrefix(variable, "TMPDIR="); !ok || !slices.Contains(t.directories, directory) {
+			continue
+		}
+		if t.known == nil {
+			t.known = map[string]bool{}
+		}
+		t.known[id] = true
+		return true
 	}
-	if t.known == nil {
-		t.known = map[string]bool{}
-	}
-	t.known[id] = true
-	return true
+	return false
 }
 
 // end kills the process, unless its id belongs to another one by now.

@@ -207,6 +207,7 @@ func TestCPUOfChildren(t *testing.T) {
 	p.tell(t, "leave")
 	require.GreaterOrEqual(t, used(before), living-2*ticks)
 	require.Equal(t, 3, p.usage(t).Processes) // a zombie included
+	require.Positive(t, p.usage(t).Resident)
 	p.tell(t, "end")
 	require.GreaterOrEqual(t, used(before), living-3*ticks)
 	require.Less(t, used(before), living+3*spun)

@@ -3,6 +3,7 @@
 package usage
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -158,14 +159,14 @@ func names(pid int, directory string) []string {
 	return all
 }
 
-// memory returns the resident and the proportional memory. Both are 0 if the process has just ended,
-// and less than 0 if the system does not provide them.
+// memory returns the resident and the proportional memory. Both are 0 if the process has ended, and less
+// than 0 if the system does not provide them.
 func memory(pid int) (resident, proportional int64) {
 	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		if _, err := ReadStat(pid); err != nil {
-			return 0, 0
-		}
+	switch {
+	case errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH): // the latter of a zombie
+		return 0, 0
+	case err != nil:
 		return -1, -1
 	}
 	return field(rollup, "Rss:") << 10, field(rollup, "Pss:") << 10
