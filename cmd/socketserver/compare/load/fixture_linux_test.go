@@ -140,6 +140,12 @@ func plan(network, address, kind string) Plan {
 	}
 }
 
+// long gives p the time that a loaded machine may need for a first answer.
+func long(p Plan) Plan {
+	p.Duration = time.Second
+	return p
+}
+
 // run runs p, which must end in time.
 func run(t *testing.T, p Plan) *Round {
 	t.Helper()

@@ -63,7 +63,7 @@ func kindsOf(r *Round) []string {
 
 // One client of a synchronous server has a conversation; the others are shown as unserved.
 func TestStarved(t *testing.T) {
-	p := conversations(serve(t, "tcp", frameworktest.Class(t, echo.Constructor, ""), &framework.Synchronous{}))
+	p := long(conversations(serve(t, "tcp", frameworktest.Class(t, echo.Constructor, ""), &framework.Synchronous{})))
 	r := run(t, p)
 	require.Positive(t, r.Requests)
 	require.Empty(t, r.Errors)
@@ -74,7 +74,7 @@ func TestStarved(t *testing.T) {
 // A server that dies in the middle.
 func TestDies(t *testing.T) {
 	p := conversations(mortal(t))
-	p.Duration = 300 * time.Millisecond
+	p.Duration = 3 * time.Second
 	r := run(t, p)
 	require.LessOrEqual(t, r.Requests, int64(19))
 	require.Positive(t, r.Requests)
@@ -115,21 +115,21 @@ func TestErrors(t *testing.T) {
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {
-			r := run(t, conversations(accept(t, misbehave)))
+			r := run(t, long(conversations(accept(t, misbehave))))
 			require.Zero(t, r.Requests)
 			require.Equal(t, []string{kind}, kindsOf(r))
 		})
 	}
 	t.Run("more than was asked for", func(t *testing.T) {
-		r := run(t, conversations(accept(t, func(conn net.Conn) {
+		r := run(t, long(conversations(accept(t, func(conn net.Conn) {
 			readLine(conn)
 			_, _ = io.WriteString(conn, "what the clients say\nand more\n")
 			readLine(conn)
-		})))
+		}))))
 		require.Equal(t, []string{WrongAnswer}, kindsOf(r))
 	})
 	t.Run("no socket", func(t *testing.T) {
-		r := run(t, plan("unix", t.TempDir()+"/none", result.Connections))
+		r := run(t, long(plan("unix", t.TempDir()+"/none", result.Connections)))
 		require.Equal(t, []string{"no such file or directory"}, kindsOf(r))
 	})
 }
