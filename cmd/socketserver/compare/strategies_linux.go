@@ -119,8 +119,11 @@ func describe(s subject.Spec) result.Subject {
 		name  string
 		value int
 	}{
-		{"max_threads", c.MaxThreads}, {"max_children", c.MaxChildren}, {"spares", c.Spares},
-		{"max_requests", c.MaxRequests}, {"workers", c.Workers},
+		{"max_threads", c.MaxThreads},
+		{"max_children", c.MaxChildren},
+		{"spares", c.Spares},
+		{"max_requests", c.MaxRequests},
+		{"workers", c.Workers},
 	} {
 		if o.value > 0 && s.Form != result.Python {
 			set = append(set, fmt.Sprintf(" %s = %d", o.name, o.value))

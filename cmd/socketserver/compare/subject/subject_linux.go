@@ -178,7 +178,7 @@ func (s *Subject) start(command *exec.Cmd, spec *Spec) error {
 	}()
 	go func() {
 		s.reading.Wait()
-		s.journal.end()
+		s.end()
 	}()
 	// This fails if the process has died, which awaitListening reports.
 	_ = json.NewEncoder(stdin).Encode(spec)
@@ -193,7 +193,7 @@ func (s *Subject) output(intercept func([]byte) bool) (*os.File, error) {
 	}
 	s.outputs = append(s.outputs, r)
 	s.reading.Go(func() {
-		s.journal.copy(r, intercept)
+		s.copy(r, intercept)
 		_ = r.Close()
 	})
 	return w, nil
