@@ -96,7 +96,7 @@ type Measured struct {
 	Rate    float64 `json:"rate"` // answered requests per second: the median of the rounds
 	// Latency is that of the answered requests of all rounds together, and of those that waited
 	// until their timeout or the end of a round. Requests that failed otherwise are not in it, see
-	// [Measured.Percentiles].
+	// [Measured.Number].
 	Latency Latency          `json:"latency"`
 	Buckets []Bucket         `json:"buckets"` // the distribution of the same, ascending
 	Errors  map[string]int64 `json:"errors"`  // by kind, as in refused, reset, timeout, wrong answer
