@@ -89,6 +89,10 @@ type HandlerClass struct {
 	// that server's log. The first server of the class calls it before it serves, in the process
 	// where the handlers run; an error keeps that from listening. It may be nil.
 	Open func(server string, log hclog.Logger) error
+	// Check returns an error that Open would return, as far as it is known without opening
+	// anything; see [BaseServer.Check]. It may be nil.
+	Check func() error
+
 	// Close releases what the class holds. The last server of the class calls it once it has
 	// closed, also where Open was not called. It may be nil.
 	Close func() error

@@ -21,6 +21,12 @@ func OpenSocket(network, address string, o SocketOptions) (*Socket, error) {
 	return &Socket{kept}, nil
 }
 
+// CheckSocket returns the error that OpenSocket would return for the address, such as that of a
+// directory that does not exist, without opening anything. An address in use is no error.
+func CheckSocket(network, address string, o SocketOptions) error {
+	return socket.Check(network, address, (*socket.Options)(&o))
+}
+
 // Addr returns the address of the socket, with the real port.
 func (k *Socket) Addr() net.Addr { return k.kept.Addr() }
 

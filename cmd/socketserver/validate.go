@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 )
 
 func newValidate() *cobra.Command {
@@ -19,8 +20,11 @@ func newValidate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate [-c servers.hcl]",
 		Short: "Check a configuration without listening",
-		Long:  "Check a configuration without listening. The plugins that it names are built and\nstarted to be asked for their options, unless --no-plugins says otherwise.",
-		Args:  noArguments,
+		Long: `Check a configuration, and whether its servers could start on this machine: names are
+looked up, and addresses, ports and the directories of sockets are checked without listening.
+Whether an address is in use is not: its server may be running. The plugins that it names
+are built, and started to be asked for their options, unless --no-plugins says otherwise.`,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := logs.check(); err != nil {
 				return err
@@ -33,6 +37,9 @@ func newValidate() *cobra.Command {
 			catalog := newCatalog(ctx, logs)
 			catalog.skipPlugins = noPlugins
 			conf, err := config.Load(file, catalog)
+			if err == nil {
+				err = supervisor.Check(ctx, conf, supervisor.Options{Log: catalog.log, Worker: findWorker(catalog.log)})
+			}
 			catalog.close()
 			if err != nil {
 				return failed(err)

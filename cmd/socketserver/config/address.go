@@ -83,15 +83,12 @@ func splitFault(address string) *fault {
 // and host is compared.
 type endpoint struct {
 	port string // with its network; unix for both kinds of Unix sockets, as their files clash
-	host string // an address, "*4" or "*6" for all of a family, a name, or a path
+	host string // an address, a name, or a path
 }
 
 // endpoints returns what a listener binds. Port 0 never clashes.
 func endpoints(t *Transport) []endpoint {
-	if t.Address == "" {
-		return nil
-	}
-	if isUnix(t.Network) {
+	if isUnix(t.Network) && t.Address != "" {
 		path := t.Address
 		if absolute, err := filepath.Abs(path); err == nil && !strings.HasPrefix(path, "@") {
 			path = absolute
@@ -103,29 +100,30 @@ func endpoints(t *Transport) []endpoint {
 		return nil
 	}
 	var all []endpoint
-	for _, h := range hosts(strings.ToLower(strings.TrimSuffix(host, "."))) {
-		all = append(all, endpoint{t.Network + port, h})
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, ip := range Addresses(host) {
+		all = append(all, endpoint{t.Network + port, ip.String()})
+	}
+	if all == nil {
+		all = []endpoint{{t.Network + port, host}}
 	}
 	return all
 }
 
-func hosts(host string) []string {
+// Addresses returns the addresses that a host means on every machine: both wildcards where it is
+// empty, and both loopback addresses for localhost, whatever the resolver says. It returns nil for
+// another name.
+func Addresses(host string) []netip.Addr {
 	switch host {
 	case "":
-		return []string{"*4", "*6"}
+		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
 	case "localhost":
-		return []string{"127.0.0.1", "::1"}
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 	}
-	ip, err := netip.ParseAddr(host)
-	switch {
-	case err != nil:
-		return []string{host}
-	case ip == netip.IPv4Unspecified():
-		return []string{"*4"}
-	case ip == netip.IPv6Unspecified():
-		return []string{"*6"}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip.Unmap()}
 	}
-	return []string{ip.Unmap().String()}
+	return nil
 }
 
 // clash reports whether two endpoints cannot be bound at once.
@@ -133,11 +131,10 @@ func clash(a, b endpoint) bool {
 	return a.port == b.port && (a.host == b.host || covers(a.host, b.host) || covers(b.host, a.host))
 }
 
-// covers reports whether all stands for every address of a family that host may be of.
+// covers reports whether all stands for every address of a family that host, which may be a name,
+// may be of.
 func covers(all, host string) bool {
-	if all[0] != '*' || host[0] == '*' {
-		return false
-	}
+	wildcard, _ := netip.ParseAddr(all)
 	ip, err := netip.ParseAddr(host)
-	return all == "*4" && (err != nil || ip.Is4()) || all == "*6" && (err != nil || ip.Is6())
+	return wildcard.IsUnspecified() && (err != nil || ip.Is4() == wildcard.Is4())
 }

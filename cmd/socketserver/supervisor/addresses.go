@@ -9,41 +9,54 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// resolve returns every address that text means. localhost is both loopback addresses
-// whatever the resolver says, and no host is the wildcard of both families.
-func resolve(ctx context.Context, network, text string) ([]netip.AddrPort, error) {
-	host, service, err := net.SplitHostPort(text)
-	if err != nil {
-		return nil, fmt.Errorf("address %q: %w; write host:port", text, err)
+// resolve returns every address that text means.
+func resolve(ctx context.Context, text string) ([]netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(text)
+	var ips []netip.Addr
+	if err == nil {
+		ips, err = resolveHost(ctx, host)
 	}
-	port, err := net.DefaultResolver.LookupPort(ctx, network, service)
-	if err != nil {
-		return nil, fmt.Errorf("address %q: %q is no port; write a number from 0 to 65535", text, service)
-	}
-	ips, err := resolveHost(ctx, host)
 	if err != nil {
 		return nil, fmt.Errorf("address %q: %w; check the name, or write an address", text, err)
 	}
+	n, _ := strconv.ParseUint(port, 10, 16) // the configuration was checked
 	addresses := make([]netip.AddrPort, len(ips))
 	for i, ip := range ips {
-		addresses[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
+		addresses[i] = netip.AddrPortFrom(ip.Unmap(), uint16(n))
 	}
 	return addresses, nil
 }
 
 func resolveHost(ctx context.Context, host string) ([]netip.Addr, error) {
-	switch host {
-	case "":
-		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, nil
-	case "localhost":
-		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
-	}
-	if ip, err := netip.ParseAddr(host); err == nil { // with its zone, which LookupNetIP drops
-		return []netip.Addr{ip}, nil
+	if ips := config.Addresses(host); ips != nil { // with their zone, which LookupNetIP drops
+		return ips, checkZone(ips[0])
 	}
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+// checkZone returns an error unless the zone of ip is the name or number of an interface.
+func checkZone(ip netip.Addr) error {
+	zone := ip.Zone()
+	switch {
+	case zone == "" && ip.Is6() && (ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast()):
+		return fmt.Errorf("a link-local address needs its network interface, as in [%s%%eth0]", ip)
+	case zone == "":
+		return nil
+	}
+	index, err := strconv.Atoi(zone)
+	if err == nil {
+		_, err = net.InterfaceByIndex(index)
+	} else {
+		_, err = net.InterfaceByName(zone)
+	}
+	if err != nil {
+		err = fmt.Errorf("there is no network interface %q", zone)
+	}
+	return err
 }
 
 // familyMissing reports whether this machine has no addresses of a family, which is no error
@@ -52,21 +65,28 @@ func familyMissing(err error) bool {
 	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
 }
 
-// listenError returns an error that ends with what to do about an address.
+func isUnix(network string) bool { return network == "unix" || network == "unixgram" }
+
+// listenError returns err, which may be nil, as an error that ends with what to do about an address.
 func listenError(network, address string, err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, syscall.EADDRINUSE):
 		if owner := socketOwner(network, address); owner != "" {
 			return fmt.Errorf("%s %s is in use by %s; stop it or choose another address", network, address, owner)
 		}
 		return fmt.Errorf("%s %s is in use; stop what uses it or choose another address", network, address)
-	case network == "unix" || network == "unixgram": // err names the path
+	case isUnix(network): // err names the path
 		return fmt.Errorf("%s: listen: %w", network, err)
 	case !isBind(err): // such as a socket option
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s %s: permission denied; choose a port from 1024 up, or run with CAP_NET_BIND_SERVICE", network, address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s %s is no address of this machine; choose one that is", network, address)
+	}
+	if operation := (*net.OpError)(nil); errors.As(err, &operation) {
+		err = operation.Err // without the address
 	}
 	return fmt.Errorf("%s %s: %w", network, address, err)
 }
@@ -75,13 +95,4 @@ func listenError(network, address string, err error) error {
 func isBind(err error) bool {
 	call := (*os.SyscallError)(nil)
 	return errors.As(err, &call) && (call.Syscall == "bind" || call.Syscall == "listen")
-}
-
-func portOf(address string) (int, bool) {
-	_, text, err := net.SplitHostPort(address)
-	if err != nil {
-		return 0, false
-	}
-	port, err := strconv.Atoi(text)
-	return port, err == nil
 }

@@ -11,13 +11,12 @@ func TestResolveKeepsZones(t *testing.T) {
 	for text, want := range map[string]string{
 		"[fe80::1%lo]:7010":  "[fe80::1%lo]:7010",
 		"[fe80::1%1]:7010":   "[fe80::1%1]:7010",
-		"[ff02::1%eth0]:0":   "[ff02::1%eth0]:0",
-		"[::1%lo]:http":      "[::1%lo]:80",
+		"[ff02::1%lo]:0":     "[ff02::1%lo]:0",
 		"[::1]:7010":         "[::1]:7010",
 		"127.0.0.1:7010":     "127.0.0.1:7010",
 		"[::ffff:1.2.3.4]:1": "1.2.3.4:1",
 	} {
-		got, err := resolve(t.Context(), "tcp", text)
+		got, err := resolve(t.Context(), text)
 		require.NoError(t, err, text)
 		require.Len(t, got, 1)
 		require.Equal(t, want, got[0].String())

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"bufio"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,13 +14,13 @@ const stateListen = "0A" // of a TCP socket in /proc/net/tcp
 // socketOwner names a process that has bound the port of address; empty if this user may not
 // see it.
 func socketOwner(network, address string) string {
-	port, ok := portOf(address)
-	if !ok {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
 		return ""
 	}
 	inodes := map[string]bool{}
 	for _, family := range []string{"", "6"} {
-		for _, inode := range boundSockets("/proc/net/"+network+family, port, network == "tcp") {
+		for _, inode := range boundSockets("/proc/net/"+network+family, at.Port(), network == "tcp") {
 			inodes["socket:["+inode+"]"] = true
 		}
 	}
@@ -38,7 +39,7 @@ func socketOwner(network, address string) string {
 }
 
 // boundSockets returns the inodes of the sockets in a table of the kernel that have port.
-func boundSockets(table string, port int, listening bool) []string {
+func boundSockets(table string, port uint16, listening bool) []string {
 	f, err := os.Open(table)
 	if err != nil {
 		return nil

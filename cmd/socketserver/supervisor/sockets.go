@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -38,14 +37,14 @@ type Socket struct {
 // each address that the transport's means, except those of a family that this machine does not
 // have. owner tells transports with port 0 apart. On an error nothing is acquired.
 func (k *Sockets) Acquire(ctx context.Context, t config.Transport, owner string, log hclog.Logger) ([]*Socket, error) {
-	if strings.HasPrefix(t.Network, "unix") {
+	if isUnix(t.Network) {
 		s, err := k.get(socketKey{t.Network, t.Address, ""}, t.Address, t.SocketOptions)
 		if err != nil {
 			return nil, listenError(t.Network, t.Address, err)
 		}
 		return []*Socket{s}, nil
 	}
-	addresses, err := resolve(ctx, t.Network, t.Address)
+	addresses, err := resolve(ctx, t.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -69,34 +68,46 @@ func (k *Sockets) Acquire(ctx context.Context, t config.Transport, owner string,
 	}
 }
 
-// acquire acquires sockets until there is an error. Where the port is 0 the first socket decides
-// the port of the others. missing is of the addresses that this machine does not have.
+// acquire acquires sockets until there is an error. missing is of the addresses that this machine
+// does not have.
 func (k *Sockets) acquire(t config.Transport, addresses []netip.AddrPort, owner string) (sockets []*Socket, missing, err error) {
-	port := addresses[0].Port()
-	for _, a := range addresses {
+	missing, err = onAll(t, addresses, func(a, open netip.AddrPort, o framework.SocketOptions) (uint16, error) {
 		key := socketKey{t.Network, a.String(), ""}
 		if a.Port() == 0 {
 			key.owner = owner
 		}
-		a = netip.AddrPortFrom(a.Addr(), port)
-		options := t.SocketOptions
-		options.IPv6Only = a.Addr().Is6()
-		s, err := k.get(key, a.String(), options)
+		s, err := k.get(key, open.String(), o)
+		if err != nil {
+			return 0, err
+		}
+		sockets = append(sockets, s)
+		return netip.MustParseAddrPort(s.Addr().String()).Port(), nil
+	})
+	return sockets, missing, err
+}
+
+// onAll calls try for the addresses of a transport until there is an error: for the address as
+// configured, and as it is to be opened. The port that the first call returns is that of the
+// others. missing is of the addresses that this machine does not have, unless it has none of them.
+func onAll(t config.Transport, addresses []netip.AddrPort, try func(a, open netip.AddrPort, o framework.SocketOptions) (port uint16, err error)) (missing, err error) {
+	port, found := addresses[0].Port(), false
+	for _, a := range addresses {
+		open, o := netip.AddrPortFrom(a.Addr(), port), t.SocketOptions
+		o.IPv6Only = a.Addr().Is6()
+		n, err := try(a, open, o)
 		switch {
 		case err == nil:
-			sockets = append(sockets, s)
-			n, _ := portOf(s.Addr().String())
-			port = uint16(n)
+			port, found = n, true
 		case familyMissing(err) && len(addresses) > 1:
-			missing = errors.Join(missing, listenError(t.Network, a.String(), err))
+			missing = errors.Join(missing, listenError(t.Network, open.String(), err))
 		default:
-			return sockets, nil, listenError(t.Network, a.String(), err)
+			return nil, listenError(t.Network, open.String(), err)
 		}
 	}
-	if len(sockets) == 0 {
-		return nil, nil, missing
+	if !found {
+		return nil, missing
 	}
-	return sockets, missing, nil
+	return missing, nil
 }
 
 // get acquires one socket.

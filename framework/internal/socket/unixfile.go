@@ -36,7 +36,10 @@ func claim(network, path string, mode uint32) (*UnixFile, error) {
 		return s, nil
 	}
 	s.path = path
-	var err error
+	err := checkPath(path)
+	if err != nil {
+		return nil, err
+	}
 	if s.lock, err = lockFile(path + ".lock"); err != nil {
 		return nil, err
 	}
@@ -47,15 +50,11 @@ func claim(network, path string, mode uint32) (*UnixFile, error) {
 }
 
 func (s *UnixFile) removeStale(network string) error {
-	found, err := os.Lstat(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(s.path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("look at socket: %w", err)
-	}
-	if found.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s exists and is not a socket; remove it or choose another path", s.path)
+	if err := checkPath(s.path); err != nil { // a file that is no socket would be removed below
+		return err
 	}
 	c, err := net.DialTimeout(network, s.path, time.Second)
 	if err == nil {
@@ -122,7 +121,7 @@ func lockFile(path string) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 		if err != nil {
-			return nil, fmt.Errorf("lock socket: %w", err)
+			return nil, lockError(err)
 		}
 		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 			_ = f.Close()

@@ -42,6 +42,21 @@ func (q *queue) open(server string, log hclog.Logger) error {
 	return nil
 }
 
+// check looks at the option of the socket's path. Where that is empty open makes the directory.
+func (q *queue) check() error {
+	path := q.options.Socket
+	if path == "" {
+		return nil
+	}
+	if _, err := socketPath(path, ""); err != nil {
+		return fmt.Errorf("operator's socket: %w", err)
+	}
+	if err := framework.CheckSocket("unix", path, framework.SocketOptions{}); err != nil {
+		return fmt.Errorf("operator's socket: listen: %w", err)
+	}
+	return nil
+}
+
 func (q *queue) close() error {
 	if q.socket == nil {
 		return nil

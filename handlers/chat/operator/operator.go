@@ -29,7 +29,7 @@ func Class(o *Options) *framework.HandlerClass {
 	q := &queue{options: o}
 	return &framework.HandlerClass{
 		New:      func() framework.Handler { return &handler{queue: q} },
-		Stateful: "the conversations with its operator", Open: q.open, Close: q.close,
+		Stateful: "the conversations with its operator", Open: q.open, Check: q.check, Close: q.close,
 	}
 }
 

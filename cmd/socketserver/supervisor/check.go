@@ -1,0 +1,60 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// Check returns the error that the first Apply of c would return on this machine, without opening
+// an address. An address in use is no error: the servers of c may be running. Programs of
+// workers are started to see whether they are; a class that is nil is not checked. The caller
+// keeps the classes.
+func Check(ctx context.Context, c *config.Config, o Options) error {
+	var errs []error
+	add := func(s *config.Server, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("server %q: %w", s.Name, err))
+		}
+	}
+	for _, s := range c.Servers {
+		for _, t := range s.Transports {
+			add(s, checkTransport(ctx, t))
+		}
+	}
+	for _, s := range c.Servers {
+		if s.Class != nil && len(errs) == 0 {
+			add(s, checkClass(s, o))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkTransport(ctx context.Context, t config.Transport) error {
+	if isUnix(t.Network) {
+		return listenError(t.Network, t.Address, framework.CheckSocket(t.Network, t.Address, t.SocketOptions))
+	}
+	addresses, err := resolve(ctx, t.Address)
+	if err != nil {
+		return err
+	}
+	_, err = onAll(t, addresses, func(a, _ netip.AddrPort, o framework.SocketOptions) (uint16, error) {
+		return a.Port(), framework.CheckSocket(t.Network, a.String(), o)
+	})
+	return err
+}
+
+// checkClass has the strategy start one process at most.
+func checkClass(s *config.Server, o Options) error {
+	concurrency := s.Concurrency
+	concurrency.Spares, concurrency.Workers = 0, min(concurrency.Workers, 1)
+	server := &framework.BaseServer{
+		Name: s.Name, Log: o.Log.With("server", s.Name), Strategy: concurrency.Strategy(o.Worker),
+		Class: s.Class, Limits: s.Limits.New(), Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(),
+	}
+	return server.Check()
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// says returns what a command of socketserver prints.
+func says(command ...string) (string, error) {
+	out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
+	return string(out), err
+}
+
+// What serve refuses on this machine validate refuses, in the same words.
+func TestValidateRefusesWhatServeRefuses(t *testing.T) {
+	if inOwnNetwork(t) { // in which ports below 1024 are for root
+		return
+	}
+	run := []string{"socketserver"}
+	if os.Geteuid() == 0 {
+		run = []string{"setpriv", "--bounding-set=-all", "socketserver"}
+		if out, err := says(append(run, "version")...); err != nil {
+			t.Skipf("root may do everything, and setpriv cannot take that away: %v %s", err, out)
+		}
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o644))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "closed"), 0o555))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "locked.lock"), 0o755))
+	script := fmt.Sprintf("#!/bin/sh\n[ -z \"$SOCKETSERVER_WORKER\" ] || exit 3\nexec %s\n", filepath.Join(filepath.Dir(pathOf(t, "socketserver")), "talkative"))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "workerless"), []byte(script), 0o755))
+
+	transports, want := "", ""
+	for _, c := range []struct{ network, address, want string }{
+		{"unix", "absent/s", "unix: listen: there is no directory DIR/absent; make it, or choose another path"},
+		{"unixgram", "absent/d", "unixgram: listen: there is no directory DIR/absent; make it, or choose another path"},
+		{"unix", "file/s", "unix: listen: DIR/file is not a directory; choose another path"},
+		{"unix", "file", "unix: listen: DIR/file exists and is not a socket; remove it or choose another path"},
+		{"unix", "closed/s", "unix: listen: cannot make a file in DIR/closed: permission denied; let this user write there, or choose another path"},
+		{"unix", "locked", "unix: listen: lock socket: open DIR/locked.lock: is a directory; choose another path"},
+		{"tcp", "192.0.2.1:9000", "tcp 192.0.2.1:9000 is no address of this machine; choose one that is"},
+		{"udp", "192.0.2.1:9000", "udp 192.0.2.1:9000 is no address of this machine; choose one that is"},
+		{"tcp", "[2001:db8::1]:9000", "tcp [2001:db8::1]:9000 is no address of this machine; choose one that is"},
+		{"tcp", "127.0.0.1:7", "tcp 127.0.0.1:7: permission denied; choose a port from 1024 up, or run with CAP_NET_BIND_SERVICE"},
+		{"udp", "127.0.0.1:7", "udp 127.0.0.1:7: permission denied; choose a port from 1024 up, or run with CAP_NET_BIND_SERVICE"},
+		{"tcp", "[fe80::1%nowhere]:9000", `address "[fe80::1%nowhere]:9000": there is no network interface "nowhere"; check the name, or write an address`},
+		{"tcp", "[fe80::1]:9000", `address "[fe80::1]:9000": a link-local address needs its network interface, as in [fe80::1%eth0]; check the name, or write an address`},
+		{"tcp", "name.invalid:9000", `address "name.invalid:9000": lookup name.invalid`},
+	} {
+		transports += fmt.Sprintf("transport %q { address = %q }\n", c.network, c.address)
+		want += `server "s": ` + strings.ReplaceAll(c.want, "DIR", dir) + "\n"
+	}
+	for _, c := range []struct{ name, transports, concurrency, handler, want string }{
+		{"addresses", transports, "threading", `handler "echo" {}`, strings.TrimSpace(want)},
+		{"plugin under forking", "", "forking", `plugin "workerless" {}`, "workerless does not serve as a worker; it has to call framework.ServeWorker first: "},
+		{"plugin under preforking", "", "preforking", `plugin "workerless" {}`, "workerless does not serve as a worker; it has to call framework.ServeWorker first: "},
+		{"socket of an operator", "", "threading", "handler \"chat\" {\n  mode = \"half-duplex\"\n  operator = \"absent/s\"\n}", `server "s": open handler class: operator's socket: listen: there is no directory ` + dir + "/absent; make it"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := filepath.Join(dir, "servers.hcl")
+			if c.transports == "" {
+				c.transports = `transport "tcp" { address = "127.0.0.1:0" }`
+			}
+			require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, "plugins { directory = \".\" }\nserver \"s\" {\n%s\nconcurrency %q {}\n%s\n}\n", c.transports, c.concurrency, c.handler), 0o644))
+			served, err := says(append(run, "serve", "--log-level", "error", "-c", file)...)
+			require.Error(t, err)
+			validated, err := says(append(run, "validate", "--log-level", "error", "-c", file)...)
+			require.Error(t, err)
+			require.Contains(t, validated, c.want)
+			require.Equal(t, served, validated)
+		})
+	}
+}
+
+func pathOf(t *testing.T, command string) string {
+	t.Helper()
+	path, err := exec.LookPath(command)
+	require.NoError(t, err)
+	return path
+}
+
+// validate accepts the configuration of servers that run, and they do not notice.
+func TestValidateBesideRunningServers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := `
+server "connections" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  transport "unix" { address = "%[1]s/s" }
+  transport "unixgram" { address = "%[1]s/d" }
+  transport "udp" { address = "127.0.0.1:0" }
+  concurrency "threading" {}
+  handler "echo" {}
+}
+`
+	p, listeners := serveFile(t, fmt.Sprintf(text, dir))
+	for _, l := range listeners {
+		if l.network == "tcp" || l.network == "udp" {
+			text = strings.Replace(text, fmt.Sprintf("%q { address = \"127.0.0.1:0\"", l.network), fmt.Sprintf("%q { address = %q", l.network, l.address), 1)
+		}
+	}
+	entries := func() (names []string) {
+		all, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		for _, e := range all {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	before := entries()
+	out, err := says("socketserver", "validate", "-c", write(t, "servers.hcl", fmt.Sprintf(text, dir)))
+	require.NoError(t, err, out)
+	require.Regexp(t, ": 1 server, no errors\n$", out)
+	require.Equal(t, before, entries())
+	for _, l := range listeners {
+		requireEcho(t, l)
+	}
+	p.signal(t, os.Interrupt)
+	require.Zero(t, p.exit(t))
+}
