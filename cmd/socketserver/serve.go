@@ -95,6 +95,7 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 		_ = desk.close()
 	})
 	defer stop()
+	endWithGoRun()
 	catalog := newCatalog(ctx, logs)
 	c, err := load(catalog)
 	if ctx.Err() != nil {
