@@ -59,13 +59,12 @@ func escapeHidden(entry []byte) []byte {
 	}
 	var safe []byte
 	for _, r := range string(entry) {
-		switch r1, r2 := utf16.EncodeRune(r); {
-		case !text.Block.Hides(r):
+		if !text.Block.Hides(r) {
 			safe = utf8.AppendRune(safe, r)
-		case r1 == utf8.RuneError:
-			safe = fmt.Appendf(safe, `\u%04x`, r)
-		default:
-			safe = fmt.Appendf(safe, `\u%04x\u%04x`, r1, r2)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			safe = fmt.Appendf(safe, `\u%04x`, unit)
 		}
 	}
 	return safe
