@@ -175,5 +175,5 @@ func TestNoSocket(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "mine", string(text))
 
-	require.Contains(t, refused(t, "--listen", "unix://"+dir+"/absent/s", "--handler", "echo"), "no such file or directory")
+	require.Equal(t, fmt.Sprintf(`server "echo": unix: listen: there is no directory %s/absent; make it, or choose another path`, dir), refused(t, "--listen", "unix://"+dir+"/absent/s", "--handler", "echo"))
 }
