@@ -279,3 +279,37 @@ func TestServerOutOfDescriptorsKeepsItsConnections(t *testing.T) {
 	frameworktest.Expect(t, conn, "back again\n")
 	p.stop(t)
 }
+
+// requireConfined checks what a child has inherited.
+func requireConfined(t *testing.T, pid int) {
+	t.Helper()
+	dir := "/proc/" + strconv.Itoa(pid)
+	status, err := os.ReadFile(dir + "/status")
+	require.NoError(t, err)
+	require.Contains(t, string(status), "\nNoNewPrivs:\t1\n")
+	require.Contains(t, string(status), "\nUmask:\t0077\n")
+	score, err := os.ReadFile(dir + "/oom_score_adj")
+	require.NoError(t, err)
+	own, err := os.ReadFile("/proc/self/oom_score_adj")
+	require.NoError(t, err)
+	require.Greater(t, len(score), len(own), "%s is not above %s", score, own)
+}
+
+// Children and workers get no privileges, keep their files to themselves, and are ended before
+// their server when the system is out of memory.
+func TestChildrenAreConfined(t *testing.T) {
+	f, p := &framework.Forking{}, &framework.Preforking{Workers: 2}
+	for _, strategy := range []interface {
+		framework.Strategy
+		ActiveChildren() []int
+	}{f, p} {
+		s := newServer["tcp"](t, class(t, act))
+		s.Strategy = strategy
+		frameworktest.Serve(t, s)
+		hold(t, s)
+		require.NotEmpty(t, strategy.ActiveChildren())
+		for _, pid := range strategy.ActiveChildren() {
+			requireConfined(t, pid)
+		}
+	}
+}

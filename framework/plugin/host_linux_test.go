@@ -49,6 +49,29 @@ func TestPluginOnEveryTransportUnderEveryStrategy(t *testing.T) {
 	}
 }
 
+// A plugin gets no privileges, keeps its files to itself, and is ended before its host when the
+// system is out of memory.
+func TestPluginIsConfined(t *testing.T) {
+	for name, strategy := range strategies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := frameworktest.NewLog()
+			s := serve(t, frameworktest.NewServer(t, "tcp", open(t, settings(t, "subject", j))), strategy(), j)
+			held := dial(t, s)
+			dir := fmt.Sprintf("/proc/%d/", held.pid(t))
+			status, err := os.ReadFile(dir + "status")
+			require.NoError(t, err)
+			require.Contains(t, string(status), "\nNoNewPrivs:\t1\n")
+			require.Contains(t, string(status), "\nUmask:\t0077\n")
+			score, err := os.ReadFile(dir + "oom_score_adj")
+			require.NoError(t, err)
+			own, err := os.ReadFile("/proc/self/oom_score_adj")
+			require.NoError(t, err)
+			require.NotEqual(t, string(own), string(score))
+		})
+	}
+}
+
 func TestClassIsWhatThePluginSays(t *testing.T) {
 	t.Parallel()
 	conf := settings(t, "subject", frameworktest.NewLog())

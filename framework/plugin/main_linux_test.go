@@ -39,16 +39,7 @@ func TestMain(m *testing.M) {
 	}
 	framework.ServeWorker(subject)
 	leakDescriptor()
-	// The thread that starts plugins stays for good.
-	self, _ := os.Executable()
-	class, err := plugin.Open(context.Background(), plugin.Settings{Name: "subject", Path: self})
-	if err == nil {
-		err = class.Close()
-	}
-	if err != nil {
-		panic(err)
-	}
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
+	goleak.VerifyTestMain(m)
 }
 
 // atStart are the descriptors that this process has inherited.

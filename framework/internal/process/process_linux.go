@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -32,8 +31,9 @@ type Process struct {
 	Pid int
 	os  *os.Process
 
-	mu     sync.Mutex
-	reaped bool
+	mu      sync.Mutex
+	reaped  bool
+	release func() // of the spawner
 }
 
 // Start starts c. The files stay the caller's to close.
@@ -54,13 +54,14 @@ func Start(c Command) (*Process, error) {
 	if c.Three != nil {
 		attr.Files = append(attr.Files, c.Three)
 	}
-	start := func() (*os.Process, error) { return c.Image.start(c.Args, attr) }
+	slack := time.Millisecond
 	if c.DieWithParent {
-		attr.Sys.Pdeathsig = syscall.SIGKILL
-		start = onSpawner(start)
-	} else {
-		start = withSlack(start)
+		attr.Sys.Pdeathsig, slack = syscall.SIGKILL, 0
 	}
+	start := func() (*os.Process, error) {
+		return onSpawner(slack, func() (*os.Process, error) { return c.Image.start(c.Args, attr) })
+	}
+	release := KeepSpawner()
 	p, err := start()
 	for delay := time.Millisecond; errors.Is(err, syscall.ETXTBSY) && delay < time.Second; delay *= 2 {
 		time.Sleep(delay) // it is being written, or was by a process that is being forked
@@ -73,27 +74,12 @@ func Start(c Command) (*Process, error) {
 		err = fmt.Errorf("%w: the limit of processes and threads is reached; raise it (TasksMax, docker --pids-limit, ulimit -u) or start fewer", err)
 	}
 	if err != nil {
+		release()
 		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
 	}
 	started.Add(1)
-	return &Process{Pid: p.Pid, os: p}, nil
-}
-
-// withSlack has what start starts inherit that its timers may be a millisecond late, which is
-// what those of Go wait in anyhow. The monitor thread of its runtime else wakes thirty times in
-// the life of a child that serves one request.
-func withSlack(start func() (*os.Process, error)) func() (*os.Process, error) {
-	return func() (*os.Process, error) {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		setSlack(time.Millisecond)
-		defer setSlack(0) // the thread's own
-		return start()
-	}
-}
-
-func setSlack(d time.Duration) {
-	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_TIMERSLACK, uintptr(d.Nanoseconds()), 0)
+	raiseScore(p.Pid)
+	return &Process{Pid: p.Pid, os: p, release: release}, nil
 }
 
 // Supported reports whether this system has workers.
@@ -119,6 +105,7 @@ func (p *Process) Wait() (*os.ProcessState, error) {
 	err := p.await()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer p.release()
 	if err == nil { // before reaping, after which the number may be another's
 		_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
 	}
@@ -171,38 +158,6 @@ func (p *Process) Kill() {
 		_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
 		_ = p.os.Kill() // it may have left its group
 	}
-}
-
-// onSpawner has start run on the one thread that never ends: the system sends the
-// parent's death signal when the thread that started the child dies.
-func onSpawner(start func() (*os.Process, error)) func() (*os.Process, error) {
-	type result struct {
-		p   *os.Process
-		err error
-	}
-	return func() (*os.Process, error) {
-		spawner.once.Do(func() {
-			spawner.jobs = make(chan func())
-			go func() {
-				runtime.LockOSThread()
-				for job := range spawner.jobs {
-					job()
-				}
-			}()
-		})
-		done := make(chan result)
-		spawner.jobs <- func() {
-			p, err := start()
-			done <- result{p, err}
-		}
-		r := <-done
-		return r.p, r.err
-	}
-}
-
-var spawner struct {
-	once sync.Once
-	jobs chan func()
 }
 
 // SetName sets the name that ps and top show. What the system takes from an image that

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"syscall"
 	"testing"
@@ -167,4 +168,49 @@ func TestSelfIsTriedAgain(t *testing.T) {
 	again, err := Self()
 	require.NoError(t, err)
 	require.Same(t, image, again)
+}
+
+// requireConfined checks what a process inherits for its safety, and ours.
+func requireConfined(t *testing.T, pid int) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	require.NoError(t, err)
+	require.Contains(t, string(status), "\nNoNewPrivs:\t1\n")
+	require.Contains(t, string(status), "\nUmask:\t0077\n")
+}
+
+func score(t *testing.T, pid string) (score int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/" + pid + "/oom_score_adj")
+	require.NoError(t, err)
+	_, err = fmt.Sscan(string(text), &score)
+	require.NoError(t, err)
+	return score
+}
+
+// Children get no privileges, keep their files to themselves and are the first to be ended when
+// the system is out of memory. This process is as before.
+func TestChildrenAreConfined(t *testing.T) {
+	before, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	image, err := Self()
+	require.NoError(t, err)
+	for _, dies := range []bool{false, true} {
+		p, err := Start(Command{
+			Image: image, Args: []string{"child"}, Env: append(os.Environ(), "TEST_CHILD=1"),
+			Stdout: os.Stderr, Stderr: os.Stderr, DieWithParent: dies,
+		})
+		require.NoError(t, err)
+		requireConfined(t, p.Pid)
+		require.Equal(t, min(score(t, "self")+500, 1000), score(t, fmt.Sprint(p.Pid)))
+		p.Kill()
+		_, err = p.Wait()
+		require.NoError(t, err)
+	}
+	after, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	for _, name := range []string{"NoNewPrivs", "Umask"} {
+		field := regexp.MustCompile(name + `:\s+\d+`)
+		require.Equal(t, field.FindString(string(before)), field.FindString(string(after)))
+	}
 }

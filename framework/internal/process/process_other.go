@@ -37,6 +37,7 @@ func Describe(_ *os.ProcessState, err error) error { return err }
 func SetName(string)                               {}
 func OpenFilesLimit() int                          { return 0 }
 func Started() int64                               { return 0 }
+func KeepSpawner() (release func())                { return func() {} }
 func AdoptOrphans()                                {}
 func EndOrphans()                                  {}
 

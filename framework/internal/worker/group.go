@@ -54,6 +54,8 @@ type group struct {
 	self  bool // children run this program
 	image *process.Image
 	owned []*process.Image // ours to close
+
+	release func() // of the thread that starts processes
 }
 
 func newGroup(c Config) (*group, error) {
@@ -66,6 +68,7 @@ func newGroup(c Config) (*group, error) {
 	if err := g.use(c.Path); err != nil {
 		return nil, err
 	}
+	g.release = process.KeepSpawner()
 	if c.Ask != nil {
 		if err := g.ask(); err != nil {
 			return nil, errors.Join(err, g.unpin())
@@ -120,6 +123,7 @@ func (g *group) unpin() error {
 		errs = append(errs, image.Close())
 	}
 	g.owned = nil
+	g.release()
 	return errors.Join(errs...)
 }
 
