@@ -2,7 +2,6 @@ package plugin_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"

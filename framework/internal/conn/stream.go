@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
 // Stream is rfile and wfile of a connection. They are one object, so that a read that is
@@ -319,12 +321,20 @@ func (r *streamReader) moveOn(w io.Writer, err error) (int64, error) {
 		return int64(n), failed
 	}
 	to, spliced := w.(*Stream)
-	if err != nil || !spliced || n < r.rfile.Size()-1 {
+	if err != nil || !spliced || n < r.rfile.Size()-1 || !splices.Try(maxSplices) {
 		return int64(n), err
 	}
+	defer splices.Release()
 	moved, err := to.splice((*Stream)(r))
 	return int64(n) + moved, err
 }
+
+// maxSplices bounds the connections of this process whose bytes the kernel moves at the same
+// time. Each takes the two descriptors of a pipe, which package net keeps for the next one; so
+// a connection takes one descriptor, and pipes a fixed number.
+const maxSplices = 16
+
+var splices slots.Semaphore
 
 // splice moves what from sends until it pauses or ends. A step is what a slow reader takes
 // within the write timeout. The wait for the sender is short enough that a write deadline
