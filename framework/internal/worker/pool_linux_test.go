@@ -1,0 +1,63 @@
+package worker
+
+import (
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func (p *Pool) idleChildren() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle)
+}
+
+// An idle child that a signal has stopped is killed, and another one gets the task.
+func TestTaskOfAStoppedChild(t *testing.T) {
+	p := newPool(t, PoolSize{Children: 1, Spares: 1, Tasks: 2})
+	eventually(t, func() bool { return p.idleChildren() == 1 }, "no spare is idle")
+	stopped := p.Pids()[0]
+	freeze(t, stopped)
+	require.NoError(t, do(t, p))
+	require.NotContains(t, p.Pids(), stopped)
+}
+
+// A member of a set that a signal has stopped is killed, and another one gets the task.
+func TestTaskOfAStoppedMember(t *testing.T) {
+	s, err := NewSet(config(), 1)
+	require.NoError(t, err)
+	defer s.Close(nil)
+	stopped := s.Pids()[0]
+	freeze(t, stopped)
+	require.NoError(t, s.Do(task(t)))
+	require.NotContains(t, s.Pids(), stopped)
+}
+
+// A child that does not end after its last task is killed.
+func TestChildThatDoesNotExit(t *testing.T) {
+	p := newPool(t, PoolSize{Children: 1, Tasks: 1}, "stay")
+	require.NoError(t, do(t, p))
+	require.NotEmpty(t, p.Pids())
+	eventually(t, func() bool { return len(p.Pids()) == 0 }, "the child lives on")
+}
+
+// Where the system has no room for another process none is started until the pause is over.
+func TestPauseWhereTheSystemHasNoRoom(t *testing.T) {
+	p := newPool(t, PoolSize{Children: 2, Tasks: 1})
+	over, now := make(chan struct{}), make(chan struct{})
+	_, err := p.Take(over)
+	require.NoError(t, err)
+	var failed sync.WaitGroup
+	failed.Go(func() { p.startFailed(syscall.EAGAIN, over) })
+	eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.paused == 1 }, "it does not pause")
+	close(now)
+	_, err = p.Take(now)
+	require.ErrorIs(t, err, ErrServerClosed, "another one is started")
+	close(over)
+	failed.Wait()
+	slot, err := p.Take(now)
+	require.NoError(t, err)
+	p.Release(slot)
+}
