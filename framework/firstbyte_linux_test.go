@@ -79,3 +79,21 @@ func TestStopWithSilentClients(t *testing.T) {
 	}
 	frameworktest.Shutdown(t, s)
 }
+
+// A client that would wait for its first byte where too many do already is turned away.
+func TestTooManySilentClients(t *testing.T) {
+	log := frameworktest.NewLog()
+	s := forkingServer(t, &framework.Forking{MaxChildren: 1})
+	s.Log = log.Logger()
+	frameworktest.Serve(t, s)
+	first := hold(t, s) // has the child
+	const perPeer = 64
+	for range perPeer {
+		frameworktest.Dial(t, s)
+	}
+	frameworktest.ExpectEnd(t, frameworktest.Dial(t, s))
+	log.Await(t, "client refused: too many connections have not said anything")
+	require.Equal(t, 1+perPeer, s.Active())
+	frameworktest.Send(t, first, "go\n")
+	frameworktest.Expect(t, first, "released go\n")
+}

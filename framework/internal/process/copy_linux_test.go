@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -108,4 +109,27 @@ func TestStartOfAProgramThatIsBeingWritten(t *testing.T) {
 	require.NoError(t, err)
 	_, err = p.Wait()
 	require.NoError(t, err)
+}
+
+// No process is forked while a copy is open for writing: it would have the copy open, too, and
+// the system starts no such file.
+func TestNothingIsForkedWhileACopyIsWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program")
+	require.NoError(t, syscall.Mkfifo(path, 0o700))
+	program, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	read, err := os.OpenFile(path, os.O_RDONLY, 0)
+	require.NoError(t, err)
+	copied := make(chan *os.File)
+	go func() { copied <- privateCopy(read) }()
+	_, err = program.Write(make([]byte, 1<<20)) // more than waits in between: it is being copied
+	require.NoError(t, err)
+	require.False(t, syscall.ForkLock.TryLock())
+	require.NoError(t, program.Close())
+	written := <-copied
+	require.NotNil(t, written)
+	require.NoError(t, written.Close())
+	require.NoError(t, read.Close())
+	require.True(t, syscall.ForkLock.TryLock())
+	syscall.ForkLock.Unlock()
 }
