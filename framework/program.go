@@ -86,6 +86,7 @@ func workerConfig(command *Program, s *BaseServer, processors int, limits *Limit
 	}
 	if program.Path != "" {
 		conf.Build = program.Build
+		c.Question = fmt.Sprint(index, program.Build, program.Args)
 		c.Ask, err = json.Marshal(conf)
 	}
 	return c, err

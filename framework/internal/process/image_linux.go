@@ -18,6 +18,8 @@ type Image struct {
 	fd   int // 0: not pinned
 	was  content
 
+	Said sync.Map // what a process that runs it has said of it, by the question
+
 	of    identity // of a copy: what it was made of
 	users int      // of a copy
 }

@@ -6,6 +6,7 @@ package process
 import (
 	"errors"
 	"os"
+	"sync"
 )
 
 type (
@@ -19,7 +20,10 @@ type (
 	// A Process is a child.
 	Process struct{ Pid int }
 	// An Image is an executable.
-	Image struct{ Name string }
+	Image struct {
+		Name string
+		Said sync.Map
+	}
 )
 
 var errUnsupported = errors.New("workers need Linux")

@@ -35,6 +35,9 @@ type Config struct {
 	// by this program if Build is set.
 	Ask   []byte
 	Build string
+	// Question is equal for groups that get the same answer from the same program: while one of
+	// them is open no other one starts a process for it.
+	Question string
 }
 
 func (c *Config) program() string {
@@ -77,24 +80,38 @@ func newGroup(c Config) (*group, error) {
 	return g, nil
 }
 
-// ask starts a process to learn whether the program is a worker, and of which build.
+// ask learns whether the program is a worker, and of the right build.
 func (g *group) ask() error {
+	image := g.image
+	answer, _ := image.Said.LoadOrStore(g.Question, sync.OnceValues(g.hello))
+	build, err := answer.(func() (string, error))()
+	if err != nil {
+		image.Said.Delete(g.Question)
+		return err
+	}
+	if g.Build != "" && build != g.Build {
+		return g.fallBack("the worker program is of another build")
+	}
+	return nil
+}
+
+// hello starts a process and returns of which build it says it is.
+func (g *group) hello() (build string, err error) {
 	reaped := make(chan struct{})
 	child, err := g.start(g.Ask, func(*child) { close(reaped) })
 	if err != nil {
-		return err
+		return "", err
 	}
 	close(child.known)
-	err = child.Ready(startPatience)
-	if err != nil {
+	if err = child.Ready(startPatience); err == nil {
+		build = child.hello.Build
+	} else {
 		child.kill()
 		err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", g.program(), err)
-	} else if g.Build != "" && child.hello.Build != g.Build {
-		err = g.fallBack("the worker program is of another build")
 	}
 	child.finish(0)
 	<-reaped
-	return err
+	return build, err
 }
 
 // use makes children run the program at path from now on; empty: this one.

@@ -1,0 +1,50 @@
+package worker
+
+import (
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+)
+
+// A program is asked what it is once for all groups that are open, also those that open together.
+func TestProgramIsAskedOnce(t *testing.T) {
+	c := config()
+	c.Path, c.Ask, c.Question = os.Args[0], c.Configure, "a"
+	other := c
+	other.Question = "b"
+	open := func(started int64, configs ...Config) (unpin func()) {
+		t.Helper()
+		before := process.Started()
+		groups := make([]*group, len(configs))
+		var opening sync.WaitGroup
+		for i, c := range configs {
+			opening.Go(func() { groups[i], _ = newGroup(c) })
+		}
+		opening.Wait()
+		require.Equal(t, started, process.Started()-before)
+		return func() {
+			for _, g := range groups {
+				require.NoError(t, g.unpin())
+			}
+		}
+	}
+	defer open(1, c)()
+	defer open(1, c, other, c, other)()
+	open(0, c, other)()
+}
+
+// An answer is not kept longer than the program is open, and a failure not at all.
+func TestProgramIsAskedAgain(t *testing.T) {
+	c := config()
+	c.Path, c.Ask = "/bin/false", c.Configure
+	for range 2 {
+		before := process.Started()
+		_, err := newGroup(c)
+		require.ErrorContains(t, err, "/bin/false does not serve as a worker")
+		require.EqualValues(t, 1, process.Started()-before)
+	}
+}
