@@ -184,22 +184,6 @@ func (r fdRaw) Control(use func(fd uintptr)) error {
 	return raw.Control(use)
 }
 
-func (r fdRaw) Read(use func(fd uintptr) bool) error {
-	return r.wait(func(made syscall.RawConn) error { return made.Read(use) })
-}
-
-func (r fdRaw) Write(use func(fd uintptr) bool) error {
-	return r.wait(func(made syscall.RawConn) error { return made.Write(use) })
-}
-
-func (r fdRaw) wait(do func(made syscall.RawConn) error) error {
-	made, err := r.conn.netConn()
-	if err != nil {
-		return err
-	}
-	raw, err := made.(syscall.Conn).SyscallConn()
-	if err != nil {
-		return err
-	}
-	return do(raw)
-}
+// Read and Write are refused: they wait, which the connection of package net is for.
+func (r fdRaw) Read(func(fd uintptr) bool) error  { return syscall.EOPNOTSUPP }
+func (r fdRaw) Write(func(fd uintptr) bool) error { return syscall.EOPNOTSUPP }

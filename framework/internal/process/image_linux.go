@@ -20,41 +20,34 @@ type Image struct {
 
 	Said sync.Map // what a process that runs it has said of it, by the question
 
-	of    identity // of a copy: what it was made of
-	users int      // of a copy
-}
-
-// identity tells one content of a file from others.
-type identity struct {
-	device, inode uint64
-	written       syscall.Timespec
-	size          int64
+	of    content // of a copy: what it was made of
+	users int     // of a copy
 }
 
 // copies are the copies that are in use: servers that open together share one.
 var copies = struct {
 	sync.Mutex
-	all map[identity]*Image
-}{all: map[identity]*Image{}}
+	all map[content]*Image
+}{all: map[content]*Image{}}
 
-// content is what tells whether a file has been overwritten. The time alone does not: go
-// build sets it also where there was nothing to build.
+// content tells one content of a file from others. The time alone does not: go build sets it also
+// where there was nothing to build.
 type content struct {
-	written syscall.Timespec
-	size    int64
-	head    [4096]byte // where Go's linker puts the id of what it has linked
+	device, inode uint64
+	written       syscall.Timespec
+	size          int64
+	head          [4096]byte // where Go's linker puts the id of what it has linked
 }
 
 // goNote precedes that id, in a note of its own.
 var goNote = []byte("\x04\x00\x00\x00Go\x00\x00")
 
 func contentOf(fd int) (content, error) {
-	var c content
 	var stat syscall.Stat_t
 	if err := syscall.Fstat(fd, &stat); err != nil {
-		return c, err
+		return content{}, err
 	}
-	c.written, c.size = stat.Mtim, stat.Size
+	c := content{device: uint64(stat.Dev), inode: stat.Ino, written: stat.Mtim, size: stat.Size} //nolint:unconvert // 32 bits on some systems
 	_, err := syscall.Pread(fd, c.head[:], 0)
 	return c, err
 }
@@ -72,7 +65,7 @@ func (i *Image) Changed() bool {
 
 // Pin opens the executable at path. A script stays a path, as its interpreter opens it.
 func Pin(path string) (*Image, error) {
-	return open(path, func(f *os.File) (*Image, error) { return pin(f, path) })
+	return open(path, func(f *os.File, is content) (*Image, error) { return pin(f, path, is) })
 }
 
 // Path opens the image: for a script its own path, else that of the descriptor, as long as
@@ -84,56 +77,49 @@ func (i *Image) Path() string { return i.path }
 // pieces than one that a linker has written here and there, and maps it with fewer faults.
 // Where no copy can be made, or none can be run, it is Pin.
 func PinCopy(path string) (*Image, error) {
-	return open(path, func(f *os.File) (*Image, error) {
-		var stat syscall.Stat_t
-		if err := syscall.Fstat(int(f.Fd()), &stat); err != nil {
-			return nil, fmt.Errorf("pin %s: %w", path, err)
-		}
-		of := identity{uint64(stat.Dev), stat.Ino, stat.Mtim, stat.Size} //nolint:unconvert // 32 bits on some systems
+	return open(path, func(f *os.File, is content) (*Image, error) {
 		copies.Lock()
 		defer copies.Unlock()
-		if image := copies.all[of]; image != nil {
+		if image := copies.all[is]; image != nil {
 			image.users++
 			return image, nil
 		}
 		copied := privateCopy(f)
 		if copied == nil {
-			return pin(f, path)
+			return pin(f, path, is)
 		}
 		defer copied.Close()
-		image, err := pin(copied, path)
+		was, err := contentOf(int(copied.Fd()))
+		if err != nil {
+			return nil, fmt.Errorf("pin %s: %w", path, err)
+		}
+		image, err := pin(copied, path, was)
 		if err == nil {
-			image.of, image.users = of, 1
-			copies.all[of] = image
+			image.of, image.users = is, 1
+			copies.all[is] = image
 		}
 		return image, err
 	})
 }
 
 // open opens path for pinned, unless it is a script.
-func open(path string, pinned func(*os.File) (*Image, error)) (*Image, error) {
+func open(path string, pinned func(*os.File, content) (*Image, error)) (*Image, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if isScript(f) {
+	is, err := contentOf(int(f.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("pin %s: %w", path, err)
+	}
+	if string(is.head[:2]) == "#!" {
 		return &Image{Name: path, path: path}, nil
 	}
-	return pinned(f)
+	return pinned(f, is)
 }
 
-func isScript(f *os.File) bool {
-	magic := make([]byte, 2)
-	n, _ := f.ReadAt(magic, 0)
-	return n == 2 && string(magic) == "#!"
-}
-
-func pin(f *os.File, name string) (*Image, error) {
-	was, err := contentOf(int(f.Fd()))
-	if err != nil {
-		return nil, fmt.Errorf("pin %s: %w", name, err)
-	}
+func pin(f *os.File, name string, was content) (*Image, error) {
 	// Well above the descriptors that a child gets: it may be opened again by number between
 	// fork and exec, when those are in place already.
 	var fd uintptr

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -190,18 +191,9 @@ var seal sync.Once
 
 // sealDescriptors keeps descriptors that this process inherited itself from its children.
 func sealDescriptors() {
-	const closeRange, cloexec = 436, 4
-	_, _, errno := syscall.Syscall(closeRange, 3, ^uintptr(0)>>33, cloexec)
-	if errno == 0 {
-		return
-	}
-	entries, err := os.ReadDir("/proc/self/fd") // before Linux 5.11
-	if err != nil {
-		return
-	}
+	entries, _ := os.ReadDir("/proc/self/fd")
 	for _, e := range entries {
-		var fd int
-		if _, err := fmt.Sscan(e.Name(), &fd); err == nil && fd > 2 {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
 			syscall.CloseOnExec(fd)
 		}
 	}

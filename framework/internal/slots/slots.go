@@ -12,11 +12,8 @@ type Semaphore struct {
 
 // Acquire takes one of n slots. It gives up when done is closed.
 func (b *Semaphore) Acquire(n int, done <-chan struct{}) bool {
-	b.once.Do(func() { b.slots = make(chan struct{}, n) })
-	select {
-	case b.slots <- struct{}{}:
+	if b.Try(n) { // first, as select chooses at random where done is closed too
 		return true
-	default: // first, as select chooses at random where done is closed too
 	}
 	select {
 	case b.slots <- struct{}{}:

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
@@ -30,16 +29,6 @@ type child struct {
 	served  int
 
 	idle *time.Timer // ends it when it has been idle for long
-}
-
-// pidsOf returns the process ids of children, ascending.
-func pidsOf(children map[*child]struct{}) []int {
-	pids := make([]int, 0, len(children))
-	for c := range children {
-		pids = append(pids, c.pid)
-	}
-	slices.Sort(pids)
-	return pids
 }
 
 // start starts a child and sends it what to be. It does not wait for the child: what is sent

@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -56,13 +57,14 @@ type group struct {
 	mu    sync.Mutex
 	self  bool // children run this program
 	image *process.Image
-	owned []*process.Image // ours to close
+	owned *process.Image // ours to close
+	all   map[*child]struct{}
 
 	release func() // of the thread that starts processes
 }
 
 func newGroup(c Config) (*group, error) {
-	g := &group{Config: c, done: make(chan struct{})}
+	g := &group{Config: c, done: make(chan struct{}), all: map[*child]struct{}{}}
 	for _, conf := range [][]byte{c.Configure, c.Ask} {
 		if most := handoff.MaxFrame - 64; len(conf) > most {
 			return nil, fmt.Errorf("framework: the handler's options take %d bytes; a child can be given %d", len(conf), most)
@@ -122,7 +124,7 @@ func (g *group) use(path string) (err error) {
 	if path == "" {
 		image, err = process.Self()
 	} else if image, err = process.PinCopy(path); err == nil {
-		g.owned = append(g.owned, image)
+		g.owned = image
 	}
 	if err != nil {
 		return fmt.Errorf("open the program of the children: %w", err)
@@ -131,17 +133,34 @@ func (g *group) use(path string) (err error) {
 	return nil
 }
 
-// unpin releases the programs: no process is started any more.
+// unpin releases the program: no process is started any more.
 func (g *group) unpin() error {
+	g.release()
+	if g.owned == nil {
+		return nil
+	}
+	return g.owned.Close()
+}
+
+// pids returns the process ids of the children, ascending.
+func (g *group) pids() []int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var errs []error
-	for _, image := range g.owned {
-		errs = append(errs, image.Close())
+	pids := make([]int, 0, len(g.all))
+	for c := range g.all {
+		pids = append(pids, c.pid)
 	}
-	g.owned = nil
-	g.release()
-	return errors.Join(errs...)
+	slices.Sort(pids)
+	return pids
+}
+
+// kill ends children at once.
+func (g *group) kill(children map[*child]struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range children {
+		c.kill()
+	}
 }
 
 // running returns the image that children run, after a look at whether it has changed.

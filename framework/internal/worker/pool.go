@@ -4,7 +4,6 @@ import (
 	"errors"
 	"runtime"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
@@ -19,13 +18,13 @@ type Pool struct {
 	size     PoolSize
 	starting slots.Semaphore
 
-	mu      sync.Mutex
+	// All that follows is guarded by the group's mutex.
+
 	closed  bool
-	cut     bool // children end at once
-	live    int  // children, those being started included
-	warming int  // of them, those that become spares
-	paused  int  // starts for which the system had no room a moment ago
-	all     map[*child]struct{}
+	cut     bool          // children end at once
+	live    int           // children, those being started included
+	warming int           // of them, those that become spares
+	paused  int           // starts for which the system had no room a moment ago
 	idle    []*child      // the one used last at the end
 	changed chan struct{} // closed when a child became idle or has gone
 	delay   time.Duration // before the next start, after one that failed
@@ -57,7 +56,7 @@ func NewPool(c Config, size PoolSize) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{group: g, size: size, all: map[*child]struct{}{}, changed: make(chan struct{})}
+	p := &Pool{group: g, size: size, changed: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refill()
@@ -69,9 +68,7 @@ func (p *Pool) Pids() []int {
 	if p == nil {
 		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return pidsOf(p.all)
+	return p.pids()
 }
 
 // A Slot is an idle child or the right to start one.
@@ -332,20 +329,13 @@ func (p *Pool) Close(cut <-chan struct{}) {
 	p.idle = nil
 	p.mu.Unlock()
 	if !p.awaitAll(time.After(endPatience), cut) {
-		p.killAll()
+		p.mu.Lock()
+		p.cut = true
+		p.mu.Unlock()
+		p.kill(p.all)
 		p.awaitAll(nil, nil)
 	}
 	_ = p.unpin()
-}
-
-// killAll kills the children, also those that are being started.
-func (p *Pool) killAll() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.cut = true
-	for c := range p.all {
-		c.kill()
-	}
 }
 
 // awaitAll waits until no child is left.

@@ -126,8 +126,7 @@ func (p *Process) receive() {
 
 // take handles one frame. An error means that the process cannot be trusted any more.
 func (p *Process) take(f handoff.Frame) error {
-	switch f.Kind {
-	case handoff.Hello:
+	if f.Kind == handoff.Hello {
 		if p.saidHello() {
 			return errors.New("said hello twice")
 		}
@@ -136,39 +135,36 @@ func (p *Process) take(f handoff.Frame) error {
 		}
 		close(p.ready)
 		return nil
+	}
+	p.mu.Lock()
+	t := p.pending[f.ID]
+	kept := t != nil && t.kept
+	switch {
+	case f.Kind == handoff.Ack && kept:
+		t.kept = false
+	case f.Kind == handoff.Outcome:
+		delete(p.pending, f.ID)
+	}
+	p.mu.Unlock()
+	switch f.Kind {
 	case handoff.Ack:
-		p.mu.Lock()
-		t := p.pending[f.ID]
-		kept := t != nil && t.kept
-		if kept {
-			t.kept = false
-		}
-		p.mu.Unlock()
 		if !kept {
 			return fmt.Errorf("took request %d, which it was not given", f.ID)
 		}
 		t.task.Acked()
-		return nil
 	case handoff.Outcome:
-		p.mu.Lock()
-		t := p.pending[f.ID]
-		delete(p.pending, f.ID)
-		p.mu.Unlock()
 		if t == nil {
 			return fmt.Errorf("outcome of request %d, which it does not have", f.ID)
 		}
 		t.outcome <- t.task.Conclude(&f)
-		return nil
 	case handoff.Quit, handoff.Event:
-		p.mu.Lock()
-		t := p.pending[f.ID]
-		p.mu.Unlock()
 		if t != nil && t.task.Event != nil { // else it is over: what a handler left behind may still ask
 			t.task.Event(p.pid, &f)
 		}
-		return nil
+	default:
+		return fmt.Errorf("frame of kind %d", f.Kind)
 	}
-	return fmt.Errorf("frame of kind %d", f.Kind)
+	return nil
 }
 
 // Do hands t over and waits until it is over. The error wraps ErrNotTaken where another
@@ -331,9 +327,8 @@ func (p *Process) register(t *Task) (uint64, *inflight, error) {
 
 // ended reports whether the process has gone: the channel is closed then, or is about to be.
 func (p *Process) ended() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.pending == nil
+	_, alive := p.tasks()
+	return !alive
 }
 
 // tasks returns the number of tasks that the process has, while it has not gone.

@@ -14,8 +14,8 @@ type Set struct {
 	*group
 	places sync.WaitGroup // one for each process of the set
 
-	mu      sync.Mutex
-	members map[*child]struct{}
+	// All that follows is guarded by the group's mutex.
+
 	shared  map[any]*sharedTask
 	needed  chan struct{} // closed while there is something to do
 	idle    bool          // needed is open
@@ -39,7 +39,7 @@ func NewSet(c Config, processes int) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{
-		group: g, members: map[*child]struct{}{}, shared: map[any]*sharedTask{},
+		group: g, shared: map[any]*sharedTask{},
 		needed: make(chan struct{}), changed: make(chan struct{}),
 	}
 	close(s.needed)
@@ -74,7 +74,7 @@ func (s *Set) enlist() (*child, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.members[m] = struct{}{}
+	s.all[m] = struct{}{}
 	for _, t := range s.shared {
 		s.give(t, m)
 	}
@@ -105,7 +105,7 @@ func (s *Set) keep(m *child) {
 	for began := time.Now(); ; began = time.Now() {
 		<-m.Gone()
 		s.mu.Lock()
-		delete(s.members, m)
+		delete(s.all, m)
 		s.mu.Unlock()
 		if time.Since(began) > steady {
 			delay = 0
@@ -157,9 +157,7 @@ func (s *Set) Pids() []int {
 	if s == nil {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return pidsOf(s.members)
+	return s.pids()
 }
 
 // Share has all processes do t, the task of owner, until t.Retire or t.Stop is closed. Once that
@@ -176,7 +174,7 @@ func (s *Set) Share(owner any, t Task) error {
 	l := &sharedTask{task: t, holders: map[*child]struct{}{}}
 	s.shared[owner] = l
 	s.need()
-	for m := range s.members {
+	for m := range s.all {
 		s.give(l, m)
 	}
 	return nil
@@ -210,7 +208,7 @@ func (s *Set) Withdraw(owner any, cut <-chan struct{}) (killed bool) {
 		return false
 	case <-cut:
 	}
-	s.killAll(t.holders)
+	s.kill(t.holders)
 	<-over
 	return true
 }
@@ -222,7 +220,7 @@ func (s *Set) Do(t *Task) error {
 		s.need()
 		var best *child
 		least := 0
-		for m := range s.members {
+		for m := range s.all {
 			if n, alive := m.tasks(); alive && !tried[m] && (best == nil || n < least) {
 				best, least = m, n
 			}
@@ -247,20 +245,11 @@ func (s *Set) Do(t *Task) error {
 	}
 }
 
-// killAll ends processes at once.
-func (s *Set) killAll(members map[*child]struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for m := range members {
-		m.kill()
-	}
-}
-
 // Close ends the processes, at once when cut is closed, and waits until they have been reaped.
 func (s *Set) Close(cut <-chan struct{}) {
 	close(s.done)
 	s.mu.Lock()
-	for m := range s.members {
+	for m := range s.all {
 		m.Close()
 	}
 	s.mu.Unlock()
@@ -271,7 +260,7 @@ func (s *Set) Close(cut <-chan struct{}) {
 	case <-cut:
 	case <-time.After(endPatience):
 	}
-	s.killAll(s.members)
+	s.kill(s.all)
 	<-over
 	_ = s.unpin()
 }
