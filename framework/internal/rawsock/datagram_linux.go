@@ -1,5 +1,3 @@
-//go:build !386 && !s390x
-
 package rawsock
 
 import (
@@ -17,18 +15,11 @@ import (
 func ReceiveFrom(fd uintptr, p []byte) (n int, from netip.AddrPort, err error) {
 	var address syscall.RawSockaddrInet6 // has room for that of IPv4
 	size := uint32(unsafe.Sizeof(address))
-	for {
-		received, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd,
-			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags,
-			uintptr(unsafe.Pointer(&address)), uintptr(unsafe.Pointer(&size)))
-		switch errno {
-		case 0:
-			return int(received), addrPort(&address), nil
-		case syscall.EINTR:
-		default:
-			return 0, from, errno
-		}
+	n, err = receive(fd, p, unsafe.Pointer(&address), &size)
+	if err != nil {
+		return 0, from, err
 	}
+	return n, addrPort(&address), nil
 }
 
 func addrPort(raw *syscall.RawSockaddrInet6) netip.AddrPort {
@@ -81,11 +72,6 @@ func SendTo(fd uintptr, p []byte, to netip.AddrPort) error {
 	default:
 		address.Family, address.Addr = syscall.AF_INET6, ip.As16()
 	}
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
-		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags,
-		uintptr(unsafe.Pointer(&address)), size)
-	if errno != 0 {
-		return errno
-	}
-	return nil
+	_, err := send(fd, p, unsafe.Pointer(&address), size)
+	return err
 }

@@ -1,5 +1,3 @@
-//go:build !386 && !s390x
-
 package rawsock
 
 import (
@@ -12,19 +10,32 @@ import (
 const flags = syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL
 
 // Send sends what the system takes of p.
-func Send(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_SENDTO, fd, p) }
+func Send(fd uintptr, p []byte) (int, error) { return send(fd, p, nil, 0) }
 
 // Receive receives what has arrived.
-func Receive(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_RECVFROM, fd, p) }
+func Receive(fd uintptr, p []byte) (int, error) { return receive(fd, p, nil, nil) }
 
-func call(trap, fd uintptr, p []byte) (int, error) {
+func send(fd uintptr, p []byte, to unsafe.Pointer, size uintptr) (int, error) {
 	for {
-		n, _, errno := syscall.RawSyscall6(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
-		switch errno {
-		case 0:
+		n, _, errno := syscall.RawSyscall6(sysSendto, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags,
+			uintptr(to), size)
+		if errno == 0 {
 			return int(n), nil
-		case syscall.EINTR:
-		default:
+		}
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+func receive(fd uintptr, p []byte, from unsafe.Pointer, size *uint32) (int, error) {
+	for {
+		n, _, errno := syscall.RawSyscall6(sysRecvfrom, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags,
+			uintptr(from), uintptr(unsafe.Pointer(size)))
+		if errno == 0 {
+			return int(n), nil
+		}
+		if errno != syscall.EINTR {
 			return 0, errno
 		}
 	}
@@ -34,7 +45,7 @@ func call(trap, fd uintptr, p []byte) (int, error) {
 func SendMessage(fd uintptr, p, rights []byte) error {
 	m, iov := message(p, rights)
 	m.Iov = &iov
-	_, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&m)), flags)
+	_, _, errno := syscall.RawSyscall(sysSendmsg, fd, uintptr(unsafe.Pointer(&m)), flags)
 	if errno != 0 {
 		return errno
 	}
@@ -45,7 +56,7 @@ func SendMessage(fd uintptr, p, rights []byte) error {
 func ReceiveMessage(fd uintptr, p, rights []byte) (n, controlled, how int, err error) {
 	m, iov := message(p, rights)
 	m.Iov = &iov
-	received, _, errno := syscall.RawSyscall(syscall.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&m)), flags|syscall.MSG_CMSG_CLOEXEC)
+	received, _, errno := syscall.RawSyscall(sysRecvmsg, fd, uintptr(unsafe.Pointer(&m)), flags|syscall.MSG_CMSG_CLOEXEC)
 	if errno != 0 {
 		return 0, 0, 0, errno
 	}

@@ -1,11 +1,11 @@
-//go:build unix
-
 package conn
 
 import (
 	"errors"
 	"net"
 	"syscall"
+
+	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 )
 
 // socketWriter writes to a socket without blocking, past the poller of package net and also
@@ -30,13 +30,7 @@ func newSocketWriter(conn net.Conn) *socketWriter {
 		return w
 	}
 	w.raw = raw
-	w.call = func(fd uintptr) {
-		for {
-			if w.n, w.err = syscall.SendmsgN(int(fd), w.p, nil, nil, syscall.MSG_DONTWAIT); !errors.Is(w.err, syscall.EINTR) {
-				return
-			}
-		}
-	}
+	w.call = func(fd uintptr) { w.n, w.err = rawsock.Send(fd, w.p) }
 	return w
 }
 
@@ -53,7 +47,7 @@ func (w *socketWriter) write(p []byte) (int, error) {
 		return 0, err
 	case w.err == nil:
 		return w.n, nil
-	case errors.Is(w.err, syscall.EAGAIN):
+	case errors.Is(w.err, syscall.EAGAIN), errors.Is(w.err, errors.ErrUnsupported): // of other systems than Linux
 		return 0, nil
 	}
 	return 0, w.err
