@@ -148,19 +148,18 @@ func (c *fdConn) SetDeadline(t time.Time) error {
 }
 
 func (c *fdConn) SetReadDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.readBy = t; c.made != nil {
-		return c.made.SetReadDeadline(t)
-	}
-	return nil
+	return c.setDeadline(&c.readBy, t, net.Conn.SetReadDeadline)
 }
 
 func (c *fdConn) SetWriteDeadline(t time.Time) error {
+	return c.setDeadline(&c.writeBy, t, net.Conn.SetWriteDeadline)
+}
+
+func (c *fdConn) setDeadline(by *time.Time, t time.Time, set func(net.Conn, time.Time) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.writeBy = t; c.made != nil {
-		return c.made.SetWriteDeadline(t)
+	if *by = t; c.made != nil {
+		return set(c.made, t)
 	}
 	return nil
 }

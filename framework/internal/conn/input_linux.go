@@ -17,7 +17,8 @@ import (
 // timeout after limit, 0 is none, or [net.ErrClosed] when ctx is done. A connection without a
 // descriptor waits for a slot.
 func AwaitClient(ctx context.Context, c net.Conn, limit time.Duration, silent *slots.Semaphore, most int) (release func(), err error) {
-	if _, ok := c.(syscall.Conn); !ok {
+	raw := rawConn(c)
+	if raw == nil {
 		return awaitSlot(ctx, limit, silent, most)
 	}
 	late := time.Time{}
@@ -36,7 +37,7 @@ func AwaitClient(ctx context.Context, c net.Conn, limit time.Duration, silent *s
 		}
 		slot <- got
 	}()
-	err = awaitInput(c)
+	err = raw.Read(peek)
 	close(spoke)
 	switch {
 	case <-slot:
@@ -65,15 +66,6 @@ func awaitSlot(ctx context.Context, limit time.Duration, silent *slots.Semaphore
 		return nil, net.ErrClosed
 	}
 	return nil, &TimeoutError{"idle", limit, os.ErrDeadlineExceeded}
-}
-
-// awaitInput waits until c has bytes to read or has ended, or until its read deadline.
-func awaitInput(c net.Conn) error {
-	raw, err := c.(syscall.Conn).SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Read(peek)
 }
 
 // peek reports whether a read would not block. Reading would take the error of a connection

@@ -20,18 +20,19 @@ type socketWriter struct {
 }
 
 func newSocketWriter(conn net.Conn) *socketWriter {
-	w := &socketWriter{}
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return w
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return w
-	}
-	w.raw = raw
+	w := &socketWriter{raw: rawConn(conn)}
 	w.call = func(fd uintptr) { w.n, w.err = rawsock.Send(fd, w.p) }
 	return w
+}
+
+// rawConn returns nil where conn has no descriptor.
+func rawConn(conn net.Conn) syscall.RawConn {
+	if c, ok := conn.(syscall.Conn); ok {
+		if raw, err := c.SyscallConn(); err == nil {
+			return raw
+		}
+	}
+	return nil
 }
 
 // ready reports whether the connection has a socket that can be written to directly.

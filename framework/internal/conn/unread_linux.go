@@ -13,12 +13,8 @@ func shutdownWrite(fd uintptr) error {
 
 // HasUnread reports whether the socket of conn holds bytes that nobody has read.
 func HasUnread(conn net.Conn) bool {
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
+	raw := rawConn(conn)
+	if raw == nil {
 		return false
 	}
 	var n int32

@@ -1,4 +1,3 @@
-// Package process starts and ends the processes of workers and plugins.
 package process
 
 import (
@@ -12,20 +11,6 @@ import (
 	"time"
 	"unsafe"
 )
-
-// A Command is a process to be started. The child inherits descriptors 0 (nothing to
-// read), 1, 2 and 3 and no other one.
-type Command struct {
-	Image  *Image
-	Args   []string // Args[0] is its name
-	Env    []string
-	Stdout *os.File
-	Stderr *os.File
-	Three  *os.File // descriptor 3
-
-	// DieWithParent has the system kill the child when this process dies.
-	DieWithParent bool
-}
 
 // A Process is a child and the group that it leads.
 type Process struct {

@@ -1,6 +1,5 @@
 //go:build !linux
 
-// Package process starts and ends the processes of workers and plugins, on Linux only.
 package process
 
 import (
@@ -10,13 +9,6 @@ import (
 )
 
 type (
-	// A Command is a process to be started.
-	Command struct {
-		Image                 *Image
-		Args, Env             []string
-		Stdout, Stderr, Three *os.File
-		DieWithParent         bool
-	}
 	// A Process is a child.
 	Process struct{ Pid int }
 	// An Image is an executable.

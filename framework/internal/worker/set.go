@@ -201,8 +201,7 @@ func (s *Set) Withdraw(owner any, cut <-chan struct{}) (killed bool) {
 	if t == nil {
 		return false
 	}
-	over := make(chan struct{})
-	go func() { t.doing.Wait(); close(over) }()
+	over := waited(&t.doing)
 	select {
 	case <-over:
 		return false
@@ -253,8 +252,7 @@ func (s *Set) Close(cut <-chan struct{}) {
 		m.Close()
 	}
 	s.mu.Unlock()
-	over := make(chan struct{})
-	go func() { s.places.Wait(); close(over) }()
+	over := waited(&s.places)
 	select {
 	case <-over:
 	case <-cut:
@@ -263,4 +261,11 @@ func (s *Set) Close(cut <-chan struct{}) {
 	s.kill(s.all)
 	<-over
 	_ = s.unpin()
+}
+
+// waited returns a channel that is closed when w is done.
+func waited(w *sync.WaitGroup) <-chan struct{} {
+	over := make(chan struct{})
+	go func() { w.Wait(); close(over) }()
+	return over
 }
