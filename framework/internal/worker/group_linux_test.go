@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"testing"
@@ -20,11 +21,13 @@ func TestProgramIsAskedOnce(t *testing.T) {
 		t.Helper()
 		before := process.Started()
 		groups := make([]*group, len(configs))
+		errs := make([]error, len(configs))
 		var opening sync.WaitGroup
 		for i, c := range configs {
-			opening.Go(func() { groups[i], _ = newGroup(c) })
+			opening.Go(func() { groups[i], errs[i] = newGroup(c) })
 		}
 		opening.Wait()
+		require.NoError(t, errors.Join(errs...))
 		require.Equal(t, started, process.Started()-before)
 		return func() {
 			for _, g := range groups {
