@@ -116,7 +116,7 @@ func (b *block) readLimits(h *hclsyntax.Block, l *Limits) {
 		"banner":      quoted(&l.Banner),
 		"line":        integer(&l.Line, 0, 1<<30),
 		"answers":     byteRate(&l.Answers),
-		"rate":        nil, "burst": nil, "allow": nil, "deny": nil,
+		"rate":        nil, "rate_per_source": nil, "penalty": nil, "burst": nil, "allow": nil, "deny": nil,
 	}, nil)
 }
 

@@ -51,6 +51,7 @@ func (b *block) readServer(h *hclsyntax.Block) {
 		"plugin":      repeat(func(h *hclsyntax.Block) { s.readHandler(h, d) }),
 		"limits":      once(func(h *hclsyntax.Block) { s.readLimits(h, &d.Limits) }),
 		"timeouts":    once(func(h *hclsyntax.Block) { s.readTimeouts(h, &d.Timeouts) }),
+		"access":      nil, "process": nil,
 	})
 }
 

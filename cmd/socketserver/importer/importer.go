@@ -1,0 +1,202 @@
+// Package importer makes servers.hcl of the files of xinetd, inetd and systemd.
+//
+// Each format is read into servers. Tables of rules decide what a setting becomes; one without
+// a counterpart becomes a comment at its server. A server that cannot be carried over without a
+// loss of access control, or that the configuration refuses, is printed as a comment with the
+// reason. The configuration itself is asked: what it learns later is enabled here by that alone.
+package importer
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+const preface = `# Imported. What could not be carried over is a comment at its server.
+# As before: no time limit (idle = "0"), one process for each connection.
+# Other than before: programs get an environment of allowed names; descriptor 2 is the log; TCP
+# has no_delay and keep_alive; hosts.allow and hosts.deny are not read; where there was no bound
+# 40 processes run at once (max_children) and other clients wait.
+`
+
+// Formats are the formats that can be imported.
+func Formats() []string { return names(readers) }
+
+// readers read all files of a format.
+var readers = map[string]func([]file) []*server{"xinetd": readXinetd, "inetd": readInetd, "systemd": readSystemd}
+
+// A file is a file of a source.
+type file struct{ path, text string }
+
+// Import returns servers.hcl for files, and for the files in directories. format is one of
+// [Formats], or empty: then each file's content decides. The catalog's plugins are not used.
+func Import(format string, paths []string, catalog config.Catalog) (string, error) {
+	files := map[string][]file{}
+	for _, path := range paths {
+		found, err := readPath(path)
+		if err != nil {
+			return "", err
+		}
+		for _, f := range found {
+			kind := cmp.Or(format, detect(f))
+			files[kind] = append(files[kind], f)
+		}
+	}
+	var servers []*server
+	for _, kind := range names(files) {
+		servers = append(servers, readers[kind](files[kind])...)
+	}
+	servers = merge(servers)
+	nameApart(servers)
+	if !slices.ContainsFunc(servers, func(s *server) bool { return s.name != "" }) {
+		servers = append(servers, comment("There is no service to import."))
+	}
+	return write(servers, catalog), nil
+}
+
+// maxFile is the size of a file, in bytes, that is read.
+const maxFile = 1 << 20
+
+func readFile(path string) (file, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return file{}, config.PathError(path, err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return file{}, fmt.Errorf("%s: it is not a regular file", path)
+	}
+	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return file{}, config.PathError(path, err)
+	}
+	if len(src) > maxFile {
+		return file{}, fmt.Errorf("%s: it is larger than 1 MiB", path)
+	}
+	return file{path, strings.ReplaceAll(string(src), "\r\n", "\n")}, nil
+}
+
+// leftover are files of editors and package managers, which the super servers ignore, too.
+var leftover = regexp.MustCompile(`^\.|~$|\.(bak|orig|rpmsave|rpmnew|rpmorig|dpkg-\w+|swp)$`)
+
+// readPath reads a file, or the files of a directory with the drop-ins of systemd's units.
+func readPath(path string) ([]file, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, config.PathError(path, err)
+	case !info.IsDir():
+		f, err := readFile(path)
+		return append([]file{f}, dropIns(path)...), err
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, config.PathError(path, err)
+	}
+	var all []file
+	for _, e := range entries {
+		if leftover.MatchString(e.Name()) || e.IsDir() && !unitDropIns.MatchString(e.Name()) {
+			continue
+		}
+		found, err := readPath(filepath.Join(path, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// unitDropIns are the directories in which drop-ins of units lie.
+var unitDropIns = regexp.MustCompile(`\.(socket|service)\.d$`)
+
+var xinetdEntry = regexp.MustCompile(`(?m)^\s*(service\s+\S+|defaults)\s*\{?\s*$`)
+
+// detect finds out the format of a file.
+func detect(f file) string {
+	switch ext := filepath.Ext(f.path); {
+	case ext == ".socket", ext == ".service", unitSection.MatchString(f.text):
+		return "systemd"
+	case xinetdEntry.MatchString(f.text):
+		return "xinetd"
+	}
+	return "inetd"
+}
+
+// merge makes one server of those that differ in their addresses alone, such as tcp and tcp6, or
+// tcp and udp.
+func merge(servers []*server) []*server {
+	var all []*server
+	for _, s := range servers {
+		i := slices.IndexFunc(all, func(o *server) bool { return s.name != "" && s.mayJoin(o) })
+		if i < 0 {
+			all = append(all, s)
+			continue
+		}
+		o := all[i]
+		o.listeners = append(o.listeners, s.listeners...)
+		o.source += ", and " + s.source
+		for _, n := range s.notes {
+			for _, x := range n.settings {
+				o.note(n.fate, x)
+			}
+		}
+	}
+	for _, s := range all {
+		s.listeners = bothFamilies(s.listeners)
+	}
+	return all
+}
+
+func (s *server) mayJoin(o *server) bool {
+	return s.name == o.name && s.handler == o.handler && slices.Equal(s.command, o.command) && slices.Equal(s.off, o.off) &&
+		reflect.DeepEqual(s.values, o.values)
+}
+
+var notInName = regexp.MustCompile(`[^\pL\pN ._-]+`)
+
+// nameApart gives each server a name that is valid and that no other one has.
+func nameApart(servers []*server) {
+	taken := map[string]bool{}
+	for _, s := range servers {
+		if s.name == "" {
+			continue
+		}
+		name := strings.Trim(notInName.ReplaceAllString(s.name, "-"), "-._ ")
+		if r := []rune(name); len(r) > 56 {
+			name = string(r[:56])
+		}
+		s.name = cmp.Or(name, "service")
+		for i := 2; taken[s.name]; i++ {
+			s.name = cmp.Or(name, "service") + "-" + strconv.Itoa(i)
+		}
+		taken[s.name] = true
+	}
+}
+
+// lastServer is the beginning of an error, which names a block that the reader sees anyway.
+var lastServer = regexp.MustCompile(`^server "[^"]*": `)
+
+// A call is a function call in the result, such as file("banner").
+type call struct{ function, argument string }
+
+var callType = cty.Capsule("call", reflect.TypeFor[call]())
+
+func callOf(function, argument string) cty.Value {
+	return cty.CapsuleVal(callType, &call{function, argument})
+}
+
+// names returns the keys in order.
+func names[V any](of map[string]V) []string { return slices.Sorted(maps.Keys(of)) }

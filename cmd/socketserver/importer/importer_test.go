@@ -1,0 +1,199 @@
+package importer
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/handlers"
+)
+
+var update = flag.Bool("update", false, "write what is imported to testdata")
+
+// catalog has the compiled-in handlers, and looks at no plugin.
+type catalog struct{}
+
+func (catalog) Prepare(*config.Config) {}
+
+func (catalog) Names(string) []string { return nil }
+
+func (catalog) Class(s *config.Server) (*framework.HandlerClass, error) {
+	h, ok := handlers.Lookup(s.Handler.Name)
+	if !ok {
+		return nil, nil
+	}
+	return h.Class(s.Handler.Options)
+}
+
+// TestImport imports the files of each archive in testdata. Its comment has the arguments, and
+// its last file is the result.
+func TestImport(t *testing.T) {
+	archives, err := filepath.Glob("testdata/*.txtar")
+	require.NoError(t, err)
+	require.NotEmpty(t, archives)
+	for _, path := range archives {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			path, err := filepath.Abs(path)
+			require.NoError(t, err)
+			a, err := txtar.ParseFile(path)
+			require.NoError(t, err)
+			t.Chdir(t.TempDir())
+			require.NoError(t, txtar.Write(a, "."))
+			got, err := Import("", strings.Fields(string(a.Comment)), catalog{})
+			require.NoError(t, err)
+			want := &a.Files[len(a.Files)-1]
+			require.Equal(t, "servers.hcl", want.Name)
+			if *update {
+				want.Data = []byte(got)
+				require.NoError(t, os.WriteFile(path, txtar.Format(a), 0o644))
+			}
+			require.Empty(t, string(diff.Diff("want", want.Data, "got", []byte(got))))
+			requireValid(t, got)
+		})
+	}
+}
+
+// requireValid checks what holds for everything that is imported: it is valid, formatted, and
+// a server that is commented out is configuration.
+func requireValid(t *testing.T, hcl string) {
+	t.Helper()
+	_, err := config.Parse("servers.hcl", []byte(hcl), catalog{})
+	if strings.Contains("\n"+hcl, "\nserver ") {
+		require.NoError(t, err, hcl)
+	} else {
+		require.EqualError(t, err, `servers.hcl: there is no server; add one, as in server "echo" { ... }`, hcl)
+	}
+	formatted, err := config.Format("servers.hcl", []byte(hcl))
+	require.NoError(t, err)
+	require.Equal(t, string(formatted), hcl)
+	enabled := disabled.ReplaceAllStringFunc(hcl, func(s string) string {
+		return strings.TrimPrefix(strings.ReplaceAll(s, "\n# ", "\n"), "#\n")
+	})
+	_, err = config.Format("servers.hcl", []byte(enabled))
+	require.NoError(t, err, enabled)
+}
+
+// disabled is a server that is commented out.
+var disabled = regexp.MustCompile(`(?m)^#\n(# .*\n)+`)
+
+// TestImportOfOtherFiles imports each file of the directory that IMPORT_FILES names.
+func TestImportOfOtherFiles(t *testing.T) {
+	dir := os.Getenv("IMPORT_FILES")
+	if dir == "" {
+		t.Skip("IMPORT_FILES names no directory")
+	}
+	all, err := Import("", []string{dir}, catalog{})
+	require.NoError(t, err)
+	requireValid(t, all)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		t.Run(e.Name(), func(t *testing.T) {
+			hcl, err := Import("", []string{filepath.Join(dir, e.Name())}, catalog{})
+			require.NoError(t, err)
+			requireValid(t, hcl)
+		})
+	}
+}
+
+// TestBuiltinServicesOfInetd needs the numbers of their ports.
+func TestBuiltinServicesOfInetd(t *testing.T) {
+	if _, err := net.LookupPort("udp", "discard"); err != nil {
+		t.Skip("/etc/services does not have discard")
+	}
+	at := filepath.Join(t.TempDir(), "inetd.conf")
+	var lines strings.Builder
+	for _, service := range []string{"echo", "discard", "daytime", "time", "chargen"} {
+		fmt.Fprintf(&lines, "%s stream tcp nowait root internal\n%[1]s stream tcp6 nowait root internal\n%[1]s dgram udp wait root internal\n", service)
+	}
+	require.NoError(t, os.WriteFile(at, []byte(lines.String()), 0o600))
+	hcl, err := Import("", []string{at}, catalog{})
+	require.NoError(t, err)
+	requireValid(t, hcl)
+	c, err := config.Parse("servers.hcl", []byte(hcl), catalog{})
+	require.NoError(t, err)
+	got := map[string][]string{}
+	for _, s := range c.Servers {
+		for _, l := range s.Transports {
+			got[s.Handler.Name] = append(got[s.Handler.Name], l.Network+" "+l.Address)
+		}
+	}
+	require.Equal(t, map[string][]string{
+		"echo": {"tcp :7", "udp 0.0.0.0:7"}, "sink": {"tcp :9", "udp 0.0.0.0:9"}, "timestamp": {"udp 0.0.0.0:13"},
+	}, got)
+}
+
+func TestPrefixes(t *testing.T) {
+	for words, want := range map[string]string{
+		"192.0.2.1":             "192.0.2.1",
+		"192.0.2.0":             "192.0.2.0/24",
+		"127.0.0.0 10":          "127.0.0.0/8 10.0.0.0/8",
+		"0.0.0.0":               "0.0.0.0/0",
+		"192.0.2.130/25":        "192.0.2.128/25",
+		"192.0.2.{1,20,3}":      "192.0.2.1 192.0.2.20 192.0.2.3",
+		"::1 2001:db8::/32":     "::1 2001:db8::/32",
+		"192.0.2.1 example.net": `192.0.2.1 an access list has addresses only, and "example.net" is a name`,
+		"192.0.{2,3}":           `an access list has addresses only, and "192.0.{2,3}" is a name`,
+		"192.0.2.{0,1}":         `192.0.2.1 an access list has addresses only, and "192.0.2.{0,1}" is a name`,
+	} {
+		all, err := prefixes(strings.Fields(words))
+		if err != nil {
+			all = append(all, err.Error())
+		}
+		require.Equal(t, want, strings.Join(all, " "), words)
+	}
+}
+
+func TestWordsOfACommandLine(t *testing.T) {
+	for line, want := range map[string][]string{
+		`/bin/a b  c`:              {"/bin/a", "b", "c"},
+		`a "b c" 'd "e"' ""`:       {"a", "b c", `d "e"`, ""},
+		`a b\x20c \t \s \u00e9 \"`: {"a", "b c", "\t", " ", "é", `"`},
+		`a 'b\nc' x"y"`:            {"a", "b\nc", `x"y"`},
+	} {
+		got, err := split(line)
+		require.NoError(t, err)
+		require.Equal(t, want, got, line)
+	}
+	_, err := split(`a "b`)
+	require.Error(t, err)
+}
+
+// FuzzImport: whatever a file has, what is imported is valid.
+func FuzzImport(f *testing.F) {
+	for _, text := range []string{
+		"service a\n{\n type = INTERNAL\n socket_type = stream\n port = 7\n only_from += 10.0.0.{1,2} x\n}\n",
+		"service \"${x}\" {\nserver = /bin/%{if}\nport = 1\nsocket_type = dgram\nenv = A=1\n}\n}\n",
+		"7 stream tcp nowait.4/3/2 a.b:c/d internal\n#<off># 8 dgram udp wait root /a b\n*:\nx on bind = 1, exec = /a;\n",
+		"/a/b stream unix nowait root /usr/sbin/tcpd x\n",
+		"[Socket]\nListenStream=1\nListenDatagram=@x\nAccept=yes\nMaxConnections=3\n[Service]\nExecStart=-/a $B ${C} %i \\\n# c\n 'x\\q'\nStandardInput=socket\n",
+		"service echo\r\n{\r\n\xff = \xfe\r\n}",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, name := range []string{"a.conf", "a.socket", "a@.service"} {
+			require.NoError(t, os.WriteFile(filepath.Join(t.TempDir(), name), []byte(text), 0o600))
+			dir := t.TempDir()
+			for _, other := range []string{name, "a.socket"} {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, other), []byte(text), 0o600))
+			}
+			for _, format := range append(Formats(), "") {
+				hcl, err := Import(format, []string{dir}, catalog{})
+				require.NoError(t, err)
+				requireValid(t, hcl)
+			}
+		}
+	})
+}

@@ -1,0 +1,383 @@
+package importer
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// systemd reads socket units and the services that they start.
+type systemd struct {
+	units    []*unit
+	used     map[*unit]bool
+	comments []*server
+}
+
+func readSystemd(files []file) []*server {
+	r := &systemd{used: map[*unit]bool{}}
+	r.collect(files)
+	servers := r.comments
+	for _, u := range slices.Clone(r.units) {
+		if filepath.Ext(u.name()) == ".socket" {
+			servers = append(servers, r.convert(u))
+		}
+	}
+	for _, u := range r.units {
+		if filepath.Ext(u.name()) != ".socket" && !r.used[u] {
+			servers = append(servers, comment("%s: not carried over, as no socket unit that was read starts it", u.path))
+		}
+	}
+	return servers
+}
+
+// collect makes units of files. A drop-in belongs to the unit that its directory names.
+func (r *systemd) collect(files []file) {
+	var later []file
+	seen := map[string]bool{}
+	for _, f := range files {
+		ext := filepath.Ext(f.path)
+		switch {
+		case seen[f.path]:
+		case ext == ".socket" || ext == ".service":
+			r.unit(f)
+		default:
+			later = append(later, f)
+		}
+		seen[f.path] = true
+	}
+	for _, f := range later {
+		name := strings.TrimSuffix(filepath.Base(filepath.Dir(f.path)), ".d")
+		if i := slices.IndexFunc(r.units, func(u *unit) bool { return u.name() == name }); i >= 0 {
+			r.units[i].read(f)
+			continue
+		}
+		r.comments = append(r.comments, comment("%s: not carried over, as it changes a unit that was not read; name that unit, too", f.path))
+	}
+}
+
+func (r *systemd) unit(f file) {
+	u := &unit{f.path, map[string][]setting{}}
+	u.read(f)
+	r.units = append(r.units, u)
+}
+
+// service returns the service of a socket; nil if there is none.
+func (r *systemd) service(socket *unit, accept bool) (*unit, string) {
+	name := strings.TrimSuffix(socket.name(), ".socket") + ".service"
+	if accept {
+		name = strings.TrimSuffix(socket.name(), ".socket") + "@.service"
+	}
+	if other := socket.last("Socket", "Service").value(); other != "" {
+		name = other
+	}
+	find := func() int { return slices.IndexFunc(r.units, func(u *unit) bool { return u.name() == name }) }
+	i := find()
+	if i < 0 {
+		r.collect(beside(socket.path, name))
+		i = find()
+	}
+	if i < 0 {
+		return nil, name
+	}
+	r.used[r.units[i]] = true
+	return r.units[i], name
+}
+
+func (r *systemd) convert(socket *unit) *server {
+	name := strings.TrimSuffix(socket.name(), ".socket")
+	s := newServer(name, "systemd socket "+socket.path)
+	s.values["timeouts.idle"] = cty.StringVal("0")
+	s.bound(64)
+	s.perSource(setting{}, 0)
+	accept := socket.yes("Socket", "Accept")
+	service, wanted := r.service(socket, accept)
+	systemdListen(s, socket)
+	switch {
+	case !accept:
+		why := wantsSocket
+		if service.is("Service", "StandardInput", "socket") {
+			why += " (StandardInput=socket does not change that: was Accept=yes meant?)"
+		}
+		s.disable("Accept=no: " + why)
+		if start := service.last("Service", "ExecStart"); len(start.words) > 0 {
+			s.lose(start, why)
+		}
+	case service == nil:
+		s.disable("its service was not found")
+	default:
+		systemdProgram(s, service)
+	}
+	if service != nil {
+		s.source += " with " + wanted
+	} else {
+		s.source += " without " + wanted
+	}
+	for _, section := range []struct {
+		of   *unit
+		name string
+	}{{socket, "Unit"}, {socket, "Socket"}, {socket, "Install"}, {service, "Unit"}, {service, "Service"}, {service, "Install"}} {
+		if section.of == nil {
+			continue
+		}
+		for _, x := range section.of.sections[section.name] {
+			s.applyUnit(section.name, x)
+		}
+	}
+	systemdAccess(s, socket, service)
+	if n := socket.last("Socket", "PollLimitBurst").value(); n != "" {
+		s.rate("rate", n, seconds(cmp.Or(socket.last("Socket", "PollLimitIntervalSec").value(), "2s"))) // systemd's default
+	}
+	s.finish()
+	return s
+}
+
+func (s *server) applyUnit(section string, x setting) {
+	switch {
+	case strings.HasPrefix(x.name, "X-"):
+	case section == "Socket" || section == "Service":
+		s.apply(systemdRules, x)
+	case section == "Install", x.name != "Description" && x.name != "Documentation":
+		s.lose(x, "dependencies of units belong to the daemon's own unit")
+	}
+}
+
+var listens = map[string]string{"ListenStream": "tcp", "ListenDatagram": "udp"}
+
+// systemdListen makes the transports of a socket unit.
+func systemdListen(s *server, socket *unit) {
+	attributes := func(names map[string]string) map[string]cty.Value {
+		all := map[string]cty.Value{}
+		for name, to := range names {
+			if x := socket.last("Socket", name); x.words != nil {
+				all[to] = cty.StringVal(x.value())
+			}
+		}
+		return all
+	}
+	only6 := socket.is("Socket", "BindIPv6Only", "ipv6-only")
+	for _, x := range socket.sections["Socket"] {
+		network := listens[x.name]
+		if network == "" {
+			continue
+		}
+		address, err := socket.specifiers(x.value())
+		switch {
+		case err != nil:
+			s.refuse(x, err.Error())
+			continue
+		case strings.HasPrefix(address, "/"), strings.HasPrefix(address, "@"):
+			values := attributes(map[string]string{"SocketMode": "mode", "SocketUser": "owner", "SocketGroup": "group"})
+			if values["mode"] == cty.NilVal {
+				values["mode"] = cty.StringVal("0666")
+			}
+			network = map[string]string{"tcp": "unix", "udp": "unixgram"}[network]
+			s.listeners = append(s.listeners, listener{network, address, values})
+			if strings.Contains(x.value(), "%t") {
+				s.differ(x, "%t is /run, as for units of the system; it is $XDG_RUNTIME_DIR for a user's")
+			}
+			continue
+		}
+		if address, err = systemdAddress(address, only6); err != nil {
+			s.refuse(x, err.Error())
+			continue
+		}
+		l := listener{network: network, address: address}
+		if network == "tcp" {
+			l.values = map[string]cty.Value{}
+			if socket.yes("Socket", "NoDelay") {
+				l.values["no_delay"] = cty.True
+			}
+			if socket.yes("Socket", "ReusePort") {
+				l.values["reuse_port"] = cty.True
+			}
+			if n, err := asNumber(socket.last("Socket", "Backlog").words); err == nil {
+				l.values["request_queue_size"] = n
+			}
+		}
+		s.listeners = append(s.listeners, l)
+	}
+}
+
+// systemdAddress returns host:port of what a Listen setting has.
+func systemdAddress(address string, only6 bool) (string, error) {
+	if _, err := strconv.ParseUint(address, 10, 16); err == nil {
+		if only6 {
+			return "[::]:" + address, nil
+		}
+		return ":" + address, nil
+	}
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return "", errors.New("there are addresses of IPv4, IPv6 and Unix sockets")
+	}
+	if at.Addr() == netip.IPv6Unspecified() && !only6 {
+		return net.JoinHostPort("", strconv.Itoa(int(at.Port()))), nil
+	}
+	return at.String(), nil
+}
+
+// systemdProgram finds out what a service of Accept=yes runs.
+func systemdProgram(s *server, service *unit) {
+	start := service.last("Service", "ExecStart")
+	if !service.is("Service", "StandardInput", "socket") {
+		input := service.last("Service", "StandardInput")
+		if input.words == nil {
+			input = start
+		}
+		s.refuseProgram(input, "the program takes the connection as descriptor 3 (LISTEN_FDS), and would get it as 0; if it can serve 0, add StandardInput=socket")
+		return
+	}
+	if output := service.last("Service", "StandardOutput"); output.words != nil && output.value() != "socket" && output.value() != "inherit" {
+		s.refuse(output, "what the program prints would be sent to the client")
+	}
+	value := start.raw()
+	if trimmed := strings.TrimLeft(value, "-@:+!|"); trimmed != value {
+		if strings.ContainsAny(value[:len(value)-len(trimmed)], "@:+!|") {
+			s.refuse(start, "only the prefix - of a command is understood")
+		}
+		s.differ(start, "an exit status other than 0 is logged")
+		value = trimmed
+	}
+	words, err := split(value)
+	if err != nil || len(words) == 0 {
+		s.refuse(start, "the command line cannot be read")
+		return
+	}
+	known := environmentOf(service)
+	for i, w := range words {
+		expanded, err := service.specifiers(w)
+		if err == nil {
+			expanded, err = expand(expanded, known)
+		}
+		if err != nil {
+			s.refuse(start, err.Error())
+			continue
+		}
+		words[i] = expanded
+	}
+	if !filepath.IsAbs(words[0]) {
+		s.differ(start, "the program has no absolute path; write one")
+	}
+	s.command = words
+	if limit := service.last("Service", "TimeoutStartSec"); service.is("Service", "Type", "oneshot") && len(limit.words) > 0 {
+		s.values["timeouts.request"], _ = asDuration(limit.words)
+	}
+}
+
+func environmentOf(service *unit) map[string]string {
+	known := map[string]string{}
+	for _, x := range service.sections["Service"] {
+		if x.name != "Environment" {
+			continue
+		}
+		words, _ := split(x.raw())
+		for _, w := range words {
+			name, value, _ := strings.Cut(w, "=")
+			known[name] = value
+		}
+	}
+	return known
+}
+
+var variable = regexp.MustCompile(`\$(\$|\{\w+\}|\w+)`)
+
+// expand replaces the variables that are known.
+func expand(word string, known map[string]string) (string, error) {
+	var missing error
+	result := variable.ReplaceAllStringFunc(word, func(v string) string {
+		name := strings.Trim(v[1:], "{}")
+		value, ok := known[name]
+		switch {
+		case name == "$":
+			return "$"
+		case !ok:
+			missing = fmt.Errorf("the value of %s is not known", v)
+			return v
+		}
+		return value
+	})
+	return result, missing
+}
+
+// systemdAccess makes the access lists. An address that is allowed gets in whatever else is
+// denied, other than here.
+func systemdAccess(s *server, socket, service *unit) {
+	var allow, deny []string
+	for _, section := range []struct {
+		of   *unit
+		name string
+	}{{socket, "Socket"}, {service, "Service"}} {
+		if section.of == nil {
+			continue
+		}
+		for _, x := range section.of.sections[section.name] {
+			if x.name != "IPAddressAllow" && x.name != "IPAddressDeny" {
+				continue
+			}
+			all, err := systemdPrefixes(x.words)
+			if err != nil {
+				s.refuse(x, err.Error())
+			}
+			if x.name == "IPAddressAllow" {
+				allow = append(allow, all...)
+			} else {
+				deny = append(deny, all...)
+			}
+		}
+	}
+	switch {
+	case len(deny) == 0:
+	case slices.Contains(deny, everyone[0]) && slices.Contains(deny, everyone[1]) && len(allow) > 0:
+		s.values["access.allow"] = texts(allow)
+	default:
+		s.values["access.deny"] = texts(deny)
+		if overlap(allow, deny) {
+			s.disable("it allows addresses out of those that it denies, and here denying wins")
+		}
+	}
+}
+
+func systemdPrefixes(words []string) (all []string, err error) {
+	known := map[string][]string{
+		"any": everyone, "localhost": {"127.0.0.0/8", "::1/128"},
+		"link-local": {"169.254.0.0/16", "fe80::/64"}, "multicast": {"224.0.0.0/4", "ff00::/8"},
+	}
+	for _, w := range words {
+		if list, ok := known[w]; ok {
+			all = append(all, list...)
+			continue
+		}
+		if _, err := netip.ParsePrefix(w); err != nil {
+			if _, err := netip.ParseAddr(w); err != nil {
+				return nil, notAnAddress(w)
+			}
+		}
+		all = append(all, w)
+	}
+	return all, nil
+}
+
+func overlap(some, others []string) bool {
+	parse := func(s string) netip.Prefix {
+		if p, err := netip.ParsePrefix(s); err == nil {
+			return p
+		}
+		a, _ := netip.ParseAddr(s)
+		return netip.PrefixFrom(a, a.BitLen())
+	}
+	for _, a := range some {
+		if slices.ContainsFunc(others, func(b string) bool { return parse(a).Overlaps(parse(b)) }) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,130 @@
+package importer
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+const (
+	socketOption = "this option of a socket is the system's"
+	hardening    = "it hardens one service; here the unit of the daemon is hardened, for all servers"
+	ofManager    = "systemd runs the daemon, not its servers"
+)
+
+// systemdRules are the settings of the sections Socket and Service.
+var systemdRules = withAll(map[string]rule{
+	"ListenStream": {}, "ListenDatagram": {}, "Accept": {}, "Service": {}, "BindIPv6Only": {}, "SocketMode": {}, "SocketUser": {}, "SocketGroup": {},
+	"NoDelay": {}, "ReusePort": {}, "Backlog": {}, "IPAddressAllow": {}, "IPAddressDeny": {}, "FileDescriptorName": {}, "RemoveOnStop": {},
+	"ExecStart": {}, "StandardInput": {}, "StandardOutput": {}, "StandardError": {}, "Environment": {do: systemdEnvironment},
+
+	"MaxConnections":          {do: func(s *server, x setting) { count(s, x, s.bound) }},
+	"MaxConnectionsPerSource": {do: func(s *server, x setting) { count(s, x, func(n int) { s.perSource(x, n) }) }},
+	"PollLimitBurst":          {}, "PollLimitIntervalSec": {}, "KeepAlive": {},
+
+	"User": {to: "process.user", as: asText}, "Group": {to: "process.group", as: asText},
+	"UMask": {to: "process.umask", as: asMode}, "Nice": {to: "process.nice", as: asNumber},
+	"WorkingDirectory": {to: "process.directory", as: asText},
+	"LimitAS":          {to: "process.limits.memory", as: asLimit}, "LimitCPU": {to: "process.limits.cpu", as: asLimit},
+	"LimitNOFILE": {to: "process.limits.files", as: asLimit}, "LimitNPROC": {to: "process.limits.processes", as: asLimit},
+	"LimitFSIZE": {to: "process.limits.file_size", as: asLimit},
+
+	"RuntimeMaxSec": {to: "timeouts.request", as: asDuration},
+	"TimeoutStartSec": {do: func(s *server, x setting) {
+		if s.values["timeouts.request"] == cty.NilVal {
+			s.lose(x, ofManager)
+		}
+	}},
+
+	"EnvironmentFile": {lost: "its variables are not known; write them into process.environment"},
+	"DynamicUser": {do: func(s *server, x setting) {
+		if x.value() != "no" {
+			s.refuse(x, "there are no users for one process; write an existing one")
+		}
+	}},
+	"Type": {do: func(s *server, x setting) {
+		if x.value() == "forking" {
+			s.differ(x, "a connection is over when the program ends, whatever it has started")
+		}
+	}},
+}, map[string][]string{
+	"there are sockets of TCP, UDP and Unix":             {"ListenSequentialPacket", "ListenFIFO", "ListenSpecial", "ListenNetlink", "ListenMessageQueue", "ListenUSBFunction"},
+	"a socket that is triggered too often is not closed": {"TriggerLimitIntervalSec", "TriggerLimitBurst"},
+	socketOption: {
+		"KeepAliveTimeSec", "KeepAliveIntervalSec", "KeepAliveProbes", "DeferAcceptSec", "ReceiveBuffer", "SendBuffer", "IPTOS", "IPTTL", "Mark", "FreeBind",
+		"Transparent", "Broadcast", "PassCredentials", "PassSecurity", "PassPacketInfo", "Timestamping", "TCPCongestion", "BindToDevice", "DirectoryMode",
+		"Priority", "Writable", "SocketProtocol", "SmackLabel", "SELinuxContextFromNet", "MaxConnectionsPerUser",
+	},
+	hardening: {
+		"AmbientCapabilities", "CapabilityBoundingSet", "DevicePolicy", "DeviceAllow", "InaccessiblePaths", "LockPersonality", "MemoryDenyWriteExecute",
+		"NoNewPrivileges", "PrivateDevices", "PrivateMounts", "PrivateNetwork", "PrivateTmp", "PrivateUsers", "PrivateIPC", "ProcSubset", "ProtectClock",
+		"ProtectControlGroups", "ProtectHome", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc",
+		"ProtectSystem", "ReadOnlyPaths", "ReadWritePaths", "RemoveIPC", "RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime",
+		"RestrictSUIDSGID", "RootDirectory", "SecureBits", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallFilter", "TemporaryFileSystem",
+		"BindPaths", "BindReadOnlyPaths", "ExecPaths", "NoExecPaths", "KeyringMode", "SupplementaryGroups",
+	},
+	"a process has limits of memory, cpu, files, processes and file size": {
+		"MemoryMax", "MemoryHigh", "MemoryLimit", "TasksMax", "CPUQuota", "CPUWeight", "CPUShares", "IOWeight", "LimitCORE", "LimitDATA", "LimitSTACK",
+		"LimitRSS", "LimitMEMLOCK", "LimitNICE", "LimitRTPRIO", "OOMScoreAdjust", "IOSchedulingClass", "CPUSchedulingPolicy",
+	},
+	"the program alone is started": {"ExecStartPre", "ExecStartPost", "ExecStopPost", "ExecStop", "ExecReload", "ExecCondition", "ExecStopPre"},
+	ofManager: {
+		"Restart", "RestartSec", "KillMode", "KillSignal", "TimeoutStopSec", "TimeoutSec", "RemainAfterExit", "SuccessExitStatus", "PIDFile", "Slice", "CollectMode",
+		"OOMPolicy", "NotifyAccess", "SyslogIdentifier", "SyslogFacility", "SyslogLevel", "NonBlocking", "FlushPending", "RuntimeDirectory", "StateDirectory",
+		"CacheDirectory", "LogsDirectory", "ConfigurationDirectory", "RuntimeDirectoryMode", "StateDirectoryMode", "Delegate", "IgnoreSIGPIPE", "SendSIGHUP", "Symlinks",
+		"WatchdogSec", "PAMName", "TTYPath", "UtmpIdentifier", "LoadCredential", "SetCredential", "ImportCredential", "PassEnvironment", "UnsetEnvironment",
+		"StartLimitIntervalSec", "StartLimitBurst", "Sockets",
+	},
+})
+
+// withAll adds rules for settings that are lost for the same reason.
+func withAll(rules map[string]rule, lost map[string][]string) map[string]rule {
+	for why, all := range lost {
+		for _, name := range all {
+			rules[name] = rule{lost: why}
+		}
+	}
+	return rules
+}
+
+func systemdEnvironment(s *server, x setting) {
+	words, err := split(x.raw())
+	if err != nil {
+		s.refuse(x, err.Error())
+		return
+	}
+	v, err := asEnvironment(words)
+	if err != nil {
+		s.refuse(x, err.Error())
+		return
+	}
+	if old, ok := s.values["process.environment"]; ok && !v.IsNull() {
+		all := old.AsValueMap()
+		for name, value := range v.AsValueMap() {
+			all[name] = value
+		}
+		v = cty.MapVal(all)
+	}
+	s.values["process.environment"] = v
+}
+
+// asDuration reads a time span; a number alone is of seconds.
+func asDuration(words []string) (cty.Value, error) {
+	return cty.StringVal(seconds(strings.Join(words, ""))), nil
+}
+
+func seconds(span string) string {
+	if _, err := strconv.ParseFloat(span, 64); err == nil {
+		return span + "s"
+	}
+	if span == "infinity" {
+		return "0"
+	}
+	for _, unit := range [][2]string{{"msec", "ms"}, {"usec", "us"}, {"min", "m"}, {"sec", "s"}, {"hr", "h"}} {
+		if n, ok := strings.CutSuffix(span, unit[0]); ok {
+			return n + unit[1]
+		}
+	}
+	return span // the configuration refuses it where it has another unit
+}

@@ -1,0 +1,196 @@
+package importer
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/internal/text"
+)
+
+// order is that of the blocks in a server and of the attributes in a block.
+var order = []string{
+	"limits.connections", "limits.per_source", "limits.when_full", "limits.banner", "limits.rate", "limits.rate_per_source",
+	"access.allow", "access.deny",
+	"process.user", "process.group", "process.umask", "process.nice", "process.directory", "process.environment",
+	"process.limits.memory", "process.limits.cpu", "process.limits.files", "process.limits.processes", "process.limits.file_size",
+	"timeouts.idle", "timeouts.request",
+}
+
+// A block is a block of the result.
+type block struct {
+	head  string
+	lines []string // attributes
+	inner []*block
+}
+
+func (b *block) add(kind, label string) *block {
+	head := kind
+	if label != "" {
+		head += " " + expression(cty.StringVal(label))
+	}
+	inner := &block{head: head}
+	b.inner = append(b.inner, inner)
+	return inner
+}
+
+// set sets the attribute at a path below b; all but its last name are blocks.
+func (b *block) set(path string, v cty.Value) {
+	if v.IsNull() {
+		return
+	}
+	name, rest, nested := strings.Cut(path, ".")
+	if !nested {
+		b.lines = append(b.lines, name+" = "+expression(v))
+		return
+	}
+	i := slices.IndexFunc(b.inner, func(o *block) bool { return o.head == name })
+	if i < 0 {
+		b.add(name, "")
+		i = len(b.inner) - 1
+	}
+	b.inner[i].set(rest, v)
+}
+
+// expression returns v in HCL, with ${ and %{ escaped. A capsule is a call that is written as
+// it is.
+func expression(v cty.Value) string {
+	if v.Type() == callType {
+		c := v.EncapsulatedValue().(*call)
+		return c.function + "(" + expression(cty.StringVal(c.argument)) + ")"
+	}
+	return string(hclwrite.TokensForValue(v).Bytes())
+}
+
+func (b *block) write(w *strings.Builder) {
+	if len(b.lines)+len(b.inner) < 2 && len(b.inner) == 0 {
+		fmt.Fprintf(w, "%s { %s }\n", b.head, strings.Join(b.lines, ""))
+		return
+	}
+	fmt.Fprintf(w, "%s {\n", b.head)
+	for _, line := range b.lines {
+		fmt.Fprintln(w, line)
+	}
+	for _, inner := range b.inner {
+		inner.write(w)
+	}
+	fmt.Fprintln(w, "}")
+}
+
+// hcl returns the blocks of a server.
+func (s *server) hcl() string {
+	var file block
+	if s.command != nil {
+		program := file.add("plugin", s.name)
+		program.set("kind", cty.StringVal("stdio"))
+		program.set("command", texts(s.command))
+	}
+	b := file.add("server", s.name)
+	for _, l := range s.listeners {
+		t := b.add("transport", l.network)
+		t.set("address", cty.StringVal(l.address))
+		for _, name := range names(l.values) {
+			t.set(name, l.values[name])
+		}
+	}
+	if s.handler != "" {
+		b.add("concurrency", "threading")
+		s.setAll(b.add("handler", s.handler), "handler.")
+	} else {
+		s.setAll(b.add("concurrency", "forking"), "concurrency.")
+		if s.command != nil {
+			b.add("plugin", s.name)
+		}
+	}
+	for _, path := range order {
+		if v, ok := s.values[path]; ok {
+			b.set(path, v)
+		}
+	}
+	var w strings.Builder
+	for _, top := range file.inner {
+		top.write(&w)
+	}
+	return string(hclwrite.Format([]byte(w.String())))
+}
+
+// setAll sets the values whose path begins with prefix.
+func (s *server) setAll(b *block, prefix string) {
+	for _, path := range names(s.values) {
+		if name, ok := strings.CutPrefix(path, prefix); ok {
+			b.set(name, s.values[path])
+		}
+	}
+}
+
+// write returns the servers, those as comments that are off or that the configuration refuses.
+func write(servers []*server, catalog config.Catalog) string {
+	var all, enabled strings.Builder
+	all.WriteString(preface)
+	for _, s := range servers {
+		src := ""
+		if s.name != "" {
+			src = s.hcl()
+			if len(s.off) == 0 {
+				s.off = refusals(enabled.String()+src, catalog)
+			}
+			if len(s.off) == 0 {
+				enabled.WriteString(src)
+			}
+		}
+		fmt.Fprintf(&all, "\n%s", commented(s.head()))
+		if len(s.off) > 0 {
+			src = commented("\n" + src)
+		}
+		all.WriteString(src)
+	}
+	return all.String()
+}
+
+// refusals returns what the configuration has against src. It alone knows which words there are.
+func refusals(src string, catalog config.Catalog) (all []string) {
+	_, err := config.Parse("servers.hcl", []byte(src), catalog)
+	if err == nil {
+		return nil
+	}
+	var list *config.Errors
+	if !errors.As(err, &list) {
+		return []string{err.Error()}
+	}
+	for _, e := range list.List {
+		if why := lastServer.ReplaceAllString(e.Message, ""); !slices.Contains(all, why) {
+			all = append(all, why)
+		}
+	}
+	return all
+}
+
+// head returns the text above a server.
+func (s *server) head() string {
+	var w strings.Builder
+	fmt.Fprintln(&w, text.Line(s.source))
+	for _, why := range s.off {
+		fmt.Fprintf(&w, "Disabled: %s\n", text.Line(why))
+	}
+	for _, n := range s.notes {
+		fmt.Fprintln(&w, text.Line(n.fate))
+		for _, x := range n.settings {
+			fmt.Fprintf(&w, "    %s (%s)\n", text.Line(x.text), text.Line(filepath.Base(x.at)))
+		}
+	}
+	return w.String()
+}
+
+func commented(src string) string {
+	var w strings.Builder
+	for line := range strings.Lines(src) {
+		w.WriteString(strings.TrimRight("# "+strings.TrimSuffix(line, "\n"), " ") + "\n")
+	}
+	return w.String()
+}

@@ -1,0 +1,117 @@
+package importer
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	ownLog   = "the daemon logs requests by itself, to standard error"
+	noHours  = "there are no hours of service"
+	noLimit  = "a process has limits of memory, cpu, files, processes and file size"
+	noBanner = "only clients that are refused get a banner"
+)
+
+// xinetdRules are the attributes that say nothing about the address or the program.
+var xinetdRules = map[string]rule{
+	"id": {}, "type": {}, "socket_type": {}, "protocol": {}, "port": {}, "bind": {}, "interface": {}, "v6only": {}, "disable": {}, "wait": {},
+	"server": {}, "server_args": {}, "redirect": {},
+
+	"flags":      {do: xinetdFlags},
+	"instances":  {do: func(s *server, x setting) { count(s, x, s.bound) }},
+	"per_source": {do: func(s *server, x setting) { count(s, x, func(n int) { s.perSource(x, n) }) }},
+	"cps":        {do: xinetdRate},
+
+	"only_from": {do: xinetdAllow},
+	"no_access": {do: xinetdDeny},
+
+	"user": {to: "process.user", as: asText}, "group": {to: "process.group", as: asText},
+	"umask": {to: "process.umask", as: asMode}, "nice": {to: "process.nice", as: asNumber},
+	"env": {to: "process.environment", as: asEnvironment},
+
+	"rlimit_as":    {to: "process.limits.memory", as: asLimit},
+	"rlimit_cpu":   {to: "process.limits.cpu", as: asLimit},
+	"rlimit_files": {to: "process.limits.files", as: asLimit},
+
+	"banner_fail": {do: func(s *server, x setting) { s.values["limits.banner"] = callOf("file", x.value()) }},
+
+	"log_type": {lost: ownLog}, "log_on_success": {lost: ownLog}, "log_on_failure": {lost: ownLog},
+	"access_times": {lost: noHours, vital: true}, "max_load": {lost: "no limit looks at the load of the machine"},
+	"banner": {lost: noBanner}, "banner_success": {lost: noBanner},
+	"rlimit_data": {lost: noLimit}, "rlimit_rss": {lost: noLimit}, "rlimit_stack": {lost: noLimit},
+	"groups":      {lost: "a process with a user has the groups of that user"},
+	"passenv":     {lost: "programs get an environment of allowed names"},
+	"rpc_version": {lost: "there is no RPC"}, "rpc_number": {lost: "there is no RPC"},
+	"mdns": {lost: "no service is announced"}, "libwrap": {lost: "hosts.allow and hosts.deny are not read", vital: true},
+	"deny_time": {lost: "there are no sensors"},
+	"enabled":   {}, "disabled": {},
+}
+
+// count reads a number that may be UNLIMITED.
+func count(s *server, x setting, use func(int)) {
+	if strings.EqualFold(x.value(), "UNLIMITED") {
+		use(0)
+		return
+	}
+	n, err := strconv.Atoi(x.value())
+	if err != nil || n < 0 {
+		s.lose(x, "it is not a number")
+		return
+	}
+	use(n)
+}
+
+// xinetdFlags reads the flags that concern neither the address nor the arguments.
+func xinetdFlags(s *server, x setting) {
+	for _, flag := range x.words {
+		switch strings.ToUpper(flag) {
+		case "IDONLY":
+			s.refuse(x, "clients are not asked for an ident")
+		case "INTERCEPT":
+			s.lose(x, "only the first datagram of a client is checked, as is each connection")
+		case "SENSOR":
+			s.refuseProgram(x, "there are no sensors")
+		case "KEEPALIVE", "NODELAY", "REUSE", "NOLIBWRAP", "NORETRY", "NAMEINARGS", "IPV4", "IPV6":
+		default:
+			s.lose(x, "no flag of this name is known")
+		}
+	}
+}
+
+// xinetdRate reads cps: starts a second, and the seconds for which the service is then off.
+func xinetdRate(s *server, x setting) {
+	if len(x.words) == 0 {
+		return
+	}
+	if _, err := strconv.Atoi(x.words[0]); err != nil {
+		s.lose(x, "it is not a number")
+		return
+	}
+	s.rate("rate", x.words[0], "s")
+	s.differ(x, "single connections are refused; xinetd stops listening for some seconds")
+}
+
+func xinetdAllow(s *server, x setting) {
+	if len(x.words) == 0 {
+		s.values["access.deny"] = texts(everyone)
+		s.differ(x, "an empty list lets nobody in")
+		return
+	}
+	setPrefixes(s, x, "access.allow")
+}
+
+func xinetdDeny(s *server, x setting) {
+	setPrefixes(s, x, "access.deny")
+	if slices.Contains(x.words, "0.0.0.0/0") || slices.Contains(x.words, "0.0.0.0") {
+		s.differ(x, "nobody gets in, as in xinetd, where denying wins, too")
+	}
+}
+
+func setPrefixes(s *server, x setting, to string) {
+	all, err := prefixes(x.words)
+	if err != nil {
+		s.refuse(x, err.Error())
+	}
+	s.values[to] = texts(all)
+}
