@@ -2,6 +2,7 @@ package framework
 
 import (
 	"net"
+	"os"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/socket"
@@ -25,6 +26,17 @@ func OpenSocket(network, address string, o SocketOptions) (*Socket, error) {
 // directory that does not exist, without opening anything. An address in use is no error.
 func CheckSocket(network, address string, o SocketOptions) error {
 	return socket.Check(network, address, (*socket.Options)(&o))
+}
+
+// InheritSocket makes a Socket of one that another process has opened, such as a service manager
+// or the server before this one. file has its descriptor, which the caller closes. The options
+// that count when a socket is bound, and Mode, are the other process's.
+func InheritSocket(network string, file *os.File, o SocketOptions) (*Socket, error) {
+	kept, err := socket.KeepInherited(network, file, socket.Options(o))
+	if err != nil {
+		return nil, err
+	}
+	return &Socket{kept}, nil
 }
 
 // Addr returns the address of the socket, with the real port.

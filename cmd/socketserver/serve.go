@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/handlers/localtime"
 )
@@ -82,6 +84,10 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	if err := logs.check(); err != nil {
 		return err
 	}
+	sockets, err := systemd.Sockets() // first, so that no plugin gets them
+	if err != nil {
+		return failed(fmt.Errorf("socketserver: %w", err))
+	}
 	desk, err := deskFor(console, &logs)
 	if err != nil {
 		return failed(err)
@@ -112,6 +118,7 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	}
 	ignoreHangup(log)
 	servers := supervisor.New(supervisor.Options{Log: log, Worker: findWorker(log)})
+	servers.Inherit(sockets)
 	if err := servers.Apply(ctx, c); err != nil {
 		return failed(err)
 	}
@@ -121,7 +128,9 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 		servers.Kill()
 		return failed(err)
 	}
+	_, notified := notifySystemd(ctx, servers, log)
 	servers.Run(ctx)
+	notified()
 	ended()
 	return nil
 }

@@ -44,11 +44,7 @@ are built, and started to be asked for their options, unless --no-plugins says o
 			if err != nil {
 				return failed(err)
 			}
-			servers := "servers"
-			if len(conf.Servers) == 1 {
-				servers = "server"
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d %s, no errors\n", file, len(conf.Servers), servers)
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s, no errors\n", file, counted(len(conf.Servers), "server"))
 			return err
 		},
 	}

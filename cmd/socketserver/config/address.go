@@ -13,6 +13,9 @@ import (
 
 func isUnix(network string) bool { return network == "unix" || network == "unixgram" }
 
+// isPassed reports whether an address is the name of a socket that a service manager passes.
+func isPassed(address string) bool { return strings.HasPrefix(address, "fd/") }
+
 // maxSocketPath is the size of Linux's sun_path, without the final NUL byte.
 const maxSocketPath = 107
 
@@ -20,7 +23,7 @@ const maxSocketPath = 107
 // abstract.
 func address(t *Transport, beside func(string) string) field {
 	check := typed(cty.String, "text in quotes", func(s string) *fault {
-		if isUnix(t.Network) && s != "" && !strings.HasPrefix(s, "@") {
+		if isUnix(t.Network) && s != "" && !strings.HasPrefix(s, "@") && !isPassed(s) {
 			s = beside(s)
 		}
 		if f := checkAddress(t.Network, s); f != nil {
@@ -39,6 +42,12 @@ func address(t *Transport, beside func(string) string) field {
 
 // checkAddress returns what is wrong with an address, or nil. It looks up no names.
 func checkAddress(network, address string) *fault {
+	if isPassed(address) {
+		if name := strings.TrimPrefix(address, "fd/"); name == "" || strings.ContainsAny(name, ":/") {
+			return faultf(`write the name of a socket unit's FileDescriptorName, as in "fd/web"`, "%q names no descriptor", address)
+		}
+		return nil
+	}
 	if isUnix(network) {
 		switch {
 		case address == "" || address == "@":
@@ -88,6 +97,9 @@ type endpoint struct {
 
 // endpoints returns what a listener binds. Port 0 never clashes.
 func endpoints(t *Transport) []endpoint {
+	if isPassed(t.Address) {
+		return []endpoint{{"fd", t.Network + t.Address}}
+	}
 	if isUnix(t.Network) && t.Address != "" {
 		path := t.Address
 		if absolute, err := filepath.Abs(path); err == nil && !strings.HasPrefix(path, "@") {

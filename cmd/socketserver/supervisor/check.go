@@ -35,6 +35,9 @@ func Check(ctx context.Context, c *config.Config, o Options) error {
 }
 
 func checkTransport(ctx context.Context, t config.Transport) error {
+	if isNamed(t.Address) { // systemd passes it to the server alone
+		return nil
+	}
 	if isUnix(t.Network) {
 		return listenError(t.Network, t.Address, framework.CheckSocket(t.Network, t.Address, t.SocketOptions))
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
 	"github.com/go-socketserver/socketserver/framework"
 )
 
@@ -17,8 +18,9 @@ import (
 // one that is acquired again before its last user releases it stays open, so that a server can
 // take the place of another one without a gap.
 type Sockets struct {
-	mu   sync.Mutex
-	open map[socketKey]*Socket
+	mu        sync.Mutex
+	open      map[socketKey]*Socket
+	inherited []systemd.Socket
 }
 
 // socketKey finds a socket. address is as configured, one key for each that a host name means.
@@ -37,6 +39,9 @@ type Socket struct {
 // each address that the transport's means, except those of a family that this machine does not
 // have. owner tells transports with port 0 apart. On an error nothing is acquired.
 func (k *Sockets) Acquire(ctx context.Context, t config.Transport, owner string, log hclog.Logger) ([]*Socket, error) {
+	if sockets, ok, err := k.acquireNamed(t); ok {
+		return sockets, err
+	}
 	if isUnix(t.Network) {
 		s, err := k.get(socketKey{t.Network, t.Address, ""}, t.Address, t.SocketOptions)
 		if err != nil {
@@ -72,6 +77,9 @@ func (k *Sockets) Acquire(ctx context.Context, t config.Transport, owner string,
 // does not have.
 func (k *Sockets) acquire(t config.Transport, addresses []netip.AddrPort, owner string) (sockets []*Socket, missing, err error) {
 	missing, err = onAll(t, addresses, func(a, open netip.AddrPort, o framework.SocketOptions) (uint16, error) {
+		if k.covered(t.Network, a, addresses) {
+			return a.Port(), nil
+		}
 		key := socketKey{t.Network, a.String(), ""}
 		if a.Port() == 0 {
 			key.owner = owner
@@ -116,7 +124,7 @@ func (k *Sockets) get(key socketKey, address string, o framework.SocketOptions) 
 	defer k.mu.Unlock()
 	s := k.open[key]
 	if s == nil {
-		socket, err := framework.OpenSocket(key.network, address, o)
+		socket, err := k.openOrInherit(key.network, address, o)
 		if err != nil {
 			return nil, err
 		}

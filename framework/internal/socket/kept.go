@@ -49,6 +49,11 @@ func Keep(network, address string, o Options) (*Kept, error) {
 	case unixgram:
 		k.file, k.original = o.file, unixgram{o.UnixConn, nil}
 	}
+	return k.keep()
+}
+
+// keep duplicates the original for the users after the first one. On an error it closes it.
+func (k *Kept) keep() (*Kept, error) {
 	var err error
 	k.descriptor, err = handoff.Duplicate(k.original.(syscall.Conn))
 	if err != nil && !errors.Is(err, handoff.ErrUnsupported) {

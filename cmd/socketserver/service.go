@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
+)
+
+// notifySystemd tells systemd that the servers run and, when ctx is done or ended is called,
+// that they stop. The watchdog is pinged as long as the supervisor and its servers answer.
+func notifySystemd(ctx context.Context, servers *supervisor.Supervisor, log hclog.Logger) (n *systemd.Notifier, ended func()) {
+	for _, s := range servers.Unclaimed() {
+		log.Warn("no server uses a socket that was passed to this process, and its clients wait", "name", s.Name, "network", s.Network, "address", s.Address,
+			"next", "write a server with that address, or remove it from the socket unit")
+	}
+	n = systemd.NewNotifier(log)
+	alive := func() { servers.Status() }
+	n.Ready(fmt.Sprintf("serving %s", counted(len(servers.Status()), "server")))
+	rest := n.Watch(alive)
+	var once sync.Once
+	stopping := func() {
+		once.Do(func() {
+			n.Stopping("waiting for requests to end")
+			watchdog, extended := rest, n.Extend(alive)
+			rest = func() { watchdog(); extended() }
+		})
+	}
+	cancel := context.AfterFunc(ctx, stopping)
+	return n, func() {
+		cancel()
+		stopping()
+		rest()
+	}
+}
+
+// counted returns a number with its noun.
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}

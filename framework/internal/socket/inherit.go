@@ -1,0 +1,38 @@
+package socket
+
+import (
+	"fmt"
+	"net"
+	"os"
+)
+
+// KeepInherited makes a Kept of a socket that another process has opened, of which file has a
+// descriptor; the caller closes file. The mode and the file of a Unix socket are the other
+// process's, and so are the options that count when a socket is bound.
+func KeepInherited(network string, file *os.File, o Options) (*Kept, error) {
+	k := &Kept{network: network, options: o}
+	switch network {
+	case "tcp", "unix":
+		l, err := net.FileListener(file)
+		if err != nil {
+			return nil, fmt.Errorf("inherit listener: %w", err)
+		}
+		if tcp, ok := l.(*net.TCPListener); ok {
+			l = &inherited{tcp, o.TCP()}
+		}
+		k.address, k.original = l.Addr(), setBacklog(l, o.RequestQueueSize)
+	case "udp", "unixgram":
+		c, err := net.FilePacketConn(file)
+		if err != nil {
+			return nil, fmt.Errorf("inherit datagram socket: %w", err)
+		}
+		packets, err := NewPacketConn(c)
+		if err != nil {
+			return nil, err
+		}
+		k.address, k.original = c.LocalAddr(), packets
+	default:
+		return nil, fmt.Errorf("there is no network %q; use tcp, udp, unix or unixgram", network)
+	}
+	return k.keep()
+}
