@@ -1,0 +1,21 @@
+#!/bin/sh
+# Builds a deb and an rpm into a directory: packaging/build.sh DIRECTORY VERSION
+# It needs Go and nfpm (github.com/goreleaser/nfpm/v2/cmd/nfpm).
+set -eu
+OUT=$(mkdir -p "$1" && cd "$1" && pwd)
+VERSION=$2
+cd "$(dirname "$0")/.."
+ARCH=$(go env GOARCH)
+LICENSE=$(sed -n '1s/ License$//p' LICENSE)
+export OUT VERSION ARCH LICENSE
+
+mkdir -p "$OUT/bin" "$OUT/completion"
+CGO_ENABLED=0 go build -trimpath -o "$OUT/bin/" ./cmd/socketserver ./cmd/socketserver-worker
+"$OUT/bin/socketserver" man "$OUT/man" >/dev/null
+gzip -9nf "$OUT"/man/*.1
+for shell in bash zsh fish; do
+	"$OUT/bin/socketserver" completion "$shell" >"$OUT/completion/$shell"
+done
+for format in deb rpm; do
+	nfpm package --config packaging/nfpm.yaml --packager "$format" --target "$OUT"
+done
