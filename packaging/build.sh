@@ -6,8 +6,7 @@ OUT=$(mkdir -p "$1" && cd "$1" && pwd)
 VERSION=$2
 cd "$(dirname "$0")/.."
 ARCH=$(go env GOARCH)
-LICENSE=$(sed -n '1s/ License$//p' LICENSE)
-export OUT VERSION ARCH LICENSE
+export OUT VERSION ARCH
 
 mkdir -p "$OUT/bin" "$OUT/completion"
 CGO_ENABLED=0 go build -trimpath -o "$OUT/bin/" ./cmd/socketserver ./cmd/socketserver-worker
