@@ -64,10 +64,11 @@ func (s *BaseServer) setUp(r *Request) (rfile *bufio.Reader, wfile io.Writer) {
 // watch logs a handler that goes on for longer than its request may: nothing but the end of its
 // process can end it.
 func (s *BaseServer) watch(r *Request) {
-	if s.Timeouts.Request == 0 || s.killsLate {
+	request := s.timeouts().Request
+	if request == 0 || s.killsLate {
 		return
 	}
-	after := s.Timeouts.Request + worker.Overtime
+	after := request + worker.Overtime
 	r.watch = life.NewWatch(after, func(stack string) {
 		s.reporter.Endless(r.Log(), after, stack, "mend the handler; only the end of process "+strconv.Itoa(os.Getpid())+" ends it. Under forking it would be killed")
 	})
@@ -118,7 +119,7 @@ func (s *BaseServer) handleError(r *Request, err error) {
 	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
 		stack = panicked.Stack
 	}
-	s.reporter.Log(r.Log(), err, s.Timeouts.Request, stack, s.isCut())
+	s.reporter.Log(r.Log(), err, s.timeouts().Request, stack, s.isCut())
 }
 
 // over ends a request that was served. In the loop the client's unread bytes are not waited for.

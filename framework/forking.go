@@ -79,7 +79,7 @@ func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 		return ErrServerClosed
 	}
 	go func() {
-		release, err := conn.AwaitClient(s.context(), r.accepted, s.Timeouts.Idle, &f.silent, half)
+		release, err := conn.AwaitClient(s.context(), r.accepted, s.timeouts().Idle, &f.silent, half)
 		s.antechamber.Leave(peer)
 		if err != nil {
 			s.conclude(r, func() error { return err })

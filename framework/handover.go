@@ -85,7 +85,7 @@ func (s *BaseServer) handOver(r *Request, keep bool, do func(*worker.Task) error
 	}
 	socket, ok := r.conn.(syscall.Conn)
 	if !ok || r.conn != r.accepted {
-		return t.Relay(r.conn, s.Timeouts.Write, do)
+		return t.Relay(r.conn, s.timeouts().Write, do)
 	}
 	t.Socket, t.WantAck = socket, keep
 	t.Acked = func() { s.CloseRequest(r) } // ours only; shutdown(2) would act on what the process has

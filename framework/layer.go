@@ -22,7 +22,7 @@ func (s *BaseServer) wrap(r *Request) error {
 	if len(s.Layers) == 0 || r.conn == nil {
 		return nil
 	}
-	err := conn.Handshake(s.context(), r.accepted, s.Timeouts.Handshake, func(ctx context.Context) error {
+	err := conn.Handshake(s.context(), r.accepted, s.timeouts().Handshake, func(ctx context.Context) error {
 		for _, layer := range s.Layers {
 			wrapped, err := layer.Wrap(ctx, r.conn)
 			if err != nil {

@@ -1,7 +1,9 @@
 package framework
 
 import (
+	"math"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
@@ -25,7 +27,31 @@ type Timeouts struct {
 // ofStream is t for package conn, which has a type with the same fields.
 func (t *Timeouts) ofStream() *conn.Timeouts { return (*conn.Timeouts)(t) }
 
-// Limits bound the requests that are served at once. The zero value bounds nothing.
+// of returns the timeouts of requests of a class.
+func (t Timeouts) of(class *HandlerClass) Timeouts {
+	if class.Quiet && t.IdleIsDefault {
+		t.Idle = 0
+	}
+	return t
+}
+
+// ChangeTimeouts replaces Timeouts for the requests to come, also while the server serves. Those
+// in flight keep theirs, and so do workers and plugins, which were started with them.
+func (s *BaseServer) ChangeTimeouts(t Timeouts) {
+	t = t.of(s.Class)
+	s.changed.Store(&t)
+}
+
+// timeouts returns those of a request that begins now.
+func (s *BaseServer) timeouts() *Timeouts {
+	if changed := s.changed.Load(); changed != nil {
+		return changed
+	}
+	return &s.Timeouts
+}
+
+// Limits bound the requests that are served at once. The zero value bounds nothing. Once a server
+// uses them only Change changes them.
 type Limits struct {
 	// Connections is the number of requests that may be in flight; 0: no limit. Further clients
 	// wait in the system's backlog. Where several listeners share the limits and find the last
@@ -44,6 +70,8 @@ type Limits struct {
 	// dropped: datagrams with a forged source would have the server flood it.
 	Answers int `json:"answers,omitempty"`
 
+	changed atomic.Pointer[Limits] // by Change; nil: nothing has
+
 	total   slots.Semaphore
 	sources slots.Sources
 	refused ratelog.Limiter
@@ -51,27 +79,55 @@ type Limits struct {
 	dropped ratelog.Limiter
 }
 
+// Change replaces the bounds by those of to, also for servers that run. Requests in flight count
+// against them, unless nothing bounded them when they came. Workers that apply limits themselves,
+// see [Preforking], keep those that they were started with.
+func (l *Limits) Change(to *Limits) {
+	l.changed.Store(to)
+	l.total.Resize(to.room())
+}
+
+// now returns the bounds.
+func (l *Limits) now() *Limits {
+	if changed := l.changed.Load(); changed != nil {
+		return changed
+	}
+	return l
+}
+
+// room is the number of requests that may be in flight.
+func (l *Limits) room() int {
+	if l.Connections == 0 {
+		return math.MaxInt
+	}
+	return l.Connections
+}
+
 // awaitRoom waits until there is room, or s takes no more. Until then a client stays in the backlog,
 // from where another process that serves the same socket may take it.
 func (l *Limits) awaitRoom(s *BaseServer) {
-	if l == nil || l.Connections == 0 || l.Refuse {
+	if l == nil {
 		return
 	}
-	if l.total.Acquire(l.Connections, s.life.Retired()) {
+	if now := l.now(); now.Connections > 0 && !now.Refuse && l.total.Acquire(now.Connections, s.life.Retired()) {
 		l.total.Release()
 	}
 }
 
 // admit returns why r is not served, after waiting for room if need be; empty: it is.
 func (l *Limits) admit(s *BaseServer, r *Request) Refusal {
-	if l == nil || l.Connections == 0 && l.PerSource == 0 || r.conn == nil && s.strategy.Place() == InLoop {
+	if l == nil || r.conn == nil && s.strategy.Place() == InLoop {
 		return "" // in the loop there is never another datagram
 	}
-	from := l.sources.Enter(r.ClientAddress, l.perSource(), 0)
+	now := l.now()
+	if now.Connections == 0 && now.PerSource == 0 {
+		return ""
+	}
+	from := l.sources.Enter(r.ClientAddress, now.perSource(), 0)
 	if from == nil {
 		return RefusedPerSource
 	}
-	if l.Connections == 0 || l.total.Try(l.Connections) || !l.Refuse && l.total.Acquire(l.Connections, s.Done()) {
+	if l.total.Try(now.room()) || !now.Refuse && l.total.Acquire(now.room(), s.Done()) {
 		r.slot.Store(from)
 		return ""
 	}
@@ -84,9 +140,7 @@ func (l *Limits) admit(s *BaseServer, r *Request) Refusal {
 
 // release undoes admit.
 func (l *Limits) release(from *slots.Source) {
-	if l.Connections > 0 {
-		l.total.Release()
-	}
+	l.total.Release()
 	l.sources.Leave(from)
 }
 
@@ -101,11 +155,15 @@ func (l *Limits) perSource() int {
 // admitAnswer reports whether an answer to client may be so many bytes longer than what it sent.
 func (s *BaseServer) admitAnswer(client net.Addr, bytes int) bool {
 	l := s.Limits
-	if l == nil || l.Answers == 0 || bytes <= 0 || l.answers.Allow(client, bytes, l.Answers, conn.Now()) {
+	if l == nil || bytes <= 0 {
+		return true
+	}
+	most := l.now().Answers
+	if most == 0 || l.answers.Allow(client, bytes, most, conn.Now()) {
 		return true
 	}
 	if more, ok := l.dropped.Allow(1); ok {
-		s.log().Warn("answer dropped: limit reached", ratelog.More(more, "client", conn.AddressText(client), "limit", "answers", "value", l.Answers, "next", "raise limits.answers")...)
+		s.log().Warn("answer dropped: limit reached", ratelog.More(more, "client", conn.AddressText(client), "limit", "answers", "value", most, "next", "raise limits.answers")...)
 	}
 	return false
 }
@@ -115,6 +173,7 @@ func (l *Limits) divide(workers int) *Limits {
 	if l == nil {
 		return nil
 	}
+	l = l.now()
 	return &Limits{
 		Connections: (l.Connections + workers - 1) / workers, PerSource: l.PerSource, Banner: l.Banner, Answers: l.Answers,
 	}

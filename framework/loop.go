@@ -156,7 +156,7 @@ func (s *BaseServer) admit(r *Request) {
 }
 
 func (s *BaseServer) readPreamble(r *Request) error {
-	return conn.Handshake(s.context(), r.accepted, cmp.Or(s.Timeouts.Handshake, 5*time.Second), func(ctx context.Context) error {
+	return conn.Handshake(s.context(), r.accepted, cmp.Or(s.timeouts().Handshake, 5*time.Second), func(ctx context.Context) error {
 		return protect(func() error { return s.Preamble(ctx, r) })
 	})
 }

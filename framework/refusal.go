@@ -33,9 +33,10 @@ func (l *Limits) logRefused(s *BaseServer, r *Request, why Refusal) {
 	if !ok {
 		return
 	}
-	value, raise := l.Connections, RefusedConnections
+	now := l.now()
+	value, raise := now.Connections, RefusedConnections
 	if why == RefusedPerSource {
-		if value = l.perSource(); value == l.PerSource { // Connections does not lower it
+		if value = now.perSource(); value == now.PerSource { // Connections does not lower it
 			raise = RefusedPerSource
 		}
 	}
@@ -44,9 +45,9 @@ func (l *Limits) logRefused(s *BaseServer, r *Request, why Refusal) {
 
 // sendBanner sends a client that is not served the banner, if there is one.
 func (l *Limits) sendBanner(r *Request) {
-	if l == nil || l.Banner == "" || r.conn == nil {
+	if l == nil || l.now().Banner == "" || r.conn == nil {
 		return
 	}
 	_ = r.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-	_, _ = r.conn.Write([]byte(l.Banner))
+	_, _ = r.conn.Write([]byte(l.now().Banner))
 }

@@ -134,7 +134,7 @@ func (r *Request) armFirstRead(s *BaseServer) {
 	if r.conn == nil || s.Class.Executor != nil || len(s.Layers) > 0 {
 		return
 	}
-	r.firstRead = conn.ArmFirstRead(r.conn, s.Timeouts.ofStream())
+	r.firstRead = conn.ArmFirstRead(r.conn, s.timeouts().ofStream())
 }
 
 // newFiles makes rfile and wfile.
@@ -149,7 +149,7 @@ func (r *Request) newFiles(s *BaseServer) files {
 	if write == 0 {
 		write = s.Class.WriteBuffer
 	}
-	return conn.NewStream(r.conn, s.Timeouts.ofStream(), read, write, s.maxLine, r.firstRead)
+	return conn.NewStream(r.conn, s.timeouts().ofStream(), read, write, s.maxLine, r.firstRead)
 }
 
 // leave makes room in the limits. A datagram does so before its answer is sent, so that a client that

@@ -75,9 +75,10 @@ type BaseServer struct {
 type state struct {
 	life      life.Life[*Request]
 	strategy  Strategy
-	shared    bool        // workers serve the socket
-	killsLate bool        // in a child: its server kills it when its request takes too long
-	killed    atomic.Bool // workers were ended before they were done
+	changed   atomic.Pointer[Timeouts] // by ChangeTimeouts; nil: Timeouts
+	shared    bool                     // workers serve the socket
+	killsLate bool                     // in a child: its server kills it when its request takes too long
+	killed    atomic.Bool              // workers were ended before they were done
 
 	readBuffer, maxLine int // the fields of that name, in bytes; maxLine is 0 where there is none
 
@@ -168,9 +169,7 @@ func (s *BaseServer) openStrategy() error {
 	if t, ok := s.Transport.(interface{ servedBy(*BaseServer) }); ok {
 		t.servedBy(s)
 	}
-	if s.Class.Quiet && s.Timeouts.IdleIsDefault {
-		s.Timeouts.Idle = 0
-	}
+	s.Timeouts = s.Timeouts.of(s.Class)
 	return s.strategy.Open(s) // may take a while, which Stop does not wait for
 }
 
