@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +25,9 @@ type catalog struct {
 	logs        logFlags
 	log         hclog.Logger // from Prepare on
 	skipPlugins bool
+
+	// running returns the class of a server that runs, to be used again; nil: none runs.
+	running func(*config.Server) *framework.HandlerClass
 
 	directory   string
 	plugins     []string          // in directory, and what was named and is none
@@ -44,7 +50,9 @@ func (c *catalog) Names(kind string) []string {
 
 // Prepare implements [config.Catalog]: it builds all plugins of the configuration at once.
 func (c *catalog) Prepare(conf *config.Config) {
-	c.log = c.logs.logger(conf.Log)
+	if c.log == nil {
+		c.log = c.logs.logger(conf.Log)
+	}
 	c.directory = conf.Plugins.Directory
 	var names []string
 	for _, s := range conf.Servers {
@@ -60,7 +68,28 @@ func (c *catalog) Prepare(conf *config.Config) {
 	}
 	if len(names) > 0 && !c.skipPlugins {
 		c.executables, c.problems = plugin.Prepare(c.ctx, c.directory, names, c.log)
+		c.identify(conf.Servers)
 	}
+}
+
+// identify sets what the executables of plugins contain, so that a changed one is noticed.
+func (c *catalog) identify(servers []*config.Server) {
+	for _, s := range servers {
+		if path := c.executables[s.Handler.Name]; s.Handler.Kind == "plugin" && path != "" {
+			s.Handler.Program, _ = sumOf(path) // an error is that of Open, too
+		}
+	}
+}
+
+func sumOf(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	_, err = io.Copy(sum, f)
+	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
 // exists reports whether there is a file of that name, or a Go file that may be meant.
@@ -75,6 +104,16 @@ func (c *catalog) exists(name string) bool {
 
 // Class implements [config.Catalog].
 func (c *catalog) Class(s *config.Server) (*framework.HandlerClass, error) {
+	if c.running != nil {
+		if class := c.running(s); class != nil {
+			return class, nil
+		}
+	}
+	return c.newClass(s)
+}
+
+// newClass makes a class or starts a plugin.
+func (c *catalog) newClass(s *config.Server) (*framework.HandlerClass, error) {
 	if s.Handler.Kind == "handler" {
 		h, ok := handlers.Lookup(s.Handler.Name)
 		if !ok {

@@ -29,7 +29,7 @@ func newServe() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve [-c servers.hcl]",
 		Short: "Run the servers of a configuration",
-		Long:  "Run the servers of a file, of a directory of .hcl files, or of the command line.\nSIGINT and SIGTERM stop gracefully, a second one at once.",
+		Long:  "Run the servers of a file, of a directory of .hcl files, or of the command line.\nSIGINT and SIGTERM stop gracefully, a second one at once. SIGHUP reloads.",
 		Example: "  socketserver serve\n" +
 			"  socketserver serve --listen tcp://localhost:9000 --concurrency forking --handler timestamp --set framing=chunk",
 		Args: noArguments,
@@ -93,6 +93,8 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 		return failed(err)
 	}
 	defer desk.close()
+	hangups := make(chan os.Signal, 1) // one that waits stands for all that come
+	signal.Notify(hangups, syscall.SIGHUP)
 	var running atomic.Pointer[supervisor.Supervisor]
 	ctx, stop := stopOnSignal(func() {
 		if s := running.Load(); s != nil { // what still starts dies with this process
@@ -116,13 +118,14 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	if err := localtime.Check(); err != nil {
 		log.Warn("times are UTC, as the time zone is not understood", "error", err)
 	}
-	ignoreHangup(log)
 	servers := supervisor.New(supervisor.Options{Log: log, Worker: findWorker(log)})
 	servers.Inherit(sockets)
-	if err := servers.Apply(ctx, c); err != nil {
+	if _, err := servers.Apply(ctx, c); err != nil {
 		return failed(err)
 	}
 	running.Store(servers)
+	d := &daemon{load: load, logs: logs, log: log, servers: servers, config: c}
+	go d.reloadOn(ctx, hangups)
 	ended, err := desk.attend(ctx, c, console, log)
 	if err != nil {
 		servers.Kill()
@@ -166,16 +169,6 @@ func stopOnSignal(tidy func()) (ctx context.Context, stop func()) {
 			select {}
 		}
 	}
-}
-
-func ignoreHangup(log hclog.Logger) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		for range hangups {
-			log.Warn("SIGHUP ignored: reloading is not available yet; restart to use a changed configuration")
-		}
-	}()
 }
 
 // findWorker looks for the small program for forked children beside this one. Where it

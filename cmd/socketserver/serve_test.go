@@ -116,7 +116,7 @@ func TestHangup(t *testing.T) {
 	t.Parallel()
 	p, listeners := serveArgs(t, "--listen", "tcp://127.0.0.1:0", "--handler", "echo")
 	p.signal(t, syscall.SIGHUP)
-	p.await(t, "SIGHUP ignored: reloading is not available yet; restart to use a changed configuration")
+	p.await(t, "reloaded")
 	requireEcho(t, listeners[0])
 }
 

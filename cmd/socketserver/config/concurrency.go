@@ -8,13 +8,13 @@ import (
 
 // Concurrency is where requests run.
 type Concurrency struct {
-	Kind          string // synchronous, threading, forking or preforking
-	MaxThreads    int    // threading; 0: no bound
-	MaxChildren   int    // forking, and so are the following
-	Spares        int
-	MaxRequests   int
-	Workers       int  // preforking
-	IsolatedState bool // forking, preforking: allow a handler with state, of which every process has its own
+	Kind          string `json:"kind"`         // synchronous, threading, forking or preforking
+	MaxThreads    int    `json:"max_threads"`  // threading; 0: no bound
+	MaxChildren   int    `json:"max_children"` // forking, and so are the following
+	Spares        int    `json:"spares"`
+	MaxRequests   int    `json:"max_requests"`
+	Workers       int    `json:"workers"`        // preforking
+	IsolatedState bool   `json:"isolated_state"` // forking, preforking: allow a handler with state, of which every process has its own
 }
 
 // kinds are the words of a concurrency block: their defaults and the strategy of each.

@@ -9,6 +9,7 @@
 package config
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -45,12 +46,14 @@ type Log struct{ Level, Format string }
 
 // A Server is a server block with its defaults.
 type Server struct {
-	Name        string
-	Transports  []Transport
-	Concurrency Concurrency
-	Handler     Handler
-	Limits      Limits
-	Timeouts    framework.Timeouts
+	Name        string             `json:"name"`
+	Transports  []Transport        `json:"transport"`
+	Concurrency Concurrency        `json:"concurrency"`
+	Handler     Handler            `json:"handler"`
+	Limits      Limits             `json:"limits"`
+	Timeouts    framework.Timeouts `json:"timeouts"`
+
+	Split bool `json:"-"` // its plugin may be replaced though it keeps state, see [Plugin]
 
 	// Class is the catalog's class of Handler. The caller closes it.
 	Class *framework.HandlerClass `json:"-"`
@@ -58,33 +61,36 @@ type Server struct {
 
 // A Transport is where a server listens. Zero values mean the framework's defaults.
 type Transport struct {
-	Network string // tcp, udp, unix or unixgram
-	Address string // host:port, or the path of a Unix socket
+	Network string `json:"network"` // tcp, udp, unix or unixgram
+	Address string `json:"address"` // host:port, or the path of a Unix socket
 
 	framework.SocketOptions
-	ReadBuffer  int // of tcp and unix, in bytes, as in [framework.BaseServer]
-	WriteBuffer int // likewise
+	ReadBuffer  int `json:"read_buffer"`  // of tcp and unix, in bytes, as in [framework.BaseServer]
+	WriteBuffer int `json:"write_buffer"` // likewise
 }
 
 // A Handler is what a server does.
 type Handler struct {
-	Kind    string // handler: compiled in; plugin: its own program
-	Name    string
-	Options []byte // a JSON object
+	Kind    string          `json:"kind"` // handler: compiled in; plugin: its own program
+	Name    string          `json:"name"`
+	Options json.RawMessage `json:"options,omitempty"` // an object
+
+	// Program identifies what the plugin's executable contains. The catalog's Prepare sets it.
+	Program string `json:"program"`
 
 	// Directory is the base of relative paths in Options: the file's directory, or the
 	// current one for a server of the command line.
-	Directory string
+	Directory string `json:"directory"`
 }
 
 // Limits bound the requests of one server. 0 is no limit.
 type Limits struct {
-	Connections int
-	PerSource   int
-	Refuse      bool   // close connections beyond Connections instead of letting them wait
-	Banner      string // sent to refused clients
-	Line        int    // bytes of a line that rfile's line methods return
-	Answers     int    // bytes a second to one source beyond what that sent (udp, unixgram)
+	Connections int    `json:"connections"`
+	PerSource   int    `json:"per_source"`
+	Refuse      bool   `json:"refuse"`  // close connections beyond Connections instead of letting them wait
+	Banner      string `json:"banner"`  // sent to refused clients
+	Line        int    `json:"line"`    // bytes of a line that rfile's line methods return
+	Answers     int    `json:"answers"` // bytes a second to one source beyond what that sent (udp, unixgram)
 }
 
 // New returns the limits for the servers that share them.

@@ -72,6 +72,8 @@ func listenError(network, address string, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, new(*openError)):
+		return fmt.Errorf("%s %s %w", network, address, err)
 	case errors.Is(err, syscall.EADDRINUSE):
 		if owner := socketOwner(network, address); owner != "" {
 			return fmt.Errorf("%s %s is in use by %s; stop it or choose another address", network, address, owner)

@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"errors"
+	"fmt"
 	"reflect"
 	"sync/atomic"
 
@@ -29,17 +31,41 @@ func newClass(c *framework.HandlerClass) *class {
 	return own
 }
 
-// inherit replaces the class of i by that of old, which may be nil, if both have the same
-// handler. A plugin knows the timeouts of its server, too.
-func (i *Instance) inherit(old *Instance) {
-	if old != nil && sameHandler(old.config, i.config) && old.class.acquire() {
-		i.class.release(i.log)
-		i.class = old.class
+// Class returns the class of the server that runs under the name of server, if it has the same
+// handler; nil: it has not, or none runs. A catalog that returns it has the class outlive a reload.
+func (s *Supervisor) Class(server *config.Server) *framework.HandlerClass {
+	for _, i := range s.running() {
+		if i.name == server.Name && sameHandler(i.configuration(), server) {
+			return i.class.HandlerClass
+		}
 	}
+	return nil
 }
 
+// sameHandler compares what a class is made of. A plugin knows some of its server, too.
 func sameHandler(a, b *config.Server) bool {
-	return reflect.DeepEqual(a.Handler, b.Handler) && (a.Handler.Kind == "handler" || a.Timeouts == b.Timeouts)
+	return reflect.DeepEqual(a.Handler, b.Handler) &&
+		(a.Handler.Kind == "handler" || a.Timeouts == b.Timeouts && a.Limits.Line == b.Limits.Line)
+}
+
+// ErrStopped is wrapped where a server has stopped between Class and Apply. Load the
+// configuration again.
+var ErrStopped = errors.New("it has stopped meanwhile")
+
+// class returns the class of server with one more user, who is the new instance.
+func (s *Supervisor) class(server *config.Server) (*class, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range s.instances { // those that have ended, too
+		if i.class.HandlerClass != server.Class {
+			continue
+		}
+		if !i.class.acquire() {
+			return nil, fmt.Errorf("server %q: %w", server.Name, ErrStopped)
+		}
+		return i.class, nil
+	}
+	return newClass(server.Class), nil
 }
 
 // acquire adds a user, unless the last one has closed the class.

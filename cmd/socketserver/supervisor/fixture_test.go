@@ -23,12 +23,18 @@ import (
 type compiledIn struct {
 	made, closed int
 	mu           sync.Mutex
+	running      func(*config.Server) *framework.HandlerClass // nil: none is running
 }
 
 func (*compiledIn) Prepare(*config.Config) {}
 func (*compiledIn) Names(string) []string  { return nil }
 
 func (c *compiledIn) Class(s *config.Server) (*framework.HandlerClass, error) {
+	if c.running != nil {
+		if class := c.running(s); class != nil {
+			return class, nil
+		}
+	}
 	h, ok := handlers.Lookup(s.Handler.Name)
 	if !ok {
 		return nil, fmt.Errorf("there is no handler %q", s.Handler.Name)
@@ -74,6 +80,7 @@ func start(t *testing.T, text string) *running {
 	s := &running{log: newLog()}
 	options := &hclog.LoggerOptions{Output: s.log, Level: hclog.Info}
 	s.Supervisor = supervisor.New(supervisor.Options{Log: hclog.New(options)})
+	s.catalog.running = s.Class
 	s.apply(t, text)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -99,9 +106,11 @@ func (s *running) parse(t *testing.T, text string) *config.Config {
 	return c
 }
 
-func (s *running) apply(t *testing.T, text string) {
+func (s *running) apply(t *testing.T, text string) supervisor.Plan {
 	t.Helper()
-	require.NoError(t, s.Apply(t.Context(), s.parse(t, text)))
+	p, err := s.Apply(t.Context(), s.parse(t, text))
+	require.NoError(t, err)
+	return p
 }
 
 // status returns that of the current instance of a server.

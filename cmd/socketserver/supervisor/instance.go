@@ -31,7 +31,7 @@ func (s State) ended() bool { return s == Stopped || s == Failed }
 // An Instance is a server block that runs: servers that share one strategy, one handler class
 // and one set of limits. It owns its servers and holds sockets of the supervisor's table.
 type Instance struct {
-	config   *config.Server
+	name     string
 	log      hclog.Logger
 	sockets  *Sockets
 	held     []*Socket
@@ -45,21 +45,68 @@ type Instance struct {
 	killed  context.Context // done when nothing is waited for any more
 	kill    context.CancelFunc
 
-	mu    sync.Mutex
-	state State
-	since time.Time // when state was entered
+	mu     sync.Mutex
+	config *config.Server // as it is applied
+	state  State
+	since  time.Time // when state was entered
+
+	// replaced: another instance has taken its place, so its requests have all the time that they
+	// need.
+	replaced bool
 }
 
-// newInstance makes an instance of s that does not listen yet and owns its class.
-func newInstance(s *config.Server, o Options, sockets *Sockets) *Instance {
+// newInstance makes an instance of s that does not listen yet and owns its class. In place of
+// old, which may be nil, it counts against the same limits.
+func newInstance(s *config.Server, c *class, o Options, sockets *Sockets, old *Instance) *Instance {
 	i := &Instance{
-		config: s, log: o.Log.With("server", s.Name), sockets: sockets,
-		strategy: s.Concurrency.Strategy(o.Worker), class: newClass(s.Class), limits: s.Limits.New(),
+		name: s.Name, config: s, log: o.Log.With("server", s.Name), sockets: sockets,
+		strategy: s.Concurrency.Strategy(o.Worker), class: c, limits: s.Limits.New(),
 		state: Starting, since: time.Now(),
+	}
+	if old != nil && !sharesSockets(i.strategy) {
+		i.limits = old.limits
 	}
 	i.killed, i.kill = context.WithCancel(context.Background())
 	i.retired, i.retire = context.WithCancel(i.killed)
 	return i
+}
+
+// sharesSockets reports whether workers accept, and apply limits of their own.
+func sharesSockets(s framework.Strategy) bool {
+	_, shares := s.(framework.SocketSharer)
+	return shares
+}
+
+// configuration returns the server block that is applied.
+func (i *Instance) configuration() *config.Server {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.config
+}
+
+// canBecome reports whether the instance can become s while it serves: they differ in limits
+// and timeouts alone, and no process was started with them.
+func (i *Instance) canBecome(s *config.Server) bool {
+	was := i.configuration()
+	then := *s
+	if then.Limits.Line = was.Limits.Line; !sharesSockets(i.strategy) {
+		then.Limits = was.Limits
+	}
+	if i.strategy.Place() != framework.InWorkers && i.class.Executor == nil {
+		then.Timeouts = was.Timeouts
+	}
+	return s.Limits.Line == was.Limits.Line && equal(was, &then)
+}
+
+// become applies the limits and timeouts of s.
+func (i *Instance) become(s *config.Server) {
+	i.limits.Change(s.Limits.New())
+	for _, server := range i.servers {
+		server.ChangeTimeouts(s.Timeouts)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.config = s
 }
 
 // bind acquires the sockets of every transport. The error has a line for each that cannot be
@@ -67,9 +114,9 @@ func newInstance(s *config.Server, o Options, sockets *Sockets) *Instance {
 func (i *Instance) bind(ctx context.Context) error {
 	var errs []error
 	for n, t := range i.config.Transports {
-		sockets, err := i.sockets.Acquire(ctx, t, fmt.Sprintf("%s/%d", i.config.Name, n), i.log)
+		sockets, err := i.sockets.Acquire(ctx, t, fmt.Sprintf("%s/%d", i.name, n), i.log)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("server %q: %w", i.config.Name, err))
+			errs = append(errs, fmt.Errorf("server %q: %w", i.name, err))
 		}
 		i.held = append(i.held, sockets...)
 		for _, socket := range sockets {
@@ -81,7 +128,7 @@ func (i *Instance) bind(ctx context.Context) error {
 
 func (i *Instance) newServer(socket *Socket, t config.Transport) *framework.BaseServer {
 	return &framework.BaseServer{
-		Name: i.config.Name, Log: i.log, Transport: socket.Transport(),
+		Name: i.name, Log: i.log, Transport: socket.Transport(),
 		Strategy: i.strategy, Class: i.class.HandlerClass, Limits: i.limits, Timeouts: i.config.Timeouts,
 		ReadBuffer: t.ReadBuffer, WriteBuffer: t.WriteBuffer, MaxLine: i.config.Limits.MaxLine(), OnStop: i.stop,
 	}
@@ -91,7 +138,7 @@ func (i *Instance) newServer(socket *Socket, t config.Transport) *framework.Base
 func (i *Instance) listen() error {
 	for _, s := range i.servers { // the addresses are bound: an error is not theirs
 		if err := s.Listen(); err != nil {
-			return fmt.Errorf("server %q: %w", i.config.Name, err)
+			return fmt.Errorf("server %q: %w", i.name, err)
 		}
 	}
 	return nil
@@ -112,10 +159,13 @@ func (i *Instance) release() {
 	i.held = nil
 }
 
-// announce logs where the instance listens.
+// announce logs where the instance listens and none did before.
 func (i *Instance) announce() {
-	for _, l := range i.listeners() {
-		i.log.Info("listening", "network", l.Network, "address", l.Address)
+	for n, l := range i.listeners() {
+		if !i.held[n].announced {
+			i.held[n].announced = true
+			i.log.Info("listening", "network", l.Network, "address", l.Address)
+		}
 	}
 }
 
@@ -127,9 +177,13 @@ func (i *Instance) listeners() []Listener {
 	return all
 }
 
-// Retire makes the instance take no more requests; those under way go on undisturbed. It does
+// Retire makes the instance take no more requests; those under way go on undisturbed, within the
+// drain timeout or, where another instance has replaced it, for as long as they take. It does
 // not wait for them, nor until workers of preforking know it.
-func (i *Instance) Retire() {
+func (i *Instance) Retire(replaced bool) {
+	i.mu.Lock()
+	i.replaced = replaced
+	i.mu.Unlock()
 	i.enter(Draining)
 	i.retire()
 	for _, s := range i.servers {
@@ -149,6 +203,11 @@ func (i *Instance) run(ctx context.Context) {
 	case <-i.servers[0].Done(): // stop stops all of them
 	}
 	i.enter(Draining)
+	i.logWaiting()
+	i.release()
+	if i.isReplaced() {
+		i.finish(ctx)
+	}
 	i.drain(ctx)
 	i.class.release(i.log)
 	i.enter(Stopped)
@@ -171,17 +230,25 @@ func (i *Instance) stop() {
 	}
 }
 
+// finish waits for the requests until ctx is done.
+func (i *Instance) finish(ctx context.Context) {
+	undisturbed, disturb := context.WithCancel(i.killed)
+	defer disturb()
+	defer context.AfterFunc(ctx, disturb)()
+	for _, s := range i.servers {
+		_ = s.Retire(undisturbed)
+	}
+}
+
 // drain ends the servers, within the drain timeout. Requests of a retired instance go on
 // undisturbed until ctx is done, too.
 func (i *Instance) drain(ctx context.Context) {
 	drained := i.killed
-	if drain := i.config.Timeouts.Drain; drain > 0 {
+	if drain := i.configuration().Timeouts.Drain; drain > 0 {
 		timeout, cancel := context.WithTimeout(drained, drain)
 		defer cancel()
 		drained = timeout
 	}
-	i.logWaiting()
-	i.release()
 	defer context.AfterFunc(ctx, i.stop)()
 	var servers sync.WaitGroup
 	for _, s := range i.servers {
@@ -197,15 +264,29 @@ func (i *Instance) drain(ctx context.Context) {
 
 // logWaiting logs what a stop waits for. Workers of preforking log it themselves.
 func (i *Instance) logWaiting() {
-	requests := i.active()
-	if requests == 0 {
-		return
+	if requests := i.active(); requests > 0 {
+		i.log.Info("waiting for requests", "requests", requests, "at_most", i.atMost())
 	}
-	atMost := "as long as they take"
-	if drain := i.config.Timeouts.Drain; drain > 0 {
-		atMost = drain.String()
+}
+
+// atMost is how long the instance waits for requests.
+func (i *Instance) atMost() string {
+	if drain := i.configuration().Timeouts.Drain; drain > 0 && !i.isReplaced() {
+		return drain.String()
 	}
-	i.log.Info("waiting for requests", "requests", requests, "at_most", atMost)
+	return "as long as they take"
+}
+
+// waitsFor describes what the instance waits for if it is stopped.
+func (i *Instance) waitsFor() []string {
+	switch requests := i.active(); requests {
+	case 0:
+		return nil
+	case 1:
+		return []string{"1 request under way", "at most " + i.atMost()}
+	default:
+		return []string{fmt.Sprintf("%d requests under way", requests), "at most " + i.atMost()}
+	}
 }
 
 func (i *Instance) active() int {
@@ -214,6 +295,12 @@ func (i *Instance) active() int {
 		requests += s.Active()
 	}
 	return requests
+}
+
+func (i *Instance) isReplaced() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.replaced
 }
 
 // enter changes the state, which stays once the instance has ended.

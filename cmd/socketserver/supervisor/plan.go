@@ -5,43 +5,166 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// A plan is what Apply is about to do.
-type plan struct {
-	next  []*Instance // of the new configuration
-	fresh []*Instance // those of them that have to be started
-	old   []*Instance // what runs now and is not among them
+// An Action is what [Supervisor.Apply] does with a server.
+type Action string
+
+// The actions, from the least.
+const (
+	Keep    Action = "keep"    // nothing
+	Change  Action = "change"  // limits or timeouts change while it serves
+	Replace Action = "replace" // a new instance serves its sockets, the old one drains
+	Start   Action = "start"
+	Stop    Action = "stop"
+)
+
+// A Step is the part of a [Plan] that is about one server.
+type Step struct {
+	Server string `json:"server"`
+	Action Action `json:"action"`
+	// Details are what changes, as "limits.connections 1000 -> 200"; where a server starts its
+	// addresses; where it stops what it waits for.
+	Details []string `json:"details,omitempty"`
 }
 
-// plan compares c with what runs.
-func (s *Supervisor) plan(c *config.Config) *plan {
-	p := &plan{}
+// A Plan is what it takes to get from what runs to a configuration: a step for each server of
+// the configuration, in its order, and then those that stop.
+type Plan []Step
+
+// String returns a line for each step, without a newline after the last.
+func (p Plan) String() string {
+	var lines, kept []string
+	for _, s := range p {
+		details := strings.Join(s.Details, ", ")
+		switch s.Action {
+		case Keep:
+			kept = append(kept, s.Server)
+		case Start:
+			lines = append(lines, column("+ "+s.Server, details))
+		case Stop:
+			lines = append(lines, column("- "+s.Server, details))
+		default:
+			lines = append(lines, "~ "+s.Server+": "+details)
+		}
+	}
+	if len(kept) > 0 {
+		lines = append(lines, column("  "+strings.Join(kept, ", "), "unchanged"))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func column(name, text string) string { return fmt.Sprintf("%-41s %s", name, text) }
+
+// Servers returns the names of the servers with one of the actions.
+func (p Plan) Servers(actions ...Action) []string {
+	var names []string
+	for _, s := range p {
+		if slices.Contains(actions, s.Action) {
+			names = append(names, s.Server)
+		}
+	}
+	return names
+}
+
+// A transition is what Apply is about to do.
+type transition struct {
+	plan  Plan
+	next  []*Instance                  // of the new configuration
+	fresh []*Instance                  // those of them that have to be started
+	turn  map[*Instance]*config.Server // those that change while they serve
+	old   map[*Instance]bool           // what runs now and is not among next; true: it is replaced
+}
+
+// prepare compares c with what runs. The transition owns what it makes, also on an error.
+func (s *Supervisor) prepare(c *config.Config) (*transition, error) {
+	t := &transition{turn: map[*Instance]*config.Server{}, old: map[*Instance]bool{}}
 	current := map[string]*Instance{}
 	for _, i := range s.running() {
-		current[i.config.Name] = i
+		current[i.name] = i
 	}
+	var errs []error
 	for _, server := range c.Servers {
 		old := current[server.Name]
-		if old != nil && same(old.config, server) {
-			delete(current, server.Name)
-			newClass(server.Class).release(s.options.Log) // the other one stays
-			p.next = append(p.next, old)
-			continue
+		delete(current, server.Name)
+		i, step, err := s.successor(old, server)
+		errs = append(errs, err)
+		switch step.Action {
+		case Change:
+			t.turn[old] = server
+		case Start, Replace:
+			if i != nil {
+				t.fresh = append(t.fresh, i)
+			}
+			if old != nil {
+				t.old[old] = true
+			}
 		}
-		i := newInstance(server, s.options, s.sockets)
-		i.inherit(old)
-		p.next, p.fresh = append(p.next, i), append(p.fresh, i)
+		t.next = append(t.next, i)
+		t.plan = append(t.plan, step)
 	}
 	for _, i := range s.running() {
-		if current[i.config.Name] == i {
-			p.old = append(p.old, i)
+		if current[i.name] == i {
+			t.old[i] = false
+			t.plan = append(t.plan, Step{i.name, Stop, i.waitsFor()})
 		}
 	}
-	return p
+	return t, errors.Join(errs...)
+}
+
+// successor returns the instance that is to run server in place of old, which may be nil: old
+// itself if it can, or one that has to be started.
+func (s *Supervisor) successor(old *Instance, server *config.Server) (*Instance, Step, error) {
+	step := Step{Server: server.Name, Action: Start}
+	if old == nil {
+		for _, t := range server.Transports {
+			step.Details = append(step.Details, t.Network+" "+t.Address)
+		}
+	} else {
+		was, same := old.configuration(), old.class.HandlerClass == server.Class
+		switch step.Details = server.Difference(was); {
+		case same && equal(was, server):
+			step.Action = Keep
+			return old, step, nil
+		case same && old.canBecome(server):
+			step.Action = Change
+			return old, step, nil
+		case len(step.Details) == 0:
+			step.Details = []string{"another process"}
+		}
+		step.Action = Replace
+	}
+	class, err := s.class(server)
+	if err != nil {
+		return nil, step, err
+	}
+	return newInstance(server, class, s.options, s.sockets, old), step, old.mayLose(server)
+}
+
+// equal reports whether a and b differ in nothing but their class.
+func equal(a, b *config.Server) bool {
+	x, _ := json.Marshal(a) // of plain values
+	y, _ := json.Marshal(b)
+	return bytes.Equal(x, y)
+}
+
+// mayLose returns an error if a replacement of the plugin of i, which may be nil, would begin
+// without what it keeps in memory.
+func (i *Instance) mayLose(server *config.Server) error {
+	if i == nil {
+		return nil
+	}
+	was, kept := i.configuration(), i.class.Stateful
+	if kept == "" || was.Handler.Kind != "plugin" || i.class.HandlerClass == server.Class || server.Split || was.Concurrency.IsolatedState {
+		return nil
+	}
+	return fmt.Errorf("server %q: plugin %q keeps %s in memory, and a new process would begin without it; restart the server, or write replace { split = true } in plugin %q",
+		i.name, was.Handler.Name, kept, was.Handler.Name)
 }
 
 // running returns the instances of the configuration that have not ended.
@@ -51,31 +174,33 @@ func (s *Supervisor) running() []*Instance {
 	return slices.DeleteFunc(slices.Clone(s.instances), (*Instance).ended)
 }
 
-// same reports whether a and b differ in nothing but their class.
-func same(a, b *config.Server) bool {
-	x, _ := json.Marshal(a) // of plain values
-	y, _ := json.Marshal(b)
-	return bytes.Equal(x, y)
+// Servers returns the server blocks that run, as they are applied.
+func (s *Supervisor) Servers() []*config.Server {
+	var all []*config.Server
+	for _, i := range s.running() {
+		all = append(all, i.configuration())
+	}
+	return all
 }
 
 // open acquires all sockets first, so that no process is started where one cannot be had.
-func (p *plan) open(ctx context.Context) error {
+func (t *transition) open(ctx context.Context) error {
 	var errs []error
-	for _, i := range p.fresh {
+	for _, i := range t.fresh {
 		errs = append(errs, i.bind(ctx))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	for _, i := range p.fresh {
+	for _, i := range t.fresh {
 		errs = append(errs, i.listen())
 	}
 	return errors.Join(errs...)
 }
 
-// close undoes plan and open.
-func (p *plan) close() {
-	for _, i := range p.fresh {
+// close undoes prepare and open.
+func (t *transition) close() {
+	for _, i := range t.fresh {
 		i.close()
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -33,6 +35,8 @@ type Socket struct {
 	key     socketKey
 	options framework.SocketOptions
 	users   int // the last of which closes it
+
+	announced bool // it was logged
 }
 
 // Acquire returns the sockets of a transport, opening those that are not open. They are one for
@@ -132,10 +136,34 @@ func (k *Sockets) get(key socketKey, address string, o framework.SocketOptions) 
 		k.open[key] = s
 	}
 	if s.options != o {
-		return nil, errors.New("the options of an open socket cannot be changed; restart to change them")
+		return nil, &openError{differing(s.options, o)}
 	}
 	s.users++
 	return s, nil
+}
+
+// An openError is that of a socket whose options would have to change while it is open.
+type openError struct{ options []string }
+
+func (e *openError) Error() string {
+	return fmt.Sprintf("is open, and its %s cannot change; restart to change it, or choose another address", strings.Join(e.options, ", "))
+}
+
+// differing returns the names of the options in which a and b differ.
+func differing(a, b framework.SocketOptions) []string {
+	var names []string
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range x.NumField() {
+		if x.Field(i).Interface() == y.Field(i).Interface() {
+			continue
+		}
+		name, _, _ := strings.Cut(x.Type().Field(i).Tag.Get("json"), ",")
+		if name == "nagle" {
+			name = "no_delay"
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // Release gives back sockets that were acquired.

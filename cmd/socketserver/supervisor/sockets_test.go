@@ -44,8 +44,8 @@ func TestOptionsOfOpenSocketCannotBeChanged(t *testing.T) {
 		}`
 	}
 	s := start(t, server("s", transport("0600"), `"threading" {}`, "1", ""))
-	err := s.Apply(t.Context(), s.parse(t, server("s", transport("0666"), `"threading" {}`, "1", "")))
-	require.ErrorContains(t, err, "the options of an open socket cannot be changed; restart to change them")
+	_, err := s.Apply(t.Context(), s.parse(t, server("s", transport("0666"), `"threading" {}`, "1", "")))
+	require.ErrorContains(t, err, "unix "+path+" is open, and its mode cannot change; restart to change it, or choose another address")
 	require.Equal(t, "1hello", frameworktest.Ask(t, dial(t, s.status(t, "s").Listeners[0]), "hello"))
 }
 

@@ -29,11 +29,11 @@ func (s *Supervisor) Status() []Status {
 
 func (i *Instance) status() Status {
 	i.mu.Lock()
-	state, since := i.state, i.since
+	c, state, since := i.config, i.state, i.since
 	i.mu.Unlock()
 	status := Status{
-		Name: i.config.Name, State: state, Since: since, Listeners: i.listeners(),
-		Strategy: i.config.Concurrency.Kind, Handler: i.config.Handler.Name, Active: i.active(),
+		Name: i.name, State: state, Since: since, Listeners: i.listeners(),
+		Strategy: c.Concurrency.Kind, Handler: c.Handler.Name, Active: i.active(),
 	}
 	if processes, ok := i.strategy.(interface{ ActiveChildren() []int }); ok {
 		status.Workers = processes.ActiveChildren()

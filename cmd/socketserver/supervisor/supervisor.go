@@ -7,6 +7,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -52,57 +53,78 @@ func New(o Options) *Supervisor {
 	return s
 }
 
-// Apply makes c the configuration: the first time it starts every server, later it starts,
-// replaces and retires those that differ and leaves the others alone. It returns when the new
-// instances serve and the old ones take no more requests. On an error nothing has changed;
-// it has a line for every transport that cannot listen.
+// Apply makes c the configuration: the first time it starts every server, later it does the
+// least that leads to c, and returns what that was. It returns when the new instances serve and
+// the old ones take no more requests. On an error nothing has changed; it has a line for every
+// transport that cannot listen.
 //
-// Apply owns the classes of c in any case.
-func (s *Supervisor) Apply(ctx context.Context, c *config.Config) error {
+// Apply owns the classes of c in any case. A server whose class is the one that it has, see
+// [Supervisor.Class], keeps it.
+func (s *Supervisor) Apply(ctx context.Context, c *config.Config) (Plan, error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	s.warnAboutProcesses(c)
-	p := s.plan(c)
-	if err := p.open(ctx); err != nil {
-		p.close()
-		return err
+	t, err := s.prepare(c)
+	if err == nil {
+		err = t.open(ctx)
 	}
-	if !s.commit(p) {
-		p.close()
-		return errors.New("socketserver: the configuration was not applied, as the servers are being stopped")
+	if err == nil && !s.commit(t) {
+		err = errors.New("socketserver: the configuration was not applied, as the servers are being stopped")
+	}
+	if err != nil {
+		t.close()
+		return nil, err
 	}
 	s.warnAboutFiles(c)
-	for _, i := range p.fresh {
+	if first := len(t.plan) == len(t.fresh) && len(t.old) == 0; first {
+		defer s.ready(t)
+	}
+	for i, server := range t.turn {
+		i.become(server)
+	}
+	for _, i := range t.fresh {
+		i.limits.Change(i.configuration().Limits.New()) // which it may have of another one
 		i.announce()
-	}
-	listeners := 0
-	for _, i := range p.next {
-		listeners += len(i.servers)
-	}
-	s.options.Log.Info("ready", "servers", len(p.next), "listeners", listeners)
-	for _, i := range p.fresh {
 		i.enter(Serving)
 		go func() {
 			i.run(s.ctx)
 			s.end(i)
 		}()
 	}
-	for _, i := range p.old {
-		i.Retire()
+	for i, replaced := range t.old {
+		i.Retire(replaced)
 	}
-	return nil
+	return t.plan, nil
 }
 
-// commit reports whether p takes effect, which it does not once the instances are to stop.
-func (s *Supervisor) commit(p *plan) bool {
+// ready logs the first configuration.
+func (s *Supervisor) ready(t *transition) {
+	listeners := 0
+	for _, i := range t.next {
+		listeners += len(i.servers)
+	}
+	s.options.Log.Info("ready", "servers", len(t.next), "listeners", listeners)
+}
+
+// Plan returns what Apply would do. It closes the classes of c that are not used yet.
+func (s *Supervisor) Plan(c *config.Config) (Plan, error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	t, err := s.prepare(c)
+	t.close()
+	return t.plan, err
+}
+
+// commit reports whether t takes effect, which it does not once the instances are to stop.
+func (s *Supervisor) commit(t *transition) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
 		return false
 	}
-	p.old = slices.DeleteFunc(p.old, (*Instance).ended)
-	s.instances, s.replaced = p.next, append(s.replaced, p.old...)
-	s.live += len(p.fresh)
+	maps.DeleteFunc(t.old, func(i *Instance, _ bool) bool { return i.ended() })
+	s.instances, s.replaced = t.next, slices.AppendSeq(s.replaced, maps.Keys(t.old))
+	s.live += len(t.fresh)
 	return true
 }
 

@@ -108,16 +108,26 @@ func TestMemberOfRoomMeetsThoseAfterChangeOfLimits(t *testing.T) {
 		expectLine(t, conn, "-- you are ")
 		return conn
 	}
-	s := start(t, room("100"))
+	s := start(t, room("200"))
 	at := s.status(t, "room").Listeners[0]
 	first := enter(at)
-	s.apply(t, room("200"))
+	before := s.status(t, "room")
+	p := s.apply(t, room("400"))
+	require.Equal(t, "~ room: limits.connections 200 -> 400", p.String())
+	require.Equal(t, before.Since, s.status(t, "room").Since, "the instance stays")
 	second := enter(at)
 	expectLine(t, first, "")
 	frameworktest.Send(t, second, "are you there?\n")
 	expectLine(t, first, "are you there?")
 	require.Equal(t, 1, s.catalog.open())
+	p = s.apply(t, strings.Replace(room("400"), "{}", "{ max_threads = 10 }", 1))
+	require.Equal(t, []string{"room"}, p.Servers(supervisor.Replace))
+	third := enter(at)
+	expectLine(t, first, "")
+	frameworktest.Send(t, third, "and you?\n")
+	expectLine(t, first, "and you?")
 	require.NoError(t, first.Close())
+	require.NoError(t, second.Close())
 	s.log.await(t, "stopped", 1)
 	require.Equal(t, 1, s.catalog.open(), "the class is still used")
 }
@@ -166,7 +176,8 @@ func TestServersThatStopThemselves(t *testing.T) {
 		}
 	}
 	s.log.await(t, "every server has stopped", 1)
-	require.ErrorContains(t, s.Apply(t.Context(), s.parse(t, quit("a"))), "the servers are being stopped")
+	_, err := s.Apply(t.Context(), s.parse(t, quit("a")))
+	require.ErrorContains(t, err, "the servers are being stopped")
 }
 
 // A server that has stopped itself runs again after the next Apply, the others untouched.
@@ -198,7 +209,7 @@ func TestErrorsBesideTheAddress(t *testing.T) {
 		c, err := config.Parse("servers.hcl", []byte(server("s", anyPort, `"threading" {}`, "", "")), catalog)
 		require.NoError(t, err)
 		c.Servers[0].Class.Open = func(string, hclog.Logger) error { return cause }
-		err = s.Apply(t.Context(), c)
+		_, err = s.Apply(t.Context(), c)
 		require.ErrorIs(t, err, cause)
 		for _, advice := range []string{"port", "tcp", "in use by", "no address of this machine"} {
 			require.NotContains(t, err.Error(), advice)

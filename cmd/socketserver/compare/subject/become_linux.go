@@ -88,7 +88,7 @@ func serve(findWorker func(hclog.Logger) *framework.Program) error {
 		o.Worker = findWorker(log)
 	}
 	servers := supervisor.New(o)
-	if err := servers.Apply(ctx, &config.Config{Servers: []*config.Server{s}}); err != nil {
+	if _, err := servers.Apply(ctx, &config.Config{Servers: []*config.Server{s}}); err != nil {
 		return err
 	}
 	at := servers.Status()[0].Listeners[0]

@@ -1,0 +1,93 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Difference describes how s differs from old, one attribute each, in the words of the file:
+// "limits.connections 1000 -> 200".
+func (s *Server) Difference(old *Server) []string {
+	before, after := old.attributes(), s.attributes()
+	all := maps.Clone(before)
+	maps.Copy(all, after)
+	var changes []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		was, is := before[name], after[name]
+		switch {
+		case was == is, implied(name, before, after):
+		case name == "program":
+			changes = append(changes, "another program")
+		case is == "":
+			changes = append(changes, name+" removed")
+		case was == "":
+			changes = append(changes, fmt.Sprintf("%s %s", name, is))
+		default:
+			changes = append(changes, fmt.Sprintf("%s %s -> %s", name, was, is))
+		}
+	}
+	return changes
+}
+
+// implied reports whether an attribute differs because its block is another one.
+func implied(name string, before, after map[string]string) bool {
+	block := name[:max(strings.LastIndexByte(name, '.'), 0)]
+	return block != "" && before[block] != after[block]
+}
+
+// attributes returns the values of s by their names.
+func (s *Server) attributes() map[string]string {
+	all := map[string]string{"concurrency": s.Concurrency.Kind, s.Handler.Kind: s.Handler.Name, "program": s.Handler.Program}
+	flatten(all, "concurrency", s.Concurrency)
+	flatten(all, "limits", s.Limits)
+	flatten(all, "timeouts", s.Timeouts)
+	if s.Timeouts.IdleIsDefault {
+		all["timeouts.idle"] = "default"
+	}
+	for _, t := range s.Transports {
+		name := "transport " + t.Network + " " + t.Address
+		all[name] = "added"
+		flatten(all, name, t)
+	}
+	var options map[string]json.RawMessage
+	_ = json.Unmarshal(s.Handler.Options, &options) // it is an object
+	for name, value := range options {
+		all[s.Handler.Name+"."+name] = string(value)
+	}
+	return all
+}
+
+// labels are fields that are no attributes of their own.
+var labels = []string{"kind", "network", "address", "idle_is_default"}
+
+// flatten adds the fields of a struct under the names of their JSON.
+func flatten(all map[string]string, prefix string, from any) {
+	v := reflect.ValueOf(from)
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		switch value := v.Field(i).Interface(); {
+		case v.Type().Field(i).Anonymous:
+			flatten(all, prefix, value)
+		case !slices.Contains(labels, name):
+			all[prefix+"."+name] = quote(value)
+		}
+	}
+}
+
+// quote returns a value as one writes it. In a transport -1 stands for 0, see orNone.
+func quote(value any) string {
+	switch v := value.(type) {
+	case string:
+		return fmt.Sprintf("%q", v)
+	case time.Duration:
+		return fmt.Sprintf("%q", max(v, 0).String())
+	case int:
+		return fmt.Sprint(max(v, 0))
+	}
+	return fmt.Sprint(value)
+}
