@@ -93,7 +93,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.Flags().BoolVar(&version, "version", false, "print the version")
-	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newImport(), newVersion(), newMan())
+	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newImport(), newStatus(), newReload(), newPlugin(), newVersion(), newMan())
 	root.AddCommand(newLater()...)
 	addCompletions(root)
 	return root
@@ -104,7 +104,7 @@ func newRoot() *cobra.Command {
 func newLater() []*cobra.Command {
 	var commands []*cobra.Command
 	for _, name := range []string{
-		"plugin", "status", "reload", "suspend", "resume", "drain", "stop",
+		"suspend", "resume", "drain", "stop",
 	} {
 		commands = append(commands, &cobra.Command{
 			Use: name, Hidden: true, DisableFlagParsing: true,

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/watch"
 )
 
 // A daemon serves a configuration, which can be read again while it does.
@@ -20,21 +23,68 @@ type daemon struct {
 	logs    logFlags
 	log     hclog.Logger
 	servers *supervisor.Supervisor
+	causes  chan os.Signal // to reload: one that waits stands for all that come
 
-	reloading sync.Mutex     // held by a reload: they come one after the other
+	admin   *admin.Server  // nil: there is none
+	watcher *watch.Watcher // nil: nothing is watched
+
+	reloading sync.Mutex     // held by start and by a reload: they come one after the other
 	config    *config.Config // that is applied; guarded by reloading
 }
 
-// reloadOn reloads when a signal comes, until ctx is done. A signal that comes meanwhile has
-// the next reload begin.
-func (d *daemon) reloadOn(ctx context.Context, signals <-chan os.Signal) {
-	for {
-		select {
-		case <-signals:
-			_, _ = d.reload(ctx, false) // it is logged
-		case <-ctx.Done():
+// start applies the first configuration, and takes causes to reload from then on until ctx is
+// done. The admin socket is open before it is logged that the servers are ready.
+func (d *daemon) start(ctx context.Context, c *config.Config) (err error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	d.config = c
+	if d.admin, err = d.openAdmin(ctx, c.Admin); err == nil {
+		d.follow(c)
+		_, err = d.servers.Apply(ctx, c)
+	}
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			select {
+			case <-d.causes:
+				_, _ = d.reload(ctx, false) // it is logged
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return nil
+}
+
+// close closes what start has opened beside the servers.
+func (d *daemon) close() {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	if d.watcher != nil {
+		d.watcher.Close()
+	}
+	if d.admin != nil {
+		_ = d.admin.Close()
+	}
+}
+
+// follow watches the files of c, if it asks for that.
+func (d *daemon) follow(c *config.Config) {
+	switch {
+	case c.Watch && d.watcher == nil:
+		var err error
+		if d.watcher, err = watch.New(d.causes); err != nil {
+			d.log.Warn("cannot watch the configuration", "error", err, "next", "raise fs.inotify.max_user_instances, or reload by SIGHUP")
 			return
 		}
+	case !c.Watch && d.watcher != nil:
+		d.watcher.Close()
+		d.watcher = nil
+	}
+	if d.watcher != nil {
+		d.watcher.Watch(c.Sources, c.Sum)
 	}
 }
 
@@ -89,9 +139,15 @@ func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config,
 		return nil, err
 	}
 	d.config = c
+	d.follow(c)
 	d.log.SetLevel(hclog.LevelFromString(cmp.Or(d.logs.level, c.Log.Level, "info")))
-	d.log.Info("reloaded", "started", plan.Servers(supervisor.Start), "replaced", plan.Servers(supervisor.Replace),
-		"changed", plan.Servers(supervisor.Change), "stopped", plan.Servers(supervisor.Stop), "unchanged", plan.Servers(supervisor.Keep))
+	var done []any
+	for action, word := range map[supervisor.Action]string{"start": "started", "replace": "replaced", "change": "changed", "stop": "stopped", "keep": "unchanged"} {
+		if names := plan.Servers(action); len(names) > 0 {
+			done = append(done, word, names)
+		}
+	}
+	d.log.Info("reloaded", done...)
 	return plan, nil
 }
 
@@ -106,9 +162,24 @@ func (d *daemon) attempt(ctx context.Context, load func(*catalog) (*config.Confi
 			catalog.close()
 			return nil, nil, err
 		}
+		if err := d.restartFor(c); err != nil {
+			catalog.close()
+			return nil, nil, err
+		}
 		plan, err := do(c)
 		if !errors.Is(err, supervisor.ErrStopped) || ctx.Err() != nil {
 			return plan, c, err
 		}
 	}
+}
+
+// restartFor returns an error if c has what a reload does not change.
+func (d *daemon) restartFor(c *config.Config) error {
+	switch was := d.config; {
+	case !reflect.DeepEqual(was.Admin, c.Admin):
+		return errors.New("the admin block has changed, which a reload does not apply; restart to change it")
+	case was.Log.Format != c.Log.Format:
+		return errors.New("log.format has changed, which a reload does not apply; restart to change it")
+	}
+	return nil
 }

@@ -120,12 +120,12 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	}
 	servers := supervisor.New(supervisor.Options{Log: log, Worker: findWorker(log)})
 	servers.Inherit(sockets)
-	if _, err := servers.Apply(ctx, c); err != nil {
+	d := &daemon{load: load, logs: logs, log: log, servers: servers, causes: hangups}
+	defer d.close()
+	if err := d.start(ctx, c); err != nil {
 		return failed(err)
 	}
 	running.Store(servers)
-	d := &daemon{load: load, logs: logs, log: log, servers: servers, config: c}
-	go d.reloadOn(ctx, hangups)
 	ended, err := desk.attend(ctx, c, console, log)
 	if err != nil {
 		servers.Kill()

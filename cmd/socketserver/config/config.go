@@ -33,12 +33,32 @@ type Catalog interface {
 type Config struct {
 	Plugins Plugins
 	Log     Log
+	Admin   Admin
+	Watch   bool      // reload when one of Sources changes
 	Servers []*Server // in the order of the files and of the blocks in them
+
+	// Sources are patterns of the paths that were read: files, all .hcl files of a directory,
+	// and what was included.
+	Sources []string
+	Sum     string // of Sources, when they had been read
+}
+
+// Admin is the block of that name.
+type Admin struct {
+	Socket *string  // nil: the default path; empty: none
+	Allow  []string // "user:NAME" and "group:NAME" besides root and the daemon's user
 }
 
 // Plugins is the block of that name.
 type Plugins struct {
 	Directory string // default: "plugins" beside the first file
+}
+
+// A Plugin is a top-level block of that name.
+type Plugin struct {
+	// Split: it may be replaced though it keeps state, which its old and its new process then have
+	// apart from each other.
+	Split bool
 }
 
 // Log is the block of that name. What is empty is not set.

@@ -73,6 +73,8 @@ func flatten(all map[string]string, prefix string, from any) {
 		switch value := v.Field(i).Interface(); {
 		case v.Type().Field(i).Anonymous:
 			flatten(all, prefix, value)
+		case name == "nagle":
+			all[prefix+".no_delay"] = quote(value == false)
 		case !slices.Contains(labels, name):
 			all[prefix+"."+name] = quote(value)
 		}

@@ -78,6 +78,11 @@ func orNone[T int | time.Duration](into *T, set field) field {
 	}
 }
 
+// texts is a list of text.
+func texts(store func([]string) *fault) field {
+	return typed(cty.List(cty.String), "a list of text, as in [\"a\", \"b\"]", store)
+}
+
 // count is the upper bound of all counts.
 const count = 1_000_000
 

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"path/filepath"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -17,6 +18,9 @@ type reader struct {
 	guard  guard
 	files  []*source
 	broken bool // a file was not parsed, so that anything missing may be in it
+
+	including []string           // the files that are being read, each included by the one before
+	plugins   map[string]*Plugin // by name
 
 	limits   Limits // the defaults of every server
 	timeouts framework.Timeouts
@@ -42,13 +46,14 @@ type draft struct {
 
 func newReader() *reader {
 	return &reader{
-		problems: problems{sources: map[string][]byte{}},
-		limits:   defaultLimits(), timeouts: defaultTimeouts(),
+		problems: problems{sources: map[string][]byte{}}, plugins: map[string]*Plugin{},
+		limits: defaultLimits(), timeouts: defaultTimeouts(),
 	}
 }
 
 // finish reads the blocks of all files and checks the result.
 func (r *reader) finish(catalog Catalog) (*Config, error) {
+	r.config.Sum = Sum(r.config.Sources)
 	if !r.broken {
 		r.readFiles()
 		r.check(catalog)
@@ -65,16 +70,22 @@ func (r *reader) readFiles() {
 	var servers []func()
 	for _, s := range r.files {
 		b := &block{reader: r, source: s, body: s.body, at: hcl.Range{Filename: s.name}, first: first}
-		b.read(nil, blocks{
+		b.read(attributes{"include": func(cty.Value) *fault { return nil }}, blocks{ // see include
 			"plugins":  once(func(h *hclsyntax.Block) { r.readPlugins(b.bare(h)) }),
 			"log":      once(func(h *hclsyntax.Block) { r.readLog(b.bare(h)) }),
+			"admin":    once(func(h *hclsyntax.Block) { r.readAdmin(b.bare(h)) }),
+			"reload":   once(func(h *hclsyntax.Block) { b.bare(h).read(attributes{"watch": boolean(&r.config.Watch)}, nil) }),
 			"defaults": once(func(h *hclsyntax.Block) { r.readDefaults(b.bare(h)) }),
 			"server":   repeat(func(h *hclsyntax.Block) { servers = append(servers, func() { b.readServer(h) }) }),
-			"plugin":   nil, "admin": nil, "metrics": nil,
+			"plugin":   repeat(b.readPlugin),
+			"metrics":  nil,
 		})
 	}
 	for _, read := range servers {
 		read()
+	}
+	for _, d := range r.servers {
+		d.Split = d.Handler.Kind == "plugin" && r.splits(d.Handler.Name)
 	}
 	if len(r.files) > 0 {
 		first := r.files[0]
@@ -91,6 +102,56 @@ func (r *reader) readPlugins(b *block) {
 	if directory != "" {
 		r.config.Plugins.Directory = b.source.beside(directory)
 	}
+}
+
+func (r *reader) splits(plugin string) bool {
+	p := r.plugins[plugin]
+	return p != nil && p.Split
+}
+
+// readPlugin reads how a plugin runs, whichever servers have it.
+func (b *block) readPlugin(h *hclsyntax.Block) {
+	name, ok := b.label(h, "shout")
+	if !ok {
+		return
+	}
+	i := b.inner(h)
+	if _, again := b.plugins[name]; again {
+		i.problem(i.at, faultf("leave one of them", "there is a second one"))
+		return
+	}
+	p := &Plugin{}
+	b.plugins[name] = p
+	i.read(attributes{"kind": nil, "path": nil, "command": nil, "environment": nil, "directory": nil, "user": nil, "sha256": nil}, blocks{
+		"option": nil, "limits": nil, "sandbox": nil, "restart": nil, "recycle": nil,
+		"replace": once(func(h *hclsyntax.Block) {
+			i.bare(h).read(attributes{"split": boolean(&p.Split), "automatic": nil, "drain": nil}, nil)
+		}),
+	})
+}
+
+func (r *reader) readAdmin(b *block) {
+	a := &r.config.Admin
+	b.read(attributes{
+		"socket": typed(cty.String, "the path of a socket, or \"\" for none", func(path string) *fault {
+			if path != "" {
+				if path = b.source.beside(path); len(path) > maxSocketPath {
+					return checkAddress("unix", path)
+				}
+			}
+			a.Socket = &path
+			return nil
+		}),
+		"allow": texts(func(who []string) *fault {
+			for _, w := range who {
+				if kind, name, _ := strings.Cut(w, ":"); name == "" || kind != "user" && kind != "group" {
+					return faultf(`write "user:NAME" or "group:NAME"`, "%q is neither a user nor a group", w)
+				}
+			}
+			a.Allow = who
+			return nil
+		}),
+	}, nil)
 }
 
 func (r *reader) readLog(b *block) {

@@ -35,6 +35,11 @@ func (r *reader) load(path string) {
 	if err == nil && info.IsDir() {
 		files, err = Files(path)
 	}
+	if err == nil && info.IsDir() {
+		r.config.Sources = append(r.config.Sources, filepath.Join(path, "*.hcl"))
+	} else {
+		r.config.Sources = append(r.config.Sources, path)
+	}
 	switch {
 	case err != nil:
 		r.add(hcl.Range{Filename: path}, pathFault(err))
@@ -81,6 +86,7 @@ func (r *reader) parse(name string, src []byte) {
 	}
 	s.context = &hcl.EvalContext{Functions: functions(s)}
 	r.files = append(r.files, s)
+	r.include(s)
 }
 
 func readBounded(name string, limit int64) ([]byte, error) {

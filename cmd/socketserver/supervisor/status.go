@@ -1,28 +1,43 @@
 package supervisor
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Status is what an instance does.
 type Status struct {
-	Name      string
-	State     State
-	Since     time.Time // when it entered the state
-	Listeners []Listener
-	Strategy  string // threading
-	Handler   string // echo
-	Active    int    // requests; those that workers of preforking accept are not counted
-	Workers   []int  // process ids
+	Name      string     `json:"name"`
+	State     State      `json:"state"`
+	Since     time.Time  `json:"since"` // when it entered the state
+	Listeners []Listener `json:"listeners"`
+	Strategy  string     `json:"strategy"` // threading
+	Handler   string     `json:"handler"`  // echo
+	Active    int        `json:"active"`   // requests; those that workers of preforking accept are not counted
+	Workers   []int      `json:"workers"`  // process ids
+	Old       bool       `json:"old"`      // it has been replaced or removed, and still drains
 }
 
 // A Listener is where clients reach an instance, with the real port.
-type Listener struct{ Network, Address string }
+type Listener struct {
+	Network string `json:"network"`
+	Address string `json:"address"`
+}
 
 // Status returns that of every instance in the order of the configuration, and then that of
 // the instances that they have replaced and that still drain.
 func (s *Supervisor) Status() []Status {
+	s.mu.Lock()
+	now, old := slices.Clone(s.instances), slices.Clone(s.replaced)
+	s.mu.Unlock()
 	var all []Status
-	for _, i := range s.all() {
+	for _, i := range now {
 		all = append(all, i.status())
+	}
+	for _, i := range old {
+		status := i.status()
+		status.Old = true
+		all = append(all, status)
 	}
 	return all
 }

@@ -1,0 +1,132 @@
+// Package admin is how a running daemon is asked what it does and told what to do: HTTP and JSON
+// over a Unix socket that only root, the daemon's user and those whom the configuration allows
+// may use.
+//
+// A table of [Endpoint]s is all that there is to it; [Client] is the other end.
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+const (
+	maxConnections = 16
+	maxBody        = 64 << 10        // bytes of a request
+	patience       = 5 * time.Second // for a client to send its request, and to take the answer
+)
+
+// An Endpoint is one thing that a daemon can be asked or told.
+type Endpoint struct {
+	Pattern string // method and path, as of [http.ServeMux]: "POST /v1/reload"
+	// Do returns the answer, of which the client gets the JSON. The body of r has been read. An
+	// error is a conflict, unless it is an [Error]. The client may leave before Do returns.
+	Do func(r *http.Request) (any, error)
+}
+
+// An Error is one with a status of its own.
+type Error struct {
+	Status int
+	Err    error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// refusal is the JSON of an error.
+type refusal struct {
+	Error string `json:"error"`
+}
+
+// A Server answers on one socket.
+type Server struct {
+	http     *http.Server
+	listener *listener
+}
+
+// Serve opens the socket and answers until Close.
+func Serve(path string, allow []string, endpoints []Endpoint, log hclog.Logger) (*Server, error) {
+	l, err := listen(path, len(allow) > 0)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	for _, e := range endpoints {
+		mux.HandleFunc(e.Pattern, func(w http.ResponseWriter, r *http.Request) { serve(w, r, e, log) })
+	}
+	s := &Server{listener: l, http: &http.Server{
+		Handler:        permit(allow, mux),
+		ReadTimeout:    patience,
+		IdleTimeout:    patience,
+		MaxHeaderBytes: maxBody,
+		ErrorLog:       log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		ConnContext:    withPeer,
+	}}
+	go func() { _ = s.http.Serve(l) }() // its end is Close's
+	return s, nil
+}
+
+// Close ends what is being answered, and removes the socket.
+func (s *Server) Close() error { return errors.Join(s.http.Close(), s.listener.free()) }
+
+// serve answers a request.
+func serve(w http.ResponseWriter, r *http.Request, e Endpoint, log hclog.Logger) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		answer(w, nil, &Error{http.StatusRequestEntityTooLarge, fmt.Errorf("read the request: %w", err)})
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // Do may take longer
+	if r.Method != http.MethodGet {
+		p := peerOf(r.Context())
+		log.Info("asked over the admin socket", "request", r.Method+" "+r.URL.Path, "uid", p.uid, "pid", p.pid)
+	}
+	result, err := e.Do(r)
+	answer(w, result, err)
+}
+
+func answer(w http.ResponseWriter, result any, err error) {
+	status := http.StatusOK
+	if err != nil {
+		status, result = http.StatusConflict, refusal{err.Error()}
+		if own := (*Error)(nil); errors.As(err, &own) {
+			status = own.Status
+		}
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(result)
+}
+
+type peerKey struct{}
+
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, peerKey{}, peerAt(c))
+}
+
+func peerOf(ctx context.Context) peer {
+	p, _ := ctx.Value(peerKey{}).(peer)
+	return p
+}
+
+// permit refuses clients that are not allowed.
+func permit(allow []string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := peerOf(r.Context()); !p.permitted(allow) {
+			answer(w, nil, &Error{http.StatusForbidden, fmt.Errorf("user %d may not use this socket; add it to admin.allow", p.uid)})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
