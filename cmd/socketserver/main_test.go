@@ -12,8 +12,10 @@ import (
 // The test binary is the command itself, also as the worker that it forks and as a plugin,
 // so that the scripts and tests start real processes without building anything first.
 func TestMain(m *testing.M) {
-	if strings.HasPrefix(os.Getenv("SOCKETSERVER_WORKER"), "leaver") { // a process of that plugin
-		leaver()
+	for name, plugin := range map[string]func(){"leaver": leaver, "versioned": versioned} {
+		if strings.HasPrefix(os.Getenv("SOCKETSERVER_WORKER"), name) { // a process of that plugin
+			plugin()
+		}
 	}
 	becomeWorker()
 	testscript.Main(tests{m}, map[string]func(){
@@ -22,6 +24,7 @@ func TestMain(m *testing.M) {
 		"talkative":    talkative,
 		"typing":       func() { os.Exit(typing()) },
 		"leaver":       leaver,
+		"versioned":    versioned,
 	})
 }
 

@@ -97,7 +97,7 @@ func (h *host) release() {
 	_ = h.image.Close()
 }
 
-// start starts a process and configures it.
+// start starts a process, configures it and asks it for its health.
 func (h *host) start(ctx context.Context) (*instance, *control.ConfigureResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -106,6 +106,11 @@ func (h *host) start(ctx context.Context) (*instance, *control.ConfigureResponse
 		return nil, nil, err
 	}
 	answer, err := i.configure(ctx, &h.settings)
+	if err == nil {
+		if err = i.checkHealth(ctx); err != nil {
+			err = fmt.Errorf("health: %w", i.problem(ctx, err))
+		}
+	}
 	if err != nil {
 		i.discard()
 		return nil, nil, err

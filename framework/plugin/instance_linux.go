@@ -121,7 +121,7 @@ func (i *instance) configure(ctx context.Context, s *Settings) (*control.Configu
 		return nil, fmt.Errorf("it did not answer within %s when it was configured", startTimeout)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("configure: %w", i.runner.problem(plain(err)))
+		return nil, fmt.Errorf("configure: %w", i.problem(ctx, err))
 	}
 	if len(answer.Problems) > 0 {
 		return nil, optionErrors(answer.Problems)
@@ -145,13 +145,24 @@ func (i *instance) configure(ctx context.Context, s *Settings) (*control.Configu
 func (i *instance) describe(ctx context.Context) ([]framework.Option, error) {
 	answer, err := i.control.Describe(ctx, &control.DescribeRequest{})
 	if err != nil {
-		return nil, fmt.Errorf("describe: %w", i.runner.problem(plain(err)))
+		return nil, fmt.Errorf("describe: %w", i.problem(ctx, err))
 	}
 	schema := make([]framework.Option, len(answer.Options))
 	for n, o := range answer.Options {
 		schema[n] = framework.Option{Name: o.Name, Type: o.Type, Default: o.Default, Doc: o.Doc}
 	}
 	return schema, nil
+}
+
+// problem returns why a call failed: where the process has gone how it ended.
+func (i *instance) problem(ctx context.Context, err error) error {
+	if status.Code(err) == codes.Unavailable {
+		select {
+		case <-i.runner.done:
+		case <-ctx.Done():
+		}
+	}
+	return i.runner.problem(plain(err))
 }
 
 // plain returns err without the prefix of grpc.

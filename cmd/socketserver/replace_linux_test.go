@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/framework/plugin"
+)
+
+// versioned is a plugin that answers with its version, which is what its program ends with, and
+// what it was sent. If it is told so it keeps state.
+func versioned() {
+	type options struct {
+		State string `json:"state"`
+	}
+	plugin.Serve(framework.Define(options{}, func(o options) (*framework.HandlerClass, error) {
+		version, err := tail("/proc/self/exe")
+		if version == "0" {
+			os.Exit(3) // a version that does not work
+		}
+		return &framework.HandlerClass{Stateful: o.State, New: func() framework.Handler { return &versionedHandler{version: version} }}, err
+	}))
+}
+
+func tail(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if _, err := f.Seek(-1, io.SeekEnd); err != nil {
+		return "", err
+	}
+	last, err := io.ReadAll(f)
+	return string(last), err
+}
+
+type versionedHandler struct {
+	framework.StreamRequestHandler
+	version string
+}
+
+func (h *versionedHandler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	buf := make([]byte, 64)
+	for {
+		n, err := rfile.Read(buf)
+		if err != nil {
+			return nil //nolint:nilerr // the client has left
+		}
+		if _, err := fmt.Fprint(wfile, h.version, string(buf[:n])); err != nil {
+			return err
+		}
+	}
+}
+
+// install puts a version of the plugin into a directory, as a package manager does.
+func install(t *testing.T, dir string, version int) {
+	t.Helper()
+	self, err := os.ReadFile("/proc/self/exe")
+	require.NoError(t, err)
+	fresh := filepath.Join(dir, ".versioned")
+	require.NoError(t, os.WriteFile(fresh, append(self, fmt.Sprint(version)...), 0o700))
+	require.NoError(t, os.Rename(fresh, filepath.Join(dir, "versioned")))
+}
+
+func withVersioned(dir, concurrency, options, more string) string {
+	return fmt.Sprintf(`plugins { directory = %q }
+%s
+server "versioned" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency %s
+  plugin "versioned" { %s }
+  limits { per_source = 0 }
+}
+`, dir, more, concurrency, options)
+}
+
+// Conversations stay with the version that they began with, and no new client fails, however
+// often a plugin is replaced; a version that does not start changes nothing.
+func TestPluginIsReplacedWhileItServes(t *testing.T) {
+	for _, c := range []struct {
+		concurrency string
+		chats       int
+	}{
+		{`"threading" {}`, 100},
+		{`"forking" { max_children = 300 }`, often(5, 100)},
+		{`"preforking" { workers = 1 }`, often(5, 100)},
+	} {
+		t.Run(strings.Fields(c.concurrency)[0], func(t *testing.T) {
+			dir := t.TempDir()
+			install(t, dir, 1)
+			r := reloadable(t, withVersioned(dir, c.concurrency, "", ""))
+			require.Equal(t, "1hello", askOnce(t, r.listeners[0], "hello"))
+			descriptors, children := held(t, r.Process.Pid)
+			crowd := gather(t, r.listeners[0], 2, c.chats)
+			replacements := often(3, 8)
+			for n := range replacements {
+				version := n + 2
+				install(t, dir, version)
+				command := []string{"reload"}
+				if n%2 == 0 {
+					command = []string{"plugin", "reload", "versioned"}
+				}
+				out, problems, err := r.command(command...)
+				require.NoError(t, err, problems)
+				require.Equal(t, "~ versioned: another program\n", out)
+				require.Equal(t, fmt.Sprint(version, "hello"), askOnce(t, r.listeners[0], "hello"))
+				chat := dial(t, r.listeners[0])
+				require.Equal(t, fmt.Sprint(version, "hello"), frameworktest.Ask(t, chat, "hello"))
+				crowd.stays = append(crowd.stays, chat)
+
+				install(t, dir, 0)
+				out, problems, err = r.command(command...)
+				require.Equal(t, exitFailed, exitCode(err), out)
+				require.Contains(t, problems, "exit status 3")
+				require.Equal(t, fmt.Sprint(version, "hello"), askOnce(t, r.listeners[0], "hello"))
+			}
+			require.Equal(t, "1still", frameworktest.Ask(t, crowd.stays[0], "still"))
+			crowd.disperse(t)
+			awaitHeld(t, r.process, descriptors, children)
+		})
+	}
+}
+
+// A process that is as good as the old one replaces it, if that is asked for by name.
+func TestPluginIsReplacedByName(t *testing.T) {
+	dir := t.TempDir()
+	install(t, dir, 1)
+	r := reloadable(t, withVersioned(dir, `"threading" {}`, "", "")+timestamps(`"threading" {}`, "", ""))
+	before := r.children(t)
+	require.Len(t, before, 1)
+	out, problems, err := r.command("reload")
+	require.NoError(t, err, problems)
+	require.Equal(t, "  versioned, s                            unchanged\n", out)
+	require.Equal(t, before, r.children(t))
+	out, problems, err = r.command("plugin", "reload", "versioned")
+	require.NoError(t, err, problems)
+	require.Equal(t, "~ versioned: another process\n  s                                       unchanged\n", out)
+	r.await(t, "stopped")
+	require.NotEqual(t, before, r.children(t))
+	_, problems, err = r.command("plugin", "reload", "other")
+	require.Equal(t, exitFailed, exitCode(err))
+	require.Equal(t, "no server has a plugin \"other\"; see socketserver status\n", problems)
+}
+
+// A plugin that keeps state is replaced only where its state may be split.
+func TestStatefulPluginIsNotReplaced(t *testing.T) {
+	dir := t.TempDir()
+	install(t, dir, 1)
+	const state = `state = "its members"`
+	r := reloadable(t, withVersioned(dir, `"threading" {}`, state, ""))
+	install(t, dir, 2)
+	_, problems, err := r.command("reload")
+	require.Equal(t, exitFailed, exitCode(err))
+	require.Equal(t, `server "versioned": plugin "versioned" keeps its members in memory, and a new process would begin without it; restart the server, or write replace { split = true } in plugin "versioned"`+"\n", problems)
+	require.Equal(t, "1hello", askOnce(t, r.listeners[0], "hello"))
+	require.Equal(t, "~ versioned: another program\n", r.reload(t, withVersioned(dir, `"threading" {}`, state, `plugin "versioned" {
+	replace { split = true }
+}`)))
+	require.Equal(t, "2hello", askOnce(t, r.listeners[0], "hello"))
+}
