@@ -4,6 +4,7 @@ import (
 	"net"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,7 +30,9 @@ func TestPortZeroKeepsItsPort(t *testing.T) {
 		require.Equal(t, before, s.status(t, "s").Listeners)
 		for _, l := range before {
 			conn := dial(t, l)
-			require.Equal(t, "2hello", frameworktest.Ask(t, conn, "hello"))
+			for late := time.Now().Add(frameworktest.Patience); frameworktest.Ask(t, conn, "hello") != "2hello"; { // a loop may still take one
+				require.True(t, network == "udp" && time.Now().Before(late))
+			}
 			require.NoError(t, conn.Close()) // the synchronous server has others to serve
 		}
 	}

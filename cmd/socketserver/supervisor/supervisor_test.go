@@ -1,17 +1,25 @@
 package supervisor_test
 
 import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
@@ -216,4 +224,71 @@ func TestErrorsBesideTheAddress(t *testing.T) {
 		}
 		require.Zero(t, catalog.open())
 	}
+}
+
+// A lasting handler waits for its client, or for the end of its context.
+type lasting struct {
+	framework.StreamRequestHandler
+	cancelled *atomic.Int32
+}
+
+func (h *lasting) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	defer context.AfterFunc(h.Context(), func() { h.cancelled.Add(1) })()
+	_, err := io.Copy(wfile, rfile)
+	return err
+}
+
+// Replacements cancel no context of a request, and leave no goroutine behind.
+func TestReplacementsLeaveNothingBehind(t *testing.T) {
+	threads := func(n int) string {
+		return server("s", anyPort, fmt.Sprintf(`"threading" { max_threads = %d }`, n), "", "limits { per_source = 0 }")
+	}
+	s := start(t, server("other", anyPort, `"threading" {}`, "", ""))
+	var cancelled atomic.Int32
+	c := s.parse(t, threads(100))
+	c.Servers[0].Class = &framework.HandlerClass{New: func() framework.Handler { return &lasting{cancelled: &cancelled} }}
+	s.catalog.closed++ // the class that it replaces
+	_, err := s.Apply(t.Context(), c)
+	require.NoError(t, err)
+	s.log.await(t, "stopped: server=other", 1)
+	at := s.status(t, "s").Listeners[0]
+	before := runtime.NumGoroutine()
+	var conns []net.Conn
+	const replacements = 20
+	for n := range replacements {
+		conns = append(conns, dial(t, at))
+		require.Equal(t, "hello", frameworktest.Ask(t, conns[n], "hello"))
+		require.Equal(t, []string{"s"}, s.apply(t, threads(200+n)).Servers(supervisor.Replace))
+	}
+	require.Len(t, s.Status(), replacements+1)
+	for _, conn := range conns {
+		require.Equal(t, "still", frameworktest.Ask(t, conn, "still"))
+		require.NoError(t, conn.Close())
+	}
+	s.log.await(t, "stopped: server=s", replacements)
+	require.Zero(t, cancelled.Load())
+	for late := time.Now().Add(frameworktest.Patience); runtime.NumGoroutine() > before; runtime.Gosched() {
+		require.True(t, time.Now().Before(late), "%d goroutines, before %d", runtime.NumGoroutine(), before)
+	}
+}
+
+// An instance counts against the limits of the one that it replaces.
+func TestLimitsAreThoseOfAllGenerations(t *testing.T) {
+	two := func(threads, connections int) string {
+		return server("s", anyPort, fmt.Sprintf(`"threading" { max_threads = %d }`, threads), "", fmt.Sprintf("limits {\nconnections = %d\nwhen_full = \"refuse\"\nbanner = \"full\"\nper_source = 0\n}", connections))
+	}
+	s := start(t, two(10, 2))
+	at := s.status(t, "s").Listeners[0]
+	first := dial(t, at)
+	require.Equal(t, "hello", frameworktest.Ask(t, first, "hello"))
+	s.apply(t, two(20, 2))
+	second := dial(t, at)
+	require.Equal(t, "hello", frameworktest.Ask(t, second, "hello"))
+	refused := dial(t, at)
+	text, err := io.ReadAll(refused)
+	require.NoError(t, err)
+	require.Equal(t, "full", string(text))
+	s.apply(t, two(20, 3))
+	third := dial(t, at)
+	require.Equal(t, "hello", frameworktest.Ask(t, third, "hello"))
 }
