@@ -53,6 +53,12 @@ func Tidy() {
 	defer live.mu.Unlock()
 	live.over = true
 	all := tree{session: -1, directories: slices.Collect(maps.Keys(live.directories))} // found by their environment
+	for _, m := range all.members() {
+		all.end(m.pid)
+	}
+	for _, path := range all.directories { // first, as the process may not have the time for the rest
+		_ = os.RemoveAll(path)
+	}
 	all.kill()
 	for _, path := range all.directories {
 		_ = os.RemoveAll(path)
