@@ -40,13 +40,3 @@ func TestCheckSocket(t *testing.T) {
 	}
 	require.NoError(t, framework.CheckSocket("udp", "239.1.2.3:9000", framework.SocketOptions{}))
 }
-
-// Check returns what keeps Listen from succeeding, without a transport.
-func TestServerCheck(t *testing.T) {
-	byHand := &framework.HandlerClass{New: class(t, echo).New}
-	require.NoError(t, (&framework.BaseServer{Class: byHand}).Check())
-	require.Error(t, (&framework.BaseServer{}).Check(), "no class")
-	require.Error(t, (&framework.BaseServer{Class: byHand, Strategy: &framework.Forking{}}).Check(), "no child can make the class")
-	byHand.Check = func() error { return os.ErrNotExist }
-	require.ErrorIs(t, (&framework.BaseServer{Class: byHand}).Check(), os.ErrNotExist)
-}

@@ -90,9 +90,8 @@ type HandlerClass struct {
 	// where the handlers run; an error keeps that from listening. It may be nil.
 	Open func(server string, log hclog.Logger) error
 	// Check returns an error that Open would return, as far as it is known without opening
-	// anything; see [BaseServer.Check]. It may be nil.
+	// anything. It may be nil.
 	Check func() error
-
 	// Close releases what the class holds. The last server of the class calls it once it has
 	// closed, also where Open was not called. It may be nil.
 	Close func() error

@@ -126,7 +126,14 @@ func (s *BaseServer) Listen() error {
 	case s.Transport == nil:
 		return errors.New("framework: the server has no transport; make it with NewTCPServer or set Transport")
 	}
-	if err := s.openStrategy(); err != nil {
+	if err := s.Class.check(s.Transport); err != nil {
+		return err
+	}
+	if t, ok := s.Transport.(interface{ servedBy(*BaseServer) }); ok {
+		t.servedBy(s)
+	}
+	s.Timeouts = s.Timeouts.of(s.Class)
+	if err := s.strategy.Open(s); err != nil { // may take a while, which Stop does not wait for
 		return err
 	}
 	err := s.Transport.Open()
@@ -143,34 +150,6 @@ func (s *BaseServer) Listen() error {
 		return errors.Join(err, s.Close())
 	}
 	return nil
-}
-
-// Check returns the error that Listen would return for the strategy and the class, such as that
-// of a program that is no worker. It opens neither the transport, which may be nil, nor the class.
-func (s *BaseServer) Check() error {
-	s.initialise()
-	if err := s.openStrategy(); err != nil {
-		return err
-	}
-	defer s.strategy.Close(s)
-	if s.Class.Check == nil || s.strategy.Place() == InWorkers {
-		return nil
-	}
-	if err := s.Class.Check(); err != nil {
-		return fmt.Errorf("open handler class: %w", err)
-	}
-	return nil
-}
-
-func (s *BaseServer) openStrategy() error {
-	if err := s.Class.check(s.Transport); err != nil {
-		return err
-	}
-	if t, ok := s.Transport.(interface{ servedBy(*BaseServer) }); ok {
-		t.servedBy(s)
-	}
-	s.Timeouts = s.Timeouts.of(s.Class)
-	return s.strategy.Open(s) // may take a while, which Stop does not wait for
 }
 
 // openClass opens the class where its handlers run in this process, and then the server.

@@ -55,9 +55,27 @@ func checkTransport(ctx context.Context, t config.Transport) error {
 func checkClass(s *config.Server, o Options) error {
 	concurrency := s.Concurrency
 	concurrency.Spares, concurrency.Workers = 0, min(concurrency.Workers, 1)
+	strategy := concurrency.Strategy(o.Worker)
 	server := &framework.BaseServer{
-		Name: s.Name, Log: o.Log.With("server", s.Name), Strategy: concurrency.Strategy(o.Worker),
+		Name: s.Name, Log: o.Log.With("server", s.Name), Strategy: strategy, Transport: nowhere{},
 		Class: s.Class, Limits: s.Limits.New(), Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(),
 	}
-	return server.Check()
+	if err := server.Listen(); !errors.Is(err, errNowhere) {
+		return err
+	}
+	if s.Class.Check == nil || strategy.Place() == framework.InWorkers {
+		return nil
+	}
+	if err := s.Class.Check(); err != nil {
+		return fmt.Errorf("open handler class: %w", err)
+	}
+	return nil
 }
+
+// nowhere is a transport that does not open: Listen returns its error after all that precedes.
+type nowhere struct{ framework.Transport }
+
+var errNowhere = errors.New("nowhere to listen")
+
+func (nowhere) Network() string { return "" }
+func (nowhere) Open() error     { return errNowhere }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/signal"
@@ -169,17 +170,20 @@ func held() map[int]bool {
 // children returns the children of this process, each with its state: R, S, D, T or Z.
 func children() map[int]string {
 	all := map[int]string{}
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	entries, _ := os.ReadDir("/proc")
 	parent := strconv.Itoa(os.Getpid())
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
 		if err != nil {
 			continue // it has gone
 		}
-		_, after, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')'):]), " ") // the name may hold anything
-		if f := strings.Fields(after); len(f) > 1 && f[1] == parent {
-			pid, _ := strconv.Atoi(strings.Split(path, "/")[2])
-			all[pid] = f[0]
+		afterName := stat[bytes.LastIndexByte(stat, ')')+1:] // the name may hold anything
+		if f := bytes.Fields(afterName); len(f) > 1 && string(f[1]) == parent {
+			all[pid] = string(f[0])
 		}
 	}
 	return all
