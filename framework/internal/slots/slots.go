@@ -15,7 +15,8 @@ type Semaphore struct {
 	waiting list.List // of chan struct{}, which are closed when a slot is theirs
 }
 
-// Acquire takes one of n slots. It gives up when done is closed and there is none.
+// Acquire takes one of n slots, if need be after waiting for it, which ends without one when done
+// is closed.
 func (b *Semaphore) Acquire(n int, done <-chan struct{}) bool {
 	b.mu.Lock()
 	if b.take(n) {
@@ -27,18 +28,23 @@ func (b *Semaphore) Acquire(n int, done <-chan struct{}) bool {
 	b.mu.Unlock()
 	select {
 	case <-granted:
-		return true
 	case <-done:
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	select {
-	case <-granted:
+	case <-done: // which may have made the room, too
+	default:
 		return true
+	}
+	select {
+	case <-granted:
+		b.held--
+		b.grant()
 	default:
 		b.waiting.Remove(place)
-		return false
 	}
+	return false
 }
 
 // Try takes one of n slots if one is free.

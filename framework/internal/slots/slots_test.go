@@ -41,6 +41,24 @@ func TestSemaphoreResize(t *testing.T) {
 	require.True(t, s.Try(1))
 }
 
+// Who gives up gets no slot that is free at the same moment, and keeps none from others.
+func TestSemaphoreGivesUp(t *testing.T) {
+	for range 100 {
+		var s Semaphore
+		require.True(t, s.Try(1))
+		done, got := make(chan struct{}), make(chan bool)
+		go func() { got <- s.Acquire(1, done) }()
+		s.awaitWaiting(1)
+		s.mu.Lock()
+		close(done)
+		s.held--
+		s.grant()
+		s.mu.Unlock()
+		require.False(t, <-got)
+		require.True(t, s.Try(1))
+	}
+}
+
 // awaitWaiting returns when n goroutines wait.
 func (b *Semaphore) awaitWaiting(n int) {
 	for waiting := -1; waiting != n; {
