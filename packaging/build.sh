@@ -11,7 +11,7 @@ export OUT VERSION ARCH
 mkdir -p "$OUT/bin" "$OUT/completion"
 CGO_ENABLED=0 go build -trimpath -o "$OUT/bin/" ./cmd/socketserver ./cmd/socketserver-worker
 "$OUT/bin/socketserver" man "$OUT/man" >/dev/null
-gzip -9nf "$OUT"/man/*.1
+gzip -9nf "$OUT"/man/*.[15]
 for shell in bash zsh fish; do
 	"$OUT/bin/socketserver" completion "$shell" >"$OUT/completion/$shell"
 done

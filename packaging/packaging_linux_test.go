@@ -192,7 +192,7 @@ func TestPackages(t *testing.T) {
 		require.Contains(t, chroot("/usr/bin/socketserver", "version"), "socketserver")
 		for _, path := range []string{
 			"usr/bin/socketserver-worker", "usr/lib/systemd/system/socketserver.service", "usr/lib/sysusers.d/socketserver.conf",
-			"usr/share/man/man1/socketserver.1.gz", "usr/share/man/man1/socketserver-serve.1.gz", "usr/share/bash-completion/completions/socketserver",
+			"usr/share/man/man1/socketserver.1.gz", "usr/share/man/man5/servers.hcl.5.gz", "usr/share/bash-completion/completions/socketserver",
 		} {
 			require.FileExists(t, filepath.Join(root, path))
 		}

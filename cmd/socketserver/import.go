@@ -5,9 +5,12 @@ import (
 	"io"
 	"slices"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/importer"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 )
 
 func newImport() *cobra.Command {
@@ -27,9 +30,7 @@ over without letting in more clients. Without a format the contents of each file
 			if len(args) == 0 {
 				return usage("import needs a file or a directory; write: socketserver import /etc/xinetd.conf")
 			}
-			catalog := newCatalog(context.Background(), logFlags{level: "warn"})
-			catalog.skipPlugins = true
-			hcl, err := importer.Import(format, args, catalog)
+			hcl, err := importer.Import(format, args, func(src string) error { return checkLast(src) })
 			if err != nil {
 				return failed(err)
 			}
@@ -37,4 +38,17 @@ over without letting in more clients. Without a format the contents of each file
 			return err
 		},
 	}
+}
+
+// checkLast checks a configuration as validate does, on this machine its last server alone.
+func checkLast(src string) error {
+	ctx := context.Background()
+	catalog := newCatalog(ctx, logFlags{level: "warn"})
+	catalog.skipPlugins = true
+	c, err := config.Parse("servers.hcl", []byte(src), catalog)
+	if err != nil {
+		return err
+	}
+	c.Servers = c.Servers[len(c.Servers)-1:]
+	return supervisor.Check(ctx, c, supervisor.Options{Log: hclog.NewNullLogger()})
 }

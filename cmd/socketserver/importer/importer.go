@@ -41,8 +41,9 @@ var readers = map[string]func([]file) []*server{"xinetd": readXinetd, "inetd": r
 type file struct{ path, text string }
 
 // Import returns servers.hcl for files, and for the files in directories. format is one of
-// [Formats], or empty: then each file's content decides. The catalog's plugins are not used.
-func Import(format string, paths []string, catalog config.Catalog) (string, error) {
+// [Formats], or empty: then each file's content decides. check returns what is wrong with a
+// configuration, of which the last server is the one in question.
+func Import(format string, paths []string, check func(src string) error) (string, error) {
 	files := map[string][]file{}
 	for _, path := range paths {
 		found, err := readPath(path)
@@ -63,7 +64,7 @@ func Import(format string, paths []string, catalog config.Catalog) (string, erro
 	if !slices.ContainsFunc(servers, func(s *server) bool { return s.name != "" }) {
 		servers = append(servers, comment("There is no service to import."))
 	}
-	return write(servers, catalog), nil
+	return write(servers, check), nil
 }
 
 // maxFile is the size of a file, in bytes, that is read.

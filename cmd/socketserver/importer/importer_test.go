@@ -36,6 +36,11 @@ func (catalog) Class(s *config.Server) (*framework.HandlerClass, error) {
 	return h.Class(s.Handler.Options)
 }
 
+func check(src string) error {
+	_, err := config.Parse("servers.hcl", []byte(src), catalog{})
+	return err
+}
+
 // TestImport imports the files of each archive in testdata. Its comment has the arguments, and
 // its last file is the result.
 func TestImport(t *testing.T) {
@@ -50,7 +55,7 @@ func TestImport(t *testing.T) {
 			require.NoError(t, err)
 			t.Chdir(t.TempDir())
 			require.NoError(t, txtar.Write(a, "."))
-			got, err := Import("", strings.Fields(string(a.Comment)), catalog{})
+			got, err := Import("", strings.Fields(string(a.Comment)), check)
 			require.NoError(t, err)
 			want := &a.Files[len(a.Files)-1]
 			require.Equal(t, "servers.hcl", want.Name)
@@ -93,14 +98,14 @@ func TestImportOfOtherFiles(t *testing.T) {
 	if dir == "" {
 		t.Skip("IMPORT_FILES names no directory")
 	}
-	all, err := Import("", []string{dir}, catalog{})
+	all, err := Import("", []string{dir}, check)
 	require.NoError(t, err)
 	requireValid(t, all)
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	for _, e := range entries {
 		t.Run(e.Name(), func(t *testing.T) {
-			hcl, err := Import("", []string{filepath.Join(dir, e.Name())}, catalog{})
+			hcl, err := Import("", []string{filepath.Join(dir, e.Name())}, check)
 			require.NoError(t, err)
 			requireValid(t, hcl)
 		})
@@ -118,7 +123,7 @@ func TestBuiltinServicesOfInetd(t *testing.T) {
 		fmt.Fprintf(&lines, "%s stream tcp nowait root internal\n%[1]s stream tcp6 nowait root internal\n%[1]s dgram udp wait root internal\n", service)
 	}
 	require.NoError(t, os.WriteFile(at, []byte(lines.String()), 0o600))
-	hcl, err := Import("", []string{at}, catalog{})
+	hcl, err := Import("", []string{at}, check)
 	require.NoError(t, err)
 	requireValid(t, hcl)
 	c, err := config.Parse("servers.hcl", []byte(hcl), catalog{})
@@ -190,7 +195,7 @@ func FuzzImport(f *testing.F) {
 				require.NoError(t, os.WriteFile(filepath.Join(dir, other), []byte(text), 0o600))
 			}
 			for _, format := range append(Formats(), "") {
-				hcl, err := Import(format, []string{dir}, catalog{})
+				hcl, err := Import(format, []string{dir}, check)
 				require.NoError(t, err)
 				requireValid(t, hcl)
 			}

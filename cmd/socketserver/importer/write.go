@@ -130,7 +130,7 @@ func (s *server) setAll(b *block, prefix string) {
 }
 
 // write returns the servers, those as comments that are off or that the configuration refuses.
-func write(servers []*server, catalog config.Catalog) string {
+func write(servers []*server, check func(src string) error) string {
 	var all, enabled strings.Builder
 	all.WriteString(preface)
 	for _, s := range servers {
@@ -138,7 +138,7 @@ func write(servers []*server, catalog config.Catalog) string {
 		if s.name != "" {
 			src = s.hcl()
 			if len(s.off) == 0 {
-				s.off = refusals(enabled.String()+src, catalog)
+				s.off = refusals(check(enabled.String() + src))
 			}
 			if len(s.off) == 0 {
 				enabled.WriteString(src)
@@ -153,18 +153,21 @@ func write(servers []*server, catalog config.Catalog) string {
 	return all.String()
 }
 
-// refusals returns what the configuration has against src. It alone knows which words there are.
-func refusals(src string, catalog config.Catalog) (all []string) {
-	_, err := config.Parse("servers.hcl", []byte(src), catalog)
+// refusals returns the messages of an error, which may be nil, each once.
+func refusals(err error) (all []string) {
 	if err == nil {
 		return nil
 	}
+	messages := strings.Split(err.Error(), "\n")
 	var list *config.Errors
-	if !errors.As(err, &list) {
-		return []string{err.Error()}
+	if errors.As(err, &list) {
+		messages = nil
+		for _, e := range list.List {
+			messages = append(messages, e.Message)
+		}
 	}
-	for _, e := range list.List {
-		if why := lastServer.ReplaceAllString(e.Message, ""); !slices.Contains(all, why) {
+	for _, m := range messages {
+		if why := lastServer.ReplaceAllString(m, ""); !slices.Contains(all, why) {
 			all = append(all, why)
 		}
 	}
