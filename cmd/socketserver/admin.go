@@ -71,8 +71,7 @@ func (d *daemon) status(r *http.Request) (any, error) {
 	return answer, nil
 }
 
-// openAdmin opens the admin socket; nil: there is none. Only where the configuration names it is
-// it an error that it cannot be opened: several daemons of a user share the default.
+// openAdmin opens the admin socket; nil without an error: there is none.
 func (d *daemon) openAdmin(ctx context.Context, c config.Admin) (*admin.Server, error) {
 	path := admin.DefaultPath()
 	if c.Socket != nil {
@@ -83,18 +82,12 @@ func (d *daemon) openAdmin(ctx context.Context, c config.Admin) (*admin.Server, 
 	}
 	if c.Socket == nil {
 		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			d.log.Warn("there is no admin socket", "error", err, "next", "set admin.socket")
-			return nil, nil
+			return nil, fmt.Errorf("admin socket: %w", err)
 		}
 	}
 	s, err := admin.Serve(path, c.Allow, d.endpoints(ctx), d.log)
-	switch {
-	case err == nil:
-		d.log.Debug("admin socket", "path", path)
-	case c.Socket != nil:
+	if err != nil {
 		return nil, fmt.Errorf("admin socket: %w", err)
-	default:
-		d.log.Info("there is no admin socket", "error", err, "next", "set admin.socket")
 	}
 	return s, nil
 }

@@ -34,16 +34,20 @@ type daemon struct {
 
 // start applies the first configuration, and takes causes to reload from then on until ctx is
 // done. The admin socket is open before it is logged that the servers are ready.
-func (d *daemon) start(ctx context.Context, c *config.Config) (err error) {
+func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	d.config = c
-	if d.admin, err = d.openAdmin(ctx, c.Admin); err == nil {
-		d.follow(c)
-		_, err = d.servers.Apply(ctx, c)
+	var closed error
+	if d.admin, closed = d.openAdmin(ctx, c.Admin); closed != nil && c.Admin.Socket != nil {
+		return closed
 	}
-	if err != nil {
+	d.follow(c)
+	if _, err := d.servers.Apply(ctx, c); err != nil {
 		return err
+	}
+	if closed != nil { // several daemons of a user share the default
+		d.log.Info("there is no admin socket", "error", closed, "next", "set admin.socket")
 	}
 	go func() {
 		for {
