@@ -48,7 +48,7 @@ func (i *Instance) status() Status {
 	i.mu.Unlock()
 	status := Status{
 		Name: i.name, State: state, Since: since, Listeners: i.listeners(),
-		Strategy: c.Concurrency.Kind, Handler: c.Handler.Name, Active: i.active(),
+		Strategy: c.Concurrency.Kind, Handler: c.Handler.Name, Active: i.active(), Workers: []int{},
 	}
 	if processes, ok := i.strategy.(interface{ ActiveChildren() []int }); ok {
 		status.Workers = processes.ActiveChildren()
