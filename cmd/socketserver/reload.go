@@ -14,6 +14,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/watch"
 )
 
@@ -23,6 +24,7 @@ type daemon struct {
 	logs    logFlags
 	log     hclog.Logger
 	servers *supervisor.Supervisor
+	notify  *systemd.Notifier
 	causes  chan os.Signal // to reload: one that waits stands for all that come
 
 	admin   *admin.Server  // nil: there is none
@@ -135,13 +137,21 @@ func (d *daemon) renew(c *catalog, name string) (*config.Config, error) {
 	return &next, errors.Join(errs...)
 }
 
-// apply applies what load returns, and logs a line.
+// apply applies what load returns, logs a line and tells systemd.
 func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config, error)) (supervisor.Plan, error) {
+	d.notify.Reloading()
+	outcome := "not reloaded"
+	defer func() {
+		if ctx.Err() == nil { // it has been told that the service stops
+			d.notify.Ready(fmt.Sprintf("%s; serving %s", outcome, counted(len(d.servers.Servers()), "server")))
+		}
+	}()
 	plan, c, err := d.attempt(ctx, load, func(c *config.Config) (supervisor.Plan, error) { return d.servers.Apply(ctx, c) })
 	if err != nil {
 		d.log.Error("not reloaded; the servers go on as before", "error", err)
 		return nil, err
 	}
+	outcome = "reloaded"
 	d.config = c
 	d.follow(c)
 	d.log.SetLevel(hclog.LevelFromString(cmp.Or(d.logs.level, c.Log.Level, "info")))

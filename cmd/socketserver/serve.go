@@ -120,7 +120,7 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	}
 	servers := supervisor.New(supervisor.Options{Log: log, Worker: findWorker(log)})
 	servers.Inherit(sockets)
-	d := &daemon{load: load, logs: logs, log: log, servers: servers, causes: hangups}
+	d := &daemon{load: load, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups}
 	defer d.close()
 	if err := d.start(ctx, c); err != nil {
 		return failed(err)

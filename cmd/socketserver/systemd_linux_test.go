@@ -234,6 +234,24 @@ func TestNotices(t *testing.T) {
 	require.Equal(t, 0, p.exit(t))
 }
 
+// systemd is told of a reload, and that the service runs after one that fails.
+func TestNoticesOfReloads(t *testing.T) {
+	t.Parallel()
+	next, variable := listenForNotices(t)
+	file := write(t, "servers.hcl", timestamps(`"threading" {}`, "0", ""))
+	command := exec.Command("socketserver", "serve", "-c", file)
+	command.Env = append(os.Environ(), variable)
+	p := start(t, t.TempDir(), command)
+	p.awaitListening(t)
+	require.Contains(t, next(), "READY=1")
+	for text, outcome := range map[string]string{timestamps(`"threading" {}`, "1", ""): "reloaded", "server": "not reloaded"} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		p.signal(t, syscall.SIGHUP)
+		require.Regexp(t, `^RELOADING=1\nMONOTONIC_USEC=\d+$`, next())
+		require.Equal(t, fmt.Sprintf("READY=1\nMAINPID=%d\nSTATUS=%s; serving 1 server", p.Process.Pid, outcome), next())
+	}
+}
+
 // The watchdog is pinged while the servers answer, and while they drain.
 func TestWatchdog(t *testing.T) {
 	t.Parallel()
