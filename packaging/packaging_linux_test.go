@@ -46,7 +46,7 @@ func units(t *testing.T) (service, socket string) {
 	for _, name := range []string{"socketserver.service", "socketserver.socket"} {
 		src, err := os.ReadFile(filepath.Join("systemd", name))
 		require.NoError(t, err)
-		src = bytes.ReplaceAll(src, []byte("ExecStart=/usr/bin/socketserver"), []byte("ExecStart=/bin/true"))
+		src = bytes.ReplaceAll(src, []byte("=/usr/bin/socketserver"), []byte("=/bin/true"))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), src, 0o600))
 	}
 	return filepath.Join(dir, "socketserver.service"), filepath.Join(dir, "socketserver.socket")
