@@ -131,7 +131,7 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 		servers.Kill()
 		return failed(err)
 	}
-	_, notified := notifySystemd(ctx, servers, log)
+	notified := notifySystemd(ctx, d.notify, servers, log)
 	servers.Run(ctx)
 	notified()
 	ended()

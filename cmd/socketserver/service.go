@@ -13,12 +13,11 @@ import (
 
 // notifySystemd tells systemd that the servers run and, when ctx is done or ended is called,
 // that they stop. The watchdog is pinged as long as the supervisor and its servers answer.
-func notifySystemd(ctx context.Context, servers *supervisor.Supervisor, log hclog.Logger) (n *systemd.Notifier, ended func()) {
+func notifySystemd(ctx context.Context, n *systemd.Notifier, servers *supervisor.Supervisor, log hclog.Logger) (ended func()) {
 	for _, s := range servers.Unclaimed() {
 		log.Warn("no server uses a socket that was passed to this process, and its clients wait", "name", s.Name, "network", s.Network, "address", s.Address,
 			"next", "write a server with that address, or remove it from the socket unit")
 	}
-	n = systemd.NewNotifier(log)
 	alive := func() { servers.Status() }
 	n.Ready(fmt.Sprintf("serving %s", counted(len(servers.Status()), "server")))
 	rest := n.Watch(alive)
@@ -31,7 +30,7 @@ func notifySystemd(ctx context.Context, servers *supervisor.Supervisor, log hclo
 		})
 	}
 	cancel := context.AfterFunc(ctx, stopping)
-	return n, func() {
+	return func() {
 		cancel()
 		stopping()
 		rest()
