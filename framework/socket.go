@@ -39,6 +39,17 @@ func InheritSocket(network string, file *os.File, o SocketOptions) (*Socket, err
 	return &Socket{kept}, nil
 }
 
+// Files returns descriptors with which another process can inherit the socket; the caller closes
+// them. lock is of the lock beside the file of a Unix socket; nil: there is none.
+func (k *Socket) Files() (socket, lock *os.File, err error) { return k.kept.Files() }
+
+// Disown leaves the file of a Unix socket to the process that has inherited the socket.
+func (k *Socket) Disown() error { return k.kept.Disown() }
+
+// Own takes over the file of an inherited Unix socket, which its process has disowned: Close
+// removes it. The socket owns lock from then on.
+func (k *Socket) Own(lock *os.File) { k.kept.Own(lock) }
+
 // Addr returns the address of the socket, with the real port.
 func (k *Socket) Addr() net.Addr { return k.kept.Addr() }
 

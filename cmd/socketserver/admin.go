@@ -38,6 +38,7 @@ func (d *daemon) endpoints(ctx context.Context) []admin.Endpoint {
 			plan, err := d.reloadPlugin(ctx, r.PathValue("plugin"))
 			return reloadAnswer{plan}, err
 		}},
+		d.upgradeEndpoint(ctx),
 	}
 }
 
@@ -85,11 +86,22 @@ func (d *daemon) openAdmin(ctx context.Context, c config.Admin) (*admin.Server, 
 			return nil, fmt.Errorf("admin socket: %w", err)
 		}
 	}
-	s, err := admin.Serve(path, c.Allow, d.endpoints(ctx), d.log)
+	s, err := d.serveAdmin(ctx, path, c.Allow)
 	if err != nil {
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
 	return s, nil
+}
+
+// serveAdmin serves the admin socket at path.
+func (d *daemon) serveAdmin(ctx context.Context, path string, allow []string) (s *admin.Server, err error) {
+	if d.adminSocket, err = d.servers.Open("unix", path, "admin", admin.SocketOptions(allow)); err != nil {
+		return nil, err
+	}
+	if s, err = admin.Serve(d.adminSocket.Socket, allow, d.endpoints(ctx), d.log); err != nil {
+		d.servers.Release(d.adminSocket)
+	}
+	return s, err
 }
 
 // addAdminFlag adds --admin. The function that it returns has the path.

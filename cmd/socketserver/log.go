@@ -17,6 +17,7 @@ import (
 type logFlags struct {
 	format, level string
 	desk          io.Writer // the operator's terminal, which shows the log, too; nil: none
+	stderr        *os.File  // what standard error is going to be; nil: it is that
 }
 
 var (
@@ -45,7 +46,7 @@ var standardError = &logWriter{out: os.Stderr}
 // logger returns the logger to standard error or the desk, as set by the flags, then by the file.
 func (l *logFlags) logger(c config.Log) hclog.Logger {
 	format := cmp.Or(l.format, c.Format)
-	terminal := isatty.IsTerminal(os.Stderr.Fd())
+	terminal := isatty.IsTerminal(cmp.Or(l.stderr, os.Stderr).Fd())
 	options := hclog.LoggerOptions{
 		Level:      hclog.LevelFromString(cmp.Or(l.level, c.Level, "info")),
 		JSONFormat: format == "json" || format == "" && !terminal,

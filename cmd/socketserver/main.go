@@ -93,7 +93,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.Flags().BoolVar(&version, "version", false, "print the version")
-	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newImport(), newStatus(), newReload(), newPlugin(), newVersion(), newMan())
+	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newImport(), newStatus(), newReload(), newUpgrade(), newPlugin(), newVersion(), newMan())
 	root.AddCommand(newLater()...)
 	addCompletions(root)
 	return root

@@ -27,8 +27,11 @@ type daemon struct {
 	notify  *systemd.Notifier
 	causes  chan os.Signal // to reload: one that waits stands for all that come
 
-	admin   *admin.Server  // nil: there is none
-	watcher *watch.Watcher // nil: nothing is watched
+	upgrader upgrader
+
+	admin       *admin.Server // nil: there is none
+	adminSocket *supervisor.Socket
+	watcher     *watch.Watcher // nil: nothing is watched
 
 	reloading sync.Mutex     // held by start and by a reload: they come one after the other
 	config    *config.Config // that is applied; guarded by reloading
@@ -73,6 +76,7 @@ func (d *daemon) close() {
 	}
 	if d.admin != nil {
 		_ = d.admin.Close()
+		d.servers.Release(d.adminSocket)
 	}
 }
 
@@ -168,6 +172,9 @@ func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config,
 // attempt loads a configuration and does something with it. Where a server has stopped by itself
 // meanwhile it begins again.
 func (d *daemon) attempt(ctx context.Context, load func(*catalog) (*config.Config, error), do func(*config.Config) (supervisor.Plan, error)) (supervisor.Plan, *config.Config, error) {
+	if err := d.hasSuccessor(); err != nil {
+		return nil, nil, err
+	}
 	for {
 		catalog := newCatalog(ctx, d.logs)
 		catalog.log, catalog.running = d.log, d.servers.Class

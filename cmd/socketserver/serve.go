@@ -17,6 +17,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/upgrade"
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/handlers/localtime"
 )
@@ -29,7 +30,7 @@ func newServe() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve [-c servers.hcl]",
 		Short: "Run the servers of a configuration",
-		Long:  "Run the servers of a file, of a directory of .hcl files, or of the command line.\nSIGINT and SIGTERM stop gracefully, a second one at once. SIGHUP reloads.",
+		Long:  "Run the servers of a file, of a directory of .hcl files, or of the command line.\nSIGINT and SIGTERM stop gracefully, a second one at once. SIGHUP reloads,\nSIGUSR2 has a new version of the program take over.",
 		Example: "  socketserver serve\n" +
 			"  socketserver serve --listen tcp://localhost:9000 --concurrency forking --handler timestamp --set framing=chunk",
 		Args: noArguments,
@@ -48,12 +49,10 @@ func newServe() *cobra.Command {
 					return usage("--plugins belongs to --plugin; a file says itself where its plugins are")
 				}
 			}
-			return serve(logs, console, func(catalog *catalog) (*config.Config, error) {
-				if single {
-					return config.FromFlags(flags, catalog)
-				}
-				return config.Load(file, catalog)
-			})
+			if single {
+				return serve(logs, console, "", func(catalog *catalog) (*config.Config, error) { return config.FromFlags(flags, catalog) })
+			}
+			return serve(logs, console, file, func(catalog *catalog) (*config.Config, error) { return config.Load(file, catalog) })
 		},
 	}
 	f := c.Flags()
@@ -75,8 +74,9 @@ func addConfigFlag(c *cobra.Command, file *string) {
 }
 
 // serve loads a configuration, runs it until a signal comes, and stops. console names the server
-// whose operator sits at this terminal; it may be empty.
-func serve(logs logFlags, console string, load func(*catalog) (*config.Config, error)) error {
+// whose operator sits at this terminal; it may be empty. file is that of the configuration; empty:
+// it has none.
+func serve(logs logFlags, console, file string, load func(*catalog) (*config.Config, error)) error {
 	defer framework.AdoptOrphans()()
 	// A log or an answer that nobody reads is no reason to end. The signal is caught instead of
 	// ignored, as programs that handlers start would inherit that.
@@ -88,6 +88,11 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	if err != nil {
 		return failed(fmt.Errorf("socketserver: %w", err))
 	}
+	before, err := upgrade.Inherit()
+	if err != nil {
+		return failed(fmt.Errorf("socketserver: %w", err))
+	}
+	logs.stderr = before.Stderr
 	desk, err := deskFor(console, &logs)
 	if err != nil {
 		return failed(err)
@@ -95,6 +100,7 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	defer desk.close()
 	hangups := make(chan os.Signal, 1) // one that waits stands for all that come
 	signal.Notify(hangups, syscall.SIGHUP)
+	upgrades := catchUpgrades()
 	var running atomic.Pointer[supervisor.Supervisor]
 	ctx, stop := stopOnSignal(func() {
 		if s := running.Load(); s != nil { // what still starts dies with this process
@@ -120,7 +126,11 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 	}
 	servers := supervisor.New(supervisor.Options{Log: log, Worker: findWorker(log)})
 	servers.Inherit(sockets)
-	d := &daemon{load: load, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups}
+	if err := servers.Adopt(before.Sockets); err != nil {
+		return failed(err)
+	}
+	d := &daemon{load: load, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups, upgrader: upgrader{file: file, signals: upgrades}}
+	d.upgrader.changing.Lock()
 	defer d.close()
 	if err := d.start(ctx, c); err != nil {
 		return failed(err)
@@ -131,7 +141,11 @@ func serve(logs logFlags, console string, load func(*catalog) (*config.Config, e
 		servers.Kill()
 		return failed(err)
 	}
+	before.Ready()
+	servers.Own()
 	notified := notifySystemd(ctx, d.notify, servers, log)
+	d.upgrader.changing.Unlock()
+	go d.upgradeOnSignal(ctx)
 	servers.Run(ctx)
 	notified()
 	ended()

@@ -14,9 +14,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/framework"
 )
 
 const (
@@ -51,11 +54,21 @@ type refusal struct {
 type Server struct {
 	http     *http.Server
 	listener *listener
+	retiring sync.WaitGroup
 }
 
-// Serve opens the socket and answers until Close.
-func Serve(path string, allow []string, endpoints []Endpoint, log hclog.Logger) (*Server, error) {
-	l, err := listen(path, len(allow) > 0)
+// SocketOptions returns those of the socket. Where others than this user are allowed the peers of
+// connections decide.
+func SocketOptions(allow []string) framework.SocketOptions {
+	if len(allow) > 0 {
+		return framework.SocketOptions{Mode: 0o666}
+	}
+	return framework.SocketOptions{Mode: 0o600}
+}
+
+// Serve answers on a Unix socket until Close. The caller closes the socket after that.
+func Serve(socket *framework.Socket, allow []string, endpoints []Endpoint, log hclog.Logger) (*Server, error) {
+	l, err := listen(socket)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +88,23 @@ func Serve(path string, allow []string, endpoints []Endpoint, log hclog.Logger) 
 	return s, nil
 }
 
-// Close ends what is being answered, and removes the socket.
-func (s *Server) Close() error { return errors.Join(s.http.Close(), s.listener.free()) }
+// Retire stops accepting, as another process does from now on, and lets what is being answered
+// end. Close waits for that.
+func (s *Server) Retire() {
+	_ = s.listener.Close()
+	s.retiring.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = s.http.Shutdown(ctx)
+	})
+}
+
+// Close ends what is being answered.
+func (s *Server) Close() error {
+	s.retiring.Wait()
+	defer s.listener.spend()
+	return s.http.Close()
+}
 
 // serve answers a request.
 func serve(w http.ResponseWriter, r *http.Request, e Endpoint, log hclog.Logger) {

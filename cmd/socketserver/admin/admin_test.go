@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
+	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
@@ -40,10 +41,13 @@ var endpoints = []admin.Endpoint{
 func serve(t *testing.T) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "admin.sock")
-	s, err := admin.Serve(path, nil, endpoints, hclog.NewNullLogger())
+	socket, err := framework.OpenSocket("unix", path, admin.SocketOptions(nil))
+	require.NoError(t, err)
+	s, err := admin.Serve(socket, nil, endpoints, hclog.NewNullLogger())
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, s.Close())
+		require.NoError(t, socket.Close())
 		require.NoFileExists(t, path)
 	})
 	return path
@@ -67,9 +71,36 @@ func TestAnswers(t *testing.T) {
 	require.ErrorContains(t, admin.Do(t.Context(), path, http.MethodPost, "/v1/echo", strings.Repeat("x", 1<<20), nil), "too large")
 }
 
-func TestSecondServerOfSocket(t *testing.T) {
-	_, err := admin.Serve(serve(t), nil, endpoints, hclog.NewNullLogger())
-	require.ErrorContains(t, err, "in use")
+// A server that retires finishes its answer and leaves new clients to another one.
+func TestRetire(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	socket, err := framework.OpenSocket("unix", path, admin.SocketOptions(nil))
+	require.NoError(t, err)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	old, err := admin.Serve(socket, nil, []admin.Endpoint{{Pattern: "GET /v1/which", Do: func(*http.Request) (any, error) {
+		close(asked)
+		<-answer
+		return "old", nil
+	}}}, hclog.NewNullLogger())
+	require.NoError(t, err)
+	ended := make(chan string)
+	go func() {
+		var which string
+		_ = admin.Do(t.Context(), path, http.MethodGet, "/v1/which", nil, &which)
+		ended <- which
+	}()
+	frameworktest.Await(t, asked)
+	old.Retire()
+	next, err := admin.Serve(socket, nil, []admin.Endpoint{{Pattern: "GET /v1/which", Do: func(*http.Request) (any, error) { return "new", nil }}}, hclog.NewNullLogger())
+	require.NoError(t, err)
+	var which string
+	require.NoError(t, admin.Do(t.Context(), path, http.MethodGet, "/v1/which", nil, &which))
+	require.Equal(t, "new", which)
+	close(answer)
+	require.NoError(t, old.Close())
+	require.Equal(t, "old", <-ended)
+	require.NoError(t, next.Close())
+	require.NoError(t, socket.Close())
 }
 
 // Silent clients are let go, so that the next one is answered, and take nothing from others.

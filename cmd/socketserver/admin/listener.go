@@ -23,19 +23,11 @@ type listener struct {
 	reserve *os.File // nil: in use
 }
 
-// listen opens the socket for this user, or for all where the peers of connections decide.
-func listen(path string, all bool) (*listener, error) {
-	o := framework.SocketOptions{Mode: 0o600}
-	if all {
-		o.Mode = 0o666
-	}
-	socket, err := framework.OpenSocket("unix", path, o)
-	if err != nil {
-		return nil, err
-	}
+// listen listens on the socket.
+func listen(socket *framework.Socket) (*listener, error) {
 	l := &listener{socket: socket, transport: socket.Transport(), slots: make(chan struct{}, maxConnections), closed: make(chan struct{})}
 	if err := l.transport.Open(); err != nil {
-		return nil, errors.Join(err, socket.Close())
+		return nil, err
 	}
 	l.hold()
 	return l, nil
@@ -88,12 +80,6 @@ func (l *listener) Close() (err error) {
 		err = l.transport.Close()
 	})
 	return err
-}
-
-// free removes the socket.
-func (l *listener) free() error {
-	l.spend()
-	return l.socket.Close()
 }
 
 // Addr returns the path.

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
@@ -47,7 +48,9 @@ func TestOtherUser(t *testing.T) {
 		defer os.RemoveAll(dir)
 		require.NoError(t, os.Chmod(dir, 0o755))
 		path := filepath.Join(dir, "admin.sock")
-		s, err := Serve(path, []string{allow}, []Endpoint{{"GET /", func(*http.Request) (any, error) { return "hello", nil }}}, hclog.NewNullLogger())
+		socket, err := framework.OpenSocket("unix", path, SocketOptions([]string{allow}))
+		require.NoError(t, err)
+		s, err := Serve(socket, []string{allow}, []Endpoint{{"GET /", func(*http.Request) (any, error) { return "hello", nil }}}, hclog.NewNullLogger())
 		require.NoError(t, err)
 		as := exec.Command(curl, "-s", "-w", " %{http_code}", "--unix-socket", path, "http://x/")
 		as.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
@@ -55,15 +58,22 @@ func TestOtherUser(t *testing.T) {
 		require.NoError(t, err, "%s", out)
 		require.True(t, strings.HasSuffix(string(out), " "+want), "%s", out)
 		require.NoError(t, s.Close())
+		require.NoError(t, socket.Close())
 	}
 }
 
 // It answers when the process has no descriptor left.
 func TestReserveDescriptor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	l, err := listen(path, false)
+	socket, err := framework.OpenSocket("unix", path, SocketOptions(nil))
 	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()); require.NoError(t, l.free()) }()
+	l, err := listen(socket)
+	require.NoError(t, err)
+	defer func() {
+		require.NoError(t, l.Close())
+		l.spend()
+		require.NoError(t, socket.Close())
+	}()
 	client := frameworktest.DialAddress(t, "unix", path)
 	var limit syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))

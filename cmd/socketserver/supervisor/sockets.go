@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"reflect"
 	"strings"
 	"sync"
@@ -36,7 +37,8 @@ type Socket struct {
 	options framework.SocketOptions
 	users   int // the last of which closes it
 
-	announced bool // it was logged
+	announced bool     // it was logged
+	lock      *os.File // of an adopted one, until its file is owned
 }
 
 // Acquire returns the sockets of a transport, opening those that are not open. They are one for
@@ -171,9 +173,16 @@ func (k *Sockets) Release(sockets []*Socket) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, s := range sockets {
-		if s.users--; s.users == 0 {
-			delete(k.open, s.key)
-			_ = s.Close()
-		}
+		s.users--
+		k.closeUnused(s)
+	}
+}
+
+// closeUnused closes a socket without users.
+func (k *Sockets) closeUnused(s *Socket) {
+	if s.users == 0 {
+		delete(k.open, s.key)
+		_ = s.Close()
+		_ = s.lock.Close()
 	}
 }

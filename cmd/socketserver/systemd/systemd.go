@@ -25,6 +25,7 @@ type Socket struct {
 type Notifier struct {
 	log    hclog.Logger
 	failed atomic.Bool
+	over   atomic.Bool // another process is the service
 }
 
 // NewNotifier returns a Notifier that logs to log.
@@ -43,8 +44,12 @@ func (n *Notifier) Reloading() {
 // Stopping begins the end of the service.
 func (n *Notifier) Stopping(status string) { n.notify(daemon.SdNotifyStopping, "STATUS="+status) }
 
-// MainPID says which process is the service from now on. It has to be told by the one that was.
-func (n *Notifier) MainPID(pid int) { n.notify(fmt.Sprintf("MAINPID=%d", pid)) }
+// MainPID makes another process the service. systemd takes that from the present one alone, which
+// tells it nothing from then on.
+func (n *Notifier) MainPID(pid int) {
+	n.notify(fmt.Sprintf("MAINPID=%d", pid))
+	n.over.Store(true)
+}
 
 // ExtendTimeout asks for as much time from now on to start, reload or stop.
 func (n *Notifier) ExtendTimeout(by time.Duration) {
@@ -55,7 +60,7 @@ func (n *Notifier) ExtendTimeout(by time.Duration) {
 // interval. Each time it calls alive first, which returns when the process does its work:
 // a process that hangs in alive is killed.
 func (n *Notifier) Watch(alive func()) (stop func()) {
-	interval, err := daemon.SdWatchdogEnabled(true)
+	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		n.report(err)
 	}
@@ -99,6 +104,9 @@ func every(interval time.Duration, do func()) (stop func()) {
 }
 
 func (n *Notifier) notify(state ...string) {
+	if n.over.Load() {
+		return
+	}
 	if _, err := daemon.SdNotify(false, strings.Join(state, "\n")); err != nil {
 		n.report(err)
 	}

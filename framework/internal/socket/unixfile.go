@@ -110,9 +110,23 @@ func (s *UnixFile) abandon() error {
 	if s.lock == nil {
 		return nil
 	}
-	err := errors.Join(os.Remove(s.lock.Name()), s.lock.Close())
+	err := errors.Join(os.Remove(s.path+".lock"), s.lock.Close())
 	s.lock = nil
 	return err
+}
+
+// held returns the file that is locked; nil: none is.
+func (s *UnixFile) held() *os.File {
+	if s == nil {
+		return nil
+	}
+	return s.lock
+}
+
+// owned returns the file at path, which another process has made and locked.
+func owned(path string, lock *os.File) *UnixFile {
+	file, _ := os.Lstat(path) // without it nothing is removed
+	return &UnixFile{path: path, lock: lock, file: file}
 }
 
 // lockFile locks the file at path. A holder removes the file before it unlocks it, so the

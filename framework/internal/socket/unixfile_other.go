@@ -19,6 +19,9 @@ func Check(_, _ string, _ *Options) error { return nil }
 func (s *UnixFile) prepare(int) error { return nil }
 func (s *UnixFile) bound() error      { return nil }
 func (s *UnixFile) abandon() error    { return nil }
+func (s *UnixFile) held() *os.File    { return nil }
+
+func owned(path string, _ *os.File) *UnixFile { return &UnixFile{path} }
 
 // Remove removes the file.
 func (s *UnixFile) Remove() error {

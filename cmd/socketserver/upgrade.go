@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/upgrade"
+)
+
+// An upgrader has a new process take the place of this one.
+type upgrader struct {
+	file    string         // of the configuration; empty: it is in the arguments
+	signals chan os.Signal // that ask for an upgrade
+
+	// changing is held from the start until systemd knows this process, and while another one is
+	// started.
+	changing  sync.Mutex
+	successor int // process that has taken over; 0: none. Guarded by daemon.reloading
+}
+
+type (
+	upgradeRequest struct {
+		To string `json:"to"`
+	}
+	upgradeAnswer struct {
+		Pid int `json:"pid"`
+	}
+)
+
+// upgradeOnSignal upgrades until ctx is done.
+func (d *daemon) upgradeOnSignal(ctx context.Context) {
+	for {
+		select {
+		case <-d.upgrader.signals:
+			go func() { _, _ = d.upgrade(ctx, "") }() // it is logged, and refused if another one is under way
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// upgrade starts the program at path, empty: that of this process, in place of this one, which goes
+// on for the requests that it has. It returns the process.
+func (d *daemon) upgrade(ctx context.Context, path string) (pid int, err error) {
+	began := time.Now()
+	defer func() {
+		if err != nil {
+			d.log.Error("not upgraded; this process goes on as before", "error", err)
+		}
+	}()
+	if !d.upgrader.changing.TryLock() {
+		return 0, errors.New("this process is starting, or starts another one in its place already")
+	}
+	defer d.upgrader.changing.Unlock()
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	next, err := d.startNext(ctx, path)
+	if err != nil {
+		return 0, err
+	}
+	d.upgrader.successor = next.Pid
+	d.notify.MainPID(next.Pid)
+	if d.watcher != nil {
+		d.watcher.Close()
+		d.watcher = nil
+	}
+	if d.admin != nil {
+		d.admin.Retire()
+	}
+	if err := d.servers.Leave(); err != nil {
+		d.log.Warn("cannot leave a socket to the new process", "error", err)
+	}
+	next.Release()
+	d.log.Info("upgraded; this process ends with its last request", "pid", next.Pid, "took", time.Since(began).String())
+	return next.Pid, nil
+}
+
+// startNext starts the next process, if it accepts the configuration.
+func (d *daemon) startNext(ctx context.Context, path string) (*upgrade.Successor, error) {
+	if err := d.refuseSuccessor(); err != nil {
+		return nil, err
+	}
+	if path == "" {
+		path = os.Args[0] // which may be a link, and lead elsewhere by now
+	}
+	path, err := exec.LookPath(path)
+	if err != nil {
+		return nil, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	if d.upgrader.file != "" {
+		if err := upgrade.Check(ctx, path, "validate", "-c", d.upgrader.file); err != nil {
+			return nil, err
+		}
+	}
+	sockets, err := d.servers.Pass()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, s := range sockets {
+			s.Close()
+		}
+	}()
+	return upgrade.Start(ctx, path, sockets, standardError)
+}
+
+// refuseSuccessor returns why no other process can take the place of this one.
+func (d *daemon) refuseSuccessor() error {
+	switch {
+	case d.upgrader.successor != 0:
+		return d.hasSuccessor()
+	case os.Getpid() == 1:
+		return errors.New("this is process 1, with which its container ends; start a container of the new version instead")
+	case d.logs.desk != nil:
+		return errors.New("an operator sits at the terminal of this process (--console); restart it instead")
+	}
+	return nil
+}
+
+// hasSuccessor returns an error once another process has taken over.
+func (d *daemon) hasSuccessor() error {
+	if d.upgrader.successor == 0 {
+		return nil
+	}
+	return fmt.Errorf("process %d has taken over, and this one ends with its last request", d.upgrader.successor)
+}
+
+// upgradeEndpoint is the admin socket's way to upgrade.
+func (d *daemon) upgradeEndpoint(ctx context.Context) admin.Endpoint {
+	return admin.Endpoint{Pattern: "POST /v1/upgrade", Do: func(r *http.Request) (any, error) {
+		var how upgradeRequest
+		if err := json.NewDecoder(r.Body).Decode(&how); err != nil && !errors.Is(err, io.EOF) {
+			return nil, &admin.Error{Status: http.StatusBadRequest, Err: fmt.Errorf("the body is not {\"to\": PATH}: %w", err)}
+		}
+		pid, err := d.upgrade(ctx, how.To)
+		return upgradeAnswer{pid}, err
+	}}
+}
+
+func newUpgrade() *cobra.Command {
+	var how upgradeRequest
+	c := &cobra.Command{
+		Use:   "upgrade [--to PATH]",
+		Short: "Have a new version of the program take over without a gap",
+		Long: `Have the running daemon start its program again, or that at PATH, with the same arguments. The
+new process takes over the sockets when it has read the configuration and serves; the old one
+ends with its last request. Where the new process does not serve within 10 seconds nothing
+changes, and the exit status is 1.`,
+		Args: noArguments,
+	}
+	path := addAdminFlag(c)
+	c.Flags().StringVar(&how.To, "to", "", "program to start (default: that of the daemon, as it is on disk)")
+	_ = c.MarkFlagFilename("to")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		socket, err := path()
+		if err != nil {
+			return err
+		}
+		if how.To != "" {
+			if how.To, err = filepath.Abs(how.To); err != nil {
+				return failed(err)
+			}
+		}
+		var answer upgradeAnswer
+		if err := admin.Do(c.Context(), socket, http.MethodPost, "/v1/upgrade", how, &answer); err != nil {
+			return failed(err)
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "process %d has taken over\n", answer.Pid)
+		return err
+	}
+	return c
+}
+
+// catchUpgrades has signals wait until they are asked for.
+func catchUpgrades() chan os.Signal {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, upgrade.Signal)
+	return signals
+}

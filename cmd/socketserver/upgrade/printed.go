@@ -1,0 +1,44 @@
+package upgrade
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// maxTail is how much of the end is kept, in bytes.
+const maxTail = 4 << 10
+
+// printed is the end of what a program has printed.
+type printed struct{ tail []byte }
+
+// Write implements [io.Writer].
+func (p *printed) Write(text []byte) (int, error) {
+	p.tail = append(p.tail, text...)
+	p.tail = p.tail[max(0, len(p.tail)-maxTail):]
+	return len(text), nil
+}
+
+// copy copies lines to log until r ends.
+func (p *printed) copy(log io.Writer, r io.Reader) {
+	for lines := bufio.NewReader(r); ; {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			_, _ = p.Write(line)
+			_, _ = log.Write(append(bytes.TrimSuffix(line, []byte("\n")), '\n'))
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// explain adds the last line to an error.
+func (p *printed) explain(err error) error {
+	text := bytes.TrimSpace(p.tail)
+	if len(text) == 0 {
+		return fmt.Errorf("%w; it printed nothing", err)
+	}
+	return fmt.Errorf("%w; the last line that it printed: %s", err, text[bytes.LastIndexByte(text, '\n')+1:])
+}
