@@ -116,12 +116,12 @@ func TestUpgradeThatFails(t *testing.T) {
 	rejects := write(t, "next", "#!/bin/sh\necho the first line\necho line 2 is wrong >&2\nexit 1\n")
 	require.NoError(t, os.Chmod(rejects, 0o700))
 	for name, c := range map[string]struct{ program, want string }{
-		"it exits":                      {script(t, "echo starting >&2\necho out of order >&2\nexit 3\n"), ": it ended before it was ready: exit status 3; the last line that it printed: out of order\n"},
-		"it exits and prints nothing":   {script(t, "exit 0\n"), ": it ended before it was ready: exit status 0; it printed nothing\n"},
-		"it hangs":                      {script(t, "echo waiting for a disk >&2\nsleep 1000\n"), ": it was not ready within 10s; the last line that it printed: waiting for a disk\n"},
-		"it rejects the configuration":  {rejects, " validate -c " + r.file + ": exit status 1; the last line that it printed: line 2 is wrong\n"},
-		"there is no such program":      {rejects + "x", "no such file or directory\n"},
-		"it is another program of ours": {"/bin/false", "/bin/false validate -c " + r.file + ": exit status 1; it printed nothing\n"},
+		"it exits":                     {script(t, "echo starting >&2\necho out of order >&2\nexit 3\n"), ": it ended before it was ready: exit status 3; the last line that it printed: out of order\n"},
+		"it exits and prints nothing":  {script(t, "exit 0\n"), ": it ended before it was ready: exit status 0; it printed nothing\n"},
+		"it hangs":                     {script(t, "echo waiting for a disk >&2\nsleep 1000\n"), ": it was not ready within 10s; the last line that it printed: waiting for a disk\n"},
+		"it rejects the configuration": {rejects, " validate -c " + r.file + ": exit status 1; the last line that it printed: line 2 is wrong\n"},
+		"there is no such program":     {rejects + "x", "no such file or directory\n"},
+		"it is no socketserver":        {"/bin/false", "/bin/false validate -c " + r.file + ": exit status 1; it printed nothing\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range often(1, 5) {
@@ -203,7 +203,7 @@ func TestUpgradeKeepsFilesOfUnixSockets(t *testing.T) {
 			require.True(t, os.SameFile(file, now))
 			out, err := exec.Command("socketserver", "serve", "--listen", network+"://"+path, "--handler", "echo").CombinedOutput()
 			require.Equal(t, exitFailed, exitCode(err))
-			require.Contains(t, string(out), "is in use by another server")
+			require.Contains(t, string(out), path+" is in use")
 			require.NoError(t, syscall.Kill(pid, syscall.SIGTERM))
 			r.exit(t)
 			for _, f := range []string{path, r.socket} {

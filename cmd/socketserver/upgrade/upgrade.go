@@ -56,6 +56,7 @@ func Check(ctx context.Context, path string, args ...string) error {
 	var printed printed
 	c := exec.CommandContext(ctx, path, args...)
 	c.Stdout, c.Stderr, c.WaitDelay = &printed, &printed, logTime
+	c.SysProcAttr, c.Cancel = ownGroup, func() error { kill(c.Process); return nil }
 	if err := c.Run(); err != nil {
 		return printed.explain(fmt.Errorf("%s %s: %w", path, strings.Join(args, " "), err))
 	}
