@@ -57,12 +57,21 @@ func TestNotices(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, at, before)
 	require.LessOrEqual(t, at, monotonic(t))
-	n.MainPID(42)
-	require.Equal(t, "MAINPID=42", next())
 	n.ExtendTimeout(2 * time.Second)
 	require.Equal(t, "EXTEND_TIMEOUT_USEC=2000000", next())
 	n.Stopping("draining")
 	require.Equal(t, "STOPPING=1\nSTATUS=draining", next())
+}
+
+// A process that is the service no more tells systemd nothing.
+func TestNoticesAfterMainPID(t *testing.T) {
+	next := manager(t)
+	old := systemd.NewNotifier(hclog.NewNullLogger())
+	old.MainPID(42)
+	require.Equal(t, "MAINPID=42", next())
+	old.Stopping("draining")
+	systemd.NewNotifier(hclog.NewNullLogger()).Stopping("the other one stops")
+	require.Equal(t, "STOPPING=1\nSTATUS=the other one stops", next())
 }
 
 func TestWatchdogIsPingedAfterAnAnswer(t *testing.T) {
@@ -76,13 +85,13 @@ func TestWatchdogIsPingedAfterAnAnswer(t *testing.T) {
 	})
 	defer stop()
 	frameworktest.Await(t, asked)
-	n.MainPID(1) // a ping would have come before it
-	require.Equal(t, "MAINPID=1", next())
+	n.ExtendTimeout(1 * time.Second) // a ping would have come before it
+	require.Equal(t, "EXTEND_TIMEOUT_USEC=1000000", next())
 	answer <- struct{}{}
 	require.Equal(t, "WATCHDOG=1", next())
 	frameworktest.Await(t, asked)
-	n.MainPID(2)
-	require.Equal(t, "MAINPID=2", next())
+	n.ExtendTimeout(2 * time.Second)
+	require.Equal(t, "EXTEND_TIMEOUT_USEC=2000000", next())
 	close(answer)
 }
 
