@@ -106,14 +106,26 @@ func (d *daemon) reload(ctx context.Context, dry bool) (supervisor.Plan, error) 
 		plan, _, err := d.attempt(ctx, d.load, func(c *config.Config) (supervisor.Plan, error) { return d.servers.Plan(c) })
 		return plan, err
 	}
-	return d.apply(ctx, d.load)
+	plan, c, err := d.apply(ctx, d.load)
+	var broken *config.Errors
+	switch {
+	case err == nil:
+		d.follow(c)
+	case d.watcher == nil:
+	case c != nil: // what it needs may come with another change
+		d.watcher.Watch(c.Sources, c.Sum)
+	case errors.As(err, &broken):
+		d.watcher.Watch(broken.Sources, broken.Sum)
+	}
+	return plan, err
 }
 
 // reloadPlugin replaces the processes of a plugin, as they are configured, by new ones.
 func (d *daemon) reloadPlugin(ctx context.Context, name string) (supervisor.Plan, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	return d.apply(ctx, func(c *catalog) (*config.Config, error) { return d.renew(c, name) })
+	plan, _, err := d.apply(ctx, func(c *catalog) (*config.Config, error) { return d.renew(c, name) })
+	return plan, err
 }
 
 // renew returns the configuration that runs, with new classes where a server has the plugin.
@@ -141,8 +153,9 @@ func (d *daemon) renew(c *catalog, name string) (*config.Config, error) {
 	return &next, errors.Join(errs...)
 }
 
-// apply applies what load returns, logs a line and tells systemd.
-func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config, error)) (supervisor.Plan, error) {
+// apply applies what load returns, logs a line and tells systemd. It returns the configuration also
+// where that could not be applied.
+func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config, error)) (supervisor.Plan, *config.Config, error) {
 	d.notify.Reloading()
 	outcome := "not reloaded"
 	defer func() {
@@ -153,20 +166,22 @@ func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config,
 	plan, c, err := d.attempt(ctx, load, func(c *config.Config) (supervisor.Plan, error) { return d.servers.Apply(ctx, c) })
 	if err != nil {
 		d.log.Error("not reloaded; the servers go on as before", "error", err)
-		return nil, err
+		return nil, c, err
 	}
 	outcome = "reloaded"
 	d.config = c
-	d.follow(c)
 	d.log.SetLevel(hclog.LevelFromString(cmp.Or(d.logs.level, c.Log.Level, "info")))
 	var done []any
-	for action, word := range map[supervisor.Action]string{"start": "started", "replace": "replaced", "change": "changed", "stop": "stopped", "keep": "unchanged"} {
-		if names := plan.Servers(action); len(names) > 0 {
-			done = append(done, word, names)
+	for _, a := range []struct {
+		action supervisor.Action
+		word   string
+	}{{supervisor.Start, "started"}, {supervisor.Replace, "replaced"}, {supervisor.Change, "changed"}, {supervisor.Stop, "stopped"}, {supervisor.Keep, "unchanged"}} {
+		if names := plan.Servers(a.action); len(names) > 0 {
+			done = append(done, a.word, names)
 		}
 	}
 	d.log.Info("reloaded", done...)
-	return plan, nil
+	return plan, c, nil
 }
 
 // attempt loads a configuration and does something with it. Where a server has stopped by itself
@@ -185,7 +200,7 @@ func (d *daemon) attempt(ctx context.Context, load func(*catalog) (*config.Confi
 		}
 		if err := d.restartFor(c); err != nil {
 			catalog.close()
-			return nil, nil, err
+			return nil, c, err
 		}
 		plan, err := do(c)
 		if !errors.Is(err, supervisor.ErrStopped) || ctx.Err() != nil {

@@ -1,6 +1,5 @@
-// Package admin is how a running daemon is asked what it does and told what to do: HTTP and JSON
-// over a Unix socket that only root, the daemon's user and those whom the configuration allows
-// may use.
+// Package admin reports status and takes commands while the daemon runs: HTTP and JSON over a Unix
+// socket that only root, the daemon's user and those whom the configuration allows may use.
 //
 // A table of [Endpoint]s is all that there is to it; [Client] is the other end.
 package admin
@@ -68,7 +67,7 @@ func SocketOptions(allow []string) framework.SocketOptions {
 
 // Serve answers on a Unix socket until Close. The caller closes the socket after that.
 func Serve(socket *framework.Socket, allow []string, endpoints []Endpoint, log hclog.Logger) (*Server, error) {
-	l, err := listen(socket)
+	l, err := listen(socket, allow)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +80,7 @@ func Serve(socket *framework.Socket, allow []string, endpoints []Endpoint, log h
 		ReadTimeout:    patience,
 		IdleTimeout:    patience,
 		MaxHeaderBytes: maxBody,
-		ErrorLog:       log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		ErrorLog:       log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
 		ConnContext:    withPeer,
 	}}
 	go func() { _ = s.http.Serve(l) }() // its end is Close's
@@ -117,7 +116,7 @@ func serve(w http.ResponseWriter, r *http.Request, e Endpoint, log hclog.Logger)
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // Do may take longer
 	if r.Method != http.MethodGet {
 		p := peerOf(r.Context())
-		log.Info("asked over the admin socket", "request", r.Method+" "+r.URL.Path, "uid", p.uid, "pid", p.pid)
+		log.Info("admin request", "request", r.Method+" "+r.URL.Path, "uid", p.uid, "pid", p.pid)
 	}
 	result, err := e.Do(r)
 	answer(w, result, err)
@@ -140,7 +139,7 @@ func answer(w http.ResponseWriter, result any, err error) {
 type peerKey struct{}
 
 func withPeer(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, peerKey{}, peerAt(c))
+	return context.WithValue(ctx, peerKey{}, c.(*connection).peer)
 }
 
 func peerOf(ctx context.Context) peer {

@@ -10,12 +10,15 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// A listener accepts at most maxConnections at once; more wait. It keeps a descriptor in reserve,
-// so that it accepts one client where the process has no other descriptor left.
+// A listener accepts at most maxConnections at once; more wait. Clients that are not permitted have a
+// few slots of their own, to be told so. It keeps a descriptor in reserve, so that it accepts one client
+// where the process has no other descriptor left.
 type listener struct {
 	socket    *framework.Socket
 	transport framework.Transport
+	allow     []string
 	slots     chan struct{}
+	strangers chan struct{}
 	closed    chan struct{}
 	once      sync.Once
 
@@ -24,8 +27,11 @@ type listener struct {
 }
 
 // listen listens on the socket.
-func listen(socket *framework.Socket) (*listener, error) {
-	l := &listener{socket: socket, transport: socket.Transport(), slots: make(chan struct{}, maxConnections), closed: make(chan struct{})}
+func listen(socket *framework.Socket, allow []string) (*listener, error) {
+	l := &listener{
+		socket: socket, transport: socket.Transport(), allow: allow,
+		slots: make(chan struct{}, maxConnections), strangers: make(chan struct{}, 4), closed: make(chan struct{}),
+	}
 	if err := l.transport.Open(); err != nil {
 		return nil, err
 	}
@@ -35,22 +41,53 @@ func listen(socket *framework.Socket) (*listener, error) {
 
 // Accept returns the next connection.
 func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
+	for {
+		c, err := l.accept()
+		if err != nil {
+			return nil, err
+		}
+		own := &connection{Conn: c, peer: peerAt(c), listener: l, slots: l.slots}
+		if !own.peer.permitted(l.allow) {
+			own.slots = l.strangers
+			select {
+			case own.slots <- struct{}{}:
+				return own, nil
+			default:
+				_ = c.Close()
+				l.hold()
+				continue
+			}
+		}
+		select {
+		case own.slots <- struct{}{}:
+			return own, nil
+		case <-l.closed:
+			_ = c.Close()
+			return nil, net.ErrClosed
+		}
 	}
+}
+
+func (l *listener) accept() (net.Conn, error) {
 	r, err := l.transport.GetRequest()
-	if errors.Is(err, syscall.EMFILE) && l.spend() {
+	if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && l.spend() {
 		r, err = l.transport.GetRequest()
 	}
-	if err != nil {
-		<-l.slots
-		l.hold()
+	switch {
+	case err == nil:
+		return r.Conn(), nil
+	case errors.Is(err, net.ErrClosed):
 		return nil, err
 	}
-	return &connection{Conn: r.Conn(), listener: l}, nil
+	l.hold()
+	return nil, passing{err}
 }
+
+// passing is an error after which http.Server accepts again, with back-off.
+type passing struct{ error }
+
+func (passing) Temporary() bool { return true }
+func (passing) Timeout() bool   { return false }
 
 // hold opens the reserve.
 func (l *listener) hold() {
@@ -88,7 +125,9 @@ func (l *listener) Addr() net.Addr { return l.socket.Addr() }
 // A connection has a slot of its listener until it is closed.
 type connection struct {
 	net.Conn
+	peer     peer
 	listener *listener
+	slots    chan struct{}
 	once     sync.Once
 }
 
@@ -97,7 +136,7 @@ func (c *connection) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
 		c.listener.hold()
-		<-c.listener.slots
+		<-c.slots
 	})
 	return err
 }

@@ -7,9 +7,6 @@ import (
 
 // peerAt asks the system who is at the other end of a Unix socket.
 func peerAt(c net.Conn) (p peer) {
-	if own, ok := c.(*connection); ok {
-		c = own.Conn
-	}
 	s, ok := c.(syscall.Conn)
 	if !ok {
 		return p

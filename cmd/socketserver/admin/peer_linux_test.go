@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bufio"
 	"net/http"
 	"os"
 	"os/exec"
@@ -62,12 +63,63 @@ func TestOtherUser(t *testing.T) {
 	}
 }
 
+// Those that are not permitted take no place of those that are.
+func TestStrangersTakeNoPlace(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil || os.Geteuid() != 0 {
+		t.Skip("it takes python3, and root to become another user")
+	}
+	dir, err := os.MkdirTemp("", "admin")
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	require.NoError(t, os.Chmod(dir, 0o755))
+	path := filepath.Join(dir, "admin.sock")
+	allow := []string{"user:daemon"}
+	socket, err := framework.OpenSocket("unix", path, SocketOptions(allow))
+	require.NoError(t, err)
+	defer socket.Close()
+	l, err := listen(socket, allow)
+	require.NoError(t, err)
+	defer l.Close()
+	silent := exec.Command(python, "-c", `
+import os, socket, sys
+os.setgid(65534)
+os.setuid(65534)
+clients = [socket.socket(socket.AF_UNIX) for _ in range(40)]
+for c in clients:
+    c.connect(sys.argv[1])
+print("connected", flush=True)
+sys.stdin.read()`, path)
+	end, err := silent.StdinPipe()
+	require.NoError(t, err)
+	out, err := silent.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, silent.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "connected\n", line)
+	frameworktest.DialAddress(t, "unix", path)
+	found := make(chan bool)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil || c.(*connection).peer.uid == 0 {
+				found <- err == nil
+				return
+			}
+		}
+	}()
+	require.True(t, frameworktest.Await(t, found))
+	require.NoError(t, end.Close())
+	require.NoError(t, silent.Wait())
+}
+
 // It answers when the process has no descriptor left.
 func TestReserveDescriptor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	socket, err := framework.OpenSocket("unix", path, SocketOptions(nil))
 	require.NoError(t, err)
-	l, err := listen(socket)
+	l, err := listen(socket, nil)
 	require.NoError(t, err)
 	defer func() {
 		require.NoError(t, l.Close())

@@ -17,7 +17,12 @@ import (
 )
 
 // Errors lists everything wrong with a configuration, in the order of the places.
-type Errors struct{ List []Error }
+type Errors struct {
+	List []Error
+	// Sources and Sum are those of [Config]: a change of one of these files may mend it.
+	Sources []string
+	Sum     string
+}
 
 // An Error is one mistake in a configuration.
 type Error struct {
@@ -95,7 +100,7 @@ func (p *problems) err() error {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
 			cmp.Compare(a.Message, b.Message))
 	})
-	return &Errors{slices.Compact(p.list)}
+	return &Errors{List: slices.Compact(p.list)}
 }
 
 // diagnose adds HCL's diagnostics, translated by [translate].

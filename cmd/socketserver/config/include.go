@@ -32,7 +32,7 @@ func (r *reader) include(s *source) {
 // includeAll reads the files that match a pattern.
 func (r *reader) includeAll(pattern string) *fault {
 	r.config.Sources = append(r.config.Sources, pattern)
-	files, err := filepath.Glob(pattern)
+	files, err := Match(pattern)
 	switch {
 	case err != nil:
 		return faultf("write it as in conf.d/*.hcl", "%q is not a pattern", pattern)
@@ -51,6 +51,15 @@ func (r *reader) includeAll(pattern string) *fault {
 		}
 	}
 	return nil
+}
+
+// Match returns the files that match a pattern, without hidden ones, which are those of editors.
+func Match(pattern string) ([]string, error) {
+	files, err := filepath.Glob(pattern)
+	if strings.HasPrefix(filepath.Base(pattern), ".") {
+		return files, err
+	}
+	return slices.DeleteFunc(files, func(name string) bool { return strings.HasPrefix(filepath.Base(name), ".") }), err
 }
 
 func (r *reader) names() []string {

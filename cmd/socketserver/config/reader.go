@@ -2,7 +2,9 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -19,6 +21,7 @@ type reader struct {
 	files  []*source
 	broken bool // a file was not parsed, so that anything missing may be in it
 
+	texts     map[string][]byte  // of files, as they were read
 	including []string           // the files that are being read, each included by the one before
 	plugins   map[string]*Plugin // by name
 
@@ -46,19 +49,23 @@ type draft struct {
 
 func newReader() *reader {
 	return &reader{
-		problems: problems{sources: map[string][]byte{}}, plugins: map[string]*Plugin{},
+		problems: problems{sources: map[string][]byte{}}, plugins: map[string]*Plugin{}, texts: map[string][]byte{},
 		limits: defaultLimits(), timeouts: defaultTimeouts(),
 	}
 }
 
 // finish reads the blocks of all files and checks the result.
 func (r *reader) finish(catalog Catalog) (*Config, error) {
-	r.config.Sum = Sum(r.config.Sources)
+	r.config.Sum = sumOf(r.config.Sources, r.texts)
 	if !r.broken {
 		r.readFiles()
 		r.check(catalog)
 	}
-	if err := r.err(); err != nil {
+	err := r.err()
+	if list := (*Errors)(nil); errors.As(err, &list) {
+		list.Sources, list.Sum = r.config.Sources, r.config.Sum
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &r.config, nil
@@ -143,6 +150,9 @@ func (r *reader) readAdmin(b *block) {
 			return nil
 		}),
 		"allow": texts(func(who []string) *fault {
+			if runtime.GOOS != "linux" {
+				return faultf("remove it; root and the user of the daemon may use the socket", "admin.allow needs Linux, which tells who a client is")
+			}
 			for _, w := range who {
 				if kind, name, _ := strings.Cut(w, ":"); name == "" || kind != "user" && kind != "group" {
 					return faultf(`write "user:NAME" or "group:NAME"`, "%q is neither a user nor a group", w)

@@ -53,7 +53,9 @@ func (r *reader) load(path string) {
 			r.add(hcl.Range{Filename: name}, faultf("move it elsewhere or give it another name", "it is not a regular file"))
 			continue
 		}
-		r.loadFile(name)
+		if !r.isRead(name, r.names()) { // one of them has included it
+			r.loadFile(name)
+		}
 	}
 }
 
@@ -75,6 +77,7 @@ func (r *reader) loadFile(name string) {
 		r.add(hcl.Range{Filename: name}, pathFault(err))
 		return
 	}
+	r.texts[name] = src
 	r.parse(name, src)
 }
 

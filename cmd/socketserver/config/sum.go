@@ -4,30 +4,34 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 )
 
 // Sum identifies what the files contain that match patterns, such as [Config.Sources].
-func Sum(patterns []string) string {
+func Sum(patterns []string) string { return sumOf(patterns, nil) }
+
+// sumOf is Sum with the text of files that have been read.
+func sumOf(patterns []string, read map[string][]byte) string {
 	all := sha256.New()
 	for _, pattern := range patterns {
-		files, _ := filepath.Glob(pattern)
+		files, _ := Match(pattern)
 		for _, name := range files {
-			fmt.Fprintf(all, "%q\n", name)
-			addFile(all, name)
+			text, ok := read[name]
+			if !ok {
+				text = textOf(name)
+			}
+			fmt.Fprintf(all, "%q %d\n%s", name, len(text), text)
 		}
 	}
 	return hex.EncodeToString(all.Sum(nil))
 }
 
-// addFile adds a regular file, as far as a configuration could be that long.
-func addFile(to io.Writer, name string) {
+// textOf reads a regular file, as far as a configuration could be that long.
+func textOf(name string) []byte {
 	info, err := os.Stat(name)
 	if err != nil || !info.Mode().IsRegular() { // opening a pipe would block
-		return
+		return nil
 	}
 	text, _ := readBounded(name, maxSource+1)
-	_, _ = to.Write(text)
+	return text
 }

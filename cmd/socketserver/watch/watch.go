@@ -112,7 +112,7 @@ func directories(patterns []string) []string {
 	for _, pattern := range patterns {
 		dirs, _ := filepath.Glob(filepath.Dir(pattern))
 		all = append(append(all, dirs...), filepath.Dir(filepath.Dir(pattern)))
-		files, _ := filepath.Glob(pattern)
+		files, _ := config.Match(pattern)
 		for _, file := range files {
 			if real, err := filepath.EvalSymlinks(file); err == nil {
 				all = append(all, filepath.Dir(real))
