@@ -18,6 +18,9 @@ var (
 	// left or reset the connection.
 	ErrPeerGone = conn.ErrPeerGone
 
+	// ErrWorkerGone is wrapped by the error of a request whose process has ended, as by a signal.
+	ErrWorkerGone = worker.ErrGone
+
 	// ErrLineTooLong is what a read of a line returns beyond MaxLine.
 	ErrLineTooLong = conn.ErrLineTooLong
 

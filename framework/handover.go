@@ -189,7 +189,9 @@ func (s *BaseServer) socketEvent(pid int, f *handoff.Frame) {
 		s.traceRefused(r, Refusal(f.Text))
 	case handoff.Ended:
 		if s.Trace.Ended != nil {
-			s.Trace.Ended(r, Outcome{Err: errorOf(f), Duration: time.Duration(f.Duration), In: f.In, Out: f.Out, Pid: pid})
+			s.Trace.Ended(r, Outcome{
+				Err: errorOf(f), Duration: time.Duration(f.Duration), Started: true, Cut: s.isCut(), In: f.In, Out: f.Out, Pid: pid,
+			})
 		}
 	}
 }

@@ -27,6 +27,9 @@ type Trace struct {
 type Outcome struct {
 	Err      error         // as for HandleError; nil: fine
 	Duration time.Duration // since it was accepted
+	Wait     time.Duration // until it began to run
+	Started  bool          // it has begun to run
+	Cut      bool          // the server was ending its requests by force
 	In, Out  int64         // bytes from the client and to it
 	Pid      int           // of the worker; 0: this process
 }
@@ -41,6 +44,7 @@ type WorkerEvent struct {
 // traced is what a request keeps for the trace of its server.
 type traced struct {
 	began   int64 // when it was accepted
+	waited  int64 // until it started
 	started bool  // a worker that goes without taking it is followed by another
 	pid     int   // of its worker
 	in, out int64 // bytes that a worker has reported
@@ -68,6 +72,9 @@ func (s *BaseServer) traceStarted(r *Request, at Place, pid int) {
 	}
 	first := !r.traced.started
 	r.traced.started, r.traced.pid = true, pid
+	if first {
+		r.traced.waited = conn.Now() - r.traced.began
+	}
 	if first && s.Trace.Started != nil {
 		s.Trace.Started(r, at, pid)
 	}
@@ -78,7 +85,11 @@ func (s *BaseServer) traceEnded(r *Request) {
 		return
 	}
 	in, out := r.bytes()
-	s.Trace.Ended(r, Outcome{Err: r.err, Duration: time.Duration(conn.Now() - r.traced.began), In: in, Out: out, Pid: r.traced.pid})
+	t, lasted := r.traced, conn.Now()-r.traced.began
+	s.Trace.Ended(r, Outcome{
+		Err: r.err, Duration: time.Duration(lasted), Wait: time.Duration(t.waited), Started: t.started, Cut: s.isCut(),
+		In: in, Out: out, Pid: t.pid,
+	})
 }
 
 func (s *BaseServer) traceWorker(pid int, ended bool, err error) {

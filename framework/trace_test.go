@@ -136,14 +136,18 @@ func TestTraceOfRefusals(t *testing.T) {
 	require.Equal(t, framework.RefusedVerify, frameworktest.Await(t, r.refused))
 }
 
-// A child that is killed under its request ends that request, and itself.
-func TestTraceOfAKilledChild(t *testing.T) {
-	r := newTracer()
-	s := forkingServer(t, &framework.Forking{})
-	s.Trace = &r.Trace
-	frameworktest.Serve(t, s)
-	frameworktest.Send(t, frameworktest.Dial(t, s), "kill 9\n")
-	o := frameworktest.Await(t, r.ended)
-	require.ErrorContains(t, o.Err, "signal: killed")
-	require.NotZero(t, o.Pid)
+// A process that is killed under its requests ends them, and itself.
+func TestTraceOfAKilledProcess(t *testing.T) {
+	for _, strategy := range []framework.Strategy{&framework.Forking{}, &framework.Preforking{Workers: 1}} {
+		r := newTracer()
+		s := newServer["tcp"](t, class(t, act))
+		s.Strategy, s.Trace = strategy, &r.Trace
+		frameworktest.Serve(t, s)
+		frameworktest.Send(t, frameworktest.Dial(t, s), "kill 9\n")
+		o := frameworktest.Await(t, r.ended)
+		require.ErrorIs(t, o.Err, framework.ErrWorkerGone)
+		require.ErrorContains(t, o.Err, "signal: killed")
+		require.NotZero(t, o.Pid)
+		require.True(t, o.Started)
+	}
 }

@@ -38,6 +38,8 @@ type Instance struct {
 	strategy framework.Strategy
 	class    *class
 	limits   *framework.Limits
+	counters *Counters
+	trace    framework.Trace
 	servers  []*framework.BaseServer
 
 	retired context.Context // done when the instance is retired
@@ -57,10 +59,11 @@ type Instance struct {
 
 // newInstance makes an instance of s that does not listen yet and owns its class. In place of
 // old, which may be nil, it counts against the same limits.
-func newInstance(s *config.Server, c *class, o Options, sockets *Sockets, old *Instance) *Instance {
+func newInstance(s *config.Server, c *class, o Options, sockets *Sockets, counters *Counters, old *Instance) *Instance {
 	i := &Instance{
 		name: s.Name, config: s, log: o.Log.With("server", s.Name), sockets: sockets,
 		strategy: s.Concurrency.Strategy(o.Worker), class: c, limits: s.Limits.New(),
+		counters: counters, trace: counters.trace(),
 		state: Starting, since: time.Now(),
 	}
 	if old != nil && !sharesSockets(i.strategy) {
@@ -129,7 +132,7 @@ func (i *Instance) bind(ctx context.Context) error {
 func (i *Instance) newServer(socket *Socket, t config.Transport) *framework.BaseServer {
 	return &framework.BaseServer{
 		Name: i.name, Log: i.log, Transport: socket.Transport(),
-		Strategy: i.strategy, Class: i.class.HandlerClass, Limits: i.limits, Timeouts: i.config.Timeouts,
+		Strategy: i.strategy, Class: i.class.HandlerClass, Limits: i.limits, Trace: &i.trace, Timeouts: i.config.Timeouts,
 		ReadBuffer: t.ReadBuffer, WriteBuffer: t.WriteBuffer, MaxLine: i.config.Limits.MaxLine(), OnStop: i.stop,
 	}
 }

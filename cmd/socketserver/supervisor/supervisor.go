@@ -29,9 +29,10 @@ type Supervisor struct {
 	applying sync.Mutex // held by Apply
 
 	mu        sync.Mutex
-	instances []*Instance // of the configuration, in its order
-	replaced  []*Instance // by these; they still drain
-	live      int         // instances that have not ended
+	counters  map[string]*Counters // by the name of the server
+	instances []*Instance          // of the configuration, in its order
+	replaced  []*Instance          // by these; they still drain
+	live      int                  // instances that have not ended
 }
 
 // ballastSize is memory in bytes that counts as in use for the garbage collector and takes
@@ -48,7 +49,7 @@ type Options struct {
 // New returns a supervisor that runs nothing yet.
 func New(o Options) *Supervisor {
 	reserveThreads()
-	s := &Supervisor{options: o, sockets: &Sockets{open: map[socketKey]*Socket{}}, ballast: make([]byte, ballastSize), idle: make(chan struct{})}
+	s := &Supervisor{options: o, sockets: &Sockets{open: map[socketKey]*Socket{}}, counters: map[string]*Counters{}, ballast: make([]byte, ballastSize), idle: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }

@@ -36,6 +36,7 @@ const (
 	Panicked        // Text is the value, a newline and the stack
 	PeerGone        // the client left early
 	TimedOut        // a timeout of the server passed
+	Gone            // the worker has gone; it is never sent
 )
 
 // Flags of a frame.

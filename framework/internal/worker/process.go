@@ -46,6 +46,7 @@ type inflight struct {
 	task    *Task
 	outcome chan error
 	kept    bool // the caller keeps its copy of the descriptor until the process has it
+	running running
 }
 
 // Hello is what a process says first.
@@ -109,13 +110,14 @@ func (p *Process) receive() {
 		why = errors.New("it ended")
 	}
 	p.mu.Lock()
-	p.err = fmt.Errorf("the worker process has gone: %w", why)
+	p.err = fmt.Errorf("%w: %w", ErrGone, why)
 	pending := p.pending
 	p.pending = nil
 	p.mu.Unlock()
 	_ = p.channel.Close()
 	close(p.gone)
 	for _, t := range pending {
+		t.abandon(p)
 		if t.kept {
 			t.outcome <- fmt.Errorf("%w: %w", ErrNotTaken, p.err)
 			continue
@@ -159,6 +161,7 @@ func (p *Process) take(f handoff.Frame) error {
 		t.outcome <- t.task.Conclude(&f)
 	case handoff.Quit, handoff.Event:
 		if t != nil && t.task.Event != nil { // else it is over: what a handler left behind may still ask
+			t.running.note(&f)
 			t.task.Event(p.pid, &f)
 		}
 	default:

@@ -34,7 +34,8 @@ type Task struct {
 	// the body of the frame.
 	Conclude func(outcome *handoff.Frame) error
 	// Event is called for each other frame about the task; nil: they are ignored. It must not
-	// keep the body of the frame.
+	// keep the body of the frame. A request that has Started also has Ended, with the status Gone
+	// where the process went before it could say so.
 	Event func(pid int, f *handoff.Frame)
 }
 
@@ -62,6 +63,9 @@ var (
 	// ErrNotTaken is the error of a task that another process can be given: this one has gone
 	// without taking it.
 	ErrNotTaken = errors.New("hand over")
+	// ErrGone is wrapped by the error of a task whose process has ended, and is exported as
+	// ErrWorkerGone by package framework.
+	ErrGone = errors.New("the worker process has gone")
 	// ErrDropped is the error of a datagram that was dropped and counted.
 	ErrDropped = errors.New("framework: datagram dropped")
 )

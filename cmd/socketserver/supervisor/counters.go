@@ -1,0 +1,189 @@
+package supervisor
+
+import (
+	"errors"
+	"io"
+	"math/bits"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// An Outcome is how a request ended.
+type Outcome string
+
+// The outcomes.
+const (
+	OK       Outcome = "ok"
+	Erred    Outcome = "error" // the handler returned one
+	Panicked Outcome = "panic"
+	TimedOut Outcome = "timeout"   // of the server
+	PeerGone Outcome = "peer_gone" // the client left early
+	Killed   Outcome = "killed"    // its process ended
+	Cut      Outcome = "cut"       // the server stopped and waited no longer
+)
+
+// Outcomes are all of them, and Refusals the reasons for which a request is not served.
+var (
+	Outcomes = []Outcome{OK, Erred, Panicked, TimedOut, PeerGone, Killed, Cut}
+	Refusals = []framework.Refusal{
+		framework.RefusedConnections, framework.RefusedPerSource, framework.RefusedVerify, framework.RefusedPreamble, framework.RefusedClosed,
+	}
+)
+
+// OutcomeOf classifies the end of a request.
+func OutcomeOf(o framework.Outcome) Outcome {
+	err, panicked := o.Err, (*framework.PanicError)(nil)
+	switch {
+	case err == nil, errors.Is(err, io.EOF):
+		return OK
+	case errors.As(err, &panicked):
+		return Panicked
+	case o.Cut, errors.Is(err, framework.ErrServerClosed):
+		return Cut
+	case errors.Is(err, framework.ErrWorkerGone):
+		return Killed
+	case errors.Is(err, framework.ErrPeerGone):
+		return PeerGone
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return TimedOut
+	}
+	return Erred
+}
+
+// Counters count what happens to the requests and workers of a server. They belong to its name,
+// so that they never fall when an instance replaces another one. Any goroutine may use them.
+type Counters struct {
+	accepted, started, unstarted atomic.Int64 // unstarted: ended without having been started
+	refused                      [5]atomic.Int64
+	ended                        [7]atomic.Int64
+	in, out                      atomic.Int64 // bytes
+	durations                    [DurationBuckets + 1]atomic.Int64
+	duration                     atomic.Int64 // of all, in nanoseconds
+	starts, deaths, failures     atomic.Int64 // of workers
+}
+
+// DurationBuckets is the number of buckets of durations: the first one is up to a microsecond,
+// each other one is up to twice as much as the one before, and the last up to 134 seconds.
+const DurationBuckets = 28
+
+// bucket returns that of a duration; DurationBuckets: it is longer than all of them.
+func bucket(d time.Duration) int {
+	us := (d + time.Microsecond - 1) / time.Microsecond
+	return min(bits.Len64(uint64(max(us-1, 0))), DurationBuckets)
+}
+
+// trace returns what counts. Nothing in it waits.
+func (c *Counters) trace() framework.Trace {
+	return framework.Trace{
+		Accepted: func(*framework.Request) { c.accepted.Add(1) },
+		Refused: func(_ *framework.Request, why framework.Refusal) {
+			c.refused[max(slices.Index(Refusals, why), 0)].Add(1) // a worker of another build may have others
+		},
+		Started: func(*framework.Request, framework.Place, int) { c.started.Add(1) },
+		Ended: func(_ *framework.Request, o framework.Outcome) {
+			c.in.Add(o.In)
+			c.out.Add(o.Out)
+			c.duration.Add(int64(o.Duration))
+			c.durations[bucket(o.Duration)].Add(1)
+			if !o.Started {
+				c.unstarted.Add(1)
+			}
+			c.ended[slices.Index(Outcomes, OutcomeOf(o))].Add(1)
+		},
+		Worker: func(e framework.WorkerEvent) {
+			switch {
+			case !e.Ended:
+				c.starts.Add(1)
+			case e.Err != nil:
+				c.failures.Add(1)
+				fallthrough
+			default:
+				c.deaths.Add(1)
+			}
+		},
+	}
+}
+
+// Counts are the values of a server's [Counters]. Accepted is the sum of Refused, Ended and Active.
+type Counts struct {
+	Accepted int64                       `json:"accepted"`
+	Refused  map[framework.Refusal]int64 `json:"refused"`
+	Ended    map[Outcome]int64           `json:"ended"`
+	Active   int64                       `json:"active"`  // neither refused nor ended
+	Waiting  int64                       `json:"waiting"` // active, and not begun: it waits for a thread or a child
+	In       int64                       `json:"in"`      // bytes that clients of ended requests have sent
+	Out      int64                       `json:"out"`     // bytes that they were sent
+
+	Durations [DurationBuckets + 1]int64 `json:"-"`           // requests by bucket; the last one is for longer ones
+	Duration  time.Duration              `json:"duration_ns"` // the sum of all that have ended
+
+	WorkerStarts   int64 `json:"worker_starts"`
+	WorkerDeaths   int64 `json:"worker_deaths"`   // ended for any reason
+	WorkerFailures int64 `json:"worker_failures"` // of these, those that were not done
+}
+
+// A ServerCounts is the counts of one server, and what is true of it now.
+type ServerCounts struct {
+	Server, Strategy string
+	Workers          int // processes
+	Counts
+}
+
+// Counts returns the counts of every server of the configuration, and then of those that have been
+// removed and still drain.
+func (s *Supervisor) Counts() []ServerCounts {
+	var all []ServerCounts
+	at := map[string]int{}
+	for _, i := range s.all() {
+		status := i.status()
+		n, known := at[i.name]
+		if !known {
+			n, at[i.name] = len(all), len(all)
+			all = append(all, ServerCounts{Server: i.name, Strategy: status.Strategy, Counts: i.counters.counts()})
+		}
+		all[n].Workers += len(status.Workers)
+	}
+	return all
+}
+
+// countersOf returns the counters of the name of a server.
+func (s *Supervisor) countersOf(server string) *Counters {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.counters[server]
+	if c == nil {
+		c = &Counters{}
+		s.counters[server] = c
+	}
+	return c
+}
+
+// counts returns the values. Those that grow first are read last, so that Active and Waiting are
+// not too low while requests come and go.
+func (c *Counters) counts() Counts {
+	n := Counts{
+		Refused: map[framework.Refusal]int64{}, Ended: map[Outcome]int64{},
+		WorkerFailures: c.failures.Load(), WorkerDeaths: c.deaths.Load(), WorkerStarts: c.starts.Load(),
+	}
+	var ended, refused int64
+	for i, o := range Outcomes {
+		n.Ended[o] = c.ended[i].Load()
+		ended += n.Ended[o]
+	}
+	for i, why := range Refusals {
+		n.Refused[why] = c.refused[i].Load()
+		refused += n.Refused[why]
+	}
+	begun := c.unstarted.Load() + c.started.Load()
+	for i := range c.durations {
+		n.Durations[i] = c.durations[i].Load()
+	}
+	n.In, n.Out, n.Duration = c.in.Load(), c.out.Load(), time.Duration(c.duration.Load())
+	n.Accepted = c.accepted.Load()
+	n.Active, n.Waiting = n.Accepted-refused-ended, n.Accepted-refused-begun
+	return n
+}
