@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/http/pprof"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/metrics"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 )
 
@@ -39,7 +41,16 @@ func (d *daemon) endpoints(ctx context.Context) []admin.Endpoint {
 			return reloadAnswer{plan}, err
 		}},
 		d.upgradeEndpoint(ctx),
+		{Pattern: "GET /metrics", Handler: d.scrape()},
+		{Pattern: "GET /healthz", Handler: metrics.Health(d.servers.Status)},
+		{Pattern: "GET /debug/pprof/", Handler: http.HandlerFunc(pprof.Index)},
+		{Pattern: "GET /debug/pprof/profile", Handler: http.HandlerFunc(pprof.Profile)},
 	}
+}
+
+// scrape answers Prometheus.
+func (d *daemon) scrape() http.Handler {
+	return metrics.Handler(metrics.Source{Counts: d.servers.Counts, Reloads: &d.reloads, Version: version()})
 }
 
 type (

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"reflect"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/metrics"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/watch"
@@ -28,10 +30,12 @@ type daemon struct {
 	causes  chan os.Signal // to reload: one that waits stands for all that come
 
 	upgrader upgrader
+	reloads  metrics.Reloads
 
 	admin       *admin.Server // nil: there is none
 	adminSocket *supervisor.Socket
-	watcher     *watch.Watcher // nil: nothing is watched
+	metrics     *metrics.Server // nil: they are not served over TCP
+	watcher     *watch.Watcher  // nil: nothing is watched
 
 	reloading sync.Mutex     // held by start and by a reload: they come one after the other
 	config    *config.Config // that is applied; guarded by reloading
@@ -47,10 +51,14 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	if d.admin, closed = d.openAdmin(ctx, c.Admin); closed != nil && c.Admin.Socket != nil {
 		return closed
 	}
+	if err := d.openMetrics(c.Metrics); err != nil {
+		return err
+	}
 	d.follow(c)
 	if _, err := d.servers.Apply(ctx, c); err != nil {
 		return err
 	}
+	d.reloads.Record(nil)
 	if closed != nil { // several daemons of a user share the default
 		d.log.Info("there is no admin socket", "error", closed, "next", "set admin.socket")
 	}
@@ -78,6 +86,21 @@ func (d *daemon) close() {
 		_ = d.admin.Close()
 		d.servers.Release(d.adminSocket)
 	}
+	if d.metrics != nil {
+		_ = d.metrics.Close()
+	}
+}
+
+// openMetrics serves metrics where the configuration says.
+func (d *daemon) openMetrics(c config.Metrics) (err error) {
+	if c.Address == "" {
+		return nil
+	}
+	d.metrics, err = metrics.Serve(c.Address, map[string]http.Handler{"/metrics": d.scrape(), "/healthz": metrics.Health(d.servers.Status)}, d.log)
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	return nil
 }
 
 // follow watches the files of c, if it asks for that.
@@ -164,6 +187,7 @@ func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config,
 		}
 	}()
 	plan, c, err := d.attempt(ctx, load, func(c *config.Config) (supervisor.Plan, error) { return d.servers.Apply(ctx, c) })
+	d.reloads.Record(err)
 	if err != nil {
 		d.log.Error("not reloaded; the servers go on as before", "error", err)
 		return nil, c, err
@@ -214,6 +238,8 @@ func (d *daemon) restartFor(c *config.Config) error {
 	switch was := d.config; {
 	case !reflect.DeepEqual(was.Admin, c.Admin):
 		return errors.New("the admin block has changed, which a reload does not apply; restart to change it")
+	case was.Metrics != c.Metrics:
+		return errors.New("the metrics block has changed, which a reload does not apply; restart to change it")
 	case was.Log.Format != c.Log.Format:
 		return errors.New("log.format has changed, which a reload does not apply; restart to change it")
 	}

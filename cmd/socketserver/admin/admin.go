@@ -33,6 +33,8 @@ type Endpoint struct {
 	// Do returns the answer, of which the client gets the JSON. The body of r has been read. An
 	// error is a conflict, unless it is an [Error]. The client may leave before Do returns.
 	Do func(r *http.Request) (any, error)
+	// Handler is what answers in place of Do, not in JSON. Nothing bounds the time that it takes.
+	Handler http.Handler
 }
 
 // An Error is one with a status of its own.
@@ -73,7 +75,14 @@ func Serve(socket *framework.Socket, allow []string, endpoints []Endpoint, log h
 	}
 	mux := http.NewServeMux()
 	for _, e := range endpoints {
-		mux.HandleFunc(e.Pattern, func(w http.ResponseWriter, r *http.Request) { serve(w, r, e, log) })
+		mux.HandleFunc(e.Pattern, func(w http.ResponseWriter, r *http.Request) {
+			if e.Handler != nil {
+				_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would cancel r
+				e.Handler.ServeHTTP(w, r)
+				return
+			}
+			serve(w, r, e, log)
+		})
 	}
 	s := &Server{listener: l, http: &http.Server{
 		Handler:        permit(allow, mux),

@@ -51,7 +51,7 @@ func TestOtherUser(t *testing.T) {
 		path := filepath.Join(dir, "admin.sock")
 		socket, err := framework.OpenSocket("unix", path, SocketOptions([]string{allow}))
 		require.NoError(t, err)
-		s, err := Serve(socket, []string{allow}, []Endpoint{{"GET /", func(*http.Request) (any, error) { return "hello", nil }}}, hclog.NewNullLogger())
+		s, err := Serve(socket, []string{allow}, []Endpoint{{Pattern: "GET /", Do: func(*http.Request) (any, error) { return "hello", nil }}}, hclog.NewNullLogger())
 		require.NoError(t, err)
 		as := exec.Command(curl, "-s", "-w", " %{http_code}", "--unix-socket", path, "http://x/")
 		as.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}

@@ -34,6 +34,7 @@ type Config struct {
 	Plugins Plugins
 	Log     Log
 	Admin   Admin
+	Metrics Metrics
 	Watch   bool      // reload when one of Sources changes
 	Servers []*Server // in the order of the files and of the blocks in them
 
@@ -47,6 +48,11 @@ type Config struct {
 type Admin struct {
 	Socket *string  // nil: the default path; empty: none
 	Allow  []string // "user:NAME" and "group:NAME" besides root and the daemon's user
+}
+
+// Metrics is the block of that name.
+type Metrics struct {
+	Address string // host:port; empty: there are none over TCP
 }
 
 // Plugins is the block of that name.

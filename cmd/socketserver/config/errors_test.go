@@ -174,8 +174,7 @@ func TestErrorsOfAttributes(t *testing.T) {
 }
 
 func TestNotAvailableYet(t *testing.T) {
-	src := `metrics {}
-plugin "x" { path = "x" }
+	src := `plugin "x" { path = "x" }
 server "s" {
   transport "tcp" {
     address = ":1"
@@ -198,7 +197,7 @@ server "s" {
 }
 `
 	got := problems(t, src)
-	require.Len(t, got, 10)
+	require.Len(t, got, 9)
 	for _, line := range got {
 		require.Contains(t, line, "is not available yet; ")
 	}

@@ -85,7 +85,7 @@ func (r *reader) readFiles() {
 			"defaults": once(func(h *hclsyntax.Block) { r.readDefaults(b.bare(h)) }),
 			"server":   repeat(func(h *hclsyntax.Block) { servers = append(servers, func() { b.readServer(h) }) }),
 			"plugin":   repeat(b.readPlugin),
-			"metrics":  nil,
+			"metrics":  once(func(h *hclsyntax.Block) { r.readMetrics(b.bare(h)) }),
 		})
 	}
 	for _, read := range servers {
@@ -162,6 +162,16 @@ func (r *reader) readAdmin(b *block) {
 			return nil
 		}),
 	}, nil)
+}
+
+func (r *reader) readMetrics(b *block) {
+	b.read(attributes{"address": typed(cty.String, "an address in quotes", func(address string) *fault {
+		r.config.Metrics.Address = address
+		return checkAddress("tcp", address)
+	})}, nil)
+	if b.body.Attributes["address"] == nil {
+		b.problem(b.at, faultf(`add address = "localhost:9090"`, "there is no address"))
+	}
 }
 
 func (r *reader) readLog(b *block) {
