@@ -240,6 +240,8 @@ func (d *daemon) restartFor(c *config.Config) error {
 		return errors.New("the admin block has changed, which a reload does not apply; restart to change it")
 	case was.Metrics != c.Metrics:
 		return errors.New("the metrics block has changed, which a reload does not apply; restart to change it")
+	case was.Log.Access != c.Log.Access:
+		return errors.New("log.access has changed, which a reload does not apply; restart to change it")
 	case was.Log.Format != c.Log.Format:
 		return errors.New("log.format has changed, which a reload does not apply; restart to change it")
 	}

@@ -30,7 +30,7 @@ func newServe() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve [-c servers.hcl]",
 		Short: "Run the servers of a configuration",
-		Long:  "Run the servers of a file, of a directory of .hcl files, or of the command line.\nSIGINT and SIGTERM stop gracefully, a second one at once. SIGHUP reloads,\nSIGUSR2 has a new version of the program take over.",
+		Long:  "Run the servers of a file, of a directory of .hcl files, or of the command line.\nSIGINT and SIGTERM stop gracefully, a second one at once. SIGHUP reloads,\nSIGUSR1 reopens the access log, SIGUSR2 has a new version of the program take over.",
 		Example: "  socketserver serve\n" +
 			"  socketserver serve --listen tcp://localhost:9000 --concurrency forking --handler timestamp --set framing=chunk",
 		Args: noArguments,
@@ -124,7 +124,17 @@ func serve(logs logFlags, console, file string, load func(*catalog) (*config.Con
 	if err := localtime.Check(); err != nil {
 		log.Warn("times are UTC, as the time zone is not understood", "error", err)
 	}
-	servers := supervisor.New(supervisor.Options{Log: log, Worker: findWorker(log)})
+	options := supervisor.Options{Log: log, Worker: findWorker(log)}
+	access, err := openAccessLog(c.Log.Access, log)
+	if err != nil {
+		catalog.close()
+		return failed(err)
+	}
+	defer access.close()
+	if access.Log != nil {
+		options.Ended = access.Add
+	}
+	servers := supervisor.New(options)
 	servers.Inherit(sockets)
 	if err := servers.Adopt(before.Sockets); err != nil {
 		return failed(err)

@@ -68,7 +68,10 @@ type Plugin struct {
 }
 
 // Log is the block of that name. What is empty is not set.
-type Log struct{ Level, Format string }
+type Log struct {
+	Level, Format string
+	Access        string // path of the access log, or "-" for standard output; empty: there is none
+}
 
 // A Server is a server block with its defaults.
 type Server struct {
@@ -78,6 +81,7 @@ type Server struct {
 	Handler     Handler            `json:"handler"`
 	Limits      Limits             `json:"limits"`
 	Timeouts    framework.Timeouts `json:"timeouts"`
+	AccessLog   bool               `json:"access_log"` // its requests are in the access log, where there is one
 
 	Split bool `json:"-"` // its plugin may be replaced though it keeps state, see [Plugin]
 

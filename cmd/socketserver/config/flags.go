@@ -30,7 +30,7 @@ func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 	r := newReader()
 	r.config.Plugins.Directory = cmp.Or(f.PluginDirectory, "plugins")
 	d := &draft{
-		Server: &Server{Limits: r.limits, Timeouts: r.timeouts}, at: hcl.Range{Filename: "command line"}, typed: true,
+		Server: &Server{Limits: r.limits, Timeouts: r.timeouts, AccessLog: true}, at: hcl.Range{Filename: "command line"}, typed: true,
 		options: map[string]hcl.Range{},
 	}
 	for _, url := range f.Listen {

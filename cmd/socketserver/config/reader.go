@@ -179,6 +179,16 @@ func (r *reader) readLog(b *block) {
 	b.read(attributes{
 		"level":  choice(func(s string) { l.Level = s }, "trace", "debug", "info", "warn", "error"),
 		"format": choice(func(s string) { l.Format = s }, "text", "json"),
+		"access": typed(cty.String, `a path in quotes, or "-" for standard output`, func(path string) *fault {
+			if path == "" {
+				return faultf(`write a path, or "-" for standard output`, "the path is empty")
+			}
+			if l.Access = path; path != "-" {
+				l.Access = b.source.beside(path)
+			}
+			return nil
+		}),
+		"file": nil,
 	}, nil)
 }
 

@@ -39,12 +39,12 @@ func (b *block) readServer(h *hclsyntax.Block) {
 	}
 	s := b.inner(h)
 	d := &draft{
-		Server: &Server{Name: name, Limits: b.limits, Timeouts: b.timeouts},
+		Server: &Server{Name: name, Limits: b.limits, Timeouts: b.timeouts, AccessLog: true},
 		block:  s.name, at: s.at, options: map[string]hcl.Range{}, blocks: s.first,
 	}
 	b.servers = append(b.servers, d)
 	b.config.Servers = append(b.config.Servers, d.Server)
-	s.read(nil, blocks{
+	s.read(attributes{"access_log": boolean(&d.AccessLog)}, blocks{
 		"transport":   repeat(func(h *hclsyntax.Block) { s.readTransport(h, d) }),
 		"concurrency": once(func(h *hclsyntax.Block) { s.readConcurrency(h, d) }),
 		"handler":     repeat(func(h *hclsyntax.Block) { s.readHandler(h, d) }),

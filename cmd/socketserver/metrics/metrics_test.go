@@ -122,7 +122,9 @@ func TestDashboardAndAlertsUseTheMetrics(t *testing.T) {
 	alerts, err := os.ReadFile(filepath.Join(packaging, "prometheus", "alerts.yaml"))
 	require.NoError(t, err)
 	var rules struct {
-		Groups []struct{ Rules []struct{ Alert, Expr string } }
+		Groups []struct {
+			Rules []struct{ Alert, Expr string }
+		}
 	}
 	require.NoError(t, yaml.Unmarshal(alerts, &rules))
 	for _, rule := range rules.Groups[0].Rules {

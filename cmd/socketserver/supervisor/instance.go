@@ -69,6 +69,15 @@ func newInstance(s *config.Server, c *class, o Options, sockets *Sockets, counte
 	if old != nil && !sharesSockets(i.strategy) {
 		i.limits = old.limits
 	}
+	if o.Ended != nil {
+		count := i.trace.Ended
+		i.trace.Ended = func(r *framework.Request, ended framework.Outcome) {
+			count(r, ended)
+			if i.configuration().AccessLog {
+				o.Ended(r, ended)
+			}
+		}
+	}
 	i.killed, i.kill = context.WithCancel(context.Background())
 	i.retired, i.retire = context.WithCancel(i.killed)
 	return i
@@ -87,11 +96,12 @@ func (i *Instance) configuration() *config.Server {
 	return i.config
 }
 
-// canBecome reports whether the instance can become s while it serves: they differ in limits
-// and timeouts alone, and no process was started with them.
+// canBecome reports whether the instance can become s while it serves: they differ in limits,
+// timeouts and the access log alone, and no process was started with them.
 func (i *Instance) canBecome(s *config.Server) bool {
 	was := i.configuration()
 	then := *s
+	then.AccessLog = was.AccessLog
 	if then.Limits.Line = was.Limits.Line; !sharesSockets(i.strategy) {
 		then.Limits = was.Limits
 	}

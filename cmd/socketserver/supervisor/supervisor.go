@@ -44,6 +44,9 @@ const ballastSize = 12 << 20
 type Options struct {
 	Log    hclog.Logger
 	Worker *framework.Program // of worker processes with compiled-in handlers; nil: this program
+	// Ended is called for each request of a server with an access log that was served and has ended,
+	// as [framework.Trace.Ended] is; nil: it is not.
+	Ended func(*framework.Request, framework.Outcome)
 }
 
 // New returns a supervisor that runs nothing yet.

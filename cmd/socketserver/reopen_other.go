@@ -1,0 +1,7 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+func notifyReopen(chan<- os.Signal) {}
