@@ -42,12 +42,12 @@ func accesses(t *testing.T, paths ...string) (all []access) {
 // Every request has its line under every strategy, with the bytes that its client has counted,
 // while the file is rotated; and so have those of processes that are killed.
 func TestAccessLogHasEveryRequest(t *testing.T) {
-	for strategy, body := range map[string]string{"synchronous": "", "threading": "", "forking": "max_children = 2\nmax_requests = 1000", "preforking": ""} {
+	for strategy, body := range map[string]string{"synchronous": "", "threading": "", "forking": "max_children = 8\nmax_requests = 1000", "preforking": ""} {
 		t.Run(strategy, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "access.log")
 			r := reloadable(t, fmt.Sprintf("log { access = %q }\n", path)+timestamps(fmt.Sprintf("%q {\n%s\n}", strategy, body), "", ""))
-			const clients, each = 8, 125
+			const clients, each = 4, 250
 			var sent, received atomic.Int64
 			var all sync.WaitGroup
 			for n := range clients {
