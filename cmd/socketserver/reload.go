@@ -34,8 +34,10 @@ type daemon struct {
 
 	admin       *admin.Server // nil: there is none
 	adminSocket *supervisor.Socket
-	metrics     *metrics.Server // nil: they are not served over TCP
-	watcher     *watch.Watcher  // nil: nothing is watched
+	watcher     *watch.Watcher // nil: nothing is watched
+
+	metrics        *metrics.Server // nil: they are not served over TCP
+	metricsSockets []*supervisor.Socket
 
 	reloading sync.Mutex     // held by start and by a reload: they come one after the other
 	config    *config.Config // that is applied; guarded by reloading
@@ -51,7 +53,7 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	if d.admin, closed = d.openAdmin(ctx, c.Admin); closed != nil && c.Admin.Socket != nil {
 		return closed
 	}
-	if err := d.openMetrics(c.Metrics); err != nil {
+	if err := d.openMetrics(ctx, c.Metrics); err != nil {
 		return err
 	}
 	d.follow(c)
@@ -86,21 +88,28 @@ func (d *daemon) close() {
 		_ = d.admin.Close()
 		d.servers.Release(d.adminSocket)
 	}
-	if d.metrics != nil {
-		_ = d.metrics.Close()
-	}
+	d.closeMetrics()
 }
 
 // openMetrics serves metrics where the configuration says.
-func (d *daemon) openMetrics(c config.Metrics) (err error) {
+func (d *daemon) openMetrics(ctx context.Context, c config.Metrics) (err error) {
 	if c.Address == "" {
 		return nil
 	}
-	d.metrics, err = metrics.Serve(c.Address, map[string]http.Handler{"/metrics": d.scrape(), "/healthz": metrics.Health(d.servers.Status)}, d.log)
-	if err != nil {
+	if d.metricsSockets, err = d.servers.OpenAll(ctx, config.Transport{Network: "tcp", Address: c.Address}, "metrics"); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
-	return nil
+	d.metrics, err = metrics.Serve(d.metricsSockets, map[string]http.Handler{"/metrics": d.scrape(), "/healthz": metrics.Health(d.servers.Status)}, d.log)
+	return err
+}
+
+// closeMetrics frees the addresses of metrics.
+func (d *daemon) closeMetrics() {
+	if d.metrics != nil {
+		_ = d.metrics.Close()
+	}
+	d.servers.Release(d.metricsSockets...)
+	d.metrics, d.metricsSockets = nil, nil
 }
 
 // follow watches the files of c, if it asks for that.

@@ -80,6 +80,7 @@ func (d *daemon) upgrade(ctx context.Context, path string) (pid int, err error) 
 	if d.admin != nil {
 		d.admin.Retire()
 	}
+	d.closeMetrics()
 	if err := d.servers.Leave(); err != nil {
 		d.log.Warn("cannot leave a socket to the new process", "error", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -226,6 +227,20 @@ func TestUpgradeWithoutServer(t *testing.T) {
 	requireEchoOf(t, r.listeners[0])
 	require.NoFileExists(t, path)
 	require.NoFileExists(t, path+".lock")
+}
+
+// The address of metrics is passed on, port 0 with the port that it has.
+func TestUpgradeKeepsMetrics(t *testing.T) {
+	t.Parallel()
+	r := reloadable(t, "metrics { address = \"127.0.0.1:0\" }\n"+timestamps(`"threading" {}`, "", ""))
+	host := r.await(t, "metrics")["address"].(string)
+	accepted := func() float64 {
+		return scrape(t, http.DefaultClient, host)[`socketserver_requests_accepted_total{server="s"}`]
+	}
+	requireEchoOf(t, r.listeners[0])
+	require.Equal(t, 1.0, accepted())
+	r.upgrade(t)
+	require.Zero(t, accepted(), "by the new process")
 }
 
 // What systemd has passed is passed on, and systemd is told of the new process by the old one.

@@ -2,18 +2,17 @@ package metrics
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/net/netutil"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/framework"
 )
 
 const (
@@ -43,21 +42,21 @@ func Health(status func() []supervisor.Status) http.Handler {
 // A Server answers at TCP addresses. What it offers is read only.
 type Server struct{ http *http.Server }
 
-// Serve listens on every address that host:port means and answers until Close.
-func Serve(address string, handlers map[string]http.Handler, log hclog.Logger) (*Server, error) {
-	listeners, err := listen(address)
-	if err != nil {
-		return nil, err
-	}
+// Serve answers at the sockets until Close. The caller closes them after that.
+func Serve(sockets []*supervisor.Socket, handlers map[string]http.Handler, log hclog.Logger) (*Server, error) {
 	mux := http.NewServeMux()
 	for path, h := range handlers {
 		mux.Handle("GET "+path, h)
 	}
 	s := &Server{&http.Server{
 		Handler: mux, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: idle, MaxHeaderBytes: 16 << 10,
-		ErrorLog: log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		ErrorLog: log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
 	}}
-	for _, l := range listeners {
+	for _, socket := range sockets {
+		l := listener{socket.Transport()}
+		if err := l.Open(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 		log.Info("metrics", "address", l.Addr().String())
 		go func() { _ = s.http.Serve(netutil.LimitListener(l, maxConnections)) }() // its end is Close's
 	}
@@ -67,34 +66,14 @@ func Serve(address string, handlers map[string]http.Handler, log hclog.Logger) (
 // Close ends what is being answered.
 func (s *Server) Close() error { return s.http.Close() }
 
-// listen listens on both loopback addresses for localhost, of which this machine may have one.
-func listen(address string) ([]net.Listener, error) {
-	host, port, err := net.SplitHostPort(address)
+// A listener is a transport as package http knows it.
+type listener struct{ framework.Transport }
+
+// Accept returns the next connection.
+func (l listener) Accept() (net.Conn, error) {
+	r, err := l.GetRequest()
 	if err != nil {
 		return nil, err
 	}
-	hosts := []string{host}
-	if host == "localhost" {
-		hosts = []string{"127.0.0.1", "::1"}
-	}
-	var all []net.Listener
-	var missing error
-	for _, host := range hosts {
-		switch l, err := net.Listen("tcp", net.JoinHostPort(host, port)); {
-		case err == nil:
-			_, port, _ = net.SplitHostPort(l.Addr().String()) // port 0: the same for both
-			all = append(all, l)
-		case len(hosts) > 1 && (errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)):
-			missing = err // this machine has no addresses of the family
-		default:
-			for _, l := range all {
-				_ = l.Close()
-			}
-			return nil, fmt.Errorf("%w; choose another metrics.address", err)
-		}
-	}
-	if len(all) == 0 {
-		return nil, missing
-	}
-	return all, nil
+	return r.Conn(), nil
 }

@@ -1,10 +1,12 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
 	"github.com/go-socketserver/socketserver/framework"
 )
@@ -108,5 +110,10 @@ func (s *Supervisor) Open(network, address, owner string, o framework.SocketOpti
 	return s.sockets.get(socketKey{network, address, owner}, address, o)
 }
 
-// Release closes a socket of Open.
-func (s *Supervisor) Release(socket *Socket) { s.sockets.Release([]*Socket{socket}) }
+// OpenAll is Open for every address that the transport's means, as for a server.
+func (s *Supervisor) OpenAll(ctx context.Context, t config.Transport, owner string) ([]*Socket, error) {
+	return s.sockets.Acquire(ctx, t, owner, s.options.Log)
+}
+
+// Release closes sockets of Open and OpenAll.
+func (s *Supervisor) Release(sockets ...*Socket) { s.sockets.Release(sockets) }
