@@ -61,6 +61,14 @@ func (k *Socket) Transport() Transport {
 	return packetTransport{k.kept.Packets()}
 }
 
+// Suspend has the system refuse clients of the socket, whatever process serves it, until Resume: those
+// of tcp are refused, those of unix find no file, and datagrams are dropped. Clients that wait in the
+// backlog of tcp are refused, too. The address stays taken, and requests in flight go on. It needs Linux.
+func (k *Socket) Suspend() error { return k.kept.Suspend() }
+
+// Resume has the socket take clients again, at the same address.
+func (k *Socket) Resume() error { return k.kept.Resume() }
+
 // Close removes the file of a Unix socket, and frees the address when the last server has closed.
 func (k *Socket) Close() error { return k.kept.Close() }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -22,6 +24,9 @@ type Kept struct {
 	mu         sync.Mutex
 	original   io.Closer           // a net.Listener or a PacketConn, for the first user; nil: it has it
 	descriptor *handoff.Descriptor // nil: this system cannot duplicate one
+
+	suspending sync.Mutex
+	suspended  bool // clients are refused
 }
 
 // Keep opens a socket of the network tcp, unix, udp or unixgram.
@@ -29,7 +34,7 @@ func Keep(network, address string, o Options) (*Kept, error) {
 	k := &Kept{network: network, options: o}
 	switch network {
 	case "tcp", "unix":
-		l, err := Listen(network, address, &o)
+		l, err := listenFixed(network, address, &o)
 		if err != nil {
 			return nil, err
 		}
@@ -50,6 +55,29 @@ func Keep(network, address string, o Options) (*Kept, error) {
 		k.file, k.original = o.file, unixgram{o.UnixConn, nil}
 	}
 	return k.keep()
+}
+
+// listenFixed listens as [Listen] does. A port that the system has chosen is bound by its number, as
+// the system would choose another one when a suspended socket listens again.
+func listenFixed(network, address string, o *Options) (net.Listener, error) {
+	const attempts = 20 // as another process may take the port
+	for attempt := 1; ; attempt++ {
+		l, err := Listen(network, address, o)
+		if err != nil {
+			return nil, err
+		}
+		found := l.Addr().String()
+		if tcp, ok := l.Addr().(*net.TCPAddr); !ok || strings.HasSuffix(address, ":"+strconv.Itoa(tcp.Port)) {
+			return l, nil
+		}
+		if err := l.Close(); err != nil {
+			return nil, err
+		}
+		l, err = Listen(network, found, o)
+		if err == nil || attempt == attempts || !errors.Is(err, syscall.EADDRINUSE) {
+			return l, err
+		}
+	}
 }
 
 // keep duplicates the original for the users after the first one. On an error it closes it.
@@ -115,9 +143,10 @@ func (k *Kept) duplicate() (*handoff.Descriptor, error) {
 	return handoff.Duplicate(k.descriptor)
 }
 
-// Close frees the address, when the last user has closed, and removes the file.
+// Close frees the address, when the last user has closed, and removes the file. Another process that
+// has the socket, too, finds it resumed.
 func (k *Kept) Close() error {
-	errs := []error{k.file.Remove()}
+	errs := []error{k.Resume(), k.file.Remove()}
 	if original := k.take(); original != nil {
 		errs = append(errs, original.Close())
 	}

@@ -141,6 +141,7 @@ type Stream struct {
 	mu       sync.Mutex
 	listener net.Listener
 	closed   bool
+	parked   *os.File // the listener's, while an Accept waits for the end of a suspension; Close closes it
 }
 
 // NewStream returns a Stream of what listen opens.
@@ -193,13 +194,37 @@ func (s *Stream) Addr() net.Addr {
 	return nil
 }
 
-// Accept waits for a connection.
+// Accept waits for a connection, also while the socket is suspended.
 func (s *Stream) Accept() (net.Conn, error) {
 	c, err := s.opened().Accept()
+	for isSuspended(err) && s.park() {
+		c, err = s.opened().Accept()
+	}
 	if tcp, ok := c.(*net.TCPConn); ok && s.options.Nagle { // the listener has set the rest
 		_ = tcp.SetNoDelay(false)
 	}
 	return c, err
+}
+
+// park waits until the listener is resumed, and reports whether it may accept again.
+func (s *Stream) park() bool {
+	l, ok := s.opened().(interface{ File() (*os.File, error) })
+	if !ok {
+		return false
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return false
+	}
+	f, err := l.File()
+	s.parked = f
+	s.mu.Unlock()
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return awaitListening(f) == nil
 }
 
 // SetDeadline bounds Accept.
@@ -234,5 +259,8 @@ func (s *Stream) Close() error {
 		return nil
 	}
 	s.closed = true
+	if s.parked != nil {
+		_ = s.parked.Close()
+	}
 	return s.listener.Close()
 }

@@ -45,14 +45,19 @@ func setProbes(fd int, c net.KeepAliveConfig) error {
 // seconds rounds up, as package net does.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// setBacklog sets the length of l's accept queue; 0 means 128. Package net asks for the
-// system's maximum; listen(2) may be called again and then changes it.
+// setBacklog sets the length of l's accept queue. Package net asks for the system's maximum;
+// listen(2) may be called again and then changes it.
 func setBacklog(l net.Listener, size int) net.Listener {
-	if size <= 0 {
-		size = 128
-	}
 	if raw, err := l.(syscall.Conn).SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = syscall.Listen(int(fd), size) })
+		_ = raw.Control(func(fd uintptr) { _ = syscall.Listen(int(fd), backlog(size)) })
 	}
 	return l
+}
+
+// backlog returns the length of an accept queue; 0 means 128.
+func backlog(size int) int {
+	if size <= 0 {
+		return 128
+	}
+	return size
 }
