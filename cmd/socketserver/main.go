@@ -94,6 +94,7 @@ func newRoot() *cobra.Command {
 	}
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newImport(), newStatus(), newReload(), newUpgrade(), newPlugin(), newVersion(), newMan())
+	root.AddCommand(newOperations()...)
 	root.AddCommand(newLater()...)
 	addCompletions(root)
 	return root
@@ -104,7 +105,7 @@ func newRoot() *cobra.Command {
 func newLater() []*cobra.Command {
 	var commands []*cobra.Command
 	for _, name := range []string{
-		"suspend", "resume", "drain", "stop",
+		"ps", "kill", "events", "top", "log-level", "upgrade",
 	} {
 		commands = append(commands, &cobra.Command{
 			Use: name, Hidden: true, DisableFlagParsing: true,

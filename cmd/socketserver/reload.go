@@ -9,6 +9,8 @@ import (
 	"os"
 	"reflect"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -41,6 +43,25 @@ type daemon struct {
 
 	reloading sync.Mutex     // held by start and by a reload: they come one after the other
 	config    *config.Config // that is applied; guarded by reloading
+
+	since   time.Time // when it began
+	applied atomic.Pointer[generation]
+}
+
+// A generation is a configuration that was applied, the first being 1.
+type generation struct {
+	number int
+	config *config.Config
+}
+
+// use records that c is the configuration that is applied. The caller holds reloading.
+func (d *daemon) use(c *config.Config) {
+	next := &generation{1, c}
+	if was := d.applied.Load(); was != nil {
+		next.number += was.number
+	}
+	d.config = c
+	d.applied.Store(next)
 }
 
 // start applies the first configuration, and takes causes to reload from then on until ctx is
@@ -48,7 +69,8 @@ type daemon struct {
 func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	d.config = c
+	d.since = time.Now()
+	d.use(c)
 	var closed error
 	if d.admin, closed = d.openAdmin(ctx, c.Admin); closed != nil && c.Admin.Socket != nil {
 		return closed
@@ -101,6 +123,11 @@ func (d *daemon) openMetrics(ctx context.Context, c config.Metrics) (err error) 
 	}
 	d.metrics, err = metrics.Serve(d.metricsSockets, map[string]http.Handler{"/metrics": d.scrape(), "/healthz": metrics.Health(d.servers.Status)}, d.log)
 	return err
+}
+
+// scrape answers Prometheus.
+func (d *daemon) scrape() http.Handler {
+	return metrics.Handler(metrics.Source{Counts: d.servers.Counts, Reloads: &d.reloads, Version: version()})
 }
 
 // closeMetrics frees the addresses of metrics.
@@ -202,7 +229,7 @@ func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config,
 		return nil, c, err
 	}
 	outcome = "reloaded"
-	d.config = c
+	d.use(c)
 	d.log.SetLevel(hclog.LevelFromString(cmp.Or(d.logs.level, c.Log.Level, "info")))
 	var done []any
 	for _, a := range []struct {

@@ -33,6 +33,7 @@ type host struct {
 	ctx    context.Context // done when the class is being closed
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when supervise has returned
+	reset  chan struct{} // ends a back-off
 	closed sync.Once
 
 	mu      sync.Mutex
@@ -70,8 +71,39 @@ func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	go h.supervise(first)
 	return &framework.HandlerClass{
 		Networks: answer.Networks, Stateful: answer.Stateful, Close: h.close,
-		Executor: framework.InWorker(h.worker), Program: h.program(),
+		Executor: executor{framework.InWorker(h.worker), h}, Program: h.program(),
 	}, nil
+}
+
+// An executor has requests run in the process of a host, which an operator may look at.
+type executor struct {
+	framework.Executor
+	host *host
+}
+
+// Process returns the id of the process that serves and when it was started; 0: none does.
+func (e executor) Process() (pid int, since time.Time) {
+	e.host.mu.Lock()
+	defer e.host.mu.Unlock()
+	if i := e.host.current; i != nil {
+		return i.runner.pid(), i.began
+	}
+	return 0, time.Time{}
+}
+
+// Reset has a plugin that is not available started again at once, and forgets how often it has
+// failed.
+func (e executor) Reset() error {
+	e.host.mu.Lock()
+	defer e.host.mu.Unlock()
+	if e.host.current != nil {
+		return fmt.Errorf("plugin %q runs", e.host.settings.Name)
+	}
+	select {
+	case e.host.reset <- struct{}{}:
+	default: // it was reset a moment ago
+	}
+	return nil
 }
 
 func newHost(s Settings) (*host, error) {
@@ -82,7 +114,7 @@ func newHost(s Settings) (*host, error) {
 	if s.Timeouts.Drain == 0 {
 		s.Timeouts.Drain = 10 * time.Second
 	}
-	h := &host{settings: s, ended: make(chan struct{}), changed: make(chan struct{})}
+	h := &host{settings: s, ended: make(chan struct{}), reset: make(chan struct{}, 1), changed: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	var err error
 	if h.image, err = process.Pin(s.Path); err != nil {
@@ -161,10 +193,14 @@ func (h *host) restart(why error, delay time.Duration) *instance {
 	}
 }
 
-// pause waits, and reports whether the class is still open after that.
+// pause waits, unless the plugin is reset, and reports whether the class is still open after that.
 func (h *host) pause(d time.Duration) bool {
 	select {
 	case <-time.After(d):
+		return true
+	case <-h.reset:
+		h.failures = nil
+		h.set(nil, nil)
 		return true
 	case <-h.ctx.Done():
 		return false

@@ -42,6 +42,7 @@ type instance struct {
 	channel int               // the server's end of descriptor 3; owned by worker, if that is set
 	worker  *framework.Worker // nil until it is configured
 	used    atomic.Bool       // a request was given to it
+	began   time.Time
 }
 
 // launch starts a process and shakes hands with it. If ctx is done first it ends the process.
@@ -59,7 +60,7 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 		return nil, err
 	}
 	defer theirs.Close()
-	i := &instance{dir: dir, runner: newRunner(s, image, theirs), channel: channel}
+	i := &instance{dir: dir, runner: newRunner(s, image, theirs), channel: channel, began: time.Now()}
 	i.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  handshake,
 		VersionedPlugins: map[int]goplugin.PluginSet{protocolVersion: {}},

@@ -96,7 +96,9 @@ func (s *running) all(strategy string) func() []int {
 	}
 	return func() (pids []int) {
 		for _, status := range s.Status() {
-			pids = append(pids, status.Workers...)
+			for _, worker := range status.Workers {
+				pids = append(pids, worker.Pid)
+			}
 		}
 		return pids
 	}

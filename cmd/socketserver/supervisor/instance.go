@@ -16,14 +16,15 @@ import (
 // A State is what an instance does.
 type State string
 
-// The states, in their order. An instance fails when one of its listeners breaks, which stops
-// it.
+// The states, in their order. A suspended instance may serve again. An instance fails when one of
+// its listeners breaks, which stops it.
 const (
-	Starting State = "starting"
-	Serving  State = "serving"
-	Draining State = "draining"
-	Stopped  State = "stopped"
-	Failed   State = "failed"
+	Starting  State = "starting"
+	Serving   State = "serving"
+	Suspended State = "suspended" // clients are refused
+	Draining  State = "draining"
+	Stopped   State = "stopped"
+	Failed    State = "failed"
 )
 
 func (s State) ended() bool { return s == Stopped || s == Failed }
@@ -34,11 +35,13 @@ type Instance struct {
 	name     string
 	log      hclog.Logger
 	sockets  *Sockets
-	held     []*Socket
+	bound    []*Socket // guarded by mu
 	strategy framework.Strategy
 	class    *class
 	limits   *framework.Limits
 	counters *Counters
+	requests *requests
+	events   *Events
 	trace    framework.Trace
 	servers  []*framework.BaseServer
 
@@ -46,35 +49,41 @@ type Instance struct {
 	retire  context.CancelFunc
 	killed  context.Context // done when nothing is waited for any more
 	kill    context.CancelFunc
+	over    chan struct{} // closed when the instance has ended, and that was logged
+
+	suspended bool // from its beginning, as the one that it replaces was
 
 	mu     sync.Mutex
 	config *config.Server // as it is applied
 	state  State
 	since  time.Time // when state was entered
+	halted bool      // by the operator, who may start the server again
 
 	// replaced: another instance has taken its place, so its requests have all the time that they
 	// need.
 	replaced bool
 }
 
-// newInstance makes an instance of s that does not listen yet and owns its class. In place of
+// newInstance makes an instance of server that does not listen yet and owns its class. In place of
 // old, which may be nil, it counts against the same limits.
-func newInstance(s *config.Server, c *class, o Options, sockets *Sockets, counters *Counters, old *Instance) *Instance {
+func (s *Supervisor) newInstance(server *config.Server, c *class, old *Instance) *Instance {
 	i := &Instance{
-		name: s.Name, config: s, log: o.Log.With("server", s.Name), sockets: sockets,
-		strategy: s.Concurrency.Strategy(o.Worker), class: c, limits: s.Limits.New(),
-		counters: counters, trace: counters.trace(),
-		state: Starting, since: time.Now(),
+		name: server.Name, config: server, log: s.options.Log.With("server", server.Name), sockets: s.sockets,
+		strategy: server.Concurrency.Strategy(s.options.Worker), class: c, limits: server.Limits.New(),
+		counters: s.countersOf(server.Name), events: s.events,
+		state: Starting, since: time.Now(), over: make(chan struct{}), suspended: old.is(Suspended),
 	}
+	i.requests = newRequests(sharesSockets(i.strategy))
+	i.trace = i.follow(i.counters.trace())
 	if old != nil && !sharesSockets(i.strategy) {
 		i.limits = old.limits
 	}
-	if o.Ended != nil {
+	if s.options.Ended != nil {
 		count := i.trace.Ended
 		i.trace.Ended = func(r *framework.Request, ended framework.Outcome) {
 			count(r, ended)
 			if i.configuration().AccessLog {
-				o.Ended(r, ended)
+				s.options.Ended(r, ended)
 			}
 		}
 	}
@@ -131,7 +140,7 @@ func (i *Instance) bind(ctx context.Context) error {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("server %q: %w", i.name, err))
 		}
-		i.held = append(i.held, sockets...)
+		i.bound = append(i.bound, sockets...)
 		for _, socket := range sockets {
 			i.servers = append(i.servers, i.newServer(socket, t))
 		}
@@ -168,15 +177,18 @@ func (i *Instance) close() {
 
 // release frees the addresses, unless another instance has them.
 func (i *Instance) release() {
-	i.sockets.Release(i.held)
-	i.held = nil
+	i.mu.Lock()
+	bound := i.bound
+	i.bound = nil
+	i.mu.Unlock()
+	i.sockets.Release(bound)
 }
 
 // announce logs where the instance listens and none did before.
 func (i *Instance) announce() {
 	for n, l := range i.listeners() {
-		if !i.held[n].announced {
-			i.held[n].announced = true
+		if !i.bound[n].announced {
+			i.bound[n].announced = true
 			i.log.Info("listening", "network", l.Network, "address", l.Address)
 		}
 	}
@@ -316,17 +328,30 @@ func (i *Instance) isReplaced() bool {
 	return i.replaced
 }
 
-// enter changes the state, which stays once the instance has ended.
+// enter changes the state. An instance that drains does not serve again, and the state of one that
+// has ended stays.
 func (i *Instance) enter(state State) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if state != i.state && !i.state.ended() {
-		i.state, i.since = state, time.Now()
+	if state == i.state || i.state.ended() || i.state == Draining && !state.ended() {
+		return
 	}
+	i.state, i.since = state, time.Now()
+	i.events.emit(func() Event { return Event{Kind: "state", Server: i.name, Detail: string(state)} })
 }
 
 func (i *Instance) ended() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.state.ended()
+}
+
+// is reports whether i, which may be nil, is in the state.
+func (i *Instance) is(state State) bool {
+	if i == nil {
+		return false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.state == state
 }

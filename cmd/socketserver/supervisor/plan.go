@@ -143,7 +143,7 @@ func (s *Supervisor) successor(old *Instance, server *config.Server) (*Instance,
 	if err != nil {
 		return nil, step, err
 	}
-	return newInstance(server, class, s.options, s.sockets, s.countersOf(server.Name), old), step, old.mayLose(server)
+	return s.newInstance(server, class, old), step, old.mayLose(server)
 }
 
 // equal reports whether a and b differ in nothing but their class.

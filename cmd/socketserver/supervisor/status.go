@@ -3,9 +3,12 @@ package supervisor
 import (
 	"slices"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
 )
 
-// Status is what an instance does.
+// Status is what an instance does. The counts are those of the server, so that they do not fall
+// when an instance replaces another one; Active and Waiting are of the instance.
 type Status struct {
 	Name      string     `json:"name"`
 	State     State      `json:"state"`
@@ -13,9 +16,15 @@ type Status struct {
 	Listeners []Listener `json:"listeners"`
 	Strategy  string     `json:"strategy"` // threading
 	Handler   string     `json:"handler"`  // echo
-	Active    int        `json:"active"`   // requests; those that workers of preforking accept are not counted
-	Workers   []int      `json:"workers"`  // process ids
-	Old       bool       `json:"old"`      // it has been replaced or removed, and still drains
+	Active    int        `json:"active"`   // requests under way
+	Waiting   int        `json:"waiting"`  // of these, those that wait for a thread or a process
+	Accepted  int64      `json:"accepted"`
+	Failed    int64      `json:"failed"` // requests that ended with an error, a panic, a timeout or their process
+
+	Refused map[framework.Refusal]int64 `json:"refused"` // by reason
+	Workers []Process                   `json:"workers"` // children of forking, workers of preforking
+	Plugin  *Process                    `json:"plugin"`  // the process in which handlers run; null: none does
+	Old     bool                        `json:"old"`     // it has been replaced or removed, and still drains
 }
 
 // A Listener is where clients reach an instance, with the real port.
@@ -46,12 +55,26 @@ func (i *Instance) status() Status {
 	i.mu.Lock()
 	c, state, since := i.config, i.state, i.since
 	i.mu.Unlock()
+	counts := i.counters.counts()
 	status := Status{
 		Name: i.name, State: state, Since: since, Listeners: i.listeners(),
-		Strategy: c.Concurrency.Kind, Handler: c.Handler.Name, Active: i.active(), Workers: []int{},
+		Strategy: c.Concurrency.Kind, Handler: c.Handler.Name,
+		Accepted: counts.Accepted, Refused: counts.Refused, Workers: []Process{},
+		Failed: counts.Ended[Erred] + counts.Ended[Panicked] + counts.Ended[TimedOut] + counts.Ended[Killed],
 	}
+	status.Active, status.Waiting = i.requests.count()
 	if processes, ok := i.strategy.(interface{ ActiveChildren() []int }); ok {
-		status.Workers = processes.ActiveChildren()
+		kind := "child"
+		if i.requests.shared {
+			kind = "worker"
+		}
+		status.Workers = i.requests.of(processes.ActiveChildren(), kind)
+	}
+	if plugin, ok := i.class.Executor.(interface{ Process() (int, time.Time) }); ok && !state.ended() {
+		if pid, began := plugin.Process(); pid != 0 {
+			status.Plugin = &i.requests.of([]int{pid}, "plugin")[0]
+			status.Plugin.Since = began
+		}
 	}
 	return status
 }

@@ -25,8 +25,11 @@ type Supervisor struct {
 	ctx     context.Context // done when the instances are to stop
 	cancel  context.CancelFunc
 	idle    chan struct{} // closed when the last instance has ended
+	settled sync.Once     // closes idle
 
-	applying sync.Mutex // held by Apply
+	events  *Events
+
+	applying sync.Mutex // held by Apply and by what the operator does
 
 	mu        sync.Mutex
 	counters  map[string]*Counters // by the name of the server
@@ -52,7 +55,7 @@ type Options struct {
 // New returns a supervisor that runs nothing yet.
 func New(o Options) *Supervisor {
 	reserveThreads()
-	s := &Supervisor{options: o, sockets: &Sockets{open: map[socketKey]*Socket{}}, counters: map[string]*Counters{}, ballast: make([]byte, ballastSize), idle: make(chan struct{})}
+	s := &Supervisor{options: o, sockets: &Sockets{open: map[socketKey]*Socket{}}, counters: map[string]*Counters{}, events: &Events{}, ballast: make([]byte, ballastSize), idle: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -69,19 +72,29 @@ func (s *Supervisor) Apply(ctx context.Context, c *config.Config) (Plan, error) 
 	defer s.applying.Unlock()
 	s.warnAboutProcesses(c)
 	t, err := s.prepare(c)
-	if err == nil {
-		err = t.open(ctx)
+	if err != nil {
+		t.close()
+		return nil, err
 	}
+	if err := s.perform(ctx, t); err != nil {
+		return nil, err
+	}
+	s.warnAboutFiles(c)
+	if first := len(t.plan) == len(t.fresh) && len(t.old) == 0; first {
+		s.ready(t)
+	}
+	return t.plan, nil
+}
+
+// perform makes t what runs. On an error nothing has changed.
+func (s *Supervisor) perform(ctx context.Context, t *transition) error {
+	err := t.open(ctx)
 	if err == nil && !s.commit(t) {
 		err = errors.New("socketserver: the configuration was not applied, as the servers are being stopped")
 	}
 	if err != nil {
 		t.close()
-		return nil, err
-	}
-	s.warnAboutFiles(c)
-	if first := len(t.plan) == len(t.fresh) && len(t.old) == 0; first {
-		defer s.ready(t)
+		return err
 	}
 	for i, server := range t.turn {
 		i.become(server)
@@ -89,16 +102,26 @@ func (s *Supervisor) Apply(ctx context.Context, c *config.Config) (Plan, error) 
 	for _, i := range t.fresh {
 		i.limits.Change(i.configuration().Limits.New()) // which it may have of another one
 		i.announce()
-		i.enter(Serving)
-		go func() {
-			i.run(s.ctx)
-			s.end(i)
-		}()
+		s.begin(i)
 	}
 	for i, replaced := range t.old {
 		i.Retire(replaced)
 	}
-	return t.plan, nil
+	return nil
+}
+
+// begin has an instance serve, unless the one that it replaces was suspended.
+func (s *Supervisor) begin(i *Instance) {
+	i.enter(Serving)
+	if i.suspended {
+		if err := i.suspend(); err != nil { // of a socket that the one before did not have
+			i.log.Error("not suspended, though the server before it was", "error", err)
+		}
+	}
+	go func() {
+		i.run(s.ctx)
+		s.end(i)
+	}()
 }
 
 // ready logs the first configuration.
@@ -138,12 +161,21 @@ func (s *Supervisor) end(i *Instance) {
 	s.replaced = slices.DeleteFunc(s.replaced, func(r *Instance) bool { return r == i })
 	s.mu.Unlock()
 	i.log.Info("stopped")
+	close(i.over)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.live--; s.live == 0 {
-		s.cancel() // nothing can be started any more
-		close(s.idle)
+	s.live--
+	s.settle()
+}
+
+// settle ends Run where nothing runs, unless the operator may start a server again. s.mu is held.
+func (s *Supervisor) settle() {
+	waits := slices.ContainsFunc(s.instances, func(i *Instance) bool { return i.isHalted() }) && s.ctx.Err() == nil
+	if s.live > 0 || waits {
+		return
 	}
+	s.cancel() // nothing can be started any more
+	s.settled.Do(func() { close(s.idle) })
 }
 
 // Run waits until ctx is done or every instance has stopped by itself, and then stops the
@@ -165,6 +197,7 @@ func (s *Supervisor) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cancel()
+	s.settle()
 }
 
 // Kill ends every instance at once, also while Run stops them: connections are closed and

@@ -1,0 +1,274 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// A Request is one that is under way.
+type Request struct {
+	ID      uint64    `json:"id"`
+	Server  string    `json:"server"`
+	Network string    `json:"network"`
+	Client  string    `json:"client"`
+	Pid     int       `json:"pid"`   // of the process in which it runs; 0: it waits
+	Since   time.Time `json:"since"` // when it was accepted
+}
+
+// A Process runs requests of a server.
+type Process struct {
+	Pid    int       `json:"pid"`
+	Kind   string    `json:"kind"`   // child, worker or plugin
+	Since  time.Time `json:"since"`  // when it was started
+	Served int64     `json:"served"` // requests that have ended in it
+}
+
+// lastRequest is the number of the request that was accepted last by any server.
+var lastRequest atomic.Uint64
+
+// requests are those of an instance that are under way, and the processes that run them. Any
+// goroutine may use them.
+type requests struct {
+	// shared: workers accept, and report the end of a request with another [framework.Request].
+	shared bool
+
+	mu        sync.Mutex
+	open      map[*framework.Request]*running
+	reported  map[origin][]*framework.Request // of open, where they are shared
+	none      chan struct{}                   // closed when none is open; nil: nobody waits for that
+	processes map[int]*Process                // those that were started for the instance, and plugins that have served
+}
+
+// running is what is known of a request.
+type running struct {
+	id    uint64
+	pid   int
+	since time.Time
+}
+
+// origin finds a request of a worker.
+type origin struct {
+	pid             int
+	network, client string
+}
+
+func newRequests(shared bool) *requests {
+	return &requests{shared: shared, open: map[*framework.Request]*running{}, reported: map[origin][]*framework.Request{}, processes: map[int]*Process{}}
+}
+
+func originOf(r *framework.Request, pid int) origin { return origin{pid, r.Network, clientOf(r)} }
+
+func clientOf(r *framework.Request) string {
+	if r.ClientAddress == nil {
+		return ""
+	}
+	return r.ClientAddress.String()
+}
+
+// accept adds r and returns its number.
+func (q *requests) accept(r *framework.Request) uint64 {
+	n := &running{id: lastRequest.Add(1), since: time.Now()}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.open[r] = n
+	return n.id
+}
+
+// start records where r runs, and returns its number.
+func (q *requests) start(r *framework.Request, pid int) uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := q.open[r]
+	if n == nil {
+		return 0
+	}
+	if n.pid = pid; q.shared {
+		from := originOf(r, pid)
+		q.reported[from] = append(q.reported[from], r)
+	}
+	return n.id
+}
+
+// end removes r, which ran in the process pid, and returns its number.
+func (q *requests) end(r *framework.Request, pid int) uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.shared {
+		from := originOf(r, pid)
+		if same := q.reported[from]; len(same) > 1 {
+			r, q.reported[from] = same[0], same[1:]
+		} else if len(same) == 1 {
+			r = same[0]
+			delete(q.reported, from)
+		}
+	}
+	n := q.open[r]
+	if n == nil {
+		return 0
+	}
+	delete(q.open, r)
+	if len(q.open) == 0 && q.none != nil {
+		close(q.none)
+		q.none = nil
+	}
+	if n.pid == 0 || pid == 0 {
+		return n.id
+	}
+	if q.processes[pid] == nil {
+		q.processes[pid] = &Process{Pid: pid}
+	}
+	q.processes[pid].Served++
+	return n.id
+}
+
+// worker records the start or the end of a process.
+func (q *requests) worker(e framework.WorkerEvent) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e.Ended {
+		delete(q.processes, e.Pid)
+	} else {
+		q.processes[e.Pid] = &Process{Pid: e.Pid, Since: time.Now()}
+	}
+}
+
+// count returns how many requests are under way, and how many of them wait to be run.
+func (q *requests) count() (active, waiting int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, n := range q.open {
+		if n.pid == 0 {
+			waiting++
+		}
+	}
+	return len(q.open), waiting
+}
+
+// await waits until none is under way.
+func (q *requests) await(ctx context.Context) error {
+	for {
+		q.mu.Lock()
+		n := len(q.open)
+		if q.none == nil {
+			q.none = make(chan struct{})
+		}
+		none := q.none
+		q.mu.Unlock()
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-none:
+		case <-ctx.Done():
+			return underWay(n)
+		}
+	}
+}
+
+// underWay is the error of a wait for requests that has ended early.
+func underWay(n int) error {
+	if n == 1 {
+		return errors.New("1 request is still under way")
+	}
+	return fmt.Errorf("%d requests are still under way", n)
+}
+
+// list returns the requests of a server, in the order in which they were accepted.
+func (q *requests) list(server string) []Request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := make([]Request, 0, len(q.open))
+	for r, n := range q.open {
+		all = append(all, Request{n.id, server, r.Network, clientOf(r), n.pid, n.since})
+	}
+	slices.SortFunc(all, func(a, b Request) int { return int(a.ID) - int(b.ID) })
+	return all
+}
+
+// find returns the request of a number, and where it runs; nil: there is none.
+func (q *requests) find(id uint64) (*framework.Request, int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for r, n := range q.open {
+		if n.id == id {
+			return r, n.pid
+		}
+	}
+	return nil, 0
+}
+
+// of returns the processes that live, whose ids are pids.
+func (q *requests) of(pids []int, kind string) []Process {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := make([]Process, 0, len(pids))
+	for _, pid := range pids {
+		p := Process{Pid: pid}
+		if known := q.processes[pid]; known != nil {
+			p = *known
+		}
+		p.Kind = kind
+		all = append(all, p)
+	}
+	return all
+}
+
+// follow returns what keeps the requests, and passes all on to next, whose functions are set.
+func (i *Instance) follow(next framework.Trace) framework.Trace {
+	q, self := i.requests, os.Getpid()
+	return framework.Trace{
+		Accepted: func(r *framework.Request) {
+			next.Accepted(r)
+			id := q.accept(r)
+			i.events.emit(func() Event { return Event{Kind: "accepted", Server: i.name, Request: id, Client: clientOf(r)} })
+		},
+		Refused: func(r *framework.Request, why framework.Refusal) {
+			next.Refused(r, why)
+			id := q.end(r, 0)
+			i.events.emit(func() Event {
+				return Event{Kind: "refused", Server: i.name, Request: id, Client: clientOf(r), Detail: string(why)}
+			})
+		},
+		Started: func(r *framework.Request, at framework.Place, pid int) {
+			next.Started(r, at, pid)
+			if pid == 0 {
+				pid = self
+			}
+			id := q.start(r, pid)
+			i.events.emit(func() Event { return Event{Kind: "started", Server: i.name, Request: id, Pid: pid} })
+		},
+		Ended: func(r *framework.Request, o framework.Outcome) {
+			next.Ended(r, o)
+			id := q.end(r, o.Pid)
+			i.events.emit(func() Event {
+				return Event{Kind: "ended", Server: i.name, Request: id, Client: clientOf(r), Pid: o.Pid, Detail: string(OutcomeOf(o)), Seconds: o.Duration.Seconds()}
+			})
+		},
+		Worker: func(e framework.WorkerEvent) {
+			next.Worker(e)
+			q.worker(e)
+			i.events.emit(func() Event { return workerEvent(i.name, e) })
+		},
+	}
+}
+
+// Requests returns the requests under way of one server, or of all if name is empty, in the order in
+// which they were accepted.
+func (s *Supervisor) Requests(name string) []Request {
+	all := []Request{}
+	for _, i := range s.all() {
+		if name == "" || i.name == name {
+			all = append(all, i.requests.list(i.name)...)
+		}
+	}
+	slices.SortFunc(all, func(a, b Request) int { return int(a.ID) - int(b.ID) })
+	return all
+}
