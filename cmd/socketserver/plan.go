@@ -58,4 +58,3 @@ func askReload(c *cobra.Command, path func() (string, error), what string, body 
 	_, err = fmt.Fprintln(c.OutOrStdout(), answer.Plan)
 	return err
 }
-

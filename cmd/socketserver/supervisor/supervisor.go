@@ -27,7 +27,7 @@ type Supervisor struct {
 	idle    chan struct{} // closed when the last instance has ended
 	settled sync.Once     // closes idle
 
-	events  *Events
+	events *Events
 
 	applying sync.Mutex // held by Apply and by what the operator does
 
