@@ -172,6 +172,13 @@ func (r *Request) end(s *BaseServer) {
 	}
 }
 
+// Kill ends the request by force, from anywhere: its context is cancelled, its connection closed, and
+// the process that it has been handed to killed, with all other requests of that process.
+func (r *Request) Kill() {
+	r.scope.Cancel(r.server.context())
+	r.kill()
+}
+
 // kill ends the request by force: its reads and writes fail, its process ends.
 func (r *Request) kill() {
 	r.scope.Abort()

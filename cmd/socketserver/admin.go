@@ -41,6 +41,13 @@ func (d *daemon) endpoints(ctx context.Context) []admin.Endpoint {
 		{Pattern: "GET /healthz", Handler: metrics.Health(d.servers.Status)},
 		{Pattern: "GET /debug/pprof/", Handler: http.HandlerFunc(pprof.Index)},
 		{Pattern: "GET /debug/pprof/profile", Handler: http.HandlerFunc(pprof.Profile)},
+		{Pattern: "POST /v1/plugins/{plugin}/reset", Do: func(r *http.Request) (any, error) {
+			return struct{}{}, d.servers.ResetPlugin(r.PathValue("plugin"))
+		}},
+		{Pattern: "GET /v1/requests", Do: d.requests},
+		{Pattern: "DELETE /v1/requests/{id}", Do: d.killRequest},
+		{Pattern: "GET /v1/events", Handler: admin.Stream(d.events)},
+		{Pattern: "PUT /v1/log-level", Do: d.logLevel},
 		{Pattern: "POST /v1/servers/{server}/suspend", Do: d.operate(func(_ *http.Request, name string) error { return d.servers.Suspend(name) })},
 		{Pattern: "POST /v1/servers/{server}/resume", Do: d.operate(func(_ *http.Request, name string) error { return d.servers.Resume(name) })},
 		{Pattern: "POST /v1/servers/{server}/drain", Do: d.operate(d.drain)},

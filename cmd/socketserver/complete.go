@@ -67,6 +67,8 @@ var argumentValues = map[string]cobra.CompletionFunc{
 		}
 		return urls(c, args, begun)
 	},
+	"log-level": one(logLevels...),
+
 	"fmt": cobra.FixedCompletions([]string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt),
 	"man": cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
 }

@@ -93,7 +93,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.Flags().BoolVar(&version, "version", false, "print the version")
-	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newImport(), newStatus(), newReload(), newUpgrade(), newPlugin(), newVersion(), newMan())
+	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newImport(), newStatus(), newReload(), newUpgrade(), newPlugin(), newPs(), newKill(), newEvents(), newTop(), newLogLevel(), newVersion(), newMan())
 	root.AddCommand(newOperations()...)
 	root.AddCommand(newLater()...)
 	addCompletions(root)
@@ -105,7 +105,6 @@ func newRoot() *cobra.Command {
 func newLater() []*cobra.Command {
 	var commands []*cobra.Command
 	for _, name := range []string{
-		"ps", "kill", "events", "top", "log-level", "upgrade",
 	} {
 		commands = append(commands, &cobra.Command{
 			Use: name, Hidden: true, DisableFlagParsing: true,

@@ -34,7 +34,7 @@ func newReload() *cobra.Command {
 }
 
 func newPlugin() *cobra.Command {
-	c := &cobra.Command{Use: "plugin", Short: "Replace a plugin that runs", Args: arguments(0, 0), RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{Use: "plugin", Short: "Replace or reset a plugin of the running daemon", Args: arguments(0, 0), RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	reload := &cobra.Command{
 		Use:   "reload NAME",
 		Short: "Replace the processes of a plugin while its servers serve",
@@ -45,7 +45,18 @@ func newPlugin() *cobra.Command {
 	reload.RunE = func(c *cobra.Command, args []string) error {
 		return askReload(c, path, "/v1/plugins/"+url.PathEscape(args[0])+"/reload", nil)
 	}
-	c.AddCommand(reload)
+	reset := &cobra.Command{
+		Use:   "reset NAME",
+		Short: "Start a plugin again that is not available",
+		Long:  "Have the running daemon start a plugin at once that has failed too often, in place of waiting.",
+		Args:  arguments(1, 1),
+	}
+	at := addAdminFlag(reset)
+	reset.RunE = func(c *cobra.Command, args []string) error {
+		_, err := ask[struct{}](c, at, http.MethodPost, "/v1/plugins/"+url.PathEscape(args[0])+"/reset", nil)
+		return err
+	}
+	c.AddCommand(reload, reset)
 	return c
 }
 

@@ -14,17 +14,33 @@ import (
 // Do asks the daemon whose socket is at path, and decodes its answer into answer, which may be
 // nil. body is sent as JSON; nil: none. An error of the daemon has its text alone.
 func Do(ctx context.Context, path, method, what string, body, answer any) error {
+	response, err := request(ctx, path, method, what, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if answer == nil {
+		return nil
+	}
+	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
+		return fmt.Errorf("socketserver: read the answer of the daemon: %w", err)
+	}
+	return nil
+}
+
+// request returns the answer of the daemon that is no error. The caller closes its body.
+func request(ctx context.Context, path, method, what string, body any) (*http.Response, error) {
 	var sent io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		sent = bytes.NewReader(text)
 	}
 	r, err := http.NewRequestWithContext(ctx, method, "http://socketserver"+what, sent)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var dialer net.Dialer
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -36,22 +52,15 @@ func Do(ctx context.Context, path, method, what string, body, answer any) error 
 	}}
 	response, err := transport.RoundTrip(r)
 	if err != nil {
-		return fmt.Errorf("socketserver: %w", err)
+		return nil, fmt.Errorf("socketserver: %w", err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
 	}
 	defer response.Body.Close()
-	decoder := json.NewDecoder(response.Body)
-	if response.StatusCode != http.StatusOK {
-		var refused refusal
-		if err := decoder.Decode(&refused); err != nil {
-			return fmt.Errorf("socketserver: the daemon at %s does not know %s %s; is it of another version?", path, method, what)
-		}
-		return errors.New(refused.Error)
+	var refused refusal
+	if err := json.NewDecoder(response.Body).Decode(&refused); err != nil {
+		return nil, fmt.Errorf("socketserver: the daemon at %s does not know %s %s; is it of another version?", path, method, what)
 	}
-	if answer == nil {
-		return nil
-	}
-	if err := decoder.Decode(answer); err != nil {
-		return fmt.Errorf("socketserver: read the answer of the daemon: %w", err)
-	}
-	return nil
+	return nil, errors.New(refused.Error)
 }

@@ -88,6 +88,21 @@ func (s *Supervisor) Stopped(name string) (server *config.Server, err error) {
 	return server, err
 }
 
+// ResetPlugin ends the back-off of a plugin that is not available: it is started again at once.
+func (s *Supervisor) ResetPlugin(name string) error {
+	err := fmt.Errorf("no server has a plugin %q; see socketserver status", name)
+	for _, i := range s.running() {
+		plugin, ok := i.class.Executor.(interface{ Reset() error })
+		if !ok || i.configuration().Handler.Name != name {
+			continue
+		}
+		if err = plugin.Reset(); err == nil {
+			i.log.Info("plugin reset by the operator", "plugin", name)
+		}
+	}
+	return err
+}
+
 // operate does something with a server that is in one of the states, while none is applied.
 func (s *Supervisor) operate(name string, do func(*Instance) error, states ...State) error {
 	s.applying.Lock()

@@ -272,3 +272,20 @@ func (s *Supervisor) Requests(name string) []Request {
 	slices.SortFunc(all, func(a, b Request) int { return int(a.ID) - int(b.ID) })
 	return all
 }
+
+// KillRequest ends a request by force. One in a process that has others is refused.
+func (s *Supervisor) KillRequest(id uint64) error {
+	for _, i := range s.all() {
+		r, pid := i.requests.find(id)
+		if r == nil {
+			continue
+		}
+		if _, alone := i.strategy.(*framework.Forking); !alone && pid != 0 && pid != os.Getpid() {
+			return fmt.Errorf("request %d cannot be killed alone, as process %d may have others; to end them all: kill %d", id, pid, pid)
+		}
+		i.log.Info("request killed by the operator", "id", id, "client", clientOf(r), "pid", pid)
+		r.Kill()
+		return nil
+	}
+	return fmt.Errorf("there is no request %d under way; see socketserver ps", id)
+}

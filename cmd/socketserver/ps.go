@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+)
+
+// A requestsAnswer lists the requests under way.
+type requestsAnswer struct {
+	Requests []supervisor.Request `json:"requests"`
+}
+
+func (d *daemon) requests(r *http.Request) (any, error) {
+	name := r.URL.Query().Get("server")
+	if _, err := d.statusOf(name); err != nil {
+		return nil, err
+	}
+	return requestsAnswer{d.servers.Requests(name)}, nil
+}
+
+func (d *daemon) killRequest(r *http.Request) (any, error) {
+	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no id of a request; see socketserver ps", r.PathValue("id"))
+	}
+	return struct{}{}, d.servers.KillRequest(id)
+}
+
+func newPs() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "ps [SERVER] [--json]",
+		Short: "List the requests under way",
+		Args:  arguments(0, 1),
+	}
+	path := addAdminFlag(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		what := "/v1/requests"
+		if len(args) > 0 {
+			what += "?server=" + url.QueryEscape(args[0])
+		}
+		answer, err := ask[requestsAnswer](c, path, http.MethodGet, what, nil)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(c.OutOrStdout(), answer)
+		}
+		table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "ID\tSERVER\tNETWORK\tCLIENT\tPID\tAGE")
+		for _, r := range answer.Requests {
+			pid := strconv.Itoa(r.Pid)
+			if r.Pid == 0 {
+				pid = "waits"
+			}
+			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Server, r.Network, r.Client, pid, age(r.Since))
+		}
+		return table.Flush()
+	}
+	return c
+}
+
+func newKill() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "kill ID",
+		Short: "End a request by force",
+		Long:  "End a request of socketserver ps by force: its connection is closed, and under forking its\nprocess killed. One in a process that has other requests is refused.",
+		Args:  arguments(1, 1),
+	}
+	path := addAdminFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		_, err := ask[struct{}](c, path, http.MethodDelete, "/v1/requests/"+url.PathEscape(args[0]), nil)
+		return err
+	}
+	return c
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+)
+
+// The list has the requests under way with the process that runs them, and kill ends one of them.
+func TestRequestsAreListedAndKilled(t *testing.T) {
+	for _, strategy := range everyStrategy {
+		t.Run(strategy, func(t *testing.T) {
+			r := reloadable(t, timestamps(strategy, "", ""))
+			one, other := dial(t, r.listeners[0]), dial(t, r.listeners[0])
+			require.Equal(t, "hello", frameworktest.Ask(t, one, "hello"))
+			require.Equal(t, "hello", frameworktest.Ask(t, other, "hello"))
+			var answer requestsAnswer
+			require.NoError(t, json.Unmarshal([]byte(r.do(t, "ps", "s", "--json")), &answer))
+			require.Len(t, answer.Requests, 2)
+			first := answer.Requests[0]
+			if first.Client != one.LocalAddr().String() {
+				first = answer.Requests[1]
+			}
+			require.Equal(t, one.LocalAddr().String(), first.Client)
+			require.Equal(t, "s", first.Server)
+			status := r.status(t, "s").Servers[0]
+			require.Equal(t, 2, status.Active)
+			require.EqualValues(t, 2, status.Accepted)
+			require.Zero(t, status.Waiting)
+			if len(status.Workers) == 0 {
+				require.Equal(t, r.Process.Pid, first.Pid)
+			} else {
+				var pids []int
+				for _, w := range status.Workers {
+					pids = append(pids, w.Pid)
+					require.NotZero(t, w.Since)
+				}
+				require.Contains(t, pids, first.Pid)
+			}
+			require.Regexp(t, fmt.Sprintf(`(?m)^%d +s +tcp +%s +%d +\d+s$`, first.ID, first.Client, first.Pid), r.do(t, "ps"))
+			if strategy == everyStrategy[2] {
+				require.Equal(t, fmt.Sprintf("request %d cannot be killed alone, as process %d may have others; to end them all: kill %d\n", first.ID, first.Pid, first.Pid), r.refuse(t, "kill", fmt.Sprint(first.ID)))
+				return
+			}
+			r.do(t, "kill", fmt.Sprint(first.ID))
+			requireEnd(t, one)
+			require.Equal(t, "hello", frameworktest.Ask(t, other, "hello"))
+			require.Contains(t, r.refuse(t, "kill", "999999"), "there is no request 999999 under way")
+			require.NoError(t, other.Close())
+			r.do(t, "drain", "s")
+			require.Equal(t, "ID  SERVER  NETWORK  CLIENT  PID  AGE\n", r.do(t, "ps"))
+		})
+	}
+}
+
+// A plugin that has failed too often is started again at once by a reset.
+func TestPluginIsReset(t *testing.T) {
+	dir := t.TempDir()
+	install(t, dir, 1)
+	r := reloadable(t, withVersioned(dir, `"threading" {}`, "", ""))
+	require.Contains(t, r.refuse(t, "plugin", "reset", "versioned"), `plugin "versioned" runs`)
+	require.Contains(t, r.refuse(t, "plugin", "reset", "other"), `no server has a plugin "other"`)
+	const failures = 5
+	for n := range failures {
+		plugin := r.status(t).Servers[0].Plugin
+		require.NotNil(t, plugin)
+		require.NotZero(t, plugin.Since)
+		require.NoError(t, syscall.Kill(plugin.Pid, syscall.SIGKILL))
+		r.await(t, "plugin ended and is started again")
+		if n < failures-1 {
+			r.await(t, "plugin started again")
+		}
+	}
+	requireEnd(t, dial(t, r.listeners[0]))
+	require.Nil(t, r.status(t).Servers[0].Plugin)
+	r.do(t, "plugin", "reset", "versioned")
+	require.Equal(t, "1hello", askOnce(t, r.listeners[0], "hello"))
+}
+
+// A log level holds at once.
+func TestLogLevel(t *testing.T) {
+	r := reloadable(t, timestamps(`"threading" {}`, "", ""))
+	require.Equal(t, "info -> debug\n", r.do(t, "log-level", "debug"))
+	require.Equal(t, "debug -> warn\n", r.do(t, "log-level", "warn"))
+	require.Contains(t, r.refuse(t, "log-level", "loud"), `there is no log level "loud"`)
+	_, problems, err := r.command("log-level", "debug", "s")
+	require.Equal(t, exitUsage, exitCode(err))
+	require.Contains(t, problems, "not available yet")
+}
