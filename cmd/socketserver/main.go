@@ -95,23 +95,6 @@ func newRoot() *cobra.Command {
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddCommand(newServe(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newImport(), newStatus(), newReload(), newUpgrade(), newPlugin(), newPs(), newKill(), newEvents(), newTop(), newLogLevel(), newVersion(), newMan())
 	root.AddCommand(newOperations()...)
-	root.AddCommand(newLater()...)
 	addCompletions(root)
 	return root
-}
-
-// newLater returns the commands that do not exist yet. They are refused by name, whatever their
-// arguments.
-func newLater() []*cobra.Command {
-	var commands []*cobra.Command
-	for _, name := range []string{
-	} {
-		commands = append(commands, &cobra.Command{
-			Use: name, Hidden: true, DisableFlagParsing: true,
-			RunE: func(*cobra.Command, []string) error {
-				return usage("%q is not available yet", name)
-			},
-		})
-	}
-	return commands
 }

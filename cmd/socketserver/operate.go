@@ -81,9 +81,10 @@ func (d *daemon) restart(ctx context.Context, name string) error {
 	return d.startServer(ctx, name)
 }
 
-// stop stops the daemon, as a signal does.
-func (d *daemon) stop(*http.Request) (any, error) {
-	return struct{}{}, syscall.Kill(os.Getpid(), syscall.SIGTERM)
+// stop stops the daemon as a signal does, once the client has its answer.
+func (d *daemon) stop(r *http.Request) (any, error) {
+	context.AfterFunc(r.Context(), func() { _ = syscall.Kill(os.Getpid(), syscall.SIGTERM) })
+	return struct{}{}, nil
 }
 
 // newOperations returns the commands that do something with one server.

@@ -143,6 +143,7 @@ func answer(w http.ResponseWriter, result any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(result)
+	_ = http.NewResponseController(w).Flush() // before the request is over, which may end this process
 }
 
 type peerKey struct{}
