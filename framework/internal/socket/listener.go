@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 )
 
 // Options are what a socket is set to. They have the fields of the framework's SocketOptions,
@@ -208,21 +209,20 @@ func (s *Stream) Accept() (net.Conn, error) {
 
 // park waits until the listener is resumed, and reports whether it may accept again.
 func (s *Stream) park() bool {
-	l, ok := s.opened().(interface{ File() (*os.File, error) })
-	if !ok {
-		return false
-	}
 	s.mu.Lock()
-	if s.closed {
+	l, ok := s.listener.(syscall.Conn)
+	if !ok || s.closed {
 		s.mu.Unlock()
 		return false
 	}
-	f, err := l.File()
-	s.parked = f
-	s.mu.Unlock()
+	d, err := handoff.Duplicate(l)
 	if err != nil {
+		s.mu.Unlock()
 		return false
 	}
+	s.parked = d.File()
+	f := s.parked
+	s.mu.Unlock()
 	defer f.Close()
 	return awaitListening(f) == nil
 }
