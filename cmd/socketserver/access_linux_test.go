@@ -112,7 +112,9 @@ func (r *reloader) workers(t *testing.T) (pids []int) {
 	var status statusAnswer
 	require.NoError(t, json.Unmarshal([]byte(out), &status))
 	for _, s := range status.Servers {
-		pids = append(pids, s.Workers...)
+		for _, w := range s.Workers {
+			pids = append(pids, w.Pid)
+		}
 	}
 	require.NotEmpty(t, pids)
 	return pids
