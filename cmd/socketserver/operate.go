@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,7 +81,7 @@ func (d *daemon) restart(ctx context.Context, name string) error {
 
 // stop stops the daemon as a signal does, once the client has its answer.
 func (d *daemon) stop(r *http.Request) (any, error) {
-	context.AfterFunc(r.Context(), func() { _ = syscall.Kill(os.Getpid(), syscall.SIGTERM) })
+	context.AfterFunc(r.Context(), d.end)
 	return struct{}{}, nil
 }
 

@@ -25,6 +25,7 @@ import (
 // A daemon serves a configuration, which can be read again while it does.
 type daemon struct {
 	load    func(*catalog) (*config.Config, error)
+	end     func() // stops the daemon, as a signal does
 	logs    logFlags
 	log     hclog.Logger
 	servers *supervisor.Supervisor

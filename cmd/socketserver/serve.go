@@ -139,7 +139,7 @@ func serve(logs logFlags, console, file string, load func(*catalog) (*config.Con
 	if err := servers.Adopt(before.Sockets); err != nil {
 		return failed(err)
 	}
-	d := &daemon{load: load, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups, upgrader: upgrader{file: file, signals: upgrades}}
+	d := &daemon{load: load, end: stop, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups, upgrader: upgrader{file: file, signals: upgrades}}
 	d.upgrader.changing.Lock()
 	defer d.close()
 	if err := d.start(ctx, c); err != nil {
