@@ -163,8 +163,15 @@ func TestStatefulPluginIsNotReplaced(t *testing.T) {
 	require.Equal(t, exitFailed, exitCode(err))
 	require.Equal(t, `server "versioned": plugin "versioned" keeps its members in memory, and a new process would begin without it; restart the server, or write replace { split = true } in plugin "versioned"`+"\n", problems)
 	require.Equal(t, "1hello", askOnce(t, r.listeners[0], "hello"))
-	require.Equal(t, "~ versioned: another program\n", r.reload(t, withVersioned(dir, `"threading" {}`, state, `plugin "versioned" {
+	const split = `plugin "versioned" {
 	replace { split = true }
-}`)))
+}`
+	require.Equal(t, "~ versioned: another program, replace.split false -> true\n", r.reload(t, withVersioned(dir, `"threading" {}`, state, split)))
 	require.Equal(t, "2hello", askOnce(t, r.listeners[0], "hello"))
+	require.Equal(t, "~ versioned: replace.split true -> false\n", r.reload(t, withVersioned(dir, `"threading" {}`, state, "")))
+	_, _, err = r.command("plugin", "reload", "versioned")
+	require.Equal(t, exitFailed, exitCode(err))
+	require.Equal(t, "~ versioned: replace.split false -> true\n", r.reload(t, withVersioned(dir, `"threading" {}`, state, split)))
+	_, problems, err = r.command("plugin", "reload", "versioned")
+	require.NoError(t, err, problems)
 }

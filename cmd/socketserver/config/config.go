@@ -83,7 +83,7 @@ type Server struct {
 	Timeouts    framework.Timeouts `json:"timeouts"`
 	AccessLog   bool               `json:"access_log"` // its requests are in the access log, where there is one
 
-	Split bool `json:"-"` // its plugin may be replaced though it keeps state, see [Plugin]
+	Split bool `json:"split"` // its plugin may be replaced though it keeps state, see [Plugin]
 
 	// Class is the catalog's class of Handler. The caller closes it.
 	Class *framework.HandlerClass `json:"-"`

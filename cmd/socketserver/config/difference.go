@@ -43,7 +43,7 @@ func implied(name string, before, after map[string]string) bool {
 // attributes returns the values of s by their names.
 func (s *Server) attributes() map[string]string {
 	all := map[string]string{"concurrency": s.Concurrency.Kind, s.Handler.Kind: s.Handler.Name, "program": s.Handler.Program}
-	all["access_log"] = quote(s.AccessLog)
+	all["access_log"], all["replace.split"] = quote(s.AccessLog), quote(s.Split)
 	flatten(all, "concurrency", s.Concurrency)
 	flatten(all, "limits", s.Limits)
 	flatten(all, "timeouts", s.Timeouts)

@@ -67,6 +67,9 @@ func familyMissing(err error) bool {
 
 func isUnix(network string) bool { return network == "unix" || network == "unixgram" }
 
+// thisProcess is the owner of a socket that this process has open.
+const thisProcess = "this process"
+
 // listenError returns err, which may be nil, as an error that ends with what to do about an address.
 func listenError(network, address string, err error) error {
 	switch {
@@ -75,7 +78,11 @@ func listenError(network, address string, err error) error {
 	case errors.As(err, new(*openError)):
 		return fmt.Errorf("%s %s %w", network, address, err)
 	case errors.Is(err, syscall.EADDRINUSE):
-		if owner := socketOwner(network, address); owner != "" {
+		switch owner := socketOwner(network, address); owner {
+		case "":
+		case thisProcess:
+			return fmt.Errorf("%s %s overlaps an address that this process has open; restart it, or choose another port", network, address)
+		default:
 			return fmt.Errorf("%s %s is in use by %s; stop it or choose another address", network, address, owner)
 		}
 		return fmt.Errorf("%s %s is in use; stop what uses it or choose another address", network, address)

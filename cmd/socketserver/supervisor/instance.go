@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,6 +79,9 @@ func (s *Supervisor) newInstance(server *config.Server, c *class, old *Instance)
 	if old != nil && !sharesSockets(i.strategy) {
 		i.limits = old.limits
 	}
+	if old != nil && old.class == c && i.strategy.Place() != framework.InWorkers && old.configuration().Concurrency == server.Concurrency {
+		i.strategy = old.strategy // its bound is for the requests of both
+	}
 	if s.options.Ended != nil {
 		count := i.trace.Ended
 		i.trace.Ended = func(r *framework.Request, ended framework.Outcome) {
@@ -110,14 +114,24 @@ func (i *Instance) configuration() *config.Server {
 func (i *Instance) canBecome(s *config.Server) bool {
 	was := i.configuration()
 	then := *s
-	then.AccessLog = was.AccessLog
-	if then.Limits.Line = was.Limits.Line; !sharesSockets(i.strategy) {
+	then.AccessLog, then.Split = was.AccessLog, was.Split
+	if !sharesSockets(i.strategy) {
 		then.Limits = was.Limits
 	}
 	if i.strategy.Place() != framework.InWorkers && i.class.Executor == nil {
 		then.Timeouts = was.Timeouts
 	}
 	return s.Limits.Line == was.Limits.Line && equal(was, &then)
+}
+
+// ending reports whether the instance has been stopped, by one of its requests for example.
+func (i *Instance) ending() bool {
+	select {
+	case <-i.servers[0].Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // become applies the limits and timeouts of s.
@@ -166,11 +180,19 @@ func (i *Instance) listen() error {
 	return nil
 }
 
-// close undoes bind and listen, in place of run.
+// close undoes bind and listen, in place of run. Workers that accept from a socket of other
+// instances have clients already, which are served within the drain timeout.
 func (i *Instance) close() {
+	ctx, cancel := context.WithTimeout(i.killed, cmp.Or(i.config.Timeouts.Drain, 10*time.Second))
+	defer cancel()
+	var servers sync.WaitGroup
 	for _, s := range i.servers {
-		_ = s.Close()
+		servers.Go(func() {
+			_ = s.Retire(ctx)
+			_ = s.Close()
+		})
 	}
+	servers.Wait()
 	i.release()
 	i.class.release(i.log)
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -31,6 +32,9 @@ func socketOwner(network, address string) string {
 	for _, link := range links {
 		if to, err := os.Readlink(link); err == nil && inodes[to] {
 			pid := strings.Split(link, "/")[2]
+			if pid == strconv.Itoa(os.Getpid()) {
+				return thisProcess
+			}
 			name, _ := os.ReadFile("/proc/" + pid + "/comm")
 			return fmt.Sprintf("process %s (%s)", pid, strings.TrimSpace(string(name)))
 		}

@@ -128,6 +128,8 @@ func (s *Supervisor) successor(old *Instance, server *config.Server) (*Instance,
 	} else {
 		was, same := old.configuration(), old.class.HandlerClass == server.Class
 		switch step.Details = server.Difference(was); {
+		case old.ending():
+			step.Details = append(step.Details, "it is stopping")
 		case same && equal(was, server):
 			step.Action = Keep
 			return old, step, nil

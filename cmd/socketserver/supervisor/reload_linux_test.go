@@ -1,6 +1,7 @@
 package supervisor_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
@@ -184,6 +186,37 @@ func TestApplyFailureChangesNothing(t *testing.T) {
 			require.NoError(t, err, "it can be had without the last server")
 		})
 	}
+}
+
+// Workers serve before a configuration is applied. Where it is not, their clients are served to the end.
+func TestApplyFailureCutsNobodyOff(t *testing.T) {
+	old := server("s", anyPort, `"preforking" { workers = 1 }`, "1", "")
+	s := start(t, old)
+	c := s.parse(t, strings.ReplaceAll(old, `"1{data}"`, `"2{data}"`)+server("last", anyPort, `"threading" {}`, "", ""))
+	served := make(chan net.Conn, 1)
+	c.Servers[1].Class.Open = func(string, hclog.Logger) error {
+		for {
+			conn := dial(t, s.status(t, "s").Listeners[0])
+			if frameworktest.Ask(t, conn, "hello") == "2hello" {
+				served <- conn
+				return errors.New("it cannot be opened")
+			}
+		}
+	}
+	failed := make(chan error, 1)
+	go func() {
+		_, err := s.Apply(t.Context(), c)
+		failed <- err
+	}()
+	held := frameworktest.Await(t, served)
+	select {
+	case err := <-failed:
+		require.FailNow(t, "its client was cut off", "%v", err)
+	case <-time.After(30 * time.Millisecond):
+	}
+	require.Equal(t, "2again", frameworktest.Ask(t, held, "again"))
+	require.NoError(t, held.Close())
+	require.ErrorContains(t, frameworktest.Await(t, failed), "it cannot be opened")
 }
 
 func descriptors(t *testing.T) int { return len(openDescriptors(t)) }

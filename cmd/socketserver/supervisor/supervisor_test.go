@@ -206,6 +206,45 @@ func TestApplyStartsStoppedServer(t *testing.T) {
 	require.Equal(t, before, s.status(t, "other"))
 }
 
+// A server that is stopping itself, for as long as one client takes, is replaced.
+func TestApplyReplacesStoppingServer(t *testing.T) {
+	text := `server "s" {
+		` + anyPort + `
+		concurrency "threading" {}
+		handler "timestamp" { quit = "server" }
+		timeouts { drain = "10m" }
+	}`
+	s := start(t, text)
+	held := dial(t, s.status(t, "s").Listeners[0])
+	require.Contains(t, frameworktest.Ask(t, held, "hello\n"), "hello")
+	frameworktest.Send(t, dial(t, s.status(t, "s").Listeners[0]), "quit\n")
+	s.log.await(t, "waiting for requests", 1)
+	s.apply(t, text)
+	require.Equal(t, supervisor.Serving, s.status(t, "s").State)
+	require.Contains(t, frameworktest.Ask(t, dial(t, s.status(t, "s").Listeners[0]), "hello\n"), "hello")
+	require.Contains(t, frameworktest.Ask(t, held, "hello\n"), "hello")
+	require.NoError(t, held.Close())
+}
+
+// The bound of a strategy is for the requests of all generations with one handler.
+func TestStrategyIsThatOfAllGenerations(t *testing.T) {
+	const anySource = "limits { per_source = 0 }"
+	for _, concurrency := range []string{`"synchronous" {}`, `"threading" { max_threads = 1 }`} {
+		s := start(t, server("s", anyPort, concurrency, "", anySource))
+		held := dial(t, s.status(t, "s").Listeners[0])
+		require.Equal(t, "hello", frameworktest.Ask(t, held, "hello"))
+		s.apply(t, server("s", anyPort+"\n"+anyPort, concurrency, "", anySource))
+		waits := dial(t, s.status(t, "s").Listeners[1])
+		frameworktest.Send(t, waits, "next")
+		require.NoError(t, waits.SetReadDeadline(time.Now().Add(30*time.Millisecond)))
+		_, err := waits.Read(make([]byte, 1))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.NoError(t, waits.SetReadDeadline(time.Now().Add(frameworktest.Patience)))
+		require.NoError(t, held.Close())
+		frameworktest.Expect(t, waits, "next")
+	}
+}
+
 // An error of what a server needs beside its address is not taken for one of the address.
 func TestErrorsBesideTheAddress(t *testing.T) {
 	for _, cause := range []error{
