@@ -59,7 +59,7 @@ func TestSuspendedServer(t *testing.T) {
 			require.Empty(t, r.do(t, "status", "--ready"))
 			e, _ := r.take(func(e event) bool { return e["@level"] == "error" })
 			require.Nil(t, e)
-			asked := r.await(t, "asked over the admin socket", event{"request": "POST /v1/servers/s/suspend"})
+			asked := r.await(t, "admin request", event{"request": "POST /v1/servers/s/suspend"})
 			require.EqualValues(t, os.Getuid(), asked["uid"])
 			require.NotZero(t, asked["pid"])
 		})

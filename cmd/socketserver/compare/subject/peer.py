@@ -1,7 +1,6 @@
 """A server of CPython's socketserver. It reads its assignment from standard input, as a line of
 JSON, reports its address, and ends at SIGTERM or when the input ends."""
 
-import base64
 import json
 import os
 import re
@@ -121,12 +120,12 @@ class Experiment:
 def counterpart(server):
     """Returns the class with the behaviour of the server's handler. Its options have the values that it
     supports; None: all."""
-    concurrency, handler = server["Concurrency"]["Kind"], server["Handler"]
+    concurrency, handler = server["concurrency"]["kind"], server["handler"]
     if concurrency not in MIXINS:
         refuse(concurrency)
-    behaviour = {"echo": Echo, "timestamp": Timestamp, "experiment": Experiment}.get(handler["Name"])
-    if behaviour is None or handler["Kind"] == "plugin":
-        refuse('%s "%s"' % (handler["Kind"], handler["Name"]))
+    behaviour = {"echo": Echo, "timestamp": Timestamp, "experiment": Experiment}.get(handler["name"])
+    if behaviour is None or handler["kind"] == "plugin":
+        refuse('%s "%s"' % (handler["kind"], handler["name"]))
     for name, value in sorted(options.items()):
         supported = behaviour.options.get(name, [])
         if supported is not None and value not in supported:
@@ -144,7 +143,7 @@ def refuse(what):
 
 def make_server(server, address):
     """Makes one of socketserver's servers, with a counter of forked children."""
-    network = server["Transports"][0]["Network"]
+    network = server["transport"][0]["network"]
     base = {
         "tcp": socketserver.TCPServer,
         "udp": socketserver.UDPServer,
@@ -152,15 +151,15 @@ def make_server(server, address):
         "unixgram": socketserver.UnixDatagramServer,
     }[network]
     datagram = network in ("udp", "unixgram")
-    concurrency = server["Concurrency"]
+    concurrency = server["concurrency"]
     request = socketserver.DatagramRequestHandler if datagram else socketserver.StreamRequestHandler
     attributes = {"allow_reuse_address": True}
     if not datagram:
-        attributes["request_queue_size"] = server["Transports"][0].get("request_queue_size", 128)
-    if concurrency["Kind"] == "forking":
-        attributes["max_children"] = concurrency["MaxChildren"]
+        attributes["request_queue_size"] = server["transport"][0].get("request_queue_size", 128)
+    if concurrency["kind"] == "forking":
+        attributes["max_children"] = concurrency["max_children"]
     handler = type("Handler", (counterpart(server), request), {})
-    return type("Server", MIXINS[concurrency["Kind"]] + (base,), attributes)(address, handler)
+    return type("Server", MIXINS[concurrency["kind"]] + (base,), attributes)(address, handler)
 
 
 class Counting:
@@ -208,9 +207,8 @@ while not line.endswith(b"\n"):
     line += piece
 assignment = json.loads(line)
 spec = assignment["Server"]
-given = spec["Handler"]["Options"]
-options = json.loads(base64.b64decode(given)) if given else {}
-network = spec["Transports"][0]["Network"]
+options = spec["handler"].get("options") or {}
+network = spec["transport"][0]["network"]
 inet = network in ("tcp", "udp")
 server = make_server(spec, ("127.0.0.1", 0) if inet else os.path.join(assignment["Directory"], "s"))
 
@@ -226,7 +224,7 @@ most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # as every Go program does
 signal.signal(signal.SIGTERM, stop)
 orphaned, ended = threading.Event(), threading.Event()
-watcher = threading.Thread(target=watch_parent, args=(assignment["Directory"], spec["Timeouts"]["drain"] / 1e9), daemon=True)
+watcher = threading.Thread(target=watch_parent, args=(assignment["Directory"], spec["timeouts"]["drain"] / 1e9), daemon=True)
 watcher.start()
 address = server.server_address
 tell(network=network, address="%s:%d" % address if inet else address)
