@@ -78,7 +78,7 @@ func guide(t *testing.T, dir, page string) {
 					return
 				}
 				require.Contains(t, f.text, "go run ./cmd/socketserver serve")
-				require.Contains(t, f.text, "go test -race ./...")
+				require.Contains(t, f.text, "go test -race -timeout 30m ./...")
 			case "console":
 				transcript(t, dir, f)
 			case "hcl":
