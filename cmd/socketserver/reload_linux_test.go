@@ -185,6 +185,8 @@ func awaitHeld(t *testing.T, p *process, descriptors, children int) {
 func TestReloadUnderLoad(t *testing.T) {
 	strategies := []string{`"threading" {}`, `"forking" { max_requests = 100 }`, `"preforking" { workers = 2 }`, `"threading" { max_threads = 500 }`}
 	r := reloadable(t, timestamps(strategies[0], "0", "limits { per_source = 0 }"))
+	r.reload(t, timestamps(strategies[1], "0", "")) // the first children have it keep its own program open
+	r.reload(t, timestamps(strategies[0], "0", "limits { per_source = 0 }"))
 	requireEchoOf(t, r.listeners[0])
 	descriptors, children := held(t, r.Process.Pid)
 	c := gather(t, r.listeners[0], 2, 20)
