@@ -174,11 +174,7 @@ func (h *handler) answer(command, rest string) string {
 		}
 		return fmt.Sprint(signalSelf(syscall.Signal(signal)))
 	case "ignored": // signals, in a program that the handler starts
-		out, err := exec.Command("grep", "SigIgn", "/proc/self/status").Output()
-		if err != nil {
-			return err.Error()
-		}
-		return strings.TrimSpace(string(out))
+		return ignored()
 	case "panic":
 		panic(rest)
 	case "exit":
@@ -230,4 +226,13 @@ var hostile = map[string]func(){
 			os.Exit(3)
 		}()
 	},
+}
+
+// ignored returns the signals that a program ignores which this one starts: under nohup, SIGHUP.
+func ignored() string {
+	out, err := exec.Command("grep", "SigIgn", "/proc/self/status").Output()
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(out))
 }
