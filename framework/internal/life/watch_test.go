@@ -7,7 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func spinUntil(stop <-chan struct{}) {
+// spin makes a watch that is late at once, and runs until stop is closed.
+func spin(late func(stack string), stop <-chan struct{}) {
+	w := NewWatch(1, late)
+	defer w.Stop()
 	for !Closed(stop) {
 	}
 }
@@ -20,12 +23,8 @@ func TestWatchHasTheStackOfItsGoroutine(t *testing.T) {
 		others.Go(func() { <-stop })
 	}
 	stacks := make(chan string, 1)
-	others.Go(func() {
-		w := NewWatch(1, func(stack string) { stacks <- stack })
-		defer w.Stop()
-		spinUntil(stop)
-	})
-	require.Contains(t, <-stacks, "life.spinUntil")
+	others.Go(func() { spin(func(stack string) { stacks <- stack }, stop) })
+	require.Contains(t, <-stacks, "life.spin")
 	close(stop)
 	others.Wait()
 }
