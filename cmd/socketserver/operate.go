@@ -57,7 +57,7 @@ func (d *daemon) startServer(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	server, those := *was, *d.config
+	server, those := *was, *d.applied.Load().config
 	those.Servers = []*config.Server{&server}
 	catalog := newCatalog(ctx, d.logs)
 	catalog.log = d.log

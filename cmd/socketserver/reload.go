@@ -42,11 +42,9 @@ type daemon struct {
 	metrics        *metrics.Server // nil: they are not served over TCP
 	metricsSockets []*supervisor.Socket
 
-	reloading sync.Mutex     // held by start and by a reload: they come one after the other
-	config    *config.Config // that is applied; guarded by reloading
-
-	since   time.Time // when it began
-	applied atomic.Pointer[generation]
+	since     time.Time                  // when it began
+	reloading sync.Mutex                 // held by start and by a reload: they come one after the other
+	applied   atomic.Pointer[generation] // changes while reloading is held
 }
 
 // A generation is a configuration that was applied, the first being 1.
@@ -61,7 +59,6 @@ func (d *daemon) use(c *config.Config) {
 	if was := d.applied.Load(); was != nil {
 		next.number += was.number
 	}
-	d.config = c
 	d.applied.Store(next)
 }
 
@@ -190,7 +187,8 @@ func (d *daemon) reloadPlugin(ctx context.Context, name string) (supervisor.Plan
 
 // renew returns the configuration that runs, with new classes where a server has the plugin.
 func (d *daemon) renew(c *catalog, name string) (*config.Config, error) {
-	next, those := *d.config, *d.config
+	applied := d.applied.Load().config
+	next, those := *applied, *applied
 	next.Servers, those.Servers = nil, nil
 	for _, s := range d.servers.Servers() {
 		own := *s
@@ -272,7 +270,7 @@ func (d *daemon) attempt(ctx context.Context, load func(*catalog) (*config.Confi
 
 // restartFor returns an error if c has what a reload does not change.
 func (d *daemon) restartFor(c *config.Config) error {
-	switch was := d.config; {
+	switch was := d.applied.Load().config; {
 	case !reflect.DeepEqual(was.Admin, c.Admin):
 		return errors.New("the admin block has changed, which a reload does not apply; restart to change it")
 	case was.Metrics != c.Metrics:

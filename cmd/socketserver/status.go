@@ -81,13 +81,7 @@ func newStatus() *cobra.Command {
 
 // ready returns an error that names the servers that do not serve.
 func (a statusAnswer) ready() error {
-	var not []string
-	for _, s := range a.Servers {
-		if s.State != supervisor.Serving && !s.Old {
-			not = append(not, s.Name+" is "+string(s.State))
-		}
-	}
-	if len(not) > 0 {
+	if not := supervisor.NotServing(a.Servers); len(not) > 0 {
 		return failed(errors.New(strings.Join(not, "; ")))
 	}
 	return nil

@@ -25,13 +25,7 @@ const (
 // not.
 func Health(status func() []supervisor.Status) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		var not []string
-		for _, s := range status() {
-			if s.State != supervisor.Serving && !s.Old {
-				not = append(not, s.Name+" is "+string(s.State))
-			}
-		}
-		if len(not) > 0 {
+		if not := supervisor.NotServing(status()); len(not) > 0 {
 			http.Error(w, strings.Join(not, "; "), http.StatusServiceUnavailable)
 			return
 		}

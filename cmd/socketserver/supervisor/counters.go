@@ -139,13 +139,12 @@ func (s *Supervisor) Counts() []ServerCounts {
 	var all []ServerCounts
 	at := map[string]int{}
 	for _, i := range s.all() {
-		status := i.status()
 		n, known := at[i.name]
 		if !known {
 			n, at[i.name] = len(all), len(all)
-			all = append(all, ServerCounts{Server: i.name, Strategy: status.Strategy, Counts: i.counters.counts()})
+			all = append(all, ServerCounts{Server: i.name, Strategy: i.configuration().Concurrency.Kind, Counts: i.counters.counts()})
 		}
-		all[n].Workers += len(status.Workers)
+		all[n].Workers += len(i.workers())
 	}
 	return all
 }

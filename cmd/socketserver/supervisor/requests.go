@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -181,7 +182,7 @@ func underWay(n int) error {
 	return fmt.Errorf("%d requests are still under way", n)
 }
 
-// list returns the requests of a server, in the order in which they were accepted.
+// list returns the requests of a server, in no order.
 func (q *requests) list(server string) []Request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -189,7 +190,6 @@ func (q *requests) list(server string) []Request {
 	for r, n := range q.open {
 		all = append(all, Request{n.id, server, r.Network, clientOf(r), n.pid, n.since})
 	}
-	slices.SortFunc(all, func(a, b Request) int { return int(a.ID) - int(b.ID) })
 	return all
 }
 
@@ -269,7 +269,7 @@ func (s *Supervisor) Requests(name string) []Request {
 			all = append(all, i.requests.list(i.name)...)
 		}
 	}
-	slices.SortFunc(all, func(a, b Request) int { return int(a.ID) - int(b.ID) })
+	slices.SortFunc(all, func(a, b Request) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }
 

@@ -51,6 +51,16 @@ func (s *Supervisor) Status() []Status {
 	return all
 }
 
+// NotServing names those of the configuration that do not serve, each with its state.
+func NotServing(all []Status) (not []string) {
+	for _, s := range all {
+		if s.State != Serving && !s.Old {
+			not = append(not, s.Name+" is "+string(s.State))
+		}
+	}
+	return not
+}
+
 func (i *Instance) status() Status {
 	i.mu.Lock()
 	c, state, since := i.config, i.state, i.since
@@ -59,17 +69,10 @@ func (i *Instance) status() Status {
 	status := Status{
 		Name: i.name, State: state, Since: since, Listeners: i.listeners(),
 		Strategy: c.Concurrency.Kind, Handler: c.Handler.Name,
-		Accepted: counts.Accepted, Refused: counts.Refused, Workers: []Process{},
+		Accepted: counts.Accepted, Refused: counts.Refused, Workers: i.workers(),
 		Failed: counts.Ended[Erred] + counts.Ended[Panicked] + counts.Ended[TimedOut] + counts.Ended[Killed],
 	}
 	status.Active, status.Waiting = i.requests.count()
-	if processes, ok := i.strategy.(interface{ ActiveChildren() []int }); ok {
-		kind := "child"
-		if i.requests.shared {
-			kind = "worker"
-		}
-		status.Workers = i.requests.of(processes.ActiveChildren(), kind)
-	}
 	if plugin, ok := i.class.Executor.(interface{ Process() (int, time.Time) }); ok && !state.ended() {
 		if pid, began := plugin.Process(); pid != 0 {
 			status.Plugin = &i.requests.of([]int{pid}, "plugin")[0]
@@ -77,4 +80,17 @@ func (i *Instance) status() Status {
 		}
 	}
 	return status
+}
+
+// workers returns the children of forking, or the workers of preforking; empty: there are none.
+func (i *Instance) workers() []Process {
+	processes, ok := i.strategy.(interface{ ActiveChildren() []int })
+	if !ok {
+		return []Process{}
+	}
+	kind := "child"
+	if i.requests.shared {
+		kind = "worker"
+	}
+	return i.requests.of(processes.ActiveChildren(), kind)
 }
