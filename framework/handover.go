@@ -163,7 +163,7 @@ func (s *BaseServer) socketTask(socket syscall.Conn) (worker.Task, error) {
 	body, err := json.Marshal(o)
 	return worker.Task{
 		Frame: handoff.Frame{Kind: handoff.Listen, Flags: s.counted(), Body: body}, Socket: socket,
-		Stop: s.Done(), Retire: s.life.Retired(), Conclude: errorOf, Event: s.socketEvent,
+		Stop: s.Done(), Retire: s.life.Retired(), Conclude: errorOf, Event: s.socketEvent, Gone: s.workerGone,
 	}, err
 }
 
@@ -176,24 +176,52 @@ func (s *BaseServer) socketEvent(pid int, f *handoff.Frame) {
 	case s.Trace == nil:
 		return
 	}
+	of := reported{pid, f.Request}
+	switch f.Flags {
+	case handoff.Started:
+		r := s.reportedRequest(f)
+		s.reported.Store(of, r)
+		s.traceStarted(r, InWorkers, pid)
+	case handoff.Refused:
+		s.traceRefused(s.reportedRequest(f), Refusal(f.Text))
+	case handoff.Ended:
+		s.endReported(of, Outcome{Err: errorOf(f), Duration: time.Duration(f.Duration), In: f.In, Out: f.Out})
+	}
+}
+
+// reported names a request that a worker reports: by its process, and its number there.
+type reported struct {
+	pid    int
+	number uint64
+}
+
+// reportedRequest makes a request that a worker has accepted.
+func (s *BaseServer) reportedRequest(f *handoff.Frame) *Request {
 	r := &Request{
 		ClientAddress: conn.ParseAddress(f.Network, f.Client), LocalAddress: conn.ParseAddress(f.Network, f.Local),
 		Network: f.Network, Server: s.Name, server: s,
 	}
-	switch f.Flags {
-	case handoff.Started:
-		s.traceAccepted(r)
-		s.traceStarted(r, InWorkers, pid)
-	case handoff.Refused:
-		s.traceAccepted(r)
-		s.traceRefused(r, Refusal(f.Text))
-	case handoff.Ended:
-		if s.Trace.Ended != nil {
-			s.Trace.Ended(r, Outcome{
-				Err: errorOf(f), Duration: time.Duration(f.Duration), Started: true, Cut: s.isCut(), In: f.In, Out: f.Out, Pid: pid,
-			})
-		}
+	s.traceAccepted(r)
+	return r
+}
+
+// endReported traces the end of a request that a worker has reported.
+func (s *BaseServer) endReported(of reported, o Outcome) {
+	r, ok := s.reported.LoadAndDelete(of)
+	if ok && s.Trace.Ended != nil {
+		o.Started, o.Cut, o.Pid = true, s.isCut(), of.pid
+		s.Trace.Ended(r.(*Request), o)
 	}
+}
+
+// workerGone ends the requests that a worker cannot report the ends of, as it has gone.
+func (s *BaseServer) workerGone(pid int, err error) {
+	s.reported.Range(func(key, r any) bool {
+		if of := key.(reported); of.pid == pid {
+			s.endReported(of, Outcome{Err: err, Duration: time.Duration(conn.Now() - r.(*Request).traced.began)})
+		}
+		return true
+	})
 }
 
 // errorOf returns the handler's error of an outcome.

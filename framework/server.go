@@ -77,6 +77,7 @@ type state struct {
 	strategy  Strategy
 	changed   atomic.Pointer[Timeouts] // by ChangeTimeouts; nil: Timeouts
 	shared    bool                     // workers serve the socket
+	reported  sync.Map                 // the requests that they have begun, by reported
 	killsLate bool                     // in a child: its server kills it when its request takes too long
 	killed    atomic.Bool              // workers were ended before they were done
 

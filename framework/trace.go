@@ -9,7 +9,7 @@ import (
 // A Trace is called with what happens to the requests of a server. Each function may be nil.
 // They are called by many goroutines and must not wait: a request does not go on meanwhile.
 // Requests in workers that accept for themselves, see [SocketSharer], are reported by the
-// workers; each is a Request with its addresses only.
+// workers; each is a Request with its addresses only, the same one in all calls.
 type Trace struct {
 	// Accepted is called when a client has connected or a datagram has arrived.
 	Accepted func(*Request)
@@ -43,11 +43,12 @@ type WorkerEvent struct {
 
 // traced is what a request keeps for the trace of its server.
 type traced struct {
-	began   int64 // when it was accepted
-	waited  int64 // until it started
-	started bool  // a worker that goes without taking it is followed by another
-	pid     int   // of its worker
-	in, out int64 // bytes that a worker has reported
+	began   int64  // when it was accepted
+	waited  int64  // until it started
+	started bool   // a worker that goes without taking it is followed by another
+	pid     int    // of its worker
+	in, out int64  // bytes that a worker has reported
+	number  uint64 // in a worker: what it calls the request in events
 }
 
 func (s *BaseServer) traceAccepted(r *Request) {

@@ -19,6 +19,7 @@ type tracer struct {
 	refused  chan framework.Refusal
 	started  chan startedAt
 	ended    chan framework.Outcome
+	under    sync.Map // requests that were accepted, and neither refused nor ended
 
 	mu      sync.Mutex
 	workers map[int]int // events by pid
@@ -35,10 +36,10 @@ func newTracer() *tracer {
 		started: make(chan startedAt, 100), ended: make(chan framework.Outcome, 100), workers: map[int]int{},
 	}
 	r.Trace = framework.Trace{
-		Accepted: func(q *framework.Request) { r.accepted <- q },
-		Refused:  func(_ *framework.Request, why framework.Refusal) { r.refused <- why },
+		Accepted: func(q *framework.Request) { r.under.Store(q, nil); r.accepted <- q },
+		Refused:  func(q *framework.Request, why framework.Refusal) { r.leave(q); r.refused <- why },
 		Started:  func(_ *framework.Request, place framework.Place, pid int) { r.started <- startedAt{place, pid} },
-		Ended:    func(_ *framework.Request, o framework.Outcome) { r.ended <- o },
+		Ended:    func(q *framework.Request, o framework.Outcome) { r.leave(q); r.ended <- o },
 		Worker: func(e framework.WorkerEvent) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -48,6 +49,12 @@ func newTracer() *tracer {
 		},
 	}
 	return r
+}
+
+func (r *tracer) leave(q *framework.Request) {
+	if _, accepted := r.under.LoadAndDelete(q); !accepted {
+		panic("a request ends once, after it was accepted")
+	}
 }
 
 // Every strategy reports the life of a request, and its workers.

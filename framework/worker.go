@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -258,13 +259,15 @@ func (s *BaseServer) retireSocket(stop bool) {
 
 // trace sends what happens to the requests of the socket id to the server, see socketEvent.
 func (t *parentTransport) trace(id uint64) *Trace {
+	var last atomic.Uint64
 	send := func(r *Request, f handoff.Frame) {
-		f.Kind, f.ID, f.Network = handoff.Event, id, r.Network
+		f.Kind, f.ID, f.Network, f.Request = handoff.Event, id, r.Network, r.traced.number
 		f.Client, f.Local = r.client(), conn.AddressText(r.LocalAddress)
 		_ = t.parent.Send(&f)
 	}
 	return &Trace{
 		Started: func(r *Request, _ Place, _ int) {
+			r.traced.number = last.Add(1)
 			send(r, handoff.Frame{Flags: handoff.Started})
 		},
 		Refused: func(r *Request, why Refusal) {

@@ -74,7 +74,7 @@ func (s *Supervisor) newInstance(server *config.Server, c *class, old *Instance)
 		counters: s.countersOf(server.Name), events: s.events,
 		state: Starting, since: time.Now(), over: make(chan struct{}), suspended: old.is(Suspended),
 	}
-	i.requests = newRequests(sharesSockets(i.strategy))
+	i.requests = newRequests()
 	i.trace = i.follow(i.counters.trace())
 	if old != nil && !sharesSockets(i.strategy) {
 		i.limits = old.limits

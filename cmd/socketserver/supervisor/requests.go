@@ -38,14 +38,10 @@ var lastRequest atomic.Uint64
 // requests are those of an instance that are under way, and the processes that run them. Any
 // goroutine may use them.
 type requests struct {
-	// shared: workers accept, and report the end of a request with another [framework.Request].
-	shared bool
-
 	mu        sync.Mutex
 	open      map[*framework.Request]*running
-	reported  map[origin][]*framework.Request // of open, where they are shared
-	none      chan struct{}                   // closed when none is open; nil: nobody waits for that
-	processes map[int]*Process                // those that were started for the instance, and plugins that have served
+	none      chan struct{}    // closed when none is open; nil: nobody waits for that
+	processes map[int]*Process // those that were started for the instance, and plugins that have served
 }
 
 // running is what is known of a request.
@@ -55,17 +51,9 @@ type running struct {
 	since time.Time
 }
 
-// origin finds a request of a worker.
-type origin struct {
-	pid             int
-	network, client string
+func newRequests() *requests {
+	return &requests{open: map[*framework.Request]*running{}, processes: map[int]*Process{}}
 }
-
-func newRequests(shared bool) *requests {
-	return &requests{shared: shared, open: map[*framework.Request]*running{}, reported: map[origin][]*framework.Request{}, processes: map[int]*Process{}}
-}
-
-func originOf(r *framework.Request, pid int) origin { return origin{pid, r.Network, clientOf(r)} }
 
 func clientOf(r *framework.Request) string {
 	if r.ClientAddress == nil {
@@ -91,10 +79,7 @@ func (q *requests) start(r *framework.Request, pid int) uint64 {
 	if n == nil {
 		return 0
 	}
-	if n.pid = pid; q.shared {
-		from := originOf(r, pid)
-		q.reported[from] = append(q.reported[from], r)
-	}
+	n.pid = pid
 	return n.id
 }
 
@@ -102,15 +87,6 @@ func (q *requests) start(r *framework.Request, pid int) uint64 {
 func (q *requests) end(r *framework.Request, pid int) uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.shared {
-		from := originOf(r, pid)
-		if same := q.reported[from]; len(same) > 1 {
-			r, q.reported[from] = same[0], same[1:]
-		} else if len(same) == 1 {
-			r = same[0]
-			delete(q.reported, from)
-		}
-	}
 	n := q.open[r]
 	if n == nil {
 		return 0

@@ -89,7 +89,7 @@ func (i *Instance) workers() []Process {
 		return []Process{}
 	}
 	kind := "child"
-	if i.requests.shared {
+	if sharesSockets(i.strategy) {
 		kind = "worker"
 	}
 	return i.requests.of(processes.ActiveChildren(), kind)

@@ -36,7 +36,6 @@ const (
 	Panicked        // Text is the value, a newline and the stack
 	PeerGone        // the client left early
 	TimedOut        // a timeout of the server passed
-	Gone            // the worker has gone; it is never sent
 )
 
 // Flags of a frame.
@@ -75,8 +74,9 @@ type Frame struct {
 	Text string
 	Body []byte
 
-	In, Out  int64 // of an Outcome with Count and of an Event: bytes of the client and to it
-	Duration int64 // of an Event: of the request, in nanoseconds
+	In, Out  int64  // of an Outcome with Count and of an Event: bytes of the client and to it
+	Request  uint64 // of an Event: a number of the worker's own, which Started and Ended have in common
+	Duration int64  // of an Event: of the request, in nanoseconds
 }
 
 const headerSize = 12
@@ -88,7 +88,7 @@ const headerSize = 12
 //	12  Stream, Datagram: read buffer, write buffer and keep-alive, 4 bytes each; network,
 //	    client and local, each a length of 2 bytes and its bytes
 //	    Outcome: text, a length of 4 bytes and its bytes; with Count in and out, 8 bytes each
-//	    Event: duration, in and out, 8 bytes each; network, client, local; text
+//	    Event: request, duration, in and out, 8 bytes each; network, client, local; text
 //	..  body, to the end
 func (f *Frame) Append(b []byte) []byte {
 	b = append(b, byte(f.Kind), f.Flags, byte(f.Status), 0)
@@ -106,7 +106,7 @@ func (f *Frame) Append(b []byte) []byte {
 			b = binary.BigEndian.AppendUint64(b, uint64(f.Out))
 		}
 	case Event:
-		for _, n := range []uint64{uint64(f.Duration), uint64(f.In), uint64(f.Out)} {
+		for _, n := range []uint64{f.Request, uint64(f.Duration), uint64(f.In), uint64(f.Out)} {
 			b = binary.BigEndian.AppendUint64(b, n)
 		}
 		b = f.appendText(f.appendAddresses(b))
@@ -150,7 +150,7 @@ func Parse(b []byte) (Frame, error) {
 			f.In, f.Out = int64(r.number(8)), int64(r.number(8))
 		}
 	case Event:
-		f.Duration, f.In, f.Out = int64(r.number(8)), int64(r.number(8)), int64(r.number(8))
+		f.Request, f.Duration, f.In, f.Out = r.number(8), int64(r.number(8)), int64(r.number(8)), int64(r.number(8))
 		r.addresses(&f)
 		r.text(&f)
 	case Hello, Configure, Cancel, Ack, Listen, Quit:

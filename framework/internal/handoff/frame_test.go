@@ -16,7 +16,7 @@ var samples = []Frame{
 	{Kind: Cancel, ID: 3},
 	{Kind: Outcome, ID: 4, Status: Panicked, Flags: Stop, Text: "no\nstack", Body: []byte("answer")},
 	{Kind: Outcome, ID: 5, Flags: Count, In: 7, Out: 1 << 40, Body: []byte("answer")},
-	{Kind: Event, ID: 6, Flags: Ended, Status: PeerGone, Duration: 1e9, In: 5, Out: 6, Network: "tcp", Client: "[::1]:9", Local: "[::1]:2", Text: "gone"},
+	{Kind: Event, ID: 6, Flags: Ended, Status: PeerGone, Request: 3, Duration: 1e9, In: 5, Out: 6, Network: "tcp", Client: "[::1]:9", Local: "[::1]:2", Text: "gone"},
 }
 
 func TestFrameRoundTrip(t *testing.T) {

@@ -38,7 +38,7 @@ func AdoptOrphans() {
 			orphans.older[pid] = true
 		}
 		const prSetChildSubreaper = 36
-		_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0)
+		prctl(prSetChildSubreaper, 1)
 		signal.Notify(orphans.look, syscall.SIGCHLD)
 		lookAgain() // for those that ended before
 		go reapForEver()

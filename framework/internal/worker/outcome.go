@@ -36,8 +36,6 @@ func ErrorOf(f *handoff.Frame) error {
 	switch f.Status {
 	case handoff.OK:
 		return nil
-	case handoff.Gone:
-		return &remoteError{f.Text, ErrGone}
 	case handoff.PeerGone:
 		return &remoteError{f.Text, conn.ErrPeerGone}
 	case handoff.TimedOut:

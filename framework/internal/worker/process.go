@@ -46,7 +46,6 @@ type inflight struct {
 	task    *Task
 	outcome chan error
 	kept    bool // the caller keeps its copy of the descriptor until the process has it
-	running running
 }
 
 // Hello is what a process says first.
@@ -117,7 +116,9 @@ func (p *Process) receive() {
 	_ = p.channel.Close()
 	close(p.gone)
 	for _, t := range pending {
-		t.abandon(p)
+		if t.task.Gone != nil {
+			t.task.Gone(p.pid, p.err)
+		}
 		if t.kept {
 			t.outcome <- fmt.Errorf("%w: %w", ErrNotTaken, p.err)
 			continue
@@ -161,7 +162,6 @@ func (p *Process) take(f handoff.Frame) error {
 		t.outcome <- t.task.Conclude(&f)
 	case handoff.Quit, handoff.Event:
 		if t != nil && t.task.Event != nil { // else it is over: what a handler left behind may still ask
-			t.running.note(&f)
 			t.task.Event(p.pid, &f)
 		}
 	default:

@@ -34,9 +34,11 @@ type Task struct {
 	// the body of the frame.
 	Conclude func(outcome *handoff.Frame) error
 	// Event is called for each other frame about the task; nil: they are ignored. It must not
-	// keep the body of the frame. A request that has Started also has Ended, with the status Gone
-	// where the process went before it could say so.
+	// keep the body of the frame.
 	Event func(pid int, f *handoff.Frame)
+	// Gone is called, after the last Event, when the process has gone before the task was over;
+	// nil: it is not.
+	Gone func(pid int, err error)
 }
 
 // Relay has do perform t with one end of a socketpair, and copies between the other end and c
