@@ -84,11 +84,7 @@ func serve(logs logFlags, console, file string, load func(*catalog) (*config.Con
 	if err := logs.check(); err != nil {
 		return err
 	}
-	sockets, err := systemd.Sockets() // first, so that no plugin gets them
-	if err != nil {
-		return failed(fmt.Errorf("socketserver: %w", err))
-	}
-	before, err := upgrade.Inherit()
+	sockets, before, err := inherited() // first, so that no plugin gets what was passed
 	if err != nil {
 		return failed(fmt.Errorf("socketserver: %w", err))
 	}
@@ -113,8 +109,7 @@ func serve(logs logFlags, console, file string, load func(*catalog) (*config.Con
 	catalog := newCatalog(ctx, logs)
 	c, err := load(catalog)
 	if ctx.Err() != nil {
-		catalog.close()
-		return failed(errors.New("socketserver: stopped by a signal before it listened"))
+		err = errors.New("socketserver: stopped by a signal before it listened")
 	}
 	if err != nil {
 		catalog.close()
@@ -140,23 +135,41 @@ func serve(logs logFlags, console, file string, load func(*catalog) (*config.Con
 		return failed(err)
 	}
 	d := &daemon{load: load, end: stop, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups, upgrader: upgrader{file: file, signals: upgrades}}
+	return d.run(ctx, c, before, func() (ended func(), err error) {
+		running.Store(servers)
+		return desk.attend(ctx, c, console, log)
+	})
+}
+
+// inherited returns what systemd and the process before this one have passed on.
+func inherited() ([]systemd.Socket, *upgrade.Predecessor, error) {
+	sockets, err := systemd.Sockets()
+	if err != nil {
+		return nil, nil, err
+	}
+	before, err := upgrade.Inherit()
+	return sockets, before, err
+}
+
+// run serves c, and what it is changed to, until ctx is done. attend is called when the servers
+// listen; it returns what ends what it has begun.
+func (d *daemon) run(ctx context.Context, c *config.Config, before *upgrade.Predecessor, attend func() (ended func(), err error)) error {
 	d.upgrader.changing.Lock()
 	defer d.close()
 	if err := d.start(ctx, c); err != nil {
 		return failed(err)
 	}
-	running.Store(servers)
-	ended, err := desk.attend(ctx, c, console, log)
+	ended, err := attend()
 	if err != nil {
-		servers.Kill()
+		d.servers.Kill()
 		return failed(err)
 	}
 	before.Ready()
-	servers.Own()
-	notified := notifySystemd(ctx, d.notify, servers, log)
+	d.servers.Own()
+	notified := notifySystemd(ctx, d.notify, d.servers, d.log)
 	d.upgrader.changing.Unlock()
 	go d.upgradeOnSignal(ctx)
-	servers.Run(ctx)
+	d.servers.Run(ctx)
 	notified()
 	ended()
 	return nil
