@@ -11,7 +11,7 @@ import (
 	"net/http"
 )
 
-// Do asks the daemon whose socket is at path, and decodes its answer into answer, which may be
+// Do sends a request to the admin socket at path, and decodes the answer into answer, which may be
 // nil. body is sent as JSON; nil: none. An error of the daemon has its text alone.
 func Do(ctx context.Context, path, method, what string, body, answer any) error {
 	response, err := request(ctx, path, method, what, body)

@@ -43,8 +43,8 @@ func Stream(frames func(ctx context.Context, send func(frame any) error) error) 
 	})
 }
 
-// Follow decodes the frames of a stream of the daemon whose socket is at path, and calls each with
-// them until it returns an error or ctx is done, which is none.
+// Follow decodes the frames of a stream of the admin socket at path, and calls each with them until
+// it returns an error or ctx is done, which is none.
 func Follow[T any](ctx context.Context, path, what string, each func(frame T) error) error {
 	response, err := request(ctx, path, http.MethodGet, what, nil)
 	if err != nil {

@@ -52,8 +52,8 @@ func asNumber(words []string) (cty.Value, error) {
 	return cty.NumberIntVal(n), nil
 }
 
-// asLimit is asNumber for a resource, whose unit may be K or M and which may have a soft and a
-// hard limit. Unlimited is null.
+// asLimit is asNumber for a resource. The value may have a unit, as K or M, and a hard limit after
+// the soft one. Unlimited is null.
 func asLimit(words []string) (cty.Value, error) {
 	value := strings.Join(words, " ")
 	soft, _, _ := strings.Cut(value, ":")

@@ -120,7 +120,7 @@ func (s *server) hcl() string {
 	return string(hclwrite.Format([]byte(w.String())))
 }
 
-// setAll sets the values whose path begins with prefix.
+// setAll sets the values with a path that begins with prefix.
 func (s *server) setAll(b *block, prefix string) {
 	for _, path := range names(s.values) {
 		if name, ok := strings.CutPrefix(path, prefix); ok {

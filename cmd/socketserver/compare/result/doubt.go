@@ -57,7 +57,7 @@ func doubt(r *Report) (noise []string) {
 	return noise
 }
 
-// undecided returns the subjects whose rates differ too much from round to round, and the base.
+// undecided returns the subjects with rates that differ too much from round to round, and the base.
 func undecided(r *Report, l *Load) (names []string, base string) {
 	for _, c := range r.Comparisons {
 		if c.Load == l.Kind && c.Metric == "rate" && c.Ratio.undecided() {
