@@ -12,7 +12,8 @@ import (
 )
 
 // Forking runs every request in a process of its own: a program started anew, which gets the
-// connection and nothing of the server's memory. That program is, in this order, the class's,
+// connection and nothing of the server's memory. A class that Isolates starts its processes itself,
+// and only their number is bounded. Otherwise that program is, in this order, the class's,
 // Command, or this one again, which then has [ServeWorker] at the start of main. It needs Linux.
 type Forking struct {
 	// Command is the program of the children; nil: this one. It calls ServeWorker with the same
@@ -26,8 +27,9 @@ type Forking struct {
 	// MaxRequests is the number of requests that a child serves, one by one; 0 means 1.
 	MaxRequests int
 
-	users  life.Shared[workerKey, worker.Pool]
-	silent slots.Semaphore // children of clients that have not said anything
+	users    life.Shared[workerKey, worker.Pool]
+	silent   slots.Semaphore // children of clients that have not said anything
+	isolated slots.Semaphore // requests of classes that isolate them
 }
 
 // maxHandedOver is the size in bytes of the largest datagram that fits into a frame.
@@ -38,6 +40,9 @@ func (*Forking) Place() Place { return InWorkers }
 // Open makes sure that children can be started, and starts the spares. Servers that share them have
 // the same Class, Timeouts, Limits and MaxLine.
 func (f *Forking) Open(s *BaseServer) error {
+	if s.Class.Isolates {
+		return nil
+	}
 	return f.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine}, func() (*worker.Pool, error) { return f.newPool(s) })
 }
 
@@ -65,6 +70,8 @@ func (f *Forking) ActiveChildren() []int { return f.users.Get().Pids() }
 func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 	half := max(f.children()/2, 1)
 	switch {
+	case s.Class.Isolates:
+		return f.execute(s, r)
 	case len(s.Layers) > 0:
 		go f.finish(s, r, nil)
 		return nil
@@ -87,6 +94,18 @@ func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 		}
 		defer release()
 		f.finish(s, r, nil)
+	}()
+	return nil
+}
+
+// execute has the class's executor finish r, within the bound.
+func (f *Forking) execute(s *BaseServer, r *Request) error {
+	if !f.isolated.Acquire(f.children(), s.Done()) {
+		return ErrServerClosed
+	}
+	go func() {
+		defer f.isolated.Release()
+		s.FinishRequest(r)
 	}()
 	return nil
 }
@@ -125,6 +144,9 @@ func (f *Forking) children() int { return cmp.Or(f.MaxChildren, 40) }
 
 // Close ends the children once the last server has closed, and waits until they have been reaped.
 func (f *Forking) Close(s *BaseServer) {
+	if s.Class.Isolates {
+		return
+	}
 	if p := f.users.Close(); p != nil {
 		p.Close(s.life.Cutting())
 	}

@@ -97,6 +97,9 @@ type HandlerClass struct {
 	Close func() error
 	// Executor finishes requests in place of New's handlers, as for a plugin; nil: those do.
 	Executor Executor
+	// Isolates means that Executor has a process of its own for each request. [Forking] bounds
+	// their number then and has no children beside them.
+	Isolates bool
 	// Program is what workers of the class run; nil: the program that has its constructor.
 	Program *Program
 

@@ -13,7 +13,8 @@ import (
 )
 
 // An Executor finishes the requests of a class in another way than by a Handler of this
-// process. It is used under strategies that do not run requests in workers of their own.
+// process. It is used under strategies that do not run requests in workers of their own, and under
+// [Forking] where the class Isolates.
 type Executor interface {
 	// Execute finishes r and returns its error. It is called in the request's goroutine; the
 	// server closes r afterwards.
@@ -38,6 +39,9 @@ type Program struct {
 func programOf(command *Program, class *HandlerClass) (*Program, int, error) {
 	if class.Program != nil {
 		return class.Program, 0, nil
+	}
+	if class.Executor != nil {
+		return nil, 0, errors.New("framework: there is no program that workers could run the requests of this handler class in; choose a strategy without workers, or Forking where it isolates requests")
 	}
 	index := slices.IndexFunc(own, func(c Constructor) bool { return c.definition == class.constructor })
 	if len(own) == 0 {

@@ -156,7 +156,7 @@ func (s *BaseServer) Listen() error {
 // openClass opens the class where its handlers run in this process, and then the server.
 func (s *BaseServer) openClass() error {
 	err := s.Class.users.Acquire(func() error {
-		if s.strategy.Place() == InWorkers || s.Class.Open == nil {
+		if s.Class.Open == nil || s.strategy.Place() == InWorkers && !s.Class.Isolates {
 			return nil
 		}
 		return s.Class.Open(s.Name, s.log())
