@@ -130,6 +130,7 @@ func TestChildrenThatHangBeforeTheyBegin(t *testing.T) {
 	} {
 		for _, spares := range []int{0, 2} {
 			t.Run(fmt.Sprint(name, " ", spares), func(t *testing.T) {
+				t.Parallel() // they wait for the time limit of a start
 				program, hang := hanging(t, do)
 				log := frameworktest.NewLog()
 				f := &framework.Forking{MaxChildren: 20, Spares: spares, Command: program}
@@ -175,6 +176,7 @@ func TestStoppedIdleChildren(t *testing.T) {
 		"some": {Spares: 2}, "all": {Spares: 4, MaxChildren: 4}, "reused": {Spares: 1, MaxChildren: 1, MaxRequests: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they wait for the time limit of a start
 			s := forkingServer(t, f)
 			frameworktest.Serve(t, s)
 			eventually(t, func() bool { return len(f.ActiveChildren()) == f.Spares }, "spares are missing")

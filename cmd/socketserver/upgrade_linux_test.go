@@ -63,7 +63,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 			r := reloadable(t, text)
 			requireEchoOf(t, r.listeners[0])
 			c := gather(t, r.listeners[0], 2, 20)
-			upgrades := often(3, 20)
+			upgrades := often(1, 20)
 			for range upgrades {
 				r.upgrade(t)
 				conn := dial(t, r.listeners[0])
@@ -89,7 +89,7 @@ func TestUpgradeLosesNoDatagram(t *testing.T) {
 	go func() {
 		defer close(ended)
 		defer over.Store(true)
-		for range often(3, 20) {
+		for range often(2, 20) {
 			r.upgrade(t)
 		}
 	}()
