@@ -65,7 +65,8 @@ type workerKey struct {
 }
 
 // workerConfig describes children that run command and use so many processors each.
-func workerConfig(command *Program, s *BaseServer, processors int, limits *Limits) (worker.Config, error) {
+// With journal they report the requests of sockets.
+func workerConfig(command *Program, s *BaseServer, processors int, limits *Limits, journal bool) (worker.Config, error) {
 	if !process.Supported {
 		return worker.Config{}, ErrNotSupported
 	}
@@ -81,9 +82,13 @@ func workerConfig(command *Program, s *BaseServer, processors int, limits *Limit
 		Server: s.Name, Constructor: index, Options: options, Timeouts: s.Timeouts, Limits: limits, MaxLine: s.MaxLine,
 		LogLevel: s.log().GetLevel().String(),
 	}
+	if journal {
+		conf.Journal = worker.JournalDescriptor
+	}
 	c := worker.Config{
 		Log: s.log(), Server: s.Name, Processors: processors, Event: s.traceWorker,
 		Path: program.Path, Name: program.Name, Args: program.Args, Env: program.Env, Build: program.Build,
+		Journal: journal,
 	}
 	if c.Configure, err = json.Marshal(conf); err != nil {
 		return c, fmt.Errorf("configure children: %w", err)

@@ -31,7 +31,8 @@ type WorkerConfiguration struct {
 	Options     json.RawMessage `json:"options"`     // of the handler
 	Timeouts    Timeouts        `json:"timeouts"`
 	MaxLine     int             `json:"max_line,omitempty"`
-	Limits      *Limits         `json:"limits,omitempty"` // of a worker that gets its requests itself
+	Limits      *Limits         `json:"limits,omitempty"`  // of a worker that gets its requests itself
+	Journal     int             `json:"journal,omitempty"` // the descriptor of memory for events; 0: they are sent
 	LogLevel    string          `json:"log_level"`
 }
 
@@ -69,6 +70,9 @@ func serveWorker(name string) error {
 	}
 	if c.Build != "" && c.Build != Build() {
 		return p.SayHello(Build()) // the server logs it; serving would run other handlers than it knows
+	}
+	if err := p.OpenJournal(c.Journal); err != nil {
+		return err
 	}
 	class, err := own[c.Constructor].Class(c.Options)
 	if err != nil {
@@ -261,9 +265,11 @@ func (s *BaseServer) retireSocket(stop bool) {
 func (t *parentTransport) trace(id uint64) *Trace {
 	var last atomic.Uint64
 	send := func(r *Request, f handoff.Frame) {
-		f.Kind, f.ID, f.Network, f.Request = handoff.Event, id, r.Network, r.traced.number
-		f.Client, f.Local = r.client(), conn.AddressText(r.LocalAddress)
-		_ = t.parent.Send(&f)
+		f.Kind, f.ID, f.Request = handoff.Event, id, r.traced.number
+		if f.Flags != handoff.Ended { // of which the server knows the request
+			f.Network, f.Client, f.Local = r.Network, r.client(), conn.AddressText(r.LocalAddress)
+		}
+		_ = t.parent.Report(&f)
 	}
 	return &Trace{
 		Started: func(r *Request, _ Place, _ int) {

@@ -24,6 +24,9 @@ const (
 	Listen                    // server: a socket to serve, with its descriptor; Body is JSON
 	Quit                      // worker: a handler of the socket ID asks the server to stop
 	Event                     // worker: a request of the socket ID was accepted, refused or finished; only where the server asks
+	_                         // ping and pong
+	_
+	Wake // worker: there are events in the journal
 )
 
 // Status is how a request ended.
@@ -153,7 +156,7 @@ func Parse(b []byte) (Frame, error) {
 		f.Request, f.Duration, f.In, f.Out = r.number(8), int64(r.number(8)), int64(r.number(8)), int64(r.number(8))
 		r.addresses(&f)
 		r.text(&f)
-	case Hello, Configure, Cancel, Ack, Listen, Quit:
+	case Hello, Configure, Cancel, Ack, Listen, Quit, Wake:
 	default:
 		return Frame{}, fmt.Errorf("frame of unknown kind %d", f.Kind)
 	}

@@ -40,6 +40,9 @@ func Start(c Command) (*Process, error) {
 	if c.Three != nil {
 		attr.Files = append(attr.Files, c.Three)
 	}
+	if c.Four != nil {
+		attr.Files = append(attr.Files, c.Four)
+	}
 	slack := time.Millisecond
 	if c.DieWithParent {
 		attr.Sys.Pdeathsig, slack = syscall.SIGKILL, 0

@@ -53,11 +53,16 @@ func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
 	if !self || g.Path == "" {
 		args = append(args, g.Args...)
 	}
-	p, err := process.Start(process.Command{
-		Image: image, Args: args, Env: g.environment(self), Stdout: printed, Stderr: printed, Three: theirs,
-	})
+	events, journal, err := g.newJournal()
 	if err != nil {
 		return nil, errors.Join(err, channel.Close(), output.Close())
+	}
+	defer journal.Close()
+	p, err := process.Start(process.Command{
+		Image: image, Args: args, Env: g.environment(self), Stdout: printed, Stderr: printed, Three: theirs, Four: journal,
+	})
+	if err != nil {
+		return nil, errors.Join(err, channel.Close(), output.Close(), events.close())
 	}
 	c := &child{
 		process: p, relay: g.lines.NewRelay(g.Log.With("pid", p.Pid)), output: output,
@@ -65,7 +70,7 @@ func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
 	}
 	go c.logOutput()
 	g.Event(p.Pid, false, nil)
-	c.Process = NewProcess(channel, p.Pid, g.Log, func() error {
+	c.Process = newProcess(channel, events, p.Pid, g.Log, func() error {
 		defer gone(c)
 		err := c.wait()
 		g.Event(p.Pid, true, err)

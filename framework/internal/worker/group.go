@@ -31,6 +31,7 @@ type Config struct {
 	Event func(pid int, ended bool, err error) // called when a process has started or ended
 
 	Configure []byte // what a process is sent first
+	Journal   bool   // events come by a journal, see Process, which the process has as descriptor 4
 	// Ask is sent first to one process, which then says of which build it is; nil: none is
 	// asked. A program of another build than Build, or that has been overwritten, is replaced
 	// by this program if Build is set.

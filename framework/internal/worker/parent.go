@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/journal"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 )
@@ -17,6 +18,8 @@ import (
 // A Parent is a process's side of its server, the mirror image of [Process].
 type Parent struct {
 	channel *handoff.Conn
+
+	journal *journal.Writer // of events; nil: they are sent
 
 	mu    sync.Mutex
 	tasks map[uint64]func(stop bool) // under way, with what cancels each
@@ -140,6 +143,33 @@ func (p *Parent) Finish(outcome *handoff.Frame) {
 			Kind: handoff.Outcome, ID: outcome.ID, Flags: outcome.Flags & handoff.Stop, Status: handoff.Failed, Text: "send outcome: " + err.Error(),
 		})
 	}
+}
+
+// JournalDescriptor is what a process has its journal as, if it has one.
+const JournalDescriptor = 4
+
+// OpenJournal opens the journal that descriptor stands for; 0: there is none.
+func (p *Parent) OpenJournal(descriptor int) (err error) {
+	if descriptor != 0 {
+		p.journal, err = journal.Open(os.NewFile(uintptr(descriptor), "journal"))
+	}
+	return err
+}
+
+// Report has the server read an event some time. It waits only where the server is behind.
+func (p *Parent) Report(event *handoff.Frame) error {
+	if p.journal == nil {
+		return p.Send(event)
+	}
+	var space [256]byte
+	wake, ok := p.journal.Append(event.Append(space[:0]))
+	switch {
+	case !ok:
+		return p.Send(event) // which the server reads after the journal
+	case wake:
+		return p.Send(&handoff.Frame{Kind: handoff.Wake})
+	}
+	return nil
 }
 
 // Send sends a frame.

@@ -25,6 +25,7 @@ import (
 // the channel means that the other side has gone.
 type Process struct {
 	channel *handoff.Conn
+	events  *events      // nil: they come by the channel
 	end     func() error // waits until the process has gone and returns why
 	kill    func()
 	pid     int
@@ -61,10 +62,16 @@ const reservedFiles = 64
 // make sure that the process goes, wait for it, and return why it went. kill ends the
 // process at once; it may be called at any time.
 func NewProcess(channel *handoff.Conn, pid int, log hclog.Logger, end func() error, kill func()) *Process {
+	return newProcess(channel, nil, pid, log, end, kill)
+}
+
+// newProcess is NewProcess of one that has a journal of its events.
+func newProcess(channel *handoff.Conn, events *events, pid int, log hclog.Logger, end func() error, kill func()) *Process {
 	p := &Process{
-		channel: channel, pid: pid, log: log, end: end, kill: kill, pending: map[uint64]*inflight{},
+		channel: channel, events: events, pid: pid, log: log, end: end, kill: kill, pending: map[uint64]*inflight{},
 		ready: make(chan struct{}), gone: make(chan struct{}),
 	}
+	events.start(p)
 	go p.receive()
 	return p
 }
@@ -105,6 +112,7 @@ func (p *Process) receive() {
 	}
 	p.channel.Unblock()
 	why := p.end()
+	_ = p.events.close() // all that the process has written is read before its tasks end
 	if why == nil {
 		why = errors.New("it ended")
 	}
@@ -127,8 +135,12 @@ func (p *Process) receive() {
 	}
 }
 
-// take handles one frame. An error means that the process cannot be trusted any more.
+// take handles one frame, after the events that precede it. An error means that the process cannot
+// be trusted any more.
 func (p *Process) take(f handoff.Frame) error {
+	if err := p.events.read(); err != nil {
+		return err
+	}
 	if f.Kind == handoff.Hello {
 		if p.saidHello() {
 			return errors.New("said hello twice")
@@ -137,6 +149,9 @@ func (p *Process) take(f handoff.Frame) error {
 			return fmt.Errorf("read hello: %w", err)
 		}
 		close(p.ready)
+		return nil
+	}
+	if f.Kind == handoff.Wake { // its events have been read
 		return nil
 	}
 	p.mu.Lock()
