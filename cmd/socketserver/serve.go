@@ -19,6 +19,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/upgrade"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/handlers/chat/operator"
 	"github.com/go-socketserver/socketserver/handlers/localtime"
 )
 
@@ -130,6 +131,7 @@ func serve(logs logFlags, console, file string, load func(*catalog) (*config.Con
 		options.Ended = access.Add
 	}
 	servers := supervisor.New(options)
+	operator.Keep = servers.Keep
 	servers.Inherit(sockets)
 	if err := servers.Adopt(before.Sockets); err != nil {
 		return failed(err)

@@ -98,6 +98,7 @@ func (s *Supervisor) Leave() error {
 		errs = append(errs, open.Disown())
 	}
 	k.mu.Unlock()
+	s.beside.retire(0)
 	for _, i := range s.running() {
 		i.Retire(true)
 	}

@@ -21,6 +21,7 @@ import (
 type Supervisor struct {
 	options Options
 	sockets *Sockets
+	beside  beside
 	ballast []byte
 	ctx     context.Context // done when the instances are to stop
 	cancel  context.CancelFunc
@@ -55,7 +56,7 @@ type Options struct {
 // New returns a supervisor that runs nothing yet.
 func New(o Options) *Supervisor {
 	reserveThreads()
-	s := &Supervisor{options: o, sockets: &Sockets{open: map[socketKey]*Socket{}}, counters: map[string]*Counters{}, events: &Events{}, ballast: make([]byte, ballastSize), idle: make(chan struct{})}
+	s := &Supervisor{options: o, sockets: &Sockets{open: map[socketKey]*Socket{}}, beside: beside{servers: map[string][]*framework.BaseServer{}}, counters: map[string]*Counters{}, events: &Events{}, ballast: make([]byte, ballastSize), idle: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -107,6 +108,7 @@ func (s *Supervisor) perform(ctx context.Context, t *transition) error {
 	for i, replaced := range t.old {
 		i.Retire(replaced)
 	}
+	s.beside.retire(1)
 	return nil
 }
 

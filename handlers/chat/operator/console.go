@@ -16,6 +16,10 @@ import (
 // maxConsoles is the maximum number of consoles of one server.
 const maxConsoles = 16
 
+// Keep gives s a socket at path that outlives s, and perhaps this process; nil: s opens its own one. The
+// caller calls release when s has closed. It is set at the start of main.
+var Keep func(path string, s *framework.BaseServer) (release func(), err error)
+
 // open opens the operator's socket, to which consoles connect. It is a server of its own: a
 // console sends lines of the operator, and receives text for a person to read.
 func (q *queue) open(server string, log hclog.Logger) error {
@@ -33,7 +37,13 @@ func (q *queue) open(server string, log hclog.Logger) error {
 		Connections: maxConsoles, Refuse: true, Banner: fmt.Sprintf("-- this server has %d consoles, and no room for more\n", maxConsoles),
 	}
 	socket.VerifyRequest = func(r *framework.Request) bool { return sameUser(r.Conn()) }
+	if Keep != nil {
+		if q.release, err = Keep(path, &socket.BaseServer); err != nil {
+			return fmt.Errorf("operator's socket: %w", err)
+		}
+	}
 	if err := socket.Listen(); err != nil {
+		q.release()
 		return fmt.Errorf("operator's socket: %w", err)
 	}
 	q.socket = &socket.BaseServer
@@ -61,6 +71,7 @@ func (q *queue) close() error {
 	if q.socket == nil {
 		return nil
 	}
+	defer q.release()
 	return q.socket.Close()
 }
 

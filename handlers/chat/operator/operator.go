@@ -26,7 +26,7 @@ type Options struct {
 
 // Class makes the handler class.
 func Class(o *Options) *framework.HandlerClass {
-	q := &queue{options: o}
+	q := &queue{options: o, release: func() {}}
 	return &framework.HandlerClass{
 		New:      func() framework.Handler { return &handler{queue: q} },
 		Stateful: "the conversations with its operator", Open: q.open, Check: q.check, Close: q.close,
@@ -39,6 +39,7 @@ type queue struct {
 	options *Options
 	name    string // of the server, from open on
 	socket  *framework.BaseServer
+	release func() // of what Keep has returned
 
 	hub hub.Hub // of the consoles
 
