@@ -29,11 +29,11 @@ type catalog struct {
 	// running returns the class of a server that runs, to be used again; nil: none runs.
 	running func(*config.Server) *framework.HandlerClass
 
-	directory   string
-	plugins     []string          // in directory, and what was named and is none
-	executables map[string]string // of plugins, by name
-	problems    map[string]error  // of plugins, by name
-	opened      []*framework.HandlerClass
+	directory string
+	plugins   []string // in directory, and what was named and is none
+	prepared  map[string]plugin.Definition
+	problems  map[string]error // of plugins, by name
+	opened    []*framework.HandlerClass
 }
 
 func newCatalog(ctx context.Context, logs logFlags) *catalog {
@@ -54,20 +54,20 @@ func (c *catalog) Prepare(conf *config.Config) {
 		c.log = c.logs.logger(conf.Log)
 	}
 	c.directory = conf.Plugins.Directory
-	var names []string
+	wanted := map[string]plugin.Definition{}
 	for _, s := range conf.Servers {
 		if s.Handler.Kind == "plugin" {
-			names = append(names, s.Handler.Name)
+			wanted[s.Handler.Name] = plugin.Definition{}
 		}
 	}
 	c.plugins = plugin.Names(c.directory)
-	for _, name := range names {
+	for name := range wanted {
 		if !slices.Contains(c.plugins, name) && c.exists(name) {
 			c.plugins = append(c.plugins, name) // plugin.Prepare returns the reason
 		}
 	}
-	if len(names) > 0 && !c.skipPlugins {
-		c.executables, c.problems = plugin.Prepare(c.ctx, c.directory, names, c.log)
+	if len(wanted) > 0 && !c.skipPlugins {
+		c.prepared, c.problems = plugin.Prepare(c.ctx, c.directory, wanted, c.log)
 		c.identify(conf.Servers)
 	}
 }
@@ -75,7 +75,7 @@ func (c *catalog) Prepare(conf *config.Config) {
 // identify sets what the executables of plugins contain, so that a changed one is noticed.
 func (c *catalog) identify(servers []*config.Server) {
 	for _, s := range servers {
-		if path := c.executables[s.Handler.Name]; s.Handler.Kind == "plugin" && path != "" {
+		if path := c.prepared[s.Handler.Name].Path; s.Handler.Kind == "plugin" && path != "" {
 			s.Handler.Program, _ = sumOf(path) // an error is that of Open, too
 		}
 	}
@@ -92,14 +92,10 @@ func sumOf(path string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
-// exists reports whether there is a file of that name, or a Go file that may be meant.
+// exists reports whether name may mean something in the directory, or a Go file that may be meant.
 func (c *catalog) exists(name string) bool {
-	for _, path := range []string{name, name + ".go"} {
-		if _, err := os.Lstat(filepath.Join(c.directory, path)); err == nil {
-			return true
-		}
-	}
-	return false
+	_, err := os.Lstat(filepath.Join(c.directory, name+".go"))
+	return err == nil || plugin.Has(c.directory, name)
 }
 
 // Class implements [config.Catalog].
@@ -132,7 +128,7 @@ func (c *catalog) newClass(s *config.Server) (*framework.HandlerClass, error) {
 		return nil, withoutName(err)
 	}
 	class, err := plugin.Open(c.ctx, plugin.Settings{
-		Name: s.Handler.Name, Path: c.executables[s.Handler.Name], Server: s.Name,
+		Definition: c.prepared[s.Handler.Name], Name: s.Handler.Name, Server: s.Name,
 		Options: s.Handler.Options, Directory: s.Handler.Directory, Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(), Log: c.log.With("server", s.Name),
 	})
 	if err != nil {

@@ -208,7 +208,7 @@ func (o *compareFlags) load(ctx context.Context, c *cobra.Command) error {
 	var names []string
 	for _, s := range conf.Servers {
 		if s.Name == o.Server || o.Server == "" && len(conf.Servers) == 1 {
-			o.Base, o.Executable = s, catalog.executables[s.Handler.Name]
+			o.Base, o.Plugin = s, catalog.prepared[s.Handler.Name]
 			return nil
 		}
 		names = append(names, s.Name)

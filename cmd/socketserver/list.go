@@ -54,7 +54,7 @@ func listHandlers(ctx context.Context, directory string, names []string) (string
 		switch {
 		case slices.Contains(compiled, name):
 			one, err = describeHandler(name)
-		case slices.Contains(plugins, name):
+		case slices.Contains(plugins, name) || plugin.Has(directory, name):
 			one, err = describePlugin(ctx, directory, name)
 		default:
 			return "", usage("there is no handler %q compiled in, and no plugin in %s; %s", name, directory, suggest(name, append(compiled, plugins...)))
@@ -79,11 +79,11 @@ func describeHandler(name string) (string, error) {
 
 func describePlugin(ctx context.Context, directory, name string) (string, error) {
 	log := (&logFlags{level: "warn"}).logger(config.Log{})
-	paths, problems := plugin.Prepare(ctx, directory, []string{name}, log)
+	prepared, problems := plugin.Prepare(ctx, directory, map[string]plugin.Definition{name: {}}, log)
 	if err := problems[name]; err != nil {
 		return "", err
 	}
-	d, err := plugin.Describe(ctx, plugin.Settings{Name: name, Path: paths[name], Log: log})
+	d, err := plugin.Describe(ctx, plugin.Settings{Definition: prepared[name], Name: name, Log: log})
 	if err != nil {
 		return "", err
 	}

@@ -158,8 +158,8 @@ func TestBadPlugin(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(path, "go.mod"), []byte(goMod), 0o644))
 			require.NoError(t, os.WriteFile(filepath.Join(path, "main.go"), []byte("package main\n\nfunc main() { nonsense() }\n"), 0o644))
 		}, `it does not build: .*broken/main.go:3:15: undefined: nonsense`},
-		"ends":       {script("#!/bin/sh\necho hello\nexit 3\n"), `exit status 3`},
-		"silent":     {script("#!/bin/sh\nexec sleep 60\n"), `it did not shake hands within 5s; its main must be plugin.Serve`},
+		"ends":       {script("#!/bin/sh\n# SOCKETSERVER_PLUGIN\necho hello\nexit 3\n"), `exit status 3`},
+		"silent":     {script("#!/bin/sh\n# SOCKETSERVER_PLUGIN\nexec sleep 60\n"), `it did not shake hands within 5s; its main must be plugin.Serve`},
 		"plain-file": {func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, nil, 0o644)) }, `.* is not executable; run: chmod \+x `},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,13 +21,14 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Prepare finds the plugins of those names in dir and builds those that are source. It returns
-// the executable of each, in the user's cache directory where it was built, or why there is
-// none. The go command runs each time, and its cache decides what is compiled. Builds are logged.
-func Prepare(ctx context.Context, dir string, names []string, log hclog.Logger) (map[string]string, map[string]error) {
+// Prepare finds plugins, those in dir unless their definitions have a path, and builds those that
+// are source. It returns complete definitions, with executables in the user's cache directory where
+// they were built, or why a plugin cannot be used. The go command runs each time, and its cache decides
+// what is compiled. Builds are logged.
+func Prepare(ctx context.Context, dir string, plugins map[string]Definition, log hclog.Logger) (map[string]Definition, map[string]error) {
 	var all, sources []*found
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		f := find(dir, name)
+	for _, name := range slices.Sorted(maps.Keys(plugins)) {
+		f := find(dir, name, plugins[name])
 		all = append(all, f)
 		if f.err == nil && f.source {
 			sources = append(sources, f)
@@ -46,15 +48,15 @@ func Prepare(ctx context.Context, dir string, names []string, log hclog.Logger) 
 		}
 		others.Wait()
 	}
-	paths, errs := map[string]string{}, map[string]error{}
+	ready, errs := map[string]Definition{}, map[string]error{}
 	for _, f := range all {
 		if f.err != nil {
 			errs[f.name] = fmt.Errorf("plugin %q: %w", f.name, f.err)
 			continue
 		}
-		paths[f.name] = f.program
+		ready[f.name] = f.Definition
 	}
-	return paths, errs
+	return ready, errs
 }
 
 // builder builds what lies in one directory of plugins.
@@ -124,7 +126,7 @@ func (b *builder) prepare(ctx context.Context, f *found) {
 	if f.err = b.untrusted; f.err != nil {
 		return
 	}
-	f.program = filepath.Join(b.out, f.name)
+	f.Path = filepath.Join(b.out, f.name)
 	if f.err = b.unable; f.err == nil {
 		f.err = b.build(ctx, f)
 	}
@@ -137,12 +139,12 @@ func (b *builder) prepare(ctx context.Context, f *found) {
 // isCurrent reports whether the program of f is newer than its source, its module and the source
 // of socketserver.
 func (b *builder) isCurrent(f *found) bool {
-	program, err := os.Stat(f.program)
+	program, err := os.Stat(f.Path)
 	if err != nil {
 		return false
 	}
 	tree, _ := b.sourceTree()
-	for _, dir := range []string{f.path, moduleRoot(f.path), tree} {
+	for _, dir := range []string{f.from, moduleRoot(f.from), tree} {
 		if dir == "" {
 			continue
 		}
@@ -166,7 +168,7 @@ func (b *builder) isCurrent(f *found) bool {
 var errChanged = errors.New("changed")
 
 func (b *builder) build(ctx context.Context, f *found) error {
-	args, env, root := []string{"build", "-buildvcs=false", "-o", f.program}, b.env, moduleRoot(f.path)
+	args, env, root := []string{"build", "-buildvcs=false", "-o", f.Path}, b.env, moduleRoot(f.from)
 	switch root {
 	case "":
 		overlay, err := b.overlay(f)
@@ -174,30 +176,30 @@ func (b *builder) build(ctx context.Context, f *found) error {
 			return err
 		}
 		args = append(args, "-overlay", overlay)
-	case f.path: // its own module
+	case f.from: // its own module
 		env = append(slices.Clip(env), "GOPROXY=off")
 	}
-	before, _ := os.Stat(f.program)
+	before, _ := os.Stat(f.Path)
 	began := time.Now()
 	slow := time.AfterFunc(time.Second, func() {
-		b.log.Info("building (first time: up to a minute)", "plugin", f.name, "in", f.path)
+		b.log.Info("building (first time: up to a minute)", "plugin", f.name, "in", f.from)
 	})
 	defer slow.Stop()
 	cmd := exec.CommandContext(ctx, b.goTool, args...)
-	cmd.Dir, cmd.Env, cmd.WaitDelay = f.path, env, time.Second
+	cmd.Dir, cmd.Env, cmd.WaitDelay = f.from, env, time.Second
 	output, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
-		return buildError(f.path, cmp.Or(root, f.path), string(output), err)
+		return buildError(f.from, cmp.Or(root, f.from), string(output), err)
 	}
-	after, err := os.Stat(f.program)
+	after, err := os.Stat(f.Path)
 	if err != nil || after.Mode()&0o111 == 0 {
-		return fmt.Errorf("%s is no program: its package must be main", f.path)
+		return fmt.Errorf("%s is no program: its package must be main", f.from)
 	}
 	if before == nil || !os.SameFile(before, after) {
-		b.log.Info("built", "plugin", f.name, "from", f.path, "took", time.Since(began).Round(time.Millisecond).String())
+		b.log.Info("built", "plugin", f.name, "from", f.from, "took", time.Since(began).Round(time.Millisecond).String())
 	}
 	return nil
 }
@@ -223,7 +225,7 @@ var moduleLine = regexp.MustCompile(`(?m)^module[ \t].*$`)
 func (b *builder) overlay(f *found) (string, error) {
 	tree, mod := b.sourceTree()
 	if tree == "" {
-		return "", fmt.Errorf(`%[1]s is in no Go module, and no source of socketserver is around it or the current directory; write %[1]s/go.mod with the lines "module %[2]s", "go 1.26.0", "require %[3]s v0.0.0", "replace %[3]s v0.0.0 => DIRECTORY-OF-ITS-SOURCE" and run: cd %[1]s && go mod tidy`, f.path, f.name, ownModule)
+		return "", fmt.Errorf(`%[1]s is in no Go module, and no source of socketserver is around it or the current directory; write %[1]s/go.mod with the lines "module %[2]s", "go 1.26.0", "require %[3]s v0.0.0", "replace %[3]s v0.0.0 => DIRECTORY-OF-ITS-SOURCE" and run: cd %[1]s && go mod tidy`, f.from, f.name, ownModule)
 	}
 	if err := checkAround(tree, tree); err != nil {
 		return "", err
@@ -232,8 +234,8 @@ func (b *builder) overlay(f *found) (string, error) {
 	mod += fmt.Sprintf("\nrequire %[1]s v0.0.0\n\nreplace %[1]s v0.0.0 => %[2]q\n", ownModule, tree)
 	at := filepath.Join(b.out, ".module-"+f.name)
 	replaced := map[string]string{
-		filepath.Join(f.path, "go.mod"): at + ".mod",
-		filepath.Join(f.path, "go.sum"): filepath.Join(tree, "go.sum"),
+		filepath.Join(f.from, "go.mod"): at + ".mod",
+		filepath.Join(f.from, "go.sum"): filepath.Join(tree, "go.sum"),
 	}
 	list, err := json.Marshal(map[string]any{"Replace": replaced})
 	if err != nil {

@@ -1,13 +1,29 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 )
 
-// Describe starts a plugin with default options, asks what it is and ends it. If it refuses its
-// defaults, Networks and Stateful are empty. Only Name, Path, Args and Log of s are used.
+// describers find out what a plugin of each kind is.
+var describers = map[Kind]func(context.Context, Settings) (*Description, error){
+	Go: describeGo,
+}
+
+// Describe finds out what a plugin is, and starts it with default options where its kind has to be
+// asked. If it refuses its defaults, Networks and Stateful are empty. Only Definition, Name and Log
+// of s are used.
 func Describe(ctx context.Context, s Settings) (*Description, error) {
+	s.Kind = cmp.Or(s.Kind, Go)
+	describe, ok := describers[s.Kind]
+	if !ok {
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, notAvailable(s.Kind))
+	}
+	return describe(ctx, s)
+}
+
+func describeGo(ctx context.Context, s Settings) (*Description, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	h, err := newHost(s)

@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +9,7 @@ import (
 	"strings"
 )
 
-// Names returns the names of the plugins in dir, sorted, whether or not they can be used. A
+// Names returns the names of what may be a plugin in dir, sorted, whether or not it can be used. A
 // directory that does not exist has none.
 func Names(dir string) []string {
 	entries, err := os.ReadDir(dir)
@@ -19,75 +18,161 @@ func Names(dir string) []string {
 	}
 	var names []string
 	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		info, err := os.Stat(path)
-		if err != nil || !isName(e.Name()) {
-			continue
-		}
-		if isSource(path) || info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+		if isName(e.Name()) && isCandidate(filepath.Join(dir, e.Name())) {
 			names = append(names, e.Name())
 		}
 	}
 	return names
 }
 
+// Has reports whether there is something that name may mean in dir: Prepare returns the plugin, or
+// why it is none.
+func Has(dir, name string) bool { return isName(name) && len(named(dir, name)) > 0 }
+
 func isName(name string) bool {
-	return name != "" && !strings.HasPrefix(name, ".") && !strings.ContainsAny(name, "/\x00")
+	return name != "" && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, "~") && !strings.ContainsAny(name, "/\x00")
+}
+
+// isCandidate reports whether what lies at path may be a plugin: source, an executable, or a file
+// that is run by a program which needs no permission for it.
+func isCandidate(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	return isSource(path) || info.Mode().IsRegular() && (info.Mode()&0o111 != 0 || kindOf(path).isRead())
 }
 
 func isSource(dir string) bool {
 	return exists(filepath.Join(dir, "main.go")) || exists(filepath.Join(dir, "go.mod"))
 }
 
-// found is a plugin in the directory of plugins.
-type found struct {
-	name   string
-	path   string // absolute, without symbolic links
-	source bool   // a directory to be built
-
-	program string // its executable
-	err     error  // why there is none
+// named returns what name may mean in dir: the entry of that name, and those that have an extension
+// more, without a loose Go file. Where some of them can be plugins it is only those.
+func named(dir, name string) []string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var all, candidates []string
+	for _, e := range entries {
+		extended := strings.HasPrefix(e.Name(), name+".") && !strings.HasSuffix(e.Name(), ".go")
+		if e.Name() != name && (!extended || !isName(e.Name())) {
+			continue
+		}
+		all = append(all, e.Name())
+		if isCandidate(filepath.Join(dir, e.Name())) {
+			candidates = append(candidates, e.Name())
+		}
+	}
+	if len(candidates) > 0 {
+		return candidates
+	}
+	return all
 }
 
-// find looks up a name. The error is one line with the next step.
-func find(dir, name string) *found {
-	f := &found{name: name}
-	f.err = f.look(dir)
+// found is a plugin that was looked up.
+type found struct {
+	name string
+	Definition
+	dir    string // of plugins
+	source bool   // Path was a directory, which is to be built
+	from   string // the path of the source, absolute, without symbolic links
+
+	err error // why it cannot be used
+}
+
+// find looks up a plugin. The error is one line with the next step.
+func find(dir, name string, d Definition) *found {
+	f := &found{name: name, Definition: d, dir: dir}
+	f.err = f.look()
 	return f
 }
 
-func (f *found) look(dir string) error {
+func (f *found) look() error {
+	path, home := f.Path, ""
+	if path == "" {
+		entry, err := f.entry()
+		if err != nil {
+			return err
+		}
+		path = filepath.Join(f.dir, entry)
+		if home, path, err = resolve(f.dir, path); err != nil {
+			return err
+		}
+	} else {
+		var err error
+		if path, err = filepath.Abs(path); err != nil {
+			return err
+		}
+		if !exists(path) {
+			return fmt.Errorf("there is no %s; paths are relative to the file that names them, and are not looked for in PATH", path)
+		}
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return err
+		}
+		home = filepath.Dir(path)
+	}
+	f.from, f.Path = path, path
+	return errors.Join(f.identify(), checkTree(path, home))
+}
+
+// entry returns the name of the one entry that the plugin's name means.
+func (f *found) entry() (string, error) {
 	if !isName(f.name) {
-		return fmt.Errorf("%q is no name of a plugin, which is that of a file or directory in %s", f.name, dir)
+		return "", fmt.Errorf("%q is no name of a plugin, which is that of a file or directory in %s", f.name, f.dir)
 	}
-	path := filepath.Join(dir, f.name)
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return notThere(dir, f.name)
+	switch names := named(f.dir, f.name); len(names) {
+	case 0:
+		return "", notThere(f.dir, f.name)
+	case 1:
+		return names[0], nil
+	default:
+		return "", fmt.Errorf("it may be any of %s in %s; rename or remove all but one, or write the whole name", strings.Join(names, " and "), f.dir)
 	}
-	home, real, err := resolve(dir, path)
+}
+
+// identify sets the kind of what lies at Path, and returns an error if it cannot be run.
+func (f *found) identify() error {
+	info, err := os.Stat(f.Path)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(real)
-	if err != nil {
-		return err
-	}
-	f.path, f.program = real, real
 	switch mode := info.Mode(); {
-	case mode.IsDir() && !isSource(real):
-		return fmt.Errorf("%s has no main.go; put the plugin's main there", real)
+	case mode.IsDir() && !isSource(f.Path):
+		return fmt.Errorf("%s has no main.go; put the plugin's main there", f.Path)
 	case mode.IsDir():
 		f.source = true
-	case strings.HasSuffix(f.name, ".go"):
-		return looseFile(path)
+		return f.settle(looked{Go, "a directory with Go source"})
+	case filepath.Ext(f.Path) == ".go":
+		return looseFile(f.Path)
 	case !mode.IsRegular():
-		return fmt.Errorf("%s is a %s; a plugin is a program or a directory with its source", path, kind(mode))
-	case mode&0o111 == 0:
-		return fmt.Errorf("%s is not executable; run: chmod +x %s", path, path)
+		return fmt.Errorf("%s is a %s; a plugin is a program or a directory with its source", f.Path, fileType(mode))
 	default:
-		err = checkInterpreter(real)
+		at := kindOf(f.Path)
+		if err := f.settle(at); err != nil || f.Kind == Python || f.Kind == Wasm {
+			return err
+		}
+		if mode&0o111 == 0 {
+			return fmt.Errorf("%[1]s is not executable; run: chmod +x %[1]s", f.Path)
+		}
+		return checkInterpreter(f.Path)
 	}
-	return errors.Join(err, checkTree(real, home))
+}
+
+// settle sets the kind, unless the definition has.
+func (f *found) settle(l looked) error {
+	switch {
+	case f.Kind == "" && f.Command != "" && l.kind == Python: // the interpreter is run, or its file is a command itself
+		f.Kind, f.Why = Stdio, "its command is given"
+	case f.Kind == "":
+		f.Kind, f.Why = l.kind, l.why
+	case f.source && f.Kind != Go:
+		return fmt.Errorf("%s is a directory with Go source, whose kind is \"go\" and not %q; leave kind out", f.Path, f.Kind)
+	default:
+		f.Why = "its kind is given"
+	}
+	return nil
 }
 
 // resolve returns dir and path without symbolic links, which must not lead out of dir.
@@ -132,7 +217,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func kind(mode fs.FileMode) string {
+func fileType(mode fs.FileMode) string {
 	switch mode.Type() {
 	case fs.ModeNamedPipe:
 		return "named pipe"
@@ -140,20 +225,4 @@ func kind(mode fs.FileMode) string {
 		return "socket"
 	}
 	return "device"
-}
-
-// checkInterpreter returns an error if the interpreter of a script is missing. The system's
-// own error would name the script.
-func checkInterpreter(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	line, _ := bufio.NewReaderSize(f, 256).ReadString('\n')
-	line, script := strings.CutPrefix(line, "#!")
-	if fields := strings.Fields(line); script && len(fields) > 0 && !exists(fields[0]) {
-		return fmt.Errorf("%s is a script for %s, which is not installed", path, fields[0])
-	}
-	return nil
 }

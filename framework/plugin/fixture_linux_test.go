@@ -24,7 +24,7 @@ func settings(t *testing.T, name string, j *frameworktest.Log) plugin.Settings {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	return plugin.Settings{Name: name, Path: self, Server: "test", Log: j.Logger(), Timeouts: framework.Timeouts{Drain: 2 * time.Second}}
+	return plugin.Settings{Name: name, Definition: plugin.Definition{Path: self}, Server: "test", Log: j.Logger(), Timeouts: framework.Timeouts{Drain: 2 * time.Second}}
 }
 
 // open opens a plugin; the test closes its class.

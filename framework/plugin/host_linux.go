@@ -45,19 +45,13 @@ type host struct {
 	failures []time.Time // within the window; supervise's
 }
 
-// Open starts the plugin of a server and returns the class whose handlers run in it. Wrong
-// options are [framework.OptionError]s, joined. The caller closes the class, unless a server
-// has it; closing ends the process, after at most the drain timeout and three seconds. ctx
-// bounds Open alone.
-//
-// The executable is opened once: replacing the file changes nothing for a running server.
-// A script is opened at each start.
+// openGo starts a plugin that speaks PROTOCOL.md.
 //
 // A process that ends is restarted, and requests wait for it for up to five seconds. One that
 // was given a request starts at once, as the request may have ended it. One that cannot start
 // or ends before that is restarted after 0.1 to 30 seconds; when it has failed five times
 // within a minute requests fail at once.
-func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
+func openGo(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	h, err := newHost(s)
 	if err != nil {
 		return nil, err

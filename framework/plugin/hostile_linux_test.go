@@ -171,7 +171,7 @@ func hostProcess() {
 	if err != nil {
 		panic(err)
 	}
-	class, err := plugin.Open(context.Background(), plugin.Settings{Name: "subject", Path: self, Log: hclog.NewNullLogger()})
+	class, err := plugin.Open(context.Background(), plugin.Settings{Name: "subject", Definition: plugin.Definition{Path: self}, Log: hclog.NewNullLogger()})
 	if err != nil {
 		panic(err)
 	}

@@ -22,9 +22,8 @@ import (
 
 // Settings are those of a plugin of a server.
 type Settings struct {
+	Definition
 	Name      string             // of the plugin, for the log and for ps
-	Path      string             // of its executable, which Open opens once, unless it is a script
-	Args      []string           // without the name; forked children get them, too
 	Server    string             // the name of the server
 	Options   []byte             // of its handler, as a JSON object; nil: the defaults
 	Directory string             // that relative paths among the options are joined to

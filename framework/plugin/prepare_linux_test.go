@@ -79,6 +79,15 @@ func works(t *testing.T, name, path string) {
 	require.Equal(t, "HELLO", dial(t, s).ask(t, "hello"))
 }
 
+// wanted are plugins of those names, whose kinds are found out.
+func wanted(names ...string) map[string]plugin.Definition {
+	all := map[string]plugin.Definition{}
+	for _, name := range names {
+		all[name] = plugin.Definition{}
+	}
+	return all
+}
+
 func TestDroppingIn(t *testing.T) {
 	ownCache(t)
 	dir, j := t.TempDir(), frameworktest.NewLog()
@@ -96,36 +105,36 @@ func TestDroppingIn(t *testing.T) {
 	write(t, dir+"/wrong/main.go", strings.Replace(shout, "strings.ToUpper(line)", "upper(line)", 1), 0o644)
 
 	names := []string{"own", "without", "wrong"}
-	paths, errs := plugin.Prepare(context.Background(), dir, names, j.Logger())
+	paths, errs := plugin.Prepare(context.Background(), dir, wanted(names...), j.Logger())
 	require.Len(t, errs, 1)
 	require.EqualError(t, errs["wrong"], `plugin "wrong": it does not build: `+dir+`/wrong/main.go:6:2: "strings" imported and not used; `+dir+`/wrong/main.go:18:34: undefined: upper`)
 	require.Contains(t, j.String(), "[INFO]  built: plugin=own")
 	require.Contains(t, j.String(), "[INFO]  built: plugin=without")
-	works(t, "own", paths["own"])
-	works(t, "without", paths["without"])
+	works(t, "own", paths["own"].Path)
+	works(t, "without", paths["without"].Path)
 
 	// What was built is used as it is where it lies under a name.
-	program, err := os.ReadFile(paths["own"])
+	program, err := os.ReadFile(paths["own"].Path)
 	require.NoError(t, err)
 	write(t, dir+"/program", string(program), 0o755)
-	write(t, dir+"/script", "#!/bin/sh\nexec "+paths["own"]+"\n", 0o755)
+	write(t, dir+"/script", "#!/bin/sh\nexec "+paths["own"].Path+" # SOCKETSERVER_PLUGIN\n", 0o755)
 	again := frameworktest.NewLog()
-	paths, errs = plugin.Prepare(context.Background(), dir, []string{"own", "without", "program", "script"}, again.Logger())
+	paths, errs = plugin.Prepare(context.Background(), dir, wanted("own", "without", "program", "script"), again.Logger())
 	require.Empty(t, errs)
 	require.NotContains(t, again.String(), "built:", "nothing was to be built")
-	works(t, "program", paths["program"])
-	works(t, "script", paths["script"])
+	works(t, "program", paths["program"].Path)
+	works(t, "script", paths["script"].Path)
 	require.Equal(t, []string{"own", "program", "script", "without", "wrong"}, plugin.Names(dir))
 
 	// Without go what was built from the same source is used.
 	t.Setenv("PATH", "")
-	paths, errs = plugin.Prepare(context.Background(), dir, names, again.Logger())
+	paths, errs = plugin.Prepare(context.Background(), dir, wanted(names...), again.Logger())
 	if exists("/usr/local/go/bin/go") {
 		require.NotEmpty(t, paths)
 		return
 	}
 	require.Contains(t, again.String(), "the program is used that was built from the same source")
-	works(t, "own", paths["own"])
+	works(t, "own", paths["own"].Path)
 	require.ErrorContains(t, errs["wrong"], "there is no go command to build it")
 }
 
@@ -136,10 +145,10 @@ func TestDroppingIntoThisModule(t *testing.T) {
 	j := frameworktest.NewLog()
 	names := plugin.Names(dir)
 	require.Subset(t, names, []string{"shout"})
-	paths, errs := plugin.Prepare(context.Background(), dir, names, j.Logger())
+	paths, errs := plugin.Prepare(context.Background(), dir, wanted(names...), j.Logger())
 	require.Empty(t, errs)
 	require.Len(t, paths, len(names))
-	works(t, "shout", paths["shout"])
+	works(t, "shout", paths["shout"].Path)
 }
 
 // What the user has set by go env -w counts as far as it says where modules are, and
@@ -154,9 +163,9 @@ func TestSettingsOfGo(t *testing.T) {
 	t.Setenv("GOENV", home+"/env")
 	t.Setenv("HOME", home)
 	t.Setenv("GOFLAGS", "")
-	paths, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, frameworktest.NewLog().Logger())
+	paths, errs := plugin.Prepare(context.Background(), dir, wanted("p"), frameworktest.NewLog().Logger())
 	require.Empty(t, errs)
-	works(t, "p", paths["p"])
+	works(t, "p", paths["p"].Path)
 }
 
 func TestInNoModuleAndNoSourceTree(t *testing.T) {
@@ -164,7 +173,7 @@ func TestInNoModuleAndNoSourceTree(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	write(t, dir+"/alone/main.go", shout, 0o644)
-	_, errs := plugin.Prepare(context.Background(), dir, []string{"alone"}, frameworktest.NewLog().Logger())
+	_, errs := plugin.Prepare(context.Background(), dir, wanted("alone"), frameworktest.NewLog().Logger())
 	require.ErrorContains(t, errs["alone"], `"require github.com/go-socketserver/socketserver v0.0.0"`)
 	require.NotContains(t, errs["alone"].Error(), "\n")
 }
@@ -188,7 +197,7 @@ func TestIncompleteModule(t *testing.T) {
 			"/framework/plugin and is replaced but not required; run: cd $ && go mod tidy",
 		"mainless": "it does not build: $ has no function main; write func main() { plugin.Serve(...) }",
 	} {
-		_, errs := plugin.Prepare(context.Background(), dir, []string{name}, frameworktest.NewLog().Logger())
+		_, errs := plugin.Prepare(context.Background(), dir, wanted(name), frameworktest.NewLog().Logger())
 		require.EqualError(t, errs[name], `plugin "`+name+`": `+strings.ReplaceAll(want, "$", filepath.Join(dir, name)))
 	}
 }
@@ -208,7 +217,7 @@ func TestModulesThatCannotBeFetched(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			t.Setenv("GOMODCACHE", t.TempDir())
 			t.Setenv("GOPROXY", proxy)
-			_, errs := plugin.Prepare(context.Background(), filepath.Join(tree(t), "plugins"), []string{"shout"}, frameworktest.NewLog().Logger())
+			_, errs := plugin.Prepare(context.Background(), filepath.Join(tree(t), "plugins"), wanted("shout"), frameworktest.NewLog().Logger())
 			require.ErrorContains(t, errs["shout"], want)
 			require.ErrorContains(t, errs["shout"], "; check the network and go env GOPROXY, then run: cd "+tree(t)+" && go mod download")
 			require.NotContains(t, errs["shout"].Error(), "downloading")
@@ -223,8 +232,8 @@ func TestUnchangedPluginNeedsNoBuild(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/p/main.go", shout, 0o644)
 	prepare := func() (string, error) {
-		paths, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, frameworktest.NewLog().Logger())
-		return paths["p"], errs["p"]
+		paths, errs := plugin.Prepare(context.Background(), dir, wanted("p"), frameworktest.NewLog().Logger())
+		return paths["p"].Path, errs["p"]
 	}
 	built, err := prepare()
 	require.NoError(t, err)
@@ -286,8 +295,8 @@ func TestWhatIsNoPlugin(t *testing.T) {
 	for name := range wants {
 		names = append(names, name)
 	}
-	paths, errs := plugin.Prepare(context.Background(), dir, names, frameworktest.NewLog().Logger())
-	require.Equal(t, dir+"/good", paths["good"])
+	paths, errs := plugin.Prepare(context.Background(), dir, wanted(names...), frameworktest.NewLog().Logger())
+	require.Equal(t, dir+"/good", paths["good"].Path)
 	require.Len(t, errs, len(wants))
 	for name, want := range wants {
 		require.ErrorContains(t, errs[name], want)
@@ -295,13 +304,13 @@ func TestWhatIsNoPlugin(t *testing.T) {
 	}
 
 	conf := settings(t, "binary", frameworktest.NewLog())
-	conf.Path = paths["binary"]
+	conf.Path = paths["binary"].Path
 	_, err := plugin.Open(context.Background(), conf)
 	require.ErrorContains(t, err, `plugin "binary": it is no program for linux/`)
 }
 
 func TestNoDirectoryOfPlugins(t *testing.T) {
-	_, errs := plugin.Prepare(context.Background(), "/nonexistent/plugins", []string{"x"}, frameworktest.NewLog().Logger())
+	_, errs := plugin.Prepare(context.Background(), "/nonexistent/plugins", wanted("x"), frameworktest.NewLog().Logger())
 	require.EqualError(t, errs["x"], `plugin "x": there is no directory /nonexistent/plugins; create it and put the plugin there`)
 }
 
@@ -352,13 +361,13 @@ func TestPluginPermissions(t *testing.T) {
 				require.NoError(t, os.Chown(path, is.owner.uid, is.owner.gid))
 				require.NoError(t, os.Chmod(path, is.mode))
 			}
-			paths, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, frameworktest.NewLog().Logger())
+			paths, errs := plugin.Prepare(context.Background(), dir, wanted("p"), frameworktest.NewLog().Logger())
 			if c.says != "" {
 				require.ErrorContains(t, errs["p"], strings.ReplaceAll(c.says, "DIR", around))
 				return
 			}
 			require.NoError(t, errs["p"])
-			require.Equal(t, file, paths["p"])
+			require.Equal(t, file, paths["p"].Path)
 		})
 	}
 }
@@ -374,7 +383,7 @@ func TestAnotherUsersCheckoutIsRefused(t *testing.T) {
 	require.NoError(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		return errors.Join(err, os.Chown(path, 1, 1))
 	}))
-	_, errs := plugin.Prepare(context.Background(), dir+"/plugins", []string{"p"}, frameworktest.NewLog().Logger())
+	_, errs := plugin.Prepare(context.Background(), dir+"/plugins", wanted("p"), frameworktest.NewLog().Logger())
 	require.ErrorContains(t, errs["p"], "/plugins/p belongs to user 1, who could change what a privileged user would run; run socketserver as that user (sudo -u '#1'), or in a copy that belongs to root: cp -r "+dir+" /usr/local/lib/")
 	require.NotContains(t, errs["p"].Error(), "chown")
 }
@@ -391,11 +400,11 @@ func TestPluginsAreNotBuiltWhereOthersWrite(t *testing.T) {
 	write(t, other+"/go.mod", "module github.com/go-socketserver/socketserver\n", 0o644)
 	require.NoError(t, os.Chown(other, 1, 1))
 	t.Chdir(other)
-	_, errs := plugin.Prepare(context.Background(), dir, []string{"p"}, frameworktest.NewLog().Logger())
+	_, errs := plugin.Prepare(context.Background(), dir, wanted("p"), frameworktest.NewLog().Logger())
 	require.ErrorContains(t, errs["p"], other+" belongs to user 1")
 
 	t.Setenv("XDG_CACHE_HOME", other)
-	_, errs = plugin.Prepare(context.Background(), dir, []string{"p"}, frameworktest.NewLog().Logger())
+	_, errs = plugin.Prepare(context.Background(), dir, wanted("p"), frameworktest.NewLog().Logger())
 	require.ErrorContains(t, errs["p"], other+" belongs to user 1")
 	require.ErrorContains(t, errs["p"], "XDG_CACHE_HOME sets the place")
 }

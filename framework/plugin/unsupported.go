@@ -19,13 +19,16 @@ func Open(context.Context, Settings) (*framework.HandlerClass, error) {
 func Describe(context.Context, Settings) (*Description, error) { return nil, framework.ErrNotSupported }
 
 // Prepare returns [framework.ErrNotSupported] for every name.
-func Prepare(_ context.Context, _ string, names []string, _ hclog.Logger) (map[string]string, map[string]error) {
+func Prepare(_ context.Context, _ string, plugins map[string]Definition, _ hclog.Logger) (map[string]Definition, map[string]error) {
 	errs := map[string]error{}
-	for _, name := range names {
+	for name := range plugins {
 		errs[name] = framework.ErrNotSupported
 	}
-	return map[string]string{}, errs
+	return map[string]Definition{}, errs
 }
 
 // Names returns nothing.
 func Names(string) []string { return nil }
+
+// Has returns false.
+func Has(string, string) bool { return false }

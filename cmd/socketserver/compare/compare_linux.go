@@ -19,16 +19,17 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
 // Options are what is compared and how. [New] fills in the settings that follow from the server.
 type Options struct {
 	result.Settings
-	Base       *config.Server // the server that is compared; see Network for the transport
-	Executable string         // of the plugin that Base names
-	Strategies []string       // names; none: the default ones
-	Python     bool           // compare with servers of CPython
-	Loads      []string       // kinds; none: all of the transport
+	Base       *config.Server    // the server that is compared; see Network for the transport
+	Plugin     plugin.Definition // of the plugin that Base names
+	Strategies []string          // names; none: the default ones
+	Python     bool              // compare with servers of CPython
+	Loads      []string          // kinds; none: all of the transport
 	Mishaps    bool
 	Expect     string   // text of every answer; empty: any answer is right
 	Assert     []string // conditions, see [result.Condition]
@@ -84,7 +85,7 @@ func New(o Options) (*Comparison, error) {
 	c := &Comparison{Options: o}
 	var names []string
 	for _, s := range chosen {
-		c.specs, names = append(c.specs, s.spec(o.Base, o.Executable)), append(names, s.name)
+		c.specs, names = append(c.specs, s.spec(o.Base, o.Plugin)), append(names, s.name)
 	}
 	for _, text := range o.Assert {
 		condition, err := result.ParseCondition(text, names, o.Loads)

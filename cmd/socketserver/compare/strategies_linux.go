@@ -8,6 +8,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
@@ -93,7 +94,7 @@ func (o *Options) choose() ([]strategy, error) {
 
 // spec returns the server of a strategy. A server that has that kind of concurrency keeps its own
 // limits. Every process may have its own state, which the mishaps show.
-func (s strategy) spec(base *config.Server, executable string) subject.Spec {
+func (s strategy) spec(base *config.Server, run plugin.Definition) subject.Spec {
 	server := *base
 	server.Class = nil
 	if server.Concurrency.Kind != s.kind {
@@ -105,7 +106,7 @@ func (s strategy) spec(base *config.Server, executable string) subject.Spec {
 	server.Concurrency.IsolatedState = server.Concurrency.UsesProcesses()
 	server.Limits.PerSource, server.Limits.Answers = 0, 0 // all clients come from one address
 	server.Limits.Banner = ""                             // it would be taken for an answer
-	return subject.Spec{Name: s.name, Form: s.form, Server: server, Executable: executable}
+	return subject.Spec{Name: s.name, Form: s.form, Server: server, Plugin: run}
 }
 
 // describe returns the subject of the report, with its concurrency block as in a configuration.

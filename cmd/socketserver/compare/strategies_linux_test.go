@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
 func names(chosen []strategy) []string {
@@ -93,7 +94,7 @@ func TestSpec(t *testing.T) {
 		o := wish("handler", "tcp", c.name)
 		chosen, err := o.choose()
 		require.NoError(t, err)
-		spec := chosen[0].spec(&c.base, "")
+		spec := chosen[0].spec(&c.base, plugin.Definition{})
 		require.Equal(t, c.want, describe(spec).Concurrency, c.name)
 		require.Zero(t, spec.Server.Limits.PerSource)
 		require.Equal(t, 100, spec.Server.Limits.Connections)

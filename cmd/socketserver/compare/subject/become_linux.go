@@ -104,11 +104,11 @@ func (s *Spec) class(ctx context.Context, log hclog.Logger) (*framework.HandlerC
 	h := s.Server.Handler
 	if s.Form == result.Plugin {
 		settings := plugin.Settings{
-			Name: h.Name, Path: s.Executable, Server: s.Server.Name, Options: h.Options, Directory: h.Directory,
+			Definition: s.Plugin, Name: h.Name, Server: s.Server.Name, Options: h.Options, Directory: h.Directory,
 			Timeouts: s.Server.Timeouts, MaxLine: s.Server.Limits.MaxLine(), Log: log.With("server", s.Server.Name),
 		}
 		if h.Kind == "handler" {
-			settings.Path, settings.Args = "/proc/self/exe", []string{pluginWord, h.Name}
+			settings.Definition = plugin.Definition{Path: "/proc/self/exe", Args: []string{pluginWord, h.Name}}
 		}
 		return plugin.Open(ctx, settings)
 	}

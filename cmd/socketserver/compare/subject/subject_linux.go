@@ -27,6 +27,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
 // A Spec is one server under test. It crosses to the process as JSON, the first
@@ -41,8 +42,8 @@ type Spec struct {
 	// subject's own: a free port of 127.0.0.1, or a socket in a private directory. Its Class is
 	// not used.
 	Server config.Server
-	// Executable is the program of a plugin that Server names.
-	Executable string
+	// Plugin is how the plugin runs that Server names.
+	Plugin plugin.Definition
 	// Directory is for sockets and temporary files, TMPDIR of the process. [Start] makes it.
 	Directory string
 }

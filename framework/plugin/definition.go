@@ -1,0 +1,35 @@
+package plugin
+
+import "github.com/go-socketserver/socketserver/framework"
+
+// A Kind is how the program of a plugin serves requests.
+type Kind string
+
+// The kinds. What a file is is found out by looking at it, never by running it.
+const (
+	Go     Kind = "go"     // source, or a program that speaks PROTOCOL.md
+	Python Kind = "python" // a script that imports socketserver
+	Worker Kind = "worker" // PROTOCOL.md's descriptor 3 without gRPC; only where a definition says so
+	Stdio  Kind = "stdio"  // any other executable: the connection is descriptors 0 and 1
+	Wasm   Kind = "wasm"   // a WebAssembly module
+)
+
+// Kinds are all kinds, for messages.
+var Kinds = []Kind{Go, Python, Worker, Stdio, Wasm}
+
+// A Definition says how a plugin runs. What is not set is found out by [Prepare], which returns
+// a complete one for [Open].
+type Definition struct {
+	Kind Kind
+	Why  string // how Prepare found the kind, as a phrase
+	// Path is that of a file or directory, relative to the directory of plugins; empty: the plugin's
+	// name. Prepare returns the path of an executable, script or module, which Open opens once; a
+	// script is opened at each start by its interpreter.
+	Path    string
+	Command string   // the name that the program is started by, in place of the plugin's
+	Args    []string // without the name; forked children get them, too
+
+	Environment      []string           // in addition to what children get of the server's, as NAME=VALUE
+	WorkingDirectory string             // empty: that of the file
+	Declared         []framework.Option // options of a kind that cannot be asked for them
+}

@@ -1,0 +1,107 @@
+package plugin
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// looked is what a look at a file has shown.
+type looked struct {
+	kind Kind
+	why  string // as a phrase
+}
+
+// isRead reports whether files of the kind are read by another program, so that they need not be
+// executable.
+func (l looked) isRead() bool { return l.kind == Python || l.kind == Wasm }
+
+// importsSocketserver matches the line of a Python script that makes it a plugin.
+var importsSocketserver = regexp.MustCompile(`(?m)^[ \t]*(import[ \t]+([\w., \t]*,[ \t]*)?|from[ \t]+)socketserver\b`)
+
+// kindOf looks at a regular file. A file that cannot be read is for the system to run, or not.
+func kindOf(path string) looked {
+	stdio := looked{Stdio, "an executable that is nothing else"}
+	f, err := os.Open(path)
+	if err != nil {
+		return stdio
+	}
+	defer f.Close()
+	head := make([]byte, 4)
+	n, _ := io.ReadFull(f, head)
+	switch {
+	case string(head[:n]) == "\x00asm":
+		return looked{Wasm, "it begins as a WebAssembly module"}
+	case filepath.Ext(path) == ".py":
+		text, err := os.ReadFile(path)
+		if err == nil && importsSocketserver.Match(text) {
+			return looked{Python, "a .py file that imports socketserver"}
+		}
+	}
+	if contains(f, handshake.MagicCookieKey) {
+		return looked{Go, "an executable that contains " + handshake.MagicCookieKey}
+	}
+	if string(head[:min(n, 2)]) == "#!" {
+		stdio.why = "a script"
+	}
+	return stdio
+}
+
+// contains reports whether f has the text somewhere.
+func contains(f *os.File, text string) bool {
+	buf, kept := make([]byte, 256<<10), 0
+	for at := int64(0); ; {
+		n, err := f.ReadAt(buf[kept:], at)
+		at += int64(n)
+		n += kept
+		if bytes.Contains(buf[:n], []byte(text)) {
+			return true
+		}
+		if err != nil {
+			return false
+		}
+		kept = copy(buf, buf[n-len(text):n]) // it may be cut in two
+	}
+}
+
+// checkInterpreter returns an error if path is a script that the system cannot run. Its own error
+// would name the script, whatever is missing.
+func checkInterpreter(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil // it may be executed all the same
+	}
+	defer f.Close()
+	head := make([]byte, 256) // which is what the system looks at
+	n, _ := io.ReadFull(f, head)
+	line, _, whole := strings.Cut(string(head[:n]), "\n")
+	line, script := strings.CutPrefix(line, "#!")
+	fields := strings.Fields(line)
+	switch {
+	case !script && isText(head[:n]):
+		return fmt.Errorf("%s is a text without a first line that names its interpreter (exec format error); begin it with #!/bin/sh or the like", path)
+	case !script:
+		return nil
+	case len(fields) == 0:
+		return fmt.Errorf("%s names no interpreter behind #! (exec format error); begin it with #!/bin/sh or the like", path)
+	case whole && strings.HasSuffix(line, "\r"):
+		return fmt.Errorf("%[1]s has lines that end with CR and LF, so that its interpreter is %[2]q, which does not exist; run: sed -i 's/\\r$//' %[1]s", path, fields[0]+"\r")
+	case !exists(fields[0]):
+		return fmt.Errorf("%s is a script for %s, which is not installed", path, fields[0])
+	}
+	return nil
+}
+
+// isText reports whether a file that begins so cannot be a program.
+func isText(head []byte) bool {
+	for _, b := range head {
+		if b < ' ' && b != '\t' && b != '\n' && b != '\r' && b != '\f' && b != 0x1b {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,85 @@
+package plugin_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/framework/plugin"
+)
+
+func TestKindIsFoundByLooking(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir+"/server.py", "import os, socketserver\n", 0o644)
+	write(t, dir+"/executable.py", "#!/usr/bin/env python3\nfrom socketserver import *\n", 0o755)
+	write(t, dir+"/script.py", "#!/usr/bin/env python3\n# import socketserver\n", 0o755)
+	write(t, dir+"/echo.wasm", "\x00asm\x01\x00\x00\x00", 0o644)
+	write(t, dir+"/greet.sh", "#!/bin/sh\necho hello\n", 0o755)
+	write(t, dir+"/other", "#!/bin/sh\nread line <&3 # knows SOCKETSERVER_PLUGIN\n", 0o755)
+	require.NoError(t, os.Symlink("greet.sh", dir+"/link"))
+	kinds := map[string]plugin.Kind{
+		"server": plugin.Python, "executable": plugin.Python, "script": plugin.Stdio, "echo": plugin.Wasm,
+		"greet": plugin.Stdio, "greet.sh": plugin.Stdio, "other": plugin.Go, "link": plugin.Stdio,
+	}
+	all := map[string]plugin.Definition{}
+	for name := range kinds {
+		all[name] = plugin.Definition{}
+	}
+	all["cat"] = plugin.Definition{Path: "/bin/cat"}
+	all["given"] = plugin.Definition{Path: dir + "/greet.sh", Kind: plugin.Worker}
+	kinds["cat"], kinds["given"] = plugin.Stdio, plugin.Worker
+	ready, errs := plugin.Prepare(t.Context(), dir, all, frameworktest.NewLog().Logger())
+	require.Empty(t, errs)
+	for name, kind := range kinds {
+		require.Equal(t, kind, ready[name].Kind, name)
+		require.NotEmpty(t, ready[name].Why)
+	}
+	require.Equal(t, dir+"/greet.sh", ready["greet"].Path)
+	require.Equal(t, []string{"echo.wasm", "executable.py", "greet.sh", "link", "other", "script.py", "server.py"}, plugin.Names(dir))
+	require.True(t, plugin.Has(dir, "greet"))
+	require.False(t, plugin.Has(dir, "gree"))
+}
+
+func TestNameThatMeansTwoPlugins(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"upper", "upper.sh", "lower.awk", "lower.sh", "lower.sh~", "once.sh"} {
+		write(t, dir+"/"+name, "#!/bin/sh\n", 0o755)
+	}
+	for _, name := range []string{"once.txt", "once.go"} {
+		write(t, dir+"/"+name, "", 0o644)
+	}
+	ready, errs := plugin.Prepare(t.Context(), dir, wanted("upper", "upper.sh", "lower", "once"), frameworktest.NewLog().Logger())
+	require.Len(t, errs, 2)
+	require.ErrorContains(t, errs["upper"], `plugin "upper": it may be any of upper and upper.sh in `+dir)
+	require.ErrorContains(t, errs["lower"], `plugin "lower": it may be any of lower.awk and lower.sh in `+dir)
+	require.Equal(t, dir+"/upper.sh", ready["upper.sh"].Path)
+	require.Equal(t, dir+"/once.sh", ready["once"].Path)
+}
+
+// What the system would not run is found before it is tried, with the reason.
+func TestScriptThatCannotRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir+"/windows", "#!/bin/sh\r\necho hello\r\n", 0o755)
+	write(t, dir+"/without", "echo hello\n", 0o755)
+	write(t, dir+"/nothing", "#!\necho hello\n", 0o755)
+	write(t, dir+"/missing", "#!/nonexistent/sh\n", 0o755)
+	write(t, dir+"/plain.sh", "#!/bin/sh\n", 0o644)
+	all := wanted("windows", "without", "nothing", "missing", "plain")
+	all["absent"] = plugin.Definition{Path: "/nonexistent/program"}
+	_, errs := plugin.Prepare(t.Context(), dir, all, frameworktest.NewLog().Logger())
+	for name, want := range map[string]string{
+		"windows": `its interpreter is "/bin/sh\r", which does not exist; run: sed -i 's/\r$//' ` + dir + `/windows`,
+		"without": "(exec format error); begin it with #!/bin/sh",
+		"nothing": "names no interpreter",
+		"missing": "is a script for /nonexistent/sh, which is not installed",
+		"plain":   "plain.sh is not executable; run: chmod +x ",
+		"absent":  "there is no /nonexistent/program",
+	} {
+		require.ErrorContains(t, errs[name], want)
+	}
+}

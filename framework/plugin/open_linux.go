@@ -1,0 +1,34 @@
+package plugin
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// openers make the class of a plugin of each kind.
+var openers = map[Kind]func(context.Context, Settings) (*framework.HandlerClass, error){
+	Go: openGo,
+}
+
+// Open makes the handler class of a plugin of a server, and starts the plugin where its kind keeps a
+// process. Wrong options are [framework.OptionError]s, joined. The caller closes the class, unless a
+// server has it; closing ends the process, after at most the drain timeout and three seconds. ctx
+// bounds Open alone.
+//
+// The executable is opened once: replacing the file changes nothing for a running server.
+// A script is opened at each start.
+func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
+	s.Kind = cmp.Or(s.Kind, Go)
+	open, ok := openers[s.Kind]
+	if !ok {
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, notAvailable(s.Kind))
+	}
+	return open(ctx, s)
+}
+
+func notAvailable(k Kind) error {
+	return fmt.Errorf("plugins of the kind %q are not available yet", k)
+}
