@@ -98,12 +98,8 @@ func (s *BaseServer) newTask(r *Request) worker.Task {
 			Kind: handoff.Datagram, Flags: s.counted(),
 			Network: r.Network, Client: r.client(), Local: conn.AddressText(r.LocalAddress),
 		},
-		Stop: s.Done(),
-		Killable: func(pid int, kill func()) {
-			s.traceStarted(r, InWorkers, pid)
-			r.scope.OnAbort(kill)
-			s.life.Remember(r) // also a datagram
-		},
+		Stop:     s.Done(),
+		Killable: func(pid int, kill func()) { s.killable(r, pid, kill) },
 		Conclude: func(f *handoff.Frame) error { return s.concludeTask(r, f) },
 	}
 	f := &t.Frame
@@ -115,6 +111,13 @@ func (s *BaseServer) newTask(r *Request) worker.Task {
 	f.ReadBuffer, f.WriteBuffer = int32(s.readBuffer), int32(s.WriteBuffer)
 	r.options.Describe(f)
 	return t
+}
+
+// killable records that r runs in a process, which kill ends.
+func (s *BaseServer) killable(r *Request, pid int, kill func()) {
+	s.traceStarted(r, InWorkers, pid)
+	r.scope.OnAbort(kill)
+	s.life.Remember(r) // also a datagram
 }
 
 // counted is the flag that asks a worker to count the bytes of requests.

@@ -8,7 +8,8 @@ import (
 
 // describers find out what a plugin of each kind is.
 var describers = map[Kind]func(context.Context, Settings) (*Description, error){
-	Go: describeGo,
+	Go:    describeGo,
+	Stdio: describeStdio,
 }
 
 // Describe finds out what a plugin is, and starts it with default options where its kind has to be

@@ -10,7 +10,8 @@ import (
 
 // openers make the class of a plugin of each kind.
 var openers = map[Kind]func(context.Context, Settings) (*framework.HandlerClass, error){
-	Go: openGo,
+	Go:    openGo,
+	Stdio: openStdio,
 }
 
 // Open makes the handler class of a plugin of a server, and starts the plugin where its kind keeps a

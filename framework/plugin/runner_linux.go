@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -72,7 +71,7 @@ func (r *runner) Start(context.Context) error {
 		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true,
 	})
 	if err != nil {
-		r.why = explain(err)
+		r.why = process.Explain(err)
 		return errors.Join(r.why, output.Close())
 	}
 	go func() {
@@ -81,19 +80,6 @@ func (r *runner) Start(context.Context) error {
 	}()
 	go r.wait(output)
 	return nil
-}
-
-// explain adds the cause or the next step to an error of starting a program.
-func explain(err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOEXEC):
-		return fmt.Errorf("it is no program for %s/%s; build it for this system: %w", runtime.GOOS, runtime.GOARCH, err)
-	case errors.Is(err, syscall.ENOENT):
-		return fmt.Errorf("the interpreter or the loader that it names is not installed: %w", err)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("it may not be executed; check its mode and whether its file system is mounted noexec: %w", err)
-	}
-	return err
 }
 
 // errEnded is how a process ended that was not killed and did not fail.

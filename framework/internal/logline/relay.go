@@ -67,10 +67,13 @@ func NewRelay(log hclog.Logger) *Relay {
 // a silence, as the process may wait and print no more.
 func (l *Relay) Copy(r io.Reader) {
 	deadline, _ := r.(interface{ SetReadDeadline(t time.Time) error })
-	buf, armed := make([]byte, maxLine), false
+	buf, armed := make([]byte, 512), false // most processes print little, and there may be thousands
 	for {
 		n, err := r.Read(buf)
 		l.take(buf[:n])
+		if n == len(buf) && n < maxLine {
+			buf = make([]byte, maxLine)
+		}
 		silent := errors.Is(err, os.ErrDeadlineExceeded)
 		if err != nil && !silent {
 			break

@@ -3,17 +3,22 @@ package process
 
 import "os"
 
-// A Command is a process to be started. The child inherits descriptors 0 (nothing to
-// read), 1, 2, 3 and 4 and no other one.
+// A Command is a process to be started. The child inherits descriptors 0, 1, 2, 3 and 4 and no
+// other one.
 type Command struct {
-	Image  *Image
-	Args   []string // Args[0] is its name
-	Env    []string
-	Stdout *os.File
-	Stderr *os.File
-	Three  *os.File // descriptor 3
-	Four   *os.File // descriptor 4, beside Three; nil: there is none
+	Image     *Image
+	Args      []string // Args[0] is its name
+	Env       []string
+	Directory string   // that it runs in; empty: this process's
+	Stdin     *os.File // nil: nothing to read
+	Stdout    *os.File
+	Stderr    *os.File
+	Three     *os.File // descriptor 3; nil: none
+	Four      *os.File // descriptor 4, beside Three; nil: none
 
 	// DieWithParent has the system kill the child when this process dies.
 	DieWithParent bool
+	// Foreign programs are started by their path as long as it has the image's file, so that ps
+	// shows their names, and Wait takes no thread.
+	Foreign bool
 }

@@ -6,6 +6,22 @@ import (
 	"strings"
 )
 
+// Unique returns env with each name once, as it was last set.
+func Unique(env []string) []string {
+	last := make(map[string]int, len(env))
+	for i, variable := range env {
+		name, _, _ := strings.Cut(variable, "=")
+		last[name] = i
+	}
+	unique := make([]string, 0, len(last))
+	for i, variable := range env {
+		if name, _, _ := strings.Cut(variable, "="); last[name] == i {
+			unique = append(unique, variable)
+		}
+	}
+	return unique
+}
+
 // Environment is what a child gets of this process's environment: what the runtime, the
 // time zone and the language need. Everything else may hold secrets.
 func Environment() []string {

@@ -168,11 +168,16 @@ func privateCopy(f *os.File) *os.File {
 // start runs the image by its descriptor. By the name of this process: a name that the
 // child looks up below its own entry in /proc stays cached there, and clearing that away
 // makes reaping the child expensive. Where the system does not let a child look there, as
-// for a program with capabilities, it is the child's own all the same.
-func (i *Image) start(args []string, attr *os.ProcAttr) (*os.Process, error) {
+// for a program with capabilities, it is the child's own all the same. With named the path is
+// used while it has the same file.
+func (i *Image) start(args []string, attr *os.ProcAttr, named bool) (*os.Process, error) {
 	own.RLock()
 	defer own.RUnlock()
-	p, err := os.StartProcess(i.path, args, attr)
+	path := i.path
+	if named && i.isNamed() {
+		path = i.Name
+	}
+	p, err := os.StartProcess(path, args, attr)
 	if i.fd != 0 && errors.Is(err, syscall.EACCES) {
 		p, err = os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", i.fd), args, attr)
 	}
@@ -180,6 +185,12 @@ func (i *Image) start(args []string, attr *os.ProcAttr) (*os.Process, error) {
 		own.pids.Store(p.Pid, true)
 	}
 	return p, err
+}
+
+// isNamed reports whether the image's name is still that of its file.
+func (i *Image) isNamed() bool {
+	var now syscall.Stat_t
+	return syscall.Stat(i.Name, &now) == nil && now.Ino == i.was.inode && uint64(now.Dev) == i.was.device //nolint:unconvert // 32 bits on some systems
 }
 
 // Self is the image of this process. It stays open; an error is not kept, as there may

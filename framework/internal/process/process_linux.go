@@ -14,8 +14,9 @@ import (
 
 // A Process is a child and the group that it leads.
 type Process struct {
-	Pid int
-	os  *os.Process
+	Pid   int
+	os    *os.Process
+	pidfd *os.File // readable when the process has ended; nil: Wait takes a thread
 
 	mu      sync.Mutex
 	reaped  bool
@@ -25,14 +26,19 @@ type Process struct {
 // Start starts c. The files stay the caller's to close.
 func Start(c Command) (*Process, error) {
 	seal.Do(sealDescriptors)
-	null, err := openNull()
-	if err != nil {
-		return nil, err
+	stdin := c.Stdin
+	if stdin == nil {
+		null, err := openNull()
+		if err != nil {
+			return nil, err
+		}
+		defer null.Close()
+		stdin = null
 	}
-	defer null.Close()
 	attr := &os.ProcAttr{
+		Dir:   c.Directory,
 		Env:   c.Env,
-		Files: []*os.File{null, c.Stdout, c.Stderr},
+		Files: []*os.File{stdin, c.Stdout, c.Stderr},
 		// A group of its own: what is typed at the terminal does not reach it, and what it
 		// starts can be ended with it.
 		Sys: &syscall.SysProcAttr{Setpgid: true},
@@ -47,8 +53,12 @@ func Start(c Command) (*Process, error) {
 	if c.DieWithParent {
 		attr.Sys.Pdeathsig, slack = syscall.SIGKILL, 0
 	}
+	pidfd := -1
+	if c.Foreign {
+		attr.Sys.PidFD = &pidfd
+	}
 	start := func() (*os.Process, error) {
-		return onSpawner(slack, func() (*os.Process, error) { return c.Image.start(c.Args, attr) })
+		return onSpawner(slack, func() (*os.Process, error) { return c.Image.start(c.Args, attr, c.Foreign) })
 	}
 	release := KeepSpawner()
 	p, err := start()
@@ -68,7 +78,11 @@ func Start(c Command) (*Process, error) {
 	}
 	started.Add(1)
 	raiseScore(p.Pid)
-	return &Process{Pid: p.Pid, os: p, release: release}, nil
+	child := &Process{Pid: p.Pid, os: p, release: release}
+	if pidfd >= 0 && syscall.SetNonblock(pidfd, true) == nil {
+		child.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+	}
+	return child, nil
 }
 
 // Supported reports whether this system has workers.
@@ -92,6 +106,9 @@ func openNull() (*os.File, error) {
 // reaps it.
 func (p *Process) Wait() (*os.ProcessState, error) {
 	err := p.await()
+	if p.pidfd != nil {
+		_ = p.pidfd.Close()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.release()
@@ -105,11 +122,33 @@ func (p *Process) Wait() (*os.ProcessState, error) {
 
 // await waits without reaping. Where it fails somebody else has reaped the process.
 func (p *Process) await() error {
+	if p.pidfd != nil {
+		return p.poll()
+	}
 	for {
 		if _, err := p.peek(wExited); !errors.Is(err, syscall.EINTR) {
 			return err
 		}
 	}
+}
+
+// poll is await in the poller, without a thread.
+func (p *Process) poll() error {
+	raw, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed syscall.Errno
+	err = raw.Read(func(fd uintptr) bool {
+		const pPidfd = 3
+		var pid int
+		pid, failed = waitID(pPidfd, int(fd), wExited|wNoHang|wNoWait)
+		return pid != 0 || failed != 0 && failed != syscall.EAGAIN && failed != syscall.EINTR
+	})
+	if err == nil && failed != 0 {
+		err = failed
+	}
+	return err
 }
 
 // Stopped reports whether a signal has stopped the process.
@@ -137,6 +176,15 @@ func waitID(kind uintptr, id int, options uintptr) (pid int, errno syscall.Errno
 	var info [128]byte
 	_, _, errno = syscall.Syscall6(syscall.SYS_WAITID, kind, uintptr(id), uintptr(unsafe.Pointer(&info)), options, 0, 0)
 	return int(*(*int32)(unsafe.Pointer(&info[pidAt]))), errno
+}
+
+// Terminate asks the process and its group to end.
+func (p *Process) Terminate() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		_ = syscall.Kill(-p.Pid, syscall.SIGTERM)
+	}
 }
 
 // Kill ends the process and its group at once. Wait still has to be called.

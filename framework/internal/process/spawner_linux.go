@@ -10,13 +10,15 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/go-socketserver/socketserver/framework/internal/life"
 )
 
 // The spawner is the one thread that starts processes. It lives as long as its users: the system
 // sends a death signal when the thread that started the child dies. What a child is to inherit is
 // set on this thread alone, and costs its start nothing: no program gives it privileges
-// (no_new_privs), and the files that it makes are its user's alone (umask 077).
+// (no_new_privs), the files that it makes are its user's alone (umask 077), and no signal is blocked.
 var spawner struct {
 	users life.Refcount
 	jobs  chan func()
@@ -60,7 +62,8 @@ func spawn(jobs chan func()) {
 	}
 	const noNewPrivs = 38
 	prctl(noNewPrivs, 1)
-	if syscall.Unshare(syscall.CLONE_FS) == nil { // else the umask is that of all threads
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil) // whatever this process was started with
+	if syscall.Unshare(syscall.CLONE_FS) == nil {                    // else the umask is that of all threads
 		syscall.Umask(0o077)
 	}
 	for job := range jobs {

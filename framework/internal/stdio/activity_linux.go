@@ -1,0 +1,115 @@
+package stdio
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The states of a TCP connection that matter here.
+const (
+	tcpClose     = 7 // nothing is left of it: the client has reset it, or both sides are done
+	tcpCloseWait = 8 // the client has sent its end
+)
+
+// tcpInfo returns what the system knows of a TCP connection; nil: it is none.
+func (s socket) tcpInfo() (info *unix.TCPInfo) {
+	_ = s.raw.Control(func(fd uintptr) {
+		if i, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			info = i
+		}
+	})
+	return info
+}
+
+// bytes returns the number of bytes from the client and to it; 0: the system does not count them.
+func (s socket) bytes() (in, out int64) {
+	info := s.tcpInfo()
+	if info == nil {
+		return 0, 0
+	}
+	in, out = int64(info.Bytes_received), int64(info.Bytes_acked)
+	if info.State == tcpCloseWait {
+		in-- // its end counts as one
+	}
+	_ = s.raw.Control(func(fd uintptr) {
+		if queued, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ); err == nil {
+			out += int64(queued)
+		}
+	})
+	return in, out
+}
+
+// isGone reports whether no client is left: it has reset the connection, or closed it so that
+// nothing can be sent to it.
+func (s socket) isGone() (gone bool) {
+	if info := s.tcpInfo(); info != nil {
+		return info.State == tcpClose
+	}
+	_ = s.raw.Control(func(fd uintptr) {
+		poll := []unix.PollFd{{Fd: int32(fd)}}
+		_, _ = unix.Poll(poll, 0)
+		gone = poll[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+	})
+	return gone
+}
+
+// An activity measures for how long no byte has moved on a connection, whoever reads and writes
+// it. Only TCP counts bytes; else what counts is what the program and those that it started have
+// read and written at all.
+type activity struct {
+	idle   time.Duration // how long none may move; 0: for ever
+	socket *socket       // nil: there is no connection
+	pid    int
+	moved  uint64    // when next last looked
+	since  time.Time // none has moved, as far as is known
+}
+
+func newActivity(s *socket, pid int, idle time.Duration) *activity {
+	return &activity{idle: idle, socket: s, pid: pid, since: time.Now()}
+}
+
+// next returns the time until the connection may have been idle for too long, or 0 if it has.
+func (a *activity) next() time.Duration {
+	now := time.Now()
+	if a.socket == nil {
+		return max(a.idle-now.Sub(a.since), 0)
+	}
+	var quiet time.Duration // since the last byte moved
+	most := a.idle
+	var moved uint64
+	if info := a.socket.tcpInfo(); info != nil {
+		moved = info.Bytes_received + info.Bytes_acked
+		quiet = time.Duration(min(info.Last_data_recv, info.Last_data_sent)) * time.Millisecond
+	} else {
+		moved, most = bytesOf(a.pid), a.idle/4 // when they moved is not known
+	}
+	if moved != a.moved {
+		a.moved, a.since = moved, now.Add(-min(quiet, now.Sub(a.since)))
+	}
+	return min(max(a.idle-now.Sub(a.since), 0), most)
+}
+
+// bytesOf returns the number of bytes that a process has read and written, and its descendants.
+func bytesOf(pid int) (n uint64) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	for line := range bytes.Lines(text) {
+		var value uint64
+		if name, number, ok := strings.Cut(string(line), ": "); ok && (name == "rchar" || name == "wchar") {
+			_, _ = fmt.Sscan(number, &value)
+			n += value
+		}
+	}
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
+	for _, child := range strings.Fields(string(children)) {
+		var number int
+		if _, err := fmt.Sscan(child, &number); err == nil {
+			n += bytesOf(number)
+		}
+	}
+	return n
+}

@@ -1,0 +1,116 @@
+package framework
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"syscall"
+
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/logline"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+	"github.com/go-socketserver/socketserver/framework/internal/stdio"
+)
+
+// Stdio is an [Executor] that starts a program for each request, as inetd does. Descriptors 0 and 1
+// of a connection's program are the connection, which blocks; a datagram's program reads it from 0,
+// and what it prints is the answer. Descriptor 2 is the log. The program leads a process group, which
+// ends with it, and dies with this process. It needs Linux.
+//
+// Exit status 0 is fine, and so is every status when the client has left; else the error has the
+// last line of descriptor 2. Timeouts.Idle counts the bytes of the connection, whether or not the
+// program reads; Read and Write bound its calls, as long as it leaves the connection blocking. When
+// the server stops the program reads the end of its input; SIGTERM follows after half of
+// Timeouts.Drain, at most two seconds.
+type Stdio struct {
+	Path      string   // of the executable, which Class opens; a script is opened at each start
+	Args      []string // Args[0] is the name of the program
+	Env       []string // NAME=VALUE, in addition to what children get
+	Directory string   // that the program runs in; empty: this process's
+	Fields    []any    // of the log lines, pairs of name and value
+
+	image *process.Image
+	env   []string
+	lines logline.Budget
+}
+
+// Class opens the executable and returns a class whose requests p executes.
+func (p *Stdio) Class() (*HandlerClass, error) {
+	if p.Directory != "" {
+		if _, err := os.Stat(p.Directory); err != nil {
+			return nil, fmt.Errorf("open directory to run in: %w", err)
+		}
+	}
+	var err error
+	if p.image, err = process.Pin(p.Path); err != nil {
+		return nil, err
+	}
+	p.env = slices.Concat(process.Environment(), p.Env)
+	return &HandlerClass{Executor: p, Isolates: true, Close: p.close}, nil
+}
+
+func (p *Stdio) close() error {
+	p.lines.Flush()
+	return p.image.Close()
+}
+
+// Execute implements [Executor].
+func (p *Stdio) Execute(r *Request) error {
+	s := r.server
+	if err := s.wrap(r); err != nil {
+		return err
+	}
+	run := &stdio.Run{
+		Command:  process.Command{Image: p.image, Args: p.Args, Env: p.environment(r), Directory: p.Directory},
+		Timeouts: s.timeouts().ofStream(), Stop: r.Context(), Log: p.lines.NewRelay(r.Log().With(p.Fields...)),
+		Killable: func(pid int, kill func()) { s.killable(r, pid, kill) },
+	}
+	if r.conn == nil {
+		answer, err := run.Datagram(r.packet.Data())
+		if err != nil || len(answer) == 0 {
+			return err
+		}
+		r.leave(s)
+		return r.packet.Send(answer)
+	}
+	socket, ok := r.conn.(syscall.Conn)
+	if !ok || r.conn != r.accepted {
+		return run.Relay(r.conn)
+	}
+	err := run.Serve(socket)
+	if r.traced != nil {
+		r.traced.in, r.traced.out = run.In, run.Out
+	}
+	return err
+}
+
+// environment returns what the program of r has in its environment: the names of CGI and systemd,
+// and those of UCSPI.
+func (p *Stdio) environment(r *Request) []string {
+	protocol := "UNIX"
+	switch r.ClientAddress.(type) {
+	case *net.TCPAddr:
+		protocol = "TCP"
+	case *net.UDPAddr:
+		protocol = "UDP"
+	}
+	remote, remotePort := splitAddress(r.ClientAddress)
+	local, localPort := splitAddress(r.LocalAddress)
+	return process.Unique(append(slices.Clip(p.env),
+		"PROTO="+protocol, "SERVER="+r.Server, "REMOTE_ADDR="+remote, "REMOTE_PORT="+remotePort,
+		protocol+"REMOTEIP="+remote, protocol+"REMOTEPORT="+remotePort,
+		protocol+"LOCALIP="+local, protocol+"LOCALPORT="+localPort))
+}
+
+// splitAddress returns the host and port of an address, or all of it where it has no port.
+func splitAddress(a net.Addr) (host, port string) {
+	text := conn.AddressText(a)
+	if host, port, err := net.SplitHostPort(text); err == nil {
+		return host, port
+	}
+	if text == "@" { // a Unix socket without a name
+		text = ""
+	}
+	return text, ""
+}
