@@ -61,7 +61,11 @@ func newPs() *cobra.Command {
 			if r.Pid == 0 {
 				pid = "waits"
 			}
-			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Server, r.Network, r.Client, pid, age(r.Since))
+			lasts := age(r.Since)
+			if r.Overdue {
+				lasts += ", overdue"
+			}
+			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Server, r.Network, r.Client, pid, lasts)
 		}
 		return table.Flush()
 	}

@@ -58,6 +58,23 @@ func TestRequestsAreListedAndKilled(t *testing.T) {
 	}
 }
 
+// A handler that does not end although its request has timed out is seen in the log, in the status
+// and among the requests.
+func TestOverdueRequestIsShown(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	install(t, dir, 1)
+	r := reloadable(t, withVersioned(dir, `"threading" {}`, "", "defaults {\n  timeouts { request = \"50ms\" }\n}"))
+	require.Zero(t, r.status(t).Servers[0].Overdue)
+	frameworktest.Send(t, dial(t, r.listeners[0]), "never end")
+	line := r.awaitEvent(t, "a handler that does not end", func(e event) bool { return e["stack"] != nil || e["stacktrace"] != nil })
+	require.Contains(t, fmt.Sprint(line), "versionedHandler")
+	require.Equal(t, 1, r.status(t).Servers[0].Overdue)
+	require.Contains(t, r.do(t, "status"), "\nversioned: 1 of its requests still running after timeouts.request; the log has the stacks, and socketserver ps versioned the processes\n")
+	require.Regexp(t, `\d+s, overdue\n$`, r.do(t, "ps"))
+	require.NoError(t, r.Process.Kill())
+}
+
 // A plugin that has failed too often is started again at once by a reset.
 func TestPluginIsReset(t *testing.T) {
 	dir := t.TempDir()

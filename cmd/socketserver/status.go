@@ -98,7 +98,13 @@ func (a statusAnswer) print(w io.Writer) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", s.Name, s.State, s.Strategy, s.Handler,
 			s.Active, s.Accepted, refusals(s), s.Failed, len(processes(s)), strings.Join(listeners, ", "))
 	}
-	return table.Flush()
+	err := table.Flush()
+	for _, s := range a.Servers {
+		if s.Overdue > 0 {
+			_, err = fmt.Fprintf(w, "%s: %d of its requests still running after timeouts.request; the log has the stacks, and socketserver ps %s the processes\n", s.Name, s.Overdue, s.Name)
+		}
+	}
+	return err
 }
 
 func refusals(s supervisor.Status) (all int64) {

@@ -55,6 +55,7 @@ var (
 	ended    = describe("requests_total", "Requests that were served and have ended.", "server", "outcome")
 	active   = describe("requests_active", "Requests that have neither been refused nor ended.", "server")
 	waiting  = describe("requests_waiting", "Active requests that wait for a thread or a child.", "server", "for")
+	overdue  = describe("requests_overdue", "Active requests whose handlers run for longer than timeouts.request.", "server")
 	duration = describe("request_duration_seconds", "Time from the arrival of a request to its end.", "server")
 	received = describe("received_bytes_total", "Bytes that clients of ended requests have sent.", "server")
 	sent     = describe("sent_bytes_total", "Bytes that clients of ended requests were sent.", "server")
@@ -67,7 +68,7 @@ var (
 	build    = describe("build_info", "1, with the version of the program.", "version", "goversion")
 
 	all = []*prometheus.Desc{
-		accepted, refused, ended, active, waiting, duration, received, sent, workers, starts, deaths, reloaded, reloadAt, current, build,
+		accepted, refused, ended, active, waiting, overdue, duration, received, sent, workers, starts, deaths, reloaded, reloadAt, current, build,
 	}
 )
 
@@ -95,6 +96,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		}
 		put(active, gauge, s.Active, s.Server)
 		put(waiting, gauge, s.Waiting, s.Server, awaited(s.Strategy))
+		put(overdue, gauge, int64(s.Overdue), s.Server)
 		put(received, counter, s.In, s.Server)
 		put(sent, counter, s.Out, s.Server)
 		put(workers, gauge, int64(s.Workers), s.Server, s.Strategy)

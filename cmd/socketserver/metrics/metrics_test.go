@@ -32,7 +32,7 @@ func source() metrics.Source {
 	n.Durations[0], n.Durations[3], n.Durations[supervisor.DurationBuckets] = 1, 3, 1
 	return metrics.Source{
 		Counts: func() []supervisor.ServerCounts {
-			return []supervisor.ServerCounts{{Server: "a b", Strategy: "forking", Workers: 1, Counts: n}}
+			return []supervisor.ServerCounts{{Server: "a b", Strategy: "forking", Workers: 1, Overdue: 2, Counts: n}}
 		},
 		Reloads: &metrics.Reloads{}, Version: "v1",
 	}
@@ -56,6 +56,7 @@ func TestExposition(t *testing.T) {
 		`socketserver_requests_refused_total{reason="per_source",server="a b"} 2`,
 		`socketserver_requests_total{outcome="killed",server="a b"} 1`,
 		`socketserver_requests_waiting{for="child",server="a b"} 1`,
+		`socketserver_requests_overdue{server="a b"} 2`,
 		`socketserver_request_duration_seconds_bucket{server="a b",le="1e-06"} 1`,
 		`socketserver_request_duration_seconds_bucket{server="a b",le="8e-06"} 4`,
 		`socketserver_request_duration_seconds_bucket{server="a b",le="134.217728"} 4`,

@@ -130,6 +130,7 @@ type Counts struct {
 type ServerCounts struct {
 	Server, Strategy string
 	Workers          int // processes
+	Overdue          int // requests that run for longer than timeouts.request
 	Counts
 }
 
@@ -145,6 +146,8 @@ func (s *Supervisor) Counts() []ServerCounts {
 			all = append(all, ServerCounts{Server: i.name, Strategy: i.configuration().Concurrency.Kind, Counts: i.counters.counts()})
 		}
 		all[n].Workers += len(i.workers())
+		_, _, overdue := i.requests.count(i.configuration().Timeouts.Request)
+		all[n].Overdue += overdue
 	}
 	return all
 }

@@ -20,8 +20,9 @@ type Request struct {
 	Server  string    `json:"server"`
 	Network string    `json:"network"`
 	Client  string    `json:"client"`
-	Pid     int       `json:"pid"`   // of the process in which it runs; 0: it waits
-	Since   time.Time `json:"since"` // when it was accepted
+	Pid     int       `json:"pid"`     // of the process in which it runs; 0: it waits
+	Since   time.Time `json:"since"`   // when it was accepted
+	Overdue bool      `json:"overdue"` // it runs for longer than it may, and has not ended
 }
 
 // A Process runs requests of a server.
@@ -48,7 +49,17 @@ type requests struct {
 type running struct {
 	id    uint64
 	pid   int
-	since time.Time
+	since time.Time // when it was accepted
+	began time.Time // when it began to run
+}
+
+// overtime is the time that a handler has to notice that its request has timed out.
+const overtime = time.Second
+
+// overdue reports whether the handler goes on although its request has timed out; 0: it may take any
+// time.
+func (n *running) overdue(request time.Duration) bool {
+	return request > 0 && n.pid != 0 && time.Since(n.began) > request+overtime
 }
 
 func newRequests() *requests {
@@ -79,7 +90,7 @@ func (q *requests) start(r *framework.Request, pid int) uint64 {
 	if n == nil {
 		return 0
 	}
-	n.pid = pid
+	n.pid, n.began = pid, time.Now()
 	return n.id
 }
 
@@ -117,16 +128,20 @@ func (q *requests) worker(e framework.WorkerEvent) {
 	}
 }
 
-// count returns how many requests are under way, and how many of them wait to be run.
-func (q *requests) count() (active, waiting int) {
+// count returns how many requests are under way, how many of them wait to be run, and how many run
+// for longer than they may.
+func (q *requests) count(request time.Duration) (active, waiting, overdue int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, n := range q.open {
-		if n.pid == 0 {
+		switch {
+		case n.pid == 0:
 			waiting++
+		case n.overdue(request):
+			overdue++
 		}
 	}
-	return len(q.open), waiting
+	return len(q.open), waiting, overdue
 }
 
 // await waits until none is under way.
@@ -159,12 +174,12 @@ func underWay(n int) error {
 }
 
 // list returns the requests of a server, in no order.
-func (q *requests) list(server string) []Request {
+func (q *requests) list(server string, request time.Duration) []Request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	all := make([]Request, 0, len(q.open))
 	for r, n := range q.open {
-		all = append(all, Request{n.id, server, r.Network, clientOf(r), n.pid, n.since})
+		all = append(all, Request{n.id, server, r.Network, clientOf(r), n.pid, n.since, n.overdue(request)})
 	}
 	return all
 }
@@ -242,7 +257,7 @@ func (s *Supervisor) Requests(name string) []Request {
 	all := []Request{}
 	for _, i := range s.all() {
 		if name == "" || i.name == name {
-			all = append(all, i.requests.list(i.name)...)
+			all = append(all, i.requests.list(i.name, i.configuration().Timeouts.Request)...)
 		}
 	}
 	slices.SortFunc(all, func(a, b Request) int { return cmp.Compare(a.ID, b.ID) })

@@ -18,6 +18,7 @@ type Status struct {
 	Handler   string     `json:"handler"`  // echo
 	Active    int        `json:"active"`   // requests under way
 	Waiting   int        `json:"waiting"`  // of these, those that wait for a thread or a process
+	Overdue   int        `json:"overdue"`  // of these, those that run for longer than timeouts.request
 	Accepted  int64      `json:"accepted"`
 	Failed    int64      `json:"failed"` // requests that ended with an error, a panic, a timeout or their process
 
@@ -72,7 +73,7 @@ func (i *Instance) status() Status {
 		Accepted: counts.Accepted, Refused: counts.Refused, Workers: i.workers(),
 		Failed: counts.Ended[Erred] + counts.Ended[Panicked] + counts.Ended[TimedOut] + counts.Ended[Killed],
 	}
-	status.Active, status.Waiting = i.requests.count()
+	status.Active, status.Waiting, status.Overdue = i.requests.count(c.Timeouts.Request)
 	if plugin, ok := i.class.Executor.(interface{ Process() (int, time.Time) }); ok && !state.ended() {
 		if pid, began := plugin.Process(); pid != 0 {
 			status.Plugin = &i.requests.of([]int{pid}, "plugin")[0]
