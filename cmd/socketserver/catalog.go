@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -57,12 +58,12 @@ func (c *catalog) Prepare(conf *config.Config) {
 	wanted := map[string]plugin.Definition{}
 	for _, s := range conf.Servers {
 		if s.Handler.Kind == "plugin" {
-			wanted[s.Handler.Name] = plugin.Definition{}
+			wanted[s.Handler.Name] = definition(conf.Defined[s.Handler.Name])
 		}
 	}
 	c.plugins = plugin.Names(c.directory)
-	for name := range wanted {
-		if !slices.Contains(c.plugins, name) && c.exists(name) {
+	for name, d := range wanted {
+		if !slices.Contains(c.plugins, name) && (d.Path != "" || c.exists(name)) {
 			c.plugins = append(c.plugins, name) // plugin.Prepare returns the reason
 		}
 	}
@@ -72,23 +73,38 @@ func (c *catalog) Prepare(conf *config.Config) {
 	}
 }
 
-// identify sets what the executables of plugins contain, so that a changed one is noticed.
+// definition returns how a plugin with that block, or none, is to run.
+func definition(p *config.Plugin) plugin.Definition {
+	if p == nil {
+		return plugin.Definition{}
+	}
+	d := plugin.Definition{
+		Kind: plugin.Kind(p.Kind), Path: p.Path, Environment: p.Environment, WorkingDirectory: p.Directory, Declared: p.Options,
+	}
+	if p.Command != nil {
+		d.Command, d.Args = p.Command[0], p.Command[1:]
+	}
+	return d
+}
+
+// identify sets what the executables of plugins contain and how they run, so that a change is noticed.
 func (c *catalog) identify(servers []*config.Server) {
 	for _, s := range servers {
-		if path := c.prepared[s.Handler.Name].Path; s.Handler.Kind == "plugin" && path != "" {
-			s.Handler.Program, _ = sumOf(path) // an error is that of Open, too
+		if d := c.prepared[s.Handler.Name]; s.Handler.Kind == "plugin" && d.Path != "" {
+			s.Handler.Program, _ = sumOf(d) // an error is that of Open, too
 		}
 	}
 }
 
-func sumOf(path string) (string, error) {
-	f, err := os.Open(path)
+func sumOf(d plugin.Definition) (string, error) {
+	f, err := os.Open(d.Path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	sum := sha256.New()
 	_, err = io.Copy(sum, f)
+	err = errors.Join(err, json.NewEncoder(sum).Encode(d))
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 

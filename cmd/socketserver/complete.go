@@ -10,7 +10,6 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/render"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
-	"github.com/go-socketserver/socketserver/framework/plugin"
 	"github.com/go-socketserver/socketserver/handlers"
 	"github.com/go-socketserver/socketserver/handlers/chat/operator"
 )
@@ -24,7 +23,7 @@ var flagValues = map[string]cobra.CompletionFunc{
 		return listed(handlerNames())
 	},
 	"plugin": func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return listed(plugin.Names(pluginDirectory(c)))
+		return listed(pluginNames(pluginDirectory(c), nil))
 	},
 	"plugins":    cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
 	"set":        options,
@@ -49,7 +48,7 @@ var flagValues = map[string]cobra.CompletionFunc{
 // argumentValues complete the arguments of commands. Other commands have none.
 var argumentValues = map[string]cobra.CompletionFunc{
 	"handlers": func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		names := slices.Concat(handlerNames(), plugin.Names(pluginDirectory(c)))
+		names := slices.Concat(handlerNames(), pluginNames(pluginDirectory(c), config.LoadPlugins(c.Flag("config").Value.String())))
 		return listed(slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }))
 	},
 	"console": func(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"slices"
@@ -20,17 +21,17 @@ import (
 )
 
 func newHandlers() *cobra.Command {
-	var directory string
+	var directory, file string
 	c := &cobra.Command{
 		Use:   "handlers [NAME]...",
 		Short: "List the compiled-in handlers with their options",
 		Long: `List the compiled-in handlers, or the handlers and plugins named, with their options and
-defaults as in a configuration. Plugins are built and started to be asked. Where a handler and
-a plugin have the same name, it is the handler's.`,
+defaults as in a configuration. Plugins are built and started to be asked, if their kind can be. Where
+a handler and a plugin have the same name, it is the handler's.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			text, err := listHandlers(ctx, directory, names)
+			text, err := listHandlers(ctx, directory, config.LoadPlugins(file), names)
 			if err != nil {
 				return err
 			}
@@ -39,11 +40,12 @@ a plugin have the same name, it is the handler's.`,
 		},
 	}
 	c.Flags().StringVar(&directory, "plugins", "plugins", "directory of the plugins")
+	addConfigFlag(c, &file)
 	return c
 }
 
-func listHandlers(ctx context.Context, directory string, names []string) (string, error) {
-	compiled, plugins := handlerNames(), plugin.Names(directory)
+func listHandlers(ctx context.Context, directory string, defined map[string]*config.Plugin, names []string) (string, error) {
+	compiled, plugins := handlerNames(), pluginNames(directory, defined)
 	if len(names) == 0 {
 		names = compiled
 	}
@@ -55,7 +57,7 @@ func listHandlers(ctx context.Context, directory string, names []string) (string
 		case slices.Contains(compiled, name):
 			one, err = describeHandler(name)
 		case slices.Contains(plugins, name) || plugin.Has(directory, name):
-			one, err = describePlugin(ctx, directory, name)
+			one, err = describePlugin(ctx, directory, name, definition(defined[name]))
 		default:
 			return "", usage("there is no handler %q compiled in, and no plugin in %s; %s", name, directory, suggest(name, append(compiled, plugins...)))
 		}
@@ -65,6 +67,17 @@ func listHandlers(ctx context.Context, directory string, names []string) (string
 		all = append(all, one)
 	}
 	return strings.Join(all, "\n"), nil
+}
+
+// pluginNames returns the names of the plugins in a directory and of those that are defined elsewhere.
+func pluginNames(directory string, defined map[string]*config.Plugin) []string {
+	names := plugin.Names(directory)
+	for _, name := range slices.Sorted(maps.Keys(defined)) {
+		if defined[name].Path != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func describeHandler(name string) (string, error) {
@@ -77,17 +90,17 @@ func describeHandler(name string) (string, error) {
 	return describe(name, h.Doc, class.Serves(), class.Stateful, h.Constructor.Options()), nil
 }
 
-func describePlugin(ctx context.Context, directory, name string) (string, error) {
+func describePlugin(ctx context.Context, directory, name string, d plugin.Definition) (string, error) {
 	log := (&logFlags{level: "warn"}).logger(config.Log{})
-	prepared, problems := plugin.Prepare(ctx, directory, map[string]plugin.Definition{name: {}}, log)
+	prepared, problems := plugin.Prepare(ctx, directory, map[string]plugin.Definition{name: d}, log)
 	if err := problems[name]; err != nil {
 		return "", err
 	}
-	d, err := plugin.Describe(ctx, plugin.Settings{Definition: prepared[name], Name: name, Log: log})
+	is, err := plugin.Describe(ctx, plugin.Settings{Definition: prepared[name], Name: name, Log: log})
 	if err != nil {
 		return "", err
 	}
-	return text.Lines(describe(name, "a plugin in "+directory, d.Networks, d.Stateful, d.Options)), nil
+	return text.Lines(describe(name, "a plugin in "+directory, is.Networks, is.Stateful, is.Options)), nil
 }
 
 func describe(name, doc string, networks []string, stateful string, options []framework.Option) string {

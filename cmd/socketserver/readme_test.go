@@ -64,6 +64,7 @@ func TestGuide(t *testing.T) {
 	}
 	dir := source(t)
 	guide(t, dir, "docs/handlers.md")
+	guide(t, dir, "docs/stdio.md")
 }
 
 // guide runs every command, program and configuration that a page shows, in a copy of the
@@ -89,6 +90,8 @@ func guide(t *testing.T, dir, page string) {
 				}
 			case "go":
 				goBlock(t, dir, f)
+			case "bash", "awk":
+				scriptBlock(t, dir, f)
 			default:
 				t.Fatalf("nothing checks a block of %q", f.language)
 			}
@@ -116,6 +119,14 @@ func newTestCatalog(t *testing.T) *catalog {
 func (f fence) file(comment string) (string, bool) {
 	first, _, _ := strings.Cut(f.text, "\n")
 	return strings.CutPrefix(first, comment)
+}
+
+// scriptBlock saves a script where its second line says, below the one that names its interpreter.
+func scriptBlock(t *testing.T, dir string, f fence) {
+	_, rest, _ := strings.Cut(f.text, "\n")
+	name, named := fence{text: rest}.file("# ")
+	require.True(t, named)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(f.text), 0o755))
 }
 
 // goBlock saves a plugin or its test where the page says, runs a test, and compiles the rest.

@@ -240,7 +240,7 @@ func TestReloadThatFails(t *testing.T) {
 	requireEchoOf(t, r.listeners[0])
 	dir := filepath.Dir(r.file)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "plugins"), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "plugins", "bad"), []byte("#!/bin/sh\nexit 1\n"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "plugins", "bad"), []byte("#!/bin/sh\n# SOCKETSERVER_PLUGIN\nexit 1\n"), 0o700))
 	other := func(address, handler string) string {
 		return strings.ReplaceAll(good, `"0{data}"`, `"1{data}"`) + fmt.Sprintf("server \"o\" {\n transport \"tcp\" { address = %q }\n concurrency \"forking\" {}\n %s\n}\n", address, handler)
 	}

@@ -33,7 +33,7 @@ func TestValidateRefusesWhatServeRefuses(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o644))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "closed"), 0o555))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "locked.lock"), 0o755))
-	script := fmt.Sprintf("#!/bin/sh\n[ -z \"$SOCKETSERVER_WORKER\" ] || exit 3\nexec %s\n", filepath.Join(filepath.Dir(pathOf(t, "socketserver")), "talkative"))
+	script := fmt.Sprintf("#!/bin/sh\n# SOCKETSERVER_PLUGIN\n[ -z \"$SOCKETSERVER_WORKER\" ] || exit 3\nexec %s\n", filepath.Join(filepath.Dir(pathOf(t, "socketserver")), "talkative"))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "workerless"), []byte(script), 0o755))
 
 	transports, want := "", ""

@@ -90,31 +90,39 @@ func find(dir, name string, d Definition) *found {
 }
 
 func (f *found) look() error {
-	path, home := f.Path, ""
-	if path == "" {
-		entry, err := f.entry()
-		if err != nil {
-			return err
-		}
-		path = filepath.Join(f.dir, entry)
-		if home, path, err = resolve(f.dir, path); err != nil {
-			return err
-		}
-	} else {
-		var err error
-		if path, err = filepath.Abs(path); err != nil {
-			return err
-		}
-		if !exists(path) {
-			return fmt.Errorf("there is no %s; paths are relative to the file that names them, and are not looked for in PATH", path)
-		}
-		if path, err = filepath.EvalSymlinks(path); err != nil {
-			return err
-		}
-		home = filepath.Dir(path)
+	if f.Path != "" {
+		return f.lookAt(f.Path)
+	}
+	entry, err := f.entry()
+	if err != nil {
+		return err
+	}
+	home, path, err := resolve(f.dir, filepath.Join(f.dir, entry))
+	if err != nil {
+		return err
 	}
 	f.from, f.Path = path, path
 	return errors.Join(f.identify(), checkTree(path, home))
+}
+
+// lookAt looks at a path that a definition has. Symbolic links stay in it: programs find what
+// belongs to them by it.
+func (f *found) lookAt(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no %s; a path is relative to the file that names it, and is not looked for in PATH", path)
+	}
+	if err != nil {
+		return err
+	}
+	if f.from, f.Path = real, path; isSource(real) {
+		f.Path = real
+	}
+	return errors.Join(f.identify(), checkTree(real, filepath.Dir(real)))
 }
 
 // entry returns the name of the one entry that the plugin's name means.
@@ -171,6 +179,9 @@ func (f *found) settle(l looked) error {
 		return fmt.Errorf("%s is a directory with Go source, whose kind is \"go\" and not %q; leave kind out", f.Path, f.Kind)
 	default:
 		f.Why = "its kind is given"
+	}
+	if f.Kind == Go && (f.Declared != nil || f.WorkingDirectory != "" && f.Command == "") {
+		return errors.New("it is of the kind \"go\", which says itself what options it has, and runs in the server's directory; remove option and directory")
 	}
 	return nil
 }

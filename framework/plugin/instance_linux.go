@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -74,7 +75,7 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: startTimeout}),
 		},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (pluginrunner.Runner, error) {
-			i.runner.env = append(process.Environment(), cmd.Env...) // cmd itself would read the terminal
+			i.runner.env = process.Unique(slices.Concat(process.Environment(), s.Environment, cmd.Env)) // cmd itself would read the terminal
 			return i.runner, nil
 		},
 	})

@@ -78,7 +78,7 @@ func TestScriptThatCannotRun(t *testing.T) {
 		"nothing": "names no interpreter",
 		"missing": "is a script for /nonexistent/sh, which is not installed",
 		"plain":   "plain.sh is not executable; run: chmod +x ",
-		"absent":  "there is no /nonexistent/program",
+		"absent":  "there is no /nonexistent/program; a path is relative to the file that names it",
 	} {
 		require.ErrorContains(t, errs[name], want)
 	}

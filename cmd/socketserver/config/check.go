@@ -141,6 +141,9 @@ func (r *reader) checkClass(d *draft, block string) {
 			r.add(d.transports[i], faultf("use another handler, or another transport", "%stransport %q: %s %q serves %s only", d.block, t.Network, d.Handler.Kind, d.Handler.Name, list(serves)))
 		}
 	}
+	if d.Class.Isolates && d.Concurrency.Kind == "preforking" {
+		r.add(d.concurrency, faultf(`use "forking"`, "%s\"preforking\" cannot run it, as it is a program that is started for each request", block))
+	}
 	if d.Class.Stateful != "" && d.Concurrency.UsesProcesses() && !d.Concurrency.IsolatedState {
 		next := `use concurrency "threading", or write isolated_state = true if each process may have its own`
 		if d.typed {

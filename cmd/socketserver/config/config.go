@@ -32,6 +32,7 @@ type Catalog interface {
 // A Config is a valid configuration.
 type Config struct {
 	Plugins Plugins
+	Defined map[string]*Plugin // by name
 	Log     Log
 	Admin   Admin
 	Metrics Metrics
@@ -58,13 +59,6 @@ type Metrics struct {
 // Plugins is the block of that name.
 type Plugins struct {
 	Directory string // default: "plugins" beside the first file
-}
-
-// A Plugin is a top-level block of that name.
-type Plugin struct {
-	// Split: it may be replaced though it keeps state, which its old and its new process then have
-	// apart from each other.
-	Split bool
 }
 
 // Log is the block of that name. What is empty is not set.

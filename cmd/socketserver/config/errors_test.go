@@ -174,7 +174,14 @@ func TestErrorsOfAttributes(t *testing.T) {
 }
 
 func TestNotAvailableYet(t *testing.T) {
-	src := `plugin "x" { path = "x" }
+	src := `plugin "x" {
+  user = "x"
+  sha256 = "x"
+  limits {}
+  sandbox {}
+  restart {}
+  recycle {}
+}
 server "s" {
   transport "tcp" {
     address = ":1"
@@ -197,7 +204,7 @@ server "s" {
 }
 `
 	got := problems(t, src)
-	require.Len(t, got, 9)
+	require.Len(t, got, 14)
 	for _, line := range got {
 		require.Contains(t, line, "is not available yet; ")
 	}

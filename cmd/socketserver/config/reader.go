@@ -21,9 +21,8 @@ type reader struct {
 	files  []*source
 	broken bool // a file was not parsed, so that anything missing may be in it
 
-	texts     map[string][]byte  // of files, as they were read
-	including []string           // the files that are being read, each included by the one before
-	plugins   map[string]*Plugin // by name
+	texts     map[string][]byte // of files, as they were read
+	including []string          // the files that are being read, each included by the one before
 
 	limits   Limits // the defaults of every server
 	timeouts framework.Timeouts
@@ -49,7 +48,7 @@ type draft struct {
 
 func newReader() *reader {
 	return &reader{
-		problems: problems{sources: map[string][]byte{}}, plugins: map[string]*Plugin{}, texts: map[string][]byte{},
+		problems: problems{sources: map[string][]byte{}}, texts: map[string][]byte{},
 		limits: defaultLimits(), timeouts: defaultTimeouts(),
 	}
 }
@@ -101,40 +100,6 @@ func (r *reader) readFiles() {
 			r.add(hcl.Range{Filename: first.name}, faultf(`add one, as in server "echo" { ... }`, "there is no server"))
 		}
 	}
-}
-
-func (r *reader) readPlugins(b *block) {
-	var directory string
-	b.read(attributes{"directory": quoted(&directory)}, nil)
-	if directory != "" {
-		r.config.Plugins.Directory = b.source.beside(directory)
-	}
-}
-
-func (r *reader) splits(plugin string) bool {
-	p := r.plugins[plugin]
-	return p != nil && p.Split
-}
-
-// readPlugin reads how a plugin runs, whichever servers have it.
-func (b *block) readPlugin(h *hclsyntax.Block) {
-	name, ok := b.label(h, "shout")
-	if !ok {
-		return
-	}
-	i := b.inner(h)
-	if _, again := b.plugins[name]; again {
-		i.problem(i.at, faultf("leave one of them", "there is a second one"))
-		return
-	}
-	p := &Plugin{}
-	b.plugins[name] = p
-	i.read(attributes{"kind": nil, "path": nil, "command": nil, "environment": nil, "directory": nil, "user": nil, "sha256": nil}, blocks{
-		"option": nil, "limits": nil, "sandbox": nil, "restart": nil, "recycle": nil,
-		"replace": once(func(h *hclsyntax.Block) {
-			i.bare(h).read(attributes{"split": boolean(&p.Split), "automatic": nil, "drain": nil}, nil)
-		}),
-	})
 }
 
 func (r *reader) readAdmin(b *block) {

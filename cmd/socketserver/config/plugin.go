@@ -1,0 +1,161 @@
+package config
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// A Plugin is a top-level block of that name: how a plugin runs, whichever servers have it. What is
+// empty is found out.
+type Plugin struct {
+	Kind        string   // go, python, worker, stdio or wasm
+	Path        string   // of its file or directory; of the executable of Command
+	Command     []string // the name that it is started by, and its arguments
+	Environment []string // NAME=VALUE, by name
+	Directory   string   // that it runs in
+	Options     []framework.Option
+	// Split: it may be replaced though it keeps state, which its old and its new process then have
+	// apart from each other.
+	Split bool
+}
+
+// pluginKinds are the words of kind.
+var pluginKinds = []string{"go", "python", "worker", "stdio", "wasm"}
+
+// LoadPlugins returns the plugin blocks of the configuration at path by name, as far as they can be
+// read.
+func LoadPlugins(path string) map[string]*Plugin {
+	r := newReader()
+	r.load(path)
+	if r.readFiles(); len(r.list) > 0 {
+		return nil
+	}
+	return r.config.Defined
+}
+
+func (r *reader) readPlugins(b *block) {
+	var directory string
+	b.read(attributes{"directory": quoted(&directory), "trust": typed(cty.String, "text in quotes", func(word string) *fault {
+		switch word {
+		case "owner":
+			return nil
+		case "lock":
+			return notYet(`"lock"`)
+		}
+		return faultf(`write "owner"`, "%q is not known", word)
+	})}, nil)
+	if directory != "" {
+		r.config.Plugins.Directory = b.source.beside(directory)
+	}
+}
+
+func (r *reader) splits(plugin string) bool {
+	p := r.config.Defined[plugin]
+	return p != nil && p.Split
+}
+
+func (b *block) readPlugin(h *hclsyntax.Block) {
+	name, ok := b.label(h, "shout")
+	if !ok {
+		return
+	}
+	i := b.inner(h)
+	if _, again := b.config.Defined[name]; again {
+		i.problem(i.at, faultf("leave one of them", "there is a second one"))
+		return
+	}
+	p := &Plugin{}
+	if b.config.Defined == nil {
+		b.config.Defined = map[string]*Plugin{}
+	}
+	b.config.Defined[name] = p
+	i.read(attributes{
+		"kind": choice(func(word string) { p.Kind = word }, pluginKinds...),
+		"path": i.path(&p.Path), "directory": i.path(&p.Directory),
+		"command": texts(func(words []string) *fault {
+			if len(words) == 0 || words[0] == "" {
+				return faultf(`write it as in ["/usr/bin/awk", "-f", "sum.awk"]`, "there is no program")
+			}
+			p.Path, p.Command = i.source.beside(words[0]), words
+			return nil
+		}),
+		"environment": typed(cty.Map(cty.String), `a map of text, as in { LC_ALL = "C" }`, func(values map[string]string) *fault {
+			for _, name := range names(values) {
+				if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(values[name], "\x00") {
+					return faultf("write another name or value", "%q cannot be in an environment", name)
+				}
+				p.Environment = append(p.Environment, name+"="+values[name])
+			}
+			return nil
+		}),
+		"user": nil, "sha256": nil,
+	}, blocks{
+		"option": repeat(func(h *hclsyntax.Block) { i.readOption(h, p) }),
+		"limits": nil, "sandbox": nil, "restart": nil, "recycle": nil,
+		"replace": once(func(h *hclsyntax.Block) {
+			i.bare(h).read(attributes{"split": boolean(&p.Split), "automatic": nil, "drain": nil}, nil)
+		}),
+	})
+	if p.Command != nil && i.body.Attributes["path"] != nil {
+		i.problem(i.place("command"), faultf("leave one of them", "there are both path and command"))
+	}
+	if p.Command != nil && p.Directory == "" { // its arguments may be files beside this one
+		p.Directory = filepath.Dir(b.source.name)
+	}
+}
+
+// path is a path that is relative to the file of the block.
+func (b *block) path(into *string) field {
+	return typed(cty.String, "a path in quotes", func(path string) *fault {
+		if path == "" {
+			return faultf("write one, or remove the line", "the path is empty")
+		}
+		*into = b.source.beside(path)
+		return nil
+	})
+}
+
+// optionTypes are the types of options, with what reports whether a value is one.
+var optionTypes = map[string]func(cty.Type) bool{
+	"string": cty.String.Equals, "path": cty.String.Equals, "number": cty.Number.Equals, "bool": cty.Bool.Equals,
+	"list": func(t cty.Type) bool { return t.IsTupleType() || t.IsListType() || t.IsSetType() },
+	"map":  func(t cty.Type) bool { return t.IsObjectType() || t.IsMapType() },
+}
+
+// readOption reads an option that a program which cannot be asked for its options has.
+func (b *block) readOption(h *hclsyntax.Block, p *Plugin) {
+	name, ok := b.label(h, "greeting")
+	if !ok {
+		return
+	}
+	i := b.inner(h)
+	if slices.ContainsFunc(p.Options, func(o framework.Option) bool { return o.Name == name }) {
+		i.problem(i.at, faultf("leave one of them", "there is a second one"))
+		return
+	}
+	o := framework.Option{Name: name, Type: "string"}
+	value := cty.NilVal
+	i.read(attributes{
+		"type": choice(func(word string) { o.Type = word }, names(optionTypes)...),
+		"default": func(v cty.Value) *fault {
+			value = v
+			return nil
+		},
+		"doc": quoted(&o.Doc),
+	}, nil)
+	if value != cty.NilVal && !value.IsNull() {
+		if !optionTypes[o.Type](value.Type()) {
+			i.problem(i.place("default"), faultf("write a "+o.Type, "default: this is %s", kindOf(value.Type())))
+			return
+		}
+		o.Default, _ = ctyjson.SimpleJSONValue{Value: value}.MarshalJSON()
+	}
+	p.Options = append(p.Options, o)
+}

@@ -1,0 +1,70 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+func TestPluginBlock(t *testing.T) {
+	r := newReader()
+	r.parse("/conf/servers.hcl", []byte(`plugins { trust = "owner" }
+plugin "awk" {
+  kind        = "stdio"
+  command     = ["/usr/bin/awk", "-f", "sum.awk"]
+  environment = { B = "2", A = "1" }
+  option "greeting" {
+    default = "hello"
+    doc     = "said first"
+  }
+  option "times" {
+    type    = "number"
+    default = 2
+  }
+  option "names" { type = "list" }
+}
+plugin "elsewhere" {
+  path      = "bin/x"
+  directory = "/var/empty"
+  replace { split = true }
+}
+`))
+	r.readFiles()
+	require.Equal(t, map[string]*Plugin{
+		"awk": {
+			Kind: "stdio", Path: "/usr/bin/awk", Command: []string{"/usr/bin/awk", "-f", "sum.awk"},
+			Environment: []string{"A=1", "B=2"}, Directory: "/conf",
+			Options: []framework.Option{
+				{Name: "greeting", Type: "string", Default: []byte(`"hello"`), Doc: "said first"},
+				{Name: "times", Type: "number", Default: []byte("2")},
+				{Name: "names", Type: "list"},
+			},
+		},
+		"elsewhere": {Path: "/conf/bin/x", Directory: "/var/empty", Split: true},
+	}, r.config.Defined)
+}
+
+func TestWrongPluginBlock(t *testing.T) {
+	for src, want := range map[string]string{
+		`plugin "x" { kind = "cgi" }`:                           `plugin "x": kind: "cgi" is not known`,
+		`plugin "x" { command = [] }`:                           `plugin "x": command: there is no program`,
+		`plugin "x" { path = "" }`:                              `plugin "x": path: the path is empty`,
+		`plugin "x" { environment = { "A=" = "1" } }`:           `plugin "x": environment: "A=" cannot be in an environment`,
+		"plugin \"x\" {\n path = \"a\"\n command = [\"b\"]\n}":  `plugin "x": there are both path and command`,
+		"plugin \"x\" {\n option \"o\" {\n default = [1]\n}\n}": `plugin "x": option "o": default: this is a list; write a string`,
+		"plugin \"x\" {\n option \"o\" {}\n option \"o\" {}\n}": `plugin "x": option "o": there is a second one`,
+		"plugin \"x\" {\n option \"o\" { type = \"text\" }\n}":  `option "o": type: "text" is not known`,
+		"plugin \"x\" {\n recycle {}\n}":                        "recycle is not available yet",
+		"plugin \"x\" {\n replace { automatic = true }\n}":      "automatic is not available yet",
+		`plugins { trust = "lock" }`:                            `trust: "lock" is not available yet`,
+		"plugin \"x\" {\n}\nplugin \"x\" {\n}":                  "there is a second one",
+	} {
+		r := newReader()
+		r.parse("servers.hcl", []byte(src))
+		r.readFiles()
+		require.Len(t, r.list, 1, src)
+		require.ErrorContains(t, r.err(), want)
+	}
+}
