@@ -83,6 +83,10 @@ func NewDatagramRequest(network string, data []byte, client, local net.Addr, ans
 // Context is cancelled when the server stops and when the request is over.
 func (r *Request) Context() context.Context { return r.scope.Context(r.server.context()) }
 
+// Timeouts are those of the server for a request that begins now. The server applies them to rfile and
+// wfile; they are for a handler that waits for something else.
+func (r *Request) Timeouts() Timeouts { return *r.server.timeouts() }
+
 // Log is the server's logger with the client's address.
 func (r *Request) Log() hclog.Logger {
 	r.mu.Lock()

@@ -57,6 +57,7 @@ func TestWorkerImports(t *testing.T) {
 		"github.com/spf13/cobra":         "the worker has no command line",
 		"github.com/nats-io":             "the bus is linked by what runs the chat handler with one",
 		"github.com/stretchr/testify":    "frameworktest is for tests",
+		"github.com/tetratelabs/wazero":  "modules are run by workers that are the command",
 		"net/http":                       "its start takes a tenth of a millisecond",
 		module + "framework/plugin":      "as go-plugin",
 		module + "cmd/socketserver/":     "the command links everything",

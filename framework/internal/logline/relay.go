@@ -70,7 +70,7 @@ func (l *Relay) Copy(r io.Reader) {
 	buf, armed := make([]byte, 512), false // most processes print little, and there may be thousands
 	for {
 		n, err := r.Read(buf)
-		l.take(buf[:n])
+		_, _ = l.Write(buf[:n])
 		if n == len(buf) && n < maxLine {
 			buf = make([]byte, maxLine)
 		}
@@ -91,6 +91,25 @@ func (l *Relay) Copy(r io.Reader) {
 			armed = deadline.SetReadDeadline(time.Time{}) != nil
 		}
 	}
+	l.Close()
+}
+
+// Write logs the lines that end in printed, and keeps the rest for the next call or Close. It is for
+// output that does not come from a reader, in place of Copy.
+func (l *Relay) Write(printed []byte) (int, error) {
+	n := len(printed)
+	for len(printed) > 0 {
+		line, rest, whole := bytes.Cut(printed, []byte("\n"))
+		l.begun = append(l.begun, line[:min(len(line), maxLine-len(l.begun))]...)
+		if printed = rest; whole {
+			l.flush()
+		}
+	}
+	return n, nil
+}
+
+// Close logs what has no end yet. Copy does so itself.
+func (l *Relay) Close() {
 	l.flush()
 	l.mu.Lock()
 	l.last = l.crash.Len() > 0
@@ -98,17 +117,6 @@ func (l *Relay) Copy(r io.Reader) {
 	l.logCrash()
 	if l.alone {
 		l.budget.Flush()
-	}
-}
-
-// take logs the lines that end in printed, and keeps the rest.
-func (l *Relay) take(printed []byte) {
-	for len(printed) > 0 {
-		line, rest, whole := bytes.Cut(printed, []byte("\n"))
-		l.begun = append(l.begun, line[:min(len(line), maxLine-len(l.begun))]...)
-		if printed = rest; whole {
-			l.flush()
-		}
 	}
 }
 

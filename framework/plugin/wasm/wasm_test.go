@@ -1,0 +1,243 @@
+package wasm
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+)
+
+func TestMain(m *testing.M) {
+	framework.ServeWorker(Constructor)
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // children would sleep a second each
+	goleak.VerifyTestMain(m)
+}
+
+// options are those of a module, with a cache that all tests share.
+func options(t *testing.T, code []byte) Options {
+	path := filepath.Join(t.TempDir(), "test.wasm")
+	require.NoError(t, os.WriteFile(path, code, 0o600))
+	cache := filepath.Join(os.TempDir(), "socketserver-wasm-test-"+runtime.Version())
+	require.NoError(t, os.MkdirAll(cache, 0o700))
+	return Options{Module: framework.Path(path), Name: "test", Memory: DefaultMemory, Cache: framework.Path(cache)}
+}
+
+func open(t *testing.T, o Options) *framework.HandlerClass {
+	t.Helper()
+	class, err := Open(t.Context(), o, hclog.NewNullLogger())
+	require.NoError(t, err)
+	return class
+}
+
+// strategies are those that this system has.
+func strategies() map[string]framework.Strategy {
+	all := map[string]framework.Strategy{"synchronous": &framework.Synchronous{}, "threading": &framework.Threading{}}
+	if runtime.GOOS == "linux" {
+		all["forking"], all["preforking"] = &framework.Forking{}, &framework.Preforking{Workers: 1}
+	}
+	return all
+}
+
+func TestEveryTransportUnderEveryStrategy(t *testing.T) {
+	networks := []string{"tcp", "udp"}
+	if runtime.GOOS != "windows" {
+		networks = append(networks, "unix", "unixgram")
+	}
+	for name := range strategies() {
+		for _, network := range networks {
+			t.Run(name+" "+network, func(t *testing.T) {
+				s := frameworktest.NewServer(t, network, open(t, options(t, echo)))
+				s.Strategy = strategies()[name]
+				frameworktest.Serve(t, s)
+				conn := frameworktest.Dial(t, s)
+				require.Equal(t, "hello\n", frameworktest.Ask(t, conn, "hello\n"))
+				if network == "tcp" || network == "unix" {
+					frameworktest.Send(t, conn, "again")
+					require.Equal(t, "again", frameworktest.End(t, conn))
+				}
+			})
+		}
+	}
+}
+
+func TestInstancesDoNotShareMemory(t *testing.T) {
+	s := frameworktest.NewServer(t, "tcp", open(t, options(t, echo)))
+	s.Strategy = &framework.Threading{}
+	frameworktest.Serve(t, s)
+	var conns []net.Conn
+	for _, text := range []string{"one", "two", "six"} {
+		conn := frameworktest.Dial(t, s)
+		conns = append(conns, conn)
+		require.Equal(t, text, frameworktest.Ask(t, conn, text))
+	}
+	for _, conn := range conns { // all of them at once
+		require.Equal(t, "next", frameworktest.Ask(t, conn, "next"))
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	o := options(t, environment)
+	o.Environment = []string{"TZ=UTC"}
+	o.Options = map[string]json.RawMessage{
+		"greeting": json.RawMessage(`"hi"`), "times": json.RawMessage(`3`), "loud": json.RawMessage(`true`), "names": json.RawMessage(`["a"]`),
+	}
+	got, err := frameworktest.Run(t, open(t, o), "")
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{
+		"PROTO=TCP", "SERVER=", "REMOTE_ADDR=192.0.2.1", "REMOTE_PORT=1", "TZ=UTC", "OPTION_greeting=hi", "OPTION_times=3", "OPTION_loud=true",
+		`SOCKETSERVER_OPTIONS={"greeting":"hi","loud":true,"names":["a"],"times":3}`,
+	}, strings.Split(strings.TrimSuffix(got, "\x00"), "\x00"))
+}
+
+func TestOutcomes(t *testing.T) {
+	t.Run("end of the start function", func(t *testing.T) {
+		_, err := frameworktest.Run(t, open(t, options(t, echo)), "")
+		require.NoError(t, err)
+	})
+	t.Run("exit status 0", func(t *testing.T) {
+		_, err := frameworktest.Run(t, open(t, options(t, done)), "")
+		require.NoError(t, err)
+	})
+	t.Run("exit status 3", func(t *testing.T) {
+		_, err := frameworktest.Run(t, open(t, options(t, complain)), "")
+		require.EqualError(t, err, `exit status 3 (it printed "out of paper")`)
+	})
+	t.Run("trap", func(t *testing.T) {
+		_, err := frameworktest.Run(t, open(t, options(t, trap)), "")
+		panicked := (*framework.PanicError)(nil)
+		require.ErrorAs(t, err, &panicked)
+		require.Equal(t, "wasm error: unreachable", panicked.Value)
+		require.Contains(t, string(panicked.Stack), "wasm stack trace:")
+	})
+}
+
+func TestStandardErrorIsLoggedWithTheClient(t *testing.T) {
+	log := frameworktest.NewLog()
+	s := frameworktest.NewServer(t, "tcp", open(t, options(t, complain)))
+	s.Strategy, s.Log = &framework.Threading{}, log.Logger()
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	require.Empty(t, frameworktest.End(t, conn))
+	text := log.Await(t, "request failed")
+	require.Contains(t, text, "cannot go on: client="+conn.LocalAddr().String())
+	require.Contains(t, text, "out of paper: client="+conn.LocalAddr().String())
+}
+
+func TestMemoryIsLimited(t *testing.T) {
+	for _, memory := range []int64{1 << 20, DefaultMemory} {
+		o := options(t, eat)
+		o.Memory = memory
+		_, err := frameworktest.Run(t, open(t, o), "")
+		require.ErrorContains(t, err, fmt.Sprintf("exit status %d", memory/pageSize))
+	}
+	_, err := newClass(Options{Memory: 1})
+	require.EqualError(t, err, `option "memory": is 1, and may be 65536 to 4294967296 bytes`)
+}
+
+// What does not end by itself is ended when its request has taken too long, whatever it waits for.
+func TestRequestTimeout(t *testing.T) {
+	for name, code := range map[string][]byte{"endless loop": spin, "sleep": hour, "read": echo} {
+		for _, strategy := range []string{"threading", "forking"} {
+			t.Run(name+" "+strategy, func(t *testing.T) {
+				if strategies()[strategy] == nil {
+					t.Skip("this system has no such strategy")
+				}
+				log := frameworktest.NewLog()
+				s := frameworktest.NewServer(t, "tcp", open(t, options(t, code)))
+				s.Strategy, s.Log, s.Timeouts.Request = strategies()[strategy], log.Logger(), 200*time.Millisecond
+				frameworktest.Serve(t, s)
+				frameworktest.ExpectEnd(t, frameworktest.Dial(t, s))
+				require.Contains(t, log.Await(t, "request ended: it took too long"), "timeouts.request of 200ms has passed")
+			})
+		}
+	}
+}
+
+// An instance that waits for its client reads the end when the server stops, and ends by itself. Others
+// are ended after the drain timeout.
+func TestStop(t *testing.T) {
+	for name, code := range map[string][]byte{"read": echo, "endless loop": spin} {
+		t.Run(name, func(t *testing.T) {
+			s := frameworktest.NewServer(t, "tcp", open(t, options(t, code)))
+			s.Strategy, s.Timeouts.Drain = &framework.Threading{}, 10*time.Millisecond
+			if name == "read" {
+				s.Timeouts.Drain = time.Hour
+			}
+			frameworktest.Serve(t, s)
+			conn := frameworktest.Dial(t, s)
+			if name == "read" {
+				require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
+			}
+			frameworktest.Shutdown(t, s)
+			rest, err := io.ReadAll(conn)
+			require.NoError(t, err)
+			require.Empty(t, rest)
+		})
+	}
+}
+
+// Workers run the module that the class was made of.
+func TestReplacedFileChangesNothing(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("this system has no workers")
+	}
+	o := options(t, echo)
+	s := frameworktest.NewServer(t, "tcp", open(t, o))
+	s.Strategy = &framework.Forking{}
+	frameworktest.Serve(t, s)
+	require.NoError(t, os.WriteFile(string(o.Module), []byte("no module"), 0o600))
+	require.Equal(t, "hello", frameworktest.Ask(t, frameworktest.Dial(t, s), "hello"))
+}
+
+func TestModulesThatCannotServe(t *testing.T) {
+	foreign := strings.Replace(string(echo), "\x07fd_read", "\x07fd_fead", 1)
+	for problem, code := range map[string]string{
+		"cannot be compiled with 16 MiB of memory: invalid magic number":                                         "#!/bin/sh\n",
+		"is a component of WASI preview 2; build a command of preview 1, as by the target wasm32-wasip1":         "\x00asm\x0d\x00\x01\x00",
+		"imports the function wasi_snapshot_preview1.fd_fead, which is none of WASI preview 1":                   foreign,
+		"has no function _start; build it as a command, with a main function":                                    "\x00asm\x01\x00\x00\x00",
+		"cannot be compiled with 16 MiB of memory: section memory: min 257 pages (16 Mi) over limit of 256 page": "\x00asm\x01\x00\x00\x00\x05\x04\x01\x00\x81\x02",
+	} {
+		o := options(t, []byte(code))
+		_, err := Open(t.Context(), o, hclog.NewNullLogger())
+		require.ErrorContains(t, err, string(o.Module)+" "+problem)
+		class, err := Constructor.Class([]byte(`{"module": "` + string(o.Module) + `"}`))
+		require.NoError(t, err)
+		require.ErrorContains(t, class.Check(), problem, "Check says so, too")
+	}
+}
+
+func TestModuleOfGoIsWarnedOf(t *testing.T) {
+	log := frameworktest.NewLog()
+	_, err := Open(t.Context(), options(t, ofGo), log.Logger())
+	require.NoError(t, err)
+	require.Equal(t, 1, log.Count("module was built by Go"))
+	_, err = Open(t.Context(), options(t, echo), log.Logger())
+	require.NoError(t, err)
+	require.Equal(t, 1, log.Count("module was built by Go"))
+}
+
+// What links this package links a compiler, which only the command has a use for.
+func TestPluginsDoNotLinkTheCompiler(t *testing.T) {
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("needs the go command")
+	}
+	list, err := exec.Command("go", "list", "-deps", "..").Output()
+	require.NoError(t, err)
+	require.Contains(t, string(list), "google.golang.org/grpc")
+	require.NotContains(t, string(list), "wazero")
+}
