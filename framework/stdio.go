@@ -62,7 +62,7 @@ func (p *Stdio) Execute(r *Request) error {
 		return err
 	}
 	run := &stdio.Run{
-		Command:  process.Command{Image: p.image, Args: p.Args, Env: p.environment(r), Directory: p.Directory},
+		Command:  process.Command{Image: p.image, Args: p.Args, Env: process.Unique(slices.Concat(p.env, r.Environment())), Directory: p.Directory},
 		Timeouts: s.timeouts().ofStream(), Stop: r.Context(), Log: p.lines.NewRelay(r.Log().With(p.Fields...)),
 		Killable: func(pid int, kill func()) { s.killable(r, pid, kill) },
 	}
@@ -85,9 +85,9 @@ func (p *Stdio) Execute(r *Request) error {
 	return err
 }
 
-// environment returns what the program of r has in its environment: the names of CGI and systemd,
+// Environment returns what a program that serves r has in its environment: the names of CGI and systemd,
 // and those of UCSPI.
-func (p *Stdio) environment(r *Request) []string {
+func (r *Request) Environment() []string {
 	protocol := "UNIX"
 	switch r.ClientAddress.(type) {
 	case *net.TCPAddr:
@@ -97,10 +97,11 @@ func (p *Stdio) environment(r *Request) []string {
 	}
 	remote, remotePort := splitAddress(r.ClientAddress)
 	local, localPort := splitAddress(r.LocalAddress)
-	return process.Unique(append(slices.Clip(p.env),
-		"PROTO="+protocol, "SERVER="+r.Server, "REMOTE_ADDR="+remote, "REMOTE_PORT="+remotePort,
-		protocol+"REMOTEIP="+remote, protocol+"REMOTEPORT="+remotePort,
-		protocol+"LOCALIP="+local, protocol+"LOCALPORT="+localPort))
+	return []string{
+		"PROTO=" + protocol, "SERVER=" + r.Server, "REMOTE_ADDR=" + remote, "REMOTE_PORT=" + remotePort,
+		protocol + "REMOTEIP=" + remote, protocol + "REMOTEPORT=" + remotePort,
+		protocol + "LOCALIP=" + local, protocol + "LOCALPORT=" + localPort,
+	}
 }
 
 // splitAddress returns the host and port of an address, or all of it where it has no port.

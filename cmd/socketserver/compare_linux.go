@@ -25,6 +25,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework/plugin/wasm"
 )
 
 // strategies are the values of --strategies.
@@ -41,7 +42,7 @@ type compareFlags struct {
 }
 
 // becomeSubject makes this process a worker, or what a comparison started it as.
-func becomeSubject() { subject.Become(findWorker) }
+func becomeSubject() { subject.Become(findWorker, wasm.Constructor) }
 
 func newCompare() *cobra.Command {
 	o := &compareFlags{}

@@ -7,12 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/go-socketserver/socketserver/framework/plugin/wasm"
 	"github.com/go-socketserver/socketserver/handlers"
 )
 
 var strategies []string
 
-func becomeSubject() { handlers.ServeWorker() }
+func becomeSubject() { handlers.ServeWorker(wasm.Constructor) }
 
 func newCompare() *cobra.Command {
 	return &cobra.Command{

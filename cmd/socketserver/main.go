@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/go-socketserver/socketserver/framework/plugin"
 	"github.com/go-socketserver/socketserver/handlers/chat"
 	"github.com/go-socketserver/socketserver/handlers/chat/natsbus"
 	"github.com/go-socketserver/socketserver/internal/text"
@@ -24,9 +25,10 @@ func main() {
 }
 
 // becomeWorker makes this process what it was started as: a worker, a plugin or a server under
-// test. Their handlers may use the bus.
+// test. Their handlers may use the bus, and their plugins may be modules.
 func becomeWorker() {
 	chat.Buses = natsbus.Driver{}
+	plugin.OpenWasm = openModule
 	becomeSubject()
 }
 

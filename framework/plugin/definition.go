@@ -1,6 +1,10 @@
 package plugin
 
-import "github.com/go-socketserver/socketserver/framework"
+import (
+	"context"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
 
 // A Kind is how the program of a plugin serves requests.
 type Kind string
@@ -33,3 +37,8 @@ type Definition struct {
 	WorkingDirectory string             // empty: that of the file
 	Declared         []framework.Option // options of a kind that cannot be asked for them
 }
+
+// OpenWasm makes the class of a module, from all of its settings but Declared and Options: Environment
+// has the options. A program that runs modules sets it before it uses this package, which would link a
+// compiler into each plugin otherwise.
+var OpenWasm func(context.Context, Settings) (*framework.HandlerClass, error)

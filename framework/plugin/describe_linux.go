@@ -10,6 +10,7 @@ import (
 var describers = map[Kind]func(context.Context, Settings) (*Description, error){
 	Go:    describeGo,
 	Stdio: describeStdio,
+	Wasm:  describeWasm,
 }
 
 // Describe finds out what a plugin is, and starts it with default options where its kind has to be

@@ -12,6 +12,7 @@ import (
 var openers = map[Kind]func(context.Context, Settings) (*framework.HandlerClass, error){
 	Go:    openGo,
 	Stdio: openStdio,
+	Wasm:  openWasm,
 }
 
 // Open makes the handler class of a plugin of a server, and starts the plugin where its kind keeps a

@@ -2,11 +2,11 @@ package wasm
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -21,27 +21,28 @@ import (
 // A handler serves one request with an instance.
 type handler struct {
 	framework.BaseRequestHandler
-	class   *class
-	failed  error          // the first error of a read or write; the module gets no more than a number
-	printed *logline.Relay // nil: nothing was printed
+	class  *class
+	failed error          // the first error of a read or write; the module gets no more than a number
+	log    *logline.Relay // of what is printed; nil: nothing was
 }
 
 // Handle runs an instance until it ends, or its request's time has passed.
 func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	if err := h.class.acquire(); err != nil {
+		return err
+	}
+	defer func() { _ = h.class.release() }()
 	ctx, cancel := h.limit()
 	defer cancel()
-	config := h.class.config.
+	config := withEnvironment(h.class.config, h.Environment()).
 		WithStdin(input{h, rfile}).WithStdout(output{h, wfile}).WithStderr(printed{h}).
 		WithNanosleep(func(ns int64) { sleep(ctx, time.Duration(ns)) })
-	for _, variable := range requestVariables(h.Request) {
-		config = config.WithEnv(variable[0], variable[1])
-	}
 	instance, err := h.class.module.runtime.InstantiateModule(ctx, h.class.module.compiled, config)
 	if instance != nil { // it has ended, and its start function with an exit status of 0
 		err = errors.Join(err, instance.Close(ctx))
 	}
-	if h.printed != nil {
-		h.printed.Close()
+	if h.log != nil {
+		h.log.Close()
 	}
 	return h.outcome(ctx, err)
 }
@@ -59,7 +60,7 @@ func (h *handler) limit() (context.Context, context.CancelFunc) {
 		if c, ok := h.Conn().(interface{ CloseRead() error }); ok {
 			_ = c.CloseRead()
 		}
-		sleep(ctx, timeouts.Drain)
+		sleep(ctx, cmp.Or(timeouts.Drain, 10*time.Second))
 		cancel()
 	})
 	return ctx, func() { stop(); cancel() }
@@ -99,10 +100,10 @@ func (h *handler) outcome(ctx context.Context, err error) error {
 
 // lastLine returns what the module printed last, to follow how it ended.
 func (h *handler) lastLine() string {
-	if h.printed == nil {
+	if h.log == nil {
 		return ""
 	}
-	tail := h.printed.Tail(true)
+	tail := h.log.Tail(true)
 	if len(tail) == 0 {
 		return ""
 	}
@@ -144,32 +145,8 @@ func (o output) Write(p []byte) (int, error) {
 type printed struct{ *handler }
 
 func (p printed) Write(text []byte) (int, error) {
-	if p.handler.printed == nil {
-		p.handler.printed = p.class.printed.NewRelay(p.Log())
+	if p.log == nil {
+		p.log = p.class.printed.NewRelay(p.Log())
 	}
-	return p.handler.printed.Write(text)
-}
-
-// requestVariables are the environment that a request gives an instance, as names and values.
-func requestVariables(r *framework.Request) [][2]string {
-	protocol := strings.ToUpper(r.Network)
-	if strings.HasPrefix(r.Network, "unix") {
-		protocol = "UNIX"
-	}
-	variables := [][2]string{{"PROTO", protocol}, {"SERVER", r.Server}}
-	if client, port, ok := split(r.ClientAddress); ok {
-		variables = append(variables, [2]string{"REMOTE_ADDR", client}, [2]string{"REMOTE_PORT", port})
-	} else {
-		variables = append(variables, [2]string{"REMOTE_ADDR", conn.AddressText(r.ClientAddress)})
-	}
-	return variables
-}
-
-// split returns the host and port of an address that has them.
-func split(a net.Addr) (host, port string, ok bool) {
-	if _, unix := a.(*net.UnixAddr); a == nil || unix {
-		return "", "", false
-	}
-	host, port, err := net.SplitHostPort(a.String())
-	return host, port, err == nil
+	return p.log.Write(text)
 }

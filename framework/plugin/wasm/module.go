@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/internal/life"
 	"github.com/go-socketserver/socketserver/framework/internal/logline"
 )
 
@@ -94,11 +97,13 @@ func (m *module) close(ctx context.Context) error {
 
 // A class has what the requests of a handler class share.
 type class struct {
-	options     Options
-	environment []string
-	module      *module             // nil: not open
-	config      wazero.ModuleConfig // of an instance, without what is the request's
-	printed     logline.Budget
+	options Options
+	printed logline.Budget
+
+	opened atomic.Bool
+	users  life.Refcount       // the class while it is open, and its instances
+	module *module             // while there are users
+	config wazero.ModuleConfig // of an instance, without what is the request's
 }
 
 // load compiles the file of the class.
@@ -115,15 +120,40 @@ func (c *class) load(ctx context.Context) (*module, error) {
 }
 
 // open is HandlerClass.Open.
-func (c *class) open(string, hclog.Logger) (err error) {
-	c.config = wazero.NewModuleConfig().WithName(""). // unnamed, as a name could be taken once
-								WithArgs(c.options.Name).WithSysWalltime().WithSysNanotime().WithRandSource(rand.Reader)
-	for _, variable := range c.environment {
-		name, value, _ := strings.Cut(variable, "=")
-		c.config = c.config.WithEnv(name, value)
+func (c *class) open(string, hclog.Logger) error {
+	if c.opened.Swap(true) {
+		return nil
 	}
-	c.module, err = c.load(context.Background())
+	args := append([]string{c.options.Name}, c.options.Args...)
+	c.config = withEnvironment(wazero.NewModuleConfig(), c.options.Environment).
+		WithName(""). // none, as a name can be taken once
+		WithArgs(args...).WithSysWalltime().WithSysNanotime().WithRandSource(rand.Reader)
+	err := c.users.Acquire(func() (err error) {
+		c.module, err = c.load(context.Background())
+		return err
+	})
+	c.opened.Store(err == nil)
 	return err
+}
+
+func withEnvironment(config wazero.ModuleConfig, variables []string) wazero.ModuleConfig {
+	for _, variable := range variables {
+		name, value, _ := strings.Cut(variable, "=")
+		config = config.WithEnv(name, value)
+	}
+	return config
+}
+
+// acquire keeps the module for an instance, until release.
+func (c *class) acquire() error {
+	return c.users.Acquire(func() error { return framework.ErrServerClosed })
+}
+
+func (c *class) release() error {
+	return c.users.Release(func() error {
+		c.printed.Flush()
+		return c.module.close(context.Background())
+	})
 }
 
 // check is HandlerClass.Check.
@@ -135,13 +165,10 @@ func (c *class) check() error {
 	return m.close(context.Background())
 }
 
-// close is HandlerClass.Close.
+// close is HandlerClass.Close. Instances may go on: their code goes with the last one.
 func (c *class) close() error {
-	if c.module == nil {
+	if !c.opened.Swap(false) {
 		return nil
 	}
-	c.printed.Flush()
-	m := c.module
-	c.module = nil
-	return m.close(context.Background())
+	return c.release()
 }

@@ -15,8 +15,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -27,12 +25,12 @@ import (
 type Options struct {
 	Module framework.Path `json:"module" doc:"the file of the module"`
 	Name   string         `json:"name" doc:"argument 0 of the module"`
+	Args   []string       `json:"args" doc:"its other arguments"`
 	Memory int64          `json:"memory" doc:"limit of the memory of each instance, in bytes"`
 	// Cache is a directory for compiled modules, which are machine code: only its owner may write
 	// to it. Where it is empty each worker compiles the module.
-	Cache       framework.Path             `json:"cache" doc:"directory for compiled modules"`
-	Environment []string                   `json:"environment" doc:"variables of the module beside those of the request, as NAME=VALUE"`
-	Options     map[string]json.RawMessage `json:"options" doc:"values for the module's OPTION_ variables"`
+	Cache       framework.Path `json:"cache" doc:"directory for compiled modules"`
+	Environment []string       `json:"environment" doc:"variables of the module beside those of the request, as NAME=VALUE"`
 }
 
 // DefaultMemory is the memory of an instance unless Options has another limit.
@@ -45,7 +43,7 @@ func newClass(o Options) (*framework.HandlerClass, error) {
 	if o.Memory < pageSize || o.Memory > maxMemory {
 		return nil, &framework.OptionError{Option: "memory", Problem: fmt.Sprintf("is %d, and may be %d to %d bytes", o.Memory, pageSize, int64(maxMemory))}
 	}
-	c := &class{options: o, environment: slices.Concat(o.Environment, optionVariables(o.Options))}
+	c := &class{options: o}
 	return &framework.HandlerClass{
 		New:  func() framework.Handler { return &handler{class: c} },
 		Open: c.open, Check: c.check, Close: c.close,
@@ -101,31 +99,4 @@ func keep(code []byte, directory string) (framework.Path, error) {
 		return "", errors.Join(fmt.Errorf("keep module: %w", err), os.Remove(f.Name()))
 	}
 	return framework.Path(path), nil
-}
-
-// optionVariables returns OPTION_name for each option that is no list and no map, and all of them
-// as SOCKETSERVER_OPTIONS.
-func optionVariables(values map[string]json.RawMessage) []string {
-	if values == nil {
-		values = map[string]json.RawMessage{}
-	}
-	all, err := json.Marshal(values) // sorted
-	if err != nil {
-		return nil // the values were JSON
-	}
-	variables := []string{"SOCKETSERVER_OPTIONS=" + string(all)}
-	for name, value := range values {
-		var scalar any
-		if json.Unmarshal(value, &scalar) != nil {
-			continue
-		}
-		switch v := scalar.(type) {
-		case string:
-			variables = append(variables, "OPTION_"+name+"="+v)
-		case float64, bool:
-			variables = append(variables, "OPTION_"+name+"="+strings.TrimSpace(string(value)))
-		}
-	}
-	slices.Sort(variables)
-	return variables
 }

@@ -1,7 +1,6 @@
 package wasm
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -91,15 +90,12 @@ func TestInstancesDoNotShareMemory(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	o := options(t, environment)
-	o.Environment = []string{"TZ=UTC"}
-	o.Options = map[string]json.RawMessage{
-		"greeting": json.RawMessage(`"hi"`), "times": json.RawMessage(`3`), "loud": json.RawMessage(`true`), "names": json.RawMessage(`["a"]`),
-	}
+	o.Environment = []string{"OPTION_greeting=hi", "SERVER=overridden"}
 	got, err := frameworktest.Run(t, open(t, o), "")
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{
-		"PROTO=TCP", "SERVER=", "REMOTE_ADDR=192.0.2.1", "REMOTE_PORT=1", "TZ=UTC", "OPTION_greeting=hi", "OPTION_times=3", "OPTION_loud=true",
-		`SOCKETSERVER_OPTIONS={"greeting":"hi","loud":true,"names":["a"],"times":3}`,
+		"PROTO=TCP", "SERVER=", "REMOTE_ADDR=192.0.2.1", "REMOTE_PORT=1", "OPTION_greeting=hi",
+		"TCPREMOTEIP=192.0.2.1", "TCPREMOTEPORT=1", "TCPLOCALIP=192.0.2.1", "TCPLOCALPORT=1",
 	}, strings.Split(strings.TrimSuffix(got, "\x00"), "\x00"))
 }
 
@@ -188,6 +184,18 @@ func TestStop(t *testing.T) {
 			require.Empty(t, rest)
 		})
 	}
+}
+
+func TestInstanceOutlivesItsClass(t *testing.T) {
+	class := open(t, options(t, echo))
+	s := frameworktest.NewServer(t, "tcp", class)
+	s.Strategy = &framework.Threading{}
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
+	require.NoError(t, class.Close())
+	require.Equal(t, "again", frameworktest.Ask(t, conn, "again"))
+	require.Empty(t, frameworktest.End(t, conn))
 }
 
 // Workers run the module that the class was made of.

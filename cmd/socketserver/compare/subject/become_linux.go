@@ -31,14 +31,14 @@ const (
 	pluginWord  = "compare-plugin" // followed by the name of a handler
 )
 
-// Become is the first line of main, in place of handlers.ServeWorker, which it calls. It does not
-// return in a process that a comparison started. findWorker returns the program of forked
+// Become is the first line of main, in place of handlers.ServeWorker, which it calls with more. It does
+// not return in a process that a comparison started. findWorker returns the program of forked
 // children that serve would use; nil: this one.
-func Become(findWorker func(hclog.Logger) *framework.Program) {
+func Become(findWorker func(hclog.Logger) *framework.Program, more ...framework.Constructor) {
 	if len(os.Args) == 3 && os.Args[1] == pluginWord {
 		servePlugin(os.Args[2])
 	}
-	handlers.ServeWorker(experiment.Constructor)
+	handlers.ServeWorker(append(more, experiment.Constructor)...)
 	if len(os.Args) == 2 && os.Args[1] == subjectWord {
 		if err := serve(findWorker); err != nil {
 			fmt.Fprintln(os.Stderr, err)
