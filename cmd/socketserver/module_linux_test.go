@@ -79,7 +79,7 @@ server "one" {
 `, dir))
 	out, err := exec.Command("socketserver", "validate", "-c", file).CombinedOutput()
 	require.Error(t, err)
-	require.Contains(t, string(out), `servers.hcl:6:19: server "one": plugin "copy": option "volume": there is no such option; a module has none unless they are declared`)
+	require.Contains(t, string(out), `servers.hcl:6:19: server "one": plugin "copy": option "volume": there is no such option; declare it: plugin "copy" { option "volume" {} } beside the servers`)
 }
 
 // The page's program is compiled and served as it says.
