@@ -61,13 +61,16 @@ func (c *catalog) Prepare(conf *config.Config) {
 			wanted[s.Handler.Name] = definition(conf.Defined[s.Handler.Name])
 		}
 	}
+	if c.skipPlugins {
+		return
+	}
 	c.plugins = plugin.Names(c.directory)
 	for name, d := range wanted {
 		if !slices.Contains(c.plugins, name) && (d.Path != "" || c.exists(name)) {
 			c.plugins = append(c.plugins, name) // plugin.Prepare returns the reason
 		}
 	}
-	if len(wanted) > 0 && !c.skipPlugins {
+	if len(wanted) > 0 {
 		c.prepared, c.problems = plugin.Prepare(c.ctx, c.directory, wanted, c.log)
 		c.identify(conf.Servers)
 	}

@@ -91,12 +91,7 @@ func describeHandler(name string) (string, error) {
 }
 
 func describePlugin(ctx context.Context, directory, name string, d plugin.Definition) (string, error) {
-	log := (&logFlags{level: "warn"}).logger(config.Log{})
-	prepared, problems := plugin.Prepare(ctx, directory, map[string]plugin.Definition{name: d}, log)
-	if err := problems[name]; err != nil {
-		return "", err
-	}
-	is, err := plugin.Describe(ctx, plugin.Settings{Definition: prepared[name], Name: name, Log: log})
+	_, is, err := askPlugin(ctx, directory, name, d)
 	if err != nil {
 		return "", err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -30,33 +29,6 @@ func newReload() *cobra.Command {
 	path := addAdminFlag(c)
 	c.Flags().BoolVar(&how.DryRun, "dry-run", false, "check the configuration and print the plan alone")
 	c.RunE = func(c *cobra.Command, _ []string) error { return askReload(c, path, "/v1/reload", how) }
-	return c
-}
-
-func newPlugin() *cobra.Command {
-	c := &cobra.Command{Use: "plugin", Short: "Replace or reset a plugin of the running daemon", Args: arguments(0, 0), RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	reload := &cobra.Command{
-		Use:   "reload NAME",
-		Short: "Replace the processes of a plugin while its servers serve",
-		Long:  "Have the running daemon build the plugin again and start it, give it the next clients, and\nend the old one when its last client has gone. A plugin that does not start changes nothing.",
-		Args:  arguments(1, 1),
-	}
-	path := addAdminFlag(reload)
-	reload.RunE = func(c *cobra.Command, args []string) error {
-		return askReload(c, path, "/v1/plugins/"+url.PathEscape(args[0])+"/reload", nil)
-	}
-	reset := &cobra.Command{
-		Use:   "reset NAME",
-		Short: "Start a plugin again that is not available",
-		Long:  "Have the running daemon start a plugin at once that has failed too often, in place of waiting.",
-		Args:  arguments(1, 1),
-	}
-	at := addAdminFlag(reset)
-	reset.RunE = func(c *cobra.Command, args []string) error {
-		_, err := ask[struct{}](c, at, http.MethodPost, "/v1/plugins/"+url.PathEscape(args[0])+"/reset", nil)
-		return err
-	}
-	c.AddCommand(reload, reset)
 	return c
 }
 

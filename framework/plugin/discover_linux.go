@@ -25,6 +25,13 @@ func Names(dir string) []string {
 	return names
 }
 
+// Find looks up a plugin in dir, or where d says, without building it: the path of one that is source is
+// its directory.
+func Find(dir, name string, d Definition) (Definition, error) {
+	f := find(dir, name, d)
+	return f.Definition, f.err
+}
+
 // Has reports whether there is something that name may mean in dir: Prepare returns the plugin, or
 // why it is none.
 func Has(dir, name string) bool { return isName(name) && len(named(dir, name)) > 0 }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework/plugin"
+	"github.com/go-socketserver/socketserver/internal/text"
+)
+
+// A directory of plugins, and the configuration that uses it.
+type pluginPlace struct {
+	directory string
+	defined   map[string]*config.Plugin
+	servers   []*config.Server
+}
+
+// A listedPlugin is a row of plugin list.
+type listedPlugin struct {
+	name string
+	plugin.Definition
+	servers []string // that use it
+	problem error    // why it cannot be used; nil: nothing is known
+}
+
+func newPluginList() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "list [-c servers.hcl]",
+		Short: "List the plugins, their kinds and the servers that use them",
+		Long: "List what may be a plugin in the directory of a configuration, or in plugins/ where there is none:\n" +
+			"its kind, why it is of that kind, its path and the servers that use it, or why it cannot be used. Nothing\n" +
+			"is built or started.",
+		Args: noArguments,
+	}
+	addConfigFlag(c, &file)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		place, err := findPlugins(c, file)
+		if err != nil {
+			return err
+		}
+		return place.print(c.OutOrStdout())
+	}
+	return c
+}
+
+// findPlugins reads the configuration, which need not be there unless it was named.
+func findPlugins(c *cobra.Command, file string) (*pluginPlace, error) {
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) && !c.Flags().Changed("config") {
+		return &pluginPlace{directory: "plugins"}, nil
+	}
+	catalog := newCatalog(context.Background(), logFlags{})
+	catalog.skipPlugins = true
+	conf, err := config.Load(file, catalog)
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &pluginPlace{conf.Plugins.Directory, conf.Defined, conf.Servers}, nil
+}
+
+// list returns the plugins of the directory, then what servers name and is not there. A server may
+// use a name without its extension.
+func (p *pluginPlace) list() []*listedPlugin {
+	var all []*listedPlugin
+	for _, name := range pluginNames(p.directory, p.defined) {
+		d, err := plugin.Find(p.directory, name, definition(p.defined[name]))
+		all = append(all, &listedPlugin{name: name, Definition: d, problem: err})
+	}
+	for _, s := range p.servers {
+		if s.Handler.Kind != "plugin" {
+			continue
+		}
+		d, err := plugin.Find(p.directory, s.Handler.Name, definition(p.defined[s.Handler.Name]))
+		i := slices.IndexFunc(all, func(l *listedPlugin) bool {
+			return l.name == s.Handler.Name || d.Path != "" && l.Path == d.Path
+		})
+		if i < 0 {
+			i = len(all)
+			all = append(all, &listedPlugin{name: s.Handler.Name, Definition: d, problem: err})
+		}
+		all[i].servers = append(all[i].servers, s.Name)
+	}
+	return all
+}
+
+func (p *pluginPlace) print(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NAME\tKIND\tSERVERS\tPATH\tWHY")
+	for _, l := range p.list() {
+		why := l.Why
+		if l.problem != nil {
+			why = "problem: " + l.problem.Error()
+		}
+		row := []string{l.name, string(l.Kind), strings.Join(l.servers, ", "), l.Path, why}
+		for i, cell := range row {
+			if row[i] = text.Line(cell); cell == "" {
+				row[i] = "-"
+			}
+		}
+		fmt.Fprintln(table, strings.Join(row, "\t"))
+	}
+	return table.Flush()
+}

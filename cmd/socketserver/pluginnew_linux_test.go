@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+)
+
+// What plugin new writes serves as it is.
+func TestNewPluginServes(t *testing.T) {
+	for language := range languages {
+		for network, flag := range map[string]string{"tcp": "--datagram=false", "udp": "--datagram"} {
+			t.Run(language+" "+network, func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				plugins := filepath.Join(dir, "plugins")
+				create := exec.Command("socketserver", "plugin", "new", "capitals", "--lang", language, "--plugins", plugins, flag)
+				create.Dir = dir
+				out, err := create.CombinedOutput()
+				require.NoError(t, err, "%s", out)
+				if command := compilation(string(out)); command != "" {
+					compiler := exec.Command("sh", "-c", command)
+					compiler.Dir = dir
+					if out, err := compiler.CombinedOutput(); err != nil {
+						t.Skipf("needs clang with the target wasm32-wasi: %s", out)
+					}
+				}
+				if out, _ := exec.Command("socketserver", "plugin", "describe", "capitals", "--plugins", plugins).CombinedOutput(); strings.Contains(string(out), "not available yet") {
+					t.Skipf("%s", out)
+				}
+				_, listeners := serveFile(t, fmt.Sprintf(`
+plugins { directory = %q }
+server "capitals" {
+  transport %q { address = "127.0.0.1:0" }
+  concurrency "threading" {}
+  plugin "capitals" {}
+}
+`, plugins, network))
+				conn := dial(t, listeners[0])
+				frameworktest.Send(t, conn, "hello\n")
+				frameworktest.Expect(t, conn, "HELLO\n")
+				if network == "tcp" {
+					frameworktest.Send(t, conn, "without end")
+					require.Equal(t, "WITHOUT END", strings.TrimSuffix(frameworktest.End(t, conn), "\n"))
+				}
+			})
+		}
+	}
+}
+
+// compilation returns the command of a compiler in what plugin new prints.
+func compilation(printed string) string {
+	_, command, found := strings.Cut(printed, "  clang ")
+	if !found {
+		return ""
+	}
+	command, _, _ = strings.Cut(command, "\n")
+	return "clang " + command
+}
+
+func TestTemplatesAreShort(t *testing.T) {
+	entries, err := os.ReadDir("templates")
+	require.NoError(t, err)
+	require.Len(t, entries, len(languages))
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join("templates", e.Name()))
+		require.NoError(t, err)
+		require.LessOrEqual(t, strings.Count(string(text), "\n"), 25, e.Name())
+	}
+}
