@@ -10,6 +10,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/render"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 	"github.com/go-socketserver/socketserver/handlers"
 	"github.com/go-socketserver/socketserver/handlers/chat/operator"
 )
@@ -67,6 +68,12 @@ var argumentValues = map[string]cobra.CompletionFunc{
 		return urls(c, args, begun)
 	},
 	"log-level": one(logLevels...),
+	"run": func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return listed(nil)
+		}
+		return slices.Concat(handlerNames(), plugin.Names(pluginDirectory(c))), cobra.ShellCompDirectiveDefault // or a path
+	},
 
 	"fmt": cobra.FixedCompletions([]string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt),
 	"man": cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),

@@ -51,9 +51,9 @@ func newServe() *cobra.Command {
 				}
 			}
 			if single {
-				return serve(logs, console, "", func(catalog *catalog) (*config.Config, error) { return config.FromFlags(flags, catalog) })
+				return serve(serving{logs: logs, console: console, load: func(catalog *catalog) (*config.Config, error) { return config.FromFlags(flags, catalog) }})
 			}
-			return serve(logs, console, file, func(catalog *catalog) (*config.Config, error) { return config.Load(file, catalog) })
+			return serve(serving{logs: logs, console: console, file: file, load: func(catalog *catalog) (*config.Config, error) { return config.Load(file, catalog) }})
 		},
 	}
 	f := c.Flags()
@@ -74,10 +74,18 @@ func addConfigFlag(c *cobra.Command, file *string) {
 	_ = c.MarkFlagFilename("config", "hcl")
 }
 
-// serve loads a configuration, runs it until a signal comes, and stops. console names the server
-// whose operator sits at this terminal; it may be empty. file is that of the configuration; empty:
-// it has none.
-func serve(logs logFlags, console, file string, load func(*catalog) (*config.Config, error)) error {
+// serving is what a daemon serves.
+type serving struct {
+	logs    logFlags
+	console string // the server whose operator sits at this terminal; empty: none does
+	file    string // of the configuration; empty: it has none
+	load    func(*catalog) (*config.Config, error)
+	ready   func([]supervisor.Status) // called when all servers listen; may be nil
+}
+
+// serve loads a configuration, runs it until a signal comes, and stops.
+func serve(o serving) error {
+	logs := o.logs
 	defer framework.AdoptOrphans()()
 	// A log or an answer that nobody reads is no reason to end. The signal is caught instead of
 	// ignored, as programs that handlers start would inherit that.
@@ -90,7 +98,7 @@ func serve(logs logFlags, console, file string, load func(*catalog) (*config.Con
 		return failed(fmt.Errorf("socketserver: %w", err))
 	}
 	logs.stderr = before.Stderr
-	desk, err := deskFor(console, &logs)
+	desk, err := deskFor(o.console, &logs)
 	if err != nil {
 		return failed(err)
 	}
@@ -108,7 +116,7 @@ func serve(logs logFlags, console, file string, load func(*catalog) (*config.Con
 	defer stop()
 	endWithGoRun()
 	catalog := newCatalog(ctx, logs)
-	c, err := load(catalog)
+	c, err := o.load(catalog)
 	if ctx.Err() != nil {
 		err = errors.New("socketserver: stopped by a signal before it listened")
 	}
@@ -136,10 +144,13 @@ func serve(logs logFlags, console, file string, load func(*catalog) (*config.Con
 	if err := servers.Adopt(before.Sockets); err != nil {
 		return failed(err)
 	}
-	d := &daemon{load: load, end: stop, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups, upgrader: upgrader{file: file, signals: upgrades}}
+	d := &daemon{load: o.load, end: stop, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups, upgrader: upgrader{file: o.file, signals: upgrades}}
 	return d.run(ctx, c, before, func() (ended func(), err error) {
 		running.Store(servers)
-		return desk.attend(ctx, c, console, log)
+		if o.ready != nil {
+			o.ready(servers.Status())
+		}
+		return desk.attend(ctx, c, o.console, log)
 	})
 }
 

@@ -21,6 +21,7 @@ type Flags struct {
 	Handler, Plugin string   // one of them; it names the server, too
 	Set             []string // options of the handler, as key=value
 	PluginDirectory string   // empty: plugins
+	PluginPath      string   // of the plugin, wherever it is; empty: it is in PluginDirectory
 }
 
 // FromFlags makes the configuration of one server, with the defaults and checks of a
@@ -29,6 +30,9 @@ type Flags struct {
 func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 	r := newReader()
 	r.config.Plugins.Directory = cmp.Or(f.PluginDirectory, "plugins")
+	if f.PluginPath != "" {
+		r.config.Defined = map[string]*Plugin{f.Plugin: {Path: f.PluginPath}}
+	}
 	d := &draft{
 		Server: &Server{Limits: r.limits, Timeouts: r.timeouts, AccessLog: true}, at: hcl.Range{Filename: "command line"}, typed: true,
 		options: map[string]hcl.Range{},
@@ -86,7 +90,7 @@ func (r *reader) handle(d *draft, f Flags, c *textCatalog) {
 		r.add(flag("handler", ""), faultf("add it, or --plugin", "it is missing"))
 		return
 	}
-	d.Name = d.Handler.Name
+	d.Name = serverName(d.Handler.Name)
 	for _, set := range f.Set {
 		at := flag("set", set)
 		key, value, ok := strings.Cut(set, "=")
