@@ -66,7 +66,7 @@ func (c *catalog) Prepare(conf *config.Config) {
 	}
 	c.plugins = plugin.Names(c.directory)
 	for name, d := range wanted {
-		if !slices.Contains(c.plugins, name) && (d.Path != "" || c.exists(name)) {
+		if len(c.plugins) > 0 && !slices.Contains(c.plugins, name) && (d.Path != "" || c.exists(name)) {
 			c.plugins = append(c.plugins, name) // plugin.Prepare returns the reason
 		}
 	}

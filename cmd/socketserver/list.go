@@ -105,7 +105,11 @@ func describe(name, doc string, networks []string, stateful string, options []fr
 		fmt.Fprintf(&b, "  keeps in memory: %s\n", stateful)
 	}
 	for _, o := range options {
-		fmt.Fprintf(&b, "  %s = %s\n      %s\n", o.Name, o.Default, o.Doc)
+		value := "= " + string(o.Default)
+		if o.Default == nil {
+			value = "(" + o.Type + ")"
+		}
+		fmt.Fprintf(&b, "  %s %s\n      %s\n", o.Name, value, o.Doc)
 	}
 	return b.String()
 }
