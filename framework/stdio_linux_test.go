@@ -291,7 +291,7 @@ func TestStdioDrains(t *testing.T) {
 
 	for script, drain := range map[string]time.Duration{
 		"echo $$; trap 'echo bye; exit 1' TERM; while :; do sleep 0.01; done": time.Second,
-		"echo $$; trap '' TERM; while :; do sleep 0.01; done":                200 * time.Millisecond,
+		"echo $$; trap '' TERM; while :; do sleep 0.01; done":                 200 * time.Millisecond,
 	} {
 		s := newShell(t, "tcp", script)
 		s.Timeouts.Drain = drain
