@@ -63,35 +63,41 @@ func (s socket) isGone() (gone bool) {
 // read and written at all.
 type activity struct {
 	idle   time.Duration // how long none may move; 0: for ever
+	every  time.Duration // the longest time between two looks
 	socket *socket       // nil: there is no connection
 	pid    int
-	moved  uint64    // when next last looked
+	moved  uint64    // at the last look
 	since  time.Time // none has moved, as far as is known
 }
 
 func newActivity(s *socket, pid int, idle time.Duration) *activity {
-	return &activity{idle: idle, socket: s, pid: pid, since: time.Now()}
+	a := &activity{idle: idle, every: idle, socket: s, pid: pid, since: time.Now()}
+	if idle > 0 && s != nil && s.tcpInfo() == nil {
+		a.every /= 4 // as when bytes moved is not known
+	}
+	return a
 }
 
 // next returns the time until the connection may have been idle for too long, or 0 if it has.
 func (a *activity) next() time.Duration {
 	now := time.Now()
-	if a.socket == nil {
-		return max(a.idle-now.Sub(a.since), 0)
+	if a.socket != nil {
+		moved, quiet := a.look()
+		if moved != a.moved {
+			a.moved, a.since = moved, now.Add(-min(quiet, now.Sub(a.since)))
+		}
 	}
-	var quiet time.Duration // since the last byte moved
-	most := a.idle
-	var moved uint64
-	if info := a.socket.tcpInfo(); info != nil {
-		moved = info.Bytes_received + info.Bytes_acked
-		quiet = time.Duration(min(info.Last_data_recv, info.Last_data_sent)) * time.Millisecond
-	} else {
-		moved, most = bytesOf(a.pid), a.idle/4 // when they moved is not known
+	return min(max(a.idle-now.Sub(a.since), 0), a.every)
+}
+
+// look returns the number of bytes that have moved, and the time since the last one, 0 where that
+// is not known.
+func (a *activity) look() (moved uint64, quiet time.Duration) {
+	info := a.socket.tcpInfo()
+	if info == nil {
+		return bytesOf(a.pid), 0
 	}
-	if moved != a.moved {
-		a.moved, a.since = moved, now.Add(-min(quiet, now.Sub(a.since)))
-	}
-	return min(max(a.idle-now.Sub(a.since), 0), most)
+	return info.Bytes_received + info.Bytes_acked, time.Duration(min(info.Last_data_recv, info.Last_data_sent)) * time.Millisecond
 }
 
 // bytesOf returns the number of bytes that a process has read and written, and its descendants.

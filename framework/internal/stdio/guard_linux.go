@@ -40,7 +40,7 @@ func (g *guard) watch(wait func() error) error {
 	}
 	if g.activity.idle > 0 {
 		g.mu.Lock()
-		g.idle = time.AfterFunc(g.activity.next(), g.look)
+		g.idle = time.AfterFunc(g.activity.every, g.look)
 		g.timers = append(g.timers, g.idle)
 		g.mu.Unlock()
 	}

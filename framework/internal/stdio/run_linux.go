@@ -126,6 +126,7 @@ func (r *Run) start(stdin, stdout *os.File) (*running, error) {
 	c := r.Command
 	c.Stdin, c.Stdout, c.Stderr, c.DieWithParent, c.Foreign = stdin, stdout, printed, true, true
 	p := &running{Run: r, printed: output, logged: make(chan struct{})}
+	r.Command = process.Command{} // not kept while the program runs
 	if p.process, err = process.Start(c); err != nil {
 		return nil, errors.Join(process.Explain(err), output.Close())
 	}
