@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
@@ -30,9 +31,11 @@ type Stdio struct {
 	Directory string   // that the program runs in; empty: this process's
 	Fields    []any    // of the log lines, pairs of name and value
 
-	image *process.Image
-	env   []string
-	lines logline.Budget
+	image   *process.Image
+	env     []string
+	release func() // of what starts programs
+	lines   logline.Budget
+	closed  sync.Once
 }
 
 // Class opens the executable and returns a class whose requests p executes.
@@ -46,13 +49,17 @@ func (p *Stdio) Class() (*HandlerClass, error) {
 	if p.image, err = process.Pin(p.Path); err != nil {
 		return nil, err
 	}
-	p.env = slices.Concat(process.Environment(), p.Env)
+	p.env, p.release = slices.Concat(process.Environment(), p.Env), process.KeepSpawner()
 	return &HandlerClass{Executor: p, Isolates: true, Close: p.close}, nil
 }
 
-func (p *Stdio) close() error {
-	p.lines.Flush()
-	return p.image.Close()
+func (p *Stdio) close() (err error) {
+	p.closed.Do(func() {
+		p.release()
+		p.lines.Flush()
+		err = p.image.Close()
+	})
+	return err
 }
 
 // Execute implements [Executor].

@@ -31,7 +31,9 @@ func Prepare(_ context.Context, _ string, plugins map[string]Definition, _ hclog
 func Names(string) []string { return nil }
 
 // Find returns [framework.ErrNotSupported].
-func Find(string, string, Definition) (Definition, error) { return Definition{}, framework.ErrNotSupported }
+func Find(string, string, Definition) (Definition, error) {
+	return Definition{}, framework.ErrNotSupported
+}
 
 // Has returns false.
 func Has(string, string) bool { return false }
