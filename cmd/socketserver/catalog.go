@@ -82,7 +82,7 @@ func definition(p *config.Plugin) plugin.Definition {
 		return plugin.Definition{}
 	}
 	d := plugin.Definition{
-		Kind: plugin.Kind(p.Kind), Path: p.Path, Environment: p.Environment, WorkingDirectory: p.Directory, Declared: p.Options,
+		Kind: plugin.Kind(p.Kind), Path: p.Path, Environment: p.Environment, WorkingDirectory: p.Directory, Declared: p.Options, Memory: p.Memory,
 	}
 	if p.Command != nil {
 		d.Command, d.Args = p.Command[0], p.Command[1:]

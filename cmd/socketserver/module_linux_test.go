@@ -82,6 +82,34 @@ server "one" {
 	require.Contains(t, string(out), `servers.hcl:6:19: server "one": plugin "copy": option "volume": there is no such option; declare it: plugin "copy" { option "volume" {} } beside the servers`)
 }
 
+// The limit of a module's memory is that of its plugin block.
+func TestModuleMemory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	twoPages := strings.Replace(echoModule, "\x05\x03\x01\x00\x01", "\x05\x03\x01\x00\x02", 1)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "copy.wasm"), []byte(twoPages), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "copy.sh"), []byte("#!/bin/sh\nexec cat\n"), 0o700))
+	for _, c := range []struct{ plugin, memory, want string }{
+		{"copy.wasm", "128KiB", "servers.hcl: 1 server, no errors"},
+		{"copy.wasm", "64KiB", "copy.wasm cannot be compiled with 64 KiB of memory: section memory: min 2 pages"},
+		{"copy.wasm", "1KiB", `servers.hcl:4:21: plugin "copy.wasm": limits: memory: "1KiB" is out of range; write it as in "64MiB"`},
+		{"copy.sh", "128KiB", `limits.memory is for WebAssembly modules, and this one is of the kind "stdio"; leave it out`},
+	} {
+		out, _ := exec.Command("socketserver", "validate", "-c", write(t, "servers.hcl", fmt.Sprintf(`
+plugins { directory = %[1]q }
+plugin %[2]q {
+  limits { memory = %[3]q }
+}
+server "one" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency "threading" {}
+  plugin %[2]q {}
+}
+`, dir, c.plugin, c.memory))).CombinedOutput()
+		require.Contains(t, string(out), c.want)
+	}
+}
+
 // The page's program is compiled and served as it says.
 func TestModulePage(t *testing.T) {
 	compiler := exec.Command("clang", "--target=wasm32-wasi", "--sysroot=/usr", "-o", os.DevNull, "-x", "c", "-")

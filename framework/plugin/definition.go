@@ -36,6 +36,7 @@ type Definition struct {
 	Environment      []string           // in addition to what children get of the server's, as NAME=VALUE
 	WorkingDirectory string             // empty: that of the file
 	Declared         []framework.Option // options of a kind that cannot be asked for them
+	Memory           int64              // bytes for each instance of a module; 0: the default
 }
 
 // OpenWasm makes the class of a module, from all of its settings but Declared and Options: Environment

@@ -24,6 +24,9 @@ var openers = map[Kind]func(context.Context, Settings) (*framework.HandlerClass,
 // A script is opened at each start.
 func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	s.Kind = cmp.Or(s.Kind, Go)
+	if s.Memory != 0 && s.Kind != Wasm {
+		return nil, fmt.Errorf("plugin %q: limits.memory is for WebAssembly modules, and this one is of the kind %q; leave it out", s.Name, s.Kind)
+	}
 	open, ok := openers[s.Kind]
 	if !ok {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, notAvailable(s.Kind))

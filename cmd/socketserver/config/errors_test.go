@@ -177,7 +177,7 @@ func TestNotAvailableYet(t *testing.T) {
 	src := `plugin "x" {
   user = "x"
   sha256 = "x"
-  limits {}
+  limits { cpu = "1s" }
   sandbox {}
   restart {}
   recycle {}

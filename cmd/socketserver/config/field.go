@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -103,22 +104,47 @@ func byteRate(into *int) field {
 	const next = `write it as in "64KiB/s", "500B/s" or "1MiB/s", or "0" for no limit`
 	return typed(cty.String, "a rate in quotes", func(s string) *fault {
 		number, ok := strings.CutSuffix(strings.TrimSpace(s), "/s")
-		shift := 0
-		for unit, by := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
-			if n, has := strings.CutSuffix(number, unit); has {
-				number, shift = n, by
-			}
-		}
-		n, err := strconv.Atoi(strings.TrimSuffix(number, "B"))
+		n, err := parseBytes(number, 1<<30)
 		switch {
+		case errors.Is(err, strconv.ErrRange):
+			return faultf(next, "%q is out of range", s)
 		case err != nil || !ok && n != 0:
 			return faultf(next, "%q is not a rate of bytes", s)
-		case n < 0 || n > 1<<30>>shift:
-			return faultf(next, "%q is out of range", s)
 		}
-		*into = n << shift
+		*into = n
 		return nil
 	})
+}
+
+// byteSize is a number of bytes.
+func byteSize(into *int64, least, most int) field {
+	const next = `write it as in "64MiB"`
+	return typed(cty.String, "a size in quotes", func(s string) *fault {
+		n, err := parseBytes(strings.TrimSpace(s), most)
+		switch {
+		case errors.Is(err, strconv.ErrRange) || err == nil && n < least:
+			return faultf(next, "%q is out of range", s)
+		case err != nil:
+			return faultf(next, "%q is not a number of bytes", s)
+		}
+		*into = int64(n)
+		return nil
+	})
+}
+
+// parseBytes parses a number of bytes from 0 to most, with a unit or without one.
+func parseBytes(s string, most int) (int, error) {
+	shift := 0
+	for unit, by := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
+		if n, has := strings.CutSuffix(s, unit); has {
+			s, shift = n, by
+		}
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(s, "B"))
+	if err == nil && (n < 0 || n > most>>shift) {
+		err = strconv.ErrRange
+	}
+	return n << shift, err
 }
 
 // duration is one of Go's. "0" means none.

@@ -21,6 +21,7 @@ type Plugin struct {
 	Environment []string // NAME=VALUE, by name
 	Directory   string   // that it runs in
 	Options     []framework.Option
+	Memory      int64 // bytes that it may have for each request; 0: the default
 	// Split: it may be replaced though it keeps state, which its old and its new process then have
 	// apart from each other.
 	Split bool
@@ -98,7 +99,10 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 		"user": nil, "sha256": nil,
 	}, blocks{
 		"option": repeat(func(h *hclsyntax.Block) { i.readOption(h, p) }),
-		"limits": nil, "sandbox": nil, "restart": nil, "recycle": nil,
+		"limits": once(func(h *hclsyntax.Block) {
+			i.bare(h).read(attributes{"memory": byteSize(&p.Memory, 64<<10, 4<<30), "cpu": nil, "files": nil, "processes": nil}, nil)
+		}),
+		"sandbox": nil, "restart": nil, "recycle": nil,
 		"replace": once(func(h *hclsyntax.Block) {
 			i.bare(h).read(attributes{"split": boolean(&p.Split), "automatic": nil, "drain": nil}, nil)
 		}),

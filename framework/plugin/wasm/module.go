@@ -55,7 +55,7 @@ func compile(ctx context.Context, code []byte, o *Options, inspect bool) (m *mod
 		return m, err
 	}
 	if m.compiled, err = m.runtime.CompileModule(ctx, code); err != nil {
-		return m, fmt.Errorf("cannot be compiled with %d MiB of memory: %w", o.Memory>>20, err)
+		return m, fmt.Errorf("cannot be compiled with %d KiB of memory: %w", o.Memory>>10, err)
 	}
 	return m, m.check()
 }
