@@ -52,7 +52,7 @@ func (f *Forking) newPool(s *BaseServer) (*worker.Pool, error) {
 	}
 	// A child serves one request at a time, and starts a sixth cheaper where its runtime does not
 	// prepare for several processors. Limits are applied here.
-	c, err := workerConfig(f.Command, s, 1, nil, false)
+	c, err := workerConfig("forking", f.Command, s, 1, nil, false)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -13,10 +15,14 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A Worker is the server's side of a process that finishes requests, which calls [ServeChannel].
-type Worker struct{ process *worker.Process }
+type Worker struct {
+	process *worker.Process
+	server  atomic.Pointer[BaseServer] // the last one that had a request for it
+}
 
 // NewWorker returns the Worker of a process that was started with the other end of a pair of
 // SOCK_SEQPACKET sockets as descriptor 3. It owns descriptor. end is called once, when the
@@ -27,8 +33,56 @@ func NewWorker(descriptor, pid int, log hclog.Logger, end func() error, kill fun
 	if err != nil {
 		return nil, err
 	}
-	return &Worker{worker.NewProcess(channel, pid, log, end, kill)}, nil
+	w := new(Worker)
+	w.process = worker.NewProcess(channel, pid, log, end, kill, w.stopServer)
+	return w, nil
 }
+
+// stopServer stops the server that uses the process, which asks for that.
+func (w *Worker) stopServer() {
+	if s := w.server.Load(); s != nil {
+		s.stopServer()
+	}
+}
+
+// WorkerHello is what a process in worker mode says of itself.
+type WorkerHello struct {
+	Networks []string // transports that it serves; nil: all
+	Stateful string   // what it keeps in memory between requests; empty: nothing
+	Options  []Option // nil: it does not say
+	Forks    bool     // it has a process of its own for each request
+	Ping     bool     // it can be asked whether it is alive
+}
+
+// Configure tells a process in worker mode what to be, and waits for its hello. Why it does not serve
+// is the error: [OptionError]s, joined, as far as it is options.
+func (w *Worker) Configure(c WorkerConfiguration, timeout time.Duration) (*WorkerHello, error) {
+	as, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("configure: %w", err)
+	}
+	w.process.Configure(as)
+	if err := w.Ready(timeout); err != nil {
+		return nil, err
+	}
+	said := w.process.Hello()
+	hello := &WorkerHello{Networks: said.Networks, Stateful: said.Stateful, Forks: said.Forks, Ping: said.Ping}
+	for _, o := range said.Options {
+		hello.Options = append(hello.Options, Option(o))
+	}
+	var problems []error
+	for _, p := range said.Problems {
+		if p.Option == "" {
+			problems = append(problems, errors.New(text.Line(p.Problem)))
+			continue
+		}
+		problems = append(problems, &OptionError{Option: text.Line(p.Option), Problem: text.Line(p.Problem)})
+	}
+	return hello, errors.Join(problems...)
+}
+
+// Ping waits until the process answers, which it does if its hello says so. One call at a time.
+func (w *Worker) Ping(ctx context.Context) error { return w.process.Ping(ctx) }
 
 // Ready waits until the process has said what it is.
 func (w *Worker) Ready(timeout time.Duration) error { return w.process.Ready(timeout) }
@@ -58,6 +112,7 @@ func (next workerExecutor) Execute(r *Request) error {
 		return worker.Offer(t, func() (*worker.Process, error) {
 			w, err := next(s.context())
 			if err == nil {
+				w.server.Store(s)
 				return w.process, nil
 			}
 			if !s.isStopped() {

@@ -48,7 +48,7 @@ func (p *Preforking) Open(s *BaseServer) error {
 		if workers <= 0 {
 			workers = runtime.GOMAXPROCS(0)
 		}
-		c, err := workerConfig(p.Command, s, max(1, runtime.GOMAXPROCS(0)/workers), s.Limits.divide(workers), s.Trace != nil)
+		c, err := workerConfig("preforking", p.Command, s, max(1, runtime.GOMAXPROCS(0)/workers), s.Limits.divide(workers), s.Trace != nil)
 		if err != nil {
 			return nil, err
 		}

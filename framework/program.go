@@ -27,7 +27,10 @@ type Program struct {
 	Path string   // empty: this program
 	Name string   // shown in place of Path; empty: Path
 	Args []string // without the name
-	Env  []string // in addition to what children get of the environment
+	// Command is the name that the program is started by, if what it does depends on that; empty: one
+	// that names the server.
+	Command string
+	Env     []string // in addition to what children get of the environment
 	// Build is what its worker must say of itself, see [Build]; empty: that is not compared. Where
 	// they differ this program is used instead, and that is logged.
 	Build string
@@ -64,9 +67,9 @@ type workerKey struct {
 	maxLine  int
 }
 
-// workerConfig describes children that run command and use so many processors each.
-// With journal they report the requests of sockets.
-func workerConfig(command *Program, s *BaseServer, processors int, limits *Limits, journal bool) (worker.Config, error) {
+// workerConfig describes children of a strategy, given by its word in a configuration, that run
+// command and use so many processors each. With journal they report the requests of sockets.
+func workerConfig(strategy string, command *Program, s *BaseServer, processors int, limits *Limits, journal bool) (worker.Config, error) {
 	if !process.Supported {
 		return worker.Config{}, ErrNotSupported
 	}
@@ -79,7 +82,7 @@ func workerConfig(command *Program, s *BaseServer, processors int, limits *Limit
 		options = program.Options
 	}
 	conf := WorkerConfiguration{
-		Server: s.Name, Constructor: index, Options: options, Timeouts: s.Timeouts, Limits: limits, MaxLine: s.MaxLine,
+		Server: s.Name, Constructor: index, Concurrency: strategy, Options: options, Timeouts: s.Timeouts, Limits: limits, MaxLine: s.MaxLine,
 		LogLevel: s.log().GetLevel().String(),
 	}
 	if journal {
@@ -87,7 +90,7 @@ func workerConfig(command *Program, s *BaseServer, processors int, limits *Limit
 	}
 	c := worker.Config{
 		Log: s.log(), Server: s.Name, Processors: processors, Event: s.traceWorker,
-		Path: program.Path, Name: program.Name, Args: program.Args, Env: program.Env, Build: program.Build,
+		Path: program.Path, Name: program.Name, Args: program.Args, Command: program.Command, Env: program.Env, Build: program.Build,
 		Journal: journal,
 	}
 	if c.Configure, err = json.Marshal(conf); err != nil {

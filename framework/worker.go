@@ -28,6 +28,7 @@ type WorkerConfiguration struct {
 	Server      string          `json:"server"`
 	Build       string          `json:"build"`       // what the worker has to be of; empty: it is not asked
 	Constructor int             `json:"constructor"` // which of ServeWorker's
+	Concurrency string          `json:"concurrency"` // the server's strategy, in the words of a configuration
 	Options     json.RawMessage `json:"options"`     // of the handler
 	Timeouts    Timeouts        `json:"timeouts"`
 	MaxLine     int             `json:"max_line,omitempty"`

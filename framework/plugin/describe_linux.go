@@ -8,9 +8,11 @@ import (
 
 // describers find out what a plugin of each kind is.
 var describers = map[Kind]func(context.Context, Settings) (*Description, error){
-	Go:    describeGo,
-	Stdio: describeStdio,
-	Wasm:  describeWasm,
+	Go:     describeGo,
+	Python: describePython,
+	Worker: describeWorker,
+	Stdio:  describeStdio,
+	Wasm:   describeWasm,
 }
 
 // Describe finds out what a plugin is, and starts it with default options where its kind has to be
@@ -33,17 +35,17 @@ func describeGo(ctx context.Context, s Settings) (*Description, error) {
 		return nil, err
 	}
 	defer h.release()
-	i, err := launch(ctx, &h.settings, h.image)
+	i, l, err := launch(ctx, &h.settings, h.image)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
 	}
 	defer i.discard()
-	options, err := i.describe(ctx)
+	options, err := i.describe(ctx, l)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
 	}
 	d := &Description{Options: options}
-	if answer, err := i.configure(ctx, &h.settings); err == nil {
+	if answer, err := i.configure(ctx, l, &h.settings); err == nil {
 		d.Networks, d.Stateful = answer.Networks, answer.Stateful
 	}
 	return d, nil

@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
-	"github.com/go-socketserver/socketserver/framework/plugin/control"
 )
 
 const (
@@ -27,6 +26,7 @@ const (
 // host runs the plugin of one server: one process at a time, restarted when it has ended.
 // It executes the requests of the class that Open returns.
 type host struct {
+	begin    beginner
 	settings Settings
 	image    *process.Image
 
@@ -45,18 +45,26 @@ type host struct {
 	failures []time.Time // within the window; supervise's
 }
 
-// openGo starts a plugin that speaks PROTOCOL.md.
+// A beginner starts a process of a kind and configures it.
+type beginner func(context.Context, *Settings, *process.Image) (*instance, *framework.WorkerHello, error)
+
+func openGo(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
+	return openKept(ctx, s, beginGo)
+}
+
+// openKept starts a plugin whose process is kept.
 //
 // A process that ends is restarted, and requests wait for it for up to five seconds. One that
 // was given a request starts at once, as the request may have ended it. One that cannot start
 // or ends before that is restarted after 0.1 to 30 seconds; when it has failed five times
 // within a minute requests fail at once.
-func openGo(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
+func openKept(ctx context.Context, s Settings, begin beginner) (*framework.HandlerClass, error) {
 	h, err := newHost(s)
 	if err != nil {
 		return nil, err
 	}
-	first, answer, err := h.start(ctx)
+	h.begin = begin
+	first, hello, err := h.start(ctx)
 	if err != nil {
 		h.release()
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
@@ -64,8 +72,8 @@ func openGo(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	h.current = first
 	go h.supervise(first)
 	return &framework.HandlerClass{
-		Networks: answer.Networks, Stateful: answer.Stateful, Close: h.close,
-		Executor: executor{framework.InWorker(h.worker), h}, Program: h.program(),
+		Networks: hello.Networks, Stateful: hello.Stateful, Close: h.close,
+		Executor: executor{framework.InWorker(h.worker), h}, Isolates: hello.Forks, Program: h.program(),
 	}, nil
 }
 
@@ -124,24 +132,19 @@ func (h *host) release() {
 }
 
 // start starts a process, configures it and asks it for its health.
-func (h *host) start(ctx context.Context) (*instance, *control.ConfigureResponse, error) {
+func (h *host) start(ctx context.Context) (*instance, *framework.WorkerHello, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	i, err := launch(ctx, &h.settings, h.image)
+	i, hello, err := h.begin(ctx, &h.settings, h.image)
 	if err != nil {
 		return nil, nil, err
 	}
-	answer, err := i.configure(ctx, &h.settings)
-	if err == nil {
-		if err = i.checkHealth(ctx); err != nil {
-			err = fmt.Errorf("health: %w", i.problem(ctx, err))
-		}
-	}
-	if err != nil {
+	if err := i.checkHealth(ctx); err != nil {
+		err = fmt.Errorf("health: %w", i.problem(ctx, err))
 		i.discard()
 		return nil, nil, err
 	}
-	return i, answer, nil
+	return i, hello, nil
 }
 
 // supervise restarts the plugin when it has ended, until the class is closed; then it ends it.
@@ -289,7 +292,7 @@ func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 // program returns the program of workers: the image that was opened once, so that children run
 // the one that was described.
 func (h *host) program() *framework.Program {
-	return &framework.Program{Path: h.image.Path(), Name: h.settings.Path, Args: h.settings.Args, Env: h.settings.Environment, Options: h.settings.Options}
+	return &framework.Program{Path: h.image.Path(), Name: h.settings.Path, Args: h.settings.Args, Command: h.settings.Command, Env: h.settings.Environment, Options: h.settings.Options}
 }
 
 // close ends the plugin. It may be called more than once.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"sync/atomic"
@@ -36,33 +37,59 @@ const (
 
 // An instance is one process of the plugin, from its start until it is reaped.
 type instance struct {
-	dir     *runtimeDir
+	link    link
 	runner  *runner
-	client  *goplugin.Client
-	control control.ControlClient
 	channel int               // the server's end of descriptor 3; owned by worker, if that is set
 	worker  *framework.Worker // nil until it is configured
 	used    atomic.Bool       // a request was given to it
 	began   time.Time
 }
 
-// launch starts a process and shakes hands with it. If ctx is done first it ends the process.
-func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, error) {
+// A link is how a server asks a process about itself; requests are descriptor 3's.
+type link interface {
+	health(context.Context) error
+	// stop returns when the requests of the process are over, of which it gets no more.
+	stop(context.Context) error
+	// end has the process end, unless it is killed before.
+	end()
+	// close releases what the link holds. The process has ended.
+	close()
+}
+
+// newInstance makes an instance. The process gets the descriptor that is returned.
+func newInstance(s *Settings, image *process.Image) (*instance, *os.File, error) {
 	if image.Changed() {
-		return nil, errors.New("it has been overwritten since its server opened; restart the server to use what is there now")
-	}
-	dir, err := makeRuntimeDir() // for each process, as cleaners of temporary files may have removed the last one
-	if err != nil {
-		return nil, err
+		return nil, nil, errors.New("it has been overwritten since its server opened; restart the server to use what is there now")
 	}
 	channel, theirs, err := handoff.Sockets()
 	if err != nil {
-		dir.remove()
-		return nil, err
+		return nil, nil, err
+	}
+	return &instance{runner: newRunner(s, image, theirs), channel: channel, began: time.Now()}, theirs, nil
+}
+
+// A grpcLink is the control service of PROTOCOL.md.
+type grpcLink struct {
+	dir     *runtimeDir
+	client  *goplugin.Client
+	control control.ControlClient
+}
+
+// launch starts a process and shakes hands with it. If ctx is done first it ends the process.
+func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, *grpcLink, error) {
+	i, theirs, err := newInstance(s, image)
+	if err != nil {
+		return nil, nil, err
 	}
 	defer theirs.Close()
-	i := &instance{dir: dir, runner: newRunner(s, image, theirs), channel: channel, began: time.Now()}
-	i.client = goplugin.NewClient(&goplugin.ClientConfig{
+	dir, err := makeRuntimeDir() // for each process, as cleaners of temporary files may have removed the last one
+	if err != nil {
+		_ = syscall.Close(i.channel)
+		return nil, nil, err
+	}
+	l := &grpcLink{dir: dir}
+	i.link = l
+	l.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  handshake,
 		VersionedPlugins: map[int]goplugin.PluginSet{protocolVersion: {}},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
@@ -80,12 +107,12 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 		},
 	})
 	defer context.AfterFunc(ctx, i.runner.kill)()
-	protocol, err := i.client.Client()
+	protocol, err := l.client.Client()
 	if err != nil {
 		i.discard()
 		switch ctx.Err() {
 		case context.Canceled:
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		case context.DeadlineExceeded:
 			err = fmt.Errorf("it did not shake hands within %s; its main must be plugin.Serve", startTimeout)
 		}
@@ -93,17 +120,38 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 		if errors.Is(err, errEnded) {
 			err = fmt.Errorf("%w; its main must be plugin.Serve", err)
 		}
-		return nil, err
+		return nil, nil, err
 	}
-	i.control = control.NewControlClient(protocol.(*goplugin.GRPCClient).Conn)
-	return i, nil
+	l.control = control.NewControlClient(protocol.(*goplugin.GRPCClient).Conn)
+	return i, l, nil
+}
+
+// beginGo starts a process that speaks PROTOCOL.md and configures it.
+func beginGo(ctx context.Context, s *Settings, image *process.Image) (*instance, *framework.WorkerHello, error) {
+	i, l, err := launch(ctx, s, image)
+	if err != nil {
+		return nil, nil, err
+	}
+	answer, err := i.configure(ctx, l, s)
+	if err != nil {
+		i.discard()
+		return nil, nil, err
+	}
+	return i, &framework.WorkerHello{Networks: answer.Networks, Stateful: answer.Stateful}, nil
+}
+
+// configuration is what a process has to know.
+func (s *Settings) configuration() framework.WorkerConfiguration {
+	return framework.WorkerConfiguration{
+		Server: s.Server, Concurrency: s.Concurrency, Options: s.Options, Timeouts: s.Timeouts, MaxLine: s.MaxLine, LogLevel: s.Log.GetLevel().String(),
+	}
 }
 
 // configure makes the process serve descriptor 3. The first process of a plugin reports which
 // options are paths.
-func (i *instance) configure(ctx context.Context, s *Settings) (*control.ConfigureResponse, error) {
+func (i *instance) configure(ctx context.Context, l *grpcLink, s *Settings) (*control.ConfigureResponse, error) {
 	if s.Directory != "" {
-		schema, err := i.describe(ctx)
+		schema, err := i.describe(ctx, l)
 		if err == nil {
 			s.Options, err = framework.AbsolutePaths(schema, s.Options, s.Directory)
 		}
@@ -112,13 +160,11 @@ func (i *instance) configure(ctx context.Context, s *Settings) (*control.Configu
 		}
 		s.Directory = ""
 	}
-	conf, err := json.Marshal(framework.WorkerConfiguration{
-		Server: s.Server, Options: s.Options, Timeouts: s.Timeouts, MaxLine: s.MaxLine, LogLevel: s.Log.GetLevel().String(),
-	})
+	conf, err := json.Marshal(s.configuration())
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", err)
 	}
-	answer, err := i.control.Configure(ctx, &control.ConfigureRequest{Configuration: conf})
+	answer, err := l.control.Configure(ctx, &control.ConfigureRequest{Configuration: conf})
 	if status.Code(err) == codes.DeadlineExceeded {
 		return nil, fmt.Errorf("it did not answer within %s when it was configured", startTimeout)
 	}
@@ -128,14 +174,9 @@ func (i *instance) configure(ctx context.Context, s *Settings) (*control.Configu
 	if len(answer.Problems) > 0 {
 		return nil, optionErrors(answer.Problems)
 	}
-	i.worker, err = framework.NewWorker(i.channel, i.runner.pid(), s.Log, i.end, i.runner.kill)
-	if err != nil {
+	if err := i.connect(s); err != nil {
 		return nil, err
 	}
-	go func() { // what it left behind may hold descriptor 3 open
-		<-i.runner.done
-		i.worker.Disconnect()
-	}()
 	deadline, _ := ctx.Deadline()
 	if err := i.worker.Ready(time.Until(deadline)); err != nil {
 		return nil, i.runner.problem(err)
@@ -143,9 +184,22 @@ func (i *instance) configure(ctx context.Context, s *Settings) (*control.Configu
 	return answer, nil
 }
 
+// connect begins to use descriptor 3.
+func (i *instance) connect(s *Settings) (err error) {
+	i.worker, err = framework.NewWorker(i.channel, i.runner.pid(), s.Log, i.end, i.runner.kill)
+	if err != nil {
+		return err
+	}
+	go func() { // what it left behind may hold descriptor 3 open
+		<-i.runner.done
+		i.worker.Disconnect()
+	}()
+	return nil
+}
+
 // describe asks for the options that there are.
-func (i *instance) describe(ctx context.Context) ([]framework.Option, error) {
-	answer, err := i.control.Describe(ctx, &control.DescribeRequest{})
+func (i *instance) describe(ctx context.Context, l *grpcLink) ([]framework.Option, error) {
+	answer, err := l.control.Describe(ctx, &control.DescribeRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("describe: %w", i.problem(ctx, err))
 	}
@@ -218,8 +272,7 @@ func (i *instance) watch(ctx context.Context, log hclog.Logger) {
 func (i *instance) checkHealth(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healthDeadline)
 	defer cancel()
-	_, err := i.control.Health(ctx, &control.HealthRequest{})
-	return err
+	return i.link.health(ctx)
 }
 
 // stop waits up to drain for the requests of the process, and ends it.
@@ -227,7 +280,7 @@ func (i *instance) stop(drain time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	i.worker.Close()
-	if _, err := i.control.Stop(ctx, &control.StopRequest{}); err != nil {
+	if err := i.link.stop(ctx); err != nil {
 		i.runner.kill()
 	}
 	i.discard()
@@ -237,7 +290,7 @@ func (i *instance) stop(drain time.Duration) {
 func (i *instance) discard() {
 	watchdog := time.AfterFunc(patience/2, i.runner.kill)
 	defer watchdog.Stop()
-	i.client.Kill() // waits for ever for a process that does not answer
+	i.link.end() // may wait for ever for a process that does not answer
 	if i.runner.ID() != "" {
 		i.runner.kill()
 		<-i.runner.done
@@ -247,5 +300,18 @@ func (i *instance) discard() {
 	} else {
 		_ = syscall.Close(i.channel)
 	}
-	i.dir.remove()
+	i.link.close()
 }
+
+func (l *grpcLink) health(ctx context.Context) error {
+	_, err := l.control.Health(ctx, &control.HealthRequest{})
+	return err
+}
+
+func (l *grpcLink) stop(ctx context.Context) error {
+	_, err := l.control.Stop(ctx, &control.StopRequest{})
+	return err
+}
+
+func (l *grpcLink) end()   { l.client.Kill() }
+func (l *grpcLink) close() { l.dir.remove() }

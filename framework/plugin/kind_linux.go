@@ -20,8 +20,9 @@ type looked struct {
 // executable.
 func (l looked) isRead() bool { return l.kind == Python || l.kind == Wasm }
 
-// importsSocketserver matches the line of a Python script that makes it a plugin.
-var importsSocketserver = regexp.MustCompile(`(?m)^[ \t]*(import[ \t]+([\w., \t]*,[ \t]*)?|from[ \t]+)socketserver\b`)
+// servesInPython matches the line of a Python script that makes it a plugin: it imports socketserver, or
+// what has servers of it, or has a coroutine for streams. Python 2 is refused by name.
+var servesInPython = regexp.MustCompile(`(?m)^[ \t]*(import[ \t]+([\w., \t]*,[ \t]*)?|from[ \t]+)(socketserver|SocketServer|http\.server|xmlrpc\.server)\b|^async[ \t]+def[ \t]+handle[ \t]*\(`)
 
 // kindOf looks at a regular file. A file that cannot be read is for the system to run, or not.
 func kindOf(path string) looked {
@@ -38,8 +39,8 @@ func kindOf(path string) looked {
 		return looked{Wasm, "it begins as a WebAssembly module"}
 	case filepath.Ext(path) == ".py":
 		text, err := os.ReadFile(path)
-		if err == nil && importsSocketserver.Match(text) {
-			return looked{Python, "a .py file that imports socketserver"}
+		if err == nil && servesInPython.Match(text) {
+			return looked{Python, "a .py file with a server or handler"}
 		}
 	}
 	if contains(f, handshake.MagicCookieKey) {

@@ -10,9 +10,11 @@ import (
 
 // openers make the class of a plugin of each kind.
 var openers = map[Kind]func(context.Context, Settings) (*framework.HandlerClass, error){
-	Go:    openGo,
-	Stdio: openStdio,
-	Wasm:  openWasm,
+	Go:     openGo,
+	Python: openPython,
+	Worker: openWorker,
+	Stdio:  openStdio,
+	Wasm:   openWasm,
 }
 
 // Open makes the handler class of a plugin of a server, and starts the plugin where its kind keeps a

@@ -23,13 +23,14 @@ import (
 // Settings are those of a plugin of a server.
 type Settings struct {
 	Definition
-	Name      string             // of the plugin, for the log and for ps
-	Server    string             // the name of the server
-	Options   []byte             // of its handler, as a JSON object; nil: the defaults
-	Directory string             // that relative paths among the options are joined to
-	Timeouts  framework.Timeouts // of the server; Drain bounds Close, 0: 10 seconds
-	MaxLine   int                // of the server
-	Log       hclog.Logger       // of the server; nil: hclog.Default()
+	Name        string             // of the plugin, for the log and for ps
+	Server      string             // the name of the server
+	Concurrency string             // of the server, in the words of a configuration
+	Options     []byte             // of its handler, as a JSON object; nil: the defaults
+	Directory   string             // that relative paths among the options are joined to
+	Timeouts    framework.Timeouts // of the server; Drain bounds Close, 0: 10 seconds
+	MaxLine     int                // of the server
+	Log         hclog.Logger       // of the server; nil: hclog.Default()
 }
 
 // A Description describes a plugin.
@@ -48,17 +49,17 @@ var handshake = goplugin.HandshakeConfig{
 	MagicCookieValue: "descriptor-3",
 }
 
-// link makes the control service a plugin in the sense of go-plugin.
-type link struct {
+// asPlugin makes the control service a plugin in the sense of go-plugin.
+type asPlugin struct {
 	goplugin.NetRPCUnsupportedPlugin
 	service control.ControlServer
 }
 
-func (l *link) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
+func (l *asPlugin) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
 	control.RegisterControlServer(s, l.service)
 	return nil
 }
 
-func (*link) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+func (*asPlugin) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
 	return nil, errors.ErrUnsupported // the server calls the service itself
 }

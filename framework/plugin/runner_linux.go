@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ type runner struct {
 
 func newRunner(s *Settings, image *process.Image, three *os.File) *runner {
 	r := &runner{
-		name: s.Name, args: s.Args, image: image, three: three, relay: logline.NewRelay(s.Log),
+		name: cmp.Or(s.Command, s.Name), args: s.Args, image: image, three: three, relay: logline.NewRelay(s.Log),
 		done: make(chan struct{}), drained: make(chan struct{}),
 	}
 	r.handshake, r.handshaken = io.Pipe()

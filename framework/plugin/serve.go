@@ -48,7 +48,7 @@ func Serve(c framework.Constructor) {
 		defer close(ended)
 		goplugin.Serve(&goplugin.ServeConfig{
 			HandshakeConfig:  handshake,
-			VersionedPlugins: map[int]goplugin.PluginSet{protocolVersion: {"control": &link{service: s}}},
+			VersionedPlugins: map[int]goplugin.PluginSet{protocolVersion: {"control": &asPlugin{service: s}}},
 			GRPCServer:       goplugin.DefaultGRPCServer,
 			Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
 		})

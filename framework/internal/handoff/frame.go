@@ -22,11 +22,11 @@ const (
 	Outcome                   // worker: request ID is over; Text says why it failed, Body is a datagram's answer
 	Ack                       // worker: the descriptor of stream ID has arrived; only where the server wants to know
 	Listen                    // server: a socket to serve, with its descriptor; Body is JSON
-	Quit                      // worker: a handler of the socket ID asks the server to stop
+	Quit                      // worker: a handler of the socket ID asks the server to stop; 0: the worker itself does
 	Event                     // worker: a request of the socket ID was accepted, refused or finished; only where the server asks
-	_                         // ping and pong
-	_
-	Wake // worker: there are events in the journal
+	Ping                      // server: answer with Pong; only where the worker has said that it does
+	Pong                      // worker: it is alive
+	Wake                      // worker: there are events in the journal
 )
 
 // Status is how a request ended.
@@ -156,7 +156,7 @@ func Parse(b []byte) (Frame, error) {
 		f.Request, f.Duration, f.In, f.Out = r.number(8), int64(r.number(8)), int64(r.number(8)), int64(r.number(8))
 		r.addresses(&f)
 		r.text(&f)
-	case Hello, Configure, Cancel, Ack, Listen, Quit, Wake:
+	case Hello, Configure, Cancel, Ack, Listen, Quit, Ping, Pong, Wake:
 	default:
 		return Frame{}, fmt.Errorf("frame of unknown kind %d", f.Kind)
 	}

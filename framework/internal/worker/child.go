@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -49,7 +50,7 @@ func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
 		return nil, fmt.Errorf("make pipe: %w", err)
 	}
 	defer printed.Close()
-	args := []string{"socketserver-worker: " + g.Server}
+	args := []string{cmp.Or(g.Command, "socketserver-worker: "+g.Server)}
 	if !self || g.Path == "" {
 		args = append(args, g.Args...)
 	}
@@ -75,9 +76,8 @@ func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
 		err := c.wait()
 		g.Event(p.Pid, true, err)
 		return err
-	}, p.Kill)
-	// Where the child has died already this fails; its first task gets that error.
-	_ = channel.Send(&handoff.Frame{Kind: handoff.Configure, Body: configure}, nil)
+	}, p.Kill, func() {})
+	c.Configure(configure)
 	return c, nil
 }
 

@@ -26,7 +26,9 @@ type Config struct {
 	Path string   // of the program; empty: this one
 	Name string   // shown in place of Path; empty: Path
 	Args []string // without the name
-	Env  []string // added to what children get of this process's environment
+	// Command is the name that the program is started by; empty: one that names the server.
+	Command string
+	Env     []string // added to what children get of this process's environment
 
 	Event func(pid int, ended bool, err error) // called when a process has started or ended
 
@@ -107,7 +109,7 @@ func (g *group) hello() (build string, err error) {
 	}
 	close(child.known)
 	if err = child.Ready(startPatience); err == nil {
-		build = child.hello.Build
+		build, err = child.hello.Build, child.hello.problem()
 	} else {
 		child.kill()
 		err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", g.program(), err)

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/life"
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 	"github.com/go-socketserver/socketserver/internal/ratelog"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A Process is the server's side of a process that finishes tasks; [Parent] is the other
@@ -28,11 +30,13 @@ type Process struct {
 	events  *events      // nil: they come by the channel
 	end     func() error // waits until the process has gone and returns why
 	kill    func()
+	quit    func() // the process itself asks the server to stop
 	pid     int
 	log     hclog.Logger
 
 	ready chan struct{} // closed when hello has arrived
 	gone  chan struct{} // closed when the process has ended
+	pong  chan struct{} // has one when it has answered a ping
 	hello Hello
 
 	mu       sync.Mutex
@@ -53,6 +57,37 @@ type inflight struct {
 type Hello struct {
 	Build string `json:"build"` // see framework.Build; empty where it was not asked
 	Files int    `json:"files"` // its limit of open descriptors; 0: none
+
+	// Of a worker that speaks for itself, as a plugin without control service does.
+
+	Networks []string  `json:"networks,omitempty"`
+	Stateful string    `json:"stateful,omitempty"` // what it keeps in memory between requests
+	Options  []Option  `json:"options,omitempty"`
+	Problems []Problem `json:"problems,omitempty"` // why it does not serve
+	Forks    bool      `json:"forks,omitempty"`    // it has a process of its own for each request
+	Ping     bool      `json:"ping,omitempty"`     // it answers pings
+}
+
+// An Option of a worker has the fields of the framework's.
+type Option struct {
+	Name    string          `json:"name"`
+	Type    string          `json:"type"`
+	Default json.RawMessage `json:"default"`
+	Doc     string          `json:"doc"`
+}
+
+// A Problem has the fields of the framework's OptionError.
+type Problem struct {
+	Option  string `json:"option"` // empty: it is none of an option
+	Problem string `json:"problem"`
+}
+
+// problem returns why the worker does not serve.
+func (h *Hello) problem() error {
+	if len(h.Problems) == 0 {
+		return nil
+	}
+	return errors.New(text.Line(h.Problems[0].Problem))
 }
 
 // reservedFiles is the number of descriptors that a process keeps for itself.
@@ -60,16 +95,17 @@ const reservedFiles = 64
 
 // NewProcess takes over channel. end is called once, when the channel has ended; it must
 // make sure that the process goes, wait for it, and return why it went. kill ends the
-// process at once; it may be called at any time.
-func NewProcess(channel *handoff.Conn, pid int, log hclog.Logger, end func() error, kill func()) *Process {
-	return newProcess(channel, nil, pid, log, end, kill)
+// process at once; it may be called at any time. quit is called when the process itself, not one of its
+// tasks, asks the server to stop.
+func NewProcess(channel *handoff.Conn, pid int, log hclog.Logger, end func() error, kill, quit func()) *Process {
+	return newProcess(channel, nil, pid, log, end, kill, quit)
 }
 
 // newProcess is NewProcess of one that has a journal of its events.
-func newProcess(channel *handoff.Conn, events *events, pid int, log hclog.Logger, end func() error, kill func()) *Process {
+func newProcess(channel *handoff.Conn, events *events, pid int, log hclog.Logger, end func() error, kill, quit func()) *Process {
 	p := &Process{
-		channel: channel, events: events, pid: pid, log: log, end: end, kill: kill, pending: map[uint64]*inflight{},
-		ready: make(chan struct{}), gone: make(chan struct{}),
+		channel: channel, events: events, pid: pid, log: log, end: end, kill: kill, quit: quit, pending: map[uint64]*inflight{},
+		ready: make(chan struct{}), gone: make(chan struct{}), pong: make(chan struct{}, 1),
 	}
 	events.start(p)
 	go p.receive()
@@ -85,6 +121,34 @@ func (p *Process) Ready(timeout time.Duration) error {
 		return p.err
 	case <-time.After(timeout):
 		return fmt.Errorf("the worker did not say hello within %s", timeout)
+	}
+}
+
+// Configure tells the process what to be, as JSON. Where it has gone already this fails, and its
+// first task gets that error.
+func (p *Process) Configure(as []byte) {
+	_ = p.channel.Send(&handoff.Frame{Kind: handoff.Configure, Body: as}, nil)
+}
+
+// Hello returns what the process has said, once it is Ready.
+func (p *Process) Hello() *Hello { return &p.hello }
+
+// Ping waits until the process has answered. One call at a time.
+func (p *Process) Ping(ctx context.Context) error {
+	select { // the answer to one that was given up
+	case <-p.pong:
+	default:
+	}
+	if err := p.channel.TrySend(&handoff.Frame{Kind: handoff.Ping}); err != nil {
+		return err
+	}
+	select {
+	case <-p.pong:
+		return nil
+	case <-p.gone:
+		return p.err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -151,7 +215,17 @@ func (p *Process) take(f handoff.Frame) error {
 		close(p.ready)
 		return nil
 	}
-	if f.Kind == handoff.Wake { // its events have been read
+	switch {
+	case f.Kind == handoff.Wake: // its events have been read
+		return nil
+	case f.Kind == handoff.Pong:
+		select {
+		case p.pong <- struct{}{}:
+		default: // nobody waits for it any more
+		}
+		return nil
+	case f.Kind == handoff.Quit && f.ID == 0:
+		p.quit()
 		return nil
 	}
 	p.mu.Lock()

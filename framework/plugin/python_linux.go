@@ -1,0 +1,98 @@
+package plugin
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+)
+
+// pythonRunner is the worker that serves a Python script.
+//
+//go:embed python/runner.py
+var pythonRunner string
+
+func openPython(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
+	if err := s.interpret(ctx); err != nil {
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
+	}
+	return openWorker(ctx, s)
+}
+
+func describePython(ctx context.Context, s Settings) (*Description, error) {
+	if err := s.interpret(ctx); err != nil {
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
+	}
+	return describeWorker(ctx, s)
+}
+
+// interpret makes s those of the interpreter of its script, which runs pythonRunner.
+func (s *Settings) interpret(ctx context.Context) error {
+	script, err := filepath.Abs(s.Path)
+	if err != nil {
+		return err
+	}
+	interpreter, err := interpreterOf(ctx, script)
+	if err != nil {
+		return err
+	}
+	s.Path, s.Command = interpreter, interpreter // it finds its library by its name
+	s.Args = slices.Concat([]string{"-I", "-u", "-c", pythonRunner, script, s.WorkingDirectory}, s.Args)
+	return nil
+}
+
+// interpreterOf returns the path of the Python 3 that a script is for: that of its #! line, or else
+// python3 of the PATH. What is a script itself, such as a shim of pyenv, is asked for what it runs.
+func interpreterOf(ctx context.Context, script string) (string, error) {
+	line, err := firstLine(script)
+	if err != nil {
+		return "", err
+	}
+	name := "python3"
+	if line, ok := strings.CutPrefix(line, "#!"); ok {
+		for _, word := range strings.Fields(line) {
+			if strings.HasPrefix(filepath.Base(word), "python3") {
+				name = word
+			}
+		}
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("it is a Python script, and %s is not installed: %w", name, errors.Unwrap(err))
+	}
+	if line, err = firstLine(path); err != nil || !strings.HasPrefix(line, "#!") {
+		return path, err
+	}
+	ask := exec.CommandContext(ctx, path, "-I", "-c", "import sys; print(sys.executable)")
+	ask.Env = process.Environment()
+	out, err := ask.Output()
+	if err != nil {
+		return "", fmt.Errorf("ask %s which interpreter it is: %w", path, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// firstLine returns the first line of a file that begins with one, or less of another.
+func firstLine(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head := make([]byte, 256)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	line, _, _ := strings.Cut(string(head[:n]), "\n")
+	return line, nil
+}

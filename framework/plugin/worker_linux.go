@@ -1,0 +1,146 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/internal/options"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+)
+
+// A workerLink leads to a process in PROTOCOL.md's worker mode: all is on descriptor 3.
+type workerLink struct {
+	of   *instance
+	ping bool
+}
+
+func openWorker(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
+	return openKept(ctx, s, beginWorker)
+}
+
+// describeWorker starts a process with default options and reads its hello.
+func describeWorker(ctx context.Context, s Settings) (*Description, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	h, err := newHost(s)
+	if err != nil {
+		return nil, err
+	}
+	defer h.release()
+	i, hello, err := beginWorker(ctx, &h.settings, h.image)
+	if err != nil {
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
+	}
+	i.discard()
+	return &Description{Options: hello.Options, Networks: hello.Networks, Stateful: hello.Stateful}, nil
+}
+
+// beginWorker starts a process in worker mode. The first one of a plugin reports which options
+// are paths; where there are any it is started again, with absolute ones.
+func beginWorker(ctx context.Context, s *Settings, image *process.Image) (*instance, *framework.WorkerHello, error) {
+	i, hello, err := startWorker(ctx, s, image)
+	if err != nil || s.Directory == "" {
+		return i, hello, err
+	}
+	directory := s.Directory
+	s.Directory = ""
+	if !slices.ContainsFunc(hello.Options, func(o framework.Option) bool { return o.Type == options.Path }) {
+		return i, hello, nil
+	}
+	i.discard()
+	if s.Options, err = framework.AbsolutePaths(hello.Options, s.Options, directory); err != nil {
+		return nil, nil, err
+	}
+	return startWorker(ctx, s, image)
+}
+
+func startWorker(ctx context.Context, s *Settings, image *process.Image) (*instance, *framework.WorkerHello, error) {
+	i, theirs, err := newInstance(s, image)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer theirs.Close()
+	link := &workerLink{of: i}
+	i.link, i.runner.found = link, true // there is no handshake among what it prints
+	i.runner.env = process.Unique(slices.Concat(process.Environment(), s.Environment, []string{"SOCKETSERVER_WORKER=" + s.Server}))
+	defer context.AfterFunc(ctx, i.runner.kill)()
+	if err := i.runner.Start(ctx); err != nil {
+		i.discard()
+		return nil, nil, err
+	}
+	_ = theirs.Close() // or its end would not be that of the channel
+	if err := i.connect(s); err != nil {
+		i.discard()
+		return nil, nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	hello, err := i.worker.Configure(s.configuration(), time.Until(deadline))
+	switch {
+	case hello == nil:
+		err = i.noHello(ctx, err)
+	case err == nil:
+		err = checkOptions(hello.Options, s.Options)
+	}
+	if err != nil {
+		i.discard()
+		return nil, nil, err
+	}
+	link.ping = hello.Ping
+	return i, hello, nil
+}
+
+// noHello returns why a process has not said hello.
+func (i *instance) noHello(ctx context.Context, err error) error {
+	switch ctx.Err() {
+	case context.Canceled:
+		return ctx.Err()
+	case context.DeadlineExceeded:
+		return fmt.Errorf("it did not say hello on descriptor 3 within %s; see the worker mode of PROTOCOL.md", startTimeout)
+	}
+	select {
+	case <-i.worker.Gone():
+		return i.runner.problem(err)
+	default:
+		return err
+	}
+}
+
+// checkOptions refuses options that a worker does not have, where it says which it has.
+func checkOptions(declared []framework.Option, given []byte) error {
+	if declared == nil {
+		return nil
+	}
+	all := make([]options.Option, len(declared))
+	for i, o := range declared {
+		all[i] = options.Option(o)
+	}
+	var refused []error
+	_, err := options.Complete(all, given, func(name, problem string) {
+		refused = append(refused, &framework.OptionError{Option: name, Problem: problem})
+	})
+	return errors.Join(append(refused, err)...)
+}
+
+func (l *workerLink) health(ctx context.Context) error {
+	if !l.ping {
+		return nil
+	}
+	return l.of.worker.Ping(ctx)
+}
+
+// stop waits for the process, which ends after its last request.
+func (l *workerLink) stop(ctx context.Context) error {
+	select {
+	case <-l.of.runner.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (*workerLink) end()   {}
+func (*workerLink) close() {}
