@@ -91,10 +91,14 @@ func definition(p *config.Plugin) plugin.Definition {
 }
 
 // identify sets what the executables of plugins contain and how they run, so that a change is noticed.
+// Workers are configured with the strategy: one of another strategy is another one.
 func (c *catalog) identify(servers []*config.Server) {
 	for _, s := range servers {
 		if d := c.prepared[s.Handler.Name]; s.Handler.Kind == "plugin" && d.Path != "" {
 			s.Handler.Program, _ = sumOf(d) // an error is that of Open, too
+			if d.Kind == plugin.Python || d.Kind == plugin.Worker {
+				s.Handler.Concurrency = s.Concurrency.Kind
+			}
 		}
 	}
 }
@@ -147,7 +151,7 @@ func (c *catalog) newClass(s *config.Server) (*framework.HandlerClass, error) {
 		return nil, withoutName(err)
 	}
 	class, err := plugin.Open(c.ctx, plugin.Settings{
-		Definition: c.prepared[s.Handler.Name], Name: s.Handler.Name, Server: s.Name,
+		Definition: c.prepared[s.Handler.Name], Name: s.Handler.Name, Server: s.Name, Concurrency: s.Concurrency.Kind,
 		Options: s.Handler.Options, Directory: s.Handler.Directory, Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(), Log: c.log.With("server", s.Name),
 	})
 	if err != nil {

@@ -2,7 +2,7 @@ package plugin
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -11,15 +11,30 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 )
 
-// pythonRunner is the worker that serves a Python script.
+// pythonFiles are the parts of the worker that serves a Python script.
 //
-//go:embed python/runner.py
-var pythonRunner string
+//go:embed python/*.py
+var pythonFiles embed.FS
+
+// pythonRunner returns the program of the worker. It passes as an argument, so that an installed
+// server needs no file of it.
+var pythonRunner = sync.OnceValue(func() string {
+	var source strings.Builder
+	for _, name := range []string{"channel", "request", "listener", "runner"} {
+		part, err := pythonFiles.ReadFile("python/" + name + ".py")
+		if err != nil {
+			panic(err) // it is embedded
+		}
+		source.Write(part)
+	}
+	return source.String()
+})
 
 func openPython(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	if err := s.interpret(ctx); err != nil {
@@ -46,7 +61,7 @@ func (s *Settings) interpret(ctx context.Context) error {
 		return err
 	}
 	s.Path, s.Command = interpreter, interpreter // it finds its library by its name
-	s.Args = slices.Concat([]string{"-I", "-u", "-c", pythonRunner, script, s.WorkingDirectory}, s.Args)
+	s.Args = slices.Concat([]string{"-I", "-u", "-c", pythonRunner(), script, s.WorkingDirectory}, s.Args)
 	return nil
 }
 
@@ -72,14 +87,22 @@ func interpreterOf(ctx context.Context, script string) (string, error) {
 	if line, err = firstLine(path); err != nil || !strings.HasPrefix(line, "#!") {
 		return path, err
 	}
+	if known, ok := shims.Load(path); ok {
+		return known.(string), nil
+	}
 	ask := exec.CommandContext(ctx, path, "-I", "-c", "import sys; print(sys.executable)")
-	ask.Env = process.Environment()
+	ask.Env, ask.Dir = process.Environment(), filepath.Dir(script)
 	out, err := ask.Output()
 	if err != nil {
 		return "", fmt.Errorf("ask %s which interpreter it is: %w", path, err)
 	}
-	return strings.TrimSpace(string(out)), nil
+	interpreter := strings.TrimSpace(string(out))
+	shims.Store(path, interpreter)
+	return interpreter, nil
 }
+
+// shims are the interpreters that scripts in their place run, by the path of the script.
+var shims sync.Map
 
 // firstLine returns the first line of a file that begins with one, or less of another.
 func firstLine(path string) (string, error) {

@@ -43,21 +43,24 @@ func describeWorker(ctx context.Context, s Settings) (*Description, error) {
 // are paths; where there are any it is started again, with absolute ones.
 func beginWorker(ctx context.Context, s *Settings, image *process.Image) (*instance, *framework.WorkerHello, error) {
 	i, hello, err := startWorker(ctx, s, image)
-	if err != nil || s.Directory == "" {
+	if hello == nil || s.Directory == "" {
 		return i, hello, err
 	}
 	directory := s.Directory
 	s.Directory = ""
 	if !slices.ContainsFunc(hello.Options, func(o framework.Option) bool { return o.Type == options.Path }) {
-		return i, hello, nil
+		return i, hello, err
 	}
-	i.discard()
+	if err == nil {
+		i.discard()
+	}
 	if s.Options, err = framework.AbsolutePaths(hello.Options, s.Options, directory); err != nil {
 		return nil, nil, err
 	}
 	return startWorker(ctx, s, image)
 }
 
+// startWorker returns the hello of a process also where that says that it does not serve.
 func startWorker(ctx context.Context, s *Settings, image *process.Image) (*instance, *framework.WorkerHello, error) {
 	i, theirs, err := newInstance(s, image)
 	if err != nil {
@@ -87,7 +90,7 @@ func startWorker(ctx context.Context, s *Settings, image *process.Image) (*insta
 	}
 	if err != nil {
 		i.discard()
-		return nil, nil, err
+		return nil, hello, err
 	}
 	link.ping = hello.Ping
 	return i, hello, nil

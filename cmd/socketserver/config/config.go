@@ -101,6 +101,9 @@ type Handler struct {
 
 	// Program identifies what the plugin's executable contains. The catalog's Prepare sets it.
 	Program string `json:"program"`
+	// Concurrency is the strategy that a plugin's process is configured with; empty: it is told none. The
+	// catalog's Prepare sets it.
+	Concurrency string `json:"concurrency,omitempty"`
 
 	// Directory is the base of relative paths in Options: the file's directory, or the
 	// current one for a server of the command line.

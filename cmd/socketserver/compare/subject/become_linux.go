@@ -104,7 +104,7 @@ func (s *Spec) class(ctx context.Context, log hclog.Logger) (*framework.HandlerC
 	h := s.Server.Handler
 	if s.Form == result.Plugin {
 		settings := plugin.Settings{
-			Definition: s.Plugin, Name: h.Name, Server: s.Server.Name, Options: h.Options, Directory: h.Directory,
+			Definition: s.Plugin, Name: h.Name, Server: s.Server.Name, Concurrency: s.Server.Concurrency.Kind, Options: h.Options, Directory: h.Directory,
 			Timeouts: s.Server.Timeouts, MaxLine: s.Server.Limits.MaxLine(), Log: log.With("server", s.Server.Name),
 		}
 		if h.Kind == "handler" {

@@ -1,0 +1,221 @@
+"""A request and where it runs. See channel.py."""
+
+
+class Request:
+    """One connection or datagram. argument is what its handler has as request."""
+
+    answer = child = None
+    late = False
+
+    def __init__(self, runner, source, id, where, connection, data, count):
+        self.runner, self.source, self.id, self.count, self.began = runner, source, id, count, time.monotonic()
+        network, self.peer, local = where
+        self.server, self.connection = runner.pick(network), connection
+        self.argument, self.client = connection, address(network, self.peer, self.server)
+        if connection is None:
+            self.answer = Answer(self.client, address(network, local, self.server))
+            self.argument = data, self.answer
+
+    def admit(self):
+        """Ask verify_request, in the loop and before a fork, and run the request."""
+        try:
+            admitted = self.server.verify_request(self.argument, self.client)
+        except Exception as error:
+            return self.conclude(*self.failure(error))
+        if not admitted:
+            return self.conclude(OK)
+        self.runner.requests[self] = None
+        if self.runner.longest:
+            self.runner.later(self.runner.longest, self.expire)
+        self.runner.place.start(self)
+
+    def finish(self):
+        """Run the handler and report how it ended."""
+        process, result = os.getpid(), (OK, "")
+        try:
+            self.server.finish_request(self.argument, self.client)
+        except SystemExit:
+            pass
+        except BaseException as error:
+            result = self.failure(error)
+        if os.getpid() != process:
+            os._exit(0)  # a child that the handler has forked, and that came back from it
+        self.conclude(*result)
+
+    def failure(self, error):
+        """Return status and text of an exception, of which the server object is told first."""
+        if type(self.server).handle_error is not socketserver.BaseServer.handle_error:
+            self.server.handle_error(self.argument, self.client)
+        if isinstance(error, (TimeoutError, socket.timeout)):
+            return TIMED_OUT, str(error)
+        if isinstance(error, ConnectionError):
+            return PEER_GONE, str(error)
+        import traceback  # not at the start: every fork would have a copy
+
+        first = " ".join(f"{type(error).__name__}: {error}".split())
+        trace = error.__traceback__.tb_next or error.__traceback__  # without this program's own
+        return PANICKED, first + "\n" + "".join(traceback.format_exception(type(error), error, trace))
+
+    def conclude(self, status, text=""):
+        """Close the connection and report the outcome."""
+        if self.connection is not None:
+            self.connection.drain()
+        try:
+            self.server.shutdown_request(self.argument)
+        except Exception as error:
+            status, text = status or FAILED, text or str(error)
+        self.over(status, text)
+
+    def over(self, status, text=""):
+        if self.late:
+            status, text = TIMED_OUT, "the request took longer than it may"
+        self.close()
+        self.source.ended(self, status, text)
+        self.runner.forget(self)
+
+    def cancel(self):
+        """The server stops: what the client has sent can still be read, and then the end."""
+        self.shut(socket.SHUT_RD)
+
+    def expire(self):
+        """End a request that takes longer than it may."""
+        if self in self.runner.requests:
+            self.late = True
+            self.shut(socket.SHUT_RDWR)
+            if self.child:
+                os.kill(self.child, signal.SIGKILL)
+
+    def shut(self, how):
+        try:
+            if self.connection is not None:
+                self.connection.shutdown(how)
+        except OSError:
+            pass  # the client has left
+
+    def close(self):
+        if self.connection is not None:
+            self.connection.close()
+
+    def bytes(self):
+        """How many there were of the client and to it."""
+        if self.answer is not None:
+            return len(self.argument[0]), len(self.answer.data)
+        return self.connection.received, self.connection.sent
+
+
+class Here:
+    """One request at a time, for a file with a loop of its own."""
+
+    def start(self, request):
+        request.finish()
+
+
+class Threads:
+    """A thread for each request."""
+
+    def start(self, request):
+        threading.Thread(target=request.finish, daemon=True).start()
+
+
+class Forks:
+    """A process for each request: a fork of this one, which has loaded the file."""
+
+    REPORTED = 77  # exit status of a child that has sent its outcome. Handlers may call os._exit(0)
+
+    def __init__(self, runner):
+        import gc
+
+        self.runner, self.children = runner, {}
+        gc.collect()
+        gc.freeze()  # or the first collection of a child would write to every page, and so copy it
+
+    def start(self, request):
+        request.child = os.fork()
+        if request.child:
+            self.children[request.child] = request
+            self.runner.watch(os.pidfd_open(request.child), lambda pidfd: self.reap(request, pidfd))
+            return
+        status = 1
+        try:
+            for sibling in self.children.values():
+                sibling.close()
+            request.finish()
+            status = self.REPORTED
+        finally:
+            os._exit(status)
+
+    def reap(self, request, pidfd):
+        """A child has ended: report how, unless it has done so."""
+        self.runner.unwatch(pidfd)
+        os.close(pidfd)
+        del self.children[request.child]
+        status = os.waitstatus_to_exitcode(os.waitpid(request.child, 0)[1])
+        if status == self.REPORTED:
+            request.close()
+            self.runner.forget(request)
+        elif status < 0:
+            request.over(FAILED, f"its process was ended by {signal.Signals(-status).name}")
+        else:
+            request.over(FAILED if status else OK, f"its process ended with exit status {status}" if status else "")
+
+
+class Tasks:
+    """A task for each request, all in one asyncio loop."""
+
+    def __init__(self, handle, limit):
+        import asyncio
+
+        self.handle, self.limit, self.submit = handle, limit, asyncio.run_coroutine_threadsafe
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+
+    def start(self, request):
+        self.submit(self.finish(request), self.loop)
+
+    async def finish(self, request):
+        result = OK, ""
+        try:
+            await handle_streams(self.handle, request.connection, self.limit)
+        except BaseException as error:
+            result = request.failure(error)
+        request.conclude(*result)
+
+
+async def handle_streams(handle, connection, limit):
+    """Run ``async def handle(reader, writer)``. limit bounds each wait for the client, in seconds."""
+    import asyncio
+
+    class Reader(asyncio.StreamReader):
+        async def read(self, n=-1):
+            return await asyncio.wait_for(super().read(n), limit)
+
+        async def readuntil(self, separator=b"\n"):
+            return await asyncio.wait_for(super().readuntil(separator), limit)
+
+        async def readexactly(self, n):
+            return await asyncio.wait_for(super().readexactly(n), limit)
+
+    loop = asyncio.get_running_loop()
+    reader = (Reader if limit < FOREVER else asyncio.StreamReader)(loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await loop.create_connection(lambda: protocol, sock=connection)
+    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    try:
+        await handle(reader, writer)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+def server_of(handle, limit):
+    """Make the server object of a file that has ``async def handle(reader, writer)`` and no other."""
+
+    class Server(socketserver.TCPServer):
+        def finish_request(self, request, client_address):  # under forking; see Tasks
+            import asyncio
+
+            asyncio.run(handle_streams(handle, request, limit))
+
+    return Server(("", 0), socketserver.StreamRequestHandler, bind_and_activate=False)
+
+

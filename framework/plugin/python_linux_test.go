@@ -1,0 +1,359 @@
+package plugin_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/framework/plugin"
+)
+
+// script returns the settings of a script of testdata under a strategy.
+func script(t *testing.T, name, concurrency string, j *frameworktest.Log) plugin.Settings {
+	t.Helper()
+	path, err := filepath.Abs("testdata/python/" + name + ".py")
+	require.NoError(t, err)
+	return scriptAt(path, concurrency, j)
+}
+
+func scriptAt(path, concurrency string, j *frameworktest.Log) plugin.Settings {
+	return plugin.Settings{
+		Name: strings.TrimSuffix(filepath.Base(path), ".py"), Definition: plugin.Definition{Kind: plugin.Python, Path: path}, Server: "test",
+		Concurrency: concurrency, Log: j.Logger(), Timeouts: framework.Timeouts{Drain: 2 * time.Second},
+	}
+}
+
+// serveScript serves a script of testdata.
+func serveScript(t *testing.T, name, network, concurrency string) (*framework.BaseServer, *frameworktest.Log) {
+	t.Helper()
+	j := frameworktest.NewLog()
+	class := open(t, script(t, name, concurrency, j))
+	return serve(t, frameworktest.NewServer(t, network, class), strategies[concurrency](), j), j
+}
+
+// ask sends text over a connection of its own and returns all that comes back.
+func ask(t *testing.T, s *framework.BaseServer, text string) string {
+	t.Helper()
+	conn := frameworktest.Dial(t, s)
+	if _, ok := conn.(interface{ CloseWrite() error }); !ok || s.Addr().Network() == "unixgram" {
+		return frameworktest.Ask(t, conn, text)
+	}
+	frameworktest.Send(t, conn, text)
+	return frameworktest.End(t, conn)
+}
+
+// Scripts as people publish them, the first three those of Python's documentation, run unchanged.
+func TestPythonScripts(t *testing.T) {
+	everywhere := []string{"synchronous", "threading", "forking", "preforking"}
+	for _, c := range []struct {
+		script, network string
+		strategies      []string
+		sent, answer    string // a regular expression
+	}{
+		{"documented_tcp", "tcp", everywhere, "hello\n", "HELLO"},
+		{"documented_stream", "tcp", everywhere[2:], "hello\n", "HELLO"},
+		{"documented_udp", "udp", everywhere, "hello\n", "HELLO"},
+		{"documented_udp", "unixgram", everywhere[1:2], "hello\n", "HELLO"},
+		{"timestamp", "tcp", everywhere[1:2], "hello\r\n", `\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] hello\r\n`},
+		{"timestamp", "tcp", everywhere[:1], "", `\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] `},
+		{"class_only", "tcp", everywhere[1:2], "abc", "cba"},
+		{"class_only", "unix", everywhere[3:], "abc", "cba"},
+		{"class_only", "udp", everywhere[2:3], "abc", "cba"},
+		{"coroutine", "tcp", everywhere, "a\nb\n", "A\nB\n"},
+		{"partial", "tcp", everywhere[1:3], "a\n", "received a\n"},
+		{"closure", "tcp", everywhere[2:], "a\n", "made a\n"},
+		{"two_servers", "tcp", everywhere[1:], "a\n", "tcp a\n"},
+		{"two_servers", "udp", everywhere[1:], "a", "udp a"},
+		{"thread_class", "tcp", everywhere[1:3], "a\n", "kept a\n"},
+		{"own_loop", "tcp", everywhere[:2], "a\n", "a in its turn\n"},
+		{"answers", "udp", everywhere[1:2], "you", "hello you"},
+	} {
+		for _, strategy := range c.strategies {
+			t.Run(c.script+"/"+c.network+"/"+strategy, func(t *testing.T) {
+				t.Parallel()
+				s, _ := serveScript(t, c.script, c.network, strategy)
+				for range 2 {
+					require.Regexp(t, "^"+c.answer+"$", ask(t, s, c.sent))
+				}
+			})
+		}
+	}
+}
+
+func TestPythonThatCannotBeServed(t *testing.T) {
+	const head = "import socketserver, threading\nclass H(socketserver.StreamRequestHandler):\n    def handle(self): pass\n"
+	const serves = "S(('', 0), H).serve_forever()\n"
+	for name, c := range map[string]struct{ concurrency, text, problem string }{
+		"accepts":     {"threading", head + "class S(socketserver.TCPServer):\n    def get_request(self): return super().get_request()\n" + serves, `get_request\(\) accepts \(and may do TLS\) by itself in S, and connections come from the server here: TLS is tls { } of its transport`},
+		"tls":         {"preforking", head + "import ssl\nserver = socketserver.TCPServer(('', 0), H)\nserver.socket = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).wrap_socket(server.socket, server_side=True)\nserver.serve_forever()\n", `its socket does TLS by itself in TCPServer`},
+		"python2":     {"threading", "import SocketServer\nprint 'hello'\n", `python2.py:2: this is Python 2 \(Missing parentheses.*\); convert it: 2to3 -w python2.py`},
+		"old_module":  {"threading", "import SocketServer\n", `old_module.py:1: this is Python 2 \(ModuleNotFoundError.*\)`},
+		"syntax":      {"threading", head + "def\n", `syntax.py:4: invalid syntax`},
+		"raises":      {"threading", head + "H.nothing\n", `raises.py:4: AttributeError: type object 'H' has no attribute 'nothing'`},
+		"thread":      {"forking", head + "threading.Thread(target=threading.Event().wait, name='work', daemon=True).start()\nS = socketserver.TCPServer\n" + serves, `1 thread alive \(work\), and a fork has no copy of a thread`},
+		"two_classes": {"threading", head + "class I(socketserver.StreamRequestHandler): pass\n", `it starts no server and has 2 handler classes \(H, I\)`},
+		"nothing":     {"threading", "import socketserver\n", `it starts no server and has 0 handler classes`},
+		"argument":    {"threading", head + "import sys\nport = int(sys.argv[1])\n", `argument.py:5: it wants an argument; give it arguments by args = \[...\]`},
+		"own_loop":    {"forking", head + "socketserver.TCPServer(('', 0), H).handle_request()\n", `it calls handle_request\(\) in a loop of its own, for one request after the other; use synchronous`},
+		"workers":     {"preforking", head + "socketserver.TCPServer(('', 0), H).handle_request()\n", `it calls handle_request\(\) in a loop of its own`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := t.TempDir() + "/" + name + ".py"
+			write(t, path, c.text, 0o644)
+			_, err := plugin.Open(t.Context(), scriptAt(path, c.concurrency, frameworktest.NewLog()))
+			require.Error(t, err)
+			require.Regexp(t, c.problem, err.Error())
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestPythonArguments(t *testing.T) {
+	t.Parallel()
+	j := frameworktest.NewLog()
+	conf := script(t, "arguments", "threading", j)
+	_, err := plugin.Open(t.Context(), conf)
+	var wrong *framework.OptionError
+	require.ErrorAs(t, err, &wrong)
+	require.Equal(t, "args", wrong.Option)
+	require.Contains(t, wrong.Problem, "the following arguments are required: port")
+
+	conf.Options = []byte(`{"arg": ["4"]}`)
+	_, err = plugin.Open(t.Context(), conf)
+	require.ErrorAs(t, err, &wrong)
+
+	conf.Options = []byte(`{"args": ["4", "--prefix", "got "]}`)
+	s := serve(t, frameworktest.NewServer(t, "tcp", open(t, conf)), &framework.Threading{}, j)
+	require.Equal(t, "got a\n", ask(t, s, "a\n"))
+	d, err := plugin.Describe(t.Context(), script(t, "subject", "", j))
+	require.NoError(t, err)
+	require.Equal(t, []string{"tcp", "unix"}, d.Networks)
+	require.Equal(t, "args", d.Options[0].Name)
+}
+
+// Under forking each request is served by a fork of the interpreter that has loaded the script, and
+// changes nothing for the next one; verify_request is the parent's.
+func TestPythonForks(t *testing.T) {
+	t.Parallel()
+	s, j := serveScript(t, "subject", "tcp", "forking")
+	first := dial(t, s)
+	require.Equal(t, "1", first.ask(t, "count"))
+	second := dial(t, s)
+	require.Equal(t, "1", second.ask(t, "count"))
+	require.Equal(t, "2", second.ask(t, "verified"))
+	require.Equal(t, "good morning", first.ask(t, "greet"))
+	require.NotEqual(t, first.pid(t), second.pid(t))
+	for _, end := range []struct{ word, logged string }{
+		{"abort", "its process was ended by SIGABRT"}, {"exit", "its process ended with exit status 3"},
+	} {
+		frameworktest.Send(t, first, end.word+"\n")
+		frameworktest.ExpectEnd(t, first)
+		j.Await(t, end.logged)
+		first = dial(t, s)
+	}
+	require.Equal(t, "left", first.ask(t, "leave"))
+	frameworktest.ExpectEnd(t, first)
+	require.Equal(t, "1", second.ask(t, "count"), "other requests go on")
+	require.Equal(t, "parent", second.ask(t, "forked"))
+	require.Equal(t, 60001, len(ask(t, s, "big\n")))
+}
+
+func TestPythonKeepsState(t *testing.T) {
+	t.Parallel()
+	s, j := serveScript(t, "subject", "tcp", "threading")
+	first := dial(t, s)
+	require.Equal(t, "1", first.ask(t, "count"))
+	second := dial(t, s)
+	require.Equal(t, "2", second.ask(t, "count"))
+	require.Equal(t, first.pid(t), second.pid(t))
+	require.Equal(t, "parent", second.ask(t, "forked"))
+	directory, err := filepath.Abs("testdata/python")
+	require.NoError(t, err)
+	require.Equal(t, directory, second.ask(t, "where"))
+	host, port, _ := strings.Cut(second.LocalAddr().String(), ":")
+	require.Equal(t, "('"+host+"', "+port+")", second.ask(t, "address"))
+
+	frameworktest.Send(t, first, "fail\n")
+	frameworktest.ExpectEnd(t, first)
+	j.Await(t, "ValueError: a wrong value")
+	j.Await(t, "subject.py")
+
+	frameworktest.Send(t, second, "abort\n")
+	frameworktest.ExpectEnd(t, second)
+	require.Equal(t, "1", dial(t, s).ask(t, "count"), "the next process begins anew")
+}
+
+// shutdown() stops the server, and what follows serve_forever() runs.
+func TestPythonStopsItsServer(t *testing.T) {
+	for _, c := range []struct{ script, concurrency, before, word, answer, printed string }{
+		{"subject", "threading", "", "stop\n", "stopping\n", "stopped and cleaned up"},
+		{"subject", "forking", "", "stop\n", "stopping\n", "stopped and cleaned up"},
+		{"subject", "preforking", "", "stop\n", "stopping\n", "stopped and cleaned up"},
+		{"actions", "threading", "", "", "beating\n", "stopped by the flag"},
+		{"own_loop", "synchronous", "nothing came", "last\n", "last in its turn\n", "loop ended"},
+	} {
+		t.Run(c.script+"/"+c.concurrency, func(t *testing.T) {
+			t.Parallel()
+			j := frameworktest.NewLog()
+			class := open(t, script(t, c.script, c.concurrency, j))
+			s := frameworktest.NewServer(t, "tcp", class)
+			stopped := make(chan struct{}, 8)
+			s.OnStop = func() { stopped <- struct{}{} }
+			serve(t, s, strategies[c.concurrency](), j)
+			j.Await(t, c.before)
+			conn := frameworktest.Dial(t, s)
+			frameworktest.Send(t, conn, c.word)
+			frameworktest.Expect(t, conn, c.answer)
+			_ = conn.Close()
+			frameworktest.Await(t, stopped)
+			frameworktest.Shutdown(t, s)
+			require.NoError(t, class.Close())
+			j.Await(t, c.printed)
+		})
+	}
+}
+
+// verify_request is asked, and a connection that it refuses is closed without a word.
+func TestPythonVerifiesRequests(t *testing.T) {
+	for _, concurrency := range []string{"threading", "forking"} {
+		t.Run(concurrency, func(t *testing.T) {
+			t.Parallel()
+			s, _ := serveScript(t, "filtered", "tcp", concurrency)
+			for _, answer := range []string{"secret\n", "secret\n", "", ""} {
+				require.Equal(t, answer, ask(t, s, ""))
+			}
+		})
+	}
+}
+
+// A server of IPv6 gets addresses of four parts, and its handle_error is called.
+func TestPythonOverIPv6(t *testing.T) {
+	for _, concurrency := range []string{"threading", "forking", "preforking"} {
+		t.Run(concurrency, func(t *testing.T) {
+			t.Parallel()
+			j := frameworktest.NewLog()
+			s := &framework.NewTCPServer("[::1]:0", open(t, script(t, "version6", concurrency, j))).BaseServer
+			serve(t, s, strategies[concurrency](), j)
+			require.Equal(t, "20\n", ask(t, s, "5\n"))
+			require.Equal(t, "error\n", ask(t, s, "0\n"))
+			j.Await(t, "ZeroDivisionError: integer division or modulo by zero")
+		})
+	}
+}
+
+// The socket of the server is not the script's to remove.
+func TestPythonLeavesTheSocketAlone(t *testing.T) {
+	t.Parallel()
+	j := frameworktest.NewLog()
+	conf := script(t, "unix", "threading", j)
+	path := t.TempDir() + "/s"
+	conf.Options = []byte(`{"args": ["` + path + `"]}`)
+	class := open(t, conf)
+	s := &framework.NewUnixStreamServer(path, class).BaseServer
+	serve(t, s, &framework.Threading{}, j)
+	before, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, "through a\n", ask(t, s, "a\n"))
+
+	again := open(t, conf) // a script that loads while the server has its socket
+	require.NoError(t, again.Close())
+	after, err := os.Stat(path)
+	require.NoError(t, err)
+	require.True(t, os.SameFile(before, after))
+	require.Equal(t, before.Mode(), after.Mode())
+	require.Equal(t, "through a\n", ask(t, s, "a\n"))
+}
+
+// One answer to a datagram, of a size that there is.
+func TestPythonAnswers(t *testing.T) {
+	t.Parallel()
+	s, j := serveScript(t, "answers", "udp", "threading")
+	conn := frameworktest.Dial(t, s)
+	require.Equal(t, "0", frameworktest.Ask(t, conn, "many"))
+	j.Await(t, "a second answer to a datagram; there is one to each")
+	frameworktest.Send(t, conn, "large")
+	j.Await(t, "an answer of 65508 bytes; a datagram has at most 65507")
+	frameworktest.Send(t, conn, "quiet")
+	require.Equal(t, "hello you", frameworktest.Ask(t, conn, "you"), "nothing else has come")
+}
+
+// The timeouts of the server hold, whatever the handler sets.
+func TestPythonTimeouts(t *testing.T) {
+	for _, c := range []struct {
+		concurrency string
+		timeouts    framework.Timeouts
+		logged      string
+	}{
+		{"threading", framework.Timeouts{Idle: 50 * time.Millisecond}, "timed out"},
+		{"forking", framework.Timeouts{Request: 50 * time.Millisecond}, "the request took longer than it may"},
+		{"threading", framework.Timeouts{Request: 50 * time.Millisecond}, "the request took longer than it may"},
+	} {
+		t.Run(c.concurrency+"/"+c.logged, func(t *testing.T) {
+			t.Parallel()
+			j := frameworktest.NewLog()
+			conf := script(t, "subject", c.concurrency, j)
+			conf.Timeouts = c.timeouts
+			errs := make(chan error, 1)
+			s := frameworktest.NewServer(t, "tcp", open(t, conf))
+			s.Timeouts, s.HandleError = c.timeouts, func(_ *framework.Request, err error) { errs <- err }
+			serve(t, s, strategies[c.concurrency](), j)
+			conn := frameworktest.Dial(t, s)
+			frameworktest.Send(t, conn, "wait\n")
+			err := frameworktest.Await(t, errs)
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.ErrorContains(t, err, c.logged)
+		})
+	}
+}
+
+// Coroutines of one process take turns; an exception is the request's.
+func TestPythonCoroutines(t *testing.T) {
+	t.Parallel()
+	s, j := serveScript(t, "coroutine", "tcp", "threading")
+	first, second := frameworktest.Dial(t, s), frameworktest.Dial(t, s)
+	frameworktest.Send(t, first, "meet\n")
+	frameworktest.Send(t, second, "meet\n")
+	frameworktest.Expect(t, first, "MEET\n")
+	frameworktest.Expect(t, second, "MEET\n")
+	frameworktest.Send(t, first, "fail\n")
+	frameworktest.ExpectEnd(t, first)
+	j.Await(t, "ValueError: wrong")
+	require.Equal(t, "ok", strings.ToLower(strings.TrimSpace(frameworktest.Ask(t, second, "ok\n"))))
+}
+
+// The bytes and ends of requests are reported under each strategy.
+func TestPythonIsTraced(t *testing.T) {
+	for name, strategy := range strategies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := frameworktest.NewLog()
+			ended := make(chan framework.Outcome, 1)
+			s := frameworktest.NewServer(t, "tcp", open(t, script(t, "documented_tcp", name, j)))
+			s.Trace = &framework.Trace{Ended: func(_ *framework.Request, o framework.Outcome) { ended <- o }}
+			serve(t, s, strategy(), j)
+			require.Equal(t, "HELLO", ask(t, s, "hello\n"))
+			o := frameworktest.Await(t, ended)
+			require.NoError(t, o.Err)
+			require.EqualValues(t, 6, o.In)
+			require.EqualValues(t, 5, o.Out)
+			require.NotZero(t, o.Pid)
+		})
+	}
+}
+
+// What is printed is logged in order, without a flush.
+func TestPythonPrints(t *testing.T) {
+	t.Parallel()
+	s, j := serveScript(t, "documented_tcp", "tcp", "threading")
+	require.Equal(t, "HELLO", ask(t, s, "hello\n"))
+	j.Await(t, "b'hello'")
+	require.Regexp(t, regexp.MustCompile(`(?s)Received from 127\.0\.0\.1:.*b'hello'`), j.String())
+}
