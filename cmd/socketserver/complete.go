@@ -68,7 +68,7 @@ var argumentValues = map[string]cobra.CompletionFunc{
 		return urls(c, args, begun)
 	},
 	"log-level": one(logLevels...),
-	"run": func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	"run": func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return listed(nil)
 		}
