@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -68,6 +69,16 @@ func TestGuide(t *testing.T) {
 	guide(t, dir, "docs/stdio.md")
 }
 
+// TestPythonGuide has the scripts of those pages answer.
+func TestPythonGuide(t *testing.T) {
+	if inOwnNetwork(t) {
+		return
+	}
+	dir := source(t)
+	guide(t, dir, "docs/python.md")
+	guide(t, dir, "docs/mcp.md")
+}
+
 // guide runs every command, program and configuration that a page shows, in a copy of the
 // source. For the README the shipped servers run.
 func guide(t *testing.T, dir, page string) {
@@ -91,7 +102,9 @@ func guide(t *testing.T, dir, page string) {
 				}
 			case "go":
 				goBlock(t, dir, f)
-			case "bash", "awk":
+			case "json":
+				require.True(t, json.Valid([]byte(f.text)))
+			case "bash", "awk", "python":
 				scriptBlock(t, dir, f)
 			default:
 				t.Fatalf("nothing checks a block of %q", f.language)
