@@ -134,7 +134,7 @@ func TestManyShortChildrenStayBelowMaxChildren(t *testing.T) {
 			var clients sync.WaitGroup
 			for range 6 {
 				clients.Go(func() {
-					for range 10 {
+					for range 4 {
 						conn, err := net.Dial("tcp", s.Addr().String())
 						if err != nil {
 							return
