@@ -31,6 +31,8 @@ type Program struct {
 	// that names the server.
 	Command string
 	Env     []string // in addition to what children get of the environment
+	// Directory is where it runs; empty: where this program does.
+	Directory string
 	// Build is what its worker must say of itself, see [Build]; empty: that is not compared. Where
 	// they differ this program is used instead, and that is logged.
 	Build string
@@ -90,7 +92,7 @@ func workerConfig(strategy string, command *Program, s *BaseServer, processors i
 	}
 	c := worker.Config{
 		Log: s.log(), Server: s.Name, Processors: processors, Event: s.traceWorker,
-		Path: program.Path, Name: program.Name, Args: program.Args, Command: program.Command, Env: program.Env, Build: program.Build,
+		Path: program.Path, Name: program.Name, Args: program.Args, Command: program.Command, Env: program.Env, Directory: program.Directory, Build: program.Build,
 		Journal: journal,
 	}
 	if c.Configure, err = json.Marshal(conf); err != nil {

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -61,7 +62,8 @@ func (s *Settings) interpret(ctx context.Context) error {
 		return err
 	}
 	s.Path, s.Command = interpreter, interpreter // it finds its library by its name
-	s.Args = slices.Concat([]string{"-I", "-u", "-c", pythonRunner(), script, s.WorkingDirectory}, s.Args)
+	s.Args = slices.Concat([]string{"-I", "-u", "-c", pythonRunner(), script}, s.Args)
+	s.WorkingDirectory = cmp.Or(s.WorkingDirectory, filepath.Dir(script))
 	return nil
 }
 

@@ -26,6 +26,7 @@ type runner struct {
 	args  []string // without the name
 	image *process.Image
 	env   []string
+	dir   string   // that it runs in; empty: this process's
 	three *os.File // the process's descriptor 3
 	relay *logline.Relay
 
@@ -68,7 +69,7 @@ func (r *runner) Start(context.Context) error {
 	}
 	// One pipe for both keeps the order of lines.
 	r.process, err = process.Start(process.Command{
-		Image: r.image, Args: append([]string{r.name}, r.args...), Env: r.env,
+		Image: r.image, Args: append([]string{r.name}, r.args...), Env: r.env, Directory: r.dir,
 		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true,
 	})
 	if err != nil {

@@ -1,9 +1,11 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -19,6 +21,7 @@ type workerLink struct {
 }
 
 func openWorker(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
+	s.WorkingDirectory = cmp.Or(s.WorkingDirectory, filepath.Dir(s.Path))
 	return openKept(ctx, s, beginWorker)
 }
 
@@ -70,6 +73,7 @@ func startWorker(ctx context.Context, s *Settings, image *process.Image) (*insta
 	link := &workerLink{of: i}
 	i.link, i.runner.found = link, true // there is no handshake among what it prints
 	i.runner.env = process.Unique(slices.Concat(process.Environment(), s.Environment, []string{"SOCKETSERVER_WORKER=" + s.Server}))
+	i.runner.dir = s.WorkingDirectory
 	defer context.AfterFunc(ctx, i.runner.kill)()
 	if err := i.runner.Start(ctx); err != nil {
 		i.discard()

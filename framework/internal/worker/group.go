@@ -27,8 +27,9 @@ type Config struct {
 	Name string   // shown in place of Path; empty: Path
 	Args []string // without the name
 	// Command is the name that the program is started by; empty: one that names the server.
-	Command string
-	Env     []string // added to what children get of this process's environment
+	Command   string
+	Env       []string // added to what children get of this process's environment
+	Directory string   // that it runs in; empty: that of this process
 
 	Event func(pid int, ended bool, err error) // called when a process has started or ended
 

@@ -1,6 +1,6 @@
 """Serves a file of socketserver handlers, unchanged, inside socketserver.
 
-    python3 -I -u -c SOURCE FILE [DIRECTORY [ARGUMENT...]]
+    python3 -I -u -c SOURCE FILE [ARGUMENT...]
 
 Descriptor 3 leads to the server: each message is one frame, see PROTOCOL.md. FILE runs as __main__,
 as if it had been started by hand. serve_forever() of its server object is the loop of this program:

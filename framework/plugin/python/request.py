@@ -27,7 +27,10 @@ class Request:
         self.runner.requests[self] = None
         if self.runner.longest:
             self.runner.later(self.runner.longest, self.expire)
-        self.runner.place.start(self)
+        try:
+            self.runner.place.start(self)
+        except (OSError, RuntimeError) as error:  # there is no room for a process or a thread
+            self.over(FAILED, str(error))
 
     def finish(self):
         """Run the handler and report how it ended."""
@@ -72,6 +75,7 @@ class Request:
         self.close()
         self.source.ended(self, status, text)
         self.runner.forget(self)
+        self.argument = self.connection = None  # a timer may have the request for long
 
     def cancel(self):
         """The server stops: what the client has sent can still be read, and then the end."""

@@ -273,12 +273,11 @@ class Runner:
 
     # The file.
 
-    def run(self, directory="", *arguments):
+    def run(self, *arguments):
         """Run the file as __main__, and serve what it has where it does not do so itself."""
         options = self.configuration.get("options") or {}
         sys.argv = [self.path, *arguments, *(options.get("args") or ())]
         sys.path.append(os.path.dirname(self.path))  # last, as a file may be called socket.py
-        os.chdir(directory or os.path.dirname(self.path))
         self.take_over()
         signal.signal(signal.SIGINT, self.interrupted)
         signal.signal(signal.SIGTERM, lambda *_: None)  # not ignored: programs that a handler starts would inherit that
