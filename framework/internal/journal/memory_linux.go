@@ -17,10 +17,14 @@ var sysMemfdCreate = map[string]uintptr{
 // New makes a journal. The file is for the process that writes, which calls [Open] with it; the
 // caller closes it. It cannot be made smaller, which would kill who reads. The reader is asleep.
 func New() (*Reader, *os.File, error) {
-	const cloexec, allowSealing = 1, 2
+	const cloexec, allowSealing, noExec = 1, 2, 8
 	const addSeals, sealShrink, sealGrow, sealSeal = 1033, 2, 4, 1
 	name := []byte("socketserver journal\x00")
-	fd, _, errno := syscall.Syscall(sysMemfdCreate, uintptr(unsafe.Pointer(&name[0])), cloexec|allowSealing, 0)
+	// A system may demand noExec (vm.memfd_noexec), which one before Linux 6.3 does not know.
+	fd, _, errno := syscall.Syscall(sysMemfdCreate, uintptr(unsafe.Pointer(&name[0])), cloexec|allowSealing|noExec, 0)
+	if errno == syscall.EINVAL {
+		fd, _, errno = syscall.Syscall(sysMemfdCreate, uintptr(unsafe.Pointer(&name[0])), cloexec|allowSealing, 0)
+	}
 	if errno != 0 {
 		return nil, nil, fmt.Errorf("make journal: %w", errno)
 	}
