@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -389,17 +388,6 @@ func TestArguments(t *testing.T) {
 		s := serve(t, frameworktest.NewServer(t, "tcp", open(t, conf)), strategy, j)
 		require.Equal(t, "one two", dial(t, s).ask(t, "arguments"))
 	}
-}
-
-func TestStartedByHand(t *testing.T) {
-	t.Parallel()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	var printed strings.Builder
-	cmd := exec.Command(self)
-	cmd.Env, cmd.Stderr = append(os.Environ(), "TEST_BY_HAND=1"), &printed
-	require.EqualError(t, cmd.Run(), "exit status 1")
-	require.Contains(t, printed.String(), "plugin.test is a plugin of socketserver and is not started by hand: put it into the directory plugins/ and name it in servers.hcl: plugin \"plugin.test\" {}\n")
 }
 
 // The file may be overwritten in place while the plugin does not run.

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -31,12 +29,12 @@ const patience = 2 * time.Second
 // to standard output too, or logs is a line of the server's log.
 //
 // Under [framework.Forking] the program is started for each request and is a worker, as by
-// [framework.ServeWorker]. Started by hand it prints what it is and exits with status 1.
+// [framework.ServeWorker]. Started by hand it serves its standard input and output, once; with --listen
+// it serves an address, and --describe prints its options.
 func Serve(c framework.Constructor) {
 	framework.ServeWorker(c)
 	if os.Getenv(handshake.MagicCookieKey) != handshake.MagicCookieValue {
-		fmt.Fprintf(os.Stderr, "%[1]s is a plugin of socketserver and is not started by hand: put it into the directory plugins/ and name it in servers.hcl: plugin %[1]q {}\n", filepath.Base(os.Args[0]))
-		os.Exit(1)
+		os.Exit(startedByHand(c))
 	}
 	process.SetName(os.Args[0])
 	// These signals are for the server, which lets requests finish. They are caught and not
