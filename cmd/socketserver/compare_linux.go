@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"runtime/debug"
@@ -18,6 +19,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/progress"
@@ -47,20 +49,29 @@ func becomeSubject() { subject.Become(findWorker, wasm.Constructor) }
 func newCompare() *cobra.Command {
 	o := &compareFlags{}
 	c := &cobra.Command{
-		Use:   "compare [--handler NAME | --plugin NAME | -c FILE --server NAME]",
+		Use:   "compare [TARGET | --handler NAME | --plugin NAME | -c FILE --server NAME]",
 		Short: "Compare the strategies: the same load and mishaps for each",
 		Long: "Run one server under each strategy, in turns, and show what differs: rate, latency,\n" +
-			"CPU and memory, and what happens when a handler misbehaves. Without arguments that is\n" +
-			"the handler timestamp. The answer to \"which should I use?\" is at the end.\n\n" +
+			"CPU and memory, and what happens when a handler misbehaves. TARGET is a name or path\n" +
+			"as run takes it: a Python script is shown beside CPython's own servers with the same\n" +
+			"handler. Without arguments it is the handler timestamp. The answer to \"which should\n" +
+			"I use?\" is at the end.\n\n" +
 			"forking-reuse is forking with max_requests = 100, and forking-spares with spares = 4. For a\n" +
 			"plugin, threading means plugin-threading, and so on. ^C ends the comparison early: the\n" +
 			"rounds that are done are reported, and the exit status is 1.",
 		Example: "  socketserver compare\n" +
+			"  socketserver compare ./greet.py\n" +
+			"  socketserver compare ./greet.sh --send 'Ada\\n'\n" +
 			"  socketserver compare --handler echo --strategies threading,forking,preforking --duration 10s\n" +
 			"  socketserver compare -c servers.hcl --server timestamp --peer python -o html > report.html\n" +
 			"  socketserver compare --quiet --mishaps=false --assert 'threading.p99<5ms' --assert 'preforking.rate>0.8*threading.rate'",
-		Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error { return runCompare(c, o) },
+		Args: arguments(0, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.check(c, args); err != nil {
+				return err
+			}
+			return runCompare(c, o)
+		},
 	}
 	f := c.Flags()
 	f.StringVarP(&o.file, "config", "c", "servers.hcl", "file, or directory of .hcl files, with --server")
@@ -79,7 +90,7 @@ func newCompare() *cobra.Command {
 	f.IntVar(&o.Rounds, "rounds", 10, "in which the strategies take turns")
 	f.Float64Var(&o.Rate, "rate", 0, "requests per second of all clients together, answered or not (default: each client sends on receipt of its answer)")
 	f.DurationVar(&o.Timeout, "timeout", 5*time.Second, "of a request")
-	f.StringVar(&o.Message, "message", "", `what clients send; \n, \t, \xNN and \\ are escapes (default hello\n, or that of the handler)`)
+	f.StringVar(&o.Message, "message", "", `what clients send; \n, \t, \xNN and \\ are escapes (default hello\n, or that of the handler); --send is the same`)
 	f.StringVar(&o.Expect, "expect", "", "text of every answer; an answer without it is an error")
 	f.StringVar(&o.Answer, "answer", "", "end of an answer: line, chunk (one read) or eof (default line, or that of the handler)")
 	f.BoolVar(&o.Mishaps, "mishaps", true, "try what happens when a handler misbehaves")
@@ -87,13 +98,16 @@ func newCompare() *cobra.Command {
 	f.StringArrayVar(&o.Assert, "assert", nil, "condition that sets the exit status, as in 'threading.p99<5ms'; repeatable")
 	f.BoolVar(&o.strict, "strict", false, "exit with 1 when the machine was too noisy to tell")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "send" { // as in plugin test
+			name = "message"
+		}
+		return pflag.NormalizedName(name)
+	})
 	return c
 }
 
 func runCompare(c *cobra.Command, o *compareFlags) error {
-	if err := o.check(c); err != nil {
-		return err
-	}
 	ctx, stop := stopOnSignal(subject.Tidy)
 	defer stop()
 	if err := o.load(ctx, c); err != nil {
@@ -126,24 +140,14 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	return o.verdict(report)
 }
 
-// check checks the flags by themselves. Other packages check the rest.
-func (o *compareFlags) check(c *cobra.Command) error {
+// check checks the argument and the flags by themselves. Other packages check the rest.
+func (o *compareFlags) check(c *cobra.Command, args []string) error {
 	if err := render.Check(o.format); err != nil {
 		return usage("--output: %v", err)
 	}
 	given := c.Flags().Changed
-	for _, name := range []string{"handler", "plugin", "set"} {
-		if (given("config") || given("server")) && given(name) {
-			return usage("--%s and --config or --server exclude each other; use the server of the file, or leave those out", name)
-		}
-	}
-	switch {
-	case given("plugin") && given("handler"):
-		return usage("--handler and --plugin exclude each other")
-	case given("plugins") && !given("plugin"):
-		return usage("--plugins belongs to --plugin; a file has its own plugins directory")
-	case o.flags.Plugin == "" && o.flags.Handler == "":
-		o.flags.Handler = "timestamp"
+	if err := o.checkTarget(given, args); err != nil {
+		return err
 	}
 	words := []struct {
 		flag   string
@@ -183,6 +187,33 @@ func (o *compareFlags) check(c *cobra.Command) error {
 		return usage("--message %q: give some text; write \\\\ for a backslash, and \\n, \\t or \\xNN", o.Message)
 	}
 	o.Message = message
+	return nil
+}
+
+// checkTarget checks what is to be compared.
+func (o *compareFlags) checkTarget(given func(string) bool, args []string) error {
+	for _, name := range []string{"handler", "plugin", "set"} {
+		if (given("config") || given("server")) && given(name) {
+			return usage("--%s and --config or --server exclude each other; use the server of the file, or leave those out", name)
+		}
+	}
+	for _, name := range []string{"config", "server", "handler", "plugin"} {
+		if len(args) > 0 && given(name) {
+			return usage("%q and --%s exclude each other; leave one of them", args[0], name)
+		}
+	}
+	switch {
+	case len(args) > 0 && filepath.Ext(args[0]) == ".hcl":
+		return usage("%q: for a configuration write -c %s", args[0], args[0])
+	case len(args) > 0:
+		return target(args[0], &o.flags)
+	case given("plugin") && given("handler"):
+		return usage("--handler and --plugin exclude each other")
+	case given("plugins") && !given("plugin"):
+		return usage("--plugins belongs to --plugin; a file has its own plugins directory")
+	case o.flags.Plugin == "" && o.flags.Handler == "":
+		o.flags.Handler = "timestamp"
+	}
 	return nil
 }
 

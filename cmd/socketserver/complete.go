@@ -68,15 +68,19 @@ var argumentValues = map[string]cobra.CompletionFunc{
 		return urls(c, args, begun)
 	},
 	"log-level": one(logLevels...),
-	"run": func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return listed(nil)
-		}
-		return slices.Concat(handlerNames(), plugin.Names(pluginDirectory(c))), cobra.ShellCompDirectiveDefault // or a path
-	},
+	"run":       oneTarget,
+	"compare":   oneTarget,
 
 	"fmt": cobra.FixedCompletions([]string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt),
 	"man": cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
+}
+
+// oneTarget completes the argument of run and compare.
+func oneTarget(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return listed(nil)
+	}
+	return slices.Concat(handlerNames(), plugin.Names(pluginDirectory(c))), cobra.ShellCompDirectiveDefault // or a path
 }
 
 // addCompletions makes the shell complete the flags and arguments of all commands.

@@ -62,7 +62,7 @@ connection as its standard input and output, and one process for each client.`,
 	return c
 }
 
-// target completes f with what the argument of run names.
+// target completes f with what the argument of run or compare names.
 func target(name string, f *config.Flags) error {
 	if len(f.Listen) == 0 {
 		f.Listen = []string{defaultListen}
@@ -80,13 +80,13 @@ func target(name string, f *config.Flags) error {
 	} else if _, err := os.Stat(name); err == nil {
 		f.Plugin, f.PluginPath = filepath.Base(filepath.Clean(name)), name
 	} else if isPath {
-		return failed(fmt.Errorf("socketserver: run: %w", err))
+		return failed(fmt.Errorf("socketserver: %w", err))
 	} else {
 		return usage("there is no handler and no plugin %q, and no such file; %s", name, suggest(name, append(handlerNames(), plugin.Names(f.PluginDirectory)...)))
 	}
 	d, err := plugin.Find(f.PluginDirectory, f.Plugin, plugin.Definition{Path: f.PluginPath})
 	if err != nil {
-		return failed(fmt.Errorf("socketserver: run: %w", err))
+		return failed(fmt.Errorf("socketserver: %w", err))
 	}
 	if f.Concurrency == "" && d.Kind == plugin.Stdio {
 		f.Concurrency = "forking"
