@@ -40,6 +40,7 @@ type Comparison struct {
 	Options
 	specs      []subject.Spec
 	conditions []result.Condition
+	leftOut    []string // warnings about it
 	progress   *progress.Progress
 }
 
@@ -78,26 +79,32 @@ func New(o Options) (*Comparison, error) {
 	if o.Answer == load.EOF && slices.Contains(o.Loads, result.Conversations) {
 		return nil, errors.New("an answer that ends with the connection allows no conversations; add --loads connections")
 	}
-	chosen, err := o.choose()
+	chosen, leftOut, err := o.choose()
 	if err != nil {
 		return nil, err
 	}
-	c := &Comparison{Options: o}
+	c := &Comparison{Options: o, leftOut: leftOut}
 	var names []string
 	for _, s := range chosen {
-		c.specs, names = append(c.specs, s.spec(o.Base, o.Plugin)), append(names, s.name)
+		spec := s.spec(o.Base, o.Plugin)
+		c.specs, names = append(c.specs, spec), append(names, spec.Name)
 	}
-	for _, text := range o.Assert {
-		condition, err := result.ParseCondition(text, names, o.Loads)
-		if err == nil && strings.Contains(text, ".lived") && !o.Mishaps {
+	return c, c.parseConditions(names)
+}
+
+// parseConditions parses the conditions on subjects of these names.
+func (c *Comparison) parseConditions(names []string) error {
+	for _, text := range c.Assert {
+		condition, err := result.ParseCondition(text, names, c.Loads)
+		if err == nil && strings.Contains(text, ".lived") && !c.Mishaps {
 			err = errors.New("needs the mishaps; leave --mishaps=false out")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("--assert %q: %w", text, err)
+			return fmt.Errorf("--assert %q: %w", text, err)
 		}
 		c.conditions = append(c.conditions, condition)
 	}
-	return c, nil
+	return nil
 }
 
 func (o *Options) datagrams() bool { return o.Network == "udp" || o.Network == "unixgram" }
@@ -179,9 +186,9 @@ func (c *Comparison) Run(ctx context.Context, shown *progress.Progress) (*result
 	return r, err
 }
 
-// warnings are about limits of the server that affect the run.
+// warnings are about what is left out, and limits of the server that affect the run.
 func (c *Comparison) warnings() []string {
-	var all []string
+	all := slices.Clone(c.leftOut)
 	limits := c.Base.Limits
 	if limits.PerSource > 0 && limits.PerSource < c.Clients {
 		all = append(all, fmt.Sprintf("limits.per_source = %d is not applied, as all clients have one address", limits.PerSource))

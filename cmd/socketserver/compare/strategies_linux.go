@@ -62,34 +62,54 @@ func Strategies() []string {
 	return all
 }
 
-// choose returns the strategies to compare. Those of Python without a counterpart of the handler are
-// among them: subject.Start finds that out.
-func (o *Options) choose() ([]strategy, error) {
-	plugin, known := o.Base.Handler.Kind == "plugin", Strategies()
+// choose returns the strategies to compare, and warnings about those that the kind of the plugin leaves
+// out. Those of Python without a counterpart of the handler are among them: subject.Start finds that
+// out.
+func (o *Options) choose() (chosen []strategy, warnings []string, err error) {
+	isPlugin, known := o.Base.Handler.Kind == "plugin", Strategies()
 	names := slices.Clone(o.Strategies)
 	for i, name := range names {
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("there is no strategy %q; %s", name, text.Hint(name, known, "there are "+strings.Join(known, ", ")))
+			return nil, nil, fmt.Errorf("there is no strategy %q; %s", name, text.Hint(name, known, "there are "+strings.Join(known, ", ")))
 		}
-		if plugin && slices.Contains(known, "plugin-"+name) {
+		if isPlugin && slices.Contains(known, "plugin-"+name) {
 			names[i] = "plugin-" + name // as the configuration says: concurrency "threading"
 		}
 	}
-	var chosen []strategy
 	for _, s := range strategies {
 		asked := slices.Contains(names, s.name)
-		if asked && plugin && s.form == result.Compiled {
-			return nil, fmt.Errorf("%s runs a compiled-in handler, and yours is a plugin; use forking or forking-reuse", s.name)
-		}
-		usual := len(names) == 0 && (s.form == result.Plugin || !plugin)
+		usual := len(names) == 0 && (s.form == result.Plugin || !isPlugin)
 		if s.form == result.Python {
-			usual = o.Python
+			usual = o.Python || len(names) == 0 && o.isScript()
 		}
-		if asked || usual && (!s.asked || s.datagrams && o.datagrams()) {
+		usual = usual && (!s.asked || s.datagrams && o.datagrams())
+		switch why := o.refuses(s); {
+		case asked && why != "":
+			return nil, nil, fmt.Errorf("%s %s", s.name, why)
+		case usual && why != "":
+			warnings = append(warnings, s.name+" is left out: it "+why)
+		case asked || usual:
 			chosen = append(chosen, s)
 		}
 	}
-	return chosen, nil
+	return chosen, warnings, nil
+}
+
+// isScript reports whether the handler is a Python script, which CPython's own servers run, too.
+func (o *Options) isScript() bool { return o.Plugin.Kind == plugin.Python }
+
+// refuses returns why a strategy does not run the handler, as a predicate; empty: it does.
+func (o *Options) refuses(s strategy) string {
+	switch kind := o.Plugin.Kind; {
+	case s.form == result.Compiled && o.Base.Handler.Kind == "plugin":
+		return "runs a compiled-in handler, and yours is a plugin; use forking or forking-reuse"
+	case s.form != result.Plugin:
+	case kind == plugin.Stdio && s.kind == "preforking":
+		return "cannot run a program that is started for each request; use forking"
+	case (kind == plugin.Stdio || kind == plugin.Python) && s.name == "plugin-forking-reuse":
+		return "has nothing to reuse, as each request has a process of its own; use forking"
+	}
+	return ""
 }
 
 // spec returns the server of a strategy. A server that has that kind of concurrency keeps its own
@@ -106,7 +126,17 @@ func (s strategy) spec(base *config.Server, run plugin.Definition) subject.Spec 
 	server.Concurrency.IsolatedState = server.Concurrency.UsesProcesses()
 	server.Limits.PerSource, server.Limits.Answers = 0, 0 // all clients come from one address
 	server.Limits.Banner = ""                             // it would be taken for an answer
-	return subject.Spec{Name: s.name, Form: s.form, Server: server, Plugin: run}
+	spec := subject.Spec{Name: s.name, Form: s.form, Server: server, Plugin: run}
+	if s.form == result.Python && run.Kind == plugin.Python { // where all subjects are of Python
+		spec.Name = "CPython " + classes[s.kind] + classes[server.Transports[0].Network]
+	}
+	return spec
+}
+
+// classes are the parts of the names of CPython's servers, by concurrency and by network.
+var classes = map[string]string{
+	"synchronous": "", "threading": "Threading", "forking": "Forking",
+	"tcp": "TCPServer", "udp": "UDPServer", "unix": "UnixStreamServer", "unixgram": "UnixDatagramServer",
 }
 
 // describe returns the subject of the report, with its concurrency block as in a configuration.

@@ -37,8 +37,13 @@ func TestChoose(t *testing.T) {
 		{wish("handler", "tcp", "preforking", "forking-spares"), []string{"forking-spares", "preforking"}},
 		{wish("handler", "tcp", "threading", "python-synchronous"), []string{"threading", "python-synchronous"}},
 		{beside(wish("handler", "tcp", "threading")), slices.Concat([]string{"threading"}, peers)},
+		{ofKind(plugin.Python, wish("plugin", "tcp")), slices.Concat(usual[5:], peers)},
+		{ofKind(plugin.Python, wish("plugin", "tcp", "forking")), usual[6:7]},
+		{ofKind(plugin.Python, wish("plugin", "tcp", "python-forking")), peers[1:]},
+		{ofKind(plugin.Stdio, wish("plugin", "tcp")), usual[5:7]},
+		{ofKind(plugin.Wasm, wish("plugin", "tcp")), usual[5:]},
 	} {
-		got, err := c.options.choose()
+		got, _, err := c.options.choose()
 		require.NoError(t, err)
 		require.Equal(t, c.want, names(got), c.options)
 	}
@@ -57,13 +62,29 @@ func beside(o Options) Options {
 	return o
 }
 
+// ofKind returns options for a plugin of that kind.
+func ofKind(k plugin.Kind, o Options) Options {
+	o.Plugin.Kind = k
+	return o
+}
+
+// What the kind of a plugin leaves out is reported by name.
+func TestChooseWarns(t *testing.T) {
+	o := ofKind(plugin.Stdio, wish("plugin", "tcp"))
+	_, warnings, err := o.choose()
+	require.NoError(t, err)
+	require.Equal(t, []string{"plugin-preforking is left out: it cannot run a program that is started for each request; use forking"}, warnings)
+}
+
 func TestChooseRefuses(t *testing.T) {
 	for want, o := range map[string]Options{
 		`there is no strategy "threding"; did you mean "threading"?`:                                     wish("handler", "tcp", "threding"),
 		`there is no strategy "fibers"; there are synchronous, threading,`:                               wish("handler", "tcp", "fibers"),
 		"forking-spares runs a compiled-in handler, and yours is a plugin; use forking or forking-reuse": wish("plugin", "tcp", "forking-spares"),
+		"plugin-preforking cannot run a program that is started for each request; use forking":           ofKind(plugin.Stdio, wish("plugin", "tcp", "preforking")),
+		"plugin-forking-reuse has nothing to reuse, as each request has a process of its own":            ofKind(plugin.Python, wish("plugin", "tcp", "forking-reuse")),
 	} {
-		_, err := o.choose()
+		_, _, err := o.choose()
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -92,7 +113,7 @@ func TestSpec(t *testing.T) {
 		{"forking-reuse", bounded, "forking { max_children = 40, spares = 4, max_requests = 100 }"},
 	} {
 		o := wish("handler", "tcp", c.name)
-		chosen, err := o.choose()
+		chosen, _, err := o.choose()
 		require.NoError(t, err)
 		spec := chosen[0].spec(&c.base, plugin.Definition{})
 		require.Equal(t, c.want, describe(spec).Concurrency, c.name)
