@@ -57,7 +57,7 @@ func (s *Settings) interpret(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	interpreter, err := interpreterOf(ctx, script)
+	interpreter, err := Interpreter(ctx, script)
 	if err != nil {
 		return err
 	}
@@ -67,9 +67,9 @@ func (s *Settings) interpret(ctx context.Context) error {
 	return nil
 }
 
-// interpreterOf returns the path of the Python 3 that a script is for: that of its #! line, or else
+// Interpreter returns the path of the Python 3 that a script is for: that of its #! line, or else
 // python3 of the PATH. What is a script itself, such as a shim of pyenv, is asked for what it runs.
-func interpreterOf(ctx context.Context, script string) (string, error) {
+func Interpreter(ctx context.Context, script string) (string, error) {
 	line, err := firstLine(script)
 	if err != nil {
 		return "", err

@@ -1,5 +1,6 @@
-"""A server of CPython's socketserver. It reads its assignment from standard input, as a line of
-JSON, reports its address, and ends at SIGTERM or when the input ends."""
+"""A server of CPython's socketserver: with a counterpart of a compiled-in handler, or with the handler of
+a Python file. It reads its assignment from standard input, as a line of JSON, reports its address, and
+ends at SIGTERM or when the input ends. experiment.py and script.py precede this file."""
 
 import json
 import os
@@ -11,9 +12,6 @@ import socketserver
 import sys
 import threading
 import time
-
-counter = 0
-counting = threading.Lock()
 
 
 class Messages:
@@ -67,56 +65,6 @@ class Timestamp(Messages):
         return re.sub(rb"\{\{|\}\}|\{(\w+)\}", value, options.get("format", "[{time}] {data}").encode())
 
 
-class Experiment:
-    """The handler of the mishaps, see package experiment."""
-
-    options = {}
-
-    def handle(self):
-        word, _, argument = self.rfile.readline().decode().strip().partition(" ")
-        if not self.pause("ready %d" % os.getpid()):
-            return
-        self.say(self.do(word, argument))
-
-    def say(self, text):
-        self.wfile.write(text.encode() + b"\n")
-
-    def pause(self, text):
-        self.say(text)
-        return self.rfile.readline()
-
-    def do(self, word, argument):
-        global counter
-        if word == "count":
-            with counting:
-                counter += 1
-                return str(counter)
-        if word == "chdir":
-            os.chdir(argument)
-        elif word == "directory":
-            return os.getcwd()
-        elif word == "setenv":
-            os.environ["SOCKETSERVER_EXPERIMENT"] = argument
-        elif word == "environment":
-            return os.environ.get("SOCKETSERVER_EXPERIMENT", "")
-        elif word == "eat":
-            held = bytearray(min(int(argument), 256 << 20))
-            held[:: os.sysconf("SC_PAGE_SIZE")] = b"x" * len(held[:: os.sysconf("SC_PAGE_SIZE")])
-            self.pause("eaten")
-        elif word == "panic":
-            raise RuntimeError("an experiment")
-        elif word == "exit":
-            os._exit(3)
-        elif word == "fatal":
-            os.abort()
-        elif word == "hang":
-            while True:
-                signal.pause() if threading.current_thread() is threading.main_thread() else threading.Event().wait()
-        elif word != "wait":
-            raise ValueError(word)
-        return "done"
-
-
 def counterpart(server):
     """Returns the class with the behaviour of the server's handler. Its options have the values that it
     supports; None: all."""
@@ -135,34 +83,41 @@ def counterpart(server):
 
 def refuse(what):
     tell(problem="no Python counterpart of " + what)
-    while os.read(0, 4096):  # it is ended when the parent has read that
-        pass
-    shutil.rmtree(assignment["Directory"], ignore_errors=True)
-    sys.exit(1)
+    ended.set()
+    watcher.join()  # it is ended when the parent has read that
+
+
+def attributes(server):
+    """Returns what the configuration sets of a server, whatever its class has."""
+    all = {"allow_reuse_address": True, "max_children": server["concurrency"].get("max_children")}
+    if network not in DATAGRAMS:
+        all["request_queue_size"] = server["transport"][0].get("request_queue_size", 128)
+    return all
 
 
 def make_server(server, address):
-    """Makes one of socketserver's servers, with a counter of forked children."""
-    network = server["transport"][0]["network"]
+    """Makes one of socketserver's servers."""
     base = {
         "tcp": socketserver.TCPServer,
         "udp": socketserver.UDPServer,
         "unix": socketserver.UnixStreamServer,
         "unixgram": socketserver.UnixDatagramServer,
     }[network]
-    datagram = network in ("udp", "unixgram")
-    concurrency = server["concurrency"]
-    request = socketserver.DatagramRequestHandler if datagram else socketserver.StreamRequestHandler
-    attributes = {"allow_reuse_address": True}
-    if not datagram:
-        attributes["request_queue_size"] = server["transport"][0].get("request_queue_size", 128)
-    if concurrency["kind"] == "forking":
-        attributes["max_children"] = concurrency["max_children"]
+    request = socketserver.DatagramRequestHandler if network in DATAGRAMS else socketserver.StreamRequestHandler
     handler = type("Handler", (counterpart(server), request), {})
-    return type("Server", MIXINS[concurrency["kind"]] + (base,), attributes)(address, handler)
+    return type("Server", MIXINS[server["concurrency"]["kind"]] + (base,), attributes(server))(address, handler)
+
+
+DATAGRAMS = "udp", "unixgram"
+
+
+class OneByOne:
+    process_request = socketserver.BaseServer.process_request
 
 
 class Counting:
+    """Counts forked children."""
+
     started = 0
 
     def process_request(self, request, client_address):
@@ -171,7 +126,7 @@ class Counting:
 
 
 MIXINS = {
-    "synchronous": (),
+    "synchronous": (OneByOne,),
     "threading": (socketserver.ThreadingMixIn,),
     "forking": (Counting, socketserver.ForkingMixIn),
 }
@@ -199,6 +154,29 @@ def tell(**report):
     say(sys.stdout, json.dumps(report))
 
 
+def stop(*_):
+    # shutdown waits for the loop, which this thread may run.
+    say(sys.stderr, "stopping")
+    if serving:
+        threading.Thread(target=serving[0].shutdown).start()
+
+
+def serve(server, serve_forever):
+    """Serves until SIGTERM, and ends the process."""
+    serving.append(server)
+    address = server.server_address
+    tell(network=network, address="%s:%d" % address[:2] if inet else address)
+    serve_forever(server, 0.1)
+    server.server_close()
+    tell(started=getattr(server, "started", 0))
+    if not inet:
+        os.unlink(address)
+    ended.set()
+    if orphaned.is_set():
+        watcher.join()
+    os._exit(0)
+
+
 line = b""
 while not line.endswith(b"\n"):
     piece = os.read(0, 1)
@@ -210,14 +188,8 @@ spec = assignment["Server"]
 options = spec["handler"].get("options") or {}
 network = spec["transport"][0]["network"]
 inet = network in ("tcp", "udp")
-server = make_server(spec, ("127.0.0.1", 0) if inet else os.path.join(assignment["Directory"], "s"))
-
-
-def stop(*_):
-    # shutdown waits for the loop, which this thread may run.
-    say(sys.stderr, "stopping")
-    threading.Thread(target=server.shutdown).start()
-
+place = ("127.0.0.1", 0) if inet else os.path.join(assignment["Directory"], "s")
+serving = []
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -226,13 +198,7 @@ signal.signal(signal.SIGTERM, stop)
 orphaned, ended = threading.Event(), threading.Event()
 watcher = threading.Thread(target=watch_parent, args=(assignment["Directory"], spec["timeouts"]["drain"] / 1e9), daemon=True)
 watcher.start()
-address = server.server_address
-tell(network=network, address="%s:%d" % address if inet else address)
-server.serve_forever(poll_interval=0.1)
-server.server_close()
-tell(started=getattr(server, "started", 0))
-if not inet:
-    os.unlink(address)
-ended.set()
-if orphaned.is_set():
-    watcher.join()
+if spec["handler"]["kind"] == "plugin" and assignment["Plugin"]["Kind"] == "python":
+    run_script(assignment["Plugin"])
+else:
+    serve(make_server(spec, place), socketserver.BaseServer.serve_forever)

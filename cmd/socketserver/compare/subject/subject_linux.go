@@ -4,7 +4,7 @@
 // The process is this command, started again: it needs no toolchain and no other program.
 // [Become] is the child's side, [Start] and [Subject] are the parent's. A compiled-in handler
 // runs as a plugin with this command as the plugin. Servers of CPython run peer.py, which is
-// embedded.
+// embedded, and with script.py the handlers of a Python file.
 //
 // The parent is a child subreaper: [Subject.Stop] finds, counts and ends the processes that a
 // server leaves behind. If the parent is killed the server reads the end of its standard input,
@@ -119,7 +119,7 @@ func (s *Subject) launch(spec *Spec) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	command, err := spec.command()
+	command, err := spec.command(s.ctx)
 	if err != nil {
 		return err
 	}
@@ -137,14 +137,22 @@ func (s *Subject) launch(spec *Spec) error {
 
 // command returns the command that runs the server. A new kind of subject has its case here, and a
 // Form in package result.
-func (s *Spec) command() (*exec.Cmd, error) {
+func (s *Spec) command(ctx context.Context) (*exec.Cmd, error) {
 	if s.Form != result.Python {
 		return &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], subjectWord}}, nil
 	}
-	command := exec.Command("python3", "-I", "-u", "-W", "ignore", "-c", peer)
+	interpreter := "python3"
+	if s.Plugin.Kind == plugin.Python {
+		var err error
+		if interpreter, err = plugin.Interpreter(ctx, s.Plugin.Path); err != nil {
+			return nil, err
+		}
+	}
+	command := exec.Command(interpreter, "-I", "-u", "-W", "ignore", "-c", experimentScript+script+peer)
 	if errors.Is(command.Err, exec.ErrNotFound) {
 		return nil, errors.New("there is no python3; install it, or leave the peers out")
 	}
+	command.Env = s.Plugin.Environment
 	return command, nil
 }
 
@@ -165,7 +173,7 @@ func (s *Subject) start(command *exec.Cmd, spec *Spec) error {
 		return fmt.Errorf("make pipe: %w", err)
 	}
 	command.Stdout, command.Stderr = stdout, stderr
-	command.Env = environment(spec.Directory)
+	command.Env = append(environment(spec.Directory), command.Env...)
 	// A session of its own: signals of the terminal do not reach it, and its id marks the tree.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := command.Start(); err != nil {
@@ -200,10 +208,16 @@ func (s *Subject) output(intercept func([]byte) bool) (*os.File, error) {
 	return w, nil
 }
 
-// peer is a program that serves with CPython's socketserver, with counterparts of some handlers.
-//
-//go:embed peer.py
-var peer string
+// The parts of a program that serves with CPython's socketserver, in their order. It has counterparts of
+// some handlers, and runs scripts.
+var (
+	//go:embed experiment.py
+	experimentScript string // also a script of its own
+	//go:embed script.py
+	script string
+	//go:embed peer.py
+	peer string
+)
 
 // PythonVersion returns the version of the python3 that runs the peer, as in 3.11.7; empty: there is
 // none.

@@ -1,0 +1,63 @@
+"""Runs a Python file whose server is one of CPython's own. See peer.py."""
+
+import inspect
+import os
+import socket
+import socketserver
+import sys
+
+
+def run_script(plugin):
+    """Runs a file as __main__. The server that it makes gets the address and the strategy of the
+    assignment, and serves where the file calls serve_forever(), which does not return."""
+    path = plugin["Path"]
+    sys.argv = [path, *(plugin["Args"] or ()), *(options.get("args") or ())]
+    sys.path.append(os.path.dirname(path))
+    os.chdir(plugin["WorkingDirectory"] or os.path.dirname(path))
+    base = socketserver.BaseServer
+    init, loop = base.__init__, base.serve_forever
+
+    compared = []  # the first server for the transport; a file may have others, too
+
+    def made(server, address, handler):
+        address, vars(server)["address_family"] = ("127.0.0.1", 0), socket.AF_INET
+        if not compared and isinstance(server, socketserver.UDPServer) == (network in DATAGRAMS):
+            compared.append(server)
+            address = place
+            vars(server).update(attributes(spec), address_family=socket.AF_INET if inet else socket.AF_UNIX)
+        init(server, address, handler)
+
+    def serves(server, poll_interval=0.5):
+        if server not in compared:
+            return loop(server, poll_interval)
+        server.__class__ = under(spec["concurrency"]["kind"], type(server))
+        serve(server, loop)
+
+    def loops(server):
+        refuse("a script that calls handle_request() itself")
+
+    base.__init__, base.serve_forever, base.handle_request = made, serves, loops
+    main = sys.modules["__main__"] = type(sys)("__main__")
+    main.__file__ = path
+    with open(path, "rb") as file:
+        exec(compile(file.read(), path, "exec"), main.__dict__)
+    serve_class(main.__dict__)
+
+
+def under(concurrency, kind):
+    """Returns the class with another strategy than its own."""
+    mixins = [m for m in MIXINS[concurrency] if not issubclass(kind, m)]
+    return type(kind.__name__, (*mixins, kind), {})
+
+
+def serve_class(names):
+    """Serves a file that has a handler and no server."""
+    if inspect.iscoroutinefunction(names.get("handle")):
+        refuse("a coroutine")
+    base = socketserver.BaseRequestHandler
+    own = [c for c in names.values() if inspect.isclass(c) and issubclass(c, base) and c.__module__ == "__main__"]
+    leaves = [c for c in own if not any(other is not c and issubclass(other, c) for other in own)]
+    if len(leaves) != 1:
+        refuse("a script with %d handler classes and no server" % len(leaves))
+    kind = socketserver.UDPServer if network in DATAGRAMS else socketserver.TCPServer
+    kind(None, leaves[0]).serve_forever()
