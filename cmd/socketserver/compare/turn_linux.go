@@ -16,6 +16,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
 // turn is one subject under one kind of load, from its start to its end. A process of its own for
@@ -27,6 +28,7 @@ type turn struct {
 	latencies *hdrhistogram.Histogram
 	requests  int64         // answered, warm-up included
 	tried     chan struct{} // closed when the first request was answered or has failed
+	forks     bool          // its plugin forks, which the server does not count
 }
 
 // newTurn starts a subject and its first request, whose outcome is known when tried is closed.
@@ -34,7 +36,8 @@ func newTurn(ctx context.Context, spec subject.Spec, plan load.Plan) *turn {
 	t := &turn{plan: plan, measured: result.Measured{
 		Subject: spec.Name, Errors: map[string]int64{}, Problem: silent(spec.Server.Handler, plan.Message),
 		Cost: result.Cost{Resident: -1, Proportional: -1, Started: -1, Processes: -1, Threads: -1, Descriptors: -1, Switches: -1},
-	}, latencies: load.NewHistogram(), tried: make(chan struct{})}
+	}, latencies: load.NewHistogram(), tried: make(chan struct{}),
+		forks: spec.Form == result.Plugin && spec.Plugin.Kind == plugin.Python && spec.Server.Concurrency.Kind == "forking"}
 	if t.measured.Problem == "" {
 		s, err := subject.Start(ctx, spec)
 		if err != nil {
@@ -198,7 +201,9 @@ func (t *turn) end() result.Measured {
 	exit := t.subject.Stop()
 	t.subject = nil
 	m := &t.measured
-	m.Cost.Started = exit.Started
+	if !t.forks {
+		m.Cost.Started = exit.Started
+	}
 	if t.requests > 0 && !exit.Forced && exit.Started >= 0 { // else children were not waited for
 		m.Cost.Switches = float64(exit.Switches) / float64(t.requests)
 	}

@@ -42,6 +42,15 @@ var experiments = []experiment{
 	{name: "kill", title: "The server is killed with a request in flight", try: kill},
 }
 
+// Names returns the names of the mishaps.
+func Names() []string {
+	var all []string
+	for _, e := range experiments {
+		all = append(all, e.name)
+	}
+	return all
+}
+
 // AtOnce is the number of servers that run at a time, each with a few clients. They mostly wait.
 const AtOnce = 6
 

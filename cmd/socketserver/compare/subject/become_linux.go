@@ -3,6 +3,7 @@ package subject
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,7 +29,8 @@ import (
 // plugin and a forked child start without parsing a command line.
 const (
 	subjectWord = "compare-subject"
-	pluginWord  = "compare-plugin" // followed by the name of a handler
+	pluginWord  = "compare-plugin"  // followed by the name of a handler
+	programWord = "compare-program" // the handler of the mishaps on standard input and output
 )
 
 // Become is the first line of main, in place of handlers.ServeWorker, which it calls with more. It does
@@ -41,6 +43,13 @@ func Become(findWorker func(hclog.Logger) *framework.Program, more ...framework.
 	handlers.ServeWorker(append(more, experiment.Constructor)...)
 	if len(os.Args) == 2 && os.Args[1] == subjectWord {
 		if err := serve(findWorker); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if len(os.Args) == 2 && os.Args[1] == programWord {
+		if err := experiment.Serve(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -108,7 +117,10 @@ func (s *Spec) class(ctx context.Context, log hclog.Logger) (*framework.HandlerC
 			Timeouts: s.Server.Timeouts, MaxLine: s.Server.Limits.MaxLine(), Log: log.With("server", s.Server.Name),
 		}
 		if h.Kind == "handler" {
-			settings.Definition = plugin.Definition{Path: "/proc/self/exe", Args: []string{pluginWord, h.Name}}
+			var err error
+			if settings.Definition, err = s.stand(); err != nil {
+				return nil, err
+			}
 		}
 		return plugin.Open(ctx, settings)
 	}
@@ -122,6 +134,37 @@ func (s *Spec) class(ctx context.Context, log hclog.Logger) (*framework.HandlerC
 	}
 	return c.Class(options)
 }
+
+// stand returns how a handler of this program runs as a plugin: the one of the mishaps as a plugin of
+// the kind that is compared.
+func (s *Spec) stand() (plugin.Definition, error) {
+	switch s.Plugin.Kind {
+	case plugin.Python:
+		path, err := writeScript(s.Directory)
+		return plugin.Definition{Kind: plugin.Python, Path: path, WorkingDirectory: "/"}, err
+	case plugin.Stdio:
+		return plugin.Definition{Kind: plugin.Stdio, Path: "/proc/self/exe", Args: []string{programWord}, WorkingDirectory: "/"}, nil
+	}
+	return plugin.Definition{Path: "/proc/self/exe", Args: []string{pluginWord, s.Server.Handler.Name}}, nil
+}
+
+// writeScript returns a path of the script of the mishaps, which lasts as long as this process: a file
+// of its own would count as left behind where the process is killed.
+func writeScript(directory string) (string, error) {
+	f, err := os.CreateTemp(directory, "*.py")
+	if err == nil {
+		_, err = f.WriteString(experimentScript)
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	if err != nil {
+		return "", fmt.Errorf("write the script of the mishaps: %w", err)
+	}
+	kept = f
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()), nil
+}
+
+// kept keeps the script open, as nothing else refers to it.
+var kept *os.File
 
 // lookup finds a handler of this program.
 func lookup(name string) (framework.Constructor, bool) {

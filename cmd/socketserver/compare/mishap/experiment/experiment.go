@@ -49,6 +49,11 @@ var Constructor = framework.Define(struct{}{}, func(struct{}) (*framework.Handle
 	return &framework.HandlerClass{New: func() framework.Handler { return &handler{counter: counter} }}, nil
 })
 
+// Serve serves one client, as a program that has the connection as its standard input and output.
+func Serve(r io.Reader, w io.Writer) error {
+	return (&handler{counter: &atomic.Int64{}}).Handle(bufio.NewReader(r), w)
+}
+
 type handler struct {
 	framework.StreamRequestHandler
 	counter *atomic.Int64
