@@ -67,6 +67,9 @@ func (w *Worker) Configure(c WorkerConfiguration, timeout time.Duration) (*Worke
 	}
 	said := w.process.Hello()
 	hello := &WorkerHello{Networks: said.Networks, Stateful: said.Stateful, Forks: said.Forks, Ping: said.Ping}
+	if said.Options != nil { // where the list is empty it has none
+		hello.Options = []Option{}
+	}
 	for _, o := range said.Options {
 		hello.Options = append(hello.Options, Option(o))
 	}

@@ -74,24 +74,31 @@ func target(name string, f *config.Flags) error {
 		}
 		return nil
 	}
+	d, err := locate(name, f, "handler and no plugin", handlerNames())
+	if err == nil && f.Concurrency == "" && d.Kind == plugin.Stdio {
+		f.Concurrency = "forking"
+	}
+	return err
+}
+
+// locate completes f with the plugin, or whatever lies at the path, that a command names. what and names
+// are what else it could have been.
+func locate(name string, f *config.Flags, what string, names []string) (plugin.Definition, error) {
 	isPath := strings.ContainsRune(name, filepath.Separator)
 	if !isPath && plugin.Has(f.PluginDirectory, name) {
 		f.Plugin = name
 	} else if _, err := os.Stat(name); err == nil {
 		f.Plugin, f.PluginPath = filepath.Base(filepath.Clean(name)), name
 	} else if isPath {
-		return failed(fmt.Errorf("socketserver: %w", err))
+		return plugin.Definition{}, failed(fmt.Errorf("socketserver: %w", err))
 	} else {
-		return usage("there is no handler and no plugin %q, and no such file; %s", name, suggest(name, append(handlerNames(), plugin.Names(f.PluginDirectory)...)))
+		return plugin.Definition{}, usage("there is no %s %q, and no such file; %s", what, name, suggest(name, append(names, plugin.Names(f.PluginDirectory)...)))
 	}
 	d, err := plugin.Find(f.PluginDirectory, f.Plugin, plugin.Definition{Path: f.PluginPath})
 	if err != nil {
-		return failed(fmt.Errorf("socketserver: %w", err))
+		err = failed(fmt.Errorf("socketserver: %w", err))
 	}
-	if f.Concurrency == "" && d.Kind == plugin.Stdio {
-		f.Concurrency = "forking"
-	}
-	return nil
+	return d, err
 }
 
 // printRun prints a configuration, if it is valid as far as can be told without starting anything.
