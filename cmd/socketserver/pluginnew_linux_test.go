@@ -13,7 +13,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// What plugin new writes serves as it is.
+// What plugin new writes serves as it is, and passes plugin test.
 func TestNewPluginServes(t *testing.T) {
 	for language := range languages {
 		for network, flag := range map[string]string{"tcp": "--datagram=false", "udp": "--datagram"} {
@@ -35,6 +35,13 @@ func TestNewPluginServes(t *testing.T) {
 				if out, _ := exec.Command("socketserver", "plugin", "describe", "capitals", "--plugins", plugins).CombinedOutput(); strings.Contains(string(out), "not available yet") {
 					t.Skipf("%s", out)
 				}
+				test := []string{"capitals", "--plugins", plugins, "--send", `hello\n`, "--expect", `HELLO\n`}
+				if often(0, 1) == 0 {
+					test = append(test, "--concurrency", "threading")
+				}
+				printed, status := pluginTest(dir, test...)
+				require.Zero(t, status, printed)
+				require.Regexp(t, `\n[1-9][0-9]* ok, 0 failed, `, printed)
 				_, listeners := serveFile(t, fmt.Sprintf(`
 plugins { directory = %q }
 server "capitals" {

@@ -33,9 +33,9 @@ func leaks(t *trial) error {
 
 // crowd has n clients ask, some at a time, and returns the first error.
 func (t *trial) crowd(n int) error {
-	turns := make(chan error, n) // for each client, a nil error
+	turns := make(chan struct{}, n)
 	for range n {
-		turns <- nil
+		turns <- struct{}{}
 	}
 	close(turns)
 	const atOnce = 4
@@ -44,8 +44,8 @@ func (t *trial) crowd(n int) error {
 	for range atOnce {
 		other := &trial{ctx: t.ctx, kit: t.kit, subject: t.subject, silence: t.silence}
 		asking.Go(func() {
-			for err := range turns {
-				if err = other.ask(); err != nil {
+			for range turns {
+				if err := other.ask(); err != nil {
 					failed <- err
 					return
 				}
