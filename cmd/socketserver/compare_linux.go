@@ -92,7 +92,7 @@ func newCompare() *cobra.Command {
 	f.DurationVar(&o.Timeout, "timeout", 5*time.Second, "of a request")
 	f.StringVar(&o.Message, "message", "", `what clients send; \n, \t, \xNN and \\ are escapes (default hello\n, or that of the handler); --send is the same`)
 	f.StringVar(&o.Expect, "expect", "", "text of every answer; an answer without it is an error")
-	f.StringVar(&o.Answer, "answer", "", "end of an answer: line, chunk (one read) or eof (default line, or that of the handler)")
+	f.StringVar(&o.Answer, "answer", "", "end of an answer: line (or the end of the connection), chunk (one read) or eof (default line, or that of the handler)")
 	f.BoolVar(&o.Mishaps, "mishaps", true, "try what happens when a handler misbehaves")
 	f.StringVarP(&o.format, "output", "o", "text", strings.Join(render.Formats(), ", "))
 	f.StringArrayVar(&o.Assert, "assert", nil, "condition that sets the exit status, as in 'threading.p99<5ms'; repeatable")

@@ -48,10 +48,12 @@ func unanswered(p load.Plan, err error) string {
 		return fmt.Sprintf("the answer to %s had not ended within %s; what arrived: %s; add --answer line or --answer chunk", sent, p.Timeout, got)
 	case u.Kind == load.Timeout:
 		return fmt.Sprintf("no line came back for %s within %s; what arrived: %s; its answers may have no newline: add --answer chunk; or %s", sent, p.Timeout, got, another)
+	case u.Kind == load.Ended:
+		return "it ends the connection after one answer, so there are no long conversations; add --loads connections"
 	case u.Kind == load.ClosedEarly && len(u.Got) == 0:
 		return fmt.Sprintf("the connection was closed without an answer to %s; %s", sent, another)
 	case u.Kind == load.ClosedEarly:
-		return fmt.Sprintf("no line came back for %s before the connection was closed; what arrived: %s; add --answer chunk, or --answer eof with --loads connections", sent, got)
+		return fmt.Sprintf("no line came back for %s before the connection was closed; what arrived: %s; add --answer chunk, or --loads connections", sent, got)
 	case u.Kind == load.WrongAnswer && !bytes.Contains(u.Got, p.Contains):
 		return fmt.Sprintf("the answer to %s does not contain %s; what arrived: %s; change --expect or --message", sent, quote(p.Contains), got)
 	case u.Kind == load.WrongAnswer:

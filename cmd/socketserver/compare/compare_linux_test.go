@@ -212,13 +212,14 @@ func TestUnanswered(t *testing.T) {
 // Each missing answer has a next step.
 func TestReasons(t *testing.T) {
 	for want, u := range map[string]load.Unanswered{
-		`nothing came back for "hello\n" within 20s; it may want another --message`:                 {Kind: load.Timeout},
-		`the connection was closed without an answer to "hello\n"; it may want another --message`:   {Kind: load.ClosedEarly},
-		`before the connection was closed; what arrived: "bye"; add --answer chunk`:                 {Kind: load.ClosedEarly, Got: []byte("bye")},
-		`does not contain "x"; what arrived: "y\n"; change --expect or --message`:                   {Kind: load.WrongAnswer, Got: []byte("y\n")},
-		`is more than one line; what arrived: "x\ny\n"; add --answer chunk, or --loads connections`: {Kind: load.WrongAnswer, Got: []byte("x\ny\n")},
-		"the first request was not answered: refused":                                               {Kind: load.Refused},
-		`what arrived: "` + strings.Repeat("z", 60) + `"...; its answers may have no newline`:       {Kind: load.Timeout, Got: bytes.Repeat([]byte("z"), 100)},
+		`nothing came back for "hello\n" within 20s; it may want another --message`:                            {Kind: load.Timeout},
+		`the connection was closed without an answer to "hello\n"; it may want another --message`:              {Kind: load.ClosedEarly},
+		`before the connection was closed; what arrived: "bye"; add --answer chunk`:                            {Kind: load.ClosedEarly, Got: []byte("bye")},
+		`does not contain "x"; what arrived: "y\n"; change --expect or --message`:                              {Kind: load.WrongAnswer, Got: []byte("y\n")},
+		`is more than one line; what arrived: "x\ny\n"; add --answer chunk, or --loads connections`:            {Kind: load.WrongAnswer, Got: []byte("x\ny\n")},
+		`it ends the connection after one answer, so there are no long conversations; add --loads connections`: {Kind: load.Ended},
+		"the first request was not answered: refused":                                                          {Kind: load.Refused},
+		`what arrived: "` + strings.Repeat("z", 60) + `"...; its answers may have no newline`:                  {Kind: load.Timeout, Got: bytes.Repeat([]byte("z"), 100)},
 	} {
 		p := load.Plan{Message: []byte("hello\n"), Answer: load.Line, Timeout: 20 * time.Second, Contains: []byte("x")}
 		require.Contains(t, unanswered(p, &u), want)

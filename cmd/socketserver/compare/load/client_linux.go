@@ -163,8 +163,10 @@ func (c *client) complete(n int, err error) bool {
 		return err == nil
 	case c.Answer == Chunk:
 		return n > 0
-	case c.Answer == Line:
-		return bytes.IndexByte(c.answer[len(c.answer)-n:], '\n') >= 0
+	case c.Answer == Line && bytes.IndexByte(c.answer[len(c.answer)-n:], '\n') >= 0:
+		return true
+	case c.Kind == result.Conversations:
+		return false
 	}
 	return errors.Is(err, io.EOF) && len(c.answer) > 0
 }

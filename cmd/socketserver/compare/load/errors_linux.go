@@ -19,6 +19,9 @@ const (
 	OutOfPorts       = "out of ports"       // of this machine
 	OutOfDescriptors = "out of descriptors" // of this process or machine
 	Other            = "other"
+
+	// Ended is that of a conversation which the server ends after its first answer.
+	Ended = "ended"
 )
 
 var errWrongAnswer = errors.New(WrongAnswer)

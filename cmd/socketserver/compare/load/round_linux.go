@@ -111,8 +111,8 @@ type Unanswered struct {
 
 func (u *Unanswered) Error() string { return u.Kind }
 
-// Try sends one request and returns its latency. The error is an [*Unanswered] if there is no
-// answer or a wrong one.
+// Try sends one request, and in a conversation another one, and returns the latency of the first. The
+// error is an [*Unanswered] if there is no answer or a wrong one.
 func Try(ctx context.Context, p Plan) (time.Duration, error) {
 	p.Clients, p.Rate, p.Warmup, p.Duration = 1, 0, 0, p.Timeout
 	start := time.Now()
@@ -124,7 +124,14 @@ func Try(ctx context.Context, p Plan) (time.Duration, error) {
 	if err := c.request(); err != nil {
 		return 0, &Unanswered{kind(err), c.answer}
 	}
-	return time.Since(start), nil
+	took := time.Since(start)
+	if p.Kind == result.Conversations {
+		c.now = time.Now()
+		if err := c.request(); kind(err) == ClosedEarly || kind(err) == Reset {
+			return 0, &Unanswered{Ended, nil}
+		}
+	}
+	return took, nil
 }
 
 // newRound makes a round, which the caller cancels.

@@ -165,7 +165,7 @@ def serve(server, serve_forever):
     """Serves until SIGTERM, and ends the process."""
     serving.append(server)
     address = server.server_address
-    tell(network=network, address="%s:%d" % address[:2] if inet else address)
+    tell(network=network, address=("[%s]:%d" if len(address) == 4 else "%s:%d") % address[:2] if inet else address)
     serve_forever(server, 0.1)
     server.server_close()
     tell(started=getattr(server, "started", 0))

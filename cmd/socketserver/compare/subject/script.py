@@ -20,11 +20,16 @@ def run_script(plugin):
     compared = []  # the first server for the transport; a file may have others, too
 
     def made(server, address, handler):
-        address, vars(server)["address_family"] = ("127.0.0.1", 0), socket.AF_INET
-        if not compared and isinstance(server, socketserver.UDPServer) == (network in DATAGRAMS):
+        mine = not compared and isinstance(server, socketserver.UDPServer) == (network in DATAGRAMS)
+        if mine:
             compared.append(server)
-            address = place
-            vars(server).update(attributes(spec), address_family=socket.AF_INET if inet else socket.AF_UNIX)
+            vars(server).update(attributes(spec))
+        if mine and not inet:
+            address, server.address_family = place, socket.AF_UNIX
+        elif server.address_family == socket.AF_INET6:
+            address = "::1", 0
+        else:
+            address, server.address_family = ("127.0.0.1", 0), socket.AF_INET
         init(server, address, handler)
 
     def serves(server, poll_interval=0.5):
@@ -41,6 +46,7 @@ def run_script(plugin):
     main.__file__ = path
     with open(path, "rb") as file:
         exec(compile(file.read(), path, "exec"), main.__dict__)
+    compared.clear()  # what the file has made it does not serve
     serve_class(main.__dict__)
 
 
