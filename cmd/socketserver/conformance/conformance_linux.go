@@ -72,7 +72,7 @@ func (k *Kit) Run(ctx context.Context) error {
 			refused = cmp.Or(refused, err)
 			continue
 		}
-		t := &trial{ctx: ctx, kit: k, subject: s, strategy: strategy, silence: patience}
+		t := &trial{ctx: ctx, kit: k, subject: s, strategy: strategy, silence: patience, end: patience}
 		for _, c := range checks {
 			if !served || c.needs&once == 0 {
 				t.run(c)
@@ -97,6 +97,7 @@ type trial struct {
 	kit      *Kit
 	subject  *Subject
 	strategy string
+	end      time.Duration  // the wait for the end of a connection
 	silence  time.Duration  // the wait for what happens at once, or not at all
 	ending   sync.WaitGroup // of other servers
 	clients  []*client      // of the check
@@ -212,7 +213,7 @@ func (t *trial) ask() error {
 	if t.kit.Expect != "" { // the end may not come at all
 		t.measured(time.Since(began))
 	}
-	if err := c.rest(t.silence); err != nil {
+	if err := c.rest(t.end); err != nil {
 		return err
 	}
 	t.measured(time.Since(began))
@@ -228,7 +229,10 @@ func (t *trial) measured(took time.Duration) {
 
 func endsWithClient(t *trial) error {
 	err := t.ask()
-	t.measured(0) // where it does not answer, others wait less
+	t.measured(0)
+	if err != nil { // it is not waited for again as long
+		t.end = t.silence
+	}
 	return err
 }
 
@@ -248,7 +252,7 @@ func secondStart(t *trial) error {
 		return fmt.Errorf("it starts once, and not again: %w", err)
 	}
 	defer t.ending.Go(second.Stop)
-	other := &trial{ctx: t.ctx, kit: t.kit, subject: second, silence: t.silence}
+	other := &trial{ctx: t.ctx, kit: t.kit, subject: second, silence: t.silence, end: t.end}
 	if err := other.ask(); err != nil {
 		return fmt.Errorf("the second one: %w", err)
 	}

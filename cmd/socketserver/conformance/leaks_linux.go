@@ -42,7 +42,7 @@ func (t *trial) crowd(n int) error {
 	var asking sync.WaitGroup
 	failed := make(chan error, atOnce)
 	for range atOnce {
-		other := &trial{ctx: t.ctx, kit: t.kit, subject: t.subject, silence: t.silence}
+		other := &trial{ctx: t.ctx, kit: t.kit, subject: t.subject, silence: t.silence, end: t.end}
 		asking.Go(func() {
 			for range turns {
 				if err := other.ask(); err != nil {

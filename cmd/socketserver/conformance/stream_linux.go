@@ -78,7 +78,7 @@ func unreadInput(t *trial) error {
 	if err := c.expect(t.kit.Expect, patience); err != nil {
 		return err
 	}
-	return c.rest(t.silence)
+	return c.rest(t.end)
 }
 
 // slowReader asks for a large answer, which is known of a handler that answers a message of twice the
@@ -113,7 +113,7 @@ func (t *trial) stretched(n, buffer int) error {
 		}
 	}
 	if err == nil {
-		err = c.rest(t.silence)
+		err = c.rest(t.end)
 	}
 	_ = c.Close()
 	<-sent
