@@ -22,10 +22,12 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/load"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/progress"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/render"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
 // The test binary is the command, with all that it becomes in a comparison.
@@ -182,6 +184,50 @@ func TestDatagrams(t *testing.T) {
 			require.NotEmpty(t, m.Buckets)
 		}
 	}
+}
+
+// A Python script runs beside CPython's own servers with its handler.
+func TestScript(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "greet.py")
+	require.NoError(t, os.WriteFile(path, []byte(`import socketserver
+
+class Greet(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(b"hello, " + line)
+
+with socketserver.TCPServer(("localhost", 9), Greet) as server:
+    server.serve_forever()
+`), 0o600))
+	o := options("greet", "tcp")
+	o.Base.Handler.Kind, o.Plugin = "plugin", plugin.Definition{Kind: plugin.Python, Path: path}
+	o.Loads, o.Clients, o.Rounds, o.Duration, o.Expect = []string{result.Conversations}, 1, 1, 100*time.Millisecond, "hello, hello\n"
+	o.Assert = []string{"plugin-preforking.rate>0*CPython ThreadingTCPServer.rate"}
+	r := run(t, o)
+	var text bytes.Buffer
+	require.NoError(t, render.Write(&text, r, "text", false))
+	var got []string
+	for _, m := range r.Loads[0].Results {
+		require.Empty(t, m.Problem, m.Subject)
+		require.Contains(t, text.String(), "\n"+m.Subject+" ")
+		got = append(got, m.Subject)
+	}
+	require.Equal(t, []string{"plugin-threading", "plugin-forking", "plugin-preforking", "CPython ThreadingTCPServer", "CPython ForkingTCPServer"}, got)
+	require.True(t, r.Assertions[0].Held, r.Assertions[0].Found)
+	require.EqualValues(t, -1, r.Loads[0].Results[1].Cost.Started, "its forks are not counted")
+}
+
+// A module cannot misbehave on request, which is reported.
+func TestModuleHasNoMishaps(t *testing.T) {
+	o := options("module", "tcp")
+	o.Base.Handler.Kind, o.Plugin.Kind, o.Mishaps = "plugin", plugin.Wasm, true
+	c, err := New(o)
+	require.NoError(t, err)
+	require.False(t, c.Mishaps)
+	require.Contains(t, c.warnings()[0], "so these mishaps are left out: slow, counter, ")
+	o.Assert = []string{"threading.exit.lived==yes"}
+	_, err = New(o)
+	require.ErrorContains(t, err, "needs the mishaps, which are left out")
 }
 
 // A handler that never answers has a row with the reason, without a wait if it is known.

@@ -21,6 +21,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
 // The test binary is the command, with all that it becomes in a comparison.
@@ -40,6 +41,9 @@ var subjects = map[string]subject.Spec{
 	"plugin-threading": spec(result.Plugin, "threading"),
 	"python-threading": spec(result.Python, "threading"),
 	"python-forking":   spec(result.Python, "forking"),
+	"script-threading": ofKind(plugin.Python, spec(result.Plugin, "threading")),
+	"script-forking":   ofKind(plugin.Python, spec(result.Plugin, "forking")),
+	"program-forking":  ofKind(plugin.Stdio, spec(result.Plugin, "forking")),
 }
 
 func spec(form, kind string) subject.Spec {
@@ -48,6 +52,12 @@ func spec(form, kind string) subject.Spec {
 		c.Workers = 2
 	}
 	return subject.Spec{Name: form + " " + kind, Form: form, Server: config.Server{Name: "test", Concurrency: c}}
+}
+
+// ofKind returns the spec of a plugin of that kind.
+func ofKind(k plugin.Kind, s subject.Spec) subject.Spec {
+	s.Name, s.Plugin.Kind = string(k)+" "+s.Name, k
+	return s
 }
 
 func reuse(s subject.Spec) subject.Spec {
@@ -65,6 +75,7 @@ var observed = []struct{ mishap, subject, words string }{
 	{"counter", "forking", "every request had a new one | nobody | nobody | yes | nothing"},
 	{"counter", "forking-reuse", "each process had its own | nobody | nobody | yes | nothing"},
 	{"counter", "preforking", "each process had its own | nobody | nobody | yes | nothing"},
+	{"counter", "program-forking", "every request had a new one | nobody | nobody | yes | nothing"},
 	{"directory", "threading", "every later request saw it | nobody | nobody | yes | nothing"},
 	{"directory", "forking", "no later request saw it | nobody | nobody | yes | nothing"},
 	{"environment", "forking-reuse", "later requests in its process saw it | nobody | nobody | yes | nothing"},
@@ -75,6 +86,7 @@ var observed = []struct{ mishap, subject, words string }{
 	{"exit", "forking", "only that request failed | the client, the log | that client | yes | nothing"},
 	{"exit", "preforking", "its process ended, and all requests in it | the client, the log | clients of its process | yes | nothing"},
 	{"exit", "plugin-threading", "its process ended, and all requests in it | the client, the log | every client | yes | nothing"},
+	{"exit", "script-forking", "only that request failed | the client, the log | that client | yes | nothing"},
 	{"fatal", "threading", "the server ended | the client, the log | every client | no: exit status 2 | nothing"},
 	{"fatal", "python-forking", "only that request failed | the client | that client | yes | nothing"},
 	{"memory", "threading", "kept by its process | nobody | nobody | yes | nothing"},
@@ -88,6 +100,7 @@ var observed = []struct{ mishap, subject, words string }{
 	{"full", "python-threading", "there was no limit | nobody | nobody | yes | nothing"},
 	{"shutdown", "threading", "it was answered all the same | nobody | nobody | no: exit status 0 | nothing"},
 	{"kill", "threading", "it was cut off | the client | every client | no: signal: killed | nothing"},
+	{"kill", "script-threading", "it was cut off | the client | every client | no: signal: killed | nothing"},
 	{"kill", "forking", "it was answered all the same | nobody | nobody | no: signal: killed | nothing"},
 	{"kill", "plugin-threading", "it was cut off | the client | every client | no: signal: killed | a socket file"},
 }
