@@ -55,10 +55,17 @@ func (c *catalog) Prepare(conf *config.Config) {
 		c.log = c.logs.logger(conf.Log)
 	}
 	c.directory = conf.Plugins.Directory
+	var lock *plugin.Lock
+	var unread error
+	if conf.Plugins.Locked && !c.skipPlugins {
+		lock, unread = plugin.ReadLock(conf.Plugins.Lock)
+	}
 	wanted := map[string]plugin.Definition{}
 	for _, s := range conf.Servers {
 		if s.Handler.Kind == "plugin" {
-			wanted[s.Handler.Name] = definition(conf.Defined[s.Handler.Name])
+			d := definition(conf.Defined[s.Handler.Name])
+			d.Lock = lock
+			wanted[s.Handler.Name] = d
 		}
 	}
 	if c.skipPlugins {
@@ -74,6 +81,11 @@ func (c *catalog) Prepare(conf *config.Config) {
 		c.prepared, c.problems = plugin.Prepare(c.ctx, c.directory, wanted, c.log)
 		c.identify(conf.Servers)
 	}
+	for name := range wanted {
+		if unread != nil {
+			c.problems[name] = fmt.Errorf("plugin %q: %w", name, unread)
+		}
+	}
 }
 
 // definition returns how a plugin with that block, or none, is to run.
@@ -82,7 +94,7 @@ func definition(p *config.Plugin) plugin.Definition {
 		return plugin.Definition{}
 	}
 	d := plugin.Definition{
-		Kind: plugin.Kind(p.Kind), Path: p.Path, Environment: p.Environment, WorkingDirectory: p.Directory, Declared: p.Options, Memory: p.Memory,
+		Kind: plugin.Kind(p.Kind), Path: p.Path, Environment: p.Environment, WorkingDirectory: p.Directory, Declared: p.Options, Memory: p.Memory, Sum: p.Sum,
 	}
 	if p.Command != nil {
 		d.Command, d.Args = p.Command[0], p.Command[1:]

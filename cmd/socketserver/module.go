@@ -16,7 +16,7 @@ func openModule(ctx context.Context, s plugin.Settings) (*framework.HandlerClass
 		s.Log.Warn("each worker compiles the module, as what was compiled cannot be kept", "error", err)
 	}
 	return wasm.Open(ctx, wasm.Options{
-		Module: framework.Path(s.Path), Name: cmp.Or(s.Command, s.Name), Args: s.Args,
+		Module: framework.Path(s.File()), Name: cmp.Or(s.Command, s.Name), Args: s.Args,
 		Memory: cmp.Or(s.Memory, wasm.DefaultMemory), Cache: framework.Path(cache), Environment: s.Environment,
 	}, s.Log)
 }

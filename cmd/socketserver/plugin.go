@@ -11,7 +11,7 @@ import (
 // a running daemon.
 func newPlugin() *cobra.Command {
 	c := &cobra.Command{Use: "plugin", Short: "Make, look at, test and replace plugins", Args: arguments(0, 0), RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(newPluginNew(), newPluginList(), newPluginDescribe(), newPluginBuild(), newPluginTest(), newPluginReload(), newPluginReset())
+	c.AddCommand(newPluginNew(), newPluginList(), newPluginDescribe(), newPluginBuild(), newPluginTest(), newPluginLock(), newPluginReload(), newPluginReset())
 	return c
 }
 

@@ -21,6 +21,8 @@ import (
 // A directory of plugins, and the configuration that uses it.
 type pluginPlace struct {
 	directory string
+	lock      string       // the path of plugins.lock
+	required  *plugin.Lock // nil: a plugin need not be there
 	defined   map[string]*config.Plugin
 	servers   []*config.Server
 }
@@ -57,7 +59,7 @@ func newPluginList() *cobra.Command {
 // findPlugins reads the configuration, which need not be there unless it was named.
 func findPlugins(c *cobra.Command, file string) (*pluginPlace, error) {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) && !c.Flags().Changed("config") {
-		return &pluginPlace{directory: "plugins"}, nil
+		return &pluginPlace{directory: "plugins", lock: plugin.LockFile}, nil
 	}
 	catalog := newCatalog(context.Background(), logFlags{})
 	catalog.skipPlugins = true
@@ -65,7 +67,20 @@ func findPlugins(c *cobra.Command, file string) (*pluginPlace, error) {
 	if err != nil {
 		return nil, failed(err)
 	}
-	return &pluginPlace{conf.Plugins.Directory, conf.Defined, conf.Servers}, nil
+	p := &pluginPlace{directory: conf.Plugins.Directory, lock: conf.Plugins.Lock, defined: conf.Defined, servers: conf.Servers}
+	if conf.Plugins.Locked {
+		if p.required, err = plugin.ReadLock(p.lock); err != nil {
+			return nil, failed(fmt.Errorf("socketserver: %w", err))
+		}
+	}
+	return p, nil
+}
+
+// definition returns how a plugin is to run, and what it must be where that is known.
+func (p *pluginPlace) definition(name string) plugin.Definition {
+	d := definition(p.defined[name])
+	d.Lock = p.required
+	return d
 }
 
 // list returns the plugins of the directory, then what servers name and is not there. A server may
@@ -73,14 +88,14 @@ func findPlugins(c *cobra.Command, file string) (*pluginPlace, error) {
 func (p *pluginPlace) list() []*listedPlugin {
 	var all []*listedPlugin
 	for _, name := range pluginNames(p.directory, p.defined) {
-		d, err := plugin.Find(p.directory, name, definition(p.defined[name]))
+		d, err := plugin.Find(p.directory, name, p.definition(name))
 		all = append(all, &listedPlugin{name: name, Definition: d, problem: err})
 	}
 	for _, s := range p.servers {
 		if s.Handler.Kind != "plugin" {
 			continue
 		}
-		d, err := plugin.Find(p.directory, s.Handler.Name, definition(p.defined[s.Handler.Name]))
+		d, err := plugin.Find(p.directory, s.Handler.Name, p.definition(s.Handler.Name))
 		i := slices.IndexFunc(all, func(l *listedPlugin) bool {
 			return l.name == s.Handler.Name || d.Path != "" && l.Path == d.Path
 		})

@@ -123,7 +123,7 @@ func buildEnvironment(cache, tmp string) []string {
 // that fails has met something else: a cache that cannot be written, the network, the disk, or
 // there is no go command. The program that was built then is used.
 func (b *builder) prepare(ctx context.Context, f *found) {
-	if f.err = b.untrusted; f.err != nil {
+	if f.err = cmp.Or(b.untrusted, f.checkSource()); f.err != nil {
 		return
 	}
 	f.Path = filepath.Join(b.out, f.name)
@@ -133,6 +133,11 @@ func (b *builder) prepare(ctx context.Context, f *found) {
 	if f.err != nil && ctx.Err() == nil && b.isCurrent(f) {
 		b.log.Warn("cannot build: the program is used that was built from the same source", "plugin", f.name, "error", f.err)
 		f.err = nil
+	}
+	if f.err == nil && f.Sum != "" {
+		if f.err = f.checkSource(); f.err == nil { // it was not changed meanwhile
+			f.Sum, f.err = sumOf(f.Path)
+		}
 	}
 }
 

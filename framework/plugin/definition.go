@@ -37,6 +37,12 @@ type Definition struct {
 	WorkingDirectory string             // empty: that of the file
 	Declared         []framework.Option // options of a kind that cannot be asked for them
 	Memory           int64              // bytes for each instance of a module; 0: the default
+
+	// Sum is what the file, or the source, must have, see [Identify]; empty: it may be any, unless there
+	// is a Lock.
+	Sum    string
+	Lock   *Lock `json:"-"` // has Sum where that is empty, and refuses what it does not have; nil: there is none
+	Locked bool  // Sum is Lock's; set by Prepare
 }
 
 // OpenWasm makes the class of a module, from all of its settings but Declared and Options: Environment

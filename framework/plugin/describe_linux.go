@@ -24,6 +24,11 @@ func Describe(ctx context.Context, s Settings) (*Description, error) {
 	if !ok {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, notAvailable(s.Kind))
 	}
+	release, err := s.seal()
+	if err != nil {
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
+	}
+	defer release()
 	return describe(ctx, s)
 }
 

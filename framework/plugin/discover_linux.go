@@ -84,7 +84,8 @@ type found struct {
 	Definition
 	dir    string // of plugins
 	source bool   // Path was a directory, which is to be built
-	from   string // the path of the source, absolute, without symbolic links
+	from   string // the path of the file or source, absolute, without symbolic links
+	entry  string // the name of that in dir; empty: the definition has a path
 
 	err error // why it cannot be used
 }
@@ -92,7 +93,9 @@ type found struct {
 // find looks up a plugin. The error is one line with the next step.
 func find(dir, name string, d Definition) *found {
 	f := &found{name: name, Definition: d, dir: dir}
-	f.err = f.look()
+	if f.err = f.look(); f.err == nil {
+		f.err = f.requireSum()
+	}
 	return f
 }
 
@@ -100,7 +103,7 @@ func (f *found) look() error {
 	if f.Path != "" {
 		return f.lookAt(f.Path)
 	}
-	entry, err := f.entry()
+	entry, err := f.named()
 	if err != nil {
 		return err
 	}
@@ -108,7 +111,7 @@ func (f *found) look() error {
 	if err != nil {
 		return err
 	}
-	f.from, f.Path = path, path
+	f.from, f.Path, f.entry = path, path, filepath.Base(path)
 	return errors.Join(f.identify(), checkTree(path, home))
 }
 
@@ -132,8 +135,8 @@ func (f *found) lookAt(path string) error {
 	return errors.Join(f.identify(), checkTree(real, filepath.Dir(real)))
 }
 
-// entry returns the name of the one entry that the plugin's name means.
-func (f *found) entry() (string, error) {
+// named returns the name of the one entry that the plugin's name means.
+func (f *found) named() (string, error) {
 	if !isName(f.name) {
 		return "", fmt.Errorf("%q is no name of a plugin, which is that of a file or directory in %s", f.name, f.dir)
 	}

@@ -119,7 +119,7 @@ func newHost(s Settings) (*host, error) {
 	h := &host{settings: s, ended: make(chan struct{}), reset: make(chan struct{}, 1), changed: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	var err error
-	if h.image, err = process.Pin(s.Path); err != nil {
+	if h.image, err = process.Pin(s.File()); err != nil {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
 	}
 	return h, nil

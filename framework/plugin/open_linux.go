@@ -23,7 +23,7 @@ var openers = map[Kind]func(context.Context, Settings) (*framework.HandlerClass,
 // bounds Open alone.
 //
 // The executable is opened once: replacing the file changes nothing for a running server.
-// A script is opened at each start.
+// A script is opened at each start, unless Sum is set.
 func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	s.Kind = cmp.Or(s.Kind, Go)
 	if s.Memory != 0 && s.Kind != Wasm {
@@ -33,7 +33,7 @@ func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	if !ok {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, notAvailable(s.Kind))
 	}
-	return open(ctx, s)
+	return openSealed(s, func(s Settings) (*framework.HandlerClass, error) { return open(ctx, s) })
 }
 
 func notAvailable(k Kind) error {

@@ -9,6 +9,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -31,7 +32,13 @@ type Settings struct {
 	Timeouts    framework.Timeouts // of the server; Drain bounds Close, 0: 10 seconds
 	MaxLine     int                // of the server
 	Log         hclog.Logger       // of the server; nil: hclog.Default()
+
+	sealed string // the path of what was checked, in place of Path; empty: nothing had to be
 }
+
+// File returns the path that the file of the plugin is to be opened by: that of what was checked, if
+// anything had to be.
+func (s *Settings) File() string { return cmp.Or(s.sealed, s.Path) }
 
 // A Description describes a plugin.
 type Description struct {

@@ -57,12 +57,13 @@ func (s *Settings) interpret(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	interpreter, err := Interpreter(ctx, script)
+	text := cmp.Or(s.sealed, script)
+	interpreter, err := interpreterOf(ctx, text, filepath.Dir(script))
 	if err != nil {
 		return err
 	}
-	s.Path, s.Command = interpreter, interpreter // it finds its library by its name
-	s.Args = slices.Concat([]string{"-I", "-u", "-c", pythonRunner(), script}, s.Args)
+	s.Path, s.sealed, s.Command = interpreter, "", interpreter // it finds its library by its name
+	s.Args = slices.Concat([]string{"-I", "-u", "-c", pythonRunner(), script, text}, s.Args)
 	s.WorkingDirectory = cmp.Or(s.WorkingDirectory, filepath.Dir(script))
 	return nil
 }
@@ -70,6 +71,11 @@ func (s *Settings) interpret(ctx context.Context) error {
 // Interpreter returns the path of the Python 3 that a script is for: that of its #! line, or else
 // python3 of the PATH. What is a script itself, such as a shim of pyenv, is asked for what it runs.
 func Interpreter(ctx context.Context, script string) (string, error) {
+	return interpreterOf(ctx, script, filepath.Dir(script))
+}
+
+// interpreterOf is Interpreter for a script that belongs in that directory.
+func interpreterOf(ctx context.Context, script, directory string) (string, error) {
 	line, err := firstLine(script)
 	if err != nil {
 		return "", err
@@ -93,7 +99,7 @@ func Interpreter(ctx context.Context, script string) (string, error) {
 		return known.(string), nil
 	}
 	ask := exec.CommandContext(ctx, path, "-I", "-c", "import sys; print(sys.executable)")
-	ask.Env, ask.Dir = process.Environment(), filepath.Dir(script)
+	ask.Env, ask.Dir = process.Environment(), directory
 	out, err := ask.Output()
 	if err != nil {
 		return "", fmt.Errorf("ask %s which interpreter it is: %w", path, err)

@@ -23,7 +23,7 @@ func openStdio(_ context.Context, s Settings) (*framework.HandlerClass, error) {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
 	}
 	p := &framework.Stdio{
-		Path: s.Path, Args: append([]string{cmp.Or(s.Command, s.Name)}, s.Args...),
+		Path: s.File(), Args: append([]string{cmp.Or(s.Command, s.Name)}, s.Args...),
 		Env:       slices.Concat(s.Environment, env),
 		Directory: cmp.Or(s.WorkingDirectory, filepath.Dir(s.Path)),
 		Fields:    []any{"plugin", s.Name},

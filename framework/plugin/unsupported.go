@@ -35,6 +35,9 @@ func Find(string, string, Definition) (Definition, error) {
 	return Definition{}, framework.ErrNotSupported
 }
 
+// Identify returns [framework.ErrNotSupported].
+func Identify(string, string, Definition) (Locked, error) { return Locked{}, framework.ErrNotSupported }
+
 // Has returns false.
 func Has(string, string) bool { return false }
 

@@ -59,6 +59,8 @@ type Metrics struct {
 // Plugins is the block of that name.
 type Plugins struct {
 	Directory string // default: "plugins" beside the first file
+	Lock      string // the path of plugins.lock, beside the first file; empty: there is no file
+	Locked    bool   // each plugin has to be in Lock
 }
 
 // Log is the block of that name. What is empty is not set.

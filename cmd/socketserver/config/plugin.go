@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,11 +22,14 @@ type Plugin struct {
 	Environment []string // NAME=VALUE, by name
 	Directory   string   // that it runs in
 	Options     []framework.Option
-	Memory      int64 // bytes that it may have for each request; 0: the default
+	Sum         string // SHA-256 that its file must have; empty: any
+	Memory      int64  // bytes that it may have for each request; 0: the default
 	// Split: it may be replaced though it keeps state, which its old and its new process then have
 	// apart from each other.
 	Split bool
 }
+
+var sha256Text = regexp.MustCompile("^[0-9a-f]{64}$")
 
 // pluginKinds are the words of kind.
 var pluginKinds = []string{"go", "python", "worker", "stdio", "wasm"}
@@ -43,15 +47,7 @@ func LoadPlugins(path string) map[string]*Plugin {
 
 func (r *reader) readPlugins(b *block) {
 	var directory string
-	b.read(attributes{"directory": quoted(&directory), "trust": typed(cty.String, "text in quotes", func(word string) *fault {
-		switch word {
-		case "owner":
-			return nil
-		case "lock":
-			return notYet(`"lock"`)
-		}
-		return faultf(`write "owner"`, "%q is not known", word)
-	})}, nil)
+	b.read(attributes{"directory": quoted(&directory), "trust": choice(func(word string) { r.config.Plugins.Locked = word == "lock" }, "owner", "lock")}, nil)
 	if directory != "" {
 		r.config.Plugins.Directory = b.source.beside(directory)
 	}
@@ -96,7 +92,13 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 			}
 			return nil
 		}),
-		"user": nil, "sha256": nil,
+		"sha256": typed(cty.String, "a SHA-256 in quotes", func(sum string) *fault {
+			if p.Sum = strings.ToLower(sum); !sha256Text.MatchString(p.Sum) {
+				return faultf("write what sha256sum prints: 64 digits and letters from a to f", "%q is not one", sum)
+			}
+			return nil
+		}),
+		"user": nil,
 	}, blocks{
 		"option": repeat(func(h *hclsyntax.Block) { i.readOption(h, p) }),
 		"limits": once(func(h *hclsyntax.Block) {

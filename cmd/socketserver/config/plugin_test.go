@@ -58,7 +58,8 @@ func TestWrongPluginBlock(t *testing.T) {
 		"plugin \"x\" {\n option \"o\" { type = \"text\" }\n}":  `option "o": type: "text" is not known`,
 		"plugin \"x\" {\n recycle {}\n}":                        "recycle is not available yet",
 		"plugin \"x\" {\n replace { automatic = true }\n}":      "automatic is not available yet",
-		`plugins { trust = "lock" }`:                            `trust: "lock" is not available yet`,
+		`plugins { trust = "all" }`:                             `plugins: trust: "all" is not known`,
+		`plugin "x" { sha256 = "12" }`:                          `plugin "x": sha256: "12" is not one; write what sha256sum prints`,
 		"plugin \"x\" {\n}\nplugin \"x\" {\n}":                  "there is a second one",
 	} {
 		r := newReader()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 )
@@ -17,6 +18,7 @@ type Image struct {
 	path string
 	fd   int // 0: not pinned
 	was  content
+	text *os.File // of a sealed script: fd, which its interpreter inherits
 
 	Said sync.Map // what a process that runs it has said of it, by the question
 
@@ -63,7 +65,8 @@ func (i *Image) Changed() bool {
 	return err != nil || is.size != i.was.size || is.head != i.was.head || !bytes.Contains(is.head[:], goNote)
 }
 
-// Pin opens the executable at path. A script stays a path, as its interpreter opens it.
+// Pin opens the executable at path. A script stays a path, as its interpreter opens it, unless it is
+// sealed.
 func Pin(path string) (*Image, error) {
 	return open(path, func(f *os.File, is content) (*Image, error) { return pin(f, path, is) })
 }
@@ -113,10 +116,17 @@ func open(path string, pinned func(*os.File, content) (*Image, error)) (*Image, 
 	if err != nil {
 		return nil, fmt.Errorf("pin %s: %w", path, err)
 	}
-	if string(is.head[:2]) == "#!" {
+	switch {
+	case string(is.head[:2]) != "#!":
+		return pinned(f, is)
+	case !isSealed(f):
 		return &Image{Name: path, path: path}, nil
 	}
-	return pinned(f, is)
+	image, err := pin(f, path, is)
+	if err == nil {
+		image.text = os.NewFile(uintptr(image.fd), path)
+	}
+	return image, err
 }
 
 func pin(f *os.File, name string, was content) (*Image, error) {
@@ -174,11 +184,16 @@ func (i *Image) start(args []string, attr *os.ProcAttr, named bool) (*os.Process
 	own.RLock()
 	defer own.RUnlock()
 	path := i.path
-	if named && i.isNamed() {
+	switch {
+	case i.text != nil: // another user's interpreter may not look below this process
+		inherited := *attr
+		inherited.Files = append(slices.Clip(attr.Files), i.text)
+		attr, path = &inherited, fmt.Sprintf("/proc/self/fd/%d", len(attr.Files))
+	case named && i.isNamed():
 		path = i.Name
 	}
 	p, err := os.StartProcess(path, args, attr)
-	if i.fd != 0 && errors.Is(err, syscall.EACCES) {
+	if i.fd != 0 && i.text == nil && errors.Is(err, syscall.EACCES) {
 		p, err = os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", i.fd), args, attr)
 	}
 	if err == nil {
@@ -228,5 +243,8 @@ func (i *Image) Close() error {
 		return nil
 	}
 	delete(copies.all, i.of)
+	if i.text != nil {
+		return i.text.Close()
+	}
 	return syscall.Close(i.fd)
 }

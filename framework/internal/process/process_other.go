@@ -26,6 +26,7 @@ func (*Process) Kill()                             {}
 func (*Process) Stopped() bool                     { return false }
 func Pin(string) (*Image, error)                   { return nil, errUnsupported }
 func PinCopy(string) (*Image, error)               { return nil, errUnsupported }
+func Seal(string) (*Image, string, bool, error)    { return nil, "", false, errUnsupported }
 func Self() (*Image, error)                        { return nil, errUnsupported }
 func (*Image) Changed() bool                       { return false }
 func (*Image) Close() error                        { return nil }

@@ -29,8 +29,8 @@ class Printed:
 class Runner:
     """The loop, and the file whose serve_forever() it is."""
 
-    def __init__(self, path):
-        self.path, self.channel = os.path.abspath(path), Channel()
+    def __init__(self, path, text):
+        self.path, self.text, self.channel = os.path.abspath(path), text, Channel()  # the name, and where its text is
         kind, _, _, body, _ = self.channel.receive()
         if not kind:
             os._exit(0)  # the server had no use for this process
@@ -285,7 +285,7 @@ class Runner:
         main.__file__ = self.path
         sys.stderr = printed = Printed(sys.stderr)
         try:
-            with open(self.path, "rb") as file:
+            with open(self.text, "rb") as file:
                 exec(compile(file.read(), self.path, "exec"), main.__dict__)
         except BaseException as error:
             if not self.serving:
@@ -326,7 +326,7 @@ class Runner:
             if trace.tb_frame.f_code.co_filename == self.path:
                 line = trace.tb_lineno
             trace = trace.tb_next
-        with open(self.path, "rb") as file:
+        with open(self.text, "rb") as file:
             lines = file.read().splitlines()
         if isinstance(error, SyntaxError):
             line, text = error.lineno or 0, error.msg
@@ -377,4 +377,4 @@ ACCEPTS = socketserver.TCPServer.get_request, socketserver.UDPServer.get_request
 PROCESSES = [kind.process_request for kind in (socketserver.BaseServer, socketserver.ThreadingMixIn, socketserver.ForkingMixIn)]
 
 if __name__ == "__main__":
-    Runner(sys.argv[1]).run(*sys.argv[2:])
+    Runner(*sys.argv[1:3]).run(*sys.argv[3:])
