@@ -101,11 +101,21 @@ func (w *Worker) Disconnect() { w.process.Disconnect() }
 
 // InWorker returns an Executor that hands requests to a process. next returns the process,
 // and waits while that is being started again, until ctx is done. Where it returns an error the
-// client gets the banner of the limits. One that has gone, see [Worker.Gone], must not be returned.
+// client gets the text of an [UnavailableError], or else the banner of the limits. One that has gone, see
+// [Worker.Gone], must not be returned.
 //
 // A connection stays open here until the process has it: where the process goes before that,
 // the next one gets the connection, and a process that dies costs only what it had taken.
 func InWorker(next func(ctx context.Context) (*Worker, error)) Executor { return workerExecutor(next) }
+
+// An UnavailableError is why no process can serve a request of [InWorker].
+type UnavailableError struct {
+	Text string // sent to the client of a connection; empty: the banner is
+	Err  error
+}
+
+func (e *UnavailableError) Error() string { return e.Err.Error() }
+func (e *UnavailableError) Unwrap() error { return e.Err }
 
 type workerExecutor func(ctx context.Context) (*Worker, error)
 
@@ -118,7 +128,12 @@ func (next workerExecutor) Execute(r *Request) error {
 				w.server.Store(s)
 				return w.process, nil
 			}
-			if !s.isStopped() {
+			var unavailable *UnavailableError
+			switch {
+			case s.isStopped():
+			case errors.As(err, &unavailable) && unavailable.Text != "":
+				r.say(unavailable.Text, time.Second)
+			default:
 				s.Limits.sendBanner(r)
 			}
 			return nil, err

@@ -45,9 +45,15 @@ func (l *Limits) logRefused(s *BaseServer, r *Request, why Refusal) {
 
 // sendBanner sends a client that is not served the banner, if there is one.
 func (l *Limits) sendBanner(r *Request) {
-	if l == nil || l.now().Banner == "" || r.conn == nil {
-		return
+	if l != nil && l.now().Banner != "" {
+		r.say(l.now().Banner, 100*time.Millisecond)
 	}
-	_ = r.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-	_, _ = r.conn.Write([]byte(l.now().Banner))
+}
+
+// say writes text to a connection, within a time.
+func (r *Request) say(text string, within time.Duration) {
+	if r.conn != nil {
+		_ = r.conn.SetWriteDeadline(time.Now().Add(within))
+		_, _ = r.conn.Write([]byte(text))
+	}
 }

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
 )
@@ -37,12 +38,21 @@ type Definition struct {
 	WorkingDirectory string             // empty: that of the file
 	Declared         []framework.Option // options of a kind that cannot be asked for them
 	Memory           int64              // bytes for each instance of a module; 0: the default
+	Restart          Restart
 
 	// Sum is what the file, or the source, must have, see [Identify]; empty: it may be any, unless there
 	// is a Lock.
 	Sum    string
 	Lock   *Lock `json:"-"` // has Sum where that is empty, and refuses what it does not have; nil: there is none
 	Locked bool  // Sum is Lock's; set by Prepare
+}
+
+// A Restart is how often a process that is kept may end by itself, or not start, before requests are
+// refused for 30 seconds. One that a request may have ended does not count.
+type Restart struct {
+	Max         int           // 0: 5
+	Within      time.Duration // 0: a minute
+	Unavailable string        // what clients are sent meanwhile; empty: the banner of the server's limits
 }
 
 // OpenWasm makes the class of a module, from all of its settings but Declared and Options: Environment

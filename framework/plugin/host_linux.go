@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,10 +15,8 @@ import (
 )
 
 const (
-	minBackoff     = 100 * time.Millisecond
-	maxBackoff     = 30 * time.Second
-	failuresWindow = time.Minute
-	maxFailures    = 5 // within the window; then requests fail at once
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 30 * time.Second
 
 	// maxWait bounds the time that a request waits for a plugin that is being restarted.
 	maxWait = 5 * time.Second
@@ -42,7 +41,7 @@ type host struct {
 	changed chan struct{}   // closed when one of these has changed
 	server  context.Context // of the server that asked last and did not stop; nil: none has
 
-	failures []time.Time // within the window; supervise's
+	failures []time.Time // within Restart.Within; supervise's
 }
 
 // A beginner starts a process of a kind and configures it.
@@ -56,8 +55,8 @@ func openGo(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 //
 // A process that ends is restarted, and requests wait for it for up to five seconds. One that
 // was given a request starts at once, as the request may have ended it. One that cannot start
-// or ends before that is restarted after 0.1 to 30 seconds; when it has failed five times
-// within a minute requests fail at once.
+// or ends before that is restarted after 0.1 to 30 seconds; when it has failed as often as its
+// Restart allows requests fail at once.
 func openKept(ctx context.Context, s Settings, begin beginner) (*framework.HandlerClass, error) {
 	h, err := newHost(s)
 	if err != nil {
@@ -116,6 +115,7 @@ func newHost(s Settings) (*host, error) {
 	if s.Timeouts.Drain == 0 {
 		s.Timeouts.Drain = 10 * time.Second
 	}
+	s.Restart.Max, s.Restart.Within = cmp.Or(s.Restart.Max, 5), cmp.Or(s.Restart.Within, time.Minute)
 	h := &host{settings: s, ended: make(chan struct{}), reset: make(chan struct{}, 1), changed: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	var err error
@@ -228,14 +228,26 @@ func (h *host) isWanted(why error) bool {
 // failed records a process that ended by itself or did not start, and returns the time to wait
 // before the next start.
 func (h *host) failed(why error) time.Duration {
-	now := time.Now()
-	h.failures = slices.DeleteFunc(h.failures, func(at time.Time) bool { return now.Sub(at) > failuresWindow })
+	now, limit := time.Now(), h.settings.Restart
+	h.failures = slices.DeleteFunc(h.failures, func(at time.Time) bool { return now.Sub(at) > limit.Within })
 	h.failures = append(h.failures, now)
-	if len(h.failures) < maxFailures {
-		return minBackoff << (len(h.failures) - 1)
+	if n := len(h.failures); n < limit.Max {
+		return min(minBackoff<<min(n-1, 10), maxBackoff)
 	}
-	h.set(nil, fmt.Errorf("plugin %q is not available: it ended %d times within %s, last because: %w", h.settings.Name, len(h.failures), failuresWindow, why))
+	h.set(nil, h.unavailable(fmt.Errorf("plugin %q is not available: it ended %s within %s, last because: %w", h.settings.Name, times(len(h.failures)), limit.Within, why)))
 	return maxBackoff
+}
+
+// unavailable returns err as that of a request which no process can serve.
+func (h *host) unavailable(err error) error {
+	return &framework.UnavailableError{Text: h.settings.Restart.Unavailable, Err: err}
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // set sets the process that serves, or why none does.
@@ -284,7 +296,7 @@ func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 		case <-h.ctx.Done():
 			return nil, framework.ErrServerClosed
 		case <-late.C:
-			return nil, fmt.Errorf("plugin %q is being restarted and is not ready after %s", h.settings.Name, maxWait)
+			return nil, h.unavailable(fmt.Errorf("plugin %q is being restarted and is not ready after %s", h.settings.Name, maxWait))
 		}
 	}
 }

@@ -210,6 +210,31 @@ func TestPluginThatEndsByItself(t *testing.T) {
 	j.Await(t, `plugin \"mortal\" is not available: it ended 5 times within 1m0s, last because: exit status 3`)
 }
 
+// A plugin that has ended as often as it may tells clients so, and serves again once it is reset.
+func TestUnavailablePlugin(t *testing.T) {
+	t.Parallel()
+	j := frameworktest.NewLog()
+	conf := settings(t, "mortal", j)
+	fifo := filepath.Join(t.TempDir(), "end")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	conf.Args = []string{fifo}
+	conf.Restart = plugin.Restart{Max: 2, Within: time.Hour, Unavailable: "not available, try later\n"}
+	class := open(t, conf)
+	s := frameworktest.NewServer(t, "tcp", class)
+	s.Limits = &framework.Limits{Banner: "busy\n"}
+	serve(t, s, &framework.Threading{}, j)
+	for n := range 2 {
+		j.AwaitCount(t, n, "plugin started again")
+		require.NoError(t, os.WriteFile(fifo, nil, 0)) // waits for the process to open it
+		j.AwaitCount(t, n+1, "plugin ended and is started again")
+	}
+	require.Equal(t, "not available, try later\n", frameworktest.End(t, frameworktest.Dial(t, s)))
+	j.Await(t, `it ended 2 times within 1h0m0s`)
+	require.NoError(t, class.Executor.(interface{ Reset() error }).Reset())
+	j.AwaitCount(t, 2, "plugin started again")
+	require.Equal(t, "alive", dial(t, s).ask(t, "echo alive"))
+}
+
 // A plugin that does not answer is killed and started again.
 func TestStoppedPluginIsReplaced(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,9 @@ func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	if s.Memory != 0 && s.Kind != Wasm {
 		return nil, fmt.Errorf("plugin %q: limits.memory is for WebAssembly modules, and this one is of the kind %q; leave it out", s.Name, s.Kind)
 	}
+	if s.Restart != (Restart{}) && (s.Kind == Stdio || s.Kind == Wasm) {
+		return nil, fmt.Errorf("plugin %q: restart is for plugins whose process is kept, and one of the kind %q has none; leave it out", s.Name, s.Kind)
+	}
 	open, ok := openers[s.Kind]
 	if !ok {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, notAvailable(s.Kind))

@@ -59,7 +59,7 @@ type Metrics struct {
 // Plugins is the block of that name.
 type Plugins struct {
 	Directory string // default: "plugins" beside the first file
-	Lock      string // the path of plugins.lock, beside the first file; empty: there is no file
+	Lock      string // the path of plugins.lock, beside the first file
 	Locked    bool   // each plugin has to be in Lock
 }
 

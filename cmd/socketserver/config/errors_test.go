@@ -176,10 +176,8 @@ func TestErrorsOfAttributes(t *testing.T) {
 func TestNotAvailableYet(t *testing.T) {
 	src := `plugin "x" {
   user = "x"
-  sha256 = "x"
   limits { cpu = "1s" }
   sandbox {}
-  restart {}
   recycle {}
 }
 server "s" {
@@ -204,7 +202,7 @@ server "s" {
 }
 `
 	got := problems(t, src)
-	require.Len(t, got, 14)
+	require.Len(t, got, 12)
 	for _, line := range got {
 		require.Contains(t, line, "is not available yet; ")
 	}

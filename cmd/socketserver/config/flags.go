@@ -30,6 +30,7 @@ type Flags struct {
 func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 	r := newReader()
 	r.config.Plugins.Directory = cmp.Or(f.PluginDirectory, "plugins")
+	r.config.Plugins.Lock = "plugins.lock"
 	if f.PluginPath != "" {
 		r.config.Defined = map[string]*Plugin{f.Plugin: {Path: f.PluginPath}}
 	}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -24,9 +25,17 @@ type Plugin struct {
 	Options     []framework.Option
 	Sum         string // SHA-256 that its file must have; empty: any
 	Memory      int64  // bytes that it may have for each request; 0: the default
+	Restart     Restart
 	// Split: it may be replaced though it keeps state, which its old and its new process then have
 	// apart from each other.
 	Split bool
+}
+
+// A Restart is how often a plugin may end by itself. What is 0 is the default.
+type Restart struct {
+	Max         int
+	Within      time.Duration
+	Unavailable string // what clients are sent when it has
 }
 
 var sha256Text = regexp.MustCompile("^[0-9a-f]{64}$")
@@ -104,7 +113,8 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 		"limits": once(func(h *hclsyntax.Block) {
 			i.bare(h).read(attributes{"memory": byteSize(&p.Memory, 64<<10, 4<<30), "cpu": nil, "files": nil, "processes": nil}, nil)
 		}),
-		"sandbox": nil, "restart": nil, "recycle": nil,
+		"restart": once(func(h *hclsyntax.Block) { i.readRestart(h, &p.Restart) }),
+		"sandbox": nil, "recycle": nil,
 		"replace": once(func(h *hclsyntax.Block) {
 			i.bare(h).read(attributes{"split": boolean(&p.Split), "automatic": nil, "drain": nil}, nil)
 		}),
@@ -126,6 +136,20 @@ func (b *block) path(into *string) field {
 		*into = b.source.beside(path)
 		return nil
 	})
+}
+
+func (b *block) readRestart(h *hclsyntax.Block, r *Restart) {
+	i, within := b.bare(h), duration(&r.Within)
+	i.read(attributes{
+		"max": integer(&r.Max, 1, 1000), "unavailable": quoted(&r.Unavailable),
+		"within": func(v cty.Value) *fault {
+			f := within(v)
+			if f == nil && !v.IsNull() && r.Within < time.Second {
+				f = faultf(`write a second or more, as in "1m"`, "%s is too short", r.Within)
+			}
+			return f
+		},
+	}, nil)
 }
 
 // optionTypes are the types of options, with what reports whether a value is one.

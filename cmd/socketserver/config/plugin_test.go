@@ -2,6 +2,7 @@ package config
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,6 +30,11 @@ plugin "elsewhere" {
   path      = "bin/x"
   directory = "/var/empty"
   replace { split = true }
+  restart {
+    max         = 3
+    within      = "10s"
+    unavailable = "try later\n"
+  }
 }
 `))
 	r.readFiles()
@@ -42,7 +48,7 @@ plugin "elsewhere" {
 				{Name: "names", Type: "list"},
 			},
 		},
-		"elsewhere": {Path: "/conf/bin/x", Directory: "/var/empty", Split: true},
+		"elsewhere": {Path: "/conf/bin/x", Directory: "/var/empty", Split: true, Restart: Restart{3, 10 * time.Second, "try later\n"}},
 	}, r.config.Defined)
 }
 
@@ -56,6 +62,8 @@ func TestWrongPluginBlock(t *testing.T) {
 		"plugin \"x\" {\n option \"o\" {\n default = [1]\n}\n}": `plugin "x": option "o": default: this is a list; write a string`,
 		"plugin \"x\" {\n option \"o\" {}\n option \"o\" {}\n}": `plugin "x": option "o": there is a second one`,
 		"plugin \"x\" {\n option \"o\" { type = \"text\" }\n}":  `option "o": type: "text" is not known`,
+		"plugin \"x\" {\n restart { max = 0 }\n}":               `plugin "x": restart: max: 0 is out of range`,
+		"plugin \"x\" {\n restart { within = \"1ms\" }\n}":      `plugin "x": restart: within: 1ms is too short`,
 		"plugin \"x\" {\n recycle {}\n}":                        "recycle is not available yet",
 		"plugin \"x\" {\n replace { automatic = true }\n}":      "automatic is not available yet",
 		`plugins { trust = "all" }`:                             `plugins: trust: "all" is not known`,
