@@ -33,12 +33,21 @@ type Program struct {
 	Env     []string // in addition to what children get of the environment
 	// Directory is where it runs; empty: where this program does.
 	Directory string
+	// Restrictions bound each child.
+	Restrictions Restrictions
 	// Build is what its worker must say of itself, see [Build]; empty: that is not compared. Where
 	// they differ this program is used instead, and that is logged.
 	Build string
 	// Options are the handler's, as JSON; nil: those of the class.
 	Options []byte
 }
+
+// Restrictions bound a process and what it starts: its memory, its time on processors, its open files, the
+// processes of its user, and which user that is.
+type Restrictions = process.Restrictions
+
+// A User is one of the system.
+type User = process.User
 
 // programOf chooses what children run and which of its constructors.
 func programOf(command *Program, class *HandlerClass) (*Program, int, error) {
@@ -93,7 +102,8 @@ func workerConfig(strategy string, command *Program, s *BaseServer, processors i
 	c := worker.Config{
 		Log: s.log(), Server: s.Name, Processors: processors, Event: s.traceWorker,
 		Path: program.Path, Name: program.Name, Args: program.Args, Command: program.Command, Env: program.Env, Directory: program.Directory, Build: program.Build,
-		Journal: journal,
+		Restrictions: program.Restrictions,
+		Journal:      journal,
 	}
 	if c.Configure, err = json.Marshal(conf); err != nil {
 		return c, fmt.Errorf("configure children: %w", err)

@@ -25,11 +25,12 @@ import (
 // the server stops the program reads the end of its input; SIGTERM follows after half of
 // Timeouts.Drain, at most two seconds.
 type Stdio struct {
-	Path      string   // of the executable, which Class opens; a script is opened at each start
-	Args      []string // Args[0] is the name of the program
-	Env       []string // NAME=VALUE, in addition to what children get
-	Directory string   // that the program runs in; empty: this process's
-	Fields    []any    // of the log lines, pairs of name and value
+	Path         string       // of the executable, which Class opens; a script is opened at each start
+	Args         []string     // Args[0] is the name of the program
+	Env          []string     // NAME=VALUE, in addition to what children get
+	Directory    string       // that the program runs in; empty: this process's
+	Restrictions Restrictions // of each process
+	Fields       []any        // of the log lines, pairs of name and value
 
 	image   *process.Image
 	env     []string
@@ -69,7 +70,7 @@ func (p *Stdio) Execute(r *Request) error {
 		return err
 	}
 	run := &stdio.Run{
-		Command:  process.Command{Image: p.image, Args: p.Args, Env: process.Unique(slices.Concat(p.env, r.Environment())), Directory: p.Directory},
+		Command:  process.Command{Image: p.image, Args: p.Args, Env: process.Unique(slices.Concat(p.env, r.Environment())), Directory: p.Directory, Restrictions: p.Restrictions},
 		Timeouts: s.timeouts().ofStream(), Stop: r.Context(), Log: p.lines.NewRelay(r.Log().With(p.Fields...)),
 		Killable: func(pid int, kill func()) { s.killable(r, pid, kill) },
 	}

@@ -94,7 +94,7 @@ func definition(p *config.Plugin) plugin.Definition {
 		return plugin.Definition{}
 	}
 	d := plugin.Definition{
-		Kind: plugin.Kind(p.Kind), Path: p.Path, Environment: p.Environment, WorkingDirectory: p.Directory, Declared: p.Options, Memory: p.Memory, Sum: p.Sum, Restart: plugin.Restart(p.Restart),
+		Kind: plugin.Kind(p.Kind), Path: p.Path, Environment: p.Environment, WorkingDirectory: p.Directory, Declared: p.Options, Limits: p.Limits, Sum: p.Sum, Restart: plugin.Restart(p.Restart),
 	}
 	if p.Command != nil {
 		d.Command, d.Args = p.Command[0], p.Command[1:]

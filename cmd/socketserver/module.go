@@ -17,6 +17,6 @@ func openModule(ctx context.Context, s plugin.Settings) (*framework.HandlerClass
 	}
 	return wasm.Open(ctx, wasm.Options{
 		Module: framework.Path(s.File()), Name: cmp.Or(s.Command, s.Name), Args: s.Args,
-		Memory: cmp.Or(s.Memory, wasm.DefaultMemory), Cache: framework.Path(cache), Environment: s.Environment,
+		Memory: cmp.Or(s.Limits.Memory, wasm.DefaultMemory), Cache: framework.Path(cache), Environment: s.Environment,
 	}, s.Log)
 }

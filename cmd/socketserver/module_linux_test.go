@@ -88,12 +88,11 @@ func TestModuleMemory(t *testing.T) {
 	dir := t.TempDir()
 	twoPages := strings.Replace(echoModule, "\x05\x03\x01\x00\x01", "\x05\x03\x01\x00\x02", 1)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "copy.wasm"), []byte(twoPages), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "copy.sh"), []byte("#!/bin/sh\nexec cat\n"), 0o700))
 	for _, c := range []struct{ plugin, memory, want string }{
 		{"copy.wasm", "128KiB", "servers.hcl: 1 server, no errors"},
 		{"copy.wasm", "64KiB", "copy.wasm cannot be compiled with 64 KiB of memory: section memory: min 2 pages"},
 		{"copy.wasm", "1KiB", `servers.hcl:4:21: plugin "copy.wasm": limits: memory: "1KiB" is out of range; write it as in "64MiB"`},
-		{"copy.sh", "128KiB", `limits.memory is for WebAssembly modules, and this one is of the kind "stdio"; leave it out`},
+		{"copy.wasm", "5GiB", "limits.memory of a WebAssembly module is at most 4GiB"},
 	} {
 		out, _ := exec.Command("socketserver", "validate", "-c", write(t, "servers.hcl", fmt.Sprintf(`
 plugins { directory = %[1]q }

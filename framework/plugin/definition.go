@@ -37,8 +37,9 @@ type Definition struct {
 	Environment      []string           // in addition to what children get of the server's, as NAME=VALUE
 	WorkingDirectory string             // empty: that of the file
 	Declared         []framework.Option // options of a kind that cannot be asked for them
-	Memory           int64              // bytes for each instance of a module; 0: the default
-	Restart          Restart
+	// Limits bound each of its processes. A module has Memory alone, for each instance.
+	Limits  framework.Restrictions
+	Restart Restart
 
 	// Sum is what the file, or the source, must have, see [Identify]; empty: it may be any, unless there
 	// is a Lock.

@@ -101,7 +101,10 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: startTimeout}),
 		},
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (pluginrunner.Runner, error) {
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (pluginrunner.Runner, error) {
+			if err := giveTo(s.Limits.User, dir.path, sockets); err != nil {
+				return nil, err
+			}
 			i.runner.env = process.Unique(slices.Concat(process.Environment(), s.Environment, cmd.Env)) // cmd itself would read the terminal
 			return i.runner, nil
 		},

@@ -26,8 +26,8 @@ var openers = map[Kind]func(context.Context, Settings) (*framework.HandlerClass,
 // A script is opened at each start, unless Sum is set.
 func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	s.Kind = cmp.Or(s.Kind, Go)
-	if s.Memory != 0 && s.Kind != Wasm {
-		return nil, fmt.Errorf("plugin %q: limits.memory is for WebAssembly modules, and this one is of the kind %q; leave it out", s.Name, s.Kind)
+	if err := s.checkLimits(); err != nil {
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
 	}
 	if s.Restart != (Restart{}) && (s.Kind == Stdio || s.Kind == Wasm) {
 		return nil, fmt.Errorf("plugin %q: restart is for plugins whose process is kept, and one of the kind %q has none; leave it out", s.Name, s.Kind)

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/internal/logline"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 )
@@ -22,13 +23,14 @@ import (
 // its output but the handshake: it panics at some lines, and waits for the end of pipes that a
 // grandchild may hold.
 type runner struct {
-	name  string
-	args  []string // without the name
-	image *process.Image
-	env   []string
-	dir   string   // that it runs in; empty: this process's
-	three *os.File // the process's descriptor 3
-	relay *logline.Relay
+	name   string
+	args   []string // without the name
+	image  *process.Image
+	env    []string
+	dir    string   // that it runs in; empty: this process's
+	three  *os.File // the process's descriptor 3
+	limits framework.Restrictions
+	relay  *logline.Relay
 
 	handshake  *io.PipeReader // what go-plugin reads as the standard output
 	handshaken *io.PipeWriter
@@ -47,7 +49,7 @@ type runner struct {
 
 func newRunner(s *Settings, image *process.Image, three *os.File) *runner {
 	r := &runner{
-		name: cmp.Or(s.Command, s.Name), args: s.Args, image: image, three: three, relay: logline.NewRelay(s.Log),
+		name: cmp.Or(s.Command, s.Name), args: s.Args, image: image, three: three, limits: s.Limits, relay: logline.NewRelay(s.Log),
 		done: make(chan struct{}), drained: make(chan struct{}),
 	}
 	r.handshake, r.handshaken = io.Pipe()
@@ -70,7 +72,7 @@ func (r *runner) Start(context.Context) error {
 	// One pipe for both keeps the order of lines.
 	r.process, err = process.Start(process.Command{
 		Image: r.image, Args: append([]string{r.name}, r.args...), Env: r.env, Directory: r.dir,
-		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true,
+		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true, Restrictions: r.limits,
 	})
 	if err != nil {
 		r.why = process.Explain(err)

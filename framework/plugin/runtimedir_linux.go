@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
 )
 
 // A runtimeDir is the directory of the control socket of one process of a plugin. It has mode
@@ -81,6 +83,19 @@ func lockDir(path string) (*runtimeDir, error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return &runtimeDir{path, f}, nil
+}
+
+// giveTo makes the directories those of a user, if there is one.
+func giveTo(u *framework.User, directories ...string) error {
+	for _, dir := range directories {
+		if u == nil {
+			return nil
+		}
+		if err := os.Chown(dir, int(u.UID), int(u.GID)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // remove removes the directory and what is in it.

@@ -24,9 +24,10 @@ func openStdio(_ context.Context, s Settings) (*framework.HandlerClass, error) {
 	}
 	p := &framework.Stdio{
 		Path: s.File(), Args: append([]string{cmp.Or(s.Command, s.Name)}, s.Args...),
-		Env:       slices.Concat(s.Environment, env),
-		Directory: cmp.Or(s.WorkingDirectory, filepath.Dir(s.Path)),
-		Fields:    []any{"plugin", s.Name},
+		Env:          slices.Concat(s.Environment, env),
+		Directory:    cmp.Or(s.WorkingDirectory, filepath.Dir(s.Path)),
+		Restrictions: s.Limits,
+		Fields:       []any{"plugin", s.Name},
 	}
 	class, err := p.Class()
 	if err != nil {

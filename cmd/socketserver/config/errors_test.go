@@ -175,8 +175,6 @@ func TestErrorsOfAttributes(t *testing.T) {
 
 func TestNotAvailableYet(t *testing.T) {
 	src := `plugin "x" {
-  user = "x"
-  limits { cpu = "1s" }
   sandbox {}
   recycle {}
 }
@@ -202,7 +200,7 @@ server "s" {
 }
 `
 	got := problems(t, src)
-	require.Len(t, got, 12)
+	require.Len(t, got, 10)
 	for _, line := range got {
 		require.Contains(t, line, "is not available yet; ")
 	}

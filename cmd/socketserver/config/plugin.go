@@ -1,9 +1,12 @@
 package config
 
 import (
+	"os"
+	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,8 +26,8 @@ type Plugin struct {
 	Environment []string // NAME=VALUE, by name
 	Directory   string   // that it runs in
 	Options     []framework.Option
-	Sum         string // SHA-256 that its file must have; empty: any
-	Memory      int64  // bytes that it may have for each request; 0: the default
+	Sum         string                 // SHA-256 that its file must have; empty: any
+	Limits      framework.Restrictions // of each of its processes; a module has Memory alone
 	Restart     Restart
 	// Split: it may be replaced though it keeps state, which its old and its new process then have
 	// apart from each other.
@@ -77,7 +80,7 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 		i.problem(i.at, faultf("leave one of them", "there is a second one"))
 		return
 	}
-	p := &Plugin{}
+	p, home := &Plugin{}, ""
 	if b.config.Defined == nil {
 		b.config.Defined = map[string]*Plugin{}
 	}
@@ -107,11 +110,18 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 			}
 			return nil
 		}),
-		"user": nil,
+		"user": typed(cty.String, "the name of a user in quotes", func(name string) (f *fault) {
+			p.Limits.User, home, f = lookUp(name)
+			return f
+		}),
 	}, blocks{
 		"option": repeat(func(h *hclsyntax.Block) { i.readOption(h, p) }),
 		"limits": once(func(h *hclsyntax.Block) {
-			i.bare(h).read(attributes{"memory": byteSize(&p.Memory, 64<<10, 4<<30), "cpu": nil, "files": nil, "processes": nil}, nil)
+			l := &p.Limits
+			i.bare(h).read(attributes{
+				"memory": byteSize(&l.Memory, 64<<10, 1<<40), "cpu": atLeastSecond(&l.CPU),
+				"files": integer(&l.Files, 16, count), "processes": integer(&l.Processes, 1, count),
+			}, nil)
 		}),
 		"restart": once(func(h *hclsyntax.Block) { i.readRestart(h, &p.Restart) }),
 		"sandbox": nil, "recycle": nil,
@@ -119,6 +129,9 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 			i.bare(h).read(attributes{"split": boolean(&p.Split), "automatic": nil, "drain": nil}, nil)
 		}),
 	})
+	if home != "" {
+		p.Environment = append([]string{"HOME=" + home}, p.Environment...) // that it sets itself comes last, and counts
+	}
 	if p.Command != nil && i.body.Attributes["path"] != nil {
 		i.problem(i.place("command"), faultf("leave one of them", "there are both path and command"))
 	}
@@ -139,17 +152,38 @@ func (b *block) path(into *string) field {
 }
 
 func (b *block) readRestart(h *hclsyntax.Block, r *Restart) {
-	i, within := b.bare(h), duration(&r.Within)
-	i.read(attributes{
-		"max": integer(&r.Max, 1, 1000), "unavailable": quoted(&r.Unavailable),
-		"within": func(v cty.Value) *fault {
-			f := within(v)
-			if f == nil && !v.IsNull() && r.Within < time.Second {
-				f = faultf(`write a second or more, as in "1m"`, "%s is too short", r.Within)
-			}
-			return f
-		},
+	b.bare(h).read(attributes{
+		"max": integer(&r.Max, 1, 1000), "within": atLeastSecond(&r.Within), "unavailable": quoted(&r.Unavailable),
 	}, nil)
+}
+
+// atLeastSecond is a duration that is not too short to mean anything.
+func atLeastSecond(into *time.Duration) field {
+	set := duration(into)
+	return func(v cty.Value) *fault {
+		f := set(v)
+		if f == nil && !v.IsNull() && *into < time.Second {
+			f = faultf(`write a second or more, as in "1m"`, "%s is too short", *into)
+		}
+		return f
+	}
+}
+
+// lookUp returns a user of the system, and that user's home.
+func lookUp(name string) (*framework.User, string, *fault) {
+	if os.Geteuid() != 0 {
+		return nil, "", faultf("remove it, or start the server as root", "only root can run a plugin as another user")
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, "", faultf("write the name of one, as in \"nobody\"", "there is no user %q", name)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	gid, failed := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil || failed != nil {
+		return nil, "", faultf("write the name of another one", "user %q has no numbers", name)
+	}
+	return &framework.User{UID: uint32(uid), GID: uint32(gid)}, u.HomeDir, nil
 }
 
 // optionTypes are the types of options, with what reports whether a value is one.

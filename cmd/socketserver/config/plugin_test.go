@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -16,6 +17,12 @@ plugin "awk" {
   kind        = "stdio"
   command     = ["/usr/bin/awk", "-f", "sum.awk"]
   environment = { B = "2", A = "1" }
+  limits {
+    memory    = "64MiB"
+    cpu       = "10s"
+    files     = 64
+    processes = 32
+  }
   option "greeting" {
     default = "hello"
     doc     = "said first"
@@ -42,6 +49,7 @@ plugin "elsewhere" {
 		"awk": {
 			Kind: "stdio", Path: "/usr/bin/awk", Command: []string{"/usr/bin/awk", "-f", "sum.awk"},
 			Environment: []string{"A=1", "B=2"}, Directory: "/conf",
+			Limits: framework.Restrictions{Memory: 64 << 20, CPU: 10 * time.Second, Files: 64, Processes: 32},
 			Options: []framework.Option{
 				{Name: "greeting", Type: "string", Default: []byte(`"hello"`), Doc: "said first"},
 				{Name: "times", Type: "number", Default: []byte("2")},
@@ -64,6 +72,8 @@ func TestWrongPluginBlock(t *testing.T) {
 		"plugin \"x\" {\n option \"o\" { type = \"text\" }\n}":  `option "o": type: "text" is not known`,
 		"plugin \"x\" {\n restart { max = 0 }\n}":               `plugin "x": restart: max: 0 is out of range`,
 		"plugin \"x\" {\n restart { within = \"1ms\" }\n}":      `plugin "x": restart: within: 1ms is too short`,
+		"plugin \"x\" {\n limits { files = 3 }\n}":              `plugin "x": limits: files: 3 is out of range`,
+		"plugin \"x\" {\n limits { cpu = \"10ms\" }\n}":         `plugin "x": limits: cpu: 10ms is too short`,
 		"plugin \"x\" {\n recycle {}\n}":                        "recycle is not available yet",
 		"plugin \"x\" {\n replace { automatic = true }\n}":      "automatic is not available yet",
 		`plugins { trust = "all" }`:                             `plugins: trust: "all" is not known`,
@@ -76,4 +86,25 @@ func TestWrongPluginBlock(t *testing.T) {
 		require.Len(t, r.list, 1, src)
 		require.ErrorContains(t, r.err(), want)
 	}
+}
+
+// Only root can run a plugin as another user, who has a home of its own.
+func TestPluginUser(t *testing.T) {
+	r := newReader()
+	r.parse("servers.hcl", []byte(`plugin "x" {
+  environment = { A = "1" }
+  user = "root"
+}
+`))
+	r.readFiles()
+	if os.Geteuid() != 0 {
+		require.ErrorContains(t, r.err(), `plugin "x": user: only root can run a plugin as another user`)
+		return
+	}
+	require.Equal(t, &framework.User{}, r.config.Defined["x"].Limits.User)
+	require.Equal(t, []string{"HOME=/root", "A=1"}, r.config.Defined["x"].Environment)
+	r = newReader()
+	r.parse("servers.hcl", []byte(`plugin "x" { user = "no such user" }`))
+	r.readFiles()
+	require.ErrorContains(t, r.err(), `plugin "x": user: there is no user "no such user"`)
 }

@@ -1,7 +1,10 @@
 // Package process starts and ends the processes of workers and plugins, on Linux only.
 package process
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // A Command is a process to be started. The child inherits descriptors 0, 1, 2, 3 and 4 and no
 // other one.
@@ -18,7 +21,20 @@ type Command struct {
 
 	// DieWithParent has the system kill the child when this process dies.
 	DieWithParent bool
+	Restrictions  Restrictions
 	// Foreign programs are started by their path as long as it has the image's file, so that ps
 	// shows their names, and Wait takes no thread.
 	Foreign bool
 }
+
+// Restrictions bound a process and what it starts. What is 0 is not bounded.
+type Restrictions struct {
+	Memory    int64         // bytes of address space
+	CPU       time.Duration // of processors, in seconds; it is killed then
+	Files     int           // open descriptors
+	Processes int           // of its user, threads included; root is not bounded
+	User      *User         // that it runs as, without other groups; nil: this process's. It needs root
+}
+
+// A User is one of the system.
+type User struct{ UID, GID uint32 }

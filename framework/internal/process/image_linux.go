@@ -165,7 +165,7 @@ func privateCopy(f *os.File) *os.File {
 	defer os.Remove(to.Name())
 	// Through memory: what the system copies by itself keeps the pieces as they are.
 	_, err = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{f}, make([]byte, 1<<20))
-	if errors.Join(err, to.Chmod(0o500), to.Close()) != nil {
+	if errors.Join(err, to.Chmod(0o555), to.Close()) != nil {
 		return nil
 	}
 	copied, err := os.Open(to.Name()) // not the one for writing, which would keep it from being run

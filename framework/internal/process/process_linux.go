@@ -49,6 +49,9 @@ func Start(c Command) (*Process, error) {
 	if c.Four != nil {
 		attr.Files = append(attr.Files, c.Four)
 	}
+	if u := c.Restrictions.User; u != nil {
+		attr.Sys.Credential = &syscall.Credential{Uid: u.UID, Gid: u.GID}
+	}
 	slack := time.Millisecond
 	if c.DieWithParent {
 		attr.Sys.Pdeathsig, slack = syscall.SIGKILL, 0
@@ -81,6 +84,11 @@ func Start(c Command) (*Process, error) {
 	child := &Process{Pid: p.Pid, os: p, release: release}
 	if pidfd >= 0 && syscall.SetNonblock(pidfd, true) == nil {
 		child.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+	}
+	if err := c.Restrictions.apply(p.Pid); err != nil {
+		child.Kill()
+		_, _ = child.Wait()
+		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
 	}
 	return child, nil
 }

@@ -31,6 +31,8 @@ type Config struct {
 	Env       []string // added to what children get of this process's environment
 	Directory string   // that it runs in; empty: that of this process
 
+	Restrictions process.Restrictions // of each process
+
 	Event func(pid int, ended bool, err error) // called when a process has started or ended
 
 	Configure []byte // what a process is sent first
