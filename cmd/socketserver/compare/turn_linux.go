@@ -33,11 +33,14 @@ type turn struct {
 
 // newTurn starts a subject and its first request, whose outcome is known when tried is closed.
 func newTurn(ctx context.Context, spec subject.Spec, plan load.Plan) *turn {
-	t := &turn{plan: plan, measured: result.Measured{
-		Subject: spec.Name, Errors: map[string]int64{}, Problem: silent(spec.Server.Handler, plan.Message),
-		Cost: result.Cost{Resident: -1, Proportional: -1, Started: -1, Processes: -1, Threads: -1, Descriptors: -1, Switches: -1},
-	}, latencies: load.NewHistogram(), tried: make(chan struct{}),
-		forks: spec.Form == result.Plugin && spec.Plugin.Kind == plugin.Python && spec.Server.Concurrency.Kind == "forking"}
+	t := &turn{
+		plan: plan, latencies: load.NewHistogram(), tried: make(chan struct{}),
+		forks: spec.Form == result.Plugin && spec.Plugin.Kind == plugin.Python && spec.Server.Concurrency.Kind == "forking",
+		measured: result.Measured{
+			Subject: spec.Name, Errors: map[string]int64{}, Problem: silent(spec.Server.Handler, plan.Message),
+			Cost: result.Cost{Resident: -1, Proportional: -1, Started: -1, Processes: -1, Threads: -1, Descriptors: -1, Switches: -1},
+		},
+	}
 	if t.measured.Problem == "" {
 		s, err := subject.Start(ctx, spec)
 		if err != nil {

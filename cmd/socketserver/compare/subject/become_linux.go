@@ -151,20 +151,17 @@ func (s *Spec) stand() (plugin.Definition, error) {
 // writeScript returns a path of the script of the mishaps, which lasts as long as this process: a file
 // of its own would count as left behind where the process is killed.
 func writeScript(directory string) (string, error) {
-	f, err := os.CreateTemp(directory, "*.py")
-	if err == nil {
-		_, err = f.WriteString(experimentScript)
-		err = errors.Join(err, os.Remove(f.Name()))
-	}
+	path := filepath.Join(directory, "experiment.py")
+	err := os.WriteFile(path, []byte(experimentScript), 0o600)
 	if err != nil {
 		return "", fmt.Errorf("write the script of the mishaps: %w", err)
 	}
-	kept = f
-	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()), nil
+	open, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0) // is never closed
+	if err = errors.Join(err, os.Remove(path)); err != nil {
+		return "", fmt.Errorf("open the script of the mishaps: %w", err)
+	}
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), open), nil
 }
-
-// kept keeps the script open, as nothing else refers to it.
-var kept *os.File
 
 // lookup finds a handler of this program.
 func lookup(name string) (framework.Constructor, bool) {
