@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -46,7 +47,11 @@ func (p *Stdio) Class() (*HandlerClass, error) {
 			return nil, fmt.Errorf("open directory to run in: %w", err)
 		}
 	}
-	var err error
+	path, err := filepath.Abs(p.Path) // as the program is started in another directory
+	if err != nil {
+		return nil, err
+	}
+	p.Path = path
 	if p.image, err = process.Pin(p.Path); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,6 +55,26 @@ server "desk" {
 			require.NoError(t, conn.Close())
 		}
 	}
+}
+
+// Two servers cannot have one operator's socket.
+func TestOperatorsSocketIsOfOneServer(t *testing.T) {
+	t.Parallel()
+	block := `
+server %q {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency "threading" {}
+  handler "chat" {
+    mode     = "half-duplex"
+    operator = %q
+  }
+}
+`
+	socket := filepath.Join(t.TempDir(), "operator")
+	file := write(t, "two.hcl", fmt.Sprintf(block+block, "a", socket, "b", socket))
+	out, err := exec.Command("socketserver", "serve", "-c", file).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), socket+` is in use by the server "a"; give each another path`)
 }
 
 // attach connects a console to the operator's socket, which says how many clients wait.

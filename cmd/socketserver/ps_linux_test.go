@@ -95,8 +95,11 @@ func TestPluginIsReset(t *testing.T) {
 	}
 	requireEnd(t, dial(t, r.listeners[0]))
 	require.Nil(t, r.status(t).Servers[0].Plugin)
+	require.Contains(t, r.refuse(t, "status", "--ready"), `versioned: plugin "versioned" is not available: it ended 5 times`)
+	require.Contains(t, r.do(t, "status"), "\nversioned: plugin \"versioned\" is not available")
 	r.do(t, "plugin", "reset", "versioned")
 	require.Equal(t, "1hello", askOnce(t, r.listeners[0], "hello"))
+	r.do(t, "status", "--ready")
 }
 
 // A log level holds at once.

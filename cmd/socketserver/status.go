@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A statusAnswer is what a daemon does.
@@ -100,6 +101,9 @@ func (a statusAnswer) print(w io.Writer) error {
 	}
 	err := table.Flush()
 	for _, s := range a.Servers {
+		if s.Problem != "" {
+			_, err = fmt.Fprintf(w, "%s: %s\n", s.Name, text.Line(s.Problem))
+		}
 		if s.Overdue > 0 {
 			_, err = fmt.Fprintf(w, "%s: %d of its requests still running after timeouts.request; the log has the stacks, and socketserver ps %s the processes\n", s.Name, s.Overdue, s.Name)
 		}

@@ -92,6 +92,13 @@ func (e executor) Process() (pid int, since time.Time) {
 	return 0, time.Time{}
 }
 
+// Problem returns why requests do not wait for the plugin, which has failed too often; nil: they do.
+func (e executor) Problem() error {
+	e.host.mu.Lock()
+	defer e.host.mu.Unlock()
+	return e.host.refused
+}
+
 // Reset has a plugin that is not available started again at once, and forgets how often it has
 // failed.
 func (e executor) Reset() error {

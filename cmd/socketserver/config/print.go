@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -41,8 +42,13 @@ func (f Flags) HCL() string {
 		key, value, _ := strings.Cut(set, "=")
 		options.SetAttributeValue(key, valueOf(value))
 	}
-	text := onLine().ReplaceAll(hclwrite.Format(file.Bytes()), []byte("{ $1 }"))
-	return string(bytes.ReplaceAll(text, []byte("{  }"), []byte("{}")))
+	return string(onLine().ReplaceAllFunc(hclwrite.Format(file.Bytes()), func(block []byte) []byte {
+		inside := bytes.TrimSpace(block[1 : len(block)-1])
+		if len(inside) == 0 {
+			return []byte("{}")
+		}
+		return fmt.Appendf(nil, "{ %s }", inside)
+	}))
 }
 
 // onLine matches the inside of a block that has at most one attribute and fits on the line of its head.

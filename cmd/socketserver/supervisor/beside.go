@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -17,17 +18,22 @@ type beside struct {
 
 // Keep gives s, which a handler class opens, a socket at path that is kept as those of servers are: a
 // class that takes the place of another one, and a process that takes the place of this one, serve
-// the same socket. The server before it retires once that has come true. The caller calls release
-// when s has closed.
+// the same socket. The server before it, which has the same name, retires once that has come true. The
+// caller calls release when s has closed.
 func (s *Supervisor) Keep(path string, server *framework.BaseServer) (release func(), err error) {
+	b := &s.beside
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, other := range b.servers[path] {
+		if other.Name != server.Name {
+			return nil, fmt.Errorf("%s is in use by the server %q; give each another path", path, other.Name)
+		}
+	}
 	socket, err := s.Open("unix", path, "", framework.SocketOptions{})
 	if err != nil {
 		return nil, err
 	}
 	server.Transport = socket.Transport()
-	b := &s.beside
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.servers[path] = append(b.servers[path], server)
 	return func() {
 		b.mu.Lock()

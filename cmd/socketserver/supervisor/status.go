@@ -25,6 +25,7 @@ type Status struct {
 	Refused map[framework.Refusal]int64 `json:"refused"` // by reason
 	Workers []Process                   `json:"workers"` // children of forking, workers of preforking
 	Plugin  *Process                    `json:"plugin"`  // the process in which handlers run; null: none does
+	Problem string                      `json:"problem"` // why the plugin is not available; empty: it is
 	Old     bool                        `json:"old"`     // it has been replaced or removed, and still drains
 }
 
@@ -52,11 +53,15 @@ func (s *Supervisor) Status() []Status {
 	return all
 }
 
-// NotServing names those of the configuration that do not serve, each with its state.
+// NotServing names those of the configuration that do not serve, each with its state or problem.
 func NotServing(all []Status) (not []string) {
 	for _, s := range all {
-		if s.State != Serving && !s.Old {
+		switch {
+		case s.Old:
+		case s.State != Serving:
 			not = append(not, s.Name+" is "+string(s.State))
+		case s.Problem != "":
+			not = append(not, s.Name+": "+s.Problem)
 		}
 	}
 	return not
@@ -78,6 +83,11 @@ func (i *Instance) status() Status {
 		if pid, began := plugin.Process(); pid != 0 {
 			status.Plugin = &i.requests.of([]int{pid}, "plugin")[0]
 			status.Plugin.Since = began
+		}
+	}
+	if plugin, ok := i.class.Executor.(interface{ Problem() error }); ok && !state.ended() {
+		if err := plugin.Problem(); err != nil {
+			status.Problem = err.Error()
 		}
 	}
 	return status

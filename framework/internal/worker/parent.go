@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/journal"
@@ -162,14 +163,19 @@ func (p *Parent) Report(event *handoff.Frame) error {
 		return p.Send(event)
 	}
 	var space [256]byte
-	wake, ok := p.journal.Append(event.Append(space[:0]))
-	switch {
-	case !ok:
-		return p.Send(event) // which the server reads after the journal
-	case wake:
-		return p.Send(&handoff.Frame{Kind: handoff.Wake})
+	record := event.Append(space[:0])
+	for {
+		wake, ok := p.journal.Append(record)
+		if ok && !wake {
+			return nil
+		}
+		// Also where there is no room. Sent itself an event would overtake those before it, or be
+		// overtaken by the next one.
+		if err := p.Send(&handoff.Frame{Kind: handoff.Wake}); err != nil || ok {
+			return err
+		}
+		time.Sleep(time.Millisecond)
 	}
-	return nil
 }
 
 // Send sends a frame.

@@ -31,7 +31,7 @@ func (q *queue) open(server string, log hclog.Logger) error {
 	socket := framework.NewUnixStreamServer(path, &framework.HandlerClass{
 		New: func() framework.Handler { return &console{queue: q} },
 	})
-	socket.Strategy = &framework.Threading{}
+	socket.Name, socket.Strategy = server, &framework.Threading{}
 	socket.Log = log
 	socket.Limits = &framework.Limits{
 		Connections: maxConsoles, Refuse: true, Banner: fmt.Sprintf("-- this server has %d consoles, and no room for more\n", maxConsoles),
