@@ -1,6 +1,8 @@
 package plugin_test
 
 import (
+	"crypto/rand"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -354,4 +356,22 @@ func TestPythonPrints(t *testing.T) {
 	require.Equal(t, "HELLO", ask(t, s, "hello\n"))
 	j.Await(t, "b'hello'")
 	require.Regexp(t, regexp.MustCompile(`(?s)Received from 127\.0\.0\.1:.*b'hello'`), j.String())
+}
+
+// The name of a client need not be UTF-8.
+func TestPythonNameOfClient(t *testing.T) {
+	for _, concurrency := range []string{"threading", "forking", "preforking"} {
+		t.Run(concurrency, func(t *testing.T) {
+			t.Parallel()
+			s, j := serveScript(t, "class_only", "unix", concurrency)
+			for range 2 {
+				name := "@\xff\xfe" + rand.Text()
+				conn, err := net.DialUnix("unix", &net.UnixAddr{Net: "unix", Name: name}, s.Addr().(*net.UnixAddr))
+				require.NoError(t, err)
+				frameworktest.Send(t, conn, "abc")
+				require.Equal(t, "cba", frameworktest.End(t, conn))
+			}
+			require.NotContains(t, j.String(), "Error")
+		})
+	}
 }

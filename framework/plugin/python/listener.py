@@ -75,7 +75,7 @@ class Listener:
         if isinstance(name, tuple):
             host = name[0][7:] if name[0].startswith("::ffff:") else name[0]
             return f"[{host}]:{name[1]}" if ":" in host else f"{host}:{name[1]}"
-        return "@" + name[1:].decode() if isinstance(name, bytes) else name or ""
+        return "@" + os.fsdecode(name[1:]) if isinstance(name, bytes) else name or ""
 
     def resume(self):
         if self.paused and not self.retired and not self.runner.limits.full():
@@ -97,8 +97,7 @@ class Listener:
             print(f"accept: {error}", file=sys.stderr)
             self.pause()
             return self.runner.later(0.1, self.resume)
-        connection = self.runner.connection(accepted.detach(), self.network, self.count)
-        self.begin(name, connection, None)
+        self.begin(name, accepted.detach(), None)
 
     def receive(self, _):
         try:
@@ -112,16 +111,22 @@ class Listener:
                 return  # two servers would answer each other for ever
         self.begin(name, None, data)
 
-    def begin(self, name, connection, data):
+    def begin(self, name, descriptor, data):
         limits, client = self.runner.limits, self.text(name)
         source = limits.source(self.network, client)
         if not limits.enter(source):
             self.event(REFUSED, 0, client, text="per_source")
-            if connection is not None:
-                connection.refuse(limits.banner)
+            if descriptor is not None:
+                self.runner.connection(descriptor, self.network, self.count).refuse(limits.banner)
             return
         self.last += 1
-        request = Request(self.runner, self, self.last, (self.network, client, self.local), connection, data, self.count)
+        try:
+            request = self.runner.request(self, self.last, (self.network, client, self.local), descriptor, data, self.count)
+        except Exception as error:
+            self.event(STARTED, self.last, client)
+            self.log(client, str(error))
+            self.event(ENDED, self.last, client, FAILED, str(error))
+            return limits.leave(source)
         request.counts_for, request.name = source, name
         self.requests.add(request)
         if limits.full():

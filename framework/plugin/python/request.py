@@ -29,7 +29,7 @@ class Request:
             self.runner.later(self.runner.longest, self.expire)
         try:
             self.runner.place.start(self)
-        except (OSError, RuntimeError) as error:  # there is no room for a process or a thread
+        except Exception as error:  # there is no room for a process or a thread
             self.over(FAILED, str(error))
 
     def finish(self):

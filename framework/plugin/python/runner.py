@@ -46,7 +46,7 @@ class Runner:
         self.kinds = [type("Connection", (base,), {"limit": self.limit}) for base in (Connection, CountedConnection)]
         self.made, self.serving, self.waiting, self.place = [], [], set(), None  # server objects, threads
         self.requests, self.listeners, self.timers, self.begun = {}, {}, [], 0
-        self.stopping = self.over = self.own_loop = False
+        self.stopping = self.over = self.own_loop = self.broken = False
         self.changed, self.finished = threading.Condition(), threading.Event()
         self.poller, self.watched = select.epoll(), {}
         self.watch(self.channel.socket.fileno(), self.receive)
@@ -85,7 +85,11 @@ class Runner:
     def loop(self, poll_interval):
         busy = [server for server in self.serving if type(server).service_actions not in ACTIONS]
         while not self.over:
-            self.poll(poll_interval if busy else None)
+            try:
+                self.poll(poll_interval if busy else None)
+            except Exception:
+                self.broken = True  # not how the file ends: the server starts another process
+                raise
             for server in busy:
                 server.service_actions()
         self.finish()
@@ -126,8 +130,25 @@ class Runner:
             where.append(os.fsdecode(rest[at + 2 : at + 2 + size]))
             at += 2 + size
         self.begun += 1
-        connection = None if descriptor is None else self.connection(descriptor, where[0], count)
-        Request(self, self, id, where, connection, rest[at:], count).admit()
+        try:
+            request = self.request(self, id, where, descriptor, rest[at:], count)
+        except Exception as error:
+            return self.channel.send(OUTCOME, id, 0, FAILED, long_text(str(error)))
+        request.admit()
+
+    def request(self, source, id, where, descriptor, data, count):
+        """Make a request, or close its descriptor: the zone of its client's address may have gone."""
+        connection = None
+        try:
+            if descriptor is not None:
+                connection = self.connection(descriptor, where[0], count)
+            return Request(self, source, id, where, connection, data, count)
+        except Exception:
+            if connection is not None:
+                connection.close()
+            elif descriptor is not None:
+                os.close(descriptor)
+            raise
 
     def connection(self, descriptor, network, count):
         family = socket.AF_UNIX if network == "unix" else -1
@@ -151,7 +172,7 @@ class Runner:
 
     def stop(self):
         """Ask the server to stop. It ends the channel then."""
-        if not self.stopping:
+        if not self.stopping and not self.broken:
             self.stopping = True
             self.channel.send(QUIT, next(iter(self.listeners), 0))
 
@@ -365,7 +386,7 @@ class Runner:
         import atexit
 
         atexit._run_exitfuncs()  # and not sys.exit, which would wait for threads that serve nobody
-        os._exit(0)
+        os._exit(1 if self.broken else 0)
 
 
 def networks_of(server):
