@@ -132,7 +132,10 @@ func (f *found) lookAt(path string) error {
 	if f.from, f.Path = real, path; isSource(real) {
 		f.Path = real
 	}
-	return errors.Join(f.identify(), checkTree(real, filepath.Dir(real)))
+	if err := f.identify(); err != nil {
+		return err
+	}
+	return errors.Join(checkTree(real, filepath.Dir(real)), checkWay(path))
 }
 
 // named returns the name of the one entry that the plugin's name means.
@@ -168,13 +171,13 @@ func (f *found) identify() error {
 		return fmt.Errorf("%s is a %s; a plugin is a program or a directory with its source", f.Path, fileType(mode))
 	default:
 		at := kindOf(f.Path)
-		if err := f.settle(at); err != nil || f.Kind == Python || f.Kind == Wasm {
+		if err := f.settle(at); err != nil || f.Kind == Wasm {
 			return err
 		}
-		if mode&0o111 == 0 {
+		if mode&0o111 == 0 && f.Kind != Python {
 			return fmt.Errorf("%[1]s is not executable; run: chmod +x %[1]s", f.Path)
 		}
-		return checkInterpreter(f.Path)
+		return checkInterpreter(f.Path, f.Kind)
 	}
 }
 

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -69,9 +70,10 @@ func contains(f *os.File, text string) bool {
 	}
 }
 
-// checkInterpreter returns an error if path is a script that the system cannot run. Its own error
-// would name the script, whatever is missing.
-func checkInterpreter(path string) error {
+// checkInterpreter returns an error if path is a script that the system cannot run, or whose
+// interpreter another user could change. The system's own error would name the script, whatever is
+// missing.
+func checkInterpreter(path string, kind Kind) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil // it may be executed all the same
@@ -83,18 +85,25 @@ func checkInterpreter(path string) error {
 	line, script := strings.CutPrefix(line, "#!")
 	fields := strings.Fields(line)
 	switch {
+	case kind == Python && (!script || len(fields) == 0): // it runs under python3 of the PATH
+		return nil
 	case !script && isText(head[:n]):
 		return fmt.Errorf("%s is a text without a first line that names its interpreter (exec format error); begin it with #!/bin/sh or the like", path)
 	case !script:
 		return nil
 	case len(fields) == 0:
 		return fmt.Errorf("%s names no interpreter behind #! (exec format error); begin it with #!/bin/sh or the like", path)
-	case whole && strings.HasSuffix(line, "\r"):
+	case whole && kind != Python && strings.HasSuffix(line, "\r"):
 		return fmt.Errorf("%[1]s has lines that end with CR and LF, so that its interpreter is %[2]q, which does not exist; run: sed -i 's/\\r$//' %[1]s", path, fields[0]+"\r")
 	case !exists(fields[0]):
 		return fmt.Errorf("%s is a script for %s, which is not installed", path, fields[0])
 	}
-	return nil
+	for _, word := range fields { // those behind env are an interpreter, too
+		if filepath.IsAbs(word) && exists(word) {
+			err = errors.Join(err, checkLinks(word, filepath.Dir(word)))
+		}
+	}
+	return err
 }
 
 // isText reports whether a file that begins so cannot be a program.

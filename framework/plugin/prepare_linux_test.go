@@ -372,6 +372,50 @@ func TestPluginPermissions(t *testing.T) {
 	}
 }
 
+// A path of a definition is followed at each start: another user must not lead it elsewhere meanwhile,
+// nor the interpreter of a script.
+func TestLinksOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	const nobody = 65534
+	dir := t.TempDir()
+	theirs, ours, tmp := dir+"/theirs", dir+"/ours", dir+"/tmp"
+	write(t, ours+"/ok.sh", "#!/bin/sh\n", 0o755)
+	write(t, ours+"/ok.py", "#!"+theirs+"/python3\nimport socketserver\n", 0o755)
+	write(t, ours+"/env.sh", "#!/usr/bin/env "+theirs+"/python3\n", 0o755)
+	require.NoError(t, os.Mkdir(theirs, 0o755))
+	require.NoError(t, os.Mkdir(tmp, 0o755))
+	require.NoError(t, os.Chmod(tmp, 0o777|os.ModeSticky))
+	for link, target := range map[string]string{
+		theirs + "/link": "../ours/ok.sh", theirs + "/ours": "../ours", theirs + "/python3": "/bin/sh",
+		ours + "/indirect": "../theirs/link", ours + "/link": "ok.sh", ours + "/chained": "../tmp/x/link",
+		tmp + "/link": "../ours/ok.sh", tmp + "/theirs": ours + "/ok.sh", tmp + "/x": ".",
+		ours + "/to theirs": "../tmp/theirs",
+	} {
+		require.NoError(t, os.Symlink(target, link))
+	}
+	for _, path := range []string{theirs, tmp + "/theirs"} {
+		require.NoError(t, os.Lchown(path, nobody, nobody))
+	}
+	owned := func(path string) string { return path + " belongs to user 65534" }
+	for path, want := range map[string]string{
+		theirs + "/link": owned(theirs), theirs + "/ours/ok.sh": owned(theirs), ours + "/indirect": owned(theirs),
+		ours + "/to theirs": owned(tmp + "/theirs"), tmp + "/link": tmp + " has mode 0777",
+		ours + "/ok.py": owned(theirs), ours + "/env.sh": owned(theirs),
+		ours + "/link": "", ours + "/ok.sh": "", ours + "/chained": "",
+	} {
+		ready, errs := plugin.Prepare(t.Context(), dir, map[string]plugin.Definition{"p": {Path: path}, "command": {Path: path, Command: path}}, frameworktest.NewLog().Logger())
+		if want == "" {
+			require.Empty(t, errs, path)
+			require.Equal(t, path, ready["p"].Path)
+			continue
+		}
+		require.ErrorContains(t, errs["p"], want, path)
+		require.ErrorContains(t, errs["command"], want, path)
+	}
+}
+
 // A checkout that another user owns stays that user's.
 func TestAnotherUsersCheckoutIsRefused(t *testing.T) {
 	if os.Geteuid() != 0 {

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -42,16 +43,62 @@ func checkAround(dir, home string) error {
 	}
 }
 
+// checkWay is checkTree for how an absolute path leads to a file: its directory, without symbolic
+// links, and what is on the way there, see checkLinks.
+func checkWay(path string) error {
+	home, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(checkAround(home, home), checkLinks(path, home))
+}
+
+// checkLinks refuses, for root, an absolute path that another user could lead elsewhere: it follows
+// each symbolic link as the system does.
+func checkLinks(path, home string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	at, links, rest := "/", 0, strings.Split(path, "/")
+	for len(rest) > 0 {
+		next := filepath.Join(at, rest[0]) // at has no symbolic links, so that .. is its parent
+		rest = rest[1:]
+		if err := checkOwner(next, home, true); err != nil {
+			return err
+		}
+		target, err := os.Readlink(next)
+		if err != nil { // it is none
+			at = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return fmt.Errorf("%s: %w", path, syscall.ELOOP)
+		}
+		if filepath.IsAbs(target) {
+			at = "/"
+		}
+		rest = append(strings.Split(target, "/"), rest...)
+	}
+	return nil
+}
+
+// maxLinks is how many symbolic links the system follows in a path.
+const maxLinks = 40
+
 // checkPrivate refuses a file or directory that is not root's or that others can write. A parent
 // of home may be sticky, as root's files are safe there; home and what is in it may not, as
 // others could add files.
 func checkPrivate(path, home string) error {
+	return checkOwner(path, home, home != path && isIn(home, path))
+}
+
+// checkOwner is checkPrivate for a path that is around home, or is not.
+func checkOwner(path, home string, around bool) error {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return err
 	}
 	mode, owner := info.Mode(), info.Sys().(*syscall.Stat_t)
-	around := home != path && isIn(home, path)
 	switch {
 	case owner.Uid != 0:
 		return fmt.Errorf("%s belongs to user %d, who could change what a privileged user would run; %s", path, owner.Uid, remedy(home, owner.Uid))
