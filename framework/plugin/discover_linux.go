@@ -47,7 +47,7 @@ func isCandidate(path string) bool {
 	if err != nil {
 		return false
 	}
-	return isSource(path) || info.Mode().IsRegular() && (info.Mode()&0o111 != 0 || kindOf(path).isRead())
+	return isSource(path) || info.Mode().IsRegular() && (info.Mode()&0o111 != 0 || kindOf(path, false).isRead())
 }
 
 func isSource(dir string) bool {
@@ -170,7 +170,7 @@ func (f *found) identify() error {
 	case !mode.IsRegular():
 		return fmt.Errorf("%s is a %s; a plugin is a program or a directory with its source", f.Path, fileType(mode))
 	default:
-		at := kindOf(f.Path)
+		at := kindOf(f.Path, mode&0o111 != 0)
 		if err := f.settle(at); err != nil || f.Kind == Wasm {
 			return err
 		}

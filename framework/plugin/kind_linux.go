@@ -25,8 +25,12 @@ func (l looked) isRead() bool { return l.kind == Python || l.kind == Wasm }
 // what has servers of it, or has a coroutine for streams. Python 2 is refused by name.
 var servesInPython = regexp.MustCompile(`(?m)^[ \t]*(import[ \t]+([\w., \t]*,[ \t]*)?|from[ \t]+)(socketserver|SocketServer|http\.server|xmlrpc\.server)\b|^async[ \t]+def[ \t]+handle[ \t]*\(`)
 
-// kindOf looks at a regular file. A file that cannot be read is for the system to run, or not.
-func kindOf(path string) looked {
+// maxScript is how much of a Python script is looked at.
+const maxScript = 1 << 20
+
+// kindOf looks at a regular file: at all of it only where it is executable, as others may be data of any
+// size. A file that cannot be read is for the system to run, or not.
+func kindOf(path string, executable bool) looked {
 	stdio := looked{Stdio, "an executable that is nothing else"}
 	f, err := os.Open(path)
 	if err != nil {
@@ -39,12 +43,12 @@ func kindOf(path string) looked {
 	case string(head[:n]) == "\x00asm":
 		return looked{Wasm, "it begins as a WebAssembly module"}
 	case filepath.Ext(path) == ".py":
-		text, err := os.ReadFile(path)
+		text, err := io.ReadAll(io.NewSectionReader(f, 0, maxScript))
 		if err == nil && servesInPython.Match(text) {
 			return looked{Python, "a .py file with a server or handler"}
 		}
 	}
-	if contains(f, handshake.MagicCookieKey) {
+	if executable && contains(f, handshake.MagicCookieKey) {
 		return looked{Go, "an executable that contains " + handshake.MagicCookieKey}
 	}
 	if string(head[:min(n, 2)]) == "#!" {

@@ -43,6 +43,19 @@ func TestKindIsFoundByLooking(t *testing.T) {
 	require.False(t, plugin.Has(dir, "gree"))
 }
 
+// Data beside plugins may be of any size: it is not read.
+func TestDataIsNotRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"data.db", "data.py"} {
+		write(t, dir+"/"+name, "data\n", 0o644)
+		require.NoError(t, os.Truncate(dir+"/"+name, 1<<40))
+	}
+	require.Empty(t, plugin.Names(dir))
+	_, errs := plugin.Prepare(t.Context(), dir, wanted("data.db"), frameworktest.NewLog().Logger())
+	require.ErrorContains(t, errs["data.db"], "data.db is not executable; run: chmod +x ")
+}
+
 func TestNameThatMeansTwoPlugins(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
