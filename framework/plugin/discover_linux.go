@@ -177,7 +177,7 @@ func (f *found) identify() error {
 		if mode&0o111 == 0 && f.Kind != Python {
 			return fmt.Errorf("%[1]s is not executable; run: chmod +x %[1]s", f.Path)
 		}
-		return checkInterpreter(f.Path, f.Kind)
+		return f.checkInterpreter()
 	}
 }
 

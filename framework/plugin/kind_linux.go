@@ -2,12 +2,15 @@ package plugin
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -74,17 +77,18 @@ func contains(f *os.File, text string) bool {
 	}
 }
 
-// checkInterpreter returns an error if path is a script that the system cannot run, or whose
+// checkInterpreter returns an error if it is a script that the system cannot run, or whose
 // interpreter another user could change. The system's own error would name the script, whatever is
 // missing.
-func checkInterpreter(path string, kind Kind) error {
-	f, err := os.Open(path)
+func (f *found) checkInterpreter() error {
+	path, kind := f.Path, f.Kind
+	file, err := os.Open(path)
 	if err != nil {
 		return nil // it may be executed all the same
 	}
-	defer f.Close()
+	defer file.Close()
 	head := make([]byte, 256) // which is what the system looks at
-	n, _ := io.ReadFull(f, head)
+	n, _ := io.ReadFull(file, head)
 	line, _, whole := strings.Cut(string(head[:n]), "\n")
 	line, script := strings.CutPrefix(line, "#!")
 	fields := strings.Fields(line)
@@ -99,8 +103,19 @@ func checkInterpreter(path string, kind Kind) error {
 		return fmt.Errorf("%s names no interpreter behind #! (exec format error); begin it with #!/bin/sh or the like", path)
 	case whole && kind != Python && strings.HasSuffix(line, "\r"):
 		return fmt.Errorf("%[1]s has lines that end with CR and LF, so that its interpreter is %[2]q, which does not exist; run: sed -i 's/\\r$//' %[1]s", path, fields[0]+"\r")
-	case !exists(fields[0]):
-		return fmt.Errorf("%s is a script for %s, which is not installed", path, fields[0])
+	}
+	name := fields[0]
+	installed := exists(name)
+	if installed && filepath.Base(name) == "env" && !slices.ContainsFunc(f.Environment, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
+		name = cmp.Or(behindEnv(fields[1:]), name)
+		_, missing := exec.LookPath(name)
+		installed = missing == nil
+	}
+	if kind == Python && (name == "python3" || filepath.Base(name) == "python") { // python3 of the PATH does
+		installed = true
+	}
+	if !installed {
+		return fmt.Errorf("%s is a script for %s, which is not installed", path, name)
 	}
 	for _, word := range fields { // those behind env are an interpreter, too
 		if filepath.IsAbs(word) && exists(word) {
@@ -108,6 +123,20 @@ func checkInterpreter(path string, kind Kind) error {
 		}
 	}
 	return err
+}
+
+// behindEnv returns the program that env runs with such arguments; empty: that takes more than a look.
+func behindEnv(args []string) string {
+	for _, word := range args {
+		switch {
+		case word == "-S":
+		case strings.HasPrefix(word, "-"), strings.HasPrefix(word, "PATH="), strings.ContainsAny(word, `'"\\$`):
+			return ""
+		case !strings.Contains(word, "="):
+			return word
+		}
+	}
+	return ""
 }
 
 // isText reports whether a file that begins so cannot be a program.

@@ -82,17 +82,32 @@ func TestScriptThatCannotRun(t *testing.T) {
 	write(t, dir+"/nothing", "#!\necho hello\n", 0o755)
 	write(t, dir+"/missing", "#!/nonexistent/sh\n", 0o755)
 	write(t, dir+"/plain.sh", "#!/bin/sh\n", 0o644)
-	all := wanted("windows", "without", "nothing", "missing", "plain")
+	write(t, dir+"/python.py", "#!/usr/bin/python5\nimport socketserver\n", 0o644)
+	write(t, dir+"/env", "#!/usr/bin/env nosuch\n", 0o755)
+	write(t, dir+"/split", "#!/usr/bin/env -S A=b nosuch -x\n", 0o755)
+	write(t, dir+"/python env.py", "#!/usr/bin/env python3.nosuch\nimport socketserver\n", 0o644)
+	all := wanted("windows", "without", "nothing", "missing", "plain", "python", "env", "split", "python env")
 	all["absent"] = plugin.Definition{Path: "/nonexistent/program"}
 	_, errs := plugin.Prepare(t.Context(), dir, all, frameworktest.NewLog().Logger())
 	for name, want := range map[string]string{
-		"windows": `its interpreter is "/bin/sh\r", which does not exist; run: sed -i 's/\r$//' ` + dir + `/windows`,
-		"without": "(exec format error); begin it with #!/bin/sh",
-		"nothing": "names no interpreter",
-		"missing": "is a script for /nonexistent/sh, which is not installed",
-		"plain":   "plain.sh is not executable; run: chmod +x ",
-		"absent":  "there is no /nonexistent/program; a path is relative to the file that names it",
+		"windows":    `its interpreter is "/bin/sh\r", which does not exist; run: sed -i 's/\r$//' ` + dir + `/windows`,
+		"without":    "(exec format error); begin it with #!/bin/sh",
+		"nothing":    "names no interpreter",
+		"missing":    "is a script for /nonexistent/sh, which is not installed",
+		"python":     "is a script for /usr/bin/python5, which is not installed",
+		"env":        "is a script for nosuch, which is not installed",
+		"split":      "is a script for nosuch, which is not installed",
+		"python env": "is a script for python3.nosuch, which is not installed",
+		"plain":      "plain.sh is not executable; run: chmod +x ",
+		"absent":     "there is no /nonexistent/program; a path is relative to the file that names it",
 	} {
 		require.ErrorContains(t, errs[name], want)
 	}
+	write(t, dir+"/found", "#!/usr/bin/env -S A=b sh -e\n", 0o755)
+	write(t, dir+"/unsure", "#!/usr/bin/env -i nosuch\n", 0o755)
+	write(t, dir+"/old.py", "#!/nonexistent/python\nimport socketserver\n", 0o644)
+	more := wanted("found", "unsure", "old")
+	more["path"] = plugin.Definition{Path: dir + "/env", Environment: []string{"PATH=/opt/bin"}}
+	_, errs = plugin.Prepare(t.Context(), dir, more, frameworktest.NewLog().Logger())
+	require.Empty(t, errs)
 }
