@@ -375,3 +375,18 @@ func TestPythonNameOfClient(t *testing.T) {
 		})
 	}
 }
+
+// A handle_error that raises changes nothing about the request, which is over.
+func TestPythonErrorsOfHandleError(t *testing.T) {
+	for _, concurrency := range []string{"threading", "forking"} {
+		t.Run(concurrency, func(t *testing.T) {
+			t.Parallel()
+			s, j := serveScript(t, "raises", "tcp", concurrency)
+			for _, word := range []string{"first", "second"} {
+				require.Empty(t, ask(t, s, word+"\n"))
+			}
+			j.Await(t, "ValueError: not this one")
+			j.Await(t, "ValueError: second")
+		})
+	}
+}

@@ -93,17 +93,19 @@ class Connection(socket.socket):
     def setblocking(self, flag):
         self.settimeout(None if flag else 0)
 
-    def drain(self):
+    def drain(self, seconds):
         """Read what the handler has not: closing with unread bytes would cost the client its answer."""
         receive = super().recv
         try:
             super().settimeout(0)
             if receive(1, socket.MSG_PEEK):
                 self.shutdown(socket.SHUT_WR)
-                super().settimeout(0.5)
-                end, rest = time.monotonic() + 0.5, 1 << 18
-                while rest > 0 and time.monotonic() < end:
+                super().settimeout(seconds)
+                end, rest = time.monotonic() + seconds, 1 << 18
+                while rest > 0:
                     rest -= len(receive(65536)) or rest
+                    if time.monotonic() >= end:
+                        break
         except OSError:
             pass  # there is nothing, or nobody
 

@@ -21,9 +21,9 @@ class Request:
         try:
             admitted = self.server.verify_request(self.argument, self.client)
         except Exception as error:
-            return self.conclude(*self.failure(error))
+            return self.conclude(*self.failure(error), patience=0)
         if not admitted:
-            return self.conclude(OK)
+            return self.conclude(OK, patience=0)
         self.runner.requests[self] = None
         if self.runner.longest:
             self.runner.later(self.runner.longest, self.expire)
@@ -47,22 +47,25 @@ class Request:
 
     def failure(self, error):
         """Return status and text of an exception, of which the server object is told first."""
+        import traceback  # not at the start: every fork would have a copy
+
         if type(self.server).handle_error is not socketserver.BaseServer.handle_error:
-            self.server.handle_error(self.argument, self.client)
+            try:
+                self.server.handle_error(self.argument, self.client)
+            except BaseException:  # some raise the exception again
+                traceback.print_exc()
         if isinstance(error, (TimeoutError, socket.timeout)):
             return TIMED_OUT, str(error)
         if isinstance(error, ConnectionError):
             return PEER_GONE, str(error)
-        import traceback  # not at the start: every fork would have a copy
-
         first = " ".join(f"{type(error).__name__}: {error}".split())
         trace = error.__traceback__.tb_next or error.__traceback__  # without this program's own
         return PANICKED, first + "\n" + "".join(traceback.format_exception(type(error), error, trace))
 
-    def conclude(self, status, text=""):
-        """Close the connection and report the outcome."""
+    def conclude(self, status, text="", patience=0.5):
+        """Close the connection and report the outcome. The loop does not wait for a client."""
         if self.connection is not None:
-            self.connection.drain()
+            self.connection.drain(patience)
         try:
             self.server.shutdown_request(self.argument)
         except Exception as error:
