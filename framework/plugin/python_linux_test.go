@@ -390,3 +390,13 @@ func TestPythonErrorsOfHandleError(t *testing.T) {
 		})
 	}
 }
+
+// A fork that the loop cannot watch, as no descriptor is left, costs one client its connection.
+func TestPythonForksWithoutADescriptor(t *testing.T) {
+	t.Parallel()
+	s, j := serveScript(t, "full", "tcp", "forking")
+	require.Equal(t, "1\n", ask(t, s, "\n"))
+	frameworktest.ExpectEnd(t, frameworktest.Dial(t, s))
+	j.Await(t, "Too many open files")
+	require.Equal(t, "3\n", ask(t, s, "\n"), "the process is the same")
+}

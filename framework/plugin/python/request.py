@@ -88,9 +88,8 @@ class Request:
         """End a request that takes longer than it may."""
         if self in self.runner.requests:
             self.late = True
-            self.shut(socket.SHUT_RDWR)
-            if self.child:
-                os.kill(self.child, signal.SIGKILL)
+            if not self.child or self.runner.place.kill(self):
+                self.shut(socket.SHUT_RDWR)
 
     def shut(self, how):
         try:
@@ -127,43 +126,66 @@ class Threads:
 class Forks:
     """A process for each request: a fork of this one, which has loaded the file."""
 
-    REPORTED = 77  # exit status of a child that has sent its outcome. Handlers may call os._exit(0)
-
     def __init__(self, runner):
         import gc
+        import mmap
 
         self.runner, self.children = runner, {}
+        # A byte for each process id: is its outcome on its way? Shared, and pages that are not used take no memory.
+        self.reported = mmap.mmap(-1, 1 << 22)
         gc.collect()
         gc.freeze()  # or the first collection of a child would write to every page, and so copy it
 
     def start(self, request):
         request.child = os.fork()
         if request.child:
+            try:
+                pidfd = os.pidfd_open(request.child)
+            except OSError as error:  # no descriptor is left
+                return self.ended(request, self.kill(request) and str(error))
             self.children[request.child] = request
-            self.runner.watch(os.pidfd_open(request.child), lambda pidfd: self.reap(request, pidfd))
+            self.runner.watch(pidfd, lambda pidfd: self.reap(request, pidfd))
             return
-        status = 1
         try:
             for sibling in self.children.values():
                 sibling.close()
             request.finish()
-            status = self.REPORTED
         finally:
-            os._exit(status)
+            os._exit(1)
+
+    def kill(self, request):
+        """Kill a child, unless its outcome is on its way. It is stopped first, so that it cannot send one meanwhile."""
+        try:
+            os.kill(request.child, signal.SIGSTOP)
+            os.waitid(os.P_PID, request.child, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            reported = self.reported[request.child]
+            os.kill(request.child, signal.SIGCONT if reported else signal.SIGKILL)
+            return not reported
+        except (ProcessLookupError, ChildProcessError):
+            return False  # it has ended
 
     def reap(self, request, pidfd):
         """A child has ended: report how, unless it has done so."""
         self.runner.unwatch(pidfd)
         os.close(pidfd)
         del self.children[request.child]
-        status = os.waitstatus_to_exitcode(os.waitpid(request.child, 0)[1])
-        if status == self.REPORTED:
+        self.ended(request)
+
+    def ended(self, request, problem=""):
+        """Wait for a child, and report how it ended unless it has reported itself."""
+        try:
+            status = os.waitstatus_to_exitcode(os.waitpid(request.child, 0)[1])
+        except ChildProcessError:
+            status = 0  # the file waits for children itself
+        reported, self.reported[request.child] = self.reported[request.child], 0
+        if reported:
             request.close()
-            self.runner.forget(request)
-        elif status < 0:
-            request.over(FAILED, f"its process was ended by {signal.Signals(-status).name}")
-        else:
-            request.over(FAILED if status else OK, f"its process ended with exit status {status}" if status else "")
+            return self.runner.forget(request)
+        if status and not problem:
+            names = [s.name for s in signal.Signals if s == -status]
+            how = f"was ended by {(names or [f'signal {-status}'])[0]}" if status < 0 else f"ended with exit status {status}"
+            problem = f"its process {how}"
+        request.over(FAILED if problem else OK, problem)
 
 
 class Tasks:

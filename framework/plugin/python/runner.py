@@ -163,6 +163,8 @@ class Runner:
             rest += numbers(*request.bytes())
         if request.answer is not None:
             rest += request.answer.data
+        if request.child == 0:
+            self.place.reported[os.getpid()] = 1
         self.channel.send(OUTCOME, request.id, request.count | (STOP if self.stopping else 0), status, rest)
 
     def forget(self, request):
@@ -254,6 +256,8 @@ class Runner:
         if self.own_loop and self.concurrency == "threading":
             print(f"{self.path} calls handle_request() itself: requests are served one by one", file=sys.stderr)
         if self.concurrency == "forking":
+            if not hasattr(os, "pidfd_open"):
+                self.refuse("forking needs Python 3.9 or later, on Linux 5.3 or later")
             self.check_threads()
             self.place = Forks(self)
         self.place = self.place or Threads()
@@ -281,7 +285,10 @@ class Runner:
 
     def hello(self, **more):
         args = {"name": "args", "type": "list", "default": [], "doc": "arguments of the script, its sys.argv[1:]"}
-        say = {"files": max(os.sysconf("SC_OPEN_MAX"), 0), "options": [args], **more}
+        files = max(os.sysconf("SC_OPEN_MAX"), 0)
+        if files > 64 and self.concurrency == "forking":
+            files = 64 + (files - 64) // 2  # a request has a second one, of its process
+        say = {"files": files, "options": [args], **more}
         self.channel.send(HELLO, rest=json.dumps(say).encode())
 
     def refuse(self, problem, option=""):
