@@ -49,7 +49,9 @@ var flagValues = map[string]cobra.CompletionFunc{
 // argumentValues complete the arguments of commands. Other commands have none.
 var argumentValues = map[string]cobra.CompletionFunc{
 	"handlers": func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		names := slices.Concat(handlerNames(), pluginNames(pluginDirectory(c), config.LoadPlugins(c.Flag("config").Value.String())))
+		directory := pluginDirectory(c)
+		defined, _ := definedPlugins(c, c.Flag("config").Value.String(), &directory) // what cannot be read completes nothing
+		names := slices.Concat(handlerNames(), pluginNames(directory, defined))
 		return listed(slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }))
 	},
 	"console": func(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {

@@ -31,7 +31,14 @@ a handler and a plugin have the same name, it is the handler's.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			text, err := listHandlers(ctx, directory, config.LoadPlugins(file), names)
+			var defined map[string]*config.Plugin
+			if compiled := handlerNames(); slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(compiled, name) }) {
+				var err error
+				if defined, err = definedPlugins(c, file, &directory); err != nil {
+					return err
+				}
+			}
+			text, err := listHandlers(ctx, directory, defined, names)
 			if err != nil {
 				return err
 			}
@@ -39,7 +46,7 @@ a handler and a plugin have the same name, it is the handler's.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&directory, "plugins", "plugins", "directory of the plugins")
+	addPluginsFlag(c, &directory)
 	addConfigFlag(c, &file)
 	return c
 }

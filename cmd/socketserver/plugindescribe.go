@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/signal"
@@ -46,7 +47,11 @@ func newPluginDescribe() *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		d, answer, err := askPlugin(ctx, directory, args[0], definition(config.LoadPlugins(file)[args[0]]))
+		defined, err := definedPlugins(c, file, &directory)
+		if err != nil {
+			return err
+		}
+		d, answer, err := askPlugin(ctx, directory, args[0], definition(defined[args[0]]))
 		switch {
 		case err != nil:
 			return failed(fmt.Errorf("socketserver: %w", err))
@@ -72,10 +77,14 @@ func newPluginBuild() *cobra.Command {
 	c.RunE = func(c *cobra.Command, names []string) error {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
+		defined, err := definedPlugins(c, file, &directory)
+		if err != nil {
+			return err
+		}
 		if len(names) == 0 {
 			names = plugin.Names(directory)
 		}
-		defined, wanted := config.LoadPlugins(file), map[string]plugin.Definition{}
+		wanted := map[string]plugin.Definition{}
 		for _, name := range names {
 			wanted[name] = definition(defined[name])
 		}
@@ -92,6 +101,22 @@ func newPluginBuild() *cobra.Command {
 
 func addPluginsFlag(c *cobra.Command, directory *string) {
 	c.Flags().StringVar(directory, "plugins", "plugins", "directory of the plugins")
+}
+
+// definedPlugins reads the configuration, which need not be there unless it was named: it returns the
+// plugin blocks, and sets directory unless a flag has.
+func definedPlugins(c *cobra.Command, file string, directory *string) (map[string]*config.Plugin, error) {
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) && !c.Flags().Changed("config") {
+		return nil, nil
+	}
+	configured, defined, err := config.LoadPlugins(file)
+	if err != nil {
+		return nil, failed(err)
+	}
+	if !c.Flags().Changed("plugins") {
+		*directory = configured
+	}
+	return defined, nil
 }
 
 // askPlugin builds a plugin and asks what it is.

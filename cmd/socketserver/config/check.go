@@ -25,6 +25,9 @@ func (r *reader) check(catalog Catalog) {
 		}
 	}
 	if len(r.servers) == 0 {
+		if len(r.files) > 0 && len(r.list) == 0 {
+			r.add(hcl.Range{Filename: r.files[0].name}, faultf(`add one, as in server "echo" { ... }`, "there is no server"))
+		}
 		return
 	}
 	catalog.Prepare(&r.config)

@@ -46,15 +46,14 @@ var sha256Text = regexp.MustCompile("^[0-9a-f]{64}$")
 // pluginKinds are the words of kind.
 var pluginKinds = []string{"go", "python", "worker", "stdio", "wasm"}
 
-// LoadPlugins returns the plugin blocks of the configuration at path by name, as far as they can be
-// read.
-func LoadPlugins(path string) map[string]*Plugin {
+// LoadPlugins returns the directory of plugins of the configuration at path, and its plugin blocks by
+// name. What servers have is not checked with their handlers, so that there need not be any.
+func LoadPlugins(path string) (directory string, defined map[string]*Plugin, err error) {
 	r := newReader()
-	r.load(path)
-	if r.readFiles(); len(r.list) > 0 {
-		return nil
+	if r.load(path); !r.broken {
+		r.readFiles()
 	}
-	return r.config.Defined
+	return r.config.Plugins.Directory, r.config.Defined, r.err()
 }
 
 func (r *reader) readPlugins(b *block) {

@@ -108,3 +108,20 @@ func TestPluginUser(t *testing.T) {
 	r.readFiles()
 	require.ErrorContains(t, r.err(), `plugin "x": user: there is no user "no such user"`)
 }
+
+func TestLoadPlugins(t *testing.T) {
+	dir := t.TempDir()
+	file := dir + "/servers.hcl"
+	require.NoError(t, os.WriteFile(file, []byte("plugins { directory = \"there\" }\nplugin \"x\" { kind = \"go\" }\n"), 0o600))
+	directory, defined, err := LoadPlugins(file)
+	require.NoError(t, err)
+	require.Equal(t, dir+"/there", directory)
+	require.Equal(t, map[string]*Plugin{"x": {Kind: "go"}}, defined)
+	for text, want := range map[string]string{"plugin \"x\" {": "1:12", "plugin \"x\" { kind = \"cgi\" }": `"cgi" is not known`} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		_, _, err = LoadPlugins(file)
+		require.ErrorContains(t, err, want)
+	}
+	_, _, err = LoadPlugins(dir + "/none.hcl")
+	require.ErrorContains(t, err, "none.hcl")
+}

@@ -97,9 +97,6 @@ func (r *reader) readFiles() {
 		first := r.files[0]
 		r.config.Plugins.Lock = filepath.Join(filepath.Dir(first.name), "plugins.lock")
 		r.config.Plugins.Directory = cmp.Or(r.config.Plugins.Directory, filepath.Join(filepath.Dir(first.name), "plugins"))
-		if len(r.servers) == 0 && len(r.list) == 0 {
-			r.add(hcl.Range{Filename: first.name}, faultf(`add one, as in server "echo" { ... }`, "there is no server"))
-		}
 	}
 }
 
