@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -124,7 +125,7 @@ func (f *found) lookAt(path string) error {
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no %s; a path is relative to the file that names it, and is not looked for in PATH", path)
+		return f.notAt(path)
 	}
 	if err != nil {
 		return err
@@ -136,6 +137,18 @@ func (f *found) lookAt(path string) error {
 		return err
 	}
 	return errors.Join(checkTree(real, filepath.Dir(real)), checkWay(path))
+}
+
+// notAt returns an error with the next step where there is nothing at path. A command that is a bare word
+// may be meant to be looked for.
+func (f *found) notAt(path string) error {
+	next := ""
+	if f.Command != "" && filepath.Base(f.Command) == f.Command {
+		if program, err := exec.LookPath(f.Command); err == nil {
+			next = fmt.Sprintf("; write %q", program)
+		}
+	}
+	return fmt.Errorf("there is no %s; a path is relative to the file that names it, and is not looked for in PATH%s", path, next)
 }
 
 // named returns the name of the one entry that the plugin's name means.

@@ -1,7 +1,9 @@
 package plugin_test
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,6 +90,10 @@ func TestScriptThatCannotRun(t *testing.T) {
 	write(t, dir+"/python env.py", "#!/usr/bin/env python3.nosuch\nimport socketserver\n", 0o644)
 	all := wanted("windows", "without", "nothing", "missing", "plain", "python", "env", "split", "python env")
 	all["absent"] = plugin.Definition{Path: "/nonexistent/program"}
+	all["bare"] = plugin.Definition{Path: dir + "/sh", Command: "sh"}
+	all["nowhere"] = plugin.Definition{Path: dir + "/nosuch", Command: "nosuch"}
+	sh, err := exec.LookPath("sh")
+	require.NoError(t, err)
 	_, errs := plugin.Prepare(t.Context(), dir, all, frameworktest.NewLog().Logger())
 	for name, want := range map[string]string{
 		"windows":    `its interpreter is "/bin/sh\r", which does not exist; run: sed -i 's/\r$//' ` + dir + `/windows`,
@@ -98,6 +104,8 @@ func TestScriptThatCannotRun(t *testing.T) {
 		"env":        "is a script for nosuch, which is not installed",
 		"split":      "is a script for nosuch, which is not installed",
 		"python env": "is a script for python3.nosuch, which is not installed",
+		"bare":       fmt.Sprintf("there is no %s/sh; a path is relative to the file that names it, and is not looked for in PATH; write %q", dir, sh),
+		"nowhere":    "/nosuch; a path is relative to the file that names it, and is not looked for in PATH",
 		"plain":      "plain.sh is not executable; run: chmod +x ",
 		"absent":     "there is no /nonexistent/program; a path is relative to the file that names it",
 	} {
