@@ -155,9 +155,9 @@ def tell(**report):
 
 
 def stop(*_):
-    # shutdown waits for the loop, which this thread may run.
-    say(sys.stderr, "stopping")
     if serving:
+        say(sys.stderr, "stopping")
+        # shutdown waits for the loop, which this thread may run.
         threading.Thread(target=serving[0].shutdown).start()
 
 
