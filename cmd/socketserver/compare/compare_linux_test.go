@@ -31,6 +31,9 @@ import (
 )
 
 // The test binary is the command, with all that it becomes in a comparison.
+// long has tests repeat what costs much.
+var long = os.Getenv("SOCKETSERVER_LONG_TESTS") != ""
+
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // every child would sleep a second
 	subject.Become(func(hclog.Logger) *framework.Program { return nil })
@@ -314,7 +317,10 @@ func TestTooManyClients(t *testing.T) {
 
 // A limit that the error recommends is enough.
 func TestEnoughDescriptors(t *testing.T) {
-	strategies := "threading,forking,preforking,plugin-forking"
+	strategies := "threading,plugin-forking"
+	if long {
+		strategies += ",forking,preforking"
+	}
 	needed := regexp.MustCompile(`ulimit -n (\d+)`).FindStringSubmatch(underLimit(t, 90, strategies))
 	require.NotNil(t, needed)
 	limit, err := strconv.Atoi(needed[1])
@@ -398,10 +404,14 @@ func TestWarnings(t *testing.T) {
 
 // Nothing is left behind by a comparison that is interrupted, whatever it is doing.
 func TestInterrupted(t *testing.T) {
-	for _, when := range []string{
+	moments := []string{
 		"starting forking for connections", "starting plugin-forking for", "forking, connections, round 2",
 		"conversations, round 1", "slow: forking", "environment: plugin-forking",
-	} {
+	}
+	if !long {
+		moments = moments[1:4]
+	}
+	for _, when := range moments {
 		t.Run(when, func(t *testing.T) {
 			directory := temporary(t)
 			o := options("timestamp", "tcp", "forking", "plugin-forking")
