@@ -59,7 +59,7 @@ func TestValidateRefusesWhatServeRefuses(t *testing.T) {
 	for _, c := range []struct{ name, transports, concurrency, handler, want string }{
 		{"addresses", transports, "threading", `handler "echo" {}`, strings.TrimSpace(want)},
 		{"plugin that is no worker", "", "forking", `plugin "workerless" {}`, "workerless does not serve as a worker; it has to call framework.ServeWorker first: "},
-		{"socket of an operator", "", "threading", "handler \"chat\" {\n  mode = \"half-duplex\"\n  operator = \"absent/s\"\n}", `server "s": open handler class: operator's socket: listen: there is no directory ` + dir + "/absent; make it"},
+		{"socket of an operator", "", "threading", "handler \"chat\" {\n  mode = \"half-duplex\"\n  operator = \"absent/s\"\n}", `server "s": open handler class: operator's socket: there is no directory ` + dir + "/absent; make it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := filepath.Join(dir, "servers.hcl")

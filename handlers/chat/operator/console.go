@@ -62,7 +62,7 @@ func (q *queue) check() error {
 		return fmt.Errorf("operator's socket: %w", err)
 	}
 	if err := framework.CheckSocket("unix", path, framework.SocketOptions{}); err != nil {
-		return fmt.Errorf("operator's socket: listen: %w", err)
+		return fmt.Errorf("operator's socket: %w", err)
 	}
 	return nil
 }
