@@ -3,37 +3,26 @@ package journal
 import (
 	"fmt"
 	"os"
-	"runtime"
-	"syscall"
-	"unsafe"
-)
 
-// sysMemfdCreate is memfd_create(2), which package syscall does not name.
-var sysMemfdCreate = map[string]uintptr{
-	"386": 356, "amd64": 319, "arm": 385, "arm64": 279, "loong64": 279, "mips": 4354, "mipsle": 4354, "mips64": 5314,
-	"mips64le": 5314, "ppc64": 360, "ppc64le": 360, "riscv64": 279, "s390x": 350,
-}[runtime.GOARCH]
+	"golang.org/x/sys/unix"
+)
 
 // New makes a journal. The file is for the process that writes, which calls [Open] with it; the
 // caller closes it. It cannot be made smaller, which would kill who reads. The reader is asleep.
 func New() (*Reader, *os.File, error) {
-	const cloexec, allowSealing, noExec = 1, 2, 8
-	const addSeals, sealShrink, sealGrow, sealSeal = 1033, 2, 4, 1
-	name := []byte("socketserver journal\x00")
-	// A system may demand noExec (vm.memfd_noexec), which one before Linux 6.3 does not know.
-	fd, _, errno := syscall.Syscall(sysMemfdCreate, uintptr(unsafe.Pointer(&name[0])), cloexec|allowSealing|noExec, 0)
-	if errno == syscall.EINVAL {
-		fd, _, errno = syscall.Syscall(sysMemfdCreate, uintptr(unsafe.Pointer(&name[0])), cloexec|allowSealing, 0)
+	const name, flags = "socketserver journal", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	// A system may demand MFD_NOEXEC_SEAL (vm.memfd_noexec), which one before Linux 6.3 does not know.
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
+	if err == unix.EINVAL { //nolint:errorlint // a system call's
+		fd, err = unix.MemfdCreate(name, flags)
 	}
-	if errno != 0 {
-		return nil, nil, fmt.Errorf("make journal: %w", errno)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make journal: %w", err)
 	}
-	f := os.NewFile(fd, "journal")
-	err := syscall.Ftruncate(int(fd), header+capacity)
+	f := os.NewFile(uintptr(fd), "journal")
+	err = f.Truncate(header + capacity)
 	if err == nil {
-		if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, addSeals, sealShrink|sealGrow|sealSeal); errno != 0 {
-			err = errno
-		}
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
 	}
 	var m memory
 	if err == nil {
@@ -58,8 +47,8 @@ func Open(f *os.File) (*Writer, error) {
 }
 
 func mapped(f *os.File) (memory, error) {
-	return syscall.Mmap(int(f.Fd()), 0, header+capacity, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	return unix.Mmap(int(f.Fd()), 0, header+capacity, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 }
 
 // Close releases the memory.
-func (r *Reader) Close() error { return syscall.Munmap(r.memory) }
+func (r *Reader) Close() error { return unix.Munmap(r.memory) }
