@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // looked is what a look at a file has shown.
@@ -26,7 +27,9 @@ func (l looked) isRead() bool { return l.kind == Python || l.kind == Wasm }
 
 // servesInPython matches the line of a Python script that makes it a plugin: it imports socketserver, or
 // what has servers of it, or has a coroutine for streams. Python 2 is refused by name.
-var servesInPython = regexp.MustCompile(`(?m)^[ \t]*(import[ \t]+([\w., \t]*,[ \t]*)?|from[ \t]+)(socketserver|SocketServer|http\.server|xmlrpc\.server)\b|^async[ \t]+def[ \t]+handle[ \t]*\(`)
+var servesInPython = sync.OnceValue(func() *regexp.Regexp { // it would cost each plugin a hundredth of its start
+	return regexp.MustCompile(`(?m)^[ \t]*(import[ \t]+([\w., \t]*,[ \t]*)?|from[ \t]+)(socketserver|SocketServer|http\.server|xmlrpc\.server)\b|^async[ \t]+def[ \t]+handle[ \t]*\(`)
+})
 
 // maxScript is how much of a Python script is looked at.
 const maxScript = 1 << 20
@@ -47,7 +50,7 @@ func kindOf(path string, executable bool) looked {
 		return looked{Wasm, "it begins as a WebAssembly module"}
 	case filepath.Ext(path) == ".py":
 		text, err := io.ReadAll(io.NewSectionReader(f, 0, maxScript))
-		if err == nil && servesInPython.Match(text) {
+		if err == nil && servesInPython().Match(text) {
 			return looked{Python, "a .py file with a server or handler"}
 		}
 	}
@@ -82,20 +85,17 @@ func contains(f *os.File, text string) bool {
 // missing.
 func (f *found) checkInterpreter() error {
 	path, kind := f.Path, f.Kind
-	file, err := os.Open(path)
+	head, err := headOf(path)
 	if err != nil {
 		return nil // it may be executed all the same
 	}
-	defer file.Close()
-	head := make([]byte, 256) // which is what the system looks at
-	n, _ := io.ReadFull(file, head)
-	line, _, whole := strings.Cut(string(head[:n]), "\n")
+	line, _, whole := strings.Cut(string(head), "\n")
 	line, script := strings.CutPrefix(line, "#!")
 	fields := strings.Fields(line)
 	switch {
 	case kind == Python && (!script || len(fields) == 0): // it runs under python3 of the PATH
 		return nil
-	case !script && isText(head[:n]):
+	case !script && isText(head):
 		return fmt.Errorf("%s is a text without a first line that names its interpreter (exec format error); begin it with #!/bin/sh or the like", path)
 	case !script:
 		return nil
@@ -123,6 +123,21 @@ func (f *found) checkInterpreter() error {
 		}
 	}
 	return err
+}
+
+// headOf returns the beginning of a file, as much as the system looks at for an interpreter.
+func headOf(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head := make([]byte, 256)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return head[:n], nil
 }
 
 // behindEnv returns the program that env runs with such arguments; empty: that takes more than a look.

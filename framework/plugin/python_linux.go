@@ -6,8 +6,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -114,16 +112,7 @@ var shims sync.Map
 
 // firstLine returns the first line of a file that begins with one, or less of another.
 func firstLine(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	head := make([]byte, 256)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	line, _, _ := strings.Cut(string(head[:n]), "\n")
-	return line, nil
+	head, err := headOf(path)
+	line, _, _ := strings.Cut(string(head), "\n")
+	return line, err
 }
