@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,24 +103,12 @@ func definition(p *config.Plugin) plugin.Definition {
 func (c *catalog) identify(servers []*config.Server) {
 	for _, s := range servers {
 		if d := c.prepared[s.Handler.Name]; s.Handler.Kind == "plugin" && d.Path != "" {
-			s.Handler.Program, _ = sumOf(d) // an error is that of Open, too
+			s.Handler.Program, _ = d.Digest() // an error is that of Open, too
 			if d.Kind == plugin.Python || d.Kind == plugin.Worker {
 				s.Handler.Concurrency = s.Concurrency.Kind
 			}
 		}
 	}
-}
-
-func sumOf(d plugin.Definition) (string, error) {
-	f, err := os.Open(d.Path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	_, err = io.Copy(sum, f)
-	err = errors.Join(err, json.NewEncoder(sum).Encode(d))
-	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
 // exists reports whether name may mean something in the directory, or a Go file that may be meant.

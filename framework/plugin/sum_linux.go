@@ -3,6 +3,7 @@ package plugin
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -99,6 +100,18 @@ func sumOfSource(dir string) (string, error) {
 		err = errors.Join(err, failed)
 		fmt.Fprintf(all, "%s  %s\n", sum, strings.TrimPrefix(path, dir+"/"))
 	}
+	return hex.EncodeToString(all.Sum(nil)), err
+}
+
+// Digest tells what [Prepare] has found from anything else: what would run, and how.
+func (d Definition) Digest() (string, error) {
+	sum, err := sumOf(d.Path)
+	if err != nil {
+		return "", err
+	}
+	all := sha256.New()
+	fmt.Fprintln(all, sum)
+	err = json.NewEncoder(all).Encode(d)
 	return hex.EncodeToString(all.Sum(nil)), err
 }
 

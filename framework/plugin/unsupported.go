@@ -38,6 +38,9 @@ func Find(string, string, Definition) (Definition, error) {
 // Identify returns [framework.ErrNotSupported].
 func Identify(string, string, Definition) (Locked, error) { return Locked{}, framework.ErrNotSupported }
 
+// Digest returns [framework.ErrNotSupported].
+func (Definition) Digest() (string, error) { return "", framework.ErrNotSupported }
+
 // Has returns false.
 func Has(string, string) bool { return false }
 
