@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,7 +40,10 @@ type Restart struct {
 	Unavailable string // what clients are sent when it has
 }
 
-var sha256Text = regexp.MustCompile("^[0-9a-f]{64}$")
+// isSHA256 reports whether text is what sha256sum prints.
+func isSHA256(text string) bool {
+	return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == ""
+}
 
 // pluginKinds are the words of kind.
 var pluginKinds = []string{"go", "python", "worker", "stdio", "wasm"}
@@ -104,7 +106,7 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 			return nil
 		}),
 		"sha256": typed(cty.String, "a SHA-256 in quotes", func(sum string) *fault {
-			if p.Sum = strings.ToLower(sum); !sha256Text.MatchString(p.Sum) {
+			if p.Sum = strings.ToLower(sum); !isSHA256(p.Sum) {
 				return faultf("write what sha256sum prints: 64 digits and letters from a to f", "%q is not one", sum)
 			}
 			return nil
