@@ -184,7 +184,7 @@ server "s" {
 }
 `
 	if _, err := os.Stat("/usr/bin/awk"); err != nil {
-		t.Skip("there is no awk")
+		t.Skip("needs awk")
 	}
 	file := filepath.Join(dir, "servers.hcl")
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o644))

@@ -22,7 +22,7 @@ func Describe(ctx context.Context, s Settings) (*Description, error) {
 	s.Kind = cmp.Or(s.Kind, Go)
 	describe, ok := describers[s.Kind]
 	if !ok {
-		return nil, fmt.Errorf("plugin %q: %w", s.Name, notAvailable(s.Kind))
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, unknownKind(s.Kind))
 	}
 	release, err := s.seal()
 	if err != nil {
@@ -32,7 +32,8 @@ func Describe(ctx context.Context, s Settings) (*Description, error) {
 	return describe(ctx, s)
 }
 
-func describeGo(ctx context.Context, s Settings) (*Description, error) {
+// describeKept asks a plugin whose process can be kept; ask starts one.
+func describeKept(ctx context.Context, s Settings, ask func(context.Context, *host) (*Description, error)) (*Description, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	h, err := newHost(s)
@@ -40,18 +41,28 @@ func describeGo(ctx context.Context, s Settings) (*Description, error) {
 		return nil, err
 	}
 	defer h.release()
-	i, l, err := launch(ctx, &h.settings, h.image)
+	d, err := ask(ctx, h)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
-	}
-	defer i.discard()
-	options, err := i.describe(ctx, l)
-	if err != nil {
-		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
-	}
-	d := &Description{Options: options}
-	if answer, err := i.configure(ctx, l, &h.settings); err == nil {
-		d.Networks, d.Stateful = answer.Networks, answer.Stateful
 	}
 	return d, nil
+}
+
+func describeGo(ctx context.Context, s Settings) (*Description, error) {
+	return describeKept(ctx, s, func(ctx context.Context, h *host) (*Description, error) {
+		i, l, err := launch(ctx, &h.settings, h.image)
+		if err != nil {
+			return nil, err
+		}
+		defer i.discard()
+		options, err := i.describe(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		d := &Description{Options: options}
+		if answer, err := i.configure(ctx, l, &h.settings); err == nil {
+			d.Networks, d.Stateful = answer.Networks, answer.Stateful
+		}
+		return d, nil
+	})
 }

@@ -34,11 +34,11 @@ func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	}
 	open, ok := openers[s.Kind]
 	if !ok {
-		return nil, fmt.Errorf("plugin %q: %w", s.Name, notAvailable(s.Kind))
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, unknownKind(s.Kind))
 	}
 	return openSealed(s, func(s Settings) (*framework.HandlerClass, error) { return open(ctx, s) })
 }
 
-func notAvailable(k Kind) error {
-	return fmt.Errorf("plugins of the kind %q are not available yet", k)
+func unknownKind(k Kind) error {
+	return fmt.Errorf("there is no kind %q; there are %v", k, Kinds)
 }

@@ -47,23 +47,13 @@ func (s *Settings) optionEnvironment() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	declared := make([]options.Option, len(s.Declared))
-	for i, o := range s.Declared {
-		declared[i] = options.Option(o)
-	}
-	var refused []error
-	refuse := func(name, problem string) {
-		refused = append(refused, &framework.OptionError{Option: name, Problem: problem})
-	}
-	values, err := options.Complete(declared, given, func(name, problem string) {
-		if len(declared) == 0 {
-			problem = fmt.Sprintf("there is no such option; declare it: plugin %q { option %q {} } beside the servers", s.Name, name)
+	var none func(name string) string
+	if len(s.Declared) == 0 {
+		none = func(name string) string {
+			return fmt.Sprintf("there is no such option; declare it: plugin %q { option %q {} } beside the servers", s.Name, name)
 		}
-		refuse(name, problem)
-	})
-	if err != nil {
-		return nil, err
 	}
+	values, err := completeOptions(s.Declared, given, none)
 	var env []string
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		text := string(values[name])
@@ -74,10 +64,27 @@ func (s *Settings) optionEnvironment() ([]string, error) {
 			_ = json.Unmarshal(values[name], &text)
 		}
 		if strings.Contains(text, "\x00") {
-			refuse(name, "has a zero byte, which no environment can have")
+			err = errors.Join(err, &framework.OptionError{Option: name, Problem: "has a zero byte, which no environment can have"})
 		}
 		env = append(env, "OPTION_"+name+"="+text)
 	}
-	all, err := json.Marshal(values)
-	return append(env, "SOCKETSERVER_OPTIONS="+string(all)), errors.Join(append(refused, err)...)
+	all, failed := json.Marshal(values)
+	return append(env, "SOCKETSERVER_OPTIONS="+string(all)), errors.Join(err, failed)
+}
+
+// completeOptions returns the values of the options that a plugin has, and what is wrong with those
+// given as [framework.OptionError]s, joined. none says that where it has no options; it may be nil.
+func completeOptions(declared []framework.Option, given []byte, none func(name string) string) (map[string]json.RawMessage, error) {
+	all := make([]options.Option, len(declared))
+	for i, o := range declared {
+		all[i] = options.Option(o)
+	}
+	var refused []error
+	values, err := options.Complete(all, given, func(name, problem string) {
+		if none != nil {
+			problem = none(name)
+		}
+		refused = append(refused, &framework.OptionError{Option: name, Problem: problem})
+	})
+	return values, errors.Join(append(refused, err)...)
 }

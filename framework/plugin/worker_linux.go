@@ -3,7 +3,6 @@ package plugin
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -27,19 +26,14 @@ func openWorker(ctx context.Context, s Settings) (*framework.HandlerClass, error
 
 // describeWorker starts a process with default options and reads its hello.
 func describeWorker(ctx context.Context, s Settings) (*Description, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	h, err := newHost(s)
-	if err != nil {
-		return nil, err
-	}
-	defer h.release()
-	i, hello, err := beginWorker(ctx, &h.settings, h.image)
-	if err != nil {
-		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
-	}
-	i.discard()
-	return &Description{Options: hello.Options, Networks: hello.Networks, Stateful: hello.Stateful}, nil
+	return describeKept(ctx, s, func(ctx context.Context, h *host) (*Description, error) {
+		i, hello, err := beginWorker(ctx, &h.settings, h.image)
+		if err != nil {
+			return nil, err
+		}
+		i.discard()
+		return &Description{Options: hello.Options, Networks: hello.Networks, Stateful: hello.Stateful}, nil
+	})
 }
 
 // beginWorker starts a process in worker mode. The first one of a plugin reports which options
@@ -89,8 +83,8 @@ func startWorker(ctx context.Context, s *Settings, image *process.Image) (*insta
 	switch {
 	case hello == nil:
 		err = i.noHello(ctx, err)
-	case err == nil:
-		err = checkOptions(hello.Options, s.Options)
+	case err == nil && hello.Options != nil: // else it does not say which it has
+		_, err = completeOptions(hello.Options, s.Options, nil)
 	}
 	if err != nil {
 		i.discard()
@@ -114,22 +108,6 @@ func (i *instance) noHello(ctx context.Context, err error) error {
 	default:
 		return err
 	}
-}
-
-// checkOptions refuses options that a worker does not have, where it says which it has.
-func checkOptions(declared []framework.Option, given []byte) error {
-	if declared == nil {
-		return nil
-	}
-	all := make([]options.Option, len(declared))
-	for i, o := range declared {
-		all[i] = options.Option(o)
-	}
-	var refused []error
-	_, err := options.Complete(all, given, func(name, problem string) {
-		refused = append(refused, &framework.OptionError{Option: name, Problem: problem})
-	})
-	return errors.Join(append(refused, err)...)
 }
 
 func (l *workerLink) health(ctx context.Context) error {
