@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/life"
+	"github.com/go-socketserver/socketserver/internal/text"
+)
+
+// Hello is what a process says first.
+type Hello struct {
+	Build string `json:"build"` // see framework.Build; empty where it was not asked
+	Files int    `json:"files"` // its limit of open descriptors; 0: none
+
+	// Of a worker that speaks for itself, as a plugin without control service does.
+
+	Networks []string  `json:"networks,omitempty"`
+	Stateful string    `json:"stateful,omitempty"` // what it keeps in memory between requests
+	Options  []Option  `json:"options,omitempty"`
+	Problems []Problem `json:"problems,omitempty"` // why it does not serve
+	Forks    bool      `json:"forks,omitempty"`    // it has a process of its own for each request
+	Ping     bool      `json:"ping,omitempty"`     // it answers pings
+}
+
+// An Option of a worker has the fields of the framework's.
+type Option struct {
+	Name    string          `json:"name"`
+	Type    string          `json:"type"`
+	Default json.RawMessage `json:"default"`
+	Doc     string          `json:"doc"`
+}
+
+// A Problem has the fields of the framework's OptionError.
+type Problem struct {
+	Option  string `json:"option"` // empty: it is none of an option
+	Problem string `json:"problem"`
+}
+
+// problem returns why the worker does not serve.
+func (h *Hello) problem() error {
+	if len(h.Problems) == 0 {
+		return nil
+	}
+	return errors.New(text.Line(h.Problems[0].Problem))
+}
+
+// reservedFiles is the number of descriptors that a process keeps for itself.
+const reservedFiles = 64
+
+// files returns the number of connections that the process may hold; 0: not known yet.
+func (p *Process) files() int {
+	if !p.saidHello() || p.hello.Files == 0 {
+		return 0
+	}
+	return max(p.hello.Files-reservedFiles, 1)
+}
+
+// Ready waits for the hello.
+func (p *Process) Ready(timeout time.Duration) error {
+	select {
+	case <-p.ready:
+		return nil
+	case <-p.gone:
+		return p.err
+	case <-time.After(timeout):
+		return fmt.Errorf("the worker did not say hello within %s", timeout)
+	}
+}
+
+// Configure tells the process what to be, as JSON. Where it has gone already this fails, and its
+// first task gets that error.
+func (p *Process) Configure(as []byte) {
+	_ = p.channel.Send(&handoff.Frame{Kind: handoff.Configure, Body: as}, nil)
+}
+
+// Hello returns what the process has said, once it is Ready.
+func (p *Process) Hello() *Hello { return &p.hello }
+
+// Ping waits until the process has answered. One call at a time.
+func (p *Process) Ping(ctx context.Context) error {
+	select { // the answer to one that was given up
+	case <-p.pong:
+	default:
+	}
+	if err := p.channel.TrySend(&handoff.Frame{Kind: handoff.Ping}); err != nil {
+		return err
+	}
+	select {
+	case <-p.pong:
+		return nil
+	case <-p.gone:
+		return p.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *Process) saidHello() bool { return life.Closed(p.ready) }
