@@ -12,9 +12,6 @@ import (
 
 // The servers of go run stop when go is killed.
 func TestEndOfGoRun(t *testing.T) {
-	if often(0, 1) == 0 {
-		t.Skip("builds the command once more; set SOCKETSERVER_LONG_TESTS")
-	}
 	directory, err := os.Getwd()
 	require.NoError(t, err)
 	out, err := exec.Command("go", "run", ".", "version").CombinedOutput() // builds it, which may take long

@@ -317,10 +317,10 @@ func TestTooManyClients(t *testing.T) {
 
 // A limit that the error recommends is enough.
 func TestEnoughDescriptors(t *testing.T) {
-	if !long {
-		t.Skip("runs eight comparisons; set SOCKETSERVER_LONG_TESTS")
+	strategies := "threading,plugin-forking"
+	if long {
+		strategies = "threading,forking,preforking,plugin-forking"
 	}
-	strategies := "threading,forking,preforking,plugin-forking"
 	needed := regexp.MustCompile(`ulimit -n (\d+)`).FindStringSubmatch(underLimit(t, 90, strategies))
 	require.NotNil(t, needed)
 	limit, err := strconv.Atoi(needed[1])
