@@ -20,7 +20,7 @@ func pluginTest(dir string, args ...string) (printed string, status int) {
 	return string(out), c.ProcessState.ExitCode()
 }
 
-// pythonHandler is a script whose handler has that body.
+// pythonHandler returns a script with a handler of that body.
 func pythonHandler(before, body string) string {
 	return "import os, socket, socketserver, threading\n" + before +
 		"\nclass Handler(socketserver.StreamRequestHandler):\n    def handle(self):\n        " + strings.ReplaceAll(body, "\n", "\n        ") +

@@ -77,7 +77,7 @@ func addConfigFlag(c *cobra.Command, file *string) {
 // serving is what a daemon serves.
 type serving struct {
 	logs    logFlags
-	console string // the server whose operator sits at this terminal; empty: none does
+	console string // the server with its operator at this terminal; empty: there is none
 	file    string // of the configuration; empty: it has none
 	load    func(*catalog) (*config.Config, error)
 	ready   func([]supervisor.Status) // called when all servers listen; may be nil

@@ -103,7 +103,7 @@ type Handler struct {
 
 	// Program identifies what the plugin's executable contains. The catalog's Prepare sets it.
 	Program string `json:"program"`
-	// Concurrency is the strategy that a plugin's process is configured with; empty: it is told none. The
+	// Concurrency is the strategy that a plugin's process is configured with; empty: with none. The
 	// catalog's Prepare sets it.
 	Concurrency string `json:"concurrency,omitempty"`
 

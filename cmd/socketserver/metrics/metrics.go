@@ -55,7 +55,7 @@ var (
 	ended    = describe("requests_total", "Requests that were served and have ended.", "server", "outcome")
 	active   = describe("requests_active", "Requests that have neither been refused nor ended.", "server")
 	waiting  = describe("requests_waiting", "Active requests that wait for a thread or a child.", "server", "for")
-	overdue  = describe("requests_overdue", "Active requests whose handlers run for longer than timeouts.request.", "server")
+	overdue  = describe("requests_overdue", "Active requests that have run for longer than timeouts.request.", "server")
 	duration = describe("request_duration_seconds", "Time from the arrival of a request to its end.", "server")
 	received = describe("received_bytes_total", "Bytes that clients of ended requests have sent.", "server")
 	sent     = describe("sent_bytes_total", "Bytes that clients of ended requests were sent.", "server")

@@ -140,14 +140,14 @@ func (s *Supervisor) Counts() []ServerCounts {
 	var all []ServerCounts
 	at := map[string]int{}
 	for _, i := range s.all() {
+		c := i.configuration()
 		n, known := at[i.name]
 		if !known {
 			n, at[i.name] = len(all), len(all)
-			all = append(all, ServerCounts{Server: i.name, Strategy: i.configuration().Concurrency.Kind, Counts: i.counters.counts()})
+			all = append(all, ServerCounts{Server: i.name, Strategy: c.Concurrency.Kind, Counts: i.counters.counts()})
 		}
 		all[n].Workers += len(i.workers())
-		_, _, overdue := i.requests.count(i.configuration().Timeouts.Request)
-		all[n].Overdue += overdue
+		all[n].Overdue += i.requests.count(c.Timeouts.Request).overdue
 	}
 	return all
 }

@@ -52,7 +52,7 @@ func (s *Supervisor) Stop(ctx context.Context, name string) error {
 	case <-stopped.over:
 		return nil
 	case <-ctx.Done():
-		active, _, _ := stopped.requests.count(0)
+		active := stopped.requests.count(0).active
 		return underWay(active)
 	}
 }

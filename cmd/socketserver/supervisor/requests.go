@@ -128,20 +128,27 @@ func (q *requests) worker(e framework.WorkerEvent) {
 	}
 }
 
-// count returns how many requests are under way, how many of them wait to be run, and how many run
-// for longer than they may.
-func (q *requests) count(request time.Duration) (active, waiting, overdue int) {
+// A tally is of the requests that are under way.
+type tally struct {
+	active  int // all
+	waiting int // of these, those that wait to be run
+	overdue int // of these, those that run for longer than they may
+}
+
+// count returns the tally at one moment. request is the time that a request may take; 0: any.
+func (q *requests) count(request time.Duration) tally {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	t := tally{active: len(q.open)}
 	for _, n := range q.open {
 		switch {
 		case n.pid == 0:
-			waiting++
+			t.waiting++
 		case n.overdue(request):
-			overdue++
+			t.overdue++
 		}
 	}
-	return len(q.open), waiting, overdue
+	return t
 }
 
 // await waits until none is under way.

@@ -78,19 +78,24 @@ func (i *Instance) status() Status {
 		Accepted: counts.Accepted, Refused: counts.Refused, Workers: i.workers(),
 		Failed: counts.Ended[Erred] + counts.Ended[Panicked] + counts.Ended[TimedOut] + counts.Ended[Killed],
 	}
-	status.Active, status.Waiting, status.Overdue = i.requests.count(c.Timeouts.Request)
-	if plugin, ok := i.class.Executor.(interface{ Process() (int, time.Time) }); ok && !state.ended() {
+	now := i.requests.count(c.Timeouts.Request)
+	status.Active, status.Waiting, status.Overdue = now.active, now.waiting, now.overdue
+	if plugin, ok := i.class.Executor.(keptProcess); ok && !state.ended() {
 		if pid, began := plugin.Process(); pid != 0 {
 			status.Plugin = &i.requests.of([]int{pid}, "plugin")[0]
 			status.Plugin.Since = began
 		}
-	}
-	if plugin, ok := i.class.Executor.(interface{ Problem() error }); ok && !state.ended() {
 		if err := plugin.Problem(); err != nil {
 			status.Problem = err.Error()
 		}
 	}
 	return status
+}
+
+// A keptProcess is an executor of plugins whose process is kept.
+type keptProcess interface {
+	Process() (pid int, since time.Time)
+	Problem() error // why it is not available; nil: it is
 }
 
 // workers returns the children of forking, or the workers of preforking; empty: there are none.
