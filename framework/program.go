@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
@@ -42,12 +43,17 @@ type Program struct {
 	Options []byte
 }
 
-// Restrictions bound a process and what it starts: its memory, its time on processors, its open files, the
-// processes of its user, and which user that is.
-type Restrictions = process.Restrictions
-
-// A User is one of the system.
-type User = process.User
+// Restrictions bound a process and what it starts. What is 0 is not bounded.
+type Restrictions struct {
+	Memory    int64         // bytes of address space
+	CPU       time.Duration // of processors, in seconds; it is killed then
+	Files     int           // open descriptors
+	Processes int           // of its user, threads included; root is not bounded
+	// AsUser means that it runs as UID and GID, without other groups, in place of this process's. It
+	// needs root.
+	AsUser   bool
+	UID, GID uint32
+}
 
 // programOf chooses what children run and which of its constructors.
 func programOf(command *Program, class *HandlerClass) (*Program, int, error) {
@@ -102,7 +108,7 @@ func workerConfig(strategy string, command *Program, s *BaseServer, processors i
 	c := worker.Config{
 		Log: s.log(), Server: s.Name, Processors: processors, Event: s.traceWorker,
 		Path: program.Path, Name: program.Name, Args: program.Args, Command: program.Command, Env: program.Env, Directory: program.Directory, Build: program.Build,
-		Restrictions: program.Restrictions,
+		Restrictions: process.Restrictions(program.Restrictions),
 		Journal:      journal,
 	}
 	if c.Configure, err = json.Marshal(conf); err != nil {

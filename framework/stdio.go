@@ -75,7 +75,7 @@ func (p *Stdio) Execute(r *Request) error {
 		return err
 	}
 	run := &stdio.Run{
-		Command:  process.Command{Image: p.image, Args: p.Args, Env: process.Unique(slices.Concat(p.env, r.Environment())), Directory: p.Directory, Restrictions: p.Restrictions},
+		Command:  process.Command{Image: p.image, Args: p.Args, Env: process.Unique(slices.Concat(p.env, r.Environment())), Directory: p.Directory, Restrictions: process.Restrictions(p.Restrictions)},
 		Timeouts: s.timeouts().ofStream(), Stop: r.Context(), Log: p.lines.NewRelay(r.Log().With(p.Fields...)),
 		Killable: func(pid int, kill func()) { s.killable(r, pid, kill) },
 	}

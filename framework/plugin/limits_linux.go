@@ -27,7 +27,7 @@ func (s *Settings) checkLimits() error {
 			return fmt.Errorf("limits.files is %d, and a process of the kind %q needs %d; raise it", is.Files, s.Kind, fewestFiles)
 		}
 	}
-	if s.Kind == Python && is.User != nil && s.Sum != "" {
+	if s.Kind == Python && is.AsUser && s.Sum != "" {
 		return errors.New("a Python script whose sum is checked cannot run as another user, who may not read what was checked; leave out user, or its sum")
 	}
 	return nil

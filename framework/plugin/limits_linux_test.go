@@ -117,7 +117,7 @@ func TestPluginOfAnotherUser(t *testing.T) {
 		t.Skip("needs root")
 	}
 	t.Parallel()
-	nobody := framework.Restrictions{User: &framework.User{UID: 65534, GID: 65534}}
+	nobody := framework.Restrictions{AsUser: true, UID: 65534, GID: 65534}
 	const script = "#!/bin/sh\nread -r line\necho $(id -u) $(id -G)\n"
 	for _, sum := range []string{"", sum(script)} {
 		conf := settings(t, "whoami", frameworktest.NewLog())

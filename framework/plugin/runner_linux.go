@@ -72,7 +72,7 @@ func (r *runner) Start(context.Context) error {
 	// One pipe for both keeps the order of lines.
 	r.process, err = process.Start(process.Command{
 		Image: r.image, Args: append([]string{r.name}, r.args...), Env: r.env, Directory: r.dir,
-		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true, Restrictions: r.limits,
+		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true, Restrictions: process.Restrictions(r.limits),
 	})
 	if err != nil {
 		r.why = process.Explain(err)

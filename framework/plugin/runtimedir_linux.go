@@ -85,13 +85,13 @@ func lockDir(path string) (*runtimeDir, error) {
 	return &runtimeDir{path, f}, nil
 }
 
-// giveTo makes the directories those of a user, if there is one.
-func giveTo(u *framework.User, directories ...string) error {
+// giveTo makes the directories those of the user that a plugin runs as, if it has one of its own.
+func giveTo(r *framework.Restrictions, directories ...string) error {
+	if !r.AsUser {
+		return nil
+	}
 	for _, dir := range directories {
-		if u == nil {
-			return nil
-		}
-		if err := os.Chown(dir, int(u.UID), int(u.GID)); err != nil {
+		if err := os.Chown(dir, int(r.UID), int(r.GID)); err != nil {
 			return err
 		}
 	}

@@ -112,7 +112,7 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 			return nil
 		}),
 		"user": typed(cty.String, "the name of a user in quotes", func(name string) (f *fault) {
-			p.Limits.User, home, f = lookUp(name)
+			home, f = asUser(name, &p.Limits)
 			return f
 		}),
 	}, blocks{
@@ -170,21 +170,22 @@ func atLeastSecond(into *time.Duration) field {
 	}
 }
 
-// lookUp returns a user of the system, and that user's home.
-func lookUp(name string) (*framework.User, string, *fault) {
+// asUser sets a user of the system, and returns that user's home.
+func asUser(name string, r *framework.Restrictions) (home string, f *fault) {
 	if os.Geteuid() != 0 {
-		return nil, "", faultf("remove it, or start the server as root", "only root can run a plugin as another user")
+		return "", faultf("remove it, or start the server as root", "only root can run a plugin as another user")
 	}
 	u, err := user.Lookup(name)
 	if err != nil {
-		return nil, "", faultf("write the name of one, as in \"nobody\"", "there is no user %q", name)
+		return "", faultf("write the name of one, as in \"nobody\"", "there is no user %q", name)
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	gid, failed := strconv.ParseUint(u.Gid, 10, 32)
 	if err != nil || failed != nil {
-		return nil, "", faultf("write the name of another one", "user %q has no numbers", name)
+		return "", faultf("write the name of another one", "user %q has no numbers", name)
 	}
-	return &framework.User{UID: uint32(uid), GID: uint32(gid)}, u.HomeDir, nil
+	r.AsUser, r.UID, r.GID = true, uint32(uid), uint32(gid)
+	return u.HomeDir, nil
 }
 
 // optionTypes are the types of options, with what reports whether a value is one.

@@ -101,7 +101,7 @@ func TestPluginUser(t *testing.T) {
 		require.ErrorContains(t, r.err(), `plugin "x": user: only root can run a plugin as another user`)
 		return
 	}
-	require.Equal(t, &framework.User{}, r.config.Defined["x"].Limits.User)
+	require.Equal(t, framework.Restrictions{AsUser: true}, r.config.Defined["x"].Limits)
 	require.Equal(t, []string{"HOME=/root", "A=1"}, r.config.Defined["x"].Environment)
 	r = newReader()
 	r.parse("servers.hcl", []byte(`plugin "x" { user = "no such user" }`))

@@ -27,14 +27,12 @@ type Command struct {
 	Foreign bool
 }
 
-// Restrictions bound a process and what it starts. What is 0 is not bounded.
+// Restrictions have the fields of the framework's, so that those convert to these.
 type Restrictions struct {
 	Memory    int64         // bytes of address space
 	CPU       time.Duration // of processors, in seconds; it is killed then
 	Files     int           // open descriptors
 	Processes int           // of its user, threads included; root is not bounded
-	User      *User         // that it runs as, without other groups; nil: this process's. It needs root
+	AsUser    bool          // it runs as UID and GID, without other groups
+	UID, GID  uint32
 }
-
-// A User is one of the system.
-type User struct{ UID, GID uint32 }

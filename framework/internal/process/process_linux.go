@@ -49,8 +49,8 @@ func Start(c Command) (*Process, error) {
 	if c.Four != nil {
 		attr.Files = append(attr.Files, c.Four)
 	}
-	if u := c.Restrictions.User; u != nil {
-		attr.Sys.Credential = &syscall.Credential{Uid: u.UID, Gid: u.GID}
+	if r := c.Restrictions; r.AsUser {
+		attr.Sys.Credential = &syscall.Credential{Uid: r.UID, Gid: r.GID}
 	}
 	slack := time.Millisecond
 	if c.DieWithParent {

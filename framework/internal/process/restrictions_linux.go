@@ -14,7 +14,7 @@ import (
 // apply limits a process that has been started, and the children that it has by now: later ones have
 // its limits.
 func (r *Restrictions) apply(pid int) error {
-	if *r == (Restrictions{User: r.User}) {
+	if *r == (Restrictions{AsUser: r.AsUser, UID: r.UID, GID: r.GID}) {
 		return nil
 	}
 	if err := r.limit(pid); err != nil {
