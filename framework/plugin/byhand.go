@@ -111,23 +111,21 @@ func (b *byHand) print(w io.Writer, class *framework.HandlerClass) error {
 	}{b.name, class.Serves(), class.Stateful, append([]framework.Option{}, b.constructor.Options()...)})
 }
 
+// networks are those of connections, and then those of datagrams.
+var networks = []string{"tcp", "unix", "udp", "unixgram"}
+
 // serve serves an address until a signal comes.
 func (b *byHand) serve(class *framework.HandlerClass) error {
 	network, address, _ := strings.Cut(b.listen, "://")
-	var s *framework.BaseServer
-	switch network {
-	case "tcp":
-		s = &framework.NewTCPServer(address, class).BaseServer
-	case "udp":
-		s = &framework.NewUDPServer(address, class).BaseServer
-	case "unix":
-		s = &framework.NewUnixStreamServer(address, class).BaseServer
-	case "unixgram":
-		s = &framework.NewUnixDatagramServer(address, class).BaseServer
-	default:
+	if !slices.Contains(networks, network) {
 		return fmt.Errorf("--listen %s: write it as in tcp://localhost:9000, udp://localhost:9000, unix:///run/server.sock or unixgram:///run/server.sock", b.listen)
 	}
-	s.Name, s.Log, s.Strategy = b.name, b.log, &framework.Threading{}
+	socket, err := framework.OpenSocket(network, address, framework.SocketOptions{})
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	s := &framework.BaseServer{Name: b.name, Log: b.log, Class: class, Strategy: &framework.Threading{}, Transport: socket.Transport()}
 	if err := s.Listen(); err != nil {
 		return err
 	}
@@ -147,12 +145,12 @@ func (b *byHand) serve(class *framework.HandlerClass) error {
 
 // once serves standard input and out, once. The error is that of the handler.
 func (b *byHand) once(class *framework.HandlerClass, out *os.File) error {
-	networks := []string{"tcp", "unix", "udp", "unixgram"}
+	candidates := networks
 	if b.datagram {
-		networks = networks[2:]
+		candidates = networks[2:]
 	}
 	serves := func(network string) bool { return slices.Contains(class.Serves(), network) }
-	at := slices.IndexFunc(networks, serves)
+	at := slices.IndexFunc(candidates, serves)
 	if at < 0 {
 		return fmt.Errorf("the handler serves %s and no datagrams; leave out --datagram", strings.Join(class.Serves(), ", "))
 	}
@@ -161,7 +159,7 @@ func (b *byHand) once(class *framework.HandlerClass, out *os.File) error {
 	}
 	var failed error
 	s := &framework.BaseServer{
-		Name: b.name, Log: b.log, Class: class, Transport: &oneRequest{network: networks[at], out: out},
+		Name: b.name, Log: b.log, Class: class, Transport: &oneRequest{network: candidates[at], out: out},
 		HandleError: func(_ *framework.Request, err error) { failed = err },
 	}
 	err := s.HandleRequest()
