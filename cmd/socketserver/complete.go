@@ -73,8 +73,9 @@ var argumentValues = map[string]cobra.CompletionFunc{
 	"run":       oneTarget,
 	"compare":   oneTarget,
 
-	"fmt": cobra.FixedCompletions([]string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt),
-	"man": cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
+	"init": cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
+	"fmt":  cobra.FixedCompletions([]string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt),
+	"man":  cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
 }
 
 // oneTarget completes the argument of run and compare.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"embed"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -81,25 +80,15 @@ func (n *newcomer) write() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := l.path(n.directory, n.name)
-	for _, dir := range []string{n.directory, filepath.Dir(path)} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", err
-		}
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, l.mode)
-	if errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("%s exists; choose another name", path)
-	}
-	if err != nil {
+	if err := os.MkdirAll(n.directory, 0o755); err != nil {
 		return "", err
 	}
 	text := strings.ReplaceAll(string(code), "NAME", n.name)
 	if n.datagram {
 		text = forDatagrams.Replace(text)
 	}
-	_, err = f.WriteString(text)
-	return path, errors.Join(err, f.Close())
+	path := l.path(n.directory, n.name)
+	return path, writeNew(path, text, l.mode)
 }
 
 // forDatagrams makes a template one of datagrams: a datagram is read to its end, and what was
