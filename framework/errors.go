@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/store"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
@@ -23,6 +24,12 @@ var (
 
 	// ErrLineTooLong is what a read of a line returns beyond MaxLine.
 	ErrLineTooLong = conn.ErrLineTooLong
+
+	// ErrNoKey, ErrExists and ErrConflict are wrapped by errors of a [State]: there is no such key, there is one
+	// already, and it has another revision.
+	ErrNoKey    = store.ErrNoKey
+	ErrExists   = store.ErrExists
+	ErrConflict = store.ErrConflict
 
 	// ErrNotSupported is returned by systems that cannot hand a socket to a process.
 	ErrNotSupported = errors.New("framework: forking and plugins need Linux; use synchronous or threading with a handler that is compiled in")

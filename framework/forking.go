@@ -38,12 +38,12 @@ const maxHandedOver = handoff.MaxFrame - 1024 // addresses
 func (*Forking) Place() Place { return InWorkers }
 
 // Open makes sure that children can be started, and starts the spares. Servers that share them have
-// the same Class, Timeouts, Limits and MaxLine.
+// the same Class, Timeouts, Limits, MaxLine and State.
 func (f *Forking) Open(s *BaseServer) error {
 	if s.Class.Isolates {
 		return nil
 	}
-	return f.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine}, func() (*worker.Pool, error) { return f.newPool(s) })
+	return f.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine, s.State}, func() (*worker.Pool, error) { return f.newPool(s) })
 }
 
 func (f *Forking) newPool(s *BaseServer) (*worker.Pool, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -73,6 +74,8 @@ type HandlerClass struct {
 	// Stateful is what the class keeps in the memory of each process between requests, as a noun
 	// phrase; empty: nothing.
 	Stateful string
+	// UsesState means that handlers call [Request.State].
+	UsesState bool
 	// WriteBuffer is the size of wfile's buffer in bytes; 0 means unbuffered. A server's own
 	// WriteBuffer goes before it.
 	WriteBuffer int
@@ -106,6 +109,8 @@ type HandlerClass struct {
 	constructor *definition // nil: made by hand
 	options     []byte      // what the constructor was given, as JSON
 	users       life.Refcount
+	state       sync.Once // makes memory
+	memory      State     // of servers without a State of their own
 }
 
 // Serves returns the transports that the class can serve.

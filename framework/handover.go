@@ -34,7 +34,7 @@ func NewWorker(descriptor, pid int, log hclog.Logger, end func() error, kill fun
 		return nil, err
 	}
 	w := new(Worker)
-	w.process = worker.NewProcess(channel, pid, log, end, kill, w.stopServer)
+	w.process = worker.NewProcess(channel, pid, log, end, kill, w.stopServer, callsOf(w.server.Load))
 	return w, nil
 }
 
@@ -49,6 +49,7 @@ func (w *Worker) stopServer() {
 type WorkerHello struct {
 	Networks []string // transports that it serves; nil: all
 	Stateful string   // what it keeps in memory between requests; empty: nothing
+	State    bool     // it uses the server's state
 	Options  []Option // nil: it does not say
 	Forks    bool     // it has a process of its own for each request
 	Ping     bool     // it can be asked whether it is alive
@@ -66,7 +67,7 @@ func (w *Worker) Configure(c WorkerConfiguration, timeout time.Duration) (*Worke
 		return nil, err
 	}
 	said := w.process.Hello()
-	hello := &WorkerHello{Networks: said.Networks, Stateful: said.Stateful, Forks: said.Forks, Ping: said.Ping}
+	hello := &WorkerHello{Networks: said.Networks, Stateful: said.Stateful, State: said.State, Forks: said.Forks, Ping: said.Ping}
 	if said.Options != nil { // where the list is empty it has none
 		hello.Options = []Option{}
 	}
@@ -89,6 +90,9 @@ func (w *Worker) Ping(ctx context.Context) error { return w.process.Ping(ctx) }
 
 // Ready waits until the process has said what it is.
 func (w *Worker) Ready(timeout time.Duration) error { return w.process.Ready(timeout) }
+
+// UsesState reports whether the process, which is Ready, uses the server's state.
+func (w *Worker) UsesState() bool { return w.process.Hello().State }
 
 // Gone is closed when the process has ended.
 func (w *Worker) Gone() <-chan struct{} { return w.process.Gone() }

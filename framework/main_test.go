@@ -19,7 +19,7 @@ import (
 )
 
 // The test binary is its own worker: what runs in a child is one of these.
-var constructors = []framework.Constructor{echo, act, demanding}
+var constructors = []framework.Constructor{echo, act, demanding, stateful}
 
 // roleVariable makes the test binary a server process of its own, for tests that kill
 // or starve one.

@@ -35,7 +35,7 @@ type Preforking struct {
 
 func (*Preforking) Place() Place { return InWorkers }
 
-// Open starts the workers. Servers that share them have the same Class, Timeouts, Limits and MaxLine.
+// Open starts the workers. Servers that share them have the same Class, Timeouts, Limits, MaxLine and State.
 func (p *Preforking) Open(s *BaseServer) error {
 	if s.VerifyRequest != nil || s.HandleError != nil || s.Preamble != nil {
 		return errors.New("framework: VerifyRequest, HandleError and Preamble cannot run in the workers of Preforking; leave them unset, or use Forking")
@@ -43,7 +43,7 @@ func (p *Preforking) Open(s *BaseServer) error {
 	if s.Limits != nil && s.Limits.Refuse {
 		return errors.New("framework: a worker of Preforking knows only its own connections and cannot refuse those beyond Limits.Connections; let them wait, or use another strategy")
 	}
-	return p.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine}, func() (*worker.Set, error) {
+	return p.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine, s.State}, func() (*worker.Set, error) {
 		workers := p.Workers
 		if workers <= 0 {
 			workers = runtime.GOMAXPROCS(0)

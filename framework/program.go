@@ -82,6 +82,7 @@ type workerKey struct {
 	timeouts Timeouts
 	limits   *Limits
 	maxLine  int
+	state    State
 }
 
 // workerConfig describes children of a strategy, given by its word in a configuration, that run
@@ -110,6 +111,7 @@ func workerConfig(strategy string, command *Program, s *BaseServer, processors i
 		Path: program.Path, Name: program.Name, Args: program.Args, Command: program.Command, Env: program.Env, Directory: program.Directory, Build: program.Build,
 		Restrictions: process.Restrictions(program.Restrictions),
 		Journal:      journal,
+		Calls:        callsOf(func() *BaseServer { return s }),
 	}
 	if c.Configure, err = json.Marshal(conf); err != nil {
 		return c, fmt.Errorf("configure children: %w", err)

@@ -30,6 +30,7 @@ type BaseServer struct {
 	Log       hclog.Logger  // nil: hclog.Default()
 	Timeouts  Timeouts      // of each request
 	Limits    *Limits       // may be shared by several servers; nil: none
+	State     State         // what handlers keep between requests; nil: in memory, as long as Class lives
 
 	// ReadBuffer is the size of rfile's buffer, in bytes; 0 means 4096, at least 16.
 	ReadBuffer int

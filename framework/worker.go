@@ -20,6 +20,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 	"github.com/go-socketserver/socketserver/framework/internal/socket"
+	"github.com/go-socketserver/socketserver/framework/internal/store"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
@@ -70,7 +71,7 @@ func serveWorker(name string) error {
 		return fmt.Errorf("handler %d of %d: the server is of another build", c.Constructor, len(own))
 	}
 	if c.Build != "" && c.Build != Build() {
-		return p.SayHello(Build()) // the server logs it; serving would run other handlers than it knows
+		return p.SayHello(Build(), false) // the server logs it; serving would run other handlers than it knows
 	}
 	if err := p.OpenJournal(c.Journal); err != nil {
 		return err
@@ -98,10 +99,14 @@ func ServeChannel(descriptor int, stop <-chan struct{}, c WorkerConfiguration, c
 }
 
 func serveParent(p *worker.Parent, c WorkerConfiguration, class *HandlerClass, child bool) error {
-	if err := p.SayHello(c.Build); err != nil { // where the server asks this is its Build, too
+	if err := p.SayHello(c.Build, class.UsesState); err != nil { // where the server asks this is its Build, too
 		return err
 	}
 	t := &parentTransport{parent: p, class: class, configuration: c}
+	if class.UsesState {
+		t.state = store.NewRemote[Entry](p.Send)
+		p.Answer = t.state.Take
+	}
 	s := t.server(t)
 	s.HandleError, s.OnStop = func(*Request, error) {}, func() {} // the outcome has both
 	s.killsLate = child
@@ -126,16 +131,21 @@ type parentTransport struct {
 	parent        *worker.Parent
 	class         *HandlerClass
 	configuration WorkerConfiguration
-	sockets       sync.Map // the servers of those that are served here
+	state         *store.Remote[Entry] // nil: the class has no use for it
+	sockets       sync.Map             // the servers of those that are served here
 }
 
 // server makes a server of this process.
 func (t *parentTransport) server(from Transport) *BaseServer {
 	c := &t.configuration
-	return &BaseServer{
+	s := &BaseServer{
 		Name: c.Server, Transport: from, Strategy: &Threading{}, Class: t.class, Log: workerLog(c.LogLevel),
 		Timeouts: c.Timeouts, MaxLine: c.MaxLine,
 	}
+	if t.state != nil {
+		s.State = t.state
+	}
+	return s
 }
 
 func (*parentTransport) Network() string             { return "" }
@@ -156,6 +166,9 @@ func (t *parentTransport) GetRequest() (r *Request, err error) {
 			}
 			return nil
 		})
+		if err != nil && t.state != nil {
+			t.state.Close()
+		}
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil, net.ErrClosed

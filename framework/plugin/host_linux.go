@@ -71,7 +71,7 @@ func openKept(ctx context.Context, s Settings, begin beginner) (*framework.Handl
 	h.current = first
 	go h.supervise(first)
 	return &framework.HandlerClass{
-		Networks: hello.Networks, Stateful: hello.Stateful, Close: h.close,
+		Networks: hello.Networks, Stateful: hello.Stateful, UsesState: hello.State, Close: h.close,
 		Executor: executor{framework.InWorker(h.worker), h}, Isolates: hello.Forks, Program: h.program(),
 	}, nil
 }

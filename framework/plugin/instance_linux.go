@@ -140,7 +140,7 @@ func beginGo(ctx context.Context, s *Settings, image *process.Image) (*instance,
 		i.discard()
 		return nil, nil, err
 	}
-	return i, &framework.WorkerHello{Networks: answer.Networks, Stateful: answer.Stateful}, nil
+	return i, &framework.WorkerHello{Networks: answer.Networks, Stateful: answer.Stateful, State: i.worker.UsesState()}, nil
 }
 
 // configuration is what a process has to know.

@@ -27,6 +27,8 @@ const (
 	Ping                      // server: answer with Pong; only where the worker has said that it does
 	Pong                      // worker: it is alive
 	Wake                      // worker: there are events in the journal
+	State                     // worker: its server's state is to do what Flags say; only where hello says that it does so
+	Answer                    // server: what came of State ID; with Changed: an entry of the watch ID
 )
 
 // Status is how a request ended.
@@ -39,6 +41,12 @@ const (
 	Panicked        // Text is the value, a newline and the stack
 	PeerGone        // the client left early
 	TimedOut        // a timeout of the server passed
+
+	// Of an Answer alone.
+
+	NoKey    // there is no such key
+	Exists   // there is one already
+	Conflict // it has another revision
 )
 
 // Flags of a frame.
@@ -55,6 +63,24 @@ const (
 	Started byte = iota + 1 // the request was accepted and runs
 	Refused                 // it was refused; Text is the limit
 	Ended                   // it is over; Status, Text and the counters say how
+)
+
+// What State is to do, in its flags.
+const (
+	Get     byte = iota + 1 // Key; the answer has the value, and in Number its revision
+	Create                  // Key, value; the answer has the revision
+	Update                  // Key, value, and in Number the revision to be replaced; the answer has the new one
+	Delete                  // Key
+	Add                     // Key, and in Number what is added to its counter; the answer has the sum
+	Watch                   // Key; after its answer come its entries
+	Unwatch                 // ends the watch ID; there is no answer
+)
+
+// Flags of an Answer.
+const (
+	Changed byte = 1 << iota // an entry of a watch: value, and in Number its revision
+	Deleted                  // the entry is that the key was deleted
+	Over                     // there are no more entries
 )
 
 // MaxFrame is the largest frame in bytes, what the system's default send buffer takes.
@@ -80,6 +106,9 @@ type Frame struct {
 	In, Out  int64  // of an Outcome with Count and of an Event: bytes of the client and to it
 	Request  uint64 // of an Event: a number of the worker's own, which Started and Ended have in common
 	Duration int64  // of an Event: of the request, in nanoseconds
+
+	Key    string // of State
+	Number uint64 // of State and Answer
 }
 
 const headerSize = 12
@@ -92,6 +121,8 @@ const headerSize = 12
 //	    client and local, each a length of 2 bytes and its bytes
 //	    Outcome: text, a length of 4 bytes and its bytes; with Count in and out, 8 bytes each
 //	    Event: request, duration, in and out, 8 bytes each; network, client, local; text
+//	    State: number, 8 bytes; key, a length of 2 bytes and its bytes
+//	    Answer: number, 8 bytes; text
 //	..  body, to the end
 func (f *Frame) Append(b []byte) []byte {
 	b = append(b, byte(f.Kind), f.Flags, byte(f.Status), 0)
@@ -113,16 +144,23 @@ func (f *Frame) Append(b []byte) []byte {
 			b = binary.BigEndian.AppendUint64(b, n)
 		}
 		b = f.appendText(f.appendAddresses(b))
+	case State:
+		b = appendWord(binary.BigEndian.AppendUint64(b, f.Number), f.Key)
+	case Answer:
+		b = f.appendText(binary.BigEndian.AppendUint64(b, f.Number))
 	}
 	return append(b, f.Body...)
 }
 
 func (f *Frame) appendAddresses(b []byte) []byte {
 	for _, s := range []string{f.Network, f.Client, f.Local} {
-		b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
-		b = append(b, s...)
+		b = appendWord(b, s)
 	}
 	return b
+}
+
+func appendWord(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
 }
 
 func (f *Frame) appendText(b []byte) []byte {
@@ -156,11 +194,20 @@ func Parse(b []byte) (Frame, error) {
 		f.Request, f.Duration, f.In, f.Out = r.number(8), int64(r.number(8)), int64(r.number(8)), int64(r.number(8))
 		r.addresses(&f)
 		r.text(&f)
+	case State:
+		f.Number, f.Key = r.number(8), string(r.bytes(r.number(2)))
+	case Answer:
+		f.Number = r.number(8)
+		r.text(&f)
 	case Hello, Configure, Cancel, Ack, Listen, Quit, Ping, Pong, Wake:
 	default:
 		return Frame{}, fmt.Errorf("frame of unknown kind %d", f.Kind)
 	}
-	if r.err == nil && f.Status > TimedOut {
+	most := TimedOut
+	if f.Kind == Answer {
+		most = Conflict
+	}
+	if r.err == nil && f.Status > most {
 		r.err = fmt.Errorf("frame with status %d", f.Status)
 	}
 	f.Body = r.rest

@@ -76,7 +76,7 @@ func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
 		err := c.wait()
 		g.Event(p.Pid, true, err)
 		return err
-	}, p.Kill, func() {})
+	}, p.Kill, func() {}, g.Calls)
 	c.Configure(configure)
 	return c, nil
 }

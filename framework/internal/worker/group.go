@@ -35,6 +35,8 @@ type Config struct {
 
 	Event func(pid int, ended bool, err error) // called when a process has started or ended
 
+	Calls NewCalls // of each process; nil: it cannot ask for a state
+
 	Configure []byte // what a process is sent first
 	Journal   bool   // events come by a journal, see Process, which the process has as descriptor 4
 	// Ask is sent first to one process, which then says of which build it is; nil: none is

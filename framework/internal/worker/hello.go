@@ -14,8 +14,9 @@ import (
 
 // Hello is what a process says first.
 type Hello struct {
-	Build string `json:"build"` // see framework.Build; empty where it was not asked
-	Files int    `json:"files"` // its limit of open descriptors; 0: none
+	Build string `json:"build"`           // see framework.Build; empty where it was not asked
+	Files int    `json:"files"`           // its limit of open descriptors; 0: none
+	State bool   `json:"state,omitempty"` // it may ask for the state of its server
 
 	// Of a worker that speaks for itself, as a plugin without control service does.
 

@@ -34,7 +34,7 @@ func serve(name string) {
 	var c struct{}
 	p, err := Adopt(name, &c)
 	if err == nil {
-		err = p.SayHello("")
+		err = p.SayHello("", false)
 	}
 	for err == nil {
 		err = p.Next(func(f *handoff.Frame, _ *handoff.Descriptor) error {

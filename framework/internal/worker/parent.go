@@ -22,6 +22,10 @@ type Parent struct {
 
 	journal *journal.Writer // of events; nil: they are sent
 
+	// Answer is called with each answer of the server's state, before Next returns. It is set before
+	// Next is called, and must not keep the body of the frame.
+	Answer func(*handoff.Frame)
+
 	mu    sync.Mutex
 	tasks map[uint64]func(stop bool) // under way, with what cancels each
 }
@@ -63,9 +67,9 @@ func (p *Parent) configuration(c any) error {
 	})
 }
 
-// SayHello is to be called once, before Next.
-func (p *Parent) SayHello(build string) error {
-	body, err := json.Marshal(Hello{Build: build, Files: process.OpenFilesLimit()})
+// SayHello is to be called once, before Next. state reports whether the process may use its server's state.
+func (p *Parent) SayHello(build string, state bool) error {
+	body, err := json.Marshal(Hello{Build: build, Files: process.OpenFilesLimit(), State: state})
 	if err != nil {
 		return err
 	}
@@ -89,6 +93,13 @@ func (p *Parent) Next(begin func(f *handoff.Frame, socket *handoff.Descriptor) e
 			}
 		case handoff.Cancel:
 			p.cancel(f.ID, f.Flags&handoff.Stop != 0)
+			return nil
+		case handoff.Answer:
+			if p.Answer == nil {
+				return errors.New("an answer that was not asked for")
+			}
+			rawsock.Monitor() // a handler goes on
+			p.Answer(&f)
 			return nil
 		default:
 			return fmt.Errorf("frame of kind %d", f.Kind)

@@ -19,7 +19,7 @@ func TestOutcomeTooLargeForAFrame(t *testing.T) {
 	require.NoError(t, theirs.Close())
 	parent, err := NewParent(fd)
 	require.NoError(t, err)
-	p := NewProcess(channel, 1, hclog.NewNullLogger(), func() error { return nil }, func() {}, func() {})
+	p := NewProcess(channel, 1, hclog.NewNullLogger(), func() error { return nil }, func() {}, func() {}, nil)
 	served := make(chan error, 1)
 	go func() {
 		served <- parent.Next(func(f *handoff.Frame, _ *handoff.Descriptor) error {

@@ -24,6 +24,7 @@ type Process struct {
 	end     func() error // waits until the process has gone and returns why
 	kill    func()
 	quit    func() // the process itself asks the server to stop
+	calls   Calls  // nil: there is no state
 	pid     int
 	log     hclog.Logger
 
@@ -46,23 +47,44 @@ type inflight struct {
 	kept    bool // the caller keeps its copy of the descriptor until the process has it
 }
 
+// Calls answers what a process asks for that is none of its tasks: the state.
+type Calls interface {
+	// Take does not wait, and keeps nothing of f. After an error the process is not trusted any more.
+	Take(f *handoff.Frame) error
+	// Close is called when the process has gone.
+	Close()
+}
+
+// NewCalls makes the Calls of a process, which send leads to. With wait it waits for room.
+type NewCalls func(send func(f *handoff.Frame, wait bool) error) Calls
+
 // NewProcess takes over channel. end is called once, when the channel has ended; it must
 // make sure that the process goes, wait for it, and return why it went. kill ends the
 // process at once; it may be called at any time. quit is called when the process itself, not one of its
 // tasks, asks the server to stop.
-func NewProcess(channel *handoff.Conn, pid int, log hclog.Logger, end func() error, kill, quit func()) *Process {
-	return newProcess(channel, nil, pid, log, end, kill, quit)
+func NewProcess(channel *handoff.Conn, pid int, log hclog.Logger, end func() error, kill, quit func(), calls NewCalls) *Process {
+	return newProcess(channel, nil, pid, log, end, kill, quit, calls)
 }
 
 // newProcess is NewProcess of one that has a journal of its events.
-func newProcess(channel *handoff.Conn, events *events, pid int, log hclog.Logger, end func() error, kill, quit func()) *Process {
+func newProcess(channel *handoff.Conn, events *events, pid int, log hclog.Logger, end func() error, kill, quit func(), calls NewCalls) *Process {
 	p := &Process{
 		channel: channel, events: events, pid: pid, log: log, end: end, kill: kill, quit: quit, pending: map[uint64]*inflight{},
 		ready: make(chan struct{}), gone: make(chan struct{}), pong: make(chan struct{}, 1),
 	}
+	if calls != nil {
+		p.calls = calls(p.send)
+	}
 	events.start(p)
 	go p.receive()
 	return p
+}
+
+func (p *Process) send(f *handoff.Frame, wait bool) error {
+	if !wait {
+		return p.channel.TrySend(f)
+	}
+	return p.channel.Send(f, nil)
 }
 
 // Gone is closed when the process has ended.
@@ -88,6 +110,9 @@ func (p *Process) receive() {
 		p.kill()
 	}
 	p.channel.Unblock()
+	if p.calls != nil {
+		p.calls.Close()
+	}
 	why := p.end()
 	_ = p.events.close() // all that the process has written is read before its tasks end
 	if why == nil {
@@ -140,6 +165,8 @@ func (p *Process) take(f handoff.Frame) error {
 	case f.Kind == handoff.Quit && f.ID == 0:
 		p.quit()
 		return nil
+	case f.Kind == handoff.State && p.calls != nil && p.saidHello() && p.hello.State:
+		return p.calls.Take(&f)
 	}
 	p.mu.Lock()
 	t := p.pending[f.ID]
