@@ -66,7 +66,7 @@ func TestFieldsOfAnswers(t *testing.T) {
 	require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
 	ask("status", http.MethodGet, "/v1/status", nil)
 	ask("requests", http.MethodGet, "/v1/requests", nil)
-	ask("level", http.MethodPut, "/v1/log-level", levelRequest{"warn"})
+	ask("level", http.MethodPut, "/v1/log-level", levelRequest{Level: "warn"})
 	r.write(t, strings.Replace(config, `"forking" {}`, `"threading" {}`, 1))
 	ask("plan", http.MethodPost, "/v1/reload", reloadRequest{DryRun: true})
 	documented := documentedFields(t)

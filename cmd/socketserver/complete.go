@@ -1,12 +1,17 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/render"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
@@ -69,9 +74,16 @@ var argumentValues = map[string]cobra.CompletionFunc{
 		}
 		return urls(c, args, begun)
 	},
-	"log-level": one(logLevels...),
-	"run":       oneTarget,
-	"compare":   oneTarget,
+	"log-level": func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 1 {
+			return oneServer(c, nil, begun)
+		}
+		return one(logLevels...)(c, args, begun)
+	},
+	"run":     oneTarget,
+	"compare": oneTarget,
+
+	"status": oneServer, "suspend": oneServer, "resume": oneServer, "drain": oneServer, "stop": oneServer, "start": oneServer, "restart": oneServer,
 
 	"init": cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
 	"fmt":  cobra.FixedCompletions([]string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt),
@@ -84,6 +96,24 @@ func oneTarget(c *cobra.Command, args []string, _ string) ([]string, cobra.Shell
 		return listed(nil)
 	}
 	return slices.Concat(handlerNames(), plugin.Names(pluginDirectory(c))), cobra.ShellCompDirectiveDefault // or a path
+}
+
+// oneServer completes the argument of commands that are about a server of the daemon.
+func oneServer(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return listed(nil)
+	}
+	socket := cmp.Or(c.Flag("admin").Value.String(), admin.DefaultPath())
+	ctx, cancel := context.WithTimeout(c.Context(), time.Second) // somebody waits for the shell
+	defer cancel()
+	var answer statusAnswer
+	_ = admin.Do(ctx, socket, http.MethodGet, "/v1/status", nil, &answer) // without a daemon there is nothing to complete
+	var names []string
+	for _, s := range answer.Servers {
+		names = append(names, s.Name)
+	}
+	slices.Sort(names)
+	return listed(slices.Compact(names)) // one that is replaced has the name of the next
 }
 
 // addCompletions makes the shell complete the flags and arguments of all commands.

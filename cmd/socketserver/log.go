@@ -2,16 +2,12 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/mattn/go-isatty"
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
@@ -52,7 +48,7 @@ func (l *logFlags) logger(c config.Log) hclog.Logger {
 	format := cmp.Or(l.format, c.Format)
 	terminal := isatty.IsTerminal(cmp.Or(l.stderr, os.Stderr).Fd())
 	options := hclog.LoggerOptions{
-		Level:      hclog.LevelFromString(cmp.Or(l.level, c.Level, "info")),
+		Level:      levelOf(l.level, c.Level),
 		JSONFormat: format == "json" || format == "" && !terminal,
 	}
 	w := standardError
@@ -63,53 +59,4 @@ func (l *logFlags) logger(c config.Log) hclog.Logger {
 		options.Color = hclog.AutoColor
 	}
 	return w.logger(options)
-}
-
-// A levelRequest is the level of the log.
-type levelRequest struct {
-	Level string `json:"level"`
-}
-
-// A levelAnswer is that and the one before.
-type levelAnswer struct {
-	Level string `json:"level"`
-	Was   string `json:"was"`
-}
-
-// logLevel changes the level of the log, until a reload.
-func (d *daemon) logLevel(r *http.Request) (any, error) {
-	var to levelRequest
-	if err := read(r, &to, `{"level": "debug"}`); err != nil {
-		return nil, err
-	}
-	if !slices.Contains(logLevels, to.Level) {
-		return nil, fmt.Errorf("there is no log level %q; there are %s", to.Level, strings.Join(logLevels, ", "))
-	}
-	was := d.log.GetLevel().String()
-	d.log.SetLevel(hclog.LevelFromString(to.Level))
-	return levelAnswer{to.Level, was}, nil
-}
-
-func newLogLevel() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "log-level LEVEL",
-		Short: "Change the level of the daemon's log",
-		Long:  "Change the level of the daemon's log until a reload: trace, debug, info, warn or error.\nProcesses that run keep theirs.",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 2 {
-				return usage("the log level of one server is not available yet; write: socketserver log-level %s", args[0])
-			}
-			return arguments(1, 1)(c, args)
-		},
-	}
-	path := addAdminFlag(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		answer, err := ask[levelAnswer](c, path, http.MethodPut, "/v1/log-level", levelRequest{args[0]})
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%s -> %s\n", answer.Was, answer.Level)
-		return err
-	}
-	return c
 }

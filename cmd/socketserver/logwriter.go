@@ -48,7 +48,7 @@ func (w *logWriter) logger(o hclog.LoggerOptions) hclog.Logger {
 	o.Output = w.out
 	w.own = hclog.New(&o)
 	o.Output = w
-	return hclog.New(&o)
+	return newLeveledLog(func() hclog.Logger { return hclog.New(&o) })
 }
 
 // escapeHidden returns JSON without the characters that are dangerous to show, which

@@ -108,7 +108,19 @@ func TestLogLevel(t *testing.T) {
 	require.Equal(t, "info -> debug\n", r.do(t, "log-level", "debug"))
 	require.Equal(t, "debug -> warn\n", r.do(t, "log-level", "warn"))
 	require.Contains(t, r.refuse(t, "log-level", "loud"), `there is no log level "loud"`)
-	_, problems, err := r.command("log-level", "debug", "s")
-	require.Equal(t, exitUsage, exitCode(err))
-	require.Contains(t, problems, "not available yet")
+	require.Contains(t, r.refuse(t, "log-level", "debug", "nobody"), `there is no server "nobody"`)
+
+	require.Equal(t, "warn -> debug\n", r.do(t, "log-level", "debug", "s"))
+	require.Equal(t, "debug -> error\n", r.do(t, "log-level", "error", "s"))
+	require.Equal(t, "warn -> info\n", r.do(t, "log-level", "info"), "the other one's did not change")
+	require.Equal(t, "info -> info\n", r.do(t, "log-level", "info", "s"), "all of the log is the server's, too")
+}
+
+// The shell completes the names of servers that the daemon has.
+func TestServersOfTheDaemonAreCompleted(t *testing.T) {
+	r := reloadable(t, timestamps(`"threading" {}`, "", ""))
+	require.Equal(t, []string{"s", ":4"}, complete(t, "suspend", "--admin", r.socket, ""))
+	require.Equal(t, []string{"s", ":4"}, complete(t, "log-level", "--admin", r.socket, "debug", ""))
+	require.Equal(t, []string{":4"}, complete(t, "suspend", "--admin", r.socket, "s", ""))
+	require.Equal(t, []string{":4"}, complete(t, "suspend", "--admin", "/nowhere", ""))
 }

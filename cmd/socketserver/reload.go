@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -229,7 +228,7 @@ func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config,
 	}
 	outcome = "reloaded"
 	d.use(c)
-	d.log.SetLevel(hclog.LevelFromString(cmp.Or(d.logs.level, c.Log.Level, "info")))
+	d.log.SetLevel(levelOf(d.logs.level, c.Log.Level))
 	var done []any
 	for _, a := range []struct {
 		action supervisor.Action
