@@ -34,13 +34,13 @@ func Describe(ctx context.Context, s Settings) (*Description, error) {
 
 // describeKept asks a plugin whose process can be kept; ask starts one.
 func describeKept(ctx context.Context, s Settings, ask func(context.Context, *host) (*Description, error)) (*Description, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	h, err := newHost(s)
 	if err != nil {
 		return nil, err
 	}
 	defer h.release()
+	ctx, cancel := h.untilStarted(ctx)
+	defer cancel()
 	d, err := ask(ctx, h)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -122,6 +123,7 @@ func newHost(s Settings) (*host, error) {
 	if s.Timeouts.Drain == 0 {
 		s.Timeouts.Drain = 10 * time.Second
 	}
+	s.started = &atomic.Int64{}
 	s.Restart.Max, s.Restart.Within = cmp.Or(s.Restart.Max, 5), cmp.Or(s.Restart.Within, time.Minute)
 	h := &host{settings: s, ended: make(chan struct{}), reset: make(chan struct{}, 1), changed: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -138,9 +140,15 @@ func (h *host) release() {
 	_ = h.image.Close()
 }
 
+// untilStarted bounds the start of a process.
+func (h *host) untilStarted(ctx context.Context) (context.Context, context.CancelFunc) {
+	h.settings.started.Store(0)
+	return process.WithPatience(ctx, startTimeout, func() int { return int(h.settings.started.Load()) })
+}
+
 // start starts a process, configures it and asks it for its health.
 func (h *host) start(ctx context.Context) (*instance, *framework.WorkerHello, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := h.untilStarted(ctx)
 	defer cancel()
 	i, hello, err := h.begin(ctx, &h.settings, h.image)
 	if err != nil {

@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	startTimeout   = 5 * time.Second // from its start until it serves
+	startTimeout   = 5 * time.Second // from its start until it serves; see process.WithPatience
 	healthInterval = 2 * time.Second
 	healthDeadline = 2 * time.Second
 	healthMisses   = 3
@@ -94,7 +94,7 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 		VersionedPlugins: map[int]goplugin.PluginSet{protocolVersion: {}},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		SkipHostEnv:      true,
-		StartTimeout:     2 * startTimeout,      // ctx comes first
+		StartTimeout:     2 * time.Minute,       // ctx comes first
 		Logger:           hclog.NewNullLogger(), // what matters of it is in our errors
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir.path},
 		GRPCDialOptions: []grpc.DialOption{
@@ -168,7 +168,7 @@ func (i *instance) configure(ctx context.Context, l *grpcLink, s *Settings) (*co
 		return nil, fmt.Errorf("configure: %w", err)
 	}
 	answer, err := l.control.Configure(ctx, &control.ConfigureRequest{Configuration: conf})
-	if status.Code(err) == codes.DeadlineExceeded {
+	if err != nil && ctx.Err() == context.DeadlineExceeded {
 		return nil, fmt.Errorf("it did not answer within %s when it was configured", startTimeout)
 	}
 	if err != nil {
@@ -180,8 +180,7 @@ func (i *instance) configure(ctx context.Context, l *grpcLink, s *Settings) (*co
 	if err := i.connect(s); err != nil {
 		return nil, err
 	}
-	deadline, _ := ctx.Deadline()
-	if err := i.worker.Ready(time.Until(deadline)); err != nil {
+	if err := i.worker.Ready(startTimeout); err != nil {
 		return nil, i.runner.problem(err)
 	}
 	return answer, nil
@@ -273,7 +272,7 @@ func (i *instance) watch(ctx context.Context, log hclog.Logger) {
 }
 
 func (i *instance) checkHealth(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, healthDeadline)
+	ctx, cancel := process.WithPatience(ctx, healthDeadline, i.runner.pid)
 	defer cancel()
 	return i.link.health(ctx)
 }

@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
@@ -33,7 +34,8 @@ type Settings struct {
 	MaxLine     int                // of the server
 	Log         hclog.Logger       // of the server; nil: hclog.Default()
 
-	sealed string // the path of what was checked, in place of Path; empty: nothing had to be
+	started *atomic.Int64 // the id of the process that was started last
+	sealed  string        // the path of what was checked, in place of Path; empty: nothing had to be
 }
 
 // File returns the path that the file of the plugin is to be opened by: that of what was checked, if

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,6 +31,7 @@ type runner struct {
 	dir    string   // that it runs in; empty: this process's
 	three  *os.File // the process's descriptor 3
 	limits framework.Restrictions
+	latest *atomic.Int64 // is set to the id of the process
 	relay  *logline.Relay
 
 	handshake  *io.PipeReader // what go-plugin reads as the standard output
@@ -49,7 +51,7 @@ type runner struct {
 
 func newRunner(s *Settings, image *process.Image, three *os.File) *runner {
 	r := &runner{
-		name: cmp.Or(s.Command, s.Name), args: s.Args, image: image, three: three, limits: s.Limits, relay: logline.NewRelay(s.Log),
+		name: cmp.Or(s.Command, s.Name), args: s.Args, image: image, three: three, limits: s.Limits, latest: s.started, relay: logline.NewRelay(s.Log),
 		done: make(chan struct{}), drained: make(chan struct{}),
 	}
 	r.handshake, r.handshaken = io.Pipe()
@@ -78,6 +80,7 @@ func (r *runner) Start(context.Context) error {
 		r.why = process.Explain(err)
 		return errors.Join(r.why, output.Close())
 	}
+	r.latest.Store(int64(r.process.Pid))
 	go func() {
 		r.relay.Copy(output)
 		close(r.drained)

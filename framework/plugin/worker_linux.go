@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/internal/options"
@@ -78,8 +77,7 @@ func startWorker(ctx context.Context, s *Settings, image *process.Image) (*insta
 		i.discard()
 		return nil, nil, err
 	}
-	deadline, _ := ctx.Deadline()
-	hello, err := i.worker.Configure(s.configuration(), time.Until(deadline))
+	hello, err := i.worker.Configure(s.configuration(), 2*startTimeout) // ctx comes first
 	switch {
 	case hello == nil:
 		err = i.noHello(ctx, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/life"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
@@ -61,15 +62,29 @@ func (p *Process) files() int {
 	return max(p.hello.Files-reservedFiles, 1)
 }
 
-// Ready waits for the hello.
+// Ready waits for the hello. The time for which the process has no processor does not count, see
+// [process.WithPatience].
 func (p *Process) Ready(timeout time.Duration) error {
+	ctx, cancel := process.WithPatience(context.Background(), timeout, func() int { return p.pid })
+	defer cancel()
 	select {
 	case <-p.ready:
 		return nil
 	case <-p.gone:
 		return p.err
-	case <-time.After(timeout):
+	case <-ctx.Done():
 		return fmt.Errorf("the worker did not say hello within %s", timeout)
+	}
+}
+
+// awaitTurn waits for the hello, or for turn.
+func (p *Process) awaitTurn(turn time.Duration) {
+	over := time.NewTimer(turn)
+	defer over.Stop()
+	select {
+	case <-p.ready:
+	case <-p.gone:
+	case <-over.C:
 	}
 }
 

@@ -222,9 +222,9 @@ func (p *Pool) startKnown() (*child, error) {
 
 // awaitStart releases the starting slot of c, and kills c where it hangs.
 func (p *Pool) awaitStart(c *child) {
-	err := c.Ready(startTurn)
+	c.awaitTurn(startTurn)
 	p.starting.Release()
-	if err == nil || c.Ready(startPatience-startTurn) == nil || c.ended() {
+	if c.saidHello() || c.Ready(startPatience-startTurn) == nil || c.ended() {
 		return
 	}
 	p.Log.Error("child killed: it did not begin to serve", "pid", c.pid, "within", startPatience.String())
