@@ -26,7 +26,8 @@ func TestAcceptErrorsDoNotEndTheLoop(t *testing.T) {
 		t.Run(errno.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				transport := newFakeTransport()
-				s := &framework.BaseServer{Transport: transport, Class: class(t, echo)}
+				var failed []error
+				s := &framework.BaseServer{Transport: transport, Class: class(t, echo), Trace: &framework.Trace{AcceptFailed: func(err error) { failed = append(failed, err) }}}
 				served := start(t, s)
 				transport.errs <- &net.OpError{Op: "accept", Err: errno}
 				began := time.Now()
@@ -37,6 +38,8 @@ func TestAcceptErrorsDoNotEndTheLoop(t *testing.T) {
 				frameworktest.Expect(t, client, "hello\n")
 				transport.errs <- fmt.Errorf("accept: %w", net.ErrClosed)
 				require.ErrorIs(t, <-served, net.ErrClosed)
+				require.Len(t, failed, 1)
+				require.ErrorIs(t, failed[0], errno)
 				s.Stop()
 				require.NoError(t, client.Close())
 			})

@@ -113,6 +113,7 @@ func (s *BaseServer) getRequest() (*Request, error) {
 		case errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, err
 		}
+		s.traceAcceptFailed(err)
 		select {
 		case <-time.After(s.accept.Report(s.log(), err)):
 		case <-s.life.Retired():

@@ -11,6 +11,9 @@ import (
 // Requests in workers that accept for themselves, see [SocketSharer], are reported by the
 // workers; each is a Request with its addresses only, the same one in all calls.
 type Trace struct {
+	// AcceptFailed is called when the transport could not get a request, as where no descriptor is
+	// left, and is going to try again. Workers that accept for themselves log that only.
+	AcceptFailed func(error)
 	// Accepted is called when a client has connected or a datagram has arrived.
 	Accepted func(*Request)
 	// Refused is called for a request that is not served.
@@ -49,6 +52,12 @@ type traced struct {
 	pid     int    // of its worker
 	in, out int64  // bytes that a worker has reported
 	number  uint64 // in a worker: what it calls the request in events
+}
+
+func (s *BaseServer) traceAcceptFailed(err error) {
+	if s.Trace != nil && s.Trace.AcceptFailed != nil {
+		s.Trace.AcceptFailed(err)
+	}
 }
 
 func (s *BaseServer) traceAccepted(r *Request) {

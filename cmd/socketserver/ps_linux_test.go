@@ -95,11 +95,19 @@ func TestPluginIsReset(t *testing.T) {
 	}
 	requireEnd(t, dial(t, r.listeners[0]))
 	require.Nil(t, r.status(t).Servers[0].Plugin)
+	const labels = `{plugin="versioned",server="versioned"}`
+	down := scrape(t, overSocket(r.socket), "x")
+	require.Zero(t, down["socketserver_plugin_up"+labels])
+	require.Contains(t, down, "socketserver_plugin_up"+labels)
+	require.EqualValues(t, failures-1, down["socketserver_plugin_restarts_total"+labels])
 	require.Contains(t, r.refuse(t, "status", "--ready"), `versioned: plugin "versioned" is not available: it ended 5 times`)
 	require.Contains(t, r.do(t, "status"), "\nversioned: plugin \"versioned\" is not available")
 	r.do(t, "plugin", "reset", "versioned")
 	require.Equal(t, "1hello", askOnce(t, r.listeners[0], "hello"))
 	r.do(t, "status", "--ready")
+	up := scrape(t, overSocket(r.socket), "x")
+	require.EqualValues(t, 1, up["socketserver_plugin_up"+labels])
+	require.EqualValues(t, failures, up["socketserver_plugin_restarts_total"+labels])
 }
 
 // A log level holds at once.

@@ -43,6 +43,7 @@ type host struct {
 	server  context.Context // of the server that asked last and did not stop; nil: none has
 
 	failures []time.Time // within Restart.Within; supervise's
+	restarts atomic.Int64
 }
 
 // A beginner starts a process of a kind and configures it.
@@ -99,6 +100,9 @@ func (e executor) Problem() error {
 	defer e.host.mu.Unlock()
 	return e.host.refused
 }
+
+// Restarts returns how often the plugin was started again after it had ended.
+func (e executor) Restarts() int64 { return e.host.restarts.Load() }
 
 // Reset has a plugin that is not available started again at once, and forgets how often it has
 // failed.
@@ -195,6 +199,7 @@ func (h *host) restart(why error, delay time.Duration) *instance {
 		}
 		var i *instance
 		if i, _, why = h.start(h.ctx); why == nil {
+			h.restarts.Add(1)
 			log.Info("plugin started again", "pid", i.runner.ID())
 			h.set(i, nil)
 			return i

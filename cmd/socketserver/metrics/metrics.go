@@ -62,13 +62,16 @@ var (
 	workers  = describe("worker_processes", "Worker processes that run.", "server", "strategy")
 	starts   = describe("worker_starts_total", "Worker processes that were started.", "server")
 	deaths   = describe("worker_deaths_total", "Worker processes that have ended: done, or failed.", "server", "reason")
+	up       = describe("plugin_up", "1 if the process of the plugin serves, else 0.", "server", "plugin")
+	restarts = describe("plugin_restarts_total", "Starts of the plugin's process after it had ended.", "server", "plugin")
+	failures = describe("accept_errors_total", "Times that no connection could be accepted.", "server", "error")
 	reloaded = describe("config_last_reload_successful", "1 if the last attempt to apply a configuration succeeded, else 0.")
 	reloadAt = describe("config_last_reload_success_timestamp_seconds", "When a configuration was last applied, in Unix time.")
 	current  = describe("generation", "Number of configurations that were applied.")
 	build    = describe("build_info", "1, with the version of the program.", "version", "goversion")
 
 	all = []*prometheus.Desc{
-		accepted, refused, ended, active, waiting, overdue, duration, received, sent, workers, starts, deaths, reloaded, reloadAt, current, build,
+		accepted, refused, ended, active, waiting, overdue, duration, received, sent, workers, starts, deaths, up, restarts, failures, reloaded, reloadAt, current, build,
 	}
 )
 
@@ -103,17 +106,27 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		put(starts, counter, s.WorkerStarts, s.Server)
 		put(deaths, counter, s.WorkerDeaths-s.WorkerFailures, s.Server, "done")
 		put(deaths, counter, s.WorkerFailures, s.Server, "failed")
+		for name, n := range s.AcceptErrors {
+			put(failures, counter, n, s.Server, name)
+		}
+		if s.Plugin != "" {
+			put(up, gauge, oneIf(s.PluginUp), s.Server, s.Plugin)
+			put(restarts, counter, s.PluginRestarts, s.Server, s.Plugin)
+		}
 		to <- histogram(s)
 	}
 	r := c.source.Reloads
-	succeeded := int64(1)
-	if r.failed.Load() {
-		succeeded = 0
-	}
-	put(reloaded, gauge, succeeded)
+	put(reloaded, gauge, oneIf(!r.failed.Load()))
 	put(reloadAt, gauge, r.at.Load())
 	put(current, gauge, r.applied.Load())
 	put(build, gauge, 1, c.source.Version, runtime.Version())
+}
+
+func oneIf(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // awaited is what requests of a strategy wait for.

@@ -29,10 +29,11 @@ func source() metrics.Source {
 		Refused: map[framework.Refusal]int64{framework.RefusedPerSource: 2}, Ended: map[supervisor.Outcome]int64{supervisor.OK: 4, supervisor.Killed: 1},
 		Duration: 1500 * time.Millisecond,
 	}
+	n.PluginRestarts, n.AcceptErrors = 2, map[string]int64{"EMFILE": 3}
 	n.Durations[0], n.Durations[3], n.Durations[supervisor.DurationBuckets] = 1, 3, 1
 	return metrics.Source{
 		Counts: func() []supervisor.ServerCounts {
-			return []supervisor.ServerCounts{{Server: "a b", Strategy: "forking", Workers: 1, Overdue: 2, Counts: n}}
+			return []supervisor.ServerCounts{{Server: "a b", Strategy: "forking", Workers: 1, Overdue: 2, Plugin: "p", PluginUp: true, Counts: n}}
 		},
 		Reloads: &metrics.Reloads{}, Version: "v1",
 	}
@@ -64,6 +65,9 @@ func TestExposition(t *testing.T) {
 		`socketserver_request_duration_seconds_sum{server="a b"} 1.5`,
 		`socketserver_worker_deaths_total{reason="done",server="a b"} 2`,
 		`socketserver_worker_deaths_total{reason="failed",server="a b"} 1`,
+		`socketserver_plugin_up{plugin="p",server="a b"} 1`,
+		`socketserver_plugin_restarts_total{plugin="p",server="a b"} 2`,
+		`socketserver_accept_errors_total{error="EMFILE",server="a b"} 3`,
 		`socketserver_config_last_reload_successful 0`,
 		`socketserver_generation 1`,
 	} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -21,6 +22,22 @@ type class struct {
 	*framework.HandlerClass
 	close func() error // may be nil
 	users atomic.Int32
+
+	mu      sync.Mutex
+	counted int64 // restarts of its process that the server's counters have
+}
+
+// countRestarts adds the restarts of the plugin's process to the counters of its server.
+func (c *class) countRestarts(to *Counters) {
+	plugin, ok := c.Executor.(keptProcess)
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := plugin.Restarts()
+	to.restarts.Add(n - c.counted)
+	c.counted = n
 }
 
 // newClass takes over c for one instance.

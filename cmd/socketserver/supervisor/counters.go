@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -64,6 +65,8 @@ type Counters struct {
 	durations                    [DurationBuckets + 1]atomic.Int64
 	duration                     atomic.Int64 // of all, in nanoseconds
 	starts, deaths, failures     atomic.Int64 // of workers
+	restarts                     atomic.Int64 // of the plugin's process
+	unaccepted                   [len(acceptErrors)]atomic.Int64
 }
 
 // DurationBuckets is the number of buckets of durations: the first one is up to a microsecond,
@@ -79,7 +82,8 @@ func bucket(d time.Duration) int {
 // trace returns what counts. Nothing in it waits.
 func (c *Counters) trace() framework.Trace {
 	return framework.Trace{
-		Accepted: func(*framework.Request) { c.accepted.Add(1) },
+		AcceptFailed: func(err error) { c.unaccepted[acceptError(err)].Add(1) },
+		Accepted:     func(*framework.Request) { c.accepted.Add(1) },
 		Refused: func(_ *framework.Request, why framework.Refusal) {
 			c.refused[max(slices.Index(Refusals, why), 0)].Add(1) // a worker of another build may have others
 		},
@@ -124,13 +128,36 @@ type Counts struct {
 	WorkerStarts   int64 `json:"worker_starts"`
 	WorkerDeaths   int64 `json:"worker_deaths"`   // ended for any reason
 	WorkerFailures int64 `json:"worker_failures"` // of these, those that were not done
+
+	PluginRestarts int64            `json:"plugin_restarts"` // after its process had ended
+	AcceptErrors   map[string]int64 `json:"accept_errors"`   // by the name of the system's error
+}
+
+// acceptErrors are the errors of accept that are told apart; the last one stands for all others.
+var acceptErrors = [...]struct {
+	name string
+	is   error
+}{
+	{"EMFILE", syscall.EMFILE}, {"ENFILE", syscall.ENFILE}, {"ENOMEM", syscall.ENOMEM}, {"ENOBUFS", syscall.ENOBUFS},
+	{"ECONNABORTED", syscall.ECONNABORTED}, {"EPERM", syscall.EPERM}, {"other", nil},
+}
+
+func acceptError(err error) int {
+	for i, e := range acceptErrors {
+		if e.is != nil && errors.Is(err, e.is) {
+			return i
+		}
+	}
+	return len(acceptErrors) - 1
 }
 
 // A ServerCounts is the counts of one server, and what is true of it now.
 type ServerCounts struct {
 	Server, Strategy string
-	Workers          int // processes
-	Overdue          int // requests that run for longer than timeouts.request
+	Workers          int    // processes
+	Overdue          int    // requests that run for longer than timeouts.request
+	Plugin           string // whose process is kept; empty: there is none
+	PluginUp         bool
 	Counts
 }
 
@@ -145,6 +172,12 @@ func (s *Supervisor) Counts() []ServerCounts {
 		if !known {
 			n, at[i.name] = len(all), len(all)
 			all = append(all, ServerCounts{Server: i.name, Strategy: c.Concurrency.Kind, Counts: i.counters.counts()})
+		}
+		if plugin, ok := i.class.Executor.(keptProcess); ok && !i.ended() {
+			i.class.countRestarts(i.counters)
+			all[n].PluginRestarts = i.counters.restarts.Load()
+			pid, _ := plugin.Process()
+			all[n].Plugin, all[n].PluginUp = c.Handler.Name, all[n].PluginUp || pid != 0 && plugin.Problem() == nil
 		}
 		all[n].Workers += len(i.workers())
 		all[n].Overdue += i.requests.count(c.Timeouts.Request).overdue
@@ -169,6 +202,7 @@ func (s *Supervisor) countersOf(server string) *Counters {
 func (c *Counters) counts() Counts {
 	n := Counts{
 		Refused: map[framework.Refusal]int64{}, Ended: map[Outcome]int64{},
+		PluginRestarts: c.restarts.Load(), AcceptErrors: map[string]int64{},
 		WorkerFailures: c.failures.Load(), WorkerDeaths: c.deaths.Load(), WorkerStarts: c.starts.Load(),
 	}
 	var ended, refused int64
@@ -179,6 +213,9 @@ func (c *Counters) counts() Counts {
 	for i, why := range Refusals {
 		n.Refused[why] = c.refused[i].Load()
 		refused += n.Refused[why]
+	}
+	for i, e := range acceptErrors {
+		n.AcceptErrors[e.name] = c.unaccepted[i].Load()
 	}
 	begun := c.unstarted.Load() + c.started.Load()
 	for i := range c.durations {

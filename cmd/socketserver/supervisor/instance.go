@@ -256,6 +256,7 @@ func (i *Instance) run(ctx context.Context) {
 		i.finish(ctx)
 	}
 	i.drain(ctx)
+	i.class.countRestarts(i.counters)
 	i.class.release(i.log)
 	i.enter(Stopped)
 }

@@ -95,7 +95,8 @@ func (i *Instance) status() Status {
 // A keptProcess is an executor of plugins whose process is kept.
 type keptProcess interface {
 	Process() (pid int, since time.Time)
-	Problem() error // why it is not available; nil: it is
+	Problem() error  // why it is not available; nil: it is
+	Restarts() int64 // since the class was made
 }
 
 // workers returns the children of forking, or the workers of preforking; empty: there are none.
