@@ -109,7 +109,7 @@ for row; do
 	chat) run chat --product "room=$dir/socketserver serve --listen tcp://127.0.0.1:@PORT@ --handler chat" ;;
 	idle) run idle --product "$(serve echo)" --product "$(serve small)" --only 'go raw' ;;
 	heap) go test ./framework -run '^$' -bench BenchmarkForkingBesideHeap -benchtime 300x -count "${REPS:-5}" ;;
-	latency) "$dir/socketserver" compare --peer python --loads connections --clients 1 --rate 100 --mishaps=false --strategies forking,forking-spares ;;
+	latency) "$dir/socketserver" compare --peer python --loads connections --clients 1 --rate 100 --mishaps=false --strategies 'forking, forking, spares = 4' ;;
 	start)
 		for _ in 1 2 3; do
 			echo "start: $(ready start), with three plugins: $(ready start-plugins)"

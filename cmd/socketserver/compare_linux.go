@@ -38,9 +38,9 @@ type compareFlags struct {
 	compare.Options
 	file          string
 	flags         config.Flags
-	peers         []string
 	format        string
 	strict, quiet bool
+	verbose       bool
 }
 
 // becomeSubject makes this process a worker, or what a comparison started it as.
@@ -54,15 +54,15 @@ func newCompare() *cobra.Command {
 		Long: "Run one server under each strategy, in turns, and show what differs: rate, latency,\n" +
 			"CPU and memory, and what happens when a handler misbehaves. TARGET is a name or path\n" +
 			"as run takes it: a Python script is shown beside CPython's own servers with the same\n" +
-			"handler. Without arguments it is the handler timestamp. The answer to \"which should\n" +
-			"I use?\" is at the end.\n\n" +
-			"forking-reuse is forking with max_requests = 100, and forking-spares with spares = 4. For a\n" +
-			"plugin, threading means plugin-threading, and so on. ^C ends the comparison early: the\n" +
+			"handler. Without arguments it is the handler timestamp. The verdict is on top: what to\n" +
+			"write in servers.hcl, why, and when not.\n\n" +
+			"Strategies have the words of a configuration, as in forking, max_requests = 100, spares = 4;\n" +
+			"plugin threading is a compiled-in handler in a plugin. ^C ends the comparison early: the\n" +
 			"rounds that are done are reported, and the exit status is 1.",
 		Example: "  socketserver compare\n" +
 			"  socketserver compare ./greet.py\n" +
 			"  socketserver compare ./greet.sh --send 'Ada\\n'\n" +
-			"  socketserver compare --handler echo --strategies threading,forking,preforking --duration 10s\n" +
+			"  socketserver compare --handler echo --strategies 'threading, forking, max_requests = 100, preforking'\n" +
 			"  socketserver compare -c servers.hcl --server timestamp --peer python -o html > report.html\n" +
 			"  socketserver compare --quiet --mishaps=false --assert 'threading.p99<5ms' --assert 'preforking.rate>0.8*threading.rate'",
 		Args: arguments(0, 1),
@@ -82,8 +82,8 @@ func newCompare() *cobra.Command {
 	f.StringArrayVar(&o.flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
 	f.StringVar(&o.flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
 	f.StringVar(&o.Network, "network", "", "tcp, udp, unix or unixgram (default: the server's first one, or tcp)")
-	f.StringSliceVar(&o.Strategies, "strategies", nil, "some of "+strings.Join(strategies, ", "))
-	f.StringSliceVar(&o.peers, "peer", nil, "python: compare with CPython's own servers")
+	f.StringSliceVar(&o.Strategies, "strategies", nil, strings.Join(strategies, ", ")+", with settings as in \"forking, spares = 4\"")
+	f.StringSliceVar(&o.Peers, "peer", nil, "python: CPython's own servers; asyncio, twisted: its event loops")
 	f.StringSliceVar(&o.Loads, "loads", nil, "connections: one request each; conversations: long ones (default both)")
 	f.IntVar(&o.Clients, "clients", 16, "at once")
 	f.DurationVar(&o.Duration, "duration", 3*time.Second, "of load for each strategy and kind of load, over all rounds")
@@ -98,6 +98,7 @@ func newCompare() *cobra.Command {
 	f.StringArrayVar(&o.Assert, "assert", nil, "condition that sets the exit status, as in 'threading.p99<5ms'; repeatable")
 	f.BoolVar(&o.strict, "strict", false, "exit with 1 when the machine was too noisy to tell")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
+	f.BoolVar(&o.verbose, "verbose", false, "all numbers, mishaps and warnings, not only the verdict, a table and a chart")
 	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "send" { // as in plugin test
 			name = "message"
@@ -131,7 +132,7 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	}
 	describeProgram(report, o.Base.Handler.Kind)
 	color := isTerminal(c.OutOrStdout()) && os.Getenv("NO_COLOR") == ""
-	if err := render.Write(c.OutOrStdout(), report, o.format, color); err != nil {
+	if err := render.Write(c.OutOrStdout(), report, o.format, render.Options{Color: color, Verbose: o.verbose}); err != nil {
 		return failed(fmt.Errorf("socketserver: compare: %w", err))
 	}
 	if interrupted != nil {
@@ -154,7 +155,7 @@ func (o *compareFlags) check(c *cobra.Command, args []string) error {
 		values []string
 		known  string
 	}{
-		{"peer", o.peers, "python"},
+		{"peer", o.Peers, strings.Join(compare.Peers, ", ")},
 		{"loads", o.Loads, "connections, conversations, datagrams"},
 		{"network", []string{o.Network}, ", tcp, udp, unix, unixgram"},
 		{"answer", []string{o.Answer}, ", line, chunk, eof"},
@@ -166,7 +167,6 @@ func (o *compareFlags) check(c *cobra.Command, args []string) error {
 			}
 		}
 	}
-	o.Python = len(o.peers) > 0
 	const leastRound = 10 * time.Millisecond
 	switch {
 	case o.Rounds < 1 || o.Rounds > 1000:
@@ -290,7 +290,7 @@ func describeProgram(r *result.Report, kind string) {
 		r.Warnings = append(r.Warnings, "forking starts this whole command for each child, as socketserver-worker, which starts several times faster, is not in its directory; build both: go build -o bin/ ./cmd/...")
 	}
 	if forking[result.Plugin] && kind == "handler" {
-		r.Warnings = append(r.Warnings, "plugin-forking starts this whole command for each child, as it is the plugin here; a plugin of its own is smaller and starts faster")
+		r.Warnings = append(r.Warnings, "plugin forking starts this whole command for each child, as it is the plugin here; a plugin of its own is smaller and starts faster")
 	}
 }
 

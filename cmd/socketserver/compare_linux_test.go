@@ -34,7 +34,7 @@ func TestCompareInterrupted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			directory := shortDirectory(t)
-			args := append([]string{"compare", "--strategies", "threading,forking-reuse,preforking,plugin-forking", "--clients", "2"}, c.args...)
+			args := append([]string{"compare", "--strategies", "threading, forking, max_requests = 100, preforking, plugin forking", "--clients", "2"}, c.args...)
 			command := exec.Command("socketserver", args...)
 			command.Env = append(os.Environ(), "TMPDIR="+directory)
 			var report bytes.Buffer
@@ -76,7 +76,7 @@ func TestCompareInterruptedTwice(t *testing.T) {
 	} {
 		for _, between := range []time.Duration{0, 20 * time.Millisecond}[:often(1, 2)] {
 			directory := shortDirectory(t)
-			command := exec.Command("socketserver", append([]string{"compare", "--strategies", "forking,plugin-threading,plugin-forking", "--clients", "2"}, args...)...)
+			command := exec.Command("socketserver", append([]string{"compare", "--strategies", "forking,plugin threading,plugin forking", "--clients", "2"}, args...)...)
 			command.Env = append(os.Environ(), "TMPDIR="+directory)
 			require.NoError(t, command.Start())
 			awaitServers(t, directory, servers)

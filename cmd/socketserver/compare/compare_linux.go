@@ -28,7 +28,7 @@ type Options struct {
 	Base       *config.Server    // the server that is compared; see Network for the transport
 	Plugin     plugin.Definition // of the plugin that Base names
 	Strategies []string          // names; none: the default ones
-	Python     bool              // compare with servers of CPython
+	Peers      []string          // of [Peers]: compare with their servers
 	Loads      []string          // kinds; none: all of the transport
 	Mishaps    bool
 	Expect     string   // text of every answer; empty: any answer is right

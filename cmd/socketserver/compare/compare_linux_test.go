@@ -148,7 +148,7 @@ func listeners(t *testing.T) []string {
 
 // Every strategy is measured, with its cost.
 func TestRun(t *testing.T) {
-	r := run(t, options("timestamp", "tcp", "threading", "forking-reuse", "preforking", "plugin-threading"))
+	r := run(t, options("timestamp", "tcp", "threading", reused, "preforking", "plugin threading"))
 	require.Equal(t, []string{result.Connections, result.Conversations}, []string{r.Loads[0].Kind, r.Loads[1].Kind})
 	for _, l := range r.Loads {
 		require.Len(t, l.Results, 4)
@@ -171,9 +171,9 @@ func TestRun(t *testing.T) {
 		started[m.Subject] = m.Cost.Started
 	}
 	require.Zero(t, started["threading"])
-	require.EqualValues(t, 1, started["plugin-threading"])
-	require.Greater(t, started["forking-reuse"], int64(1))
-	require.Equal(t, "forking { max_children = 40, spares = 4, max_requests = 100 }", r.Subjects[1].Concurrency)
+	require.EqualValues(t, 1, started["plugin threading"])
+	require.Greater(t, started[reused], int64(1))
+	require.Equal(t, "concurrency \"forking\" {\n  max_requests = 100\n  spares       = 4\n}", r.Subjects[1].Concurrency)
 	require.NotEmpty(t, r.Environment.Kernel)
 }
 
@@ -205,17 +205,17 @@ with socketserver.TCPServer(("localhost", 9), Greet) as server:
 	o := options("greet", "tcp")
 	o.Base.Handler.Kind, o.Plugin = "plugin", plugin.Definition{Kind: plugin.Python, Path: path}
 	o.Loads, o.Clients, o.Rounds, o.Duration, o.Expect = []string{result.Conversations}, 1, 1, 100*time.Millisecond, "hello, hello\n"
-	o.Assert = []string{"plugin-preforking.rate>0*CPython ThreadingTCPServer.rate"}
+	o.Assert = []string{"preforking.rate>0*CPython ThreadingTCPServer.rate"}
 	r := run(t, o)
 	var text bytes.Buffer
-	require.NoError(t, render.Write(&text, r, "text", false))
+	require.NoError(t, render.Write(&text, r, "text", render.Options{}))
 	var got []string
 	for _, m := range r.Loads[0].Results {
 		require.Empty(t, m.Problem, m.Subject)
 		require.Contains(t, text.String(), "\n"+m.Subject+" ")
 		got = append(got, m.Subject)
 	}
-	require.Equal(t, []string{"plugin-threading", "plugin-forking", "plugin-preforking", "CPython ThreadingTCPServer", "CPython ForkingTCPServer"}, got)
+	require.Equal(t, []string{"threading", "forking", "preforking", "CPython ThreadingTCPServer", "CPython ForkingTCPServer"}, got)
 	require.True(t, r.Assertions[0].Held, r.Assertions[0].Found)
 	require.EqualValues(t, -1, r.Loads[0].Results[1].Cost.Started, "its forks are not counted")
 }
@@ -309,7 +309,7 @@ func TestEndsInTheMiddle(t *testing.T) {
 
 // A lack of descriptors is reported before anything is started.
 func TestTooManyClients(t *testing.T) {
-	for _, strategy := range []string{"threading", "forking", "preforking", "plugin-forking"} {
+	for _, strategy := range []string{"threading", "forking", "preforking", "plugin forking"} {
 		require.Regexp(t, `^a process needs \d+ descriptors with 16 clients, and the limit is 90: raise it, as with ulimit -n \d+, or use fewer clients$`,
 			underLimit(t, 90, strategy))
 	}
@@ -317,9 +317,9 @@ func TestTooManyClients(t *testing.T) {
 
 // A limit that the error recommends is enough.
 func TestEnoughDescriptors(t *testing.T) {
-	strategies := "threading,plugin-forking"
+	strategies := "threading,plugin forking"
 	if long {
-		strategies = "threading,forking,preforking,plugin-forking"
+		strategies = "threading,forking,preforking,plugin forking"
 	}
 	needed := regexp.MustCompile(`ulimit -n (\d+)`).FindStringSubmatch(underLimit(t, 90, strategies))
 	require.NotNil(t, needed)
@@ -405,8 +405,8 @@ func TestWarnings(t *testing.T) {
 // Nothing is left behind by a comparison that is interrupted, whatever it is doing.
 func TestInterrupted(t *testing.T) {
 	moments := []string{
-		"starting forking for connections", "starting plugin-forking for", "forking, connections, round 2",
-		"conversations, round 1", "slow: forking", "environment: plugin-forking",
+		"starting forking for connections", "starting plugin forking for", "forking, connections, round 2",
+		"conversations, round 1", "slow: forking", "environment: plugin forking",
 	}
 	if !long {
 		moments = moments[1:4]
@@ -414,7 +414,7 @@ func TestInterrupted(t *testing.T) {
 	for _, when := range moments {
 		t.Run(when, func(t *testing.T) {
 			directory := temporary(t)
-			o := options("timestamp", "tcp", "forking", "plugin-forking")
+			o := options("timestamp", "tcp", "forking", "plugin forking")
 			o.Mishaps, o.Loads = true, []string{result.Connections, result.Conversations}
 			if strings.Contains(when, ":") {
 				o.Loads, o.Duration, o.Rounds = o.Loads[:1], 20*time.Millisecond, 1

@@ -20,28 +20,30 @@ func names(chosen []strategy) []string {
 }
 
 func TestChoose(t *testing.T) {
-	usual := []string{"synchronous", "threading", "forking", "forking-reuse", "preforking", "plugin-threading", "plugin-forking", "plugin-preforking"}
-	peers := []string{"python-threading", "python-forking"}
+	usual := []string{"synchronous", "threading", "forking", reused, "preforking", "plugin threading", "plugin forking", "plugin preforking"}
+	peers := []string{"CPython ThreadingTCPServer", "CPython ForkingTCPServer"}
+	ofPlugin := []string{"threading", "forking", "preforking"}
 	for _, c := range []struct {
 		options Options
 		want    []string
 	}{
 		{wish("handler", "tcp"), usual},
-		{beside(wish("handler", "tcp")), slices.Concat(usual, peers)},
+		{beside(wish("handler", "tcp"), Python), slices.Concat(usual, peers)},
+		{beside(wish("handler", "tcp"), "twisted", "asyncio"), slices.Concat(usual, []string{"CPython asyncio", "Twisted"})},
 		{wish("handler", "udp"), usual},
-		{beside(wish("handler", "udp")), slices.Concat(usual, []string{"python-synchronous"}, peers)},
-		{wish("plugin", "tcp"), usual[5:]},
-		{beside(wish("plugin", "tcp")), slices.Concat(usual[5:], peers)},
-		{wish("plugin", "tcp", "python-threading"), peers[:1]},
-		{wish("plugin", "tcp", "threading", "forking-reuse", "plugin-preforking"), []string{"plugin-threading", "plugin-forking-reuse", "plugin-preforking"}},
-		{wish("handler", "tcp", "preforking", "forking-spares"), []string{"forking-spares", "preforking"}},
-		{wish("handler", "tcp", "threading", "python-synchronous"), []string{"threading", "python-synchronous"}},
-		{beside(wish("handler", "tcp", "threading")), slices.Concat([]string{"threading"}, peers)},
-		{ofKind(plugin.Python, wish("plugin", "tcp")), slices.Concat(usual[5:], peers)},
-		{ofKind(plugin.Python, wish("plugin", "tcp", "forking")), usual[6:7]},
-		{ofKind(plugin.Python, wish("plugin", "tcp", "python-forking")), peers[1:]},
-		{ofKind(plugin.Stdio, wish("plugin", "tcp")), usual[5:7]},
-		{ofKind(plugin.Wasm, wish("plugin", "tcp")), usual[5:]},
+		{beside(wish("handler", "udp", "threading"), Python), []string{"threading", "CPython UDPServer", "CPython ThreadingUDPServer", "CPython ForkingUDPServer"}},
+		{wish("plugin", "tcp"), ofPlugin},
+		{beside(wish("plugin", "tcp"), Python), slices.Concat(ofPlugin, peers)},
+		{wish("plugin", "tcp", "CPython ThreadingTCPServer"), peers[:1]},
+		{wish("plugin", "tcp", "threading", "forking", " max_requests=9", "plugin preforking"), []string{"threading", "forking, max_requests = 9", "preforking"}},
+		{wish("handler", "tcp", "preforking", "forking", "spares = 4", "preforking"), []string{"preforking", "forking, spares = 4"}},
+		{wish("handler", "tcp", "threading", "CPython TCPServer"), []string{"threading", "CPython TCPServer"}},
+		{beside(wish("handler", "tcp", "threading"), Python), slices.Concat([]string{"threading"}, peers)},
+		{ofKind(plugin.Python, wish("plugin", "tcp")), slices.Concat(ofPlugin, peers)},
+		{ofKind(plugin.Python, wish("plugin", "tcp", "forking")), ofPlugin[1:2]},
+		{ofKind(plugin.Python, wish("plugin", "tcp", "CPython ForkingTCPServer")), peers[1:]},
+		{ofKind(plugin.Stdio, wish("plugin", "tcp")), ofPlugin[:2]},
+		{ofKind(plugin.Wasm, wish("plugin", "tcp")), ofPlugin},
 	} {
 		got, _, err := c.options.choose()
 		require.NoError(t, err)
@@ -49,16 +51,18 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+const reused = "forking, max_requests = 100, spares = 4"
+
 // wish returns options for a kind of handler over a network; no names: the default strategies.
 func wish(kind, network string, names ...string) Options {
 	return Options{
-		Base: &config.Server{Handler: config.Handler{Kind: kind}}, Settings: result.Settings{Network: network}, Strategies: names,
+		Base: &config.Server{Handler: config.Handler{Kind: kind}, Concurrency: config.DefaultConcurrency("threading")}, Settings: result.Settings{Network: network}, Strategies: names,
 	}
 }
 
-// beside returns options with the servers of CPython.
-func beside(o Options) Options {
-	o.Python = true
+// beside returns options with the servers of peers.
+func beside(o Options, peers ...string) Options {
+	o.Peers = peers
 	return o
 }
 
@@ -73,16 +77,18 @@ func TestChooseWarns(t *testing.T) {
 	o := ofKind(plugin.Stdio, wish("plugin", "tcp"))
 	_, warnings, err := o.choose()
 	require.NoError(t, err)
-	require.Equal(t, []string{"plugin-preforking is left out: it cannot run a program that is started for each request; use forking"}, warnings)
+	require.Equal(t, []string{"preforking is left out: it cannot run a program that is started for each request; use forking"}, warnings)
 }
 
 func TestChooseRefuses(t *testing.T) {
 	for want, o := range map[string]Options{
-		`there is no strategy "threding"; did you mean "threading"?`:                                     wish("handler", "tcp", "threding"),
-		`there is no strategy "fibers"; there are synchronous, threading,`:                               wish("handler", "tcp", "fibers"),
-		"forking-spares runs a compiled-in handler, and yours is a plugin; use forking or forking-reuse": wish("plugin", "tcp", "forking-spares"),
-		"plugin-preforking cannot run a program that is started for each request; use forking":           ofKind(plugin.Stdio, wish("plugin", "tcp", "preforking")),
-		"plugin-forking-reuse has nothing to reuse, as each request has a process of its own":            ofKind(plugin.Python, wish("plugin", "tcp", "forking-reuse")),
+		`there is no strategy "threding"; did you mean "threading"?`:                                            wish("handler", "tcp", "threding"),
+		`there is no strategy "fibers"; there are forking, preforking, synchronous, threading,`:                 wish("handler", "tcp", "fibers"),
+		`strategy "forking, spare = 4": there is no "spare"; forking has max_children, max_requests and spares`: wish("handler", "tcp", "forking, spare = 4"),
+		`strategy "preforking, workers = 0": workers is a number from 1 to 1000`:                                wish("handler", "tcp", "preforking, workers = 0"),
+		`strategy "synchronous, workers = 2": synchronous has no settings`:                                      wish("handler", "tcp", "synchronous, workers = 2"),
+		"preforking cannot run a program that is started for each request; use forking":                         ofKind(plugin.Stdio, wish("plugin", "tcp", "preforking")),
+		reused + " has nothing to reuse, as each request has a process of its own":                              ofKind(plugin.Python, wish("plugin", "tcp", reused)),
 	} {
 		_, _, err := o.choose()
 		require.ErrorContains(t, err, want)
@@ -103,16 +109,15 @@ func TestSpec(t *testing.T) {
 		base config.Server
 		want string
 	}{
-		{"synchronous", own, "synchronous {}"},
-		{"threading", own, "threading {}"},
-		{"threading", bounded, "threading { max_threads = 5 }"},
-		{"forking", own, "forking { max_children = 7 }"},
-		{"forking", bounded, "forking { max_children = 40 }"},
-		{"forking-spares", bounded, "forking { max_children = 40, spares = 4 }"},
-		{"forking-reuse", own, "forking { max_children = 7, spares = 4, max_requests = 30 }"},
-		{"forking-reuse", bounded, "forking { max_children = 40, spares = 4, max_requests = 100 }"},
+		{"synchronous", own, `concurrency "synchronous" {}`},
+		{"threading", own, `concurrency "threading" {}`},
+		{"threading", bounded, "concurrency \"threading\" {\n  max_threads = 5\n}"},
+		{"forking", own, "concurrency \"forking\" {\n  max_children = 7\n}"},
+		{"forking", bounded, `concurrency "forking" {}`},
+		{reused, own, "concurrency \"forking\" {\n  max_children = 7\n  max_requests = 100\n  spares       = 4\n}"},
 	} {
 		o := wish("handler", "tcp", c.name)
+		o.Base = &c.base
 		chosen, _, err := o.choose()
 		require.NoError(t, err)
 		spec := chosen[0].spec(&c.base, plugin.Definition{})
@@ -121,6 +126,7 @@ func TestSpec(t *testing.T) {
 		require.Equal(t, 100, spec.Server.Limits.Connections)
 		require.Equal(t, spec.Server.Concurrency.Kind == "forking", spec.Server.Concurrency.IsolatedState)
 	}
+	require.Equal(t, "forking, max_requests = 30, spares = 4", (&Options{Base: &own}).usual()[3], "its own number")
 	require.Equal(t, 7, own.Concurrency.MaxChildren)
 	require.Equal(t, 3, own.Limits.PerSource)
 }

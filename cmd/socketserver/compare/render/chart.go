@@ -6,28 +6,25 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// A chart has a bar and an interval for each subject, all on one scale.
+// A chart has a bar and a whisker for each subject, all on one scale.
 type chart struct {
 	Title, Caption string
 	Rows           []chartRow
 }
 
-// A chartRow has a bar up to Low and an interval from there to High, in percent of the longest row.
-// Both are zero if nothing was measured.
+// A chartRow has a bar and a whisker from Low to High, in percent of the longest row. They are zero if
+// nothing was measured.
 type chartRow struct {
-	Name, Value string
-	Form        string // of the subject
-	Low, High   float64
+	Name, Value    string
+	Form           string // of the subject
+	Bar, Low, High float64
 }
-
-// Interval is the length of the interval.
-func (r chartRow) Interval() float64 { return r.High - r.Low }
 
 // charts returns those of one kind of load. That of latencies counts doublings of the shortest p50,
 // whose bar is one step long: latencies differ by factors of a hundred.
-func charts(r *result.Report, l result.Load) []chart {
-	rates := chart{Title: "Throughput", Caption: "Answered requests per second; the bar ends at the slowest round, the interval at the fastest one."}
-	latencies := chart{Title: "Latency", Caption: "The bar ends at p50, the interval at p99; twice the latency is one step longer."}
+func charts(r *result.Report, l result.Load) []*chart {
+	rates := chart{Title: "Throughput", Caption: "Answered requests per second; the whisker is from the slowest round to the fastest."}
+	latencies := chart{Title: "Latency", Caption: "The bar ends at p50, the whisker at p99; twice the latency is one step longer."}
 	shortest := math.Inf(1)
 	for _, m := range l.Results {
 		if p50, _ := m.Number("p50"); p50 > 0 {
@@ -39,21 +36,22 @@ func charts(r *result.Report, l result.Load) []chart {
 		rate := chartRow{Name: m.Subject, Value: "-", Form: formOf(r, m.Subject)}
 		latency := rate
 		if m.Rate > 0 {
-			rate.Value, rate.Low, rate.High = m.Text("rate"), m.Rate, m.Rate
+			rate.Value, rate.Bar, rate.Low, rate.High = m.Text("rate"), m.Rate, m.Rate, m.Rate
 			for _, r := range m.Rounds {
 				rate.Low, rate.High = min(rate.Low, r.Rate), max(rate.High, r.Rate)
 			}
 		}
 		if p50, _ := m.Number("p50"); p50 > 0 {
-			latency.Value, latency.Low, latency.High = m.Text("p50"), steps(p50), steps(p50)
+			latency.Value, latency.Bar = m.Text("p50"), steps(p50)
+			latency.Low, latency.High = latency.Bar, latency.Bar
 			if p99, _ := m.Number("p99"); p99 > 0 {
 				latency.Value, latency.High = latency.Value+" to "+m.Text("p99"), steps(p99)
 			}
 		}
 		rates.Rows, latencies.Rows = append(rates.Rows, rate), append(latencies.Rows, latency)
 	}
-	var all []chart
-	for _, c := range []chart{rates, latencies} {
+	var all []*chart
+	for _, c := range []*chart{&rates, &latencies} {
 		if c.scale() {
 			all = append(all, c)
 		}
@@ -69,7 +67,9 @@ func (c *chart) scale() bool {
 	}
 	for i := range c.Rows {
 		row := &c.Rows[i]
-		row.Low, row.High = math.Round(1000*row.Low/longest)/10, math.Round(1000*row.High/longest)/10
+		for _, v := range []*float64{&row.Bar, &row.Low, &row.High} {
+			*v = math.Round(1000**v/longest) / 10
+		}
 	}
 	return longest > 0
 }

@@ -36,7 +36,7 @@ type sheet struct{ *csv.Writer }
 
 // writeCSV writes one tidy table. Text that a spreadsheet would take for a formula begins with an
 // apostrophe.
-func writeCSV(b *bytes.Buffer, r *result.Report, _ bool) error {
+func writeCSV(b *bytes.Buffer, r *result.Report, _ Options) error {
 	r = cleaned(r)
 	s := sheet{csv.NewWriter(b)}
 	s.add("load", "subject", "metric", "value", "unit")

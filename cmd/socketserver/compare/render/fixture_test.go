@@ -27,6 +27,6 @@ func readReport(t *testing.T) *result.Report {
 func write(t *testing.T, r *result.Report, format string) string {
 	t.Helper()
 	var b bytes.Buffer
-	require.NoError(t, Write(&b, r, format, false))
+	require.NoError(t, Write(&b, r, format, Options{Verbose: format == "text"}))
 	return b.String()
 }

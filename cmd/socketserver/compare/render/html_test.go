@@ -46,8 +46,8 @@ func TestPageIsAccessible(t *testing.T) {
 			require.True(t, ids[id], "there is no %s", id)
 		}
 	}
-	require.Equal(t, 36, strings.Count(page, `<svg viewBox`), "nine subjects, in two charts for each of two loads")
-	require.Equal(t, 36, strings.Count(page, `aria-hidden="true"`), "the name and the value beside a bar say the same")
+	require.Equal(t, 45, strings.Count(page, `<svg viewBox`), "nine subjects, on top and in two charts for each of two loads")
+	require.Equal(t, 45, strings.Count(page, `aria-hidden="true"`), "the name and the value beside a bar say the same")
 	require.NotRegexp(t, `<th(>| [^s])`, page, "each heading of a table says of what")
 }
 
@@ -56,7 +56,7 @@ func TestPageHasAll(t *testing.T) {
 	page := write(t, r, "html")
 	for _, want := range []string{
 		"AMD EPYC 7763", "Linux 6.18.2", "go1.26.8", "v0.3.0", "32f1c8b04d7a", "--assert &#39;threading.p99&lt;50ms&#39;",
-		"no such file or directory", "24 of 64 clients got no answer", "12.9 k/s", "max_requests = 100",
+		"no such file or directory", "24 of 64 clients got no answer", "12.9 k/s", "max_requests = 100", "[○] [●] [●] [●]",
 	} {
 		require.Contains(t, page, want)
 	}

@@ -20,13 +20,19 @@ import (
 
 var formats = []struct {
 	name  string
-	write func(b *bytes.Buffer, r *result.Report, color bool) error
+	write func(b *bytes.Buffer, r *result.Report, o Options) error
 }{
 	{"text", writeText},
 	{"markdown", writeMarkdown},
 	{"csv", writeCSV},
 	{"json", writeJSON},
 	{"html", writeHTML},
+}
+
+// Options are those of the format text.
+type Options struct {
+	Color   bool // with escape sequences
+	Verbose bool // all of the report, in place of at most 40 lines
 }
 
 // Formats returns the names of the formats.
@@ -46,14 +52,14 @@ func Check(format string) error {
 	return fmt.Errorf("unknown format %q: use one of %s", format, strings.Join(Formats(), ", "))
 }
 
-// Write writes r to w in a format, or nothing if that fails; color adds escape sequences to text. It
-// returns the error of [Check], or of w. It does not change r, and neither flushes nor closes w.
-func Write(w io.Writer, r *result.Report, format string, color bool) error {
+// Write writes r to w in a format, or nothing if that fails. It returns the error of [Check], or of w.
+// It does not change r, and neither flushes nor closes w.
+func Write(w io.Writer, r *result.Report, format string, o Options) error {
 	if err := Check(format); err != nil {
 		return err
 	}
 	var b bytes.Buffer
-	err := formats[slices.Index(Formats(), format)].write(&b, r, color)
+	err := formats[slices.Index(Formats(), format)].write(&b, r, o)
 	if err == nil {
 		_, err = w.Write(b.Bytes())
 	}
@@ -72,14 +78,14 @@ var (
 
 // writeHTML writes the page. The template escapes all that the view has. It is parsed on use: every
 // start of the command would pay for it.
-func writeHTML(b *bytes.Buffer, r *result.Report, _ bool) error {
+func writeHTML(b *bytes.Buffer, r *result.Report, _ Options) error {
 	functions := template.FuncMap{"style": func() template.CSS { return pageStyle }}
 	return template.Must(template.New("page").Funcs(functions).Parse(pageSource)).Execute(b, newView(r))
 }
 
 // writeJSON writes the report itself. Empty lists are lists, never null. Characters that a terminal
 // would act on are escaped, which a JSON parser reads as the same text.
-func writeJSON(b *bytes.Buffer, r *result.Report, _ bool) error {
+func writeJSON(b *bytes.Buffer, r *result.Report, _ Options) error {
 	c := *r
 	rewrite(reflect.ValueOf(&c).Elem(), func(s string) string { return s })
 	var encoded bytes.Buffer

@@ -34,8 +34,33 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// The verdict, a table and a chart fit a terminal, however many subjects there are.
+func TestShortText(t *testing.T) {
+	r := readReport(t)
+	short := func() string {
+		var b bytes.Buffer
+		require.NoError(t, Write(&b, r, "text", Options{}))
+		require.LessOrEqual(t, strings.Count(b.String(), "\n"), lines)
+		return b.String()
+	}
+	text := short()
+	path := "testdata/report.short"
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), text)
+	for _, m := range r.Loads[0].Results[:6] {
+		m.Subject = "other " + m.Subject
+		r.Subjects = append(r.Subjects, result.Subject{Name: m.Subject})
+		r.Loads[0].Results = append(r.Loads[0].Results, m)
+	}
+	short()
+}
+
 func TestUnknownFormat(t *testing.T) {
-	err := Write(&bytes.Buffer{}, readReport(t), "yaml", false)
+	err := Write(&bytes.Buffer{}, readReport(t), "yaml", Options{})
 	require.EqualError(t, err, `unknown format "yaml": use one of text, markdown, csv, json, html`)
 	require.NoError(t, Check("html"))
 }
@@ -46,7 +71,7 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestWriteFails(t *testing.T) {
 	for _, format := range Formats() {
-		err := Write(full{}, readReport(t), format, false)
+		err := Write(full{}, readReport(t), format, Options{})
 		require.EqualError(t, err, "write the report as "+format+": no space left")
 	}
 }
@@ -62,7 +87,7 @@ func TestColor(t *testing.T) {
 	text := write(t, readReport(t), "text")
 	require.NotContains(t, text, "\x1b")
 	var colored bytes.Buffer
-	require.NoError(t, Write(&colored, readReport(t), "text", true))
+	require.NoError(t, Write(&colored, readReport(t), "text", Options{Color: true}))
 	require.Contains(t, colored.String(), colors["red"]+"* FAILED: "+plain)
 }
 
@@ -192,7 +217,7 @@ func TestCompared(t *testing.T) {
 	r := readReport(t)
 	r.Settings.Rate, r.Settings.Server = 2000, "web"
 	require.Equal(t, `handler "timestamp" over tcp (server "web"): 9 subjects, 64 clients, 10 s of load each `+
-		`in 5 rounds, 2 k/s at a fixed pace, latencies from when a request was due. forking-reuse is `+r.Subjects[3].Concurrency+`.`, compared(r))
+		`in 5 rounds, 2 k/s at a fixed pace, latencies from when a request was due.`, compared(r))
 }
 
 // Subjects that fared alike are in one line.

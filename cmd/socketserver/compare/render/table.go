@@ -11,11 +11,12 @@ import (
 // A table that text, markdown and the page share. The first column names the row; the others are
 // numbers.
 type table struct {
-	Title   string
-	Head    []string
-	Rows    [][]string
-	Notes   []string          // below the table
-	Reasons map[string]string // why a row has no numbers, by its name
+	Title    string
+	Head     []string
+	Rows     [][]string
+	Notes    []string          // below the table
+	Reasons  map[string]string // why a row has no numbers, by its name
+	Pictures map[string]string // of the processes of a row
 }
 
 // tables returns those of one kind of load.

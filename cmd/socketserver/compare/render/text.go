@@ -20,26 +20,42 @@ var colors = map[string]string{"bold": "\x1b[1m", "red": "\x1b[31m", "green": "\
 
 const plain = "\x1b[0m"
 
-// columns is the length of a line of text.
-const columns = 80
+// columns is the length of a line of text, and lines the number of them that fit a terminal.
+const (
+	columns = 80
+	lines   = 40
+)
 
 // A printer has the functions of the template: for a terminal, or for GitHub's markdown.
 type printer struct{ markdown, color bool }
 
-func writeText(b *bytes.Buffer, r *result.Report, color bool) error {
-	return printer{color: color}.execute(b, "text", r)
+func writeText(b *bytes.Buffer, r *result.Report, o Options) error {
+	p, v := printer{color: o.Color}, newView(r)
+	if o.Verbose {
+		return p.execute(b, "verbose", v)
+	}
+	if err := p.execute(b, "text", v); err != nil {
+		return err
+	}
+	over := strings.Count(b.String(), "\n") - lines
+	if over > 0 && v.Chart != nil { // the table has the rates, too
+		v.Chart.Rows = v.Chart.Rows[:max(0, len(v.Chart.Rows)-over)]
+		b.Reset()
+		return p.execute(b, "text", v)
+	}
+	return nil
 }
 
-func writeMarkdown(b *bytes.Buffer, r *result.Report, _ bool) error {
-	return printer{markdown: true}.execute(b, "markdown", r)
+func writeMarkdown(b *bytes.Buffer, r *result.Report, _ Options) error {
+	return printer{markdown: true}.execute(b, "markdown", newView(r))
 }
 
 // execute parses the template on use: every start of the command would pay for it.
-func (p printer) execute(b *bytes.Buffer, name string, r *result.Report) error {
+func (p printer) execute(b *bytes.Buffer, name string, v *view) error {
 	functions := template.FuncMap{
-		"title": p.title, "subtitle": p.subtitle, "prose": p.prose, "columns": p.columns, "chart": p.chart, "join": strings.Join,
+		"title": p.title, "subtitle": p.subtitle, "prose": p.prose, "columns": p.columns, "chart": p.chart, "pictures": p.pictures, "join": strings.Join, "counted": result.Counted,
 	}
-	return template.Must(template.New("").Funcs(functions).Parse(reportSource)).ExecuteTemplate(b, name, newView(r))
+	return template.Must(template.New("").Funcs(functions).Parse(reportSource)).ExecuteTemplate(b, name, v)
 }
 
 func (p printer) paint(color, s string) string {
@@ -105,12 +121,19 @@ func (p printer) columns(t table) string {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
+	room := columns // for names
+	for _, width := range widths[1:] {
+		room -= 2 + width
+	}
+	widths[0] = min(widths[0], max(room, 16))
 	var b strings.Builder
 	for i, row := range rows {
 		for j, cell := range row {
 			switch {
 			case p.markdown:
 				b.WriteString("| " + escaped(cell) + " ")
+			case j == 0 && utf8.RuneCountInString(cell) > widths[0]: // in a line of its own
+				fmt.Fprintf(&b, "%s\n%*s", cell, widths[0], "")
 			case j == 0:
 				fmt.Fprintf(&b, "%-*s", widths[j], cell)
 			default:
@@ -131,8 +154,17 @@ func (p printer) columns(t table) string {
 	return b.String()
 }
 
+// pictures returns what was compared, in markdown as code.
+func (p printer) pictures(subjects []result.Subject) string {
+	var b strings.Builder
+	for _, s := range subjects {
+		fmt.Fprintf(&b, "    %-15s  %s\n", s.Picture, s.Name)
+	}
+	return b.String()
+}
+
 // chart returns the rows of c, in markdown as code.
-func (p printer) chart(c chart) string {
+func (p printer) chart(c *chart) string {
 	names, values, indent := 0, 0, ""
 	if p.markdown {
 		indent = "    "
@@ -143,13 +175,21 @@ func (p printer) chart(c chart) string {
 	room := float64(max(1, columns-len(indent)-names-values-3)) / 100
 	var b strings.Builder
 	for _, row := range c.Rows {
-		bar := int(math.Ceil(row.Low * room))
-		interval := max(bar, int(math.Round(row.High*room))) - bar
-		drawn := strings.Repeat("█", bar) + strings.Repeat("░", interval)
+		drawn := whiskered(int(math.Ceil(row.Bar*room)), int(math.Ceil(row.Low*room)), int(math.Round(row.High*room)))
 		if drawn != "" {
 			drawn = " " + p.paint("blue", drawn)
 		}
 		fmt.Fprintf(&b, "%s%-*s  %*s%s\n", indent, names, row.Name, values, row.Value, drawn)
 	}
 	return b.String()
+}
+
+// whiskered draws a bar of that length and its whisker, which is ▒ on the bar.
+func whiskered(bar, low, high int) string {
+	low = min(low, bar)
+	drawn := strings.Repeat("█", low) + strings.Repeat("▒", bar-low)
+	if high > bar {
+		drawn += strings.Repeat("─", high-bar-1) + "┤"
+	}
+	return drawn
 }

@@ -16,7 +16,10 @@ import (
 type view struct {
 	*result.Report
 	Compared    string
+	Summary     table
+	Chart       *chart // of the first load; nil: nothing was measured
 	Sections    []section
+	Matrix      table
 	Experiments []experiment
 	Facts       []fact // about the environment
 }
@@ -24,7 +27,7 @@ type view struct {
 // A section is one kind of load.
 type section struct {
 	ID, Title string
-	Charts    []chart
+	Charts    []*chart
 	Tables    []table
 }
 
@@ -56,9 +59,16 @@ func (g group) String() string {
 // newView returns a view in which nothing can act on a terminal.
 func newView(r *result.Report) *view {
 	r = cleaned(r)
-	v := &view{Report: r, Compared: compared(r), Facts: facts(r)}
+	v := &view{Report: r, Compared: compared(r), Summary: summary(r), Matrix: matrix(r), Facts: facts(r)}
 	for i, l := range r.Loads {
 		v.Sections = append(v.Sections, section{fmt.Sprintf("load-%d", i+1), cmp.Or(loadTitles[l.Kind], l.Kind), charts(r, l), tables(r, l)})
+	}
+	for _, s := range v.Sections {
+		if v.Chart == nil && len(s.Charts) > 0 {
+			first := *s.Charts[0]
+			first.Title += ": " + strings.ToLower(s.Title)
+			v.Chart = &first
+		}
 	}
 	for _, m := range r.Mishaps {
 		v.Experiments = append(v.Experiments, experiment{m.Title, groups(m.Rows)})
@@ -83,14 +93,14 @@ func compared(r *result.Report) string {
 	if s.Rate > 0 {
 		pace = result.FormatRate(s.Rate) + " at a fixed pace, latencies from when a request was due"
 	}
-	all := fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.", what, result.Counted(len(r.Subjects), "subject"),
-		result.Counted(s.Clients, "client"), result.FormatDuration(s.Duration), result.Counted(s.Rounds, "round"), pace)
-	for _, s := range r.Subjects {
-		if strings.HasSuffix(s.Name, "-reuse") || strings.HasSuffix(s.Name, "-spares") {
-			all += fmt.Sprintf(" %s is %s.", s.Name, s.Concurrency)
+	ended := ""
+	for _, w := range r.Warnings {
+		if strings.HasPrefix(w, "interrupted ") {
+			ended = " It was " + w + "."
 		}
 	}
-	return all
+	return fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.%s", what, result.Counted(len(r.Subjects), "subject"),
+		result.Counted(s.Clients, "client"), result.FormatDuration(s.Duration), result.Counted(s.Rounds, "round"), pace, ended)
 }
 
 // facts returns what is known about the environment.

@@ -95,8 +95,8 @@ func (r *Report) load(kind string) *Load {
 	return find(r.Loads, func(l *Load) bool { return l.Kind == kind })
 }
 
-// of returns nil if the subject is not among the results.
-func (l *Load) of(subject string) *Measured {
+// Of returns nil if the subject is not among the results.
+func (l *Load) Of(subject string) *Measured {
 	if l == nil {
 		return nil
 	}
@@ -114,8 +114,8 @@ func (l *Load) measured() []*Measured {
 	return all
 }
 
-// observed returns nil if the mishap was not tried on the subject.
-func (r *Report) observed(mishap, subject string) *Observation {
+// Observed returns nil if the mishap was not tried on the subject.
+func (r *Report) Observed(mishap, subject string) *Observation {
 	m := find(r.Mishaps, func(m *Mishap) bool { return m.Name == mishap })
 	if m == nil {
 		return nil

@@ -15,7 +15,7 @@ func TestConclude(t *testing.T) {
 	r.Warnings = []string{"one from before"}
 	Conclude(r)
 
-	m := r.Loads[0].of("threading")
+	m := r.Loads[0].Of("threading")
 	require.InDelta(t, 12000, m.Rate, 1)
 	require.InDelta(t, float64(time.Second/12000), float64(m.Cost.CPU), 1000)
 
@@ -23,7 +23,7 @@ func TestConclude(t *testing.T) {
 	c := r.Comparisons[0]
 	require.Equal(t, Comparison{Connections, "rate", "synchronous", "threading", c.Ratio, Less}, c)
 	require.InDelta(t, 0.75, c.Ratio.Value, 1e-9)
-	require.Equal(t, [][]string{{"threading", "preforking"}, {"synchronous"}, {"plugin-threading"}, {"forking-reuse"}, {"forking"}}, r.Ranks[0].Places)
+	require.Equal(t, [][]string{{"threading", "preforking"}, {"synchronous"}, {"plugin threading"}, {reused}, {"forking"}}, r.Ranks[0].Places)
 	require.False(t, r.Noisy)
 	require.Equal(t, "one from before", r.Warnings[0])
 
@@ -139,8 +139,8 @@ func TestWarnings(t *testing.T) {
 		"more clients than children": {
 			Conversations,
 			[]Measured{left("forking"), left("synchronous")},
-			"conversations: forking has no place: 24 of 64 clients got no answer from forking { max_children = 40 }\n" +
-				"conversations: synchronous has no place: 24 of 64 clients got no answer from it", false,
+			"conversations: forking has no place: 24 of 64 clients got no answer\n" +
+				"conversations: synchronous has no place: 24 of 64 clients got no answer", false,
 		},
 		"unlucky clients": {Connections, []Measured{left("forking")}, "", false},
 	} {

@@ -49,7 +49,7 @@ var mishaps = []string{
 }
 
 // grammar is an operand, an operator and what follows.
-var grammar = regexp.MustCompile(`^\s*([^<>=!]*?)\s*(<=|>=|==|!=|<|>)\s*(.*?)\s*$`)
+var grammar = regexp.MustCompile(`^\s*(.*?)\s*(<=|>=|==|!=|<|>)\s*(.*?)\s*$`)
 
 // ParseCondition parses a condition on a comparison of these subjects under these kinds of load. The
 // error says which part is wrong and what to write instead.
@@ -100,10 +100,8 @@ func (v vocabulary) parseRight(c *Condition, value string) (err error) {
 
 func (v vocabulary) operand(text string) (o operand, err error) {
 	name, rest, _ := strings.Cut(text, ".")
+	name = Name(name)
 	o.subject = name
-	if plugin := "plugin-" + name; !slices.Contains(v.subjects, name) && slices.Contains(v.subjects, plugin) {
-		o.subject = plugin // as only plugins are compared
-	}
 	mishap, survival := strings.CutSuffix(rest, ".lived")
 	load, metric, ofLoad := strings.Cut(rest, ".")
 	if !ofLoad || metricNamed(rest) != nil {
@@ -184,9 +182,9 @@ func (o operand) value(r *Report, load string) (v float64, shown string, known b
 	var why string
 	if o.metric != nil {
 		o.load = cmp.Or(o.load, load)
-		v, why = o.metric.value(r.load(o.load).of(o.subject))
+		v, why = o.metric.value(r.load(o.load).Of(o.subject))
 		shown = o.metric.unit.format(v)
-	} else if row := r.observed(o.mishap, o.subject); row == nil {
+	} else if row := r.Observed(o.mishap, o.subject); row == nil {
 		why = "not tried"
 	} else {
 		why, shown = row.Problem, row.Lived

@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	names = []string{"threading", "forking", "python-forking"}
+	names = []string{"threading", "forking", "CPython ForkingTCPServer"}
 	kinds = []string{Connections, Conversations}
 )
 
@@ -42,7 +42,7 @@ func TestCheck(t *testing.T) {
 		"forking.rate>0":                                          {Held: false, Found: "forking.connections.rate = 50/s, forking.conversations.rate: connection refused"},
 		"forking.conversations.errors!=1":                         {Held: false, Found: "forking.conversations.errors: connection refused"},
 		"threading.connections.switches<100":                      {Held: false, Found: "threading.connections.switches: not known"},
-		"python-forking.connections.rate>0":                       {Held: false, Found: "python-forking.connections.rate: not measured"},
+		"CPython ForkingTCPServer.connections.rate>0":             {Held: false, Found: "CPython ForkingTCPServer.connections.rate: not measured"},
 		"forking.exit.lived == yes":                               {Held: true, Found: "forking.exit.lived = yes"},
 		"threading.exit.lived==no":                                {Held: true, Found: "threading.exit.lived = no: exit status 3"},
 		"threading.exit.lived!=no":                                {Held: false, Found: "threading.exit.lived = no: exit status 3"},
@@ -59,16 +59,18 @@ func TestCheck(t *testing.T) {
 	require.Equal(t, Assertion{Condition: "threading.rate>0", Found: "nothing was measured"}, c.Check(&Report{}))
 }
 
-// A plugin's user writes the word of the configuration.
-func TestNamesOfPlugins(t *testing.T) {
+// A name is typed with or without spaces, and its settings in any order.
+func TestNames(t *testing.T) {
+	require.Equal(t, []string{"threading", reused, "plugin preforking", "forking, spares = 2"},
+		Names([]string{" threading", "forking", " spares=4", "max_requests  = 100", "plugin  preforking ", "forking,spares=2"}))
 	for text, want := range map[string]string{
-		"threading.p99<5ms": "plugin-threading", "plugin-threading.p99<5ms": "plugin-threading", "forking.exit.lived==yes": "forking",
-		"plugin-forking.rate>2*threading.rate": "plugin-forking",
+		"forking,spares = 4,max_requests=100.p99<5ms":                     reused,
+		"threading.rate > 2*forking, max_requests = 100, spares = 4.rate": "threading",
 	} {
-		c, err := ParseCondition(text, []string{"forking", "plugin-threading", "plugin-forking"}, kinds)
+		c, err := ParseCondition(text, []string{"threading", reused}, kinds)
 		require.NoError(t, err)
 		require.Equal(t, want, c.left.subject)
-		require.True(t, c.right == nil || c.right.subject == "plugin-threading")
+		require.True(t, c.right == nil || c.right.subject == reused)
 	}
 }
 
@@ -96,8 +98,8 @@ func TestParseConditionErrors(t *testing.T) {
 		"threading.p99":                    "it compares nothing; write it as in threading.p99<5ms, with one of < <= > >= == !=",
 		"threading.p99=5ms":                "it compares nothing; write it as in threading.p99<5ms, with one of < <= > >= == !=",
 		"threadin.p99<5ms":                 `there is no subject "threadin"; did you mean "threading"?`,
-		"nginx.p99<5ms":                    `there is no subject "nginx"; there is threading, forking and python-forking`,
-		"<5ms":                             `there is no subject ""; there is threading, forking and python-forking`,
+		"nginx.p99<5ms":                    `there is no subject "nginx"; there is threading, forking and CPython ForkingTCPServer`,
+		"<5ms":                             `there is no subject ""; there is threading, forking and CPython ForkingTCPServer`,
 		"threading<5ms":                    "threading is a subject; name one of its metrics, as in threading.p99",
 		"threading.p98<5ms":                `there is no metric "p98"; did you mean "p90"?`,
 		"threading.connection.p99<5ms":     `there is no load "connection"; did you mean "connections"?`,
@@ -125,7 +127,7 @@ func TestParseConditionErrors(t *testing.T) {
 // FuzzParseCondition: a parsed condition can be checked, and its text parses to the same.
 func FuzzParseCondition(f *testing.F) {
 	for _, seed := range []string{
-		"threading.p99<5ms", "python-forking.connections.p99.9 >= 0.5*forking.p50", "forking.exit.lived == yes",
+		"threading.p99<5ms", "CPython ForkingTCPServer.connections.p99.9 >= 0.5*forking.p50", "forking.exit.lived == yes",
 		"threading.rate>2.5k/s", "threading.memory!=40MiB", "forking.cpu==0", "a.b<=c", "threading.switches<1*forking.errors",
 	} {
 		f.Add(seed)

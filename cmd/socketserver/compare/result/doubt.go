@@ -1,7 +1,6 @@
 package result
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -97,7 +96,7 @@ func (r *Report) unplaced(l *Load, m *Measured) string {
 	}
 	// Serving few is easy. Under other kinds of load such a client was only unlucky.
 	if l.Kind == Conversations && m.Unserved > 0 {
-		why = append(why, fmt.Sprintf("%d of %s got no answer from %s", m.Unserved, Counted(r.Settings.Clients, "client"), cmp.Or(r.subject(m.Subject).Concurrency, "it")))
+		why = append(why, fmt.Sprintf("%d of %s got no answer", m.Unserved, Counted(r.Settings.Clients, "client")))
 	}
 	if asked := r.Settings.Rate; m.Rate < nearly*asked {
 		why = append(why, fmt.Sprintf("it answered %s of the required %s", perSecond.format(m.Rate), perSecond.format(asked)))

@@ -39,13 +39,16 @@ func drawn(r *rand.Rand, name string, rate, deviation float64, rounds int) Measu
 	return subject(name, rate, factors)
 }
 
+// reused is forking with children that serve more than one request.
+const reused = "forking, max_requests = 100, spares = 4"
+
 var strategies = []Subject{
-	{Name: "synchronous", Strategy: "synchronous", Form: Compiled},
-	{Name: "threading", Strategy: "threading", Form: Compiled},
-	{Name: "forking", Strategy: "forking", Form: Compiled, Concurrency: "forking { max_children = 40 }"},
-	{Name: "forking-reuse", Strategy: "forking", Form: Compiled, Concurrency: "forking { max_requests = 100, spares = 4 }"},
-	{Name: "preforking", Strategy: "preforking", Form: Compiled},
-	{Name: "plugin-threading", Strategy: "threading", Form: Plugin},
+	{Name: "synchronous", Strategy: "synchronous", Form: Compiled, Concurrency: `concurrency "synchronous" {}`},
+	{Name: "threading", Strategy: "threading", Form: Compiled, Concurrency: `concurrency "threading" {}`},
+	{Name: "forking", Strategy: "forking", Form: Compiled, Concurrency: `concurrency "forking" {}`},
+	{Name: reused, Strategy: "forking", Form: Compiled, Concurrency: "concurrency \"forking\" {\n  max_requests = 100\n  spares       = 4\n}"},
+	{Name: "preforking", Strategy: "preforking", Form: Compiled, Concurrency: `concurrency "preforking" {}`},
+	{Name: "plugin threading", Strategy: "threading", Form: Plugin, Concurrency: `concurrency "threading" {}`},
 }
 
 // report is of these strategies under one load.
@@ -64,13 +67,13 @@ func usual() *Report {
 	forking.Cost.Proportional, forking.Cost.Processes = 180<<20, 20
 	r := report(Connections,
 		subject("synchronous", 9000, even), subject("threading", 12000, even), forking,
-		subject("forking-reuse", 4000, even), subject("preforking", 11900, even), subject("plugin-threading", 7000, even))
+		subject(reused, 4000, even), subject("preforking", 11900, even), subject("plugin threading", 7000, even))
 
 	alone := subject("synchronous", 20000, even)
 	alone.Unserved = 63
 	r.Loads = append(r.Loads, Load{Kind: Conversations, Results: []Measured{
 		alone, subject("threading", 95000, even), subject("forking", 60000, even),
-		subject("forking-reuse", 61000, even), subject("preforking", 94000, even), subject("plugin-threading", 94500, even),
+		subject(reused, 61000, even), subject("preforking", 94000, even), subject("plugin threading", 94500, even),
 	}})
 	for _, name := range []string{"exit", "fatal"} {
 		r.Mishaps = append(r.Mishaps, mishap(name, map[string]string{"synchronous": "no: exit status 3", "threading": "no: exit status 3"}))

@@ -62,10 +62,11 @@ type Settings struct {
 
 // A Subject is one server under test.
 type Subject struct {
-	Name        string `json:"name"`        // as in threading or plugin-forking; unique
-	Strategy    string `json:"strategy"`    // synchronous, threading, forking or preforking
+	Name        string `json:"name"`        // as in threading, or forking, max_requests = 100, spares = 4; unique
+	Strategy    string `json:"strategy"`    // synchronous, threading, forking or preforking; or the library of an event loop
 	Form        string `json:"form"`        // compiled, plugin or python
-	Concurrency string `json:"concurrency"` // as in: forking { max_requests = 100, spares = 4 }
+	Concurrency string `json:"concurrency"` // the block of a configuration
+	Picture     string `json:"picture"`     // its processes: [ ] is one, ○ the listening socket, ● a client's request
 }
 
 // Forms of a subject.
@@ -199,6 +200,7 @@ type Ranking struct {
 // Advice is a sentence of the verdict and the numbers that it rests on.
 type Advice struct {
 	Text  string   `json:"text"`
+	Write string   `json:"write"` // the block of a configuration that it recommends; empty: none
 	Rests []string `json:"rests"` // the numbers, as in: forking.connections.rate = 284/s
 }
 

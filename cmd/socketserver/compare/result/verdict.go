@@ -1,64 +1,167 @@
 package result
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// conclude writes the verdict, a sentence for each question. Noise is the reasons for which
-// differences may be chance: then the verdict names no strategy as the better one.
+// conclude writes the verdict: what to write, when not, and what the handler's state rules out. Noise is
+// the reasons for which differences may be chance: then nothing is recommended.
 func conclude(r *Report, noise []string) {
-	for _, answer := range []func(*evidence) string{choice, survival, state} {
+	for _, sentence := range []func(*evidence){(*evidence).choose, (*evidence).except, (*evidence).state} {
 		e := &evidence{Report: r, noise: noise}
-		if text := answer(e); text != "" {
-			r.Advice = append(r.Advice, Advice{strings.ToUpper(text[:1]) + text[1:] + ".", e.rests})
+		if sentence(e); e.Text != "" {
+			r.Advice = append(r.Advice, e.Advice)
 		}
 	}
 }
 
-// evidence collects the numbers that a sentence rests on while it is written.
+// evidence is a sentence and what it rests on while it is written.
 type evidence struct {
 	*Report
+	Advice
 	noise []string
-	rests []string
 }
 
 func (e *evidence) rest(format string, args ...any) {
-	e.rests = append(e.rests, fmt.Sprintf(format, args...))
+	e.Rests = append(e.Rests, fmt.Sprintf(format, args...))
 }
 
-// values returns what was measured of some subjects, as in "12 k/s and 9 k/s".
-func (e *evidence) values(l *Load, m *metric, subjects []string) string {
-	var all []string
-	for _, s := range subjects {
-		text := l.of(s).Text(m.name)
-		e.rest("%s.%s.%s = %s", s, l.Kind, m.name, text)
-		all = append(all, text)
-	}
-	return List(all)
-}
-
-// choice names the strategies to use under each load, or the reason why none can be named.
-func choice(e *evidence) string {
+// choose says what to write in servers.hcl, and why.
+func (e *evidence) choose() {
 	if why, ok := e.Unmeasured(); ok {
 		e.rest("%s", why)
-		return "nothing was measured: " + why
+		e.Text = "Nothing was measured: " + why + "."
+		return
 	}
 	if len(e.noise) > 0 {
 		for _, text := range e.noise {
 			found, _, _ := strings.Cut(text, ";") // and then what to do about it
 			e.rest("%s", found)
 		}
-		return "repeat the comparison before you choose: its differences may be chance, as the warnings say"
+		e.Text = "Repeat it: the differences may be chance (" + e.Rests[0] + ")."
+		return
 	}
-	var clauses []string
+	chosen := e.best(func(string) bool { return true })
+	if chosen == "" {
+		e.rest("no subject that serve runs has a place")
+		e.Text = "None can be recommended: each left requests or clients without an answer, as the warnings say."
+		return
+	}
+	e.Write = e.subject(chosen).Concurrency
+	var why []string
 	for i, ranking := range e.Ranks {
 		if l := &e.Loads[i]; len(l.measured()) > 0 {
-			clauses = append(clauses, "under "+l.Kind+" "+best(e, l, ranking))
+			why = append(why, e.reason(l, ranking, chosen))
 		}
 	}
-	return strings.Join(clauses, "; ")
+	e.Text = "Write " + e.words(chosen) + " in servers.hcl: " + strings.Join(why, "; ") + "."
+}
+
+// words returns what to write for a subject, on one line.
+func (e *evidence) words(name string) string {
+	head, set, found := strings.Cut(e.subject(name).Concurrency, "{\n")
+	if !found {
+		return head
+	}
+	lines := strings.Split(strings.TrimSpace(strings.TrimSuffix(set, "}")), "\n")
+	for i := range lines {
+		lines[i] = strings.Join(strings.Fields(lines[i]), " ")
+	}
+	return strings.TrimSpace(head) + " with " + List(lines)
+}
+
+// under are the kinds of load in the words of the verdict.
+var under = map[string]string{
+	Connections:   "with a connection for each request",
+	Conversations: "in long conversations",
+	Datagrams:     "with datagrams",
+}
+
+// reason compares the chosen subject with the others under a load.
+func (e *evidence) reason(l *Load, ranking Ranking, chosen string) string {
+	m := metricNamed(ranking.Metric)
+	value := func(name string) string {
+		text := l.Of(name).Text(m.name)
+		e.rest("%s.%s.%s = %s", name, l.Kind, m.name, text)
+		return text
+	}
+	most, more, unit := "answers most", "answers more", ""
+	if m.latency {
+		most, more, unit = "answers soonest", "answers sooner", "99 of 100 within "
+	}
+	own := unit + value(chosen)
+	others, order := slices.Concat(e.places(ranking)...), e.Settings.order()
+	at := slices.Index(others, chosen)
+	if at < 0 {
+		return fmt.Sprintf("but %s it leaves clients without an answer", under[l.Kind])
+	}
+	others = slices.Delete(others, at, at+1)
+	beaten := 0
+	for _, other := range others {
+		switch {
+		case order.beats(l.Of(other), l.Of(chosen)):
+			return fmt.Sprintf("but %s %s %s (%s, and it %s)", under[l.Kind], other, more, value(other), own)
+		case order.beats(l.Of(chosen), l.Of(other)):
+			beaten++
+		}
+	}
+	switch {
+	case len(others) == 0:
+		return fmt.Sprintf("%s there is no other to choose (%s)", under[l.Kind], own)
+	case beaten < len(others):
+		return fmt.Sprintf("%s nothing is clearly better (%s)", under[l.Kind], own)
+	}
+	return fmt.Sprintf("%s it %s (%s, and next %s %s)", under[l.Kind], most, own, others[0], value(others[0]))
+}
+
+// places returns those of a ranking without the subjects that are no choice.
+func (e *evidence) places(ranking Ranking) [][]string {
+	var all [][]string
+	for _, place := range ranking.Places {
+		if left := slices.DeleteFunc(slices.Clone(place), e.excluded); len(left) > 0 {
+			all = append(all, left)
+		}
+	}
+	return all
+}
+
+// best returns the subject with the best places under all loads, of those that fit; empty: none has a
+// place. Of equal ones it is threading, which is the default, or the first.
+func (e *evidence) best(fits func(name string) bool) string {
+	const unplaced = 1000
+	var names []string
+	score := map[string]int{}
+	for _, s := range e.Subjects {
+		placed := false
+		for _, ranking := range e.Ranks {
+			at := slices.IndexFunc(e.places(ranking), func(p []string) bool { return slices.Contains(p, s.Name) })
+			if placed = placed || at >= 0; at < 0 {
+				at = unplaced
+			}
+			score[s.Name] += at
+		}
+		if placed && fits(s.Name) {
+			names = append(names, s.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return slices.MinFunc(names, func(a, b string) int {
+		usual := map[bool]int{true: 0, false: 1}
+		return cmp.Or(cmp.Compare(score[a], score[b]), cmp.Compare(usual[a == "threading"], usual[b == "threading"]))
+	})
+}
+
+// excluded reports whether a subject is no choice: servers of others and a compiled-in handler in a
+// plugin are there to compare with, and serve refuses processes for a handler that keeps state.
+func (e *evidence) excluded(name string) bool {
+	s := e.subject(name)
+	compiled := slices.ContainsFunc(e.Subjects, func(s Subject) bool { return s.Form == Compiled })
+	return s.Form == Plugin && compiled || s.Form != Plugin && s.Form != Compiled || e.Settings.Stateful != "" && s.usesProcesses()
 }
 
 // Unmeasured reports whether no subject was measured under any load, and why.
@@ -75,40 +178,6 @@ func (r *Report) Unmeasured() (why string, ok bool) {
 	return why, true
 }
 
-func best(e *evidence, l *Load, ranking Ranking) string {
-	var places [][]string
-	for _, place := range ranking.Places {
-		if left := slices.DeleteFunc(slices.Clone(place), e.excluded); len(left) > 0 {
-			places = append(places, left)
-		}
-	}
-	if len(places) == 0 {
-		for _, m := range l.measured() {
-			e.values(l, metricNamed("rate"), []string{m.Subject})
-		}
-		return "no strategy that can be recommended has a place"
-	}
-	metric := metricNamed(ranking.Metric)
-	first, behind := places[0], e.beaten(l, places)
-	found := fmt.Sprintf("(%s %s)", metric.name, e.values(l, metric, first))
-	switch {
-	case len(behind) > 0:
-		return fmt.Sprintf("use %s %s, ahead of %s (%s)", either(first), found, List(behind), e.values(l, metric, behind))
-	case len(l.measured()) == 1:
-		return fmt.Sprintf("only %s was measured %s", first[0], found)
-	case len(first) == 1:
-		return fmt.Sprintf("no other strategy is certain to be better than %s %s", first[0], found)
-	}
-	return fmt.Sprintf("%s are not certain to differ by more than a tenth %s", List(first), found)
-}
-
-// excluded reports whether a subject is no choice: the servers of Python are there to compare
-// with, and serve refuses processes for a handler that keeps state.
-func (e *evidence) excluded(name string) bool {
-	s := e.subject(name)
-	return s.Form == Python || e.Settings.Stateful != "" && s.usesProcesses()
-}
-
 // subject returns a subject by its name; the zero one if there is none.
 func (r *Report) subject(name string) Subject {
 	if s := find(r.Subjects, func(s *Subject) bool { return s.Name == name }); s != nil {
@@ -119,21 +188,6 @@ func (r *Report) subject(name string) Subject {
 
 func (s Subject) usesProcesses() bool { return s.Strategy == "forking" || s.Strategy == "preforking" }
 
-// beaten returns the subjects of the highest place that all in the first place are certain to be
-// better than. A lower place alone says only that one of those above is.
-func (e *evidence) beaten(l *Load, places [][]string) []string {
-	order := e.Settings.order()
-	for _, place := range places[1:] {
-		behind := slices.DeleteFunc(place, func(name string) bool {
-			return slices.ContainsFunc(places[0], func(first string) bool { return !order.beats(l.of(first), l.of(name)) })
-		})
-		if len(behind) > 0 {
-			return behind
-		}
-	}
-	return nil
-}
-
 // risks are the mishaps that may end a server, the most certain first.
 var risks = []struct{ mishap, words string }{
 	{"exit", "end its process"},
@@ -143,14 +197,14 @@ var risks = []struct{ mishap, words string }{
 	{"panic", "panic"},
 }
 
-// survival names the strategies to use for the first risk that some servers survived and others
-// did not.
-func survival(e *evidence) string {
+// except says when not to write that: for the first mishap that the server did not survive.
+func (e *evidence) except() {
+	chosen := e.best(func(string) bool { return len(e.noise) == 0 })
 	for _, risk := range risks {
+		e.Rests = nil
 		var lived, ended []string
-		e.rests = nil
 		for _, s := range e.Subjects {
-			row := e.observed(risk.mishap, s.Name)
+			row := e.Observed(risk.mishap, s.Name)
 			switch {
 			case row == nil || row.Problem != "" || row.Lived == "" || e.excluded(s.Name):
 			case row.lived():
@@ -160,26 +214,33 @@ func survival(e *evidence) string {
 				e.rest("%s.%s.lived = %s", s.Name, risk.mishap, row.Lived)
 			}
 		}
-		if len(lived) > 0 && len(ended) > 0 {
-			e.rest("%s.lived = yes (%s)", risk.mishap, List(lived))
-			return fmt.Sprintf("if the handler may %s, use %s: the server does not survive that with %s", risk.words, either(lived), either(ended))
+		instead := e.best(func(name string) bool { return slices.Contains(lived, name) })
+		switch {
+		case len(ended) == 0 || chosen != "" && !slices.Contains(ended, chosen):
+			continue
+		case chosen == "":
+			e.Text = fmt.Sprintf("Certain all the same: should a handler %s, the server does not survive it under %s.", risk.words, either(ended))
+		case instead == "":
+			e.Text = fmt.Sprintf("If a handler may %s the server ends with it, and no other choice here survives that.", risk.words)
+		default:
+			e.rest("%s.%s.lived = yes", instead, risk.mishap)
+			e.Text = fmt.Sprintf("Not if a handler may %s: the server ends with it. Then write %s.", risk.words, e.words(instead))
 		}
+		return
 	}
-	return ""
+	if e.subject(chosen).usesProcesses() {
+		e.rest("settings.stateful is empty")
+		e.Text = "Not if requests share something in memory: each process has its own. Then write concurrency \"threading\" {}."
+	}
 }
 
-// state says that a handler which keeps state has one in each process.
-func state(e *evidence) string {
-	var processes []string
-	for _, s := range e.Subjects {
-		if s.usesProcesses() && s.Form != Python {
-			processes = append(processes, s.Name)
-		}
-	}
+// state says what the handler declares to keep, and what that rules out.
+func (e *evidence) state() {
+	processes := slices.DeleteFunc(slices.Clone(e.Subjects), func(s Subject) bool { return !s.usesProcesses() || s.Form == Python })
 	if e.Settings.Stateful == "" || len(processes) == 0 {
-		return ""
+		return
 	}
 	e.rest("settings.stateful = %s", e.Settings.Stateful)
-	return fmt.Sprintf("the handler keeps %s in memory: with %s each process has its own, and serve refuses that unless isolated_state = true",
-		e.Settings.Stateful, either(processes))
+	e.Text = fmt.Sprintf("The handler keeps %s in memory, so that processes are no choice: each would have its own, and serve refuses them unless isolated_state = true.",
+		e.Settings.Stateful)
 }

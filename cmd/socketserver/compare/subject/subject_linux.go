@@ -30,6 +30,12 @@ import (
 	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
+// Event loops in Python, each a kind of concurrency of a server of theirs.
+const (
+	Asyncio = "asyncio"
+	Twisted = "twisted"
+)
+
 // A Spec is one server under test. It crosses to the process as JSON, the first
 // line that it reads.
 type Spec struct {
