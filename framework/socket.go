@@ -69,6 +69,10 @@ func (k *Socket) Suspend() error { return k.kept.Suspend() }
 // Resume has the socket take clients again, at the same address.
 func (k *Socket) Resume() error { return k.kept.Resume() }
 
+// Waiting returns the number of clients that the system has connected and no server has accepted, and
+// how many these can be. Both are 0 unless it is a listening socket of tcp on Linux.
+func (k *Socket) Waiting() (waiting, backlog int) { return k.kept.Waiting() }
+
 // Close removes the file of a Unix socket, and frees the address when the last server has closed.
 func (k *Socket) Close() error { return k.kept.Close() }
 

@@ -16,9 +16,11 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/metrics"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/page"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/watch"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/web"
 )
 
 // A daemon serves a configuration, which can be read again while it does.
@@ -38,8 +40,11 @@ type daemon struct {
 	adminSocket *supervisor.Socket
 	watcher     *watch.Watcher // nil: nothing is watched
 
-	metrics        *metrics.Server // nil: they are not served over TCP
+	metrics        *web.Server // nil: they are not served over TCP
 	metricsSockets []*supervisor.Socket
+
+	page  *livePage
+	token string // of pages
 
 	since     time.Time                  // when it began
 	reloading sync.Mutex                 // held by start and by a reload: they come one after the other
@@ -66,7 +71,7 @@ func (d *daemon) use(c *config.Config) {
 func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	d.since = time.Now()
+	d.since, d.token = time.Now(), page.NewToken()
 	d.use(c)
 	var closed error
 	if d.admin, closed = d.openAdmin(ctx, c.Admin); closed != nil && c.Admin.Socket != nil {
@@ -76,7 +81,7 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	d.follow(c)
-	if _, err := d.servers.Apply(ctx, c); err != nil {
+	if _, err := d.changePage(ctx, c, func(c *config.Config) (supervisor.Plan, error) { return d.servers.Apply(ctx, c) }); err != nil {
 		return err
 	}
 	d.reloads.Record(nil)
@@ -108,6 +113,7 @@ func (d *daemon) close() {
 		d.servers.Release(d.adminSocket)
 	}
 	d.closeMetrics()
+	d.closePage(d.page)
 }
 
 // openMetrics serves metrics where the configuration says.
@@ -118,7 +124,14 @@ func (d *daemon) openMetrics(ctx context.Context, c config.Metrics) (err error) 
 	if d.metricsSockets, err = d.servers.OpenAll(ctx, config.Transport{Network: "tcp", Address: c.Address}, "metrics"); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
-	d.metrics, err = metrics.Serve(d.metricsSockets, map[string]http.Handler{"/metrics": d.scrape(), "/healthz": metrics.Health(d.servers.Status)}, d.log)
+	answers := http.NewServeMux()
+	answers.Handle("GET /metrics", d.scrape())
+	answers.Handle("GET /healthz", metrics.Health(d.servers.Status))
+	d.metrics = web.New(answers, d.log)
+	at, err := d.metrics.Serve(d.metricsSockets)
+	for _, address := range at {
+		d.log.Info("metrics", "address", address.String())
+	}
 	return err
 }
 
@@ -220,7 +233,9 @@ func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config,
 			d.notify.Ready(fmt.Sprintf("%s; serving %s", outcome, counted(len(d.servers.Servers()), "server")))
 		}
 	}()
-	plan, c, err := d.attempt(ctx, load, func(c *config.Config) (supervisor.Plan, error) { return d.servers.Apply(ctx, c) })
+	plan, c, err := d.attempt(ctx, load, func(c *config.Config) (supervisor.Plan, error) {
+		return d.changePage(ctx, c, func(c *config.Config) (supervisor.Plan, error) { return d.servers.Apply(ctx, c) })
+	})
 	d.reloads.Record(err)
 	if err != nil {
 		d.log.Error("not reloaded; the servers go on as before", "error", err)

@@ -26,6 +26,7 @@ func newRun() *cobra.Command {
 	var flags config.Flags
 	var logs logFlags
 	var printed bool
+	var live pageFlags
 	c := &cobra.Command{
 		Use:   "run TARGET [--listen ADDRESS]...",
 		Short: "Run one server without a configuration: of a handler, a plugin, a script or a program",
@@ -45,8 +46,12 @@ connection as its standard input and output, and one process for each client.`,
 	f.StringArrayVar(&flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
 	f.StringVar(&flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
 	f.BoolVar(&printed, "print", false, "print the servers.hcl that it stands for, and end")
+	live.add(f)
 	logs.add(f)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := live.check(); err != nil {
+			return err
+		}
 		if err := target(args[0], &flags); err != nil {
 			return err
 		}
@@ -55,7 +60,7 @@ connection as its standard input and output, and one process for each client.`,
 		}
 		return serve(serving{
 			logs:  logs,
-			load:  func(catalog *catalog) (*config.Config, error) { return config.FromFlags(flags, catalog) },
+			load:  live.on(func(catalog *catalog) (*config.Config, error) { return config.FromFlags(flags, catalog) }),
 			ready: func(all []supervisor.Status) { introduce(os.Stderr, all) },
 		})
 	}

@@ -28,14 +28,18 @@ func newServe() *cobra.Command {
 	var flags config.Flags
 	var logs logFlags
 	var console string
+	var live pageFlags
 	c := &cobra.Command{
-		Use:   "serve [-c servers.hcl]",
+		Use:   "serve [-c servers.hcl] [--page [ADDRESS]]",
 		Short: "Run the servers of a configuration",
 		Long:  "Run the servers of a file, of a directory of .hcl files, or of the command line.\nSIGINT and SIGTERM stop gracefully, a second one at once. SIGHUP reloads,\nSIGUSR1 reopens the access log, SIGUSR2 has a new version of the program take over.",
 		Example: "  socketserver serve\n" +
 			"  socketserver serve --listen tcp://localhost:9000 --concurrency forking --handler timestamp --set framing=chunk",
-		Args: noArguments,
+		Args: func(c *cobra.Command, args []string) error { return noArguments(c, live.take(args)) },
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := live.check(); err != nil {
+				return err
+			}
 			single := len(flags.Listen) > 0 || flags.Handler != "" || flags.Plugin != ""
 			if single && c.Flags().Changed("config") {
 				return usage("--config and --listen, --handler and --plugin exclude each other; put the server into the file, or leave --config out")
@@ -51,9 +55,9 @@ func newServe() *cobra.Command {
 				}
 			}
 			if single {
-				return serve(serving{logs: logs, console: console, load: func(catalog *catalog) (*config.Config, error) { return config.FromFlags(flags, catalog) }})
+				return serve(serving{logs: logs, console: console, load: live.on(func(catalog *catalog) (*config.Config, error) { return config.FromFlags(flags, catalog) })})
 			}
-			return serve(serving{logs: logs, console: console, file: file, load: func(catalog *catalog) (*config.Config, error) { return config.Load(file, catalog) }})
+			return serve(serving{logs: logs, console: console, file: file, load: live.on(func(catalog *catalog) (*config.Config, error) { return config.Load(file, catalog) })})
 		},
 	}
 	f := c.Flags()
@@ -65,6 +69,7 @@ func newServe() *cobra.Command {
 	f.StringArrayVar(&flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
 	f.StringVar(&flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
 	f.StringVar(&console, "console", "", "chat server whose operator sits at this terminal")
+	live.add(f)
 	logs.add(f)
 	return c
 }

@@ -81,6 +81,7 @@ func (d *daemon) upgrade(ctx context.Context, path string) (pid int, err error) 
 		d.admin.Retire()
 	}
 	d.closeMetrics()
+	d.closePage(d.page)
 	if err := d.servers.Leave(); err != nil {
 		d.log.Warn("cannot leave a socket to the new process", "error", err)
 	}

@@ -10,6 +10,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -36,6 +37,7 @@ type Config struct {
 	Log     Log
 	Admin   Admin
 	Metrics Metrics
+	Page    Page
 	Watch   bool      // reload when one of Sources changes
 	Servers []*Server // in the order of the files and of the blocks in them
 
@@ -54,6 +56,23 @@ type Admin struct {
 // Metrics is the block of that name.
 type Metrics struct {
 	Address string // host:port; empty: there are none over TCP
+}
+
+// Page is the block of that name.
+type Page struct {
+	Address  string // host:port; empty: there is none
+	ReadOnly bool   // it takes no commands
+}
+
+// DefaultPage is the address of a page that is asked for without one.
+const DefaultPage = "localhost:7070"
+
+// CheckPage returns an error if there can be no page at an address.
+func CheckPage(address string) error {
+	if f := checkAddress("tcp", address); f != nil {
+		return errors.New(f.message + "; " + f.next)
+	}
+	return nil
 }
 
 // Plugins is the block of that name.

@@ -85,6 +85,7 @@ func (r *reader) readFiles() {
 			"server":   repeat(func(h *hclsyntax.Block) { servers = append(servers, func() { b.readServer(h) }) }),
 			"plugin":   repeat(b.readPlugin),
 			"metrics":  once(func(h *hclsyntax.Block) { r.readMetrics(b.bare(h)) }),
+			"page":     once(func(h *hclsyntax.Block) { r.readPage(b.bare(h)) }),
 		})
 	}
 	for _, read := range servers {
@@ -135,6 +136,18 @@ func (r *reader) readMetrics(b *block) {
 	if b.body.Attributes["address"] == nil {
 		b.problem(b.at, faultf(`add address = "localhost:9090"`, "there is no address"))
 	}
+}
+
+func (r *reader) readPage(b *block) {
+	p := &r.config.Page
+	p.Address = DefaultPage
+	b.read(attributes{
+		"address": typed(cty.String, "an address in quotes", func(address string) *fault {
+			p.Address = address
+			return checkAddress("tcp", address)
+		}),
+		"read_only": boolean(&p.ReadOnly),
+	}, nil)
 }
 
 func (r *reader) readLog(b *block) {

@@ -5,8 +5,10 @@
 package metrics
 
 import (
+	"io"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +45,18 @@ func Handler(s Source) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collector{s})
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// Health answers 200 if every server of the configuration serves, and else 503 with those that do
+// not.
+func Health(status func() []supervisor.Status) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if not := supervisor.NotServing(status()); len(not) > 0 {
+			http.Error(w, strings.Join(not, "; "), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
 }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {

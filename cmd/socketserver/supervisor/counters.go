@@ -67,6 +67,8 @@ type Counters struct {
 	starts, deaths, failures     atomic.Int64 // of workers
 	restarts                     atomic.Int64 // of the plugin's process
 	unaccepted                   [len(acceptErrors)]atomic.Int64
+
+	sample atomic.Uint64 // see [Supervisor.Sample]
 }
 
 // DurationBuckets is the number of buckets of durations: the first one is up to a microsecond,

@@ -17,6 +17,8 @@ type Event struct {
 	Client  string    `json:"client,omitempty"`
 	Pid     int       `json:"pid,omitempty"`
 	Seconds float64   `json:"seconds,omitempty"` // of a request that has ended
+	In      int64     `json:"in,omitempty"`      // bytes that the client of a request that has ended has sent
+	Out     int64     `json:"out,omitempty"`     // bytes that it was sent
 	Detail  string    `json:"detail,omitempty"`  // the outcome, the reason or the state
 }
 
@@ -31,28 +33,32 @@ func workerEvent(server string, e framework.WorkerEvent) Event {
 	return event
 }
 
-// Events passes events on to those that watch. While nobody does an event costs one load.
+// Events passes events on to those that watch. While nobody does an event costs one load, and while
+// those that do watch a sample, one that is not in it costs two.
 type Events struct {
 	watching atomic.Int32
+	whole    atomic.Int32 // of these, watchers of all events
 
 	mu       sync.Mutex
 	watchers map[*Watcher]struct{}
 }
 
-// maxEvents is the number of events that a watcher can be behind.
-const maxEvents = 512
+// maxEvents and maxSampled are the numbers of events that a watcher can be behind.
+const maxEvents, maxSampled = 512, 8192
 
-// A Watcher collects events until they are taken. It never holds up what happens: beyond 512 events
-// it counts those that are lost.
+// A Watcher collects events until they are taken. It never holds up what happens: beyond a number of
+// events it counts those that are lost.
 type Watcher struct {
-	of     *Events
-	events []Event
-	lost   int
+	of      *Events
+	sampled bool // see [Supervisor.Sample]
+	events  []Event
+	lost    int
 }
 
-// emit passes on what event returns, if somebody watches.
-func (e *Events) emit(event func() Event) {
-	if e.watching.Load() == 0 {
+// emit passes on what event returns, if somebody watches. inSample reports whether it is of the sample
+// of its server.
+func (e *Events) emit(inSample bool, event func() Event) {
+	if e.watching.Load() == 0 || !inSample && e.whole.Load() == 0 {
 		return
 	}
 	happened := event()
@@ -60,7 +66,13 @@ func (e *Events) emit(event func() Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for w := range e.watchers {
-		if len(w.events) == maxEvents {
+		most := maxEvents
+		if w.sampled {
+			if most = maxSampled; !inSample {
+				continue
+			}
+		}
+		if len(w.events) == most {
 			w.lost++
 			continue
 		}
@@ -68,18 +80,46 @@ func (e *Events) emit(event func() Event) {
 	}
 }
 
-// Watch begins to collect events. The caller closes the watcher.
-func (s *Supervisor) Watch() *Watcher {
-	e := s.events
-	w := &Watcher{of: e}
+// Watch begins to collect all events. The caller closes the watcher.
+func (s *Supervisor) Watch() *Watcher { return s.events.watch(&Watcher{}) }
+
+// WatchSample is Watch without those of requests that are not in the sample of their server.
+func (s *Supervisor) WatchSample() *Watcher { return s.events.watch(&Watcher{sampled: true}) }
+
+// Sample makes the sample of a server the requests with a number that n divides; 1, the default: all
+// of them. Where there are several watchers of samples they share it.
+func (s *Supervisor) Sample(server string, n int) {
+	s.countersOf(server).sample.Store(uint64(n))
+}
+
+// samples reports whether a request is in the sample.
+func (c *Counters) samples(request uint64) bool {
+	n := c.sample.Load()
+	return n <= 1 || request%n == 0
+}
+
+func (e *Events) watch(w *Watcher) *Watcher {
+	w.of = e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.watchers == nil {
 		e.watchers = map[*Watcher]struct{}{}
 	}
 	e.watchers[w] = struct{}{}
-	e.watching.Store(int32(len(e.watchers)))
+	e.count()
 	return w
+}
+
+// count stores the numbers of watchers. e.mu is held.
+func (e *Events) count() {
+	whole := 0
+	for w := range e.watchers {
+		if !w.sampled {
+			whole++
+		}
+	}
+	e.whole.Store(int32(whole))
+	e.watching.Store(int32(len(e.watchers)))
 }
 
 // Take returns the events since the last call, and how many were lost among the latest.
@@ -96,5 +136,5 @@ func (w *Watcher) Close() {
 	w.of.mu.Lock()
 	defer w.of.mu.Unlock()
 	delete(w.of.watchers, w)
-	w.of.watching.Store(int32(len(w.of.watchers)))
+	w.of.count()
 }

@@ -360,7 +360,7 @@ func (i *Instance) enter(state State) {
 		return
 	}
 	i.state, i.since = state, time.Now()
-	i.events.emit(func() Event { return Event{Kind: "state", Server: i.name, Detail: string(state)} })
+	i.events.emit(true, func() Event { return Event{Kind: "state", Server: i.name, Detail: string(state)} })
 }
 
 func (i *Instance) ended() bool {

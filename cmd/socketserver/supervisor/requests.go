@@ -31,6 +31,7 @@ type Process struct {
 	Kind   string    `json:"kind"`   // child, worker or plugin
 	Since  time.Time `json:"since"`  // when it was started
 	Served int64     `json:"served"` // requests that have ended in it
+	Active int       `json:"active"` // requests that run in it
 }
 
 // lastRequest is the number of the request that was accepted last by any server.
@@ -207,13 +208,18 @@ func (q *requests) find(id uint64) (*framework.Request, int) {
 func (q *requests) of(pids []int, kind string) []Process {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	all := make([]Process, 0, len(pids))
+	all, active := make([]Process, 0, len(pids)), map[int]int{}
+	if len(pids) > 0 {
+		for _, n := range q.open {
+			active[n.pid]++
+		}
+	}
 	for _, pid := range pids {
 		p := Process{Pid: pid}
 		if known := q.processes[pid]; known != nil {
 			p = *known
 		}
-		p.Kind = kind
+		p.Kind, p.Active = kind, active[pid]
 		all = append(all, p)
 	}
 	return all
@@ -226,12 +232,12 @@ func (i *Instance) follow(next framework.Trace) framework.Trace {
 		Accepted: func(r *framework.Request) {
 			next.Accepted(r)
 			id := q.accept(r)
-			i.events.emit(func() Event { return Event{Kind: "accepted", Server: i.name, Request: id, Client: clientOf(r)} })
+			i.events.emit(i.counters.samples(id), func() Event { return Event{Kind: "accepted", Server: i.name, Request: id, Client: clientOf(r)} })
 		},
 		Refused: func(r *framework.Request, why framework.Refusal) {
 			next.Refused(r, why)
 			id := q.end(r, 0)
-			i.events.emit(func() Event {
+			i.events.emit(i.counters.samples(id), func() Event {
 				return Event{Kind: "refused", Server: i.name, Request: id, Client: clientOf(r), Detail: string(why)}
 			})
 		},
@@ -241,19 +247,19 @@ func (i *Instance) follow(next framework.Trace) framework.Trace {
 				pid = self
 			}
 			id := q.start(r, pid)
-			i.events.emit(func() Event { return Event{Kind: "started", Server: i.name, Request: id, Pid: pid} })
+			i.events.emit(i.counters.samples(id), func() Event { return Event{Kind: "started", Server: i.name, Request: id, Pid: pid} })
 		},
 		Ended: func(r *framework.Request, o framework.Outcome) {
 			next.Ended(r, o)
 			id := q.end(r, o.Pid)
-			i.events.emit(func() Event {
-				return Event{Kind: "ended", Server: i.name, Request: id, Client: clientOf(r), Pid: o.Pid, Detail: string(OutcomeOf(o)), Seconds: o.Duration.Seconds()}
+			i.events.emit(i.counters.samples(id), func() Event {
+				return Event{Kind: "ended", Server: i.name, Request: id, Client: clientOf(r), Pid: o.Pid, Detail: string(OutcomeOf(o)), Seconds: o.Duration.Seconds(), In: o.In, Out: o.Out}
 			})
 		},
 		Worker: func(e framework.WorkerEvent) {
 			next.Worker(e)
 			q.worker(e)
-			i.events.emit(func() Event { return workerEvent(i.name, e) })
+			i.events.emit(true, func() Event { return workerEvent(i.name, e) })
 		},
 	}
 }

@@ -1,0 +1,66 @@
+// Package web answers HTTP on sockets that are kept as those of servers are.
+package web
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/net/netutil"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+const (
+	maxConnections = 64
+	patience       = 5 * time.Second  // for a client to send its request, and to take the answer
+	idle           = 90 * time.Second // between two requests
+)
+
+// A Server answers at TCP addresses. A handler that takes longer than 5 s changes the deadlines.
+type Server struct{ http *http.Server }
+
+// New returns a server that answers nowhere yet.
+func New(handler http.Handler, log hclog.Logger) *Server {
+	return &Server{&http.Server{
+		Handler: handler, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: idle, MaxHeaderBytes: 16 << 10,
+		ErrorLog: log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
+	}}
+}
+
+// Serve answers at the sockets until Close. The caller closes them after that. It returns the real
+// addresses.
+func (s *Server) Serve(sockets []*supervisor.Socket) (at []net.Addr, err error) {
+	for _, socket := range sockets {
+		l := listener{socket.Transport()}
+		if err := l.Open(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		at = append(at, l.Addr())
+		s.Listen(l)
+	}
+	return at, nil
+}
+
+// Listen answers at a listener until Close, which closes it.
+func (s *Server) Listen(l net.Listener) {
+	go func() { _ = s.http.Serve(netutil.LimitListener(l, maxConnections)) }() // its end is Close's
+}
+
+// Close ends what is being answered.
+func (s *Server) Close() error { return s.http.Close() }
+
+// A listener is a transport as package http knows it.
+type listener struct{ framework.Transport }
+
+// Accept returns the next connection.
+func (l listener) Accept() (net.Conn, error) {
+	r, err := l.GetRequest()
+	if err != nil {
+		return nil, err
+	}
+	return r.Conn(), nil
+}
