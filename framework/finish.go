@@ -115,6 +115,10 @@ func (s *BaseServer) handleError(r *Request, err error) {
 		}
 		err = fmt.Errorf("handle error: %w", failed)
 	}
+	if handshake := (*HandshakeError)(nil); errors.As(err, &handshake) && !worker.Routine(err) {
+		s.reporter.Handshake(r.Log(), handshake.Err)
+		return
+	}
 	var stack []byte
 	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
 		stack = panicked.Stack

@@ -1,7 +1,6 @@
 package framework_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/framework/layer"
 )
 
 // foreignTransports are those that package framework does not know.
@@ -35,7 +35,7 @@ var foreignTransports = map[string]transport{
 	}, frameworktest.Dial},
 	"layer of tls": {func(t *testing.T, class *framework.HandlerClass) *framework.BaseServer {
 		s := newServer["tcp"](t, class)
-		s.Layers = []framework.Layer{tlsLayer{}}
+		s.Layers = []framework.Layer{secure(t)}
 		return s
 	}, dialTLS},
 }
@@ -62,11 +62,11 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}
 })
 
-type tlsLayer struct{}
-
-func (tlsLayer) Wrap(ctx context.Context, c net.Conn) (net.Conn, error) {
-	wrapped := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{certificate()}})
-	return wrapped, wrapped.HandshakeContext(ctx)
+func secure(t *testing.T) framework.Layer {
+	pair := layer.Pair(frameworktest.NewAuthority(t).Issue(t, "localhost"))
+	l, err := layer.NewTLS(layer.TLSFiles{Pairs: []layer.Pair{pair}})
+	require.NoError(t, err)
+	return l
 }
 
 func dialTLS(t testing.TB, s *framework.BaseServer) net.Conn {

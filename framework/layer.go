@@ -2,7 +2,6 @@ package framework
 
 import (
 	"context"
-	"fmt"
 	"net"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
@@ -16,6 +15,32 @@ type Layer interface {
 	Wrap(ctx context.Context, c net.Conn) (net.Conn, error)
 }
 
+// TLS is what is known of a connection that has passed a TLS layer.
+type TLS struct {
+	Version     string `json:"version"`               // as TLSv1.3
+	CipherSuite string `json:"cipher_suite"`          // as TLS_AES_128_GCM_SHA256
+	ServerName  string `json:"server_name,omitempty"` // that the client has asked for
+	Protocol    string `json:"protocol,omitempty"`    // agreed on by ALPN
+	// Client describes the client's certificate, which the layer has verified; nil: it has shown none.
+	Client *Certificate `json:"client,omitempty"`
+	// PeerCertificates are that certificate and those that the client has shown with it, as ASN.1 DER,
+	// which x509.ParseCertificate reads.
+	PeerCertificates [][]byte `json:"peer_certificates,omitempty"`
+}
+
+// A Certificate is a certificate in words.
+type Certificate struct {
+	Subject string `json:"subject"` // as CN=alice,O=Example
+	Issuer  string `json:"issuer"`
+	Serial  string `json:"serial"` // in hexadecimal digits
+}
+
+// A HandshakeError is why a connection has not passed the layers.
+type HandshakeError struct{ Err error }
+
+func (e *HandshakeError) Error() string { return "handshake: " + e.Err.Error() }
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
 // wrap passes the connection of r through the layers, outermost first. Where handlers run in
 // workers this process does it, and the layers stay here: a relay connects them to the worker.
 func (s *BaseServer) wrap(r *Request) error {
@@ -28,14 +53,15 @@ func (s *BaseServer) wrap(r *Request) error {
 			if err != nil {
 				return err
 			}
-			r.mu.Lock()
 			r.conn = wrapped
-			r.mu.Unlock()
+			if secure, ok := wrapped.(interface{ TLS() *TLS }); ok {
+				r.TLS = secure.TLS()
+			}
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("handshake: %w", conn.PeerError(err))
+		return &HandshakeError{conn.PeerError(err)}
 	}
 	return nil
 }

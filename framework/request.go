@@ -23,6 +23,7 @@ type Request struct {
 	LocalAddress  net.Addr // the address that was asked
 	Network       string   // that of the transport: tcp, udp, unix, unixgram or its own
 	Server        string   // the name of the server
+	TLS           *TLS     // nil: the connection has passed no TLS layer
 
 	server   *BaseServer
 	accepted net.Conn       // what the transport accepted; nil for a datagram
@@ -35,7 +36,7 @@ type Request struct {
 	watch   *life.Watch // of its handler; nil: the request may take any time
 	scope   life.Scope
 
-	mu  sync.Mutex   // guards log and conn
+	mu  sync.Mutex   // guards log
 	log hclog.Logger // made on first use
 
 	firstRead               int64 // the deadline armed for the first read; 0: none is
@@ -186,10 +187,7 @@ func (r *Request) Kill() {
 // kill ends the request by force: its reads and writes fail, its process ends.
 func (r *Request) kill() {
 	r.scope.Abort()
-	r.mu.Lock()
-	c := r.conn
-	r.mu.Unlock()
-	if c != nil {
-		_ = c.Close()
+	if r.accepted != nil { // a layer would wait for the client
+		_ = r.accepted.Close()
 	}
 }

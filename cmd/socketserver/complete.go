@@ -198,12 +198,10 @@ func options(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompD
 }
 
 // urls completes the network of an address.
-func urls(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+func urls(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var all []string
 	for _, network := range client.Networks {
-		if network != "tls" || c.Name() == "connect" {
-			all = append(all, network+"://")
-		}
+		all = append(all, network+"://")
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/framework/layer"
 )
 
 // TestMatrix has a server for every transport under every strategy, in servers.hcl alone,
@@ -18,12 +20,17 @@ func TestMatrix(t *testing.T) {
 	for _, kind := range []string{"handler", "plugin"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			_, listeners := serveFile(t, matrix(t, kind))
-			require.Len(t, listeners, 16)
+			ca := frameworktest.NewAuthority(t)
+			_, listeners := serveFile(t, matrix(t, kind, ca.Issue(t, "localhost")))
+			require.Len(t, listeners, 20)
 			for _, l := range listeners {
 				t.Run(l.server, func(t *testing.T) {
 					t.Parallel()
-					cell(t, l)
+					if strings.HasPrefix(l.server, "tls-") {
+						secureCell(t, l, ca)
+					} else {
+						cell(t, l)
+					}
 				})
 			}
 		})
@@ -31,27 +38,53 @@ func TestMatrix(t *testing.T) {
 }
 
 // matrix is a configuration; a server is named after its cell.
-func matrix(t *testing.T, kind string) string {
+func matrix(t *testing.T, kind string, c frameworktest.Certificate) string {
 	plugins, err := filepath.Abs("../../plugins")
 	require.NoError(t, err)
 	var b strings.Builder
 	fmt.Fprintf(&b, "plugins { directory = %q }\n", plugins)
-	for _, network := range []string{"tcp", "udp", "unix", "unixgram"} {
+	for _, network := range []string{"tcp", "tls", "udp", "unix", "unixgram"} {
 		for _, strategy := range []string{"synchronous", "threading", "forking", "preforking"} {
 			name, address := network+"-"+strategy, "127.0.0.1:0"
 			if strings.HasPrefix(network, "unix") {
 				address = name + ".socket"
 			}
+			transport := fmt.Sprintf("transport %q { address = %q }", network, address)
+			if network == "tls" {
+				transport = secureTransport(address, c)
+			}
 			fmt.Fprintf(&b, `
 server %q {
-  transport %q { address = %q }
+  %s
   concurrency %q {}
   %s "echo" {}
 }
-`, name, network, address, strategy, kind)
+`, name, transport, strategy, kind)
 		}
 	}
 	return b.String()
+}
+
+func secureTransport(address string, c frameworktest.Certificate) string {
+	return fmt.Sprintf("transport \"tcp\" {\n  address = %q\n  tls {\n    certificate = %q\n    key = %q\n  }\n}", address, c.Certificate, c.Key)
+}
+
+// secureCell has clients of TLS, one after the other, who end what they send before what they read.
+func secureCell(t *testing.T, l listener, ca *frameworktest.Authority) {
+	for range 2 {
+		conn := dialTLS(t, l, ca, &tls.Config{})
+		require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
+		frameworktest.Send(t, conn, "last")
+		require.Equal(t, "last", frameworktest.End(t, conn))
+		require.NoError(t, conn.Close())
+	}
+}
+
+// dialTLS connects to a server with a certificate for localhost. Its end without close_notify is an error.
+func dialTLS(t *testing.T, l listener, ca *frameworktest.Authority, c *tls.Config) net.Conn {
+	t.Helper()
+	c.RootCAs, c.ServerName = ca.Pool(), "localhost"
+	return layer.ClientConn(dial(t, l), c)
 }
 
 // cell has several clients at once. Those of a synchronous server that have connections get

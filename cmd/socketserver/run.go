@@ -41,7 +41,8 @@ connection as its standard input and output, and one process for each client.`,
 		Args: arguments(1, 1),
 	}
 	f := c.Flags()
-	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, udp://host:port, unix:///path or unixgram:///path; repeatable (default: "+defaultListen+")")
+	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, tls://host:port, udp://host:port, unix:///path or unixgram:///path; repeatable (default: "+defaultListen+")")
+	addTLSFlags(c, &flags)
 	f.StringVar(&flags.Concurrency, "concurrency", "", "synchronous, threading, forking or preforking (default: threading; forking for a program on standard input and output)")
 	f.StringArrayVar(&flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
 	f.StringVar(&flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
@@ -61,7 +62,7 @@ connection as its standard input and output, and one process for each client.`,
 		return serve(serving{
 			logs:  logs,
 			load:  live.on(func(catalog *catalog) (*config.Config, error) { return config.FromFlags(flags, catalog) }),
-			ready: func(all []supervisor.Status) { introduce(os.Stderr, all) },
+			ready: func(all []supervisor.Status) { introduce(os.Stderr, all, flags.Certificate) },
 		})
 	}
 	return c
@@ -117,15 +118,18 @@ func printRun(w io.Writer, f config.Flags) error {
 	return err
 }
 
-// introduce says how to talk to a server that has begun.
-func introduce(w io.Writer, all []supervisor.Status) {
+// introduce says how to talk to a server that has begun. certificate is that of its TLS.
+func introduce(w io.Writer, all []supervisor.Status, certificate string) {
 	for _, s := range all {
 		for _, l := range s.Listeners {
-			address := l.Network + "://" + l.Address
+			address, options := l.Network+"://"+l.Address, ""
+			if l.TLS {
+				address, options = "tls://"+l.Address, " --ca "+certificate
+			}
 			if host, _, _ := net.SplitHostPort(l.Address); host == "::1" && len(s.Listeners) > 1 { // as 127.0.0.1
 				continue
 			}
-			fmt.Fprintf(w, "%s serves %s under %s; talk to it with: socketserver connect %s\n", text.Line(s.Name), address, s.Strategy, address)
+			fmt.Fprintf(w, "%s serves %s under %s; talk to it with: socketserver connect%s %s\n", text.Line(s.Name), address, s.Strategy, options, address)
 		}
 	}
 	fmt.Fprintln(w, "^C ends it")

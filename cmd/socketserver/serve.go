@@ -45,7 +45,7 @@ func newServe() *cobra.Command {
 				return usage("--config and --listen, --handler and --plugin exclude each other; put the server into the file, or leave --config out")
 			}
 			if !single {
-				for _, name := range []string{"set", "concurrency"} {
+				for _, name := range []string{"set", "concurrency", "certificate", "key"} {
 					if c.Flags().Changed(name) {
 						return usage("--%s belongs to --listen; in a file it is part of the server block", name)
 					}
@@ -62,7 +62,8 @@ func newServe() *cobra.Command {
 	}
 	f := c.Flags()
 	addConfigFlag(c, &file)
-	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, udp://host:port, unix:///path or unixgram:///path; repeatable")
+	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, tls://host:port, udp://host:port, unix:///path or unixgram:///path; repeatable")
+	addTLSFlags(c, &flags)
 	f.StringVar(&flags.Concurrency, "concurrency", "threading", "synchronous, threading, forking or preforking")
 	f.StringVar(&flags.Handler, "handler", "", "compiled-in handler")
 	f.StringVar(&flags.Plugin, "plugin", "", "plugin, in place of --handler")
@@ -72,6 +73,11 @@ func newServe() *cobra.Command {
 	live.add(f)
 	logs.add(f)
 	return c
+}
+
+func addTLSFlags(c *cobra.Command, flags *config.Flags) {
+	c.Flags().StringVar(&flags.Certificate, "certificate", "", "certificate of addresses tls://, a PEM file")
+	c.Flags().StringVar(&flags.Key, "key", "", "its private key, a PEM file (default: the file of the certificate)")
 }
 
 func addConfigFlag(c *cobra.Command, file *string) {

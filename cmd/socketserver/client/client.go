@@ -97,6 +97,9 @@ func (endedError) Unwrap() error { return ErrClosed }
 // ErrTimeout is returned when an answer does not arrive in time.
 var ErrTimeout = errors.New("no answer")
 
+// ErrTruncated is returned when TLS was cut off.
+var ErrTruncated = errors.New("TLS was cut off: the connection has ended without close_notify, and the answer may not be whole; look at the server's log")
+
 // ConnectError is returned when there is no connection.
 type ConnectError struct{ err error }
 
@@ -104,8 +107,8 @@ func (e *ConnectError) Error() string { return e.err.Error() }
 func (e *ConnectError) Unwrap() error { return e.err }
 
 // Run holds a conversation until the input has ended and is answered, the peer ends it, or ctx
-// is done, which is no error. It returns [ErrClosed], which may be [ErrEnded], [ErrTimeout] or a
-// [*ConnectError], with the address, or an error of input or output. A Read of Input may still
+// is done, which is no error. It returns [ErrClosed], which may be [ErrEnded], [ErrTimeout], [ErrTruncated] or
+// a [*ConnectError], with the address, or an error of input or output. A Read of Input may still
 // be in flight when it returns.
 func Run(ctx context.Context, s Settings) error {
 	err := s.run(ctx)

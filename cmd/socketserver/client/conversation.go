@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework/layer"
 )
 
 const (
@@ -327,6 +329,8 @@ func (c *conversation) why(err error) error {
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
 		return err
+	case errors.Is(err, layer.ErrTruncated):
+		return ErrTruncated
 	case c.Address.datagrams() && c.received.Load() == 0:
 		return &ConnectError{fmt.Errorf("could not connect: %s: %s; %s", c.conn.RemoteAddr(), reason(err), remedy(err))}
 	}

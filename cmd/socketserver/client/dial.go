@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-socketserver/socketserver/framework/layer"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
@@ -61,9 +62,23 @@ func (s *Settings) dialOne(ctx context.Context, target string, left int) (net.Co
 		host, _, _ := net.SplitHostPort(s.Address.Host)
 		host, _, _ = strings.Cut(host, "%") // no certificate has a zone
 		config.ServerName = cmp.Or(config.ServerName, host)
-		return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", target)
+		return dialTLS(ctx, target, config)
 	}
 	return dialer.DialContext(ctx, s.Address.Network, target)
+}
+
+// dialTLS connects, and returns a connection that tells whether its end is that of TLS.
+func dialTLS(ctx context.Context, target string, config *tls.Config) (net.Conn, error) {
+	plain, err := (&net.Dialer{}).DialContext(ctx, "tcp", target)
+	if err != nil {
+		return nil, err
+	}
+	conn := layer.ClientConn(plain, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = plain.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // resolve returns the addresses to try, in that order.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/layer"
 )
 
 // A Catalog knows the handlers and plugins.
@@ -112,6 +113,8 @@ type Transport struct {
 	framework.SocketOptions
 	ReadBuffer  int `json:"read_buffer"`  // of tcp and unix, in bytes, as in [framework.BaseServer]
 	WriteBuffer int `json:"write_buffer"` // likewise
+
+	TLS *layer.TLSFiles `json:"tls,omitempty"` // of tcp; nil: plain
 }
 
 // A Handler is what a server does.
@@ -192,5 +195,5 @@ func defaultLimits() Limits {
 }
 
 func defaultTimeouts() framework.Timeouts {
-	return framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second}
+	return framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second, Handshake: 5 * time.Second}
 }

@@ -38,7 +38,7 @@ server "forks" {
 	}, s.Transports)
 	require.Equal(t, config.Concurrency{Kind: "threading"}, s.Concurrency)
 	require.Equal(t, config.Limits{Connections: 1000, PerSource: 64, Line: 64 << 10, Answers: 64 << 10}, s.Limits)
-	require.Equal(t, framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second}, s.Timeouts)
+	require.Equal(t, framework.Timeouts{Idle: 2 * time.Minute, IdleIsDefault: true, Write: 10 * time.Second, Drain: 10 * time.Second, Handshake: 5 * time.Second}, s.Timeouts)
 	require.Equal(t, config.Handler{Kind: "handler", Name: "echo", Options: []byte("{}"), Directory: "."}, s.Handler)
 	require.NotNil(t, s.Class)
 
@@ -91,6 +91,7 @@ server "all" {
     write   = "2s"
     request = "3s"
     drain   = "4s"
+    handshake = "6s"
   }
 }
 `)
@@ -106,7 +107,7 @@ server "all" {
 	}, s.Transports)
 	require.Equal(t, config.Concurrency{Kind: "forking", MaxChildren: 7, Spares: 7, MaxRequests: 100, IsolatedState: true}, s.Concurrency)
 	require.Equal(t, config.Limits{PerSource: 1000, Refuse: true, Banner: "busy\n", Line: 1 << 20, Answers: 1 << 20}, s.Limits)
-	require.Equal(t, framework.Timeouts{Read: time.Second, Write: 2 * time.Second, Request: 3 * time.Second, Drain: 4 * time.Second}, s.Timeouts)
+	require.Equal(t, framework.Timeouts{Read: time.Second, Write: 2 * time.Second, Request: 3 * time.Second, Drain: 4 * time.Second, Handshake: 6 * time.Second}, s.Timeouts)
 }
 
 func TestIsolatedState(t *testing.T) {

@@ -181,7 +181,6 @@ func TestNotAvailableYet(t *testing.T) {
 server "s" {
   transport "tcp" {
     address = ":1"
-    tls {}
     proxy_protocol {}
   }
   transport "unix" {
@@ -200,7 +199,7 @@ server "s" {
 }
 `
 	got := problems(t, src)
-	require.Len(t, got, 10)
+	require.Len(t, got, 9)
 	for _, line := range got {
 		require.Contains(t, line, "is not available yet; ")
 	}

@@ -16,11 +16,13 @@ import (
 
 // Flags are one server of the command line.
 type Flags struct {
-	Listen          []string // URLs: tcp://host:port, udp://host:port, unix:///path, unixgram:///path
+	Listen          []string // URLs: tcp://host:port, tls://host:port, udp://host:port, unix:///path, unixgram:///path
 	Concurrency     string   // empty: threading
 	Handler, Plugin string   // one of them; it names the server, too
 	Set             []string // options of the handler, as key=value
 	PluginDirectory string   // empty: plugins
+	Certificate     string   // of addresses tls://, in PEM
+	Key             string   // its key; empty: it is in Certificate
 	PluginPath      string   // of the plugin, wherever it is; empty: it is in PluginDirectory
 }
 
@@ -39,7 +41,10 @@ func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 		options: map[string]hcl.Range{},
 	}
 	for _, url := range f.Listen {
-		r.listen(d, url)
+		r.listen(d, url, f)
+	}
+	if secure := func(url string) bool { return strings.HasPrefix(url, "tls://") }; !slices.ContainsFunc(f.Listen, secure) && f.Certificate+f.Key != "" {
+		r.add(flag("certificate", f.Certificate), faultf("write --listen tls://host:port, or leave --certificate and --key out", "no address is a tls:// one"))
 	}
 	if len(f.Listen) == 0 {
 		r.add(flag("listen", ""), faultf("add it, as in --listen tcp://localhost:9000", "it is missing"))
@@ -56,18 +61,22 @@ func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 	return r.finish(values)
 }
 
-func (r *reader) listen(d *draft, url string) {
+func (r *reader) listen(d *draft, url string, flags Flags) {
 	at := flag("listen", url)
 	network, address, ok := strings.Cut(url, "://")
 	t := Transport{Network: network}
+	if network == "tls" {
+		if t.TLS = r.flagTLS(at, flags); t.TLS == nil {
+			return
+		}
+		t.Network, network = "tcp", "tcp"
+	}
 	grammar := transportGrammar(&t, filepath.Clean)
 	switch _, known := grammar[network]; {
 	case !ok:
 		r.add(at, faultf("write it as in tcp://localhost:9000 or unix:///run/server.sock", "this is not a URL"))
-	case network == "tls":
-		r.add(at, faultf("use tcp://", "tls is not available yet"))
 	case !known:
-		r.add(at, unknownName("transport", network, names(grammar)))
+		r.add(at, unknownName("transport", network, append(names(grammar), "tls")))
 	default:
 		if f := grammar[network]["address"](cty.StringVal(address)); f != nil {
 			r.add(at, f)

@@ -34,7 +34,19 @@ func (f Flags) HCL() string {
 	server := body.AppendNewBlock("server", []string{serverName(name)}).Body()
 	for _, url := range f.Listen {
 		network, address, _ := strings.Cut(url, "://")
-		server.AppendNewBlock("transport", []string{network}).Body().SetAttributeValue("address", cty.StringVal(address))
+		secure := network == "tls"
+		if secure {
+			network = "tcp"
+		}
+		transport := server.AppendNewBlock("transport", []string{network}).Body()
+		transport.SetAttributeValue("address", cty.StringVal(address))
+		if secure {
+			pair := transport.AppendNewBlock("tls", nil).Body()
+			pair.SetAttributeValue("certificate", cty.StringVal(f.Certificate))
+			if f.Key != "" {
+				pair.SetAttributeValue("key", cty.StringVal(f.Key))
+			}
+		}
 	}
 	server.AppendNewBlock("concurrency", []string{cmp.Or(f.Concurrency, "threading")})
 	options := server.AppendNewBlock(kind, []string{name}).Body()

@@ -195,6 +195,6 @@ func (b *block) readTimeouts(h *hclsyntax.Block, t *framework.Timeouts) {
 			return idle(v)
 		},
 		"read": duration(&t.Read), "write": duration(&t.Write),
-		"request": duration(&t.Request), "drain": duration(&t.Drain),
+		"request": duration(&t.Request), "drain": duration(&t.Drain), "handshake": duration(&t.Handshake),
 	}, nil)
 }

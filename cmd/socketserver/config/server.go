@@ -68,12 +68,12 @@ func transportGrammar(t *Transport, beside func(string) string) map[string]attri
 		"tcp": {
 			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
 			"reuse_port": boolean(&t.ReusePort), "no_delay": inverted(&t.Nagle), "keep_alive": orNone(&t.KeepAlive, duration(&t.KeepAlive)),
-			"tls": nil, "proxy_protocol": nil,
+			"proxy_protocol": nil,
 		},
 		"udp": {"address": address, "max_packet_size": size, "proxy_protocol": nil},
 		"unix": {
 			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
-			"mode": mode, "owner": nil, "group": nil, "tls": nil, "proxy_protocol": nil,
+			"mode": mode, "owner": nil, "group": nil, "proxy_protocol": nil,
 		},
 		"unixgram": {"address": address, "max_packet_size": size, "mode": mode, "owner": nil, "group": nil},
 	}
@@ -88,14 +88,14 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	grammar := transportGrammar(&t, b.source.beside)
 	switch {
 	case network == "tls":
-		b.problem(h.LabelRanges[0], faultf(`use "tcp"`, "transport %q is not available yet", network))
+		b.problem(h.LabelRanges[0], faultf(`write transport "tcp" with a block tls { ... } in it`, "TLS is a layer of a transport"))
 		return
 	case grammar[network] == nil:
 		b.problem(h.LabelRanges[0], unknownName("transport", network, names(grammar)))
 		return
 	}
 	i := b.inner(h)
-	i.readVariant(network, grammar)
+	i.readVariant(network, grammar, map[string]blocks{"tcp": {"tls": repeat(func(h *hclsyntax.Block) { i.readTLS(h, &t) })}})
 	if i.body.Attributes["address"] == nil {
 		example := "localhost:9000"
 		if isUnix(network) {
@@ -107,9 +107,9 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	d.transports = append(d.transports, i.place("address"))
 }
 
-// readVariant reads a block by the grammar of its label. The error for an attribute of another
-// label names that label.
-func (b *block) readVariant(label string, grammar map[string]attributes) {
+// readVariant reads a block by the grammar of its label. The error for an attribute or block of
+// another label names that label.
+func (b *block) readVariant(label string, grammar map[string]attributes, inner map[string]blocks) {
 	own := grammar[label]
 	for name, a := range b.body.Attributes {
 		_, known := own[name]
@@ -119,7 +119,15 @@ func (b *block) readVariant(label string, grammar map[string]attributes) {
 			delete(b.body.Attributes, name)
 		}
 	}
-	b.read(own, nil)
+	b.body.Blocks = slices.DeleteFunc(b.body.Blocks, func(h *hclsyntax.Block) bool {
+		others := slices.DeleteFunc(names(inner), func(other string) bool { return inner[other][h.Type] == nil })
+		misplaced := inner[label][h.Type] == nil && len(others) > 0
+		if misplaced {
+			b.problem(h.TypeRange, faultf("remove it, or change the word", "%s is for %s", h.Type, list(others)))
+		}
+		return misplaced
+	})
+	b.read(own, inner[label])
 }
 
 func (b *block) readConcurrency(h *hclsyntax.Block, d *draft) {
@@ -135,7 +143,7 @@ func (b *block) readConcurrency(h *hclsyntax.Block, d *draft) {
 		return
 	}
 	i := b.inner(h)
-	i.readVariant(kind, concurrencyGrammar(c))
+	i.readVariant(kind, concurrencyGrammar(c), nil)
 	d.spares, d.workers = i.place("spares"), i.place("workers")
 }
 

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/layer"
 )
 
 // Check returns the error that the first Apply of c would return on this machine, without opening
@@ -24,6 +27,7 @@ func Check(ctx context.Context, c *config.Config, o Options) error {
 	for _, s := range c.Servers {
 		for _, t := range s.Transports {
 			add(s, checkTransport(ctx, t))
+			add(s, checkTLS(t, o.Log.With("server", s.Name)))
 		}
 	}
 	for _, s := range c.Servers {
@@ -48,6 +52,18 @@ func checkTransport(ctx context.Context, t config.Transport) error {
 	_, err = onAll(t, addresses, func(a, _ netip.AddrPort, o framework.SocketOptions) (uint16, error) {
 		return a.Port(), framework.CheckSocket(t.Network, a.String(), o)
 	})
+	return err
+}
+
+// checkTLS logs what does not keep the files of TLS from being used.
+func checkTLS(t config.Transport, log hclog.Logger) error {
+	if t.TLS == nil {
+		return nil
+	}
+	secure, err := layer.NewTLS(*t.TLS)
+	if err == nil {
+		warnAboutTLS(log, secure)
+	}
 	return err
 }
 

@@ -25,11 +25,12 @@ const (
 	PeerGone Outcome = "peer_gone" // the client left early
 	Killed   Outcome = "killed"    // its process ended
 	Cut      Outcome = "cut"       // the server stopped and waited no longer
+	Unshaken Outcome = "handshake" // the client has not passed the handshake of TLS
 )
 
 // Outcomes are all of them, and Refusals the reasons for which a request is not served.
 var (
-	Outcomes = []Outcome{OK, Erred, Panicked, TimedOut, PeerGone, Killed, Cut}
+	Outcomes = []Outcome{OK, Erred, Panicked, TimedOut, PeerGone, Killed, Cut, Unshaken}
 	Refusals = []framework.Refusal{
 		framework.RefusedConnections, framework.RefusedPerSource, framework.RefusedVerify, framework.RefusedPreamble, framework.RefusedClosed,
 	}
@@ -39,6 +40,8 @@ var (
 func OutcomeOf(o framework.Outcome) Outcome {
 	err, panicked := o.Err, (*framework.PanicError)(nil)
 	switch {
+	case errors.As(err, new(*framework.HandshakeError)):
+		return Unshaken
 	case err == nil, errors.Is(err, io.EOF):
 		return OK
 	case errors.As(err, &panicked):
@@ -60,7 +63,7 @@ func OutcomeOf(o framework.Outcome) Outcome {
 type Counters struct {
 	accepted, started, unstarted atomic.Int64 // unstarted: ended without having been started
 	refused                      [5]atomic.Int64
-	ended                        [7]atomic.Int64
+	ended                        [8]atomic.Int64
 	in, out                      atomic.Int64 // bytes
 	durations                    [DurationBuckets + 1]atomic.Int64
 	duration                     atomic.Int64 // of all, in nanoseconds

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/layer"
 )
 
 // A State is what an instance does.
@@ -45,6 +46,7 @@ type Instance struct {
 	events   *Events
 	trace    framework.Trace
 	servers  []*framework.BaseServer
+	tls      []*layer.TLS // of its transports
 
 	retired context.Context // done when the instance is retired
 	retire  context.CancelFunc
@@ -150,21 +152,26 @@ func (i *Instance) become(s *config.Server) {
 func (i *Instance) bind(ctx context.Context) error {
 	var errs []error
 	for n, t := range i.config.Transports {
+		layers, err := i.secure(t, nil)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("server %q: %w", i.name, err))
+			continue
+		}
 		sockets, err := i.sockets.Acquire(ctx, t, fmt.Sprintf("%s/%d", i.name, n), i.log)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("server %q: %w", i.name, err))
 		}
 		i.bound = append(i.bound, sockets...)
 		for _, socket := range sockets {
-			i.servers = append(i.servers, i.newServer(socket, t))
+			i.servers = append(i.servers, i.newServer(socket, t, layers))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (i *Instance) newServer(socket *Socket, t config.Transport) *framework.BaseServer {
+func (i *Instance) newServer(socket *Socket, t config.Transport, layers []framework.Layer) *framework.BaseServer {
 	return &framework.BaseServer{
-		Name: i.name, Log: i.log, Transport: socket.Transport(),
+		Name: i.name, Log: i.log, Transport: socket.Transport(), Layers: layers,
 		Strategy: i.strategy, Class: i.class.HandlerClass, Limits: i.limits, Trace: &i.trace, Timeouts: i.config.Timeouts,
 		ReadBuffer: t.ReadBuffer, WriteBuffer: t.WriteBuffer, MaxLine: i.config.Limits.MaxLine(), OnStop: i.stop,
 	}
@@ -211,7 +218,11 @@ func (i *Instance) announce() {
 	for n, l := range i.listeners() {
 		if !i.bound[n].announced {
 			i.bound[n].announced = true
-			i.log.Info("listening", "network", l.Network, "address", l.Address)
+			fields := []any{"network", l.Network, "address", l.Address}
+			if l.TLS {
+				fields = append(fields, "tls", true)
+			}
+			i.log.Info("listening", fields...)
 		}
 	}
 }
@@ -219,7 +230,7 @@ func (i *Instance) announce() {
 func (i *Instance) listeners() []Listener {
 	all := make([]Listener, len(i.servers))
 	for n, s := range i.servers {
-		all[n] = Listener{s.Transport.Network(), s.Addr().String()}
+		all[n] = Listener{Network: s.Transport.Network(), Address: s.Addr().String(), TLS: len(s.Layers) > 0}
 	}
 	return all
 }

@@ -33,6 +33,7 @@ type Status struct {
 type Listener struct {
 	Network string `json:"network"`
 	Address string `json:"address"`
+	TLS     bool   `json:"tls,omitempty"`
 }
 
 // Status returns that of every instance in the order of the configuration, and then that of

@@ -109,6 +109,7 @@ func (s *Supervisor) perform(ctx context.Context, t *transition) error {
 		i.Retire(replaced)
 	}
 	s.beside.retire(1)
+	s.RenewCertificates()
 	return nil
 }
 

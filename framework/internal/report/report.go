@@ -16,7 +16,7 @@ import (
 
 // A Reporter bounds what it logs, so that clients that can make a handler fail cannot fill a
 // disk. The zero value is ready.
-type Reporter struct{ failures, overdue, endless ratelog.Limiter }
+type Reporter struct{ failures, overdue, endless, handshakes ratelog.Limiter }
 
 const maxFailures = 10 // requests that failed, logged a second
 
@@ -56,6 +56,13 @@ func (p *Reporter) Endless(log hclog.Logger, after time.Duration, stack, next st
 func (p *Reporter) Refused(log hclog.Logger, why string) {
 	if more, ok := p.failures.Allow(maxFailures); ok {
 		log.Warn("client refused: "+why, ratelog.More(more)...)
+	}
+}
+
+// Handshake logs a client that has not passed the handshake of a layer.
+func (p *Reporter) Handshake(log hclog.Logger, err error) {
+	if more, ok := p.handshakes.Allow(1); ok {
+		log.Warn("client refused: handshake failed", ratelog.More(more, "error", err)...)
 	}
 }
 

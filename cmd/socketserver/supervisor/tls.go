@@ -1,0 +1,48 @@
+package supervisor
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/layer"
+)
+
+// secure adds the TLS layer of a transport, if it has one, to layers.
+func (i *Instance) secure(t config.Transport, layers []framework.Layer) ([]framework.Layer, error) {
+	if t.TLS == nil {
+		return layers, nil
+	}
+	secure, err := layer.NewTLS(*t.TLS)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", t.Network, t.Address, err)
+	}
+	warnAboutTLS(i.log, secure)
+	i.tls = append(i.tls, secure)
+	return append(layers, secure), nil
+}
+
+func warnAboutTLS(log hclog.Logger, secure *layer.TLS) {
+	for _, w := range secure.Warnings() {
+		log.Warn("a file of TLS needs attention", "file", w.Path, "problem", w.Problem, "next", w.Next)
+	}
+}
+
+// RenewCertificates reads the files of all TLS layers again. Where new ones cannot be used those that
+// were read before stay, and that is logged.
+func (s *Supervisor) RenewCertificates() {
+	for _, i := range s.running() {
+		for _, secure := range i.tls {
+			switch changed, err := secure.Reload(); {
+			case err != nil:
+				i.log.Error("certificates not reloaded; those that were read before stay", "error", err)
+			case changed:
+				i.log.Info("certificates reloaded", "expires", secure.Expires().Format(time.RFC3339))
+				warnAboutTLS(i.log, secure)
+			}
+		}
+	}
+}

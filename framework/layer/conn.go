@@ -1,0 +1,80 @@
+package layer
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// ErrTruncated is what a read returns where the connection has ended and TLS has not: the peer
+// was cut off, or somebody else has ended the connection, and what was read may not be all.
+var ErrTruncated = fmt.Errorf("%w: the connection has ended without close_notify of TLS", framework.ErrPeerGone)
+
+// A TLSConn is a [tls.Conn] whose reads return [ErrTruncated], where those of a tls.Conn return
+// io.EOF for both ends.
+type TLSConn struct {
+	*tls.Conn
+	under *under
+}
+
+// under is the connection under a TLSConn.
+type under struct {
+	net.Conn
+	ended atomic.Bool // its end was read
+}
+
+func (u *under) Read(p []byte) (int, error) {
+	n, err := u.Conn.Read(p)
+	if errors.Is(err, io.EOF) {
+		u.ended.Store(true)
+	}
+	return n, err
+}
+
+// ServerConn returns the server's side of TLS on c.
+func ServerConn(c net.Conn, config *tls.Config) *TLSConn {
+	u := &under{Conn: c}
+	return &TLSConn{tls.Server(u, config), u}
+}
+
+// ClientConn returns the client's side of TLS on c.
+func ClientConn(c net.Conn, config *tls.Config) *TLSConn {
+	u := &under{Conn: c}
+	return &TLSConn{tls.Client(u, config), u}
+}
+
+// Read implements [net.Conn].
+func (c *TLSConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF && c.under.ended.Load() { //nolint:errorlint // what tls.Conn returns as it is
+		err = ErrTruncated
+	}
+	return n, err
+}
+
+// TLS describes a connection whose handshake has succeeded, for [framework.Request].
+func (c *TLSConn) TLS() *framework.TLS {
+	s := c.ConnectionState()
+	t := &framework.TLS{
+		Version: strings.Replace(tls.VersionName(s.Version), " ", "v", 1), CipherSuite: tls.CipherSuiteName(s.CipherSuite),
+		ServerName: s.ServerName, Protocol: s.NegotiatedProtocol,
+	}
+	for _, own := range s.PeerCertificates {
+		t.PeerCertificates = append(t.PeerCertificates, own.Raw)
+	}
+	if len(s.PeerCertificates) > 0 {
+		t.Client = certificateOf(s.PeerCertificates[0])
+	}
+	return t
+}
+
+func certificateOf(c *x509.Certificate) *framework.Certificate {
+	return &framework.Certificate{Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: fmt.Sprintf("%X", c.SerialNumber)}
+}

@@ -1,0 +1,91 @@
+// Package layer has layers of connections that need more than package framework links. A program
+// that imports it links crypto/tls, which workers do without: layers run where requests are accepted.
+package layer
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// TLS is a [framework.Layer] that makes connections TLS ones. Its files may be read again while
+// it is used.
+type TLS struct {
+	files   TLSFiles
+	reading sync.Mutex // held by Reload
+	loaded  atomic.Pointer[loaded]
+}
+
+// NewTLS reads files. The error joins a [*FileProblem] for each that cannot be used.
+func NewTLS(files TLSFiles) (*TLS, error) {
+	l, err := files.load()
+	if err != nil {
+		return nil, err
+	}
+	t := &TLS{files: files}
+	t.loaded.Store(l)
+	return t, nil
+}
+
+// Reload reads the files again, for the connections to come, and reports whether they have changed.
+// On an error what was read before stays.
+func (t *TLS) Reload() (changed bool, err error) {
+	t.reading.Lock()
+	defer t.reading.Unlock()
+	l, err := t.files.load()
+	if err != nil || l.sum == t.loaded.Load().sum {
+		return false, err
+	}
+	t.loaded.Store(l)
+	return true, nil
+}
+
+// Warnings are what is wrong with the files and does not keep them from being used.
+func (t *TLS) Warnings() []*FileProblem { return t.loaded.Load().warnings }
+
+// Expires is when the first of the certificates expires.
+func (t *TLS) Expires() time.Time { return t.loaded.Load().expires }
+
+// Wrap implements [framework.Layer]. A client that does not speak TLS is sent an alert.
+func (t *TLS) Wrap(_ context.Context, c net.Conn) (net.Conn, error) {
+	wrapped := ServerConn(c, t.loaded.Load().config)
+	if err := wrapped.Handshake(); err != nil {
+		return nil, refuse(c, err)
+	}
+	return wrapped, nil
+}
+
+// notTLS is the alert that ends what is not TLS: fatal, protocol_version.
+var notTLS = []byte{21, 3, 1, 0, 2, 2, 70}
+
+// refuse explains the error of a handshake.
+func refuse(c net.Conn, err error) error {
+	var header tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
+	var operation *net.OpError
+	switch {
+	case errors.As(err, &header):
+		if header.Conn != nil {
+			_, _ = c.Write(notTLS)
+		}
+		return fmt.Errorf("the client does not speak TLS: it began with %q", header.RecordHeader[:])
+	case errors.As(err, &certificate):
+		return fmt.Errorf("the client's certificate is not accepted: %s", trim(certificate.Err))
+	case errors.As(err, &operation) && operation.Op == "remote error":
+		return fmt.Errorf("the client has refused: %s", trim(operation.Err))
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w within the handshake", framework.ErrPeerGone)
+	case strings.HasPrefix(err.Error(), "tls: "):
+		return errors.New(trim(err))
+	}
+	return err
+}
