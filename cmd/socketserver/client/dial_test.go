@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"math/big"
 	"net"
 	"path/filepath"
@@ -172,6 +173,24 @@ func TestTLS(t *testing.T) {
 	}
 	_, err = hold(t, Settings{Address: Address{"tls", serve(t, chunks).Host}}, "")
 	require.ErrorContains(t, err, "if the server does not speak TLS, write tcp://")
+}
+
+// An answer that somebody has cut off is not taken for a whole one, in any mode.
+func TestTLSTruncated(t *testing.T) {
+	t.Parallel()
+	certificate, _ := newCertificate(t, "server.example")
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
+	require.NoError(t, err)
+	serveOn(t, l, func(conn net.Conn) {
+		_ = until(conn, "\n")
+		fmt.Fprint(conn, "answer\n")
+		_ = conn.(*tls.Conn).NetConn().Close()
+	})
+	for _, mode := range Modes {
+		got, err := hold(t, Settings{Address: Address{"tls", l.Addr().String()}, Mode: mode, TLS: &tls.Config{InsecureSkipVerify: true}}, "one\n")
+		require.ErrorIs(t, err, ErrTruncated, mode)
+		require.Equal(t, "answer\n", got)
+	}
 }
 
 // Who cannot be trusted does not write to the terminal.
