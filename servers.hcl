@@ -123,6 +123,24 @@ server "full-duplex" {
   limits { connections = 20 }
 }
 
+# Answers each line with its number, of all clients: a state that threads share.
+server "counter" {
+  transport "tcp" { address = "localhost:21571" }
+
+  concurrency "threading" {}
+
+  handler "counter" {}
+}
+
+# The same in processes, which share the state that the server keeps for them.
+server "counter-workers" {
+  transport "tcp" { address = "localhost:21572" }
+
+  concurrency "preforking" { workers = 2 }
+
+  handler "counter" {}
+}
+
 # Logs the datagrams that it receives, one after the other, and never answers.
 server "sink" {
   transport "udp" { address = "localhost:8081" }

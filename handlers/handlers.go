@@ -5,6 +5,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/handlers/chat"
 	"github.com/go-socketserver/socketserver/handlers/command"
+	"github.com/go-socketserver/socketserver/handlers/counter"
 	"github.com/go-socketserver/socketserver/handlers/echo"
 	"github.com/go-socketserver/socketserver/handlers/sink"
 	"github.com/go-socketserver/socketserver/handlers/timestamp"
@@ -22,6 +23,7 @@ type Entry struct {
 var Table = []Entry{
 	{"chat", "relays what clients say to each other", chat.Constructor},
 	{"command", "tells the time, the system and what lies in a directory", command.Constructor},
+	{"counter", "counts lines, of all clients and in whatever process", counter.Constructor},
 	{"echo", "sends back what it receives", echo.Constructor},
 	{"sink", "logs what it receives and never answers", sink.Constructor},
 	{"timestamp", "answers every message with the time and the message", timestamp.Constructor},

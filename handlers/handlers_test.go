@@ -89,6 +89,8 @@ func TestWorker(t *testing.T) {
 		conn := frameworktest.Dial(t, s)
 		if e.Name == "sink" || e.Name == "chat" { // nobody else is there
 			require.Empty(t, frameworktest.End(t, conn))
+		} else if e.Name == "counter" {
+			require.Equal(t, "1\n", frameworktest.Ask(t, conn, "hello\n"))
 		} else {
 			require.Contains(t, frameworktest.Ask(t, conn, "hello\n"), "hello")
 		}

@@ -144,6 +144,7 @@ func (r *reader) checkClass(d *draft, block string) {
 			r.add(d.transports[i], faultf("use another handler, or another transport", "%stransport %q: %s %q serves %s only", d.block, t.Network, d.Handler.Kind, d.Handler.Name, list(serves)))
 		}
 	}
+	r.checkState(d, block)
 	if d.Class.Isolates && d.Concurrency.Kind == "preforking" {
 		r.add(d.concurrency, faultf(`use "forking"`, "%s\"preforking\" cannot run it, as it is a program that is started for each request", block))
 	}
@@ -152,6 +153,7 @@ func (r *reader) checkClass(d *draft, block string) {
 		if d.typed {
 			next = "use --concurrency threading, or a file with isolated_state = true if each process may have its own"
 		}
+		next += "; a handler that keeps it in Request.State has the same in all of them"
 		r.add(d.concurrency, faultf(next, "%s%q makes no sense for it, as it keeps %s in memory, and what a request changes in its own process no other request sees",
 			block, d.Concurrency.Kind, d.Class.Stateful))
 	}

@@ -47,6 +47,9 @@ func (s *Server) attributes() map[string]string {
 	flatten(all, "concurrency", s.Concurrency)
 	flatten(all, "limits", s.Limits)
 	flatten(all, "timeouts", s.Timeouts)
+	if s.State != nil {
+		flatten(all, "state", *s.State)
+	}
 	if s.Timeouts.IdleIsDefault {
 		all["timeouts.idle"] = "default"
 	}

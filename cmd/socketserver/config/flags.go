@@ -38,7 +38,7 @@ func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 	}
 	d := &draft{
 		Server: &Server{Limits: r.limits, Timeouts: r.timeouts, AccessLog: true}, at: hcl.Range{Filename: "command line"}, typed: true,
-		options: map[string]hcl.Range{},
+		options: map[string]hcl.Range{}, state: r.state,
 	}
 	for _, url := range f.Listen {
 		r.listen(d, url, f)

@@ -54,6 +54,9 @@ var catalog = handlers{
 			}
 			return &framework.HandlerClass{New: func() framework.Handler { return &stream{} }}, nil
 		}),
+		"count": framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
+			return &framework.HandlerClass{New: func() framework.Handler { return &stream{} }, UsesState: true}, nil
+		}),
 		"room": framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
 			return &framework.HandlerClass{New: func() framework.Handler { return &stream{} }, Stateful: "its members"}, nil
 		}),

@@ -26,6 +26,7 @@ type reader struct {
 
 	limits   Limits // the defaults of every server
 	timeouts framework.Timeouts
+	state    State
 	config   Config
 	servers  []*draft
 }
@@ -44,12 +45,13 @@ type draft struct {
 	workers     hcl.Range
 	handler     hcl.Range
 	options     map[string]hcl.Range
+	state       State // State, if the class uses one
 }
 
 func newReader() *reader {
 	return &reader{
 		problems: problems{sources: map[string][]byte{}}, texts: map[string][]byte{},
-		limits: defaultLimits(), timeouts: defaultTimeouts(),
+		limits: defaultLimits(), timeouts: defaultTimeouts(), state: State{Backend: "memory"},
 	}
 }
 
@@ -172,6 +174,7 @@ func (r *reader) readDefaults(b *block) {
 	b.read(nil, blocks{
 		"limits":   once(func(h *hclsyntax.Block) { b.readLimits(h, &r.limits) }),
 		"timeouts": once(func(h *hclsyntax.Block) { b.readTimeouts(h, &r.timeouts) }),
+		"state":    once(func(h *hclsyntax.Block) { b.readDefaultState(h) }),
 	})
 }
 

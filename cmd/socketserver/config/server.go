@@ -40,7 +40,7 @@ func (b *block) readServer(h *hclsyntax.Block) {
 	s := b.inner(h)
 	d := &draft{
 		Server: &Server{Name: name, Limits: b.limits, Timeouts: b.timeouts, AccessLog: true},
-		block:  s.name, at: s.at, options: map[string]hcl.Range{}, blocks: s.first,
+		block:  s.name, at: s.at, options: map[string]hcl.Range{}, blocks: s.first, state: b.state,
 	}
 	b.servers = append(b.servers, d)
 	b.config.Servers = append(b.config.Servers, d.Server)
@@ -51,6 +51,7 @@ func (b *block) readServer(h *hclsyntax.Block) {
 		"plugin":      repeat(func(h *hclsyntax.Block) { s.readHandler(h, d) }),
 		"limits":      once(func(h *hclsyntax.Block) { s.readLimits(h, &d.Limits) }),
 		"timeouts":    once(func(h *hclsyntax.Block) { s.readTimeouts(h, &d.Timeouts) }),
+		"state":       once(func(h *hclsyntax.Block) { s.readState(h, &d.state) }),
 		"access":      nil, "process": nil,
 	})
 }

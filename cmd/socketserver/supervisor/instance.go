@@ -40,6 +40,7 @@ type Instance struct {
 	bound    []*Socket // guarded by mu
 	strategy framework.Strategy
 	class    *class
+	kept     *kept // state of the handlers; nil: the handler uses none
 	limits   *framework.Limits
 	counters *Counters
 	requests *requests
@@ -72,7 +73,7 @@ type Instance struct {
 func (s *Supervisor) newInstance(server *config.Server, c *class, old *Instance) *Instance {
 	i := &Instance{
 		name: server.Name, config: server, log: s.options.Log.With("server", server.Name), sockets: s.sockets,
-		strategy: server.Concurrency.Strategy(s.options.Worker), class: c, limits: server.Limits.New(),
+		strategy: server.Concurrency.Strategy(s.options.Worker), class: c, kept: s.stateOf(server), limits: server.Limits.New(),
 		counters: s.countersOf(server.Name), events: s.events,
 		state: Starting, since: time.Now(), over: make(chan struct{}), suspended: old.is(Suspended),
 	}
@@ -170,11 +171,15 @@ func (i *Instance) bind(ctx context.Context) error {
 }
 
 func (i *Instance) newServer(socket *Socket, t config.Transport, layers []framework.Layer) *framework.BaseServer {
-	return &framework.BaseServer{
+	s := &framework.BaseServer{
 		Name: i.name, Log: i.log, Transport: socket.Transport(), Layers: layers,
 		Strategy: i.strategy, Class: i.class.HandlerClass, Limits: i.limits, Trace: &i.trace, Timeouts: i.config.Timeouts,
 		ReadBuffer: t.ReadBuffer, WriteBuffer: t.WriteBuffer, MaxLine: i.config.Limits.MaxLine(), OnStop: i.stop,
 	}
+	if i.kept != nil {
+		s.State = i.kept.State
+	}
+	return s
 }
 
 // listen opens the servers and starts what their strategy needs.

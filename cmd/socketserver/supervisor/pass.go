@@ -99,6 +99,7 @@ func (s *Supervisor) Leave() error {
 	}
 	k.mu.Unlock()
 	s.beside.retire(0)
+	s.warnAboutStates()
 	for _, i := range s.running() {
 		i.Retire(true)
 	}

@@ -78,6 +78,7 @@ type transition struct {
 	next  []*Instance                  // of the new configuration
 	fresh []*Instance                  // those of them that have to be started
 	turn  map[*Instance]*config.Server // those that change while they serve
+	gone  []*kept                      // what the configuration does not keep any more
 	old   map[*Instance]bool           // what runs now and is not among next; true: it is replaced
 }
 
@@ -186,8 +187,11 @@ func (s *Supervisor) Servers() []*config.Server {
 }
 
 // open acquires all sockets first, so that no process is started where one cannot be had.
-func (t *transition) open(ctx context.Context) error {
+func (t *transition) open(ctx context.Context, s *Supervisor) error {
 	var errs []error
+	for _, i := range t.fresh {
+		errs = append(errs, s.openState(ctx, i))
+	}
 	for _, i := range t.fresh {
 		errs = append(errs, i.bind(ctx))
 	}
@@ -201,8 +205,9 @@ func (t *transition) open(ctx context.Context) error {
 }
 
 // close undoes prepare and open.
-func (t *transition) close() {
+func (t *transition) close(s *Supervisor) {
 	for _, i := range t.fresh {
 		i.close()
+		s.releaseState(i.kept)
 	}
 }

@@ -34,6 +34,7 @@ type Supervisor struct {
 
 	mu        sync.Mutex
 	counters  map[string]*Counters // by the name of the server
+	states    map[string]*kept     // likewise, of the configuration
 	instances []*Instance          // of the configuration, in its order
 	replaced  []*Instance          // by these; they still drain
 	live      int                  // instances that have not ended
@@ -46,8 +47,9 @@ const ballastSize = 12 << 20
 
 // Options are what a supervisor needs beside the configuration.
 type Options struct {
-	Log    hclog.Logger
-	Worker *framework.Program // of worker processes with compiled-in handlers; nil: this program
+	Log       hclog.Logger
+	Worker    *framework.Program // of worker processes with compiled-in handlers; nil: this program
+	OpenState OpenState          // nil: states are in memory only
 	// Ended is called for each request of a server with an access log that was served and has ended,
 	// as [framework.Trace.Ended] is; nil: it is not.
 	Ended func(*framework.Request, framework.Outcome)
@@ -74,7 +76,7 @@ func (s *Supervisor) Apply(ctx context.Context, c *config.Config) (Plan, error) 
 	s.warnAboutProcesses(c)
 	t, err := s.prepare(c)
 	if err != nil {
-		t.close()
+		t.close(s)
 		return nil, err
 	}
 	if err := s.perform(ctx, t); err != nil {
@@ -89,13 +91,16 @@ func (s *Supervisor) Apply(ctx context.Context, c *config.Config) (Plan, error) 
 
 // perform makes t what runs. On an error nothing has changed.
 func (s *Supervisor) perform(ctx context.Context, t *transition) error {
-	err := t.open(ctx)
+	err := t.open(ctx, s)
 	if err == nil && !s.commit(t) {
 		err = errors.New("socketserver: the configuration was not applied, as the servers are being stopped")
 	}
 	if err != nil {
-		t.close()
+		t.close(s)
 		return err
+	}
+	for _, kept := range t.gone {
+		s.releaseState(kept)
 	}
 	for i, server := range t.turn {
 		i.become(server)
@@ -123,6 +128,7 @@ func (s *Supervisor) begin(i *Instance) {
 	}
 	go func() {
 		i.run(s.ctx)
+		s.releaseState(i.kept)
 		s.end(i)
 	}()
 }
@@ -141,7 +147,7 @@ func (s *Supervisor) Plan(c *config.Config) (Plan, error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	t, err := s.prepare(c)
-	t.close()
+	t.close(s)
 	return t.plan, err
 }
 
@@ -153,6 +159,7 @@ func (s *Supervisor) commit(t *transition) bool {
 		return false
 	}
 	maps.DeleteFunc(t.old, func(i *Instance, _ bool) bool { return i.ended() })
+	t.gone = s.keepStates(t.next)
 	s.instances, s.replaced = t.next, slices.AppendSeq(s.replaced, maps.Keys(t.old))
 	s.live += len(t.fresh)
 	return true
@@ -192,6 +199,12 @@ func (s *Supervisor) Run(ctx context.Context) {
 		<-s.idle
 	case <-s.idle:
 		s.options.Log.Info("every server has stopped")
+	}
+	s.mu.Lock()
+	gone := s.keepStates(nil)
+	s.mu.Unlock()
+	for _, kept := range gone {
+		s.releaseState(kept)
 	}
 }
 
