@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/kv"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/upgrade"
@@ -139,7 +140,7 @@ func serve(o serving) error {
 	if err := localtime.Check(); err != nil {
 		log.Warn("times are UTC, as the time zone is not understood", "error", err)
 	}
-	options := supervisor.Options{Log: log, Worker: findWorker(log)}
+	options := supervisor.Options{Log: log, Worker: findWorker(log), OpenState: new(kv.Backends).Open}
 	access, err := openAccessLog(c.Log.Access, log)
 	if err != nil {
 		catalog.close()

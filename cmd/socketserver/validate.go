@@ -44,6 +44,11 @@ are built, and started to be asked for their options, unless --no-plugins says o
 			if err != nil {
 				return failed(err)
 			}
+			for _, s := range conf.Servers {
+				if s.State != nil && s.State.Backend != "memory" {
+					fmt.Fprintf(c.OutOrStdout(), "server %q: %s\n", s.Name, s.State.Durability())
+				}
+			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s, no errors\n", file, counted(len(conf.Servers), "server"))
 			return err
 		},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,6 +20,19 @@ type State struct {
 	URL         string        `json:"url,omitempty"`         // of NATS; several are separated by commas
 	Credentials string        `json:"credentials,omitempty"` // of NATS: path of a file
 	Bucket      string        `json:"bucket,omitempty"`      // in the file, or in NATS
+}
+
+// Durability describes what a power failure may lose.
+func (s *State) Durability() string {
+	switch {
+	case s.Backend == "nats":
+		return "a power failure of NATS loses what its sync_interval allows, by default what was acknowledged in the last two minutes; sync_interval: always in its jetstream block loses nothing"
+	case s.Backend == "file" && s.Sync == 0:
+		return "a power failure loses nothing that was acknowledged"
+	case s.Backend == "file":
+		return fmt.Sprintf("a power failure loses what was acknowledged in the last %v; sync = \"always\" loses nothing, and is slower", s.Sync)
+	}
+	return "a restart loses the state, which is in memory"
 }
 
 // backends are the words of State.Backend, with their attributes.

@@ -1,0 +1,330 @@
+package kv
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// A bucket is the state of one server: a KV bucket of NATS for the values, and a stream of counters beside it,
+// as a stream of counters has nothing else. Reads go to the leader of a stream, as its other copies may lag behind
+// what a client has written itself.
+type bucket struct {
+	service, name string
+	conn          *nats.Conn
+	js            jetstream.JetStream
+
+	mu               sync.Mutex // held while the streams are opened
+	values, counters jetstream.Stream
+	kv               jetstream.KeyValue // of values, for watching
+}
+
+var _ framework.State = (*bucket)(nil)
+
+// openBucket opens the bucket of a server, or makes it, as soon as NATS can be reached.
+func openBucket(ctx context.Context, service, name string, connect func() (*nats.Conn, error)) (*bucket, error) {
+	conn, err := connect()
+	if err != nil {
+		return nil, err
+	}
+	b := &bucket{service: service, name: name, conn: conn}
+	if b.js, err = jetstream.New(conn); err == nil {
+		if err = b.open(ctx); errors.Is(err, errAway) {
+			return b, nil
+		}
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bucket) close() { b.conn.Close() }
+
+// stamp is the metadata that names the server of a bucket.
+const stamp = "socketserver_server"
+
+// open opens the streams, unless they are open.
+func (b *bucket) open(ctx context.Context) error {
+	if !b.conn.IsConnected() {
+		return errAway
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.counters != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	values, err := b.stream(ctx, jetstream.StreamConfig{
+		Name: "KV_" + b.name, Subjects: []string{b.subject("$KV", ">")}, Discard: jetstream.DiscardNew,
+		AllowRollup: true, DenyDelete: true, AllowMsgTTL: true,
+	})
+	if err != nil {
+		return err
+	}
+	counters, err := b.stream(ctx, jetstream.StreamConfig{
+		Name: "COUNT_" + b.name, Subjects: []string{b.subject("$COUNT", ">")}, AllowMsgCounter: true,
+	})
+	if err != nil {
+		return err
+	}
+	if b.kv, err = b.js.KeyValue(ctx, b.name); err != nil {
+		return explain(err)
+	}
+	b.values, b.counters = values, counters
+	return nil
+}
+
+// subject returns that of a key, or > for all of them.
+func (b *bucket) subject(tree, key string) string { return tree + "." + b.name + "." + key }
+
+// stream opens a stream of the bucket, or makes it: three times in a cluster, and else once.
+func (b *bucket) stream(ctx context.Context, c jetstream.StreamConfig) (jetstream.Stream, error) {
+	c.Description = "state of the socketserver server " + strconv.Quote(b.service)
+	c.Metadata = map[string]string{stamp: b.service}
+	c.MaxMsgsPerSubject, c.MaxMsgs, c.MaxBytes, c.MaxConsumers, c.MaxMsgSize = 1, -1, -1, -1, -1
+	s, err := b.js.Stream(ctx, c.Name)
+	for _, c.Replicas = range []int{3, 1} {
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			s, err = b.js.CreateStream(ctx, c)
+			if tooFewPeers(err) {
+				err = jetstream.ErrStreamNotFound
+			}
+		}
+	}
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another server was faster
+		s, err = b.js.Stream(ctx, c.Name)
+	}
+	if err != nil {
+		return nil, explain(err)
+	}
+	switch of := s.CachedInfo().Config; {
+	case of.Metadata[stamp] == "":
+		return nil, fmt.Errorf("the bucket %q exists and is not that of a server; choose another bucket", b.name)
+	case of.Metadata[stamp] != b.service:
+		return nil, fmt.Errorf("the bucket %q is that of server %q; choose another bucket", b.name, of.Metadata[stamp])
+	case of.AllowDirect:
+		return nil, fmt.Errorf("the bucket %q allows direct gets, which may return what has been replaced; set allow_direct of stream %s to false", b.name, c.Name)
+	}
+	return s, nil
+}
+
+// tooFewPeers reports whether a stream cannot have so many copies.
+func tooFewPeers(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == 10005 || api.ErrorCode == 10074)
+}
+
+// call does something with the streams within a time.
+func (b *bucket) call(ctx context.Context, do func(ctx context.Context) error) error {
+	if err := b.open(ctx); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	within, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := do(within)
+	switch {
+	case err == nil, errors.Is(err, framework.ErrNoKey), errors.Is(err, framework.ErrExists), errors.Is(err, framework.ErrConflict):
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return fmt.Errorf("state: %w", explain(err))
+}
+
+// kvOperation is the header by which a KV bucket marks a deletion, and markerLife how long the marker is kept: a watch
+// that was interrupted for that time misses the deletion.
+const (
+	kvOperation = "KV-Operation"
+	purge       = "PURGE"
+	markerLife  = time.Hour
+)
+
+// get returns the last message of a key, which exists or not. A key without one has revision 0.
+func (b *bucket) get(ctx context.Context, key string) (m *jetstream.RawStreamMsg, exists bool, err error) {
+	m, err = b.values.GetLastMsgForSubject(ctx, b.subject("$KV", key))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return &jetstream.RawStreamMsg{}, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return m, m.Header.Get(kvOperation) == "" && m.Header.Get(jetstream.MarkerReasonHeader) == "", nil
+}
+
+// put sets a value whose last message is that revision.
+func (b *bucket) put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	m := &nats.Msg{Subject: b.subject("$KV", key), Data: value}
+	ack, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(revision))
+	var api *jetstream.APIError
+	if errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
+		return 0, framework.ErrConflict
+	}
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// Get implements [framework.State].
+func (b *bucket) Get(ctx context.Context, key string) (value []byte, revision uint64, err error) {
+	err = b.call(ctx, func(ctx context.Context) error {
+		m, exists, err := b.get(ctx, key)
+		if err == nil && !exists {
+			err = framework.ErrNoKey
+		}
+		if err == nil {
+			value, revision = m.Data, m.Sequence
+		}
+		return err
+	})
+	return value, revision, err
+}
+
+// Create implements [framework.State].
+func (b *bucket) Create(ctx context.Context, key string, value []byte) (revision uint64, err error) {
+	err = b.call(ctx, func(ctx context.Context) error {
+		var last uint64
+		for {
+			var err error
+			if revision, err = b.put(ctx, key, value, last); !errors.Is(err, framework.ErrConflict) {
+				return err
+			}
+			m, exists, err := b.get(ctx, key)
+			if err != nil {
+				return err
+			}
+			if exists {
+				return framework.ErrExists
+			}
+			last = m.Sequence // of its deletion
+		}
+	})
+	return revision, err
+}
+
+// Update implements [framework.State].
+func (b *bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error) {
+	err = b.call(ctx, func(ctx context.Context) (err error) {
+		if revision == 0 { // of no key
+			return framework.ErrConflict
+		}
+		next, err = b.put(ctx, key, value, revision)
+		return err
+	})
+	return next, err
+}
+
+// Delete implements [framework.State].
+func (b *bucket) Delete(ctx context.Context, key string) error {
+	return b.call(ctx, func(ctx context.Context) error {
+		if err := b.counters.Purge(ctx, jetstream.WithPurgeSubject(b.subject("$COUNT", key))); err != nil {
+			return err
+		}
+		_, exists, err := b.get(ctx, key)
+		if err != nil || !exists {
+			return err
+		}
+		m := nats.NewMsg(b.subject("$KV", key))
+		m.Header.Set(kvOperation, purge)
+		m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+		_, err = b.js.PublishMsg(ctx, m, jetstream.WithMsgTTL(markerLife))
+		return err
+	})
+}
+
+// Add implements [framework.State].
+func (b *bucket) Add(ctx context.Context, key string, n int64) (sum int64, err error) {
+	err = b.call(ctx, func(ctx context.Context) error {
+		if n == 0 {
+			var err error
+			sum, err = b.count(ctx, key)
+			return err
+		}
+		m := nats.NewMsg(b.subject("$COUNT", key))
+		m.Header.Set("Nats-Incr", strconv.FormatInt(n, 10))
+		ack, err := b.js.PublishMsg(ctx, m)
+		if err != nil {
+			return err
+		}
+		sum, err = strconv.ParseInt(ack.Value, 10, 64) // it may be beyond 64 bits
+		return err
+	})
+	return sum, err
+}
+
+// count returns a counter.
+func (b *bucket) count(ctx context.Context, key string) (int64, error) {
+	m, err := b.counters.GetLastMsgForSubject(ctx, b.subject("$COUNT", key))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	var counter struct {
+		Value int64 `json:"val,string"`
+	}
+	if err == nil {
+		err = json.Unmarshal(m.Data, &counter)
+	}
+	return counter.Value, err
+}
+
+// Watch implements [framework.State].
+func (b *bucket) Watch(ctx context.Context, key string) (<-chan framework.Entry, error) {
+	var watcher jetstream.KeyWatcher
+	if err := b.call(ctx, func(context.Context) (err error) {
+		watcher, err = b.kv.Watch(ctx, key) // which ends with ctx
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	entries := make(chan framework.Entry, 1)
+	go func() {
+		defer close(entries)
+		defer func() { _ = watcher.Stop() }()
+		pass(ctx, watcher.Updates(), entries)
+	}()
+	return entries, nil
+}
+
+// pass passes entries on until ctx is done. Who reads slowly has the last one.
+func pass(ctx context.Context, from <-chan jetstream.KeyValueEntry, to chan framework.Entry) {
+	for begun := false; ; {
+		var e jetstream.KeyValueEntry
+		ok := true
+		select {
+		case e, ok = <-from:
+		case <-ctx.Done():
+			return
+		}
+		deleted := e != nil && e.Operation() != jetstream.KeyValuePut
+		switch {
+		case !ok:
+			return
+		case e == nil: // what there was has come
+			begun = true
+			continue
+		case deleted && !begun:
+			continue
+		}
+		entry := framework.Entry{Deleted: true}
+		if !deleted {
+			entry = framework.Entry{Value: e.Value(), Revision: e.Revision()}
+		}
+		select {
+		case <-to:
+		default:
+		}
+		to <- entry
+	}
+}

@@ -1,0 +1,128 @@
+package kv
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// startTimeout is the time that a server of this process has to read what it has stored.
+const startTimeout = 30 * time.Second
+
+// A file is a NATS server in this process, which has a directory for itself.
+type file struct {
+	server *natsserver.Server
+	lock   *os.File
+	sync   time.Duration
+	users  int
+}
+
+func openFile(path string, sync time.Duration, log hclog.Logger) (*file, error) {
+	lock, err := lockDirectory(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &file{lock: lock, sync: sync}
+	if err := f.start(path, log); err != nil {
+		f.close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+// lockDirectory makes a directory and its lock, which is released when it is closed.
+func lockDirectory(path string) (*os.File, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := tryLock(lock); err != nil {
+		_ = lock.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("%s is in use by another process; give each its own path, and restart a server in place of an upgrade", path)
+		}
+		return nil, err
+	}
+	return lock, nil
+}
+
+// start starts the server and waits until it takes connections.
+func (f *file) start(path string, log hclog.Logger) (err error) {
+	said := &natsLog{log: log.With("path", path)}
+	f.server, err = natsserver.NewServer(&natsserver.Options{
+		ServerName: "socketserver", DontListen: true, NoSigs: true,
+		JetStream: true, StoreDir: path, SyncInterval: f.sync, SyncAlways: f.sync == 0,
+		JetStreamMaxMemory: 1, JetStreamMaxStore: 1 << 50, // what the disk has
+	})
+	if err != nil {
+		return err
+	}
+	f.server.SetLoggerV2(said, false, false, false)
+	go f.server.Start()
+	if ready := f.server.ReadyForConnections(startTimeout); said.failed() != nil {
+		return said.failed()
+	} else if !ready {
+		return fmt.Errorf("it was not read within %v", startTimeout)
+	}
+	return nil
+}
+
+func (f *file) connect() (*nats.Conn, error) {
+	return nats.Connect("", nats.InProcessServer(f.server), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait))
+}
+
+func (f *file) close() {
+	if f.server != nil {
+		f.server.Shutdown()
+		f.server.WaitForShutdown()
+	}
+	_ = f.lock.Close()
+}
+
+// A natsLog has the log of a server in this process: its warnings and errors.
+type natsLog struct {
+	log   hclog.Logger
+	mu    sync.Mutex
+	fatal error
+}
+
+func (l *natsLog) failed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fatal
+}
+
+func (l *natsLog) Fatalf(format string, v ...any) {
+	err := fmt.Errorf(format, v...)
+	for _, arg := range v {
+		if cause, ok := arg.(error); ok && (errors.Is(cause, fs.ErrPermission) || errors.Is(cause, syscall.ENOSPC)) {
+			err = cause
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fatal = err
+}
+
+func (l *natsLog) Errorf(format string, v ...any) {
+	l.log.Error("the state's storage reports an error", "error", fmt.Sprintf(format, v...))
+}
+
+func (l *natsLog) Warnf(format string, v ...any) {
+	l.log.Debug("the state's storage", "message", fmt.Sprintf(format, v...))
+}
+func (*natsLog) Noticef(string, ...any) {}
+func (*natsLog) Debugf(string, ...any)  {}
+func (*natsLog) Tracef(string, ...any)  {}

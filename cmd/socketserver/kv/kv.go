@@ -1,0 +1,76 @@
+// Package kv keeps the state of handlers in JetStream: in a NATS server elsewhere, or in one of this process that
+// does not listen and writes to a directory.
+package kv
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// Backends open states. Those of one directory share a server.
+type Backends struct {
+	mu    sync.Mutex
+	files map[string]*file // by path
+}
+
+// Open opens the state of a server, as a [supervisor.OpenState]. One in a NATS server that cannot be reached is
+// opened, too: its calls fail until it can.
+//
+// [supervisor.OpenState]: https://pkg.go.dev/github.com/go-socketserver/socketserver/cmd/socketserver/supervisor
+func (b *Backends) Open(ctx context.Context, server string, how config.State, log hclog.Logger) (framework.State, func(), error) {
+	if how.Backend == "nats" {
+		s, err := openBucket(ctx, server, how.Bucket, dialer(how, log))
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, s.close, nil
+	}
+	f, err := b.open(how, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := openBucket(ctx, server, how.Bucket, f.connect)
+	if err != nil {
+		b.release(how.Path, f)
+		return nil, nil, fmt.Errorf("%s: %w", how.Path, err)
+	}
+	return s, func() { s.close(); b.release(how.Path, f) }, nil
+}
+
+// open returns the server of a directory, with one more user.
+func (b *Backends) open(how config.State, log hclog.Logger) (*file, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.files[how.Path]
+	switch {
+	case f == nil:
+		var err error
+		if f, err = openFile(how.Path, how.Sync, log); err != nil {
+			return nil, err
+		}
+		if b.files == nil {
+			b.files = map[string]*file{}
+		}
+		b.files[how.Path] = f
+	case f.sync != how.Sync:
+		return nil, fmt.Errorf("%s is open with another sync; give all servers of a path the same, and restart", how.Path)
+	}
+	f.users++
+	return f, nil
+}
+
+// release undoes open.
+func (b *Backends) release(path string, f *file) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f.users--; f.users == 0 {
+		delete(b.files, path)
+		f.close()
+	}
+}

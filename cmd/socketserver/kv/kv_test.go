@@ -1,0 +1,184 @@
+package kv
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// Every backend has one meaning.
+func TestBackendsAgree(t *testing.T) {
+	nats := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
+	for name, s := range map[string]framework.State{
+		"memory": framework.NewMemory(), "file": openState(t, "s", fileState(t)), "nats": openState(t, "s", natsState(nats)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			do := func(o operation) result { t.Helper(); return perform(ctx, s, o) }
+			require.Equal(t, "no key", do(operation{Verb: "get", Key: "a/b"}).Err)
+			require.Equal(t, "conflict", do(operation{Verb: "update", Key: "a/b", Value: "x"}).Err)
+			first := do(operation{Verb: "create", Key: "a/b", Value: "one"})
+			require.Empty(t, first.Err)
+			require.Equal(t, "exists", do(operation{Verb: "create", Key: "a/b"}).Err)
+			require.Equal(t, result{Value: "one", Revision: first.Revision}, do(operation{Verb: "get", Key: "a/b"}))
+			second := do(operation{Verb: "update", Key: "a/b", Value: "", Revision: first.Revision})
+			require.Greater(t, second.Revision, first.Revision)
+			require.Equal(t, "conflict", do(operation{Verb: "update", Key: "a/b", Revision: first.Revision}).Err)
+			require.Equal(t, result{Revision: second.Revision}, do(operation{Verb: "get", Key: "a/b"}))
+			require.Equal(t, result{N: 3}, do(operation{Verb: "add", Key: "a/b", N: 3}))
+			require.Equal(t, result{N: 6}, do(operation{Verb: "add", Key: "a/b", N: 3}))
+			require.Equal(t, result{N: 6}, do(operation{Verb: "add", Key: "a/b"}))
+			require.Empty(t, do(operation{Verb: "delete", Key: "a/b"}).Err)
+			require.Empty(t, do(operation{Verb: "delete", Key: "absent"}).Err)
+			require.Equal(t, "no key", do(operation{Verb: "get", Key: "a/b"}).Err)
+			require.Equal(t, result{}, do(operation{Verb: "add", Key: "a/b"}))
+			require.Equal(t, result{N: -4}, do(operation{Verb: "add", Key: "a/b", N: -4}))
+			require.Equal(t, "conflict", do(operation{Verb: "update", Key: "a/b", Revision: second.Revision}).Err)
+			again := do(operation{Verb: "create", Key: "a/b", Value: strings.Repeat("x", framework.MaxStateValue)})
+			require.Greater(t, again.Revision, second.Revision)
+			watching(t, s)
+		})
+	}
+}
+
+// watching checks the entries of a key.
+func watching(t *testing.T, s framework.State) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	revision, err := s.Create(ctx, "w", []byte("one"))
+	require.NoError(t, err)
+	entries, err := s.Watch(ctx, "w")
+	require.NoError(t, err)
+	require.Equal(t, framework.Entry{Value: []byte("one"), Revision: revision}, <-entries)
+	revision, err = s.Update(ctx, "w", []byte("two"), revision)
+	require.NoError(t, err)
+	require.Equal(t, framework.Entry{Value: []byte("two"), Revision: revision}, <-entries)
+	require.NoError(t, s.Delete(ctx, "w"))
+	require.Equal(t, framework.Entry{Deleted: true}, <-entries)
+	deleted, err := s.Watch(ctx, "w")
+	require.NoError(t, err)
+	revision, err = s.Create(ctx, "w", []byte("three"))
+	require.NoError(t, err)
+	for _, entries := range []<-chan framework.Entry{entries, deleted} {
+		require.Equal(t, framework.Entry{Value: []byte("three"), Revision: revision}, <-entries)
+	}
+	cancel()
+	_, open := <-entries
+	require.False(t, open)
+}
+
+// What is in a file is there after a restart, and a directory is one process's.
+func TestFileOutlivesServer(t *testing.T) {
+	how := fileState(t)
+	other := how
+	other.Bucket = "other"
+	var b Backends
+	for n := range 2 {
+		s, closeState, err := b.Open(t.Context(), "s", how, hclog.NewNullLogger())
+		require.NoError(t, err)
+		sum, err := s.Add(t.Context(), "n", 1)
+		require.NoError(t, err)
+		require.EqualValues(t, n+1, sum)
+		o, closeOther, err := b.Open(t.Context(), "o", other, hclog.NewNullLogger())
+		require.NoError(t, err)
+		_, err = o.Create(t.Context(), fmt.Sprint(n), nil)
+		require.NoError(t, err)
+		_, _, err = b.Open(t.Context(), "third", how, hclog.NewNullLogger())
+		require.EqualError(t, err, how.Path+`: the bucket "test" is that of server "s"; choose another bucket`)
+		always := how
+		always.Sync = 0
+		_, _, err = b.Open(t.Context(), "s", always, hclog.NewNullLogger())
+		require.ErrorContains(t, err, "is open with another sync")
+		var process Backends
+		_, _, err = process.Open(t.Context(), "s", how, hclog.NewNullLogger())
+		require.EqualError(t, err, how.Path+" is in use by another process; give each its own path, and restart a server in place of an upgrade")
+		closeState()
+		closeOther()
+	}
+}
+
+func TestDirectoryThatCannotBeHad(t *testing.T) {
+	how := fileState(t)
+	how.Path = filepath.Join(how.Path, "file", "state")
+	require.NoError(t, os.WriteFile(filepath.Dir(how.Path), nil, 0o600))
+	var b Backends
+	_, _, err := b.Open(t.Context(), "s", how, hclog.NewNullLogger())
+	require.ErrorContains(t, err, "not a directory")
+}
+
+// Each thing that is wrong with NATS has its own error, and none hangs.
+func TestWrongNATS(t *testing.T) {
+	plain := serveNATS(t, &natsserver.Options{})
+	closed := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir(), Username: "a", Password: "b"})
+	full := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 1 << 10})
+	foreign := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
+	state := openState(t, "other", natsState(foreign)).(*bucket)
+	_, err := state.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "foreign"})
+	require.NoError(t, err)
+	unstamped := natsState(foreign)
+	unstamped.Bucket = "foreign"
+	missing := natsState(foreign)
+	missing.Credentials = "/nowhere/c.creds"
+	host := func(s *natsserver.Server) string { return s.Addr().String() }
+	for _, c := range []struct {
+		how  config.State
+		want string
+	}{
+		{natsState(plain), "JetStream does not answer; enable it in NATS"},
+		{natsState(closed), "NATS at " + host(closed) + " refuses the credentials; set credentials, or a user in url"},
+		{natsState(foreign), `the bucket "test" is that of server "other"; choose another bucket`},
+		{unstamped, `the bucket "foreign" exists and is not that of a server; choose another bucket`},
+		{missing, "read the credentials: open /nowhere/c.creds: no such file or directory"},
+	} {
+		var b Backends
+		_, _, err := b.Open(t.Context(), "s", c.how, hclog.NewNullLogger())
+		require.ErrorContains(t, err, c.want)
+	}
+	how := natsState(full)
+	s := openState(t, "s", how)
+	for n := 0; err == nil; n++ {
+		_, err = s.Create(t.Context(), fmt.Sprint(n), make([]byte, 512))
+	}
+	require.ErrorContains(t, err, "NATS has no room")
+}
+
+// A server begins without NATS: its calls fail at once, until NATS can be reached, and whenever it cannot.
+func TestNATSComesAndGoes(t *testing.T) {
+	dir := t.TempDir()
+	s := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: dir})
+	how := natsState(s)
+	port := s.Addr().(*net.TCPAddr).Port
+	s.Shutdown()
+	s.WaitForShutdown()
+	state := openState(t, "s", how)
+	for n := range 2 {
+		_, err := state.Add(t.Context(), "n", 1)
+		require.EqualError(t, err, "state: NATS, which has the state, cannot be reached")
+		s := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: dir, Port: port})
+		var sum int64
+		for sum == 0 {
+			sum, err = state.Add(t.Context(), "n", 1)
+			time.Sleep(10 * time.Millisecond) // the connection has no event that the state passes on
+		}
+		require.NoError(t, err)
+		require.EqualValues(t, n+1, sum)
+		s.Shutdown()
+		s.WaitForShutdown()
+		for err == nil {
+			_, err = state.Add(t.Context(), "other", 1)
+		}
+	}
+}
