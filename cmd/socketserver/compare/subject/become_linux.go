@@ -100,6 +100,13 @@ func serve(findWorker func(hclog.Logger) *framework.Program) error {
 	if _, err := servers.Apply(ctx, &config.Config{Servers: []*config.Server{s}}); err != nil {
 		return err
 	}
+	if spec.Clock != 0 {
+		hide, err := spec.show(servers)
+		if err != nil {
+			return err
+		}
+		defer hide()
+	}
 	at := servers.Status()[0].Listeners[0]
 	send(report{Network: at.Network, Address: at.Address})
 	servers.Run(ctx)

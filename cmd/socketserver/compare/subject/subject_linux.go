@@ -50,6 +50,9 @@ type Spec struct {
 	Server config.Server
 	// Plugin is how the plugin runs that Server names.
 	Plugin plugin.Definition
+	// Clock is when the clock of the frames begins, that [Subject.Frames] has, in nanoseconds of Unix
+	// time; 0: it has none.
+	Clock int64
 	// Directory is for sockets and temporary files, TMPDIR of the process. [Start] makes it.
 	Directory string
 }

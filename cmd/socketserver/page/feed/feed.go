@@ -66,6 +66,9 @@ func New(source Source, period, age time.Duration) *Feed {
 	return &Feed{source: source, period: period, epoch: time.Now().Add(-age), readers: map[*Reader]struct{}{}}
 }
 
+// Epoch returns when the clock of the frames began.
+func (f *Feed) Epoch() time.Time { return f.epoch }
+
 // clock returns the time of frames at a moment, to a tenth of a millisecond.
 func (f *Feed) clock(at time.Time) float64 {
 	return math.Round(float64(at.Sub(f.epoch).Microseconds())/100) / 10

@@ -2,8 +2,12 @@ package feed
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -228,4 +232,63 @@ func TestRateIsThatOfTheLastSecond(t *testing.T) {
 	rate, _, _, _ := p.figures()
 	require.InDelta(t, 39*39-29*29, rate, 0.1)
 	require.Len(t, p.rates, 3)
+}
+
+// A recording has the frames that its reader had, and plays them as far apart as they were.
+func TestReplayIsTheRecording(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := New(&script{}, Period, 0)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var recorded bytes.Buffer
+		require.NoError(t, f.Record(ctx, &recorded))
+		f.Close()
+		original := strings.Split(strings.TrimSpace(recorded.String()), "\n")
+		require.Len(t, original, 600)
+
+		played, err := Load(&recorded)
+		require.NoError(t, err)
+		for _, after := range []int{0, 300} {
+			watching, leave := context.WithTimeout(t.Context(), 2*time.Minute)
+			r := httptest.NewRequestWithContext(watching, http.MethodGet, "/events", nil)
+			r.Header.Set("Last-Event-ID", strconv.Itoa(after))
+			w := httptest.NewRecorder()
+			began := time.Now()
+			played.ServeHTTP(timed{w, func() { leave() }, len(original) - after}, r)
+			require.InDelta(t, 60-float64(after)/10, time.Since(began).Seconds(), 0.2)
+			var again []string
+			for line := range strings.Lines(w.Body.String()) {
+				if data, ok := strings.CutPrefix(line, "data: "); ok {
+					again = append(again, strings.Replace(strings.Replace(strings.TrimSpace(data), `"recorded":true,`, "", 1), `"readonly":true`, `"readonly":false`, 1))
+				}
+			}
+			require.Equal(t, original[after:], again)
+			leave()
+		}
+	})
+}
+
+// A timed response ends the request when it has so many frames.
+type timed struct {
+	*httptest.ResponseRecorder
+	leave func()
+	most  int
+}
+
+func (w timed) Write(text []byte) (int, error) {
+	n, err := w.ResponseRecorder.Write(text)
+	if strings.Count(w.Body.String(), "\ndata: ") == w.most {
+		w.leave()
+	}
+	return n, err
+}
+
+func (timed) SetReadDeadline(time.Time) error  { return nil }
+func (timed) SetWriteDeadline(time.Time) error { return nil }
+
+func TestWhatIsNoRecording(t *testing.T) {
+	for _, text := range []string{"", "{}\n", "hello\n"} {
+		_, err := Load(strings.NewReader(text))
+		require.Error(t, err)
+	}
 }

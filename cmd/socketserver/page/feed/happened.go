@@ -46,7 +46,7 @@ func (s *server) take(e supervisor.Event, t float64, self int) []Event {
 			event.Kind = "worker"
 		}
 	case "process ended":
-		event.K, event.Pid, event.Cause = "died", e.Pid, causeOf(e.Detail)
+		event.K, event.Pid, event.Cause = "died", e.Pid, CauseOf(e.Detail)
 		if event.Cause == "done" && s.deaths[e.Pid] == nil {
 			break
 		}
@@ -150,8 +150,8 @@ func (s *server) activeIn(pid int) int {
 	return 0
 }
 
-// causeOf returns why a process ended, in the words of those who know Unix.
-func causeOf(detail string) string {
+// CauseOf returns why a process ended, in the words of those who know Unix.
+func CauseOf(detail string) string {
 	switch status, exited := strings.CutPrefix(detail, "exit status "); {
 	case detail == "":
 		return "done"

@@ -31,6 +31,7 @@ const (
 	Setenv      = "setenv"      // with a value: sets an environment variable to it; done
 	Environment = "environment" // the value of that variable, or an empty line
 	Eat         = "eat"         // with a number of bytes: holds them until the client sends another line; eaten, done
+	Leak        = "leak"        // with a number of bytes: holds them for ever; done
 	Panic       = "panic"       // no answer, like the following
 	Exit        = "exit"        // ends the process with status 3
 	Fatal       = "fatal"       // makes the runtime end the process
@@ -101,6 +102,8 @@ func (h *handler) do(word, argument string, rfile *bufio.Reader, wfile io.Writer
 		return os.Getenv(variable), nil
 	case Eat:
 		return Done, eat(argument, rfile, wfile)
+	case Leak:
+		return Done, leak(argument)
 	case Panic:
 		panic("an experiment")
 	case Exit:
@@ -111,6 +114,27 @@ func (h *handler) do(word, argument string, rfile *bufio.Reader, wfile io.Writer
 		select {}
 	}
 	return "", fmt.Errorf("there is no experiment %q", word)
+}
+
+// leaked is what was leaked, which nothing frees.
+var leaked struct {
+	mu  sync.Mutex
+	all [][]byte
+}
+
+func leak(argument string) error {
+	size, err := strconv.Atoi(argument)
+	if err != nil {
+		return err
+	}
+	held := make([]byte, size)
+	for at := 0; at < size; at += os.Getpagesize() {
+		held[at] = 1
+	}
+	leaked.mu.Lock()
+	defer leaked.mu.Unlock()
+	leaked.all = append(leaked.all, held)
+	return nil
 }
 
 // eat holds memory, every page of it written, until the client sends a line.
