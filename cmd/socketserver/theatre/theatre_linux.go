@@ -31,7 +31,7 @@ type Theatre struct {
 
 	ctx     context.Context
 	pace    float64 // of what clients take, 1 for people to see it
-	message string // what clients send to a handler that is not that of the mishaps
+	message string  // what clients send to a handler that is not that of the mishaps
 	sides   []*side
 	clients sync.WaitGroup
 

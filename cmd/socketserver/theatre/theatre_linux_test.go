@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
@@ -67,7 +68,7 @@ func open(t *testing.T, kinds ...string) *show {
 // do runs a command of the page.
 func (s *show) do(t *testing.T, name, body string) {
 	t.Helper()
-	require.NoError(t, s.Commands()[name](httptest.NewRequest("POST", "/"+name, strings.NewReader(body))))
+	require.NoError(t, s.Commands()[name](httptest.NewRequest(http.MethodPost, "/"+name, strings.NewReader(body))))
 }
 
 // await reads frames until one is wanted.
