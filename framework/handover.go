@@ -160,6 +160,9 @@ func (s *BaseServer) handOver(r *Request, keep bool, do func(*worker.Task) error
 	if err := s.wrap(r); err != nil {
 		return err
 	}
+	if r.TLS != nil {
+		t.Frame.Body, _ = json.Marshal(r.TLS) // of plain values
+	}
 	socket, ok := r.conn.(syscall.Conn)
 	if !ok || r.conn != r.accepted {
 		return t.Relay(r.conn, s.timeouts().Write, do)

@@ -28,11 +28,23 @@ type TLS struct {
 	PeerCertificates [][]byte `json:"peer_certificates,omitempty"`
 }
 
-// A Certificate is a certificate in words.
+// A Certificate is a certificate in words, without control characters.
 type Certificate struct {
 	Subject string `json:"subject"` // as CN=alice,O=Example
 	Issuer  string `json:"issuer"`
 	Serial  string `json:"serial"` // in hexadecimal digits
+}
+
+// environment returns what a program has of it in its environment, by the names of mod_ssl.
+func (t *TLS) environment() []string {
+	if t == nil {
+		return nil
+	}
+	own := []string{"SSL_PROTOCOL=" + t.Version, "SSL_CIPHER=" + t.CipherSuite, "SSL_TLS_SNI=" + t.ServerName}
+	if c := t.Client; c != nil {
+		return append(own, "SSL_CLIENT_VERIFY=SUCCESS", "SSL_CLIENT_S_DN="+c.Subject, "SSL_CLIENT_I_DN="+c.Issuer, "SSL_CLIENT_M_SERIAL="+c.Serial)
+	}
+	return append(own, "SSL_CLIENT_VERIFY=NONE")
 }
 
 // A HandshakeError is why a connection has not passed the layers.

@@ -128,6 +128,15 @@ func (r *Request) TryWrite(p []byte) (int, error) {
 	return s.TryWrite(p)
 }
 
+// PeerCertificates returns the certificates that the client has shown, its own first, as ASN.1 DER;
+// nil: it has shown none, or there is no TLS. They are verified.
+func (r *Request) PeerCertificates() [][]byte {
+	if r.TLS == nil {
+		return nil
+	}
+	return r.TLS.PeerCertificates
+}
+
 // StopServer stops the server, see [BaseServer.Stop]; from another process when the handler is done.
 func (r *Request) StopServer() {
 	r.scope.AskStop()

@@ -99,7 +99,7 @@ func (p *Stdio) Execute(r *Request) error {
 }
 
 // Environment returns what a program that serves r has in its environment: the names of CGI and systemd,
-// and those of UCSPI.
+// those of UCSPI and, where r has passed TLS, those of mod_ssl.
 func (r *Request) Environment() []string {
 	protocol := "UNIX"
 	switch r.ClientAddress.(type) {
@@ -110,11 +110,11 @@ func (r *Request) Environment() []string {
 	}
 	remote, remotePort := splitAddress(r.ClientAddress)
 	local, localPort := splitAddress(r.LocalAddress)
-	return []string{
-		"PROTO=" + protocol, "SERVER=" + r.Server, "REMOTE_ADDR=" + remote, "REMOTE_PORT=" + remotePort,
-		protocol + "REMOTEIP=" + remote, protocol + "REMOTEPORT=" + remotePort,
-		protocol + "LOCALIP=" + local, protocol + "LOCALPORT=" + localPort,
-	}
+	return append(r.TLS.environment(),
+		"PROTO="+protocol, "SERVER="+r.Server, "REMOTE_ADDR="+remote, "REMOTE_PORT="+remotePort,
+		protocol+"REMOTEIP="+remote, protocol+"REMOTEPORT="+remotePort,
+		protocol+"LOCALIP="+local, protocol+"LOCALPORT="+localPort,
+	)
 }
 
 // splitAddress returns the host and port of an address, or all of it where it has no port.

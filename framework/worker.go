@@ -192,6 +192,10 @@ func (t *parentTransport) request(f *handoff.Frame, socket *handoff.Descriptor) 
 	} else {
 		r = NewStreamRequest(f.Network, conn.FromDescriptor(socket, local, client, conn.OptionsOf(f)))
 		r.readBuffer, r.writeBuffer = int(f.ReadBuffer), int(f.WriteBuffer)
+		if len(f.Body) > 0 {
+			r.TLS = new(TLS)
+			_ = json.Unmarshal(f.Body, r.TLS) // as the server wrote it
+		}
 	}
 	rawsock.Monitor()
 	t.parent.Begin(f.ID, func(bool) { r.scope.Cancel(r.server.context()) })

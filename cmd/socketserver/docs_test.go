@@ -5,12 +5,14 @@ import (
 	"io/fs"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 var port = regexp.MustCompile(`(localhost):\d+`)
@@ -20,6 +22,9 @@ var port = regexp.MustCompile(`(localhost):\d+`)
 func TestExamples(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
+	ca := frameworktest.NewAuthority(t)
+	own := ca.Issue(t, "localhost")
+	files := strings.NewReplacer(`"server.pem"`, strconv.Quote(own.Certificate), `"server.key"`, strconv.Quote(own.Key), `"clients.pem"`, strconv.Quote(ca.File))
 	handlers := map[string]int{}
 	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
@@ -31,7 +36,7 @@ func TestExamples(t *testing.T) {
 			if f.language != "hcl" {
 				continue
 			}
-			c, err := config.Parse(path, []byte(f.text), newTestCatalog(t))
+			c, err := config.Parse(path, []byte(files.Replace(f.text)), newTestCatalog(t))
 			require.NoError(t, err, "%s, line %d", name, f.line)
 			if !strings.HasPrefix(name, "handlers/") {
 				continue

@@ -40,6 +40,9 @@ type daemon struct {
 	adminSocket *supervisor.Socket
 	watcher     *watch.Watcher // nil: nothing is watched
 
+	certificates *watch.Watcher // of files of TLS; nil: there are none
+	renewals     chan os.Signal // what it has noticed
+
 	metrics        *web.Server // nil: they are not served over TCP
 	metricsSockets []*supervisor.Socket
 
@@ -71,7 +74,7 @@ func (d *daemon) use(c *config.Config) {
 func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	d.since, d.token = time.Now(), page.NewToken()
+	d.since, d.token, d.renewals = time.Now(), page.NewToken(), make(chan os.Signal, 1)
 	d.use(c)
 	var closed error
 	if d.admin, closed = d.openAdmin(ctx, c.Admin); closed != nil && c.Admin.Socket != nil {
@@ -93,6 +96,8 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 			select {
 			case <-d.causes:
 				_, _ = d.reload(ctx, false) // it is logged
+			case <-d.renewals:
+				d.servers.RenewCertificates()
 			case <-ctx.Done():
 				return
 			}
@@ -105,8 +110,10 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 func (d *daemon) close() {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	if d.watcher != nil {
-		d.watcher.Close()
+	for _, w := range []*watch.Watcher{d.watcher, d.certificates} {
+		if w != nil {
+			w.Close()
+		}
 	}
 	if d.admin != nil {
 		_ = d.admin.Close()
@@ -149,8 +156,9 @@ func (d *daemon) closeMetrics() {
 	d.metrics, d.metricsSockets = nil, nil
 }
 
-// follow watches the files of c, if it asks for that.
+// follow watches the files of c, if it asks for that, and those of its TLS.
 func (d *daemon) follow(c *config.Config) {
+	d.followCertificates(c)
 	switch {
 	case c.Watch && d.watcher == nil:
 		var err error

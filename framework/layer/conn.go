@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // ErrTruncated is what a read returns where the connection has ended and TLS has not: the peer
@@ -76,5 +77,5 @@ func (c *TLSConn) TLS() *framework.TLS {
 }
 
 func certificateOf(c *x509.Certificate) *framework.Certificate {
-	return &framework.Certificate{Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: fmt.Sprintf("%X", c.SerialNumber)}
+	return &framework.Certificate{Subject: text.Line(c.Subject.String()), Issuer: text.Line(c.Issuer.String()), Serial: fmt.Sprintf("%X", c.SerialNumber)}
 }

@@ -35,9 +35,12 @@ type Pair struct {
 	Key         string `json:"key"`
 }
 
-// Files returns the paths of all files.
+// Files returns the paths of all files; none: f is nil.
 func (f *TLSFiles) Files() []string {
 	var all []string
+	if f == nil {
+		return nil
+	}
 	for _, p := range f.Pairs {
 		all = append(all, p.Certificate, p.Key)
 	}

@@ -24,6 +24,7 @@ type values struct {
 	data   []byte
 	layout string
 	client net.Addr
+	tls    *framework.TLS
 }
 
 var placeholders = map[string]func([]byte, *values) []byte{
@@ -31,6 +32,12 @@ var placeholders = map[string]func([]byte, *values) []byte{
 	"data":      func(answer []byte, v *values) []byte { return append(answer, v.data...) },
 	"client":    func(answer []byte, v *values) []byte { return append(answer, v.address()...) },
 	"client_ip": func(answer []byte, v *values) []byte { return append(answer, v.ip()...) },
+	"client_cert": func(answer []byte, v *values) []byte {
+		if v.tls == nil || v.tls.Client == nil {
+			return answer
+		}
+		return append(answer, v.tls.Client.Subject...)
+	},
 }
 
 func (v *values) address() string {
@@ -84,7 +91,7 @@ func parseFormat(s string) (format, error) {
 		}
 		value, known := placeholders[name]
 		if !known {
-			return nil, formatError(fmt.Sprintf("there is no {%s}; there are {time}, {data}, {client} and {client_ip}", name))
+			return nil, formatError(fmt.Sprintf("there is no {%s}; there are {time}, {data}, {client}, {client_ip} and {client_cert}", name))
 		}
 		f, s = append(f, piece{value: value}), rest
 	}

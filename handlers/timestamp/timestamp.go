@@ -18,7 +18,7 @@ import (
 type Options struct {
 	Framing  framing.Kind `json:"framing" doc:"what a message is: line, ends with a newline; chunk, the result of one read"`
 	Requests int          `json:"requests" doc:"messages that are answered before the connection is closed; 0 means no limit"`
-	Format   string       `json:"format" doc:"answer with {time}, {data}, {client} and {client_ip}; {{ and }} are braces"`
+	Format   string       `json:"format" doc:"answer with {time}, {data}, {client}, {client_ip} and {client_cert}; {{ and }} are braces"`
 	Layout   string       `json:"layout" doc:"layout of {time}, as in Go's package time; it is local time"`
 	Quit     Quit         `json:"quit" doc:"what the message quit ends: off, nothing; connection, the client's own; server, the server"`
 }
@@ -100,7 +100,7 @@ func (h *handler) reply(messages *framing.Reader, wfile io.Writer) (over bool, e
 		return true, framing.Refuse(wfile, err)
 	}
 	h.answered++
-	h.answer = h.format.append(h.answer[:0], &values{data: m.Data, layout: h.options.Layout, client: h.ClientAddress})
+	h.answer = h.format.append(h.answer[:0], &values{data: m.Data, layout: h.options.Layout, client: h.ClientAddress, tls: h.TLS})
 	h.answer = append(h.answer, m.Ending...)
 	if _, err := wfile.Write(h.answer); err != nil {
 		return true, err

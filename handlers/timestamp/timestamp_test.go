@@ -184,7 +184,7 @@ func TestOptions(t *testing.T) {
 		`{"layout": ""}`:           `option "layout": is empty; give a layout of Go, such as "Mon Jan _2 15:04:05 2006"`,
 		`{"quit": "now"}`:          `option "quit": there is no quit "now"; choose one of "off", "connection", "server"`,
 		`{"format": ""}`:           `option "format": is empty, and clients wait for an answer; the default is "[{time}] {data}"`,
-		`{"format": "{date}"}`:     `option "format": there is no {date}; there are {time}, {data}, {client} and {client_ip}`,
+		`{"format": "{date}"}`:     `option "format": there is no {date}; there are {time}, {data}, {client}, {client_ip} and {client_cert}`,
 		`{"format": "at {time"}`:   `option "format": a { without its }; write {{ for the character itself`,
 		`{"format": "at } {time"}`: `option "format": a } without its {; write }} for the character itself`,
 	} {

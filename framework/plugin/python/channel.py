@@ -85,6 +85,7 @@ class Connection(socket.socket):
     """A client's socket. A handler may shorten the server's timeout and cannot lengthen it."""
 
     limit = FOREVER
+    tls = None  # or a dict: what is known of the TLS that the connection has passed
     received = sent = 0
 
     def settimeout(self, seconds):

@@ -142,6 +142,7 @@ class Runner:
         try:
             if descriptor is not None:
                 connection = self.connection(descriptor, where[0], count)
+                connection.tls = json.loads(data) if data else None
             return Request(self, source, id, where, connection, data, count)
         except Exception:
             if connection is not None:

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+)
+
+// tlsPlugins say who their client is, each in its own way.
+var tlsPlugins = map[string]string{
+	"name.sh": "#!/bin/sh\nread -r line\necho \"$line $SSL_CLIENT_VERIFY $SSL_CLIENT_S_DN\"\n",
+	"name.py": "import socketserver\nclass H(socketserver.StreamRequestHandler):\n" +
+		"    def handle(self):\n        line = self.rfile.readline().decode().strip()\n" +
+		"        self.wfile.write(f\"{line} SUCCESS {self.request.tls['client']['subject']}\\n\".encode())\n",
+	"copy.wasm": echoModule,
+}
+
+// tlsServers is a configuration with a server for each kind of handler under each strategy that has a place for it,
+// which serves clients with a certificate alone.
+func tlsServers(t *testing.T, c frameworktest.Certificate, ca *frameworktest.Authority) string {
+	conf := fmt.Sprintf("plugins { directory = %q }\n", programs(t, tlsPlugins))
+	transport := strings.Replace(secureTransport("localhost:0", c), "  tls {", fmt.Sprintf("  tls {\n    client_ca = %q", ca.File), 1)
+	for handler, strategies := range map[string]string{
+		`handler "timestamp" { format = "{data} SUCCESS {client_cert}" }`: "synchronous threading forking preforking",
+		`plugin "copy.wasm" {}`: "threading forking",
+		`plugin "name.sh" {}`:   "threading forking",
+		`plugin "name.py" {}`:   "threading forking preforking",
+	} {
+		if _, err := exec.LookPath("python3"); err != nil && strings.Contains(handler, ".py") {
+			continue
+		}
+		for _, strategy := range strings.Fields(strategies) {
+			conf += fmt.Sprintf("server \"%s %s\" {\n%s\nconcurrency %q {}\n%s\n}\n", strings.Fields(strings.ReplaceAll(handler, `"`, ""))[1], strategy, transport, strategy, handler)
+		}
+	}
+	return conf
+}
+
+// A client is known by its certificate in every handler, wherever that runs; others are refused, and
+// the log says why. New certificates are used when their files have changed, without a reload.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	ca := frameworktest.NewAuthority(t)
+	alice := ca.Issue(t, "alice").Pair(t)
+	own, next := mounted(t, ca.Issue(t, "localhost", "first.example")), ca.Issue(t, "localhost", "second.example")
+	p, listeners := serveFile(t, tlsServers(t, own, ca))
+	seen := map[string]bool{}
+	for _, l := range listeners {
+		if seen[l.server] {
+			continue
+		}
+		seen[l.server] = true
+		t.Run(l.server, func(t *testing.T) {
+			conn := dialTLS(t, l, ca, &tls.Config{Certificates: []tls.Certificate{alice}})
+			want := "hello SUCCESS CN=alice,O=Example\n"
+			if strings.HasPrefix(l.server, "copy") {
+				want = "hello\n"
+			}
+			frameworktest.Send(t, conn, "hello\n")
+			require.Equal(t, want, frameworktest.End(t, conn))
+		})
+		if strings.HasPrefix(l.server, "timestamp") {
+			t.Run(l.server+" openssl", func(t *testing.T) { updateKeys(t, l, ca, ca.Issue(t, "openssl")) })
+		}
+	}
+	threading := listeners[0]
+	for _, l := range listeners {
+		if l.server == "timestamp threading" {
+			threading = l
+		}
+	}
+	plain := dial(t, threading)
+	frameworktest.Send(t, plain, "GET / HTTP/1.0\r\n\r\n")
+	answer, err := io.ReadAll(plain)
+	require.NoError(t, err)
+	require.Len(t, answer, 7)
+	e := p.await(t, "client refused: handshake failed", event{"client": plain.LocalAddr().String()})
+	require.Equal(t, `the client does not speak TLS: it began with "GET /"`, e["error"])
+
+	remount(t, own, next)
+	p.await(t, "certificates reloaded", event{"server": threading.server})
+	conn := tls.Client(dial(t, threading), &tls.Config{RootCAs: ca.Pool(), ServerName: "second.example", Certificates: []tls.Certificate{alice}})
+	require.Equal(t, "again SUCCESS CN=alice,O=Example\n", frameworktest.Ask(t, conn, "again\n"))
+
+	require.NoError(t, os.WriteFile(own.Key, []byte("nonsense"), 0o600))
+	e = p.await(t, "certificates not reloaded; those that were read before stay", event{"server": threading.server})
+	require.Contains(t, e["error"], "there is no private key in it")
+	require.Equal(t, "still SUCCESS CN=alice,O=Example\n", frameworktest.Ask(t, conn, "still\n"))
+}
+
+// mounted makes a directory of c as Kubernetes mounts a secret: files are links into a directory that a
+// link leads to, which is replaced at once.
+func mounted(t *testing.T, c frameworktest.Certificate) frameworktest.Certificate {
+	dir := t.TempDir()
+	own := frameworktest.Certificate{Certificate: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}
+	remount(t, own, c)
+	require.NoError(t, os.Symlink("..data/tls.crt", own.Certificate))
+	require.NoError(t, os.Symlink("..data/tls.key", own.Key))
+	return own
+}
+
+func remount(t *testing.T, own, c frameworktest.Certificate) {
+	dir := filepath.Dir(own.Certificate)
+	version, err := os.MkdirTemp(dir, "..version")
+	require.NoError(t, err)
+	for to, from := range map[string]string{"tls.crt": c.Certificate, "tls.key": c.Key} {
+		text, err := os.ReadFile(from)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(version, to), text, 0o600))
+	}
+	require.NoError(t, os.Symlink(filepath.Base(version), filepath.Join(dir, "..next")))
+	require.NoError(t, os.Rename(filepath.Join(dir, "..next"), filepath.Join(dir, "..data")))
+}
+
+// updateKeys has openssl change keys in the middle of a conversation, and ask the server to change its own.
+func updateKeys(t *testing.T, l listener, ca *frameworktest.Authority, own frameworktest.Certificate) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skip("needs openssl")
+	}
+	openssl := exec.Command("openssl", "s_client", "-brief", "-connect", l.address, "-CAfile", ca.File, "-cert", own.Certificate, "-key", own.Key, "-verify_return_error", "-tls1_3", "-servername", "localhost")
+	in, err := openssl.StdinPipe()
+	require.NoError(t, err)
+	out, theirs, err := os.Pipe()
+	require.NoError(t, err)
+	defer out.Close()
+	openssl.Stdout, openssl.Stderr = theirs, theirs
+	require.NoError(t, openssl.Start())
+	require.NoError(t, theirs.Close())
+	defer func() { _ = openssl.Process.Kill(); _ = openssl.Wait() }()
+	require.NoError(t, out.SetReadDeadline(time.Now().Add(frameworktest.Patience)))
+	said := bufio.NewScanner(out)
+	say := func(line, want string) {
+		_, err := io.WriteString(in, line+"\n")
+		require.NoError(t, err)
+		var all []string
+		for said.Scan() {
+			if all = append(all, said.Text()); strings.HasSuffix(said.Text(), want) {
+				return
+			}
+		}
+		t.Fatalf("openssl has not shown %q: %s", want, all)
+	}
+	say("one", "one SUCCESS CN=openssl,O=Example")
+	for _, command := range []string{"k", "K"} { // its own keys; and the server's, too
+		say(command, "KEYUPDATE")
+		say("two", "two SUCCESS CN=openssl,O=Example")
+	}
+}
+
+// Silent clients in the handshake, from a source without a limit, cost others nothing and are gone after the timeout.
+func TestSilentHandshakes(t *testing.T) {
+	if often(0, 1) == 0 {
+		t.Skip("waits for a timeout; set SOCKETSERVER_LONG_TESTS")
+	}
+	t.Parallel()
+	ca := frameworktest.NewAuthority(t)
+	_, listeners := serveFile(t, fmt.Sprintf("server \"s\" {\n%s\nconcurrency \"threading\" {}\nhandler \"echo\" {}\nlimits {\n connections = 2000\n per_source = 0\n}\ntimeouts { handshake = \"2s\" }\n}\n",
+		secureTransport("127.0.0.1:0", ca.Issue(t, "localhost"))))
+	var silent []net.Conn
+	for range 1000 {
+		silent = append(silent, dial(t, listeners[0]))
+	}
+	for range 20 {
+		conn := dialTLS(t, listeners[0], ca, &tls.Config{})
+		require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
+	}
+	for _, conn := range silent {
+		frameworktest.ExpectEnd(t, conn)
+	}
+}
