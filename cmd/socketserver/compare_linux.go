@@ -41,6 +41,8 @@ type compareFlags struct {
 	format        string
 	strict, quiet bool
 	verbose       bool
+	save          string
+	clients       []int
 }
 
 // becomeSubject makes this process a worker, or what a comparison started it as.
@@ -49,7 +51,7 @@ func becomeSubject() { subject.Become(findWorker, wasm.Constructor) }
 func newCompare() *cobra.Command {
 	o := &compareFlags{}
 	c := &cobra.Command{
-		Use:   "compare [TARGET | --handler NAME | --plugin NAME | -c FILE --server NAME]",
+		Use:   "compare [TARGET | --handler NAME | --plugin NAME | -c FILE --server NAME | FILE.json [FILE.json]]",
 		Short: "Compare the strategies: the same load and mishaps for each",
 		Long: "Run one server under each strategy, in turns, and show what differs: rate, latency,\n" +
 			"CPU and memory, and what happens when a handler misbehaves. TARGET is a name or path\n" +
@@ -64,9 +66,16 @@ func newCompare() *cobra.Command {
 			"  socketserver compare ./greet.sh --send 'Ada\\n'\n" +
 			"  socketserver compare --handler echo --strategies 'threading, forking, max_requests = 100, preforking'\n" +
 			"  socketserver compare -c servers.hcl --server timestamp --peer python -o html > report.html\n" +
+			"  socketserver compare --save before.json; socketserver compare before.json after.json\n" +
 			"  socketserver compare --quiet --mishaps=false --assert 'threading.p99<5ms' --assert 'preforking.rate>0.8*threading.rate'",
-		Args: arguments(0, 1),
+		Args: arguments(0, 2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 && filepath.Ext(args[0]) == ".json" {
+				return o.showSaved(c, args)
+			}
+			if len(args) > 1 {
+				return usage("%q is one argument too many; two saved reports end in .json", args[1])
+			}
 			if err := o.check(c, args); err != nil {
 				return err
 			}
@@ -85,7 +94,7 @@ func newCompare() *cobra.Command {
 	f.StringSliceVar(&o.Strategies, "strategies", nil, strings.Join(strategies, ", ")+", with settings as in \"forking, spares = 4\"")
 	f.StringSliceVar(&o.Peers, "peer", nil, "python: CPython's own servers; asyncio, twisted: its event loops")
 	f.StringSliceVar(&o.Loads, "loads", nil, "connections: one request each; conversations: long ones (default both)")
-	f.IntVar(&o.Clients, "clients", 16, "at once")
+	f.IntSliceVar(&o.clients, "clients", []int{16}, "at once; several numbers, as in 1,4,16,64, are measured one after the other")
 	f.DurationVar(&o.Duration, "duration", 3*time.Second, "of load for each strategy and kind of load, over all rounds")
 	f.IntVar(&o.Rounds, "rounds", 10, "in which the strategies take turns")
 	f.Float64Var(&o.Rate, "rate", 0, "requests per second of all clients together, answered or not (default: each client sends on receipt of its answer)")
@@ -97,6 +106,8 @@ func newCompare() *cobra.Command {
 	f.StringVarP(&o.format, "output", "o", "text", strings.Join(render.Formats(), ", "))
 	f.StringArrayVar(&o.Assert, "assert", nil, "condition that sets the exit status, as in 'threading.p99<5ms'; repeatable")
 	f.BoolVar(&o.strict, "strict", false, "exit with 1 when the machine was too noisy to tell")
+	f.StringVar(&o.Table, "table", "", "unp: the servers of Unix Network Programming, chapter 30, with their CPU time")
+	f.StringVar(&o.save, "save", "", "file to save the report in as well, as JSON; compare FILE.json shows it, and two of them beside each other")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
 	f.BoolVar(&o.verbose, "verbose", false, "all numbers, mishaps and warnings, not only the verdict, a table and a chart")
 	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
@@ -123,6 +134,13 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	if err := comparison.Check(); err != nil {
 		return failed(fmt.Errorf("socketserver: compare: %w", err))
 	}
+	var saved *os.File // opened first: a long comparison would be lost
+	if o.save != "" {
+		if saved, err = os.Create(o.save); err != nil {
+			return failed(fmt.Errorf("socketserver: compare: save the report: %w", err))
+		}
+		defer saved.Close()
+	}
 	stderr := c.ErrOrStderr()
 	shown := progress.New(stderr, isTerminal(stderr), o.quiet)
 	report, interrupted := comparison.Run(ctx, shown)
@@ -131,14 +149,47 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 		return failed(fmt.Errorf("socketserver: compare: %w", interrupted))
 	}
 	describeProgram(report, o.Base.Handler.Kind)
-	color := isTerminal(c.OutOrStdout()) && os.Getenv("NO_COLOR") == ""
-	if err := render.Write(c.OutOrStdout(), report, o.format, render.Options{Color: color, Verbose: o.verbose}); err != nil {
+	if saved != nil {
+		if err := errors.Join(render.Write(saved, report, "json", render.Options{}), saved.Close()); err != nil {
+			return failed(fmt.Errorf("socketserver: compare: %s: %w", o.save, err))
+		}
+	}
+	if err := render.Write(c.OutOrStdout(), report, o.format, o.rendering(c)); err != nil {
 		return failed(fmt.Errorf("socketserver: compare: %w", err))
 	}
 	if interrupted != nil {
 		return failed(fmt.Errorf("socketserver: compare: %w", interrupted))
 	}
 	return o.verdict(report)
+}
+
+func (o *compareFlags) rendering(c *cobra.Command) render.Options {
+	return render.Options{Color: isTerminal(c.OutOrStdout()) && os.Getenv("NO_COLOR") == "", Verbose: o.verbose}
+}
+
+// showSaved shows a saved report, or two beside each other.
+func (o *compareFlags) showSaved(c *cobra.Command, paths []string) error {
+	if err := render.Check(o.format); err != nil {
+		return usage("--output: %v", err)
+	}
+	var reports []*result.Report
+	for _, path := range paths {
+		r, err := result.Read(path)
+		if err != nil {
+			return failed(fmt.Errorf("socketserver: compare: %w", err))
+		}
+		reports = append(reports, r)
+	}
+	err := error(nil)
+	if len(reports) == 2 {
+		err = render.WritePair(c.OutOrStdout(), reports[0], reports[1], o.format, o.rendering(c))
+	} else {
+		err = render.Write(c.OutOrStdout(), reports[0], o.format, o.rendering(c))
+	}
+	if err != nil {
+		return failed(fmt.Errorf("socketserver: compare: %w", err))
+	}
+	return nil
 }
 
 // check checks the argument and the flags by themselves. Other packages check the rest.
@@ -158,6 +209,7 @@ func (o *compareFlags) check(c *cobra.Command, args []string) error {
 		{"peer", o.Peers, strings.Join(compare.Peers, ", ")},
 		{"loads", o.Loads, "connections, conversations, datagrams"},
 		{"network", []string{o.Network}, ", tcp, udp, unix, unixgram"},
+		{"table", []string{o.Table}, ", unp"},
 		{"answer", []string{o.Answer}, ", line, chunk, eof"},
 	}
 	for _, w := range words {
@@ -167,12 +219,21 @@ func (o *compareFlags) check(c *cobra.Command, args []string) error {
 			}
 		}
 	}
+	if o.Table != "" {
+		if given("strategies") || given("peer") || given("loads") || given("network") {
+			return usage("--table has strategies, peers, a load and a network of its own; leave out --strategies, --peer, --loads and --network")
+		}
+		o.Loads, o.Network, o.Mishaps = []string{result.Connections}, "tcp", false
+	}
 	const leastRound = 10 * time.Millisecond
+	slices.Sort(o.clients)
+	o.clients = slices.Compact(o.clients)
+	o.Sweep, o.Clients = o.clients[:len(o.clients)-1], o.clients[len(o.clients)-1]
 	switch {
 	case o.Rounds < 1 || o.Rounds > 1000:
 		return usage("--rounds %d: take 1 to 1000", o.Rounds)
-	case o.Clients < 1 || o.Clients > 60000:
-		return usage("--clients %d: take 1 to 60000", o.Clients)
+	case o.clients[0] < 1 || o.Clients > 60000:
+		return usage("--clients %s: take 1 to 60000", c.Flags().Lookup("clients").Value)
 	case o.Duration < time.Duration(o.Rounds)*leastRound || o.Duration > 24*time.Hour:
 		return usage("--duration %s: take %s to 24h, which %d rounds share", o.Duration, time.Duration(o.Rounds)*leastRound, o.Rounds)
 	case o.Timeout <= 0 || o.Timeout > time.Hour:
@@ -205,12 +266,18 @@ func (o *compareFlags) checkTarget(given func(string) bool, args []string) error
 	switch {
 	case len(args) > 0 && filepath.Ext(args[0]) == ".hcl":
 		return usage("%q: for a configuration write -c %s", args[0], args[0])
+	case len(args) > 0 && o.Table != "":
+		return usage("--table compares servers that echo; leave out %q", args[0])
 	case len(args) > 0:
 		return target(args[0], &o.flags)
 	case given("plugin") && given("handler"):
 		return usage("--handler and --plugin exclude each other")
 	case given("plugins") && !given("plugin"):
 		return usage("--plugins belongs to --plugin; a file has its own plugins directory")
+	case o.Table != "" && (o.flags.Handler != "echo" && o.flags.Handler != "" || o.flags.Plugin != "" || given("server") || given("config")):
+		return usage("--table compares servers that echo; leave the handler out")
+	case o.Table != "":
+		o.flags.Handler = "echo"
 	case o.flags.Plugin == "" && o.flags.Handler == "":
 		o.flags.Handler = "timestamp"
 	}

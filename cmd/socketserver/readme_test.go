@@ -77,6 +77,7 @@ func TestPythonGuide(t *testing.T) {
 	dir := source(t)
 	guide(t, dir, "docs/python.md")
 	guide(t, dir, "docs/mcp.md")
+	lesson(t, dir)
 }
 
 // guide runs every command, program and configuration that a page shows, in a copy of the
@@ -118,6 +119,30 @@ func replayPage(t *testing.T, dir, page string) {
 	for _, f := range fences(t, filepath.Join(dir, page)) {
 		if f.language == "text" {
 			t.Run(fmt.Sprintf("line %d", f.line), func(t *testing.T) { replay(t, f) })
+		}
+	}
+}
+
+// lesson tries what the lesson does in a moment, and has the command parse the rest.
+func lesson(t *testing.T, dir string) {
+	const page = "../../docs/lesson.md"
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "plugins"), 0o755))
+	for _, f := range fences(t, page) {
+		name, _ := f.file("# ")
+		switch f.language {
+		case "python":
+			scriptBlock(t, dir, f)
+		case "hcl":
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(f.text), 0o644))
+		case "console":
+			transcript(t, dir, f)
+		case "sh":
+			for line := range strings.Lines(f.text) {
+				if line, _, _ = strings.Cut(line, "#"); strings.HasPrefix(line, "socketserver ") {
+					out, err := exec.Command("sh", "-c", strings.TrimSpace(line)+" --help").CombinedOutput()
+					require.NoError(t, err, "%s%s", line, out)
+				}
+			}
 		}
 	}
 }

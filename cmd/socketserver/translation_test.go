@@ -31,6 +31,18 @@ func TestChineseREADME(t *testing.T) {
 	}
 }
 
+// The Chinese lesson has the blocks of the English one, and its scenarios.
+func TestChineseLesson(t *testing.T) {
+	const original, translation = "../../docs/lesson.md", "../../docs/lesson.zh-CN.md"
+	want, got := fences(t, original), fences(t, translation)
+	require.Len(t, got, len(want))
+	for i := range want {
+		require.Equal(t, withoutComments(want[i]), withoutComments(got[i]), "line %d of the translation", got[i].line)
+	}
+	headings := regexp.MustCompile(`(?m)^#+ `)
+	require.Equal(t, found(t, original, headings), found(t, translation, headings))
+}
+
 // comment is one at the end of a line, or a whole line.
 var comment = regexp.MustCompile(`(?m)(^|[ \t]+)(#|//) .*$`)
 

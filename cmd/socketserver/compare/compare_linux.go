@@ -30,6 +30,7 @@ type Options struct {
 	Strategies []string          // names; none: the default ones
 	Peers      []string          // of [Peers]: compare with their servers
 	Loads      []string          // kinds; none: all of the transport
+	Sweep      []int             // numbers of clients to measure with before Clients, all smaller
 	Mishaps    bool
 	Expect     string   // text of every answer; empty: any answer is right
 	Assert     []string // conditions, see [result.Condition]
@@ -161,10 +162,23 @@ func (c *Comparison) Run(ctx context.Context, shown *progress.Progress) (*result
 	r.Environment.Time = time.Now().UTC().Truncate(time.Second)
 	c.progress.Plan(c.expected())
 	var done int // rounds
-	for _, kind := range c.Loads {
-		measured, rounds := c.measure(ctx, kind)
-		if done += rounds; rounds > 0 || ctx.Err() == nil {
-			r.Loads = append(r.Loads, result.Load{Kind: kind, Results: measured})
+	most := c.Clients
+	for _, c.Clients = range append(slices.Clone(c.Sweep), most) {
+		var loads []result.Load
+		for _, kind := range c.Loads {
+			measured, rounds := c.measure(ctx, kind)
+			if done += rounds; rounds > 0 || ctx.Err() == nil {
+				loads = append(loads, result.Load{Kind: kind, Results: measured})
+			}
+		}
+		if len(loads) > 0 {
+			r.Loads, r.Settings.Clients = loads, c.Clients
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if len(c.Sweep) > 0 {
+			r.AddPoints()
 		}
 	}
 	if c.Mishaps && ctx.Err() == nil {
@@ -181,7 +195,7 @@ func (c *Comparison) Run(ctx context.Context, shown *progress.Progress) (*result
 			return nil, ErrInterrupted
 		}
 		err = ErrInterrupted
-		r.Warnings = append(r.Warnings, fmt.Sprintf("interrupted after %d of %d rounds", done, c.Rounds*len(c.Loads)))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("interrupted after %d of %d rounds", done, c.Rounds*len(c.Loads)*(len(c.Sweep)+1)))
 	}
 	result.Conclude(r)
 	for _, condition := range c.conditions {
@@ -210,7 +224,7 @@ func (c *Comparison) warnings() []string {
 
 // expected returns the approximate time of Run, with a few seconds of mishaps for each subject.
 func (c *Comparison) expected() time.Duration {
-	all := time.Duration(len(c.specs)*len(c.Loads)) * (time.Duration(c.Rounds)*(c.round()+c.warmup()) + startAndLook)
+	all := time.Duration(len(c.specs)*len(c.Loads)*(len(c.Sweep)+1)) * (time.Duration(c.Rounds)*(c.round()+c.warmup()) + startAndLook)
 	if c.Mishaps {
 		all += time.Duration(len(c.specs)) * 4 * time.Second
 	}

@@ -24,6 +24,7 @@ type strategy struct {
 	name        string
 	form        string // see result.Subject
 	peer        string // of Peers; empty: this project's
+	interpreter string // of Python; empty: that of the script, or python3
 	concurrency config.Concurrency
 }
 
@@ -31,6 +32,9 @@ type strategy struct {
 // out. Those of Python without a counterpart of the handler are among them: subject.Start finds that
 // out.
 func (o *Options) choose() (chosen []strategy, warnings []string, err error) {
+	if o.Table != "" {
+		return o.stevens()
+	}
 	peers := o.servers()
 	for _, name := range result.Names(o.Strategies) {
 		s, err := o.parse(name, peers)
@@ -202,7 +206,7 @@ func (s strategy) spec(base *config.Server, run plugin.Definition) subject.Spec 
 	server.Concurrency.IsolatedState = server.Concurrency.UsesProcesses()
 	server.Limits.PerSource, server.Limits.Answers = 0, 0 // all clients come from one address
 	server.Limits.Banner = ""                             // it would be taken for an answer
-	return subject.Spec{Name: s.name, Form: s.form, Server: server, Plugin: run}
+	return subject.Spec{Name: s.name, Form: s.form, Server: server, Plugin: run, Interpreter: s.interpreter}
 }
 
 // describe returns the subject of the report.
@@ -239,7 +243,7 @@ func picture(s subject.Spec) string {
 	kind := s.Server.Concurrency.Kind
 	apart := s.Form == result.Plugin // the server hands connections over
 	switch {
-	case kind == "forking", apart && s.Plugin.Kind == plugin.Stdio:
+	case kind == "forking", s.Form == result.Xinetd, s.Form == result.Systemd, apart && s.Plugin.Kind == plugin.Stdio:
 		return "[○]" + each
 	case kind == "preforking":
 		return "[ ] [○●●] [○●]"

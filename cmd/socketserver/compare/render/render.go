@@ -78,9 +78,11 @@ var (
 
 // writeHTML writes the page. The template escapes all that the view has. It is parsed on use: every
 // start of the command would pay for it.
-func writeHTML(b *bytes.Buffer, r *result.Report, _ Options) error {
+func writeHTML(b *bytes.Buffer, r *result.Report, _ Options) error { return writePage(b, newView(r)) }
+
+func writePage(b *bytes.Buffer, v *view) error {
 	functions := template.FuncMap{"style": func() template.CSS { return pageStyle }}
-	return template.Must(template.New("page").Funcs(functions).Parse(pageSource)).Execute(b, newView(r))
+	return template.Must(template.New("page").Funcs(functions).Parse(pageSource)).Execute(b, v)
 }
 
 // writeJSON writes the report itself. Empty lists are lists, never null. Characters that a terminal

@@ -59,6 +59,42 @@ func TestShortText(t *testing.T) {
 	short()
 }
 
+// A sweep has a line for each subject, and a point for each number of clients.
+func TestSweep(t *testing.T) {
+	r := readReport(t)
+	for _, clients := range []int{1, 8, 64} {
+		for i, s := range r.Subjects {
+			r.Sweep = append(r.Sweep, result.Point{Load: result.Connections, Subject: s.Name, Clients: clients, Rate: float64(clients * i)})
+		}
+	}
+	chart := sweepOf(r)
+	require.Equal(t, []point{{0, 1}, {50, 8}, {100, 64}}, chart.Ticks())
+	require.Equal(t, []point{{0, 1.6}, {50, 12.5}, {100, 100}}, chart.Lines[8].Points)
+	require.Equal(t, []point{{0, -1}, {50, -1}, {100, -1}}, chart.Lines[0].Points, "it was not measured")
+	require.Equal(t, "0,49.2 50,43.75 100,0", chart.Lines[8].Path())
+	require.Regexp(t, `  512/s │ +i\n`, write(t, r, "text"))
+	require.Contains(t, write(t, r, "html"), `<polyline points="0,49.2 50,43.75 100,0"/>`)
+	require.Nil(t, sweepOf(readReport(t)))
+}
+
+// Two runs are beside each other, and a difference is named if it is certain.
+func TestPair(t *testing.T) {
+	pair := func(second *result.Report, format string) string {
+		var b bytes.Buffer
+		require.NoError(t, WritePair(&b, readReport(t), second, format, Options{}))
+		return b.String()
+	}
+	require.Contains(t, pair(readReport(t), "text"), "* No rate is certain to differ by more than a tenth.")
+	faster := readReport(t)
+	for i := range faster.Loads[0].Results[1].Rounds {
+		faster.Loads[0].Results[1].Rounds[i].Rate *= 2
+	}
+	for _, format := range []string{"text", "markdown", "html"} {
+		require.Contains(t, pair(faster, format), "threading answers more requests in the second run (connections: 2x ±")
+	}
+	require.EqualError(t, WritePair(&bytes.Buffer{}, faster, faster, "csv", Options{}), "two runs are shown as text, markdown or html, not as csv")
+}
+
 func TestUnknownFormat(t *testing.T) {
 	err := Write(&bytes.Buffer{}, readReport(t), "yaml", Options{})
 	require.EqualError(t, err, `unknown format "yaml": use one of text, markdown, csv, json, html`)

@@ -18,6 +18,7 @@ type view struct {
 	Compared    string
 	Summary     table
 	Chart       *chart // of the first load; nil: nothing was measured
+	Sweep       *sweep // nil: there was one number of clients
 	Sections    []section
 	Matrix      table
 	Experiments []experiment
@@ -59,7 +60,10 @@ func (g group) String() string {
 // newView returns a view in which nothing can act on a terminal.
 func newView(r *result.Report) *view {
 	r = cleaned(r)
-	v := &view{Report: r, Compared: compared(r), Summary: summary(r), Matrix: matrix(r), Facts: facts(r)}
+	v := &view{Report: r, Compared: compared(r), Summary: summary(r), Sweep: sweepOf(r), Matrix: matrix(r), Facts: facts(r)}
+	if r.Settings.Table != "" {
+		v.Summary = stevens(r)
+	}
 	for i, l := range r.Loads {
 		v.Sections = append(v.Sections, section{fmt.Sprintf("load-%d", i+1), cmp.Or(loadTitles[l.Kind], l.Kind), charts(r, l), tables(r, l)})
 	}

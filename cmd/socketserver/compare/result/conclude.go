@@ -22,6 +22,19 @@ func Conclude(r *Report) {
 	conclude(r, doubt(r))
 }
 
+// AddPoints adds what Loads has to Sweep.
+func (r *Report) AddPoints() {
+	for _, l := range r.Loads {
+		for _, m := range l.Results {
+			p := Point{Load: l.Kind, Subject: m.Subject, Clients: r.Settings.Clients}
+			if m.Problem == "" {
+				p.Rate = Median(m.Rounds, func(r Round) float64 { return r.Rate })
+			}
+			r.Sweep = append(r.Sweep, p)
+		}
+	}
+}
+
 // cpu returns the time per answered request, of the rounds in which it was measured; less than 0 if
 // there are none.
 func (d *Measured) cpu() time.Duration {

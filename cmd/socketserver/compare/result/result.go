@@ -15,6 +15,7 @@ type Report struct {
 	Settings    Settings    `json:"settings"`
 	Subjects    []Subject   `json:"subjects"` // in the order in which they take turns
 	Loads       []Load      `json:"loads"`
+	Sweep       []Point     `json:"sweep"`   // by number of clients, the last one that of Loads; empty: there was one
 	Mishaps     []Mishap    `json:"mishaps"` // empty if they were left out
 
 	// What follows from the above, see Conclude.
@@ -58,13 +59,14 @@ type Settings struct {
 	// Stateful is what the handler keeps in memory between requests, as a noun phrase; empty:
 	// nothing that it declares.
 	Stateful string `json:"stateful"`
+	Table    string `json:"table"` // unp: that of Unix Network Programming, chapter 30; empty: the usual one
 }
 
 // A Subject is one server under test.
 type Subject struct {
 	Name        string `json:"name"`        // as in threading, or forking, max_requests = 100, spares = 4; unique
 	Strategy    string `json:"strategy"`    // synchronous, threading, forking or preforking; or the library of an event loop
-	Form        string `json:"form"`        // compiled, plugin or python
+	Form        string `json:"form"`        // see below
 	Concurrency string `json:"concurrency"` // the block of a configuration
 	Picture     string `json:"picture"`     // its processes: [ ] is one, ○ the listening socket, ● a client's request
 }
@@ -74,6 +76,8 @@ const (
 	Compiled = "compiled"
 	Plugin   = "plugin"
 	Python   = "python"
+	Xinetd   = "xinetd"  // which starts cat
+	Systemd  = "systemd" // systemd-socket-activate, likewise
 )
 
 // A Load is one kind of load on all subjects.
@@ -146,6 +150,14 @@ type Cost struct {
 	Threads      int           `json:"threads"`
 	Descriptors  int           `json:"descriptors"`
 	Switches     float64       `json:"switches"` // context switches per answered request
+}
+
+// A Point is a subject under a load with a number of clients.
+type Point struct {
+	Load    string  `json:"load"`
+	Subject string  `json:"subject"`
+	Clients int     `json:"clients"`
+	Rate    float64 `json:"rate"` // as in Measured; 0: it was not measured
 }
 
 // A Mishap is one experiment, tried on every subject.

@@ -89,7 +89,10 @@ func (u *unit) parse(text string) (float64, error) {
 func FormatRate(v float64) string { return perSecond.format(v) }
 
 // FormatDuration formats as in 3.1 ms.
-func FormatDuration(d time.Duration) string { return nanoseconds.format(float64(d)) }
+func FormatDuration(d time.Duration) string { return FormatNanoseconds(float64(d)) }
+
+// FormatNanoseconds is FormatDuration of a number.
+func FormatNanoseconds(v float64) string { return nanoseconds.format(v) }
 
 // FormatSize formats bytes, as in 7.6 MiB.
 func FormatSize(bytes int64) string { return size.format(float64(bytes)) }

@@ -82,6 +82,9 @@ func serve(findWorker func(hclog.Logger) *framework.Program) error {
 	defer stop()
 	tidy := watchParent(stop, spec.Directory, s.Timeouts.Drain)
 	defer tidy()
+	if s := spec.Form; s == result.Xinetd || s == result.Systemd {
+		return spec.serveInetd(ctx)
+	}
 	log := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, Level: hclog.Info, JSONFormat: true})
 	var err error
 	if s.Class, err = spec.class(ctx, log); err != nil {

@@ -12,20 +12,28 @@ counting = threading.Lock()
 class Experiment(socketserver.StreamRequestHandler):
     """The handler of the mishaps, see package experiment."""
 
-    options = {}
+    options, framing = {}, "line"
 
     def handle(self):
-        word, _, argument = self.rfile.readline().decode().strip().partition(" ")
-        if not self.pause("ready %d" % os.getpid()):
-            return
-        self.say(self.do(word, argument))
+        talk = self.talk(self.wfile.write)
+        next(talk)
+        for line in self.rfile:
+            try:
+                talk.send((line, b""))
+            except StopIteration:
+                return
 
-    def say(self, text):
-        self.wfile.write(text.encode() + b"\n")
-
-    def pause(self, text):
-        self.say(text)
-        return self.rfile.readline()
+    def talk(self, write):
+        """Is sent the lines of the client, which an event loop does, too."""
+        word, _, argument = (yield)[0].decode().strip().partition(" ")
+        write(b"ready %d\n" % os.getpid())
+        yield
+        if word == "eat":
+            held = bytearray(min(int(argument), 256 << 20))
+            held[:: os.sysconf("SC_PAGE_SIZE")] = b"x" * len(held[:: os.sysconf("SC_PAGE_SIZE")])
+            write(b"eaten\n")
+            yield
+        write(self.do(word, argument).encode() + b"\n")
 
     def do(self, word, argument):
         global counter
@@ -41,10 +49,6 @@ class Experiment(socketserver.StreamRequestHandler):
             os.environ["SOCKETSERVER_EXPERIMENT"] = argument
         elif word == "environment":
             return os.environ.get("SOCKETSERVER_EXPERIMENT", "")
-        elif word == "eat":
-            held = bytearray(min(int(argument), 256 << 20))
-            held[:: os.sysconf("SC_PAGE_SIZE")] = b"x" * len(held[:: os.sysconf("SC_PAGE_SIZE")])
-            self.pause("eaten")
         elif word == "panic":
             raise RuntimeError("an experiment")
         elif word == "exit":
@@ -54,6 +58,6 @@ class Experiment(socketserver.StreamRequestHandler):
         elif word == "hang":
             while True:
                 signal.pause() if threading.current_thread() is threading.main_thread() else threading.Event().wait()
-        elif word != "wait":
+        elif word not in ("wait", "eat"):
             raise ValueError(word)
         return "done"

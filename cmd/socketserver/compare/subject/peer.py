@@ -1,6 +1,6 @@
 """A server of CPython's socketserver: with a counterpart of a compiled-in handler, or with the handler of
 a Python file. It reads its assignment from standard input, as a line of JSON, reports its address, and
-ends at SIGTERM or when the input ends. experiment.py and script.py precede this file."""
+ends at SIGTERM or when the input ends. experiment.py, script.py and loop.py precede this file."""
 
 import json
 import os
@@ -15,7 +15,21 @@ import time
 
 
 class Messages:
-    """Splits the input into messages, each with the ending of its answer."""
+    """Answers messages. The input is split into them, each with the ending of its answer."""
+
+    def handle(self):
+        for n, (data, ending) in enumerate(self.messages(), 1):
+            self.wfile.write(self.answer(data) + ending)
+            if n == options.get("requests", 0):
+                return
+
+    def talk(self, write):
+        """Is handle() in an event loop, which sends the messages."""
+        answered = 0
+        while not answered or answered != options.get("requests", 0):
+            data, ending = yield
+            write(self.answer(data) + ending)
+            answered += 1
 
     def messages(self):
         if options.get("framing", self.framing) == "line":
@@ -33,20 +47,13 @@ class Echo(Messages):
     framing = "chunk"
     options = {"framing": None}
 
-    def handle(self):
-        for data, ending in self.messages():
-            self.wfile.write(data + ending)
+    def answer(self, data):
+        return data
 
 
 class Timestamp(Messages):
     framing = "line"
     options = {"framing": None, "requests": None, "format": None, "layout": ["Mon Jan _2 15:04:05 2006"], "quit": ["off"]}
-
-    def handle(self):
-        for n, (data, ending) in enumerate(self.messages(), 1):
-            self.wfile.write(self.answer(data) + ending)
-            if n == options.get("requests", 0):
-                return
 
     def answer(self, data):
         def value(match):
@@ -69,7 +76,7 @@ def counterpart(server):
     """Returns the class with the behaviour of the server's handler. Its options have the values that it
     supports; None: all."""
     concurrency, handler = server["concurrency"]["kind"], server["handler"]
-    if concurrency not in MIXINS:
+    if concurrency not in MIXINS and concurrency not in LOOPS:
         refuse(concurrency)
     behaviour = {"echo": Echo, "timestamp": Timestamp, "experiment": Experiment}.get(handler["name"])
     if behaviour is None or handler["kind"] == "plugin":
@@ -82,7 +89,11 @@ def counterpart(server):
 
 
 def refuse(what):
-    tell(problem="no Python counterpart of " + what)
+    fail("no Python counterpart of " + what)
+
+
+def fail(problem):
+    tell(problem=problem)
     ended.set()
     watcher.join()  # it is ended when the parent has read that
 
@@ -125,7 +136,58 @@ class Counting:
         super().process_request(request, client_address)
 
 
+class Accepting:
+    """Has workers that accept, each for itself and one client after the other, as in chapter 30 of Unix
+    Network Programming."""
+
+    workers = 15
+
+    def serve_forever(self, poll_interval):
+        self.over = threading.Event()
+        self.start()
+        self.over.wait()
+        self.end()
+
+    def shutdown(self):
+        self.over.set()
+
+    def work(self):
+        while True:
+            request, client_address = self.get_request()
+            try:
+                self.finish_request(request, client_address)
+            except Exception:
+                self.handle_error(request, client_address)
+            self.shutdown_request(request)
+
+
+class Prethreading(Accepting):
+    def start(self):
+        for _ in range(self.workers):
+            threading.Thread(target=self.work, daemon=True).start()
+
+    def end(self):
+        pass
+
+
+class Preforking(Accepting):
+    started = Accepting.workers
+
+    def start(self):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # it starts a thread, which no fork has
+        self.children = [os.fork() or self.work() for _ in range(self.workers)]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+    def end(self):
+        for pid in self.children:
+            os.kill(pid, signal.SIGKILL)
+        for pid in self.children:
+            os.waitpid(pid, 0)
+
+
 MIXINS = {
+    "preforking": (Preforking,),
+    "prethreading": (Prethreading,),
     "synchronous": (OneByOne,),
     "threading": (socketserver.ThreadingMixIn,),
     "forking": (Counting, socketserver.ForkingMixIn),
@@ -164,13 +226,20 @@ def stop(*_):
 def serve(server, serve_forever):
     """Serves until SIGTERM, and ends the process."""
     serving.append(server)
-    address = server.server_address
-    tell(network=network, address=("[%s]:%d" if len(address) == 4 else "%s:%d") % address[:2] if inet else address)
+    listening(server.server_address)
     serve_forever(server, 0.1)
     server.server_close()
-    tell(started=getattr(server, "started", 0))
-    if not inet:
-        os.unlink(address)
+    finish(getattr(server, "started", 0))
+
+
+def listening(address):
+    tell(network=network, address=("[%s]:%d" if len(address) == 4 else "%s:%d") % address[:2] if inet else address)
+
+
+def finish(started):
+    tell(started=started)
+    if not inet and os.path.exists(place):
+        os.unlink(place)
     ended.set()
     if orphaned.is_set():
         watcher.join()
@@ -190,15 +259,18 @@ network = spec["transport"][0]["network"]
 inet = network in ("tcp", "udp")
 place = ("127.0.0.1", 0) if inet else os.path.join(assignment["Directory"], "s")
 serving = []
+drain = spec["timeouts"]["drain"] / 1e9
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # as every Go program does
 signal.signal(signal.SIGTERM, stop)
 orphaned, ended = threading.Event(), threading.Event()
-watcher = threading.Thread(target=watch_parent, args=(assignment["Directory"], spec["timeouts"]["drain"] / 1e9), daemon=True)
+watcher = threading.Thread(target=watch_parent, args=(assignment["Directory"], drain), daemon=True)
 watcher.start()
 if spec["handler"]["kind"] == "plugin" and assignment["Plugin"]["Kind"] == "python":
     run_script(assignment["Plugin"])
+elif spec["concurrency"]["kind"] in LOOPS:
+    run_loop(counterpart(spec))
 else:
-    serve(make_server(spec, place), socketserver.BaseServer.serve_forever)
+    serve(make_server(spec, place), lambda server, interval: server.serve_forever(interval))

@@ -7,6 +7,9 @@ import socketserver
 import sys
 
 
+BLOCKS = "a handler that blocks; an event loop of asyncio runs a coroutine, async def handle(reader, writer)"
+
+
 def run_script(plugin):
     """Runs a file as __main__. The server that it makes gets the address and the strategy of the
     assignment, and serves where the file calls serve_forever(), which does not return."""
@@ -35,6 +38,8 @@ def run_script(plugin):
     def serves(server, poll_interval=0.5):
         if server not in compared:
             return loop(server, poll_interval)
+        if spec["concurrency"]["kind"] in LOOPS:
+            refuse(BLOCKS)
         server.__class__ = under(spec["concurrency"]["kind"], type(server))
         serve(server, loop)
 
@@ -58,7 +63,13 @@ def under(concurrency, kind):
 
 def serve_class(names):
     """Serves a file that has a handler and no server."""
-    if inspect.iscoroutinefunction(names.get("handle")):
+    coroutine = inspect.iscoroutinefunction(names.get("handle"))
+    if coroutine and spec["concurrency"]["kind"] == "asyncio":
+        start = asyncio.start_server if inet else asyncio.start_unix_server
+        run_asyncio(lambda _: start(names["handle"], *(place if inet else (place,))))
+    if spec["concurrency"]["kind"] in LOOPS:
+        refuse(BLOCKS)
+    if coroutine:
         refuse("a coroutine")
     base = socketserver.BaseRequestHandler
     own = [c for c in names.values() if inspect.isclass(c) and issubclass(c, base) and c.__module__ == "__main__"]

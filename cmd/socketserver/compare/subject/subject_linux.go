@@ -53,6 +53,8 @@ type Spec struct {
 	// Clock is when the clock of the frames begins, that [Subject.Frames] has, in nanoseconds of Unix
 	// time; 0: it has none.
 	Clock int64
+	// Interpreter runs the servers of CPython; empty: python3.
+	Interpreter string
 	// Directory is for sockets and temporary files, TMPDIR of the process. [Start] makes it.
 	Directory string
 }
@@ -150,14 +152,14 @@ func (s *Spec) command(ctx context.Context) (*exec.Cmd, error) {
 	if s.Form != result.Python {
 		return &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], subjectWord}}, nil
 	}
-	interpreter := "python3"
+	interpreter := cmp.Or(s.Interpreter, "python3")
 	if s.Plugin.Kind == plugin.Python {
 		var err error
 		if interpreter, err = plugin.Interpreter(ctx, s.Plugin.Path); err != nil {
 			return nil, err
 		}
 	}
-	command := exec.Command(interpreter, "-I", "-u", "-W", "ignore", "-c", experimentScript+script+peer)
+	command := exec.Command(interpreter, "-I", "-u", "-W", "ignore", "-c", experimentScript+script+loop+peer)
 	if errors.Is(command.Err, exec.ErrNotFound) {
 		return nil, errors.New("there is no python3; install it, or leave the peers out")
 	}
@@ -224,6 +226,8 @@ var (
 	experimentScript string // also a script of its own
 	//go:embed script.py
 	script string
+	//go:embed loop.py
+	loop string
 	//go:embed peer.py
 	peer string
 )

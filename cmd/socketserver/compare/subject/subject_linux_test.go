@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
 var times = regexp.MustCompile(`\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}`)
@@ -48,6 +49,45 @@ func TestServes(t *testing.T) {
 				requireNothing(t, s)
 			})
 		}
+	}
+}
+
+// An event loop serves alike, and leaves nothing behind.
+func TestEventLoops(t *testing.T) {
+	for _, loop := range []string{Asyncio, Twisted} {
+		for _, network := range []string{"tcp", "unix"} {
+			spec := specOf(t, result.Python, network, `"threading" {}`, `handler "timestamp" { format = "{{{data}}}" }`)
+			spec.Server.Concurrency = config.Concurrency{Kind: loop}
+			s, err := Start(t.Context(), spec)
+			if err != nil && strings.Contains(err.Error(), "there is no twisted") {
+				t.Skip("Twisted is not installed")
+			}
+			require.NoError(t, err)
+			require.Equal(t, "{hello}\n", ask(t, s, "hello\n"))
+			exit := s.Stop()
+			require.Equal(t, "exit status 0", exit.Status)
+			require.Equal(t, Left{}, exit.Left)
+			requireNothing(t, s)
+		}
+	}
+}
+
+// The servers of Stevens' table serve, and leave nothing behind.
+func TestStevens(t *testing.T) {
+	for _, c := range []struct{ form, kind string }{
+		{result.Python, "preforking"}, {result.Python, "prethreading"}, {result.Xinetd, "forking"}, {result.Systemd, "forking"},
+	} {
+		t.Run(c.form+" "+c.kind, func(t *testing.T) {
+			if c.form != result.Python && Inetd(c.form) == "" {
+				t.Skip(c.form + " is not installed")
+			}
+			spec := specOf(t, c.form, "tcp", `"threading" {}`, echo)
+			spec.Server.Concurrency = config.Concurrency{Kind: c.kind}
+			s := start(t, spec)
+			require.Equal(t, "hello\n", ask(t, s, "hello\n"))
+			s.Stop()
+			requireNothing(t, s)
+		})
 	}
 }
 
@@ -81,8 +121,11 @@ func TestStartFails(t *testing.T) {
 		`the server ended before it listened \(exit status 1\): option "framing"`: func(s *Spec) {
 			s.Server.Handler.Options = []byte(`{"framing": "none"}`)
 		},
-		"no Python counterpart of preforking":        func(s *Spec) { s.Form, s.Server.Concurrency.Kind = result.Python, "preforking" },
-		`no Python counterpart of plugin "echo"`:     func(s *Spec) { s.Form, s.Server.Handler.Kind = result.Python, "plugin" },
+		"no Python counterpart of preforking":    func(s *Spec) { s.Form, s.Server.Concurrency.Kind = result.Python, "preforking" },
+		`no Python counterpart of plugin "echo"`: func(s *Spec) { s.Form, s.Server.Handler.Kind = result.Python, "plugin" },
+		"no Python counterpart of asyncio over udp": func(s *Spec) {
+			s.Form, s.Server.Concurrency.Kind, s.Server.Transports = result.Python, Asyncio, []config.Transport{{Network: "udp"}}
+		},
 		`no Python counterpart of handler "command"`: func(s *Spec) { s.Form, s.Server.Handler.Name = result.Python, "command" },
 		`no Python counterpart of quit = connection`: func(s *Spec) {
 			s.Form, s.Server.Handler.Name = result.Python, "timestamp"

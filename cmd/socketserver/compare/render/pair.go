@@ -1,0 +1,63 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+)
+
+// WritePair writes two runs beside each other, as text, markdown or html.
+func WritePair(w io.Writer, first, second *result.Report, format string, o Options) error {
+	first, second = cleaned(first), cleaned(second)
+	v := &view{Report: &result.Report{Settings: second.Settings}, Compared: "Two runs. 1: " + compared(first) + " 2: " + compared(second)}
+	v.Summary.Head = []string{"", "load", "rate 1", "rate 2", "ratio", "p99 1", "p99 2"}
+	for _, c := range result.Changes(first, second) {
+		one, other := measuredIn(first, c), measuredIn(second, c)
+		ratio := "-"
+		if c.Known {
+			ratio = c.Ratio.String()
+		}
+		if c.Verdict == result.More || c.Verdict == result.Less {
+			word := map[string]string{result.More: "more", result.Less: "fewer"}[c.Verdict]
+			v.Advice = append(v.Advice, result.Advice{Text: fmt.Sprintf("%s answers %s requests in the second run (%s: %s).", c.Subject, word, c.Load, ratio)})
+		}
+		v.Summary.Rows = append(v.Summary.Rows, []string{
+			c.Subject, heads[c.Load], one.Text("rate"), other.Text("rate"), ratio, one.Text("p99"), other.Text("p99"),
+		})
+	}
+	if len(v.Advice) == 0 {
+		v.Advice = []result.Advice{{Text: "No rate is certain to differ by more than a tenth."}}
+	}
+	if a, b := first.Environment, second.Environment; a.CPU != b.CPU || a.Cores != b.Cores || a.Kernel != b.Kernel {
+		v.Summary.Notes = append(v.Summary.Notes, "The runs are of different machines.")
+	}
+	v.Summary.Notes = append(v.Summary.Notes, "short has a connection for each request, long one for each client; ± is the 95 % interval.")
+	var b bytes.Buffer
+	var err error
+	switch format {
+	case "html":
+		err = writePage(&b, v)
+	case "text", "markdown":
+		err = printer{color: o.Color, markdown: format == "markdown"}.execute(&b, "pair", v)
+	default:
+		return fmt.Errorf("two runs are shown as text, markdown or html, not as %s", format)
+	}
+	if err == nil {
+		_, err = w.Write(b.Bytes())
+	}
+	if err != nil {
+		return fmt.Errorf("write the runs as %s: %w", format, err)
+	}
+	return nil
+}
+
+func measuredIn(r *result.Report, c result.Change) *result.Measured {
+	for _, l := range r.Loads {
+		if l.Kind == c.Load {
+			return l.Of(c.Subject)
+		}
+	}
+	return nil
+}
