@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/ecdsa"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -157,6 +159,101 @@ func updateKeys(t *testing.T, l listener, ca *frameworktest.Authority, own frame
 		say(command, "KEYUPDATE")
 		say("two", "two SUCCESS CN=openssl,O=Example")
 	}
+}
+
+// The blocks of the document lead to what it shows.
+func TestDocumentOfTLS(t *testing.T) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skip("needs openssl")
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	for _, f := range fences(t, "../../docs/tls.md") {
+		switch f.language {
+		case "sh":
+			command := exec.Command("sh", "-ec", f.text)
+			command.Dir = dir
+			said, err := command.CombinedOutput()
+			require.NoError(t, err, "%s", said)
+		case "hcl":
+			conf := filepath.Join(dir, "servers.hcl")
+			require.NoError(t, os.WriteFile(conf, []byte(port.ReplaceAllString(f.text, "$1:0")), 0o600))
+			_, listeners := serveArgs(t, "-c", conf)
+			_, n, err := net.SplitHostPort(listeners[0].address)
+			require.NoError(t, err)
+			for _, f := range fences(t, "../../docs/tls.md") {
+				if f.language != "console" {
+					continue
+				}
+				for _, s := range steps(f.text) {
+					command := exec.Command("sh", "-c", port.ReplaceAllString(s.command, "$1:"+n))
+					command.Dir = dir
+					said, err := command.CombinedOutput()
+					require.NoError(t, err, "%s", said)
+					require.Equal(t, s.output, string(said))
+				}
+			}
+		}
+	}
+}
+
+// The private key is in the server's memory alone: not in that of children and plugins, their environment or
+// descriptors.
+func TestKeyStaysInTheServer(t *testing.T) {
+	t.Parallel()
+	ca := frameworktest.NewAuthority(t)
+	own := ca.Issue(t, "localhost")
+	key, ok := own.Pair(t).PrivateKey.(*ecdsa.PrivateKey)
+	require.True(t, ok)
+	secret, err := key.Bytes()
+	require.NoError(t, err)
+	conf := fmt.Sprintf("plugins { directory = %q }\n", programs(t, map[string]string{"copy.sh": "#!/bin/sh\nexec cat\n"}))
+	for name, handler := range map[string]string{"forking": `handler "echo" {}`, "preforking": `handler "echo" {}`, "threading": `plugin "copy.sh" {}`} {
+		conf += fmt.Sprintf("server %q {\n%s\nconcurrency %[1]q {}\n%[3]s\n}\n", name, secureTransport("127.0.0.1:0", own), handler)
+	}
+	p, listeners := serveFile(t, conf)
+	for _, l := range listeners {
+		require.Equal(t, "hello", frameworktest.Ask(t, dialTLS(t, l, ca, &tls.Config{}), "hello")) // and stays
+	}
+	require.True(t, remembers(t, p.Process.Pid, secret), "the server has it")
+	children := p.children(t)
+	require.GreaterOrEqual(t, len(children), 3)
+	for _, pid := range children {
+		require.False(t, remembers(t, pid, secret), "process %d", pid)
+		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		require.NoError(t, err)
+		for _, f := range files {
+			path, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, f.Name()))
+			require.NotEqual(t, own.Key, path)
+		}
+	}
+}
+
+// remembers reports whether a process has bytes in its memory, which its environment is part of.
+func remembers(t *testing.T, pid int, secret []byte) bool {
+	t.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	require.NoError(t, err)
+	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	if err != nil {
+		t.Skipf("cannot look into another process: %v", err)
+	}
+	defer memory.Close()
+	for line := range strings.Lines(string(maps)) {
+		var from, to int64
+		var mode string
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil || !strings.HasPrefix(mode, "rw") {
+			continue
+		}
+		const step = 1 << 20
+		for buf := make([]byte, step+64); from < to; from += step { // 64 bytes overlap
+			n, _ := memory.ReadAt(buf[:min(int64(len(buf)), to-from)], from)
+			if bytes.Contains(buf[:n], secret) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Silent clients in the handshake, from a source without a limit, cost others nothing and are gone after the timeout.
