@@ -32,9 +32,9 @@ function panel(host, name) {
 		p.stage.draw(sc, now, still.matches, s.theatre);
 		if (Math.abs(now - (p.said ?? -1e9)) < 400) return;
 		p.said = now;
-		const off = ended(s), own = s.theatre && p !== one, kind = s.plugin ? 'plugin' : s.strategy;
-		put(title, own ? theatre.title(s) : s.name);
-		again.hidden = !off || !s.theatre; again.disabled = page.readonly(); put(again, t('again', { s: theatre.title(s) }));
+		const off = ended(s), own = s.theatre && theatre.title(s), kind = s.plugin ? 'plugin' : s.strategy;
+		put(title, p !== one && own || s.name);
+		again.hidden = !off || !s.theatre; again.disabled = page.readonly(); put(again, t('again', { s: own }));
 		put(rate, t(s.sample > 1 ? 'sampled' : 'exact', { e: s.events, n: s.sample })); rate.classList.toggle('strong', s.sample > 1);
 		p.stage.canvas.ariaLabel = t('stageAria', { s: s.name, a: s.active, q: s.queue });
 		if (performance.now() < p.until) return;
