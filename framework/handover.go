@@ -284,6 +284,7 @@ func (s *BaseServer) reportedRequest(f *handoff.Frame) *Request {
 		ClientAddress: conn.ParseAddress(f.Network, f.Client), LocalAddress: conn.ParseAddress(f.Network, f.Local),
 		Network: f.Network, Server: s.Name, server: s,
 	}
+	s.beginTrace(r)
 	s.traceAccepted(r)
 	return r
 }

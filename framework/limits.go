@@ -3,6 +3,7 @@ package framework
 import (
 	"math"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,31 +51,44 @@ func (s *BaseServer) timeouts() *Timeouts {
 	return &s.Timeouts
 }
 
-// Limits bound the requests that are served at once. The zero value bounds nothing. Once a server
-// uses them only Change changes them.
+// Limits bound the requests that are served: at once, by time, and by who asks. The zero value
+// bounds nothing. Once a server uses them only Change changes them.
 type Limits struct {
+	// Access is who may come in at all.
+	Access Access `json:"-"`
 	// Connections is the number of requests that may be in flight; 0: no limit. Further clients
 	// wait in the system's backlog. Where several listeners share the limits and find the last
 	// room at once, a client of each is accepted, and waits unread.
 	Connections int `json:"connections"`
-	// PerSource is the number of them that may come from one IPv4 address or one /64 of IPv6;
-	// 0: no limit. It is at most half of Connections, so that one source cannot take all. More
-	// are always refused: waiting would hold up all other clients.
+	// PerSource is the number of them that may come from one [Source]; 0: no limit. It is at most
+	// half of Connections, so that one source cannot take all. More are always refused: waiting
+	// would hold up all other clients.
 	PerSource int `json:"per_source"`
-	// Refuse closes what comes beyond Connections instead of letting it wait.
+	// Rate bounds how often requests come; further clients wait as for Connections.
+	Rate Rate `json:"-"`
+	// RatePerSource bounds how often they come from one Source. More are always refused, and so is
+	// all that the source asks for in the Penalty that follows.
+	RatePerSource Rate          `json:"-"`
+	Penalty       time.Duration `json:"-"`
+	// Refuse closes what comes beyond Connections and Rate instead of letting it wait.
 	Refuse bool `json:"refuse"`
-	// Banner is sent to a client that is refused, or that no process of a plugin can serve.
+	// Banner is sent to a client that is refused for one of these limits, or that no process of a
+	// plugin can serve.
 	Banner string `json:"banner"`
-	// Answers is the number of bytes a second that one source, as for PerSource or a name of a
-	// Unix socket, gets in answers to datagrams beyond what it sent; 0: no limit. More are
-	// dropped: datagrams with a forged source would have the server flood it.
+	// Answers is the number of bytes a second that one source gets in answers to datagrams beyond
+	// what it sent; 0: no limit. More are dropped: datagrams with a forged source would have the
+	// server flood it.
 	Answers int `json:"answers,omitempty"`
 
 	changed atomic.Pointer[Limits] // by Change; nil: nothing has
+	made    sync.Once
+	door    gate // of Access, once made
 
 	total   slots.Semaphore
 	sources slots.Sources
-	refused ratelog.Limiter
+	rate    slots.Bucket
+	rates   slots.Rates
+	refused sync.Map // of *ratelog.Limiter, by Refusal
 	answers slots.Rates
 	dropped ratelog.Limiter
 }
@@ -103,27 +117,65 @@ func (l *Limits) room() int {
 	return l.Connections
 }
 
+// needAll reports whether workers that accept for themselves cannot apply the limits, as they are
+// about the clients of all of them.
+func (l *Limits) needAll() bool {
+	return l != nil && (l.Refuse || len(l.Access.Allow) > 0 || len(l.Access.Deny) > 0 || l.Rate.N > 0 || l.RatePerSource.N > 0)
+}
+
 // awaitRoom waits until there is room, or s takes no more. Until then a client stays in the backlog,
 // from where another process that serves the same socket may take it.
 func (l *Limits) awaitRoom(s *BaseServer) {
 	if l == nil {
 		return
 	}
-	if now := l.now(); now.Connections > 0 && !now.Refuse && l.total.Acquire(now.Connections, s.life.Retired()) {
+	now := l.now()
+	if now.Refuse {
+		return
+	}
+	if now.Connections > 0 && l.total.Acquire(now.Connections, s.life.Retired()) {
 		l.total.Release()
 	}
+	l.awaitRate(now, s.life.Retired())
 }
 
-// admit returns why r is not served, after waiting for room if need be; empty: it is.
+// admit returns why r is not served, after waiting for room if need be; empty: it is. What is about
+// the source comes first, so that one that is refused takes nothing from the others.
 func (l *Limits) admit(s *BaseServer, r *Request) Refusal {
-	if l == nil || r.conn == nil && s.strategy.Place() == InLoop {
-		return "" // in the loop there is never another datagram
+	if l == nil {
+		return ""
 	}
 	now := l.now()
+	if !now.gate().admits(r) {
+		return RefusedAccess
+	}
+	var from slots.Key
+	if now.PerSource > 0 || now.RatePerSource.N > 0 {
+		from = r.key()
+	}
+	why := l.admitRate(now, from)
+	if why == "" {
+		why = l.admitOne(now, s, r, from)
+	}
+	if why == "" && !l.takeRate(now, s.Done()) {
+		r.leave(s)
+		why = RefusedRate
+	}
+	if why != "" && s.isStopped() {
+		return RefusedClosed
+	}
+	return why
+}
+
+// admitOne is admit for the number of requests in flight.
+func (l *Limits) admitOne(now *Limits, s *BaseServer, r *Request, key slots.Key) Refusal {
+	if r.conn == nil && s.strategy.Place() == InLoop { // in the loop there is never another datagram
+		return ""
+	}
 	if now.Connections == 0 && now.PerSource == 0 {
 		return ""
 	}
-	from := l.sources.Enter(r.ClientAddress, now.perSource(), 0)
+	from := l.sources.Enter(key, now.perSource(), 0)
 	if from == nil {
 		return RefusedPerSource
 	}
@@ -132,9 +184,6 @@ func (l *Limits) admit(s *BaseServer, r *Request) Refusal {
 		return ""
 	}
 	l.sources.Leave(from)
-	if s.isStopped() {
-		return RefusedClosed
-	}
 	return RefusedConnections
 }
 
@@ -159,7 +208,7 @@ func (s *BaseServer) admitAnswer(client net.Addr, bytes int) bool {
 		return true
 	}
 	most := l.now().Answers
-	if most == 0 || l.answers.Allow(client, bytes, most, conn.Now()) {
+	if most == 0 || l.answers.Allow(slots.KeyOf(client), bytes, slots.Rate{N: most, Per: time.Second}, 0, conn.Now()) {
 		return true
 	}
 	if more, ok := l.dropped.Allow(1); ok {
@@ -168,7 +217,7 @@ func (s *BaseServer) admitAnswer(client net.Addr, bytes int) bool {
 	return false
 }
 
-// divide returns the part of the limits that each of several workers applies.
+// divide returns the part of the limits that each of several workers applies. See also needAll.
 func (l *Limits) divide(workers int) *Limits {
 	if l == nil {
 		return nil

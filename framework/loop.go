@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/life"
+	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
 // Serve serves the connections of l, which the server closes, as ServeForever does: l becomes
@@ -126,18 +127,21 @@ func (s *BaseServer) getRequest() (*Request, error) {
 const (
 	maxAntechamber        = 1024 // connections
 	maxAntechamberPerPeer = 64   // of one source
+	maxPreamblesPerPeer   = 256  // of one source, which often is a proxy
 )
 
 // admit passes r on, once its preamble has been read where it has one.
 func (s *BaseServer) admit(r *Request) {
-	s.traceAccepted(r)
+	s.beginTrace(r)
 	if s.Preamble == nil || r.conn == nil {
+		s.traceAccepted(r)
 		s.processRequest(r)
 		return
 	}
-	peer := s.antechamber.Enter(r.ClientAddress, maxAntechamberPerPeer, maxAntechamber)
+	peer := s.antechamber.Enter(slots.KeyOf(r.ClientAddress), maxPreamblesPerPeer, maxAntechamber)
 	if peer == nil {
 		s.reporter.Refused(r.Log(), "too many connections wait for their preamble")
+		s.traceAccepted(r)
 		s.refuse(r, RefusedPreamble)
 		return
 	}
@@ -147,9 +151,9 @@ func (s *BaseServer) admit(r *Request) {
 		err := s.readPreamble(r)
 		s.antechamber.Leave(peer)
 		s.life.Forget(r)
+		s.traceAccepted(r) // whose addresses do not change any more
 		if err != nil {
-			s.report(r, fmt.Errorf("read preamble: %w", err))
-			s.refuse(r, RefusedPreamble)
+			s.refusePreamble(r, err)
 			return
 		}
 		s.processRequest(r)

@@ -100,7 +100,7 @@ func TestPreamblePerSource(t *testing.T) {
 	s.Strategy, s.Preamble = &framework.Threading{}, readHeader
 	log := logOf(s)
 	frameworktest.Serve(t, s)
-	for range 64 {
+	for range 256 {
 		frameworktest.Dial(t, s)
 	}
 	frameworktest.ExpectEnd(t, frameworktest.Dial(t, s))

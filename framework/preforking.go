@@ -16,12 +16,12 @@ import (
 //
 // Each worker has what handlers keep in memory, and limits of its own: Limits.Connections is divided
 // among the workers, rounded up, and a worker that has its share accepts no more; a source may have
-// Limits.PerSource in each of them. Limits.Refuse, which would have to know of all workers, is
-// refused, and so are VerifyRequest, HandleError and Preamble, which would have to run in them, and
-// HandleRequest. Errors are logged. ServiceActions is called every half second, and
+// Limits.PerSource in each of them. VerifyRequest and HandleError, which would have to run in them,
+// are refused, and so is HandleRequest. Errors are logged. ServiceActions is called every half second, and
 // [BaseServer.Active] does not count requests in workers.
 //
-// Where the transport has no socket that can be shared, or the server has layers, this process
+// Where the transport has no socket that can be shared, the server has layers or a Preamble, or its
+// limits are about the clients of all workers (Access, Rate, RatePerSource, Refuse), this process
 // accepts, applies the limits and hands each connection to the worker that has the fewest.
 type Preforking struct {
 	// Command is the program of the workers, as in [Forking].
@@ -37,11 +37,8 @@ func (*Preforking) Place() Place { return InWorkers }
 
 // Open starts the workers. Servers that share them have the same Class, Timeouts, Limits, MaxLine and State.
 func (p *Preforking) Open(s *BaseServer) error {
-	if s.VerifyRequest != nil || s.HandleError != nil || s.Preamble != nil {
-		return errors.New("framework: VerifyRequest, HandleError and Preamble cannot run in the workers of Preforking; leave them unset, or use Forking")
-	}
-	if s.Limits != nil && s.Limits.Refuse {
-		return errors.New("framework: a worker of Preforking knows only its own connections and cannot refuse those beyond Limits.Connections; let them wait, or use another strategy")
+	if s.VerifyRequest != nil || s.HandleError != nil {
+		return errors.New("framework: VerifyRequest and HandleError cannot run in the workers of Preforking; leave them unset, or use Forking")
 	}
 	return p.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine, s.State}, func() (*worker.Set, error) {
 		workers := p.Workers

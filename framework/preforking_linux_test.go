@@ -146,7 +146,6 @@ func TestPreforkingWorkerCanNotBegin(t *testing.T) {
 func TestPreforkingRefuses(t *testing.T) {
 	for name, set := range map[string]func(s *framework.BaseServer){
 		"VerifyRequest": func(s *framework.BaseServer) { s.VerifyRequest = func(*framework.Request) bool { return true } },
-		"cannot refuse": func(s *framework.BaseServer) { s.Limits = &framework.Limits{Connections: 1, Refuse: true} },
 		"HandleError":   func(s *framework.BaseServer) { s.HandleError = func(*framework.Request, error) {} },
 	} {
 		s := preforkingServer(t, &framework.Preforking{})

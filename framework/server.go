@@ -45,9 +45,10 @@ type BaseServer struct {
 	Timeout time.Duration
 
 	// Preamble reads what precedes the request on its connection, such as a PROXY header, and not
-	// a byte more. It may change the addresses of r. It runs before limits are applied, in a
-	// goroutine of its own and within Timeouts.Handshake; at most 1024 connections wait for it, 64
-	// from one source. On an error r is closed.
+	// a byte more. It may change the addresses of r, before limits are applied. It runs in a
+	// goroutine of its own and within Timeouts.Handshake; at most 1024 connections wait for it, 256
+	// from one source, which often is a proxy. On an error r is closed, and the refusal is that of a
+	// [RefusalError].
 	Preamble func(ctx context.Context, r *Request) error
 	// Layers are what connections pass before a handler sees them, outermost first, within
 	// Timeouts.Handshake.
@@ -174,7 +175,7 @@ func (s *BaseServer) openClass() error {
 // shareSocket has the strategy share the socket with its workers, where both can be shared.
 func (s *BaseServer) shareSocket() error {
 	sharer, ok := s.strategy.(SocketSharer)
-	if !ok || len(s.Layers) > 0 {
+	if !ok || len(s.Layers) > 0 || s.Preamble != nil || s.Limits.needAll() {
 		return nil
 	}
 	t, ok := s.Transport.(shareable)

@@ -40,8 +40,7 @@ const (
 func (p Place) String() string { return [...]string{"loop", "process", "workers"}[p] }
 
 // A SocketSharer is a strategy whose workers get requests themselves, from the socket of the
-// server. A server whose transport has no socket to share, or whose connections pass through
-// layers, calls ProcessRequest instead.
+// server. A server that has to accept them itself calls ProcessRequest instead, see [Preforking].
 type SocketSharer interface {
 	Strategy
 	// ShareSocket has the workers serve socket, which stays the server's, until s stops or retires.

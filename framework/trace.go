@@ -14,7 +14,8 @@ type Trace struct {
 	// AcceptFailed is called when the transport could not get a request, as where no descriptor is
 	// left, and is going to try again. Workers that accept for themselves log that only.
 	AcceptFailed func(error)
-	// Accepted is called when a client has connected or a datagram has arrived.
+	// Accepted is called when a client has connected or a datagram has arrived, after the preamble
+	// where there is one.
 	Accepted func(*Request)
 	// Refused is called for a request that is not served.
 	Refused func(*Request, Refusal)
@@ -60,12 +61,15 @@ func (s *BaseServer) traceAcceptFailed(err error) {
 	}
 }
 
-func (s *BaseServer) traceAccepted(r *Request) {
-	if s.Trace == nil {
-		return
+// beginTrace records when r was accepted.
+func (s *BaseServer) beginTrace(r *Request) {
+	if s.Trace != nil {
+		r.traced = &traced{began: conn.Now()}
 	}
-	r.traced = &traced{began: conn.Now()}
-	if s.Trace.Accepted != nil {
+}
+
+func (s *BaseServer) traceAccepted(r *Request) {
+	if s.Trace != nil && s.Trace.Accepted != nil {
 		s.Trace.Accepted(r)
 	}
 }

@@ -96,8 +96,11 @@ func (r *reader) checkParts(d *draft) {
 	if c := d.Concurrency; c.Spares > c.MaxChildren {
 		r.add(d.spares, faultf("lower spares or raise max_children", "%sconcurrency %q: spares is %d and max_children only %d", d.block, c.Kind, c.Spares, c.MaxChildren))
 	}
-	if d.Concurrency.Kind == "preforking" && d.Limits.Refuse {
-		r.add(d.concurrency, faultf(`leave when_full at "wait", or use "threading" or "forking"`, "%sconcurrency \"preforking\": when_full is \"refuse\", and no worker knows the connections of the others", d.block))
+	if at, own := d.blocks["access"]; own && !slices.ContainsFunc(d.Transports, func(t Transport) bool { return !isUnix(t.Network) }) && len(d.Transports) > 0 {
+		r.add(at, faultf("remove it, and set mode of the transport", "%saccess: it is about addresses, and clients of a Unix socket have none", d.block))
+	}
+	if l := d.Limits; l.Penalty > 0 && l.RatePerSource.N == 0 {
+		r.add(d.at, faultf(`add rate_per_source = "20/10s", or remove penalty`, "%slimits: penalty is for sources that exceed rate_per_source, which is not set", d.block))
 	}
 	if c, most := d.Concurrency, d.Limits.Connections; most > 0 && c.Workers > most {
 		r.add(d.workers, faultf("lower workers or raise limits.connections", "%sconcurrency %q: workers is %d and limits.connections only %d", d.block, c.Kind, c.Workers, most))

@@ -11,6 +11,7 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -95,6 +96,7 @@ type Server struct {
 	Transports  []Transport        `json:"transport"`
 	Concurrency Concurrency        `json:"concurrency"`
 	Handler     Handler            `json:"handler"`
+	Access      Access             `json:"access"`
 	Limits      Limits             `json:"limits"`
 	Timeouts    framework.Timeouts `json:"timeouts"`
 	State       *State             `json:"state,omitempty"` // nil: its handler uses none
@@ -135,19 +137,33 @@ type Handler struct {
 	Directory string `json:"directory"`
 }
 
+// Access is who may come in, as in [framework.Access]. Equal lists have equal text.
+type Access struct {
+	Allow []netip.Prefix `json:"allow"` // nil: everybody
+	Deny  []netip.Prefix `json:"deny"`
+}
+
 // Limits bound the requests of one server. 0 is no limit.
 type Limits struct {
 	Connections int    `json:"connections"`
 	PerSource   int    `json:"per_source"`
-	Refuse      bool   `json:"refuse"`  // close connections beyond Connections instead of letting them wait
+	Refuse      bool   `json:"refuse"`  // close connections beyond Connections and Rate instead of letting them wait
 	Banner      string `json:"banner"`  // sent to refused clients
 	Line        int    `json:"line"`    // bytes of a line that rfile's line methods return
 	Answers     int    `json:"answers"` // bytes a second to one source beyond what that sent (udp, unixgram)
+
+	Rate          framework.Rate `json:"rate"`
+	RatePerSource framework.Rate `json:"rate_per_source"`
+	Penalty       time.Duration  `json:"penalty"` // how long a source that exceeds RatePerSource is refused
 }
 
-// New returns the limits for the servers that share them.
-func (l Limits) New() *framework.Limits {
-	return &framework.Limits{Connections: l.Connections, PerSource: l.PerSource, Refuse: l.Refuse, Banner: l.Banner, Answers: l.Answers}
+// NewLimits returns the limits for the servers that share them.
+func (s *Server) NewLimits() *framework.Limits {
+	l := s.Limits
+	return &framework.Limits{
+		Access: framework.Access(s.Access), Connections: l.Connections, PerSource: l.PerSource,
+		Rate: l.Rate, RatePerSource: l.RatePerSource, Penalty: l.Penalty, Refuse: l.Refuse, Banner: l.Banner, Answers: l.Answers,
+	}
 }
 
 // MaxLine returns Line as the framework has it: less than 0 is no limit there.

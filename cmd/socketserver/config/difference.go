@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
 )
 
 // Difference describes how s differs from old, one attribute each, in the words of the file:
@@ -45,6 +49,7 @@ func (s *Server) attributes() map[string]string {
 	all := map[string]string{"concurrency": s.Concurrency.Kind, s.Handler.Kind: s.Handler.Name, "program": s.Handler.Program}
 	all["access_log"], all["replace.split"] = quote(s.AccessLog), quote(s.Split)
 	flatten(all, "concurrency", s.Concurrency)
+	flatten(all, "access", s.Access)
 	flatten(all, "limits", s.Limits)
 	flatten(all, "timeouts", s.Timeouts)
 	if s.State != nil {
@@ -94,6 +99,21 @@ func quote(value any) string {
 		return fmt.Sprintf("%q", max(v, 0).String())
 	case int:
 		return fmt.Sprint(max(v, 0))
+	case framework.Rate:
+		if v.N == 0 {
+			return `"0"`
+		}
+		return fmt.Sprintf("%q", v)
+	case []netip.Prefix:
+		var all []string
+		for _, n := range v {
+			text := n.String()
+			if n.IsSingleIP() {
+				text = n.Addr().String()
+			}
+			all = append(all, strconv.Quote(text))
+		}
+		return "[" + strings.Join(all, ", ") + "]"
 	}
 	return fmt.Sprint(value)
 }

@@ -17,7 +17,6 @@ func TestErrors(t *testing.T) {
 		{"concurrency by its beginning", server(tcp + `concurrency "fork" {}` + "\n" + echo), `3:13: server "s": there is no concurrency "fork"; did you mean "forking"?`},
 		{"no workers", server(tcp + "concurrency \"preforking\" { workers = 0 }\n" + echo), `3:38: server "s": concurrency "preforking": workers: 0 is out of range; write a whole number from 1 to 1024`},
 		{"more workers than connections", server(tcp + "concurrency \"preforking\" { workers = 3 }\n" + echo + "\nlimits { connections = 2 }"), `3:38: server "s": concurrency "preforking": workers is 3 and limits.connections only 2; lower workers or raise limits.connections`},
-		{"preforking and refusal", server(tcp + `concurrency "preforking" {}` + "\n" + echo + "\nlimits { when_full = \"refuse\" }"), `3:1: server "s": concurrency "preforking": when_full is "refuse", and no worker knows the connections of the others; leave when_full at "wait", or use "threading" or "forking"`},
 		{"state and preforking", server(tcp + `concurrency "preforking" {}` + "\n" + `handler "room" {}`), `3:1: server "s": handler "room": "preforking" makes no sense for it, as it keeps its members in memory, and what a request changes in its own process no other request sees; use concurrency "threading", or write isolated_state = true if each process may have its own; a handler that keeps it in Request.State has the same in all of them`},
 		{"concurrency without a word", server(tcp + "concurrency {}\n" + echo), `3:1: server "s": concurrency has no name; write it as in concurrency "threading" { ... }`},
 		{"concurrency with two words", server(tcp + `concurrency "threading" "forking" {}` + "\n" + echo), `3:25: server "s": concurrency has more than one name; remove this one`},
@@ -190,16 +189,11 @@ server "s" {
   }
   concurrency "forking" {}
   handler "echo" {}
-  limits {
-    rate = 1
-    burst = 1
-    allow = []
-    deny = []
-  }
+  process {}
 }
 `
 	got := problems(t, src)
-	require.Len(t, got, 9)
+	require.Len(t, got, 6)
 	for _, line := range got {
 		require.Contains(t, line, "is not available yet; ")
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/gocty"
+
+	"github.com/go-socketserver/socketserver/framework"
 )
 
 // A field stores the value of an attribute or returns what is wrong with it. null keeps
@@ -97,6 +100,69 @@ func integer(into *int, least, most int) field {
 		*into = n
 		return nil
 	})
+}
+
+// rate is a number of requests in a time. "0" means no limit.
+func rate(into *framework.Rate) field {
+	const next = `write it as in "200/s" or "20/10s", or "0" for no limit`
+	return typed(cty.String, "a rate in quotes", func(s string) *fault {
+		number, per, ok := strings.Cut(strings.TrimSpace(s), "/")
+		n, err := strconv.Atoi(number)
+		if err == nil && n == 0 && !ok {
+			*into = framework.Rate{}
+			return nil
+		}
+		if !strings.ContainsAny(per[:min(1, len(per))], "0123456789") {
+			per = "1" + per
+		}
+		within, failed := time.ParseDuration(per)
+		switch {
+		case err != nil || failed != nil || !ok:
+			return faultf(next, "%q is not a rate", s)
+		case n < 1 || n > count || within < time.Millisecond || within > 24*time.Hour:
+			return faultf(next, "%q is out of range", s)
+		}
+		*into = framework.Rate{N: n, Per: within}
+		return nil
+	})
+}
+
+// networks is a list of CIDR prefixes and single addresses.
+func networks(into *[]netip.Prefix) field {
+	const next = `write it as in "192.0.2.0/24", "192.0.2.7" or "2001:db8::/32"`
+	return texts(func(all []string) *fault {
+		list := make([]netip.Prefix, 0, len(all))
+		for _, s := range all {
+			network, err := netip.ParsePrefix(s)
+			if ip, single := netip.ParseAddr(s); single == nil {
+				if ip.Zone() != "" {
+					return faultf("write it without %"+ip.Zone(), "%q has a zone, which is not looked at", s)
+				}
+				network, err = netip.PrefixFrom(ip, ip.BitLen()), nil
+			}
+			if err != nil {
+				return faultf(next, "%q is neither a network nor an address", s)
+			}
+			if network != network.Masked() {
+				return faultf(fmt.Sprintf("write %q", network.Masked()), "%q has bits set behind the prefix", s)
+			}
+			list = append(list, network)
+		}
+		*into = list
+		return nil
+	})
+}
+
+// someNetworks is networks that are not none: a list that lets nobody in is a mistake.
+func someNetworks(into *[]netip.Prefix) field {
+	set := networks(into)
+	return func(v cty.Value) *fault {
+		f := set(v)
+		if f == nil && !v.IsNull() && len(*into) == 0 {
+			return faultf(`write the networks that may, or ["0.0.0.0/0", "::/0"] for everybody`, "the list is empty, so that nobody may come in")
+		}
+		return f
+	}
 }
 
 // byteRate is a number of bytes a second. "0" means no limit.

@@ -37,7 +37,7 @@ func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 		r.config.Defined = map[string]*Plugin{f.Plugin: {Path: f.PluginPath}}
 	}
 	d := &draft{
-		Server: &Server{Limits: r.limits, Timeouts: r.timeouts, AccessLog: true}, at: hcl.Range{Filename: "command line"}, typed: true,
+		Server: &Server{Access: r.access, Limits: r.limits, Timeouts: r.timeouts, AccessLog: true}, at: hcl.Range{Filename: "command line"}, typed: true,
 		options: map[string]hcl.Range{}, state: r.state,
 	}
 	for _, url := range f.Listen {

@@ -24,7 +24,8 @@ type reader struct {
 	texts     map[string][]byte // of files, as they were read
 	including []string          // the files that are being read, each included by the one before
 
-	limits   Limits // the defaults of every server
+	access   Access // the defaults of every server
+	limits   Limits
 	timeouts framework.Timeouts
 	state    State
 	config   Config
@@ -172,6 +173,7 @@ func (r *reader) readLog(b *block) {
 
 func (r *reader) readDefaults(b *block) {
 	b.read(nil, blocks{
+		"access":   once(func(h *hclsyntax.Block) { b.readAccess(h, &r.access) }),
 		"limits":   once(func(h *hclsyntax.Block) { b.readLimits(h, &r.limits) }),
 		"timeouts": once(func(h *hclsyntax.Block) { b.readTimeouts(h, &r.timeouts) }),
 		"state":    once(func(h *hclsyntax.Block) { b.readDefaultState(h) }),
@@ -186,8 +188,12 @@ func (b *block) readLimits(h *hclsyntax.Block, l *Limits) {
 		"banner":      quoted(&l.Banner),
 		"line":        integer(&l.Line, 0, 1<<30),
 		"answers":     byteRate(&l.Answers),
-		"rate":        nil, "rate_per_source": nil, "penalty": nil, "burst": nil, "allow": nil, "deny": nil,
+		"rate":        rate(&l.Rate), "rate_per_source": rate(&l.RatePerSource), "penalty": duration(&l.Penalty),
 	}, nil)
+}
+
+func (b *block) readAccess(h *hclsyntax.Block, a *Access) {
+	b.bare(h).read(attributes{"allow": someNetworks(&a.Allow), "deny": networks(&a.Deny)}, nil)
 }
 
 func (b *block) readTimeouts(h *hclsyntax.Block, t *framework.Timeouts) {

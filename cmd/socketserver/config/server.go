@@ -39,7 +39,7 @@ func (b *block) readServer(h *hclsyntax.Block) {
 	}
 	s := b.inner(h)
 	d := &draft{
-		Server: &Server{Name: name, Limits: b.limits, Timeouts: b.timeouts, AccessLog: true},
+		Server: &Server{Name: name, Access: b.access, Limits: b.limits, Timeouts: b.timeouts, AccessLog: true},
 		block:  s.name, at: s.at, options: map[string]hcl.Range{}, blocks: s.first, state: b.state,
 	}
 	b.servers = append(b.servers, d)
@@ -52,7 +52,8 @@ func (b *block) readServer(h *hclsyntax.Block) {
 		"limits":      once(func(h *hclsyntax.Block) { s.readLimits(h, &d.Limits) }),
 		"timeouts":    once(func(h *hclsyntax.Block) { s.readTimeouts(h, &d.Timeouts) }),
 		"state":       once(func(h *hclsyntax.Block) { s.readState(h, &d.state) }),
-		"access":      nil, "process": nil,
+		"access":      once(func(h *hclsyntax.Block) { s.readAccess(h, &d.Access) }),
+		"process":     nil,
 	})
 }
 

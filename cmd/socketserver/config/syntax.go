@@ -55,7 +55,7 @@ func essential(diags hcl.Diagnostics) hcl.Diagnostics {
 var blockNames = map[string][]string{
 	"server": {""}, "defaults": {""}, "plugins": {""}, "log": {""}, "admin": {""}, "reload": {""}, "plugin": {"", "server"},
 	"transport": {"server"}, "concurrency": {"server"}, "handler": {"server"},
-	"limits": {"server", "defaults"}, "timeouts": {"server", "defaults"},
+	"access": {"server", "defaults"}, "limits": {"server", "defaults"}, "timeouts": {"server", "defaults"},
 }
 
 // formats are recognized by the first line that is no comment.
@@ -129,7 +129,7 @@ var mistakes = []struct{ pattern, message, next string }{
 	{`(/\*)[^*]*$`, "the comment has no end", "close it with */"},
 	{`^\s*(server|transport|concurrency|handler|plugin)\s*[:=]?\s*"?([\w-]*)"?\s*[:=]?\s*\{\s*$`, "$1 is a block", `write $1 "$2" {`},
 	{`^\s*(server|transport|concurrency|handler|plugin)\s*[:=>]*\s*"?([\w-]+)"?[\s,;]*$`, "$1 is a block", `write $1 "$2" { ... }`},
-	{`^\s*(defaults|plugins|log|admin|reload|limits|timeouts)\s*[:=>]*\s*\{?\s*$`, "$1 is a block", "write $1 { ... }"},
+	{`^\s*(defaults|plugins|log|admin|reload|access|limits|timeouts)\s*[:=>]*\s*\{?\s*$`, "$1 is a block", "write $1 { ... }"},
 	{`(?:^|\{)\s*([\w-]+)\s*(?:[:=]=|:|=>|\s)\s*("[^"]*"|\d+|true|false)[\s},;]*$`, "an attribute is set with =", "write $1 = $2"},
 	{`(?:^|\{)\s*([\w-]+)\s*(?:[:=]=|:|=>)\s*([^\s"{}]*[^\s"{},;])`, "an attribute is set with =", `write $1 = "$2"`},
 	{`=\s*(?:true|false|null|\d+|"[^"]*")\s+([\w-]+)\s*=`, "a line has one attribute", "write each attribute in a line of its own"},

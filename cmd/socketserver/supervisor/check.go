@@ -74,7 +74,7 @@ func checkClass(s *config.Server, o Options) error {
 	strategy := concurrency.Strategy(o.Worker)
 	server := &framework.BaseServer{
 		Name: s.Name, Log: o.Log.With("server", s.Name), Strategy: strategy, Transport: nowhere{},
-		Class: s.Class, Limits: s.Limits.New(), Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(),
+		Class: s.Class, Limits: s.NewLimits(), Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(),
 	}
 	if err := server.Listen(); !errors.Is(err, errNowhere) {
 		return err

@@ -31,8 +31,9 @@ const (
 // Outcomes are all of them, and Refusals the reasons for which a request is not served.
 var (
 	Outcomes = []Outcome{OK, Erred, Panicked, TimedOut, PeerGone, Killed, Cut, Unshaken}
-	Refusals = []framework.Refusal{
-		framework.RefusedConnections, framework.RefusedPerSource, framework.RefusedVerify, framework.RefusedPreamble, framework.RefusedClosed,
+	Refusals = [...]framework.Refusal{
+		framework.RefusedAccess, framework.RefusedConnections, framework.RefusedPerSource, framework.RefusedRate, framework.RefusedRatePerSource,
+		framework.RefusedVerify, framework.RefusedPreamble, framework.RefusedUntrusted, framework.RefusedClosed,
 	}
 )
 
@@ -62,7 +63,7 @@ func OutcomeOf(o framework.Outcome) Outcome {
 // so that they never fall when an instance replaces another one. Any goroutine may use them.
 type Counters struct {
 	accepted, started, unstarted atomic.Int64 // unstarted: ended without having been started
-	refused                      [5]atomic.Int64
+	refused                      [len(Refusals)]atomic.Int64
 	ended                        [8]atomic.Int64
 	in, out                      atomic.Int64 // bytes
 	durations                    [DurationBuckets + 1]atomic.Int64
@@ -90,7 +91,7 @@ func (c *Counters) trace() framework.Trace {
 		AcceptFailed: func(err error) { c.unaccepted[acceptError(err)].Add(1) },
 		Accepted:     func(*framework.Request) { c.accepted.Add(1) },
 		Refused: func(_ *framework.Request, why framework.Refusal) {
-			c.refused[max(slices.Index(Refusals, why), 0)].Add(1) // a worker of another build may have others
+			c.refused[max(slices.Index(Refusals[:], why), 0)].Add(1) // a worker of another build may have others
 		},
 		Started: func(*framework.Request, framework.Place, int) { c.started.Add(1) },
 		Ended: func(_ *framework.Request, o framework.Outcome) {

@@ -73,7 +73,7 @@ type Instance struct {
 func (s *Supervisor) newInstance(server *config.Server, c *class, old *Instance) *Instance {
 	i := &Instance{
 		name: server.Name, config: server, log: s.options.Log.With("server", server.Name), sockets: s.sockets,
-		strategy: server.Concurrency.Strategy(s.options.Worker), class: c, kept: s.stateOf(server), limits: server.Limits.New(),
+		strategy: server.Concurrency.Strategy(s.options.Worker), class: c, kept: s.stateOf(server), limits: server.NewLimits(),
 		counters: s.countersOf(server.Name), events: s.events,
 		state: Starting, since: time.Now(), over: make(chan struct{}), suspended: old.is(Suspended),
 	}
@@ -112,14 +112,14 @@ func (i *Instance) configuration() *config.Server {
 	return i.config
 }
 
-// canBecome reports whether the instance can become s while it serves: they differ in limits,
-// timeouts and the access log alone, and no process was started with them.
+// canBecome reports whether the instance can become s while it serves: they differ in access,
+// limits, timeouts and the access log alone, and no process was started with them.
 func (i *Instance) canBecome(s *config.Server) bool {
 	was := i.configuration()
 	then := *s
 	then.AccessLog, then.Split = was.AccessLog, was.Split
 	if !sharesSockets(i.strategy) {
-		then.Limits = was.Limits
+		then.Access, then.Limits = was.Access, was.Limits
 	}
 	if i.strategy.Place() != framework.InWorkers && i.class.Executor == nil {
 		then.Timeouts = was.Timeouts
@@ -139,7 +139,7 @@ func (i *Instance) ending() bool {
 
 // become applies the limits and timeouts of s.
 func (i *Instance) become(s *config.Server) {
-	i.limits.Change(s.Limits.New())
+	i.limits.Change(s.NewLimits())
 	for _, server := range i.servers {
 		server.ChangeTimeouts(s.Timeouts)
 	}

@@ -106,7 +106,7 @@ func (s *Supervisor) perform(ctx context.Context, t *transition) error {
 		i.become(server)
 	}
 	for _, i := range t.fresh {
-		i.limits.Change(i.configuration().Limits.New()) // which it may have of another one
+		i.limits.Change(i.configuration().NewLimits()) // which it may have of another one
 		i.announce()
 		s.begin(i)
 	}

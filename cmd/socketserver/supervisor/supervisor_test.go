@@ -332,3 +332,21 @@ func TestLimitsAreThoseOfAllGenerations(t *testing.T) {
 	third := dial(t, at)
 	require.Equal(t, "hello", frameworktest.Ask(t, third, "hello"))
 }
+
+// Access and rates change while a server serves.
+func TestApplyChangesAccessAndRates(t *testing.T) {
+	with := func(more string) string { return server("s", anyPort, `"threading" {}`, "", more) }
+	s := start(t, with(""))
+	at := s.status(t, "s").Listeners[0]
+	first := dial(t, at)
+	require.Equal(t, "hello", frameworktest.Ask(t, first, "hello"))
+	require.Equal(t, []string{"s"}, s.apply(t, with(`access { deny = ["127.0.0.0/8"] }`)).Servers(supervisor.Change))
+	frameworktest.ExpectEnd(t, dial(t, at))
+	require.Equal(t, []string{"s"}, s.apply(t, with("limits { rate_per_source = \"1/h\" }")).Servers(supervisor.Change))
+	require.Equal(t, "hello", frameworktest.Ask(t, dial(t, at), "hello"))
+	frameworktest.ExpectEnd(t, dial(t, at))
+	require.Equal(t, "still", frameworktest.Ask(t, first, "still"))
+	refused := s.status(t, "s").Refused
+	require.Equal(t, int64(1), refused[framework.RefusedAccess])
+	require.Equal(t, int64(1), refused[framework.RefusedRatePerSource])
+}

@@ -2,65 +2,126 @@ package slots
 
 import (
 	"hash/maphash"
-	"net"
 	"sync"
 	"time"
 )
 
-const sets, ways = 4096, 8 // of 16 bytes each: 512 KiB
+// A Rate is N in the time Per, which is also the burst.
+type Rate struct {
+	N   int
+	Per time.Duration
+}
 
-// Rates bounds what each source gets in a second, as [Sources] knows them; a client of a Unix
-// socket is one by its name. It keeps a fixed number of sources: a new one takes the place of
-// the one that is nearest to having its full burst again. The zero value is ready.
+// cost returns the time that n take at the rate.
+func (r Rate) cost(n int) int64 { return int64(n) * int64(r.Per) / int64(r.N) }
+
+// A Bucket bounds a rate by one number (GCRA). Times are in nanoseconds of a clock that begins
+// after 0. The zero value is ready.
+type Bucket struct {
+	mu  sync.Mutex
+	due int64 // when the full burst is there again
+}
+
+// Try takes one, if there is one at now.
+func (b *Bucket) Try(r Rate, now int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.wait(r, now) > 0 {
+		return false
+	}
+	b.due = max(b.due, now) + r.cost(1)
+	return true
+}
+
+// Reserve takes one in any case, and returns how long it is until that is there.
+func (b *Bucket) Reserve(r Rate, now int64) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	wait := b.wait(r, now)
+	b.due = max(b.due, now) + r.cost(1)
+	return wait
+}
+
+// Wait returns how long it is until there is one.
+func (b *Bucket) Wait(r Rate, now int64) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.wait(r, now)
+}
+
+func (b *Bucket) wait(r Rate, now int64) time.Duration {
+	return max(0, time.Duration(max(b.due, now)+r.cost(1)-now)-r.Per)
+}
+
+const sets, ways = 8192, 8 // of 16 bytes each: 1 MiB
+
+// Rates bounds what each source gets in a time. It keeps a fixed number of sources: a new one
+// takes the place of the one that is nearest to having its full burst again. The zero value is
+// ready.
 type Rates struct {
 	mu   sync.Mutex
 	seed maphash.Seed
-	sets *[sets][ways]rate // nil: nothing yet
+	sets *[sets][ways]bucket // nil: nothing yet
 }
 
-// rate is a token bucket in one number (GCRA).
-type rate struct {
+// bucket is the [Bucket] of one source.
+type bucket struct {
 	source uint64
-	due    int64 // when the source has its full burst again, on the clock of now
+	due    int64 // with the bit out while the source has a penalty, which ends a burst before due
 }
 
-// Allow reports whether a may get n more at now, in nanoseconds of a clock that begins after 0,
-// at a rate of perSecond with a burst of one second. A source that has its full burst gets n
-// however large it is, and pays for it.
-func (r *Rates) Allow(a net.Addr, n, perSecond int, now int64) bool {
+const out = 1
+
+// Allow reports whether a source may get n more at now, in nanoseconds of a clock that begins
+// after 0. A source that has its full burst gets n however large it is, and pays for it. One that
+// may not is refused for the penalty, whatever it does in that time.
+func (r *Rates) Allow(k Key, n int, rate Rate, penalty time.Duration, now int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.sets == nil {
-		r.seed, r.sets = maphash.MakeSeed(), new([sets][ways]rate)
+	b := r.find(k)
+	due, burst := b.due, int64(rate.Per)
+	if due&out != 0 {
+		if due &^= out; now < due-burst {
+			return false
+		}
+		due -= int64(penalty) // what it has got back meanwhile
 	}
-	source := r.hash(a)
+	due = max(due, now)
+	next := due + rate.cost(n)
+	allowed := due == now || next <= now+burst
+	switch {
+	case allowed:
+		b.due = next &^ out
+	case penalty > 0:
+		b.due = (now + burst + int64(penalty)) | out
+	}
+	return allowed
+}
+
+// find returns the bucket of a source.
+func (r *Rates) find(k Key) *bucket {
+	if r.sets == nil {
+		r.seed, r.sets = maphash.MakeSeed(), new([sets][ways]bucket)
+	}
+	source := r.hash(k)
 	set := &r.sets[source%sets]
 	at := &set[0]
 	for i := range set {
 		if set[i].source == source {
-			at = &set[i]
-			break
+			return &set[i]
 		}
 		if set[i].due < at.due {
 			at = &set[i]
 		}
 	}
-	if at.source != source {
-		*at = rate{source: source}
-	}
-	due := max(at.due, now)
-	next := due + int64(n)*int64(time.Second)/int64(perSecond)
-	if due > now && next > now+int64(time.Second) {
-		return false
-	}
-	at.due = next
-	return true
+	*at = bucket{source: source}
+	return at
 }
 
-func (r *Rates) hash(a net.Addr) uint64 {
-	if prefix := prefixOf(a); prefix.IsValid() {
-		ip := prefix.Addr().As16()
+func (r *Rates) hash(k Key) uint64 {
+	if k.prefix.IsValid() {
+		ip := k.prefix.Addr().As16()
 		return maphash.Bytes(r.seed, ip[:])
 	}
-	return maphash.String(r.seed, a.String())
+	return maphash.String(r.seed, k.name)
 }

@@ -3,40 +3,82 @@ package slots
 import (
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
+
+	"github.com/go-socketserver/socketserver/framework/internal/cidr"
 )
 
-// Sources counts what each source has under way: an IPv4 address, or a /64 of IPv6. Clients
-// of Unix sockets and of unknown networks have no source and are not bounded. The zero value
-// is ready.
+// A Key is what clients are told apart by: an IPv4 address, a /64 of IPv6, or at a Unix socket the
+// user, or the name of the client's socket. The zero Key is that of clients that nothing tells apart.
+type Key struct {
+	prefix netip.Prefix
+	name   string
+}
+
+// KeyOf returns the key of a client's address.
+func KeyOf(a net.Addr) Key {
+	ip := cidr.Of(a)
+	if !ip.IsValid() {
+		if unix, ok := a.(*net.UnixAddr); ok && unix != nil && unix.Name != "@" {
+			return Key{name: unix.Name}
+		}
+		return Key{}
+	}
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	prefix, _ := ip.WithZone("").Prefix(bits)
+	return Key{prefix: prefix}
+}
+
+// KeyOfUser returns the key of the clients of a user.
+func KeyOfUser(uid uint32) Key { return Key{name: "uid " + strconv.FormatUint(uint64(uid), 10)} }
+
+// IsZero reports whether nothing tells the client apart from others.
+func (k Key) IsZero() bool { return k == Key{} }
+
+// String returns "192.0.2.1", "2001:db8::/64", "uid 1000" or the name of a socket.
+func (k Key) String() string {
+	switch {
+	case !k.prefix.IsValid():
+		return k.name
+	case k.prefix.IsSingleIP():
+		return k.prefix.Addr().String()
+	}
+	return k.prefix.String()
+}
+
+// Sources counts what each source has under way. Those with the zero [Key] are not bounded. The
+// zero value is ready.
 type Sources struct {
 	mu  sync.Mutex
-	all map[netip.Prefix]*Source
+	all map[Key]*Source
 	n   int
 }
 
 // A Source is what one request counts against.
 type Source struct {
-	prefix netip.Prefix
-	count  int
+	key   Key
+	count int
 }
 
-// Enter counts one more of the source of a. It returns nil where the source has most already,
-// or all sources together have total; 0 bounds nothing.
-func (s *Sources) Enter(a net.Addr, most, total int) *Source {
-	prefix := prefixOf(a)
+// Enter counts one more of a source. It returns nil where the source has most already, or all
+// sources together have total; 0 bounds nothing.
+func (s *Sources) Enter(k Key, most, total int) *Source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all == nil {
-		s.all = map[netip.Prefix]*Source{}
+		s.all = map[Key]*Source{}
 	}
-	from := s.all[prefix]
-	if total > 0 && s.n >= total || most > 0 && prefix.IsValid() && from != nil && from.count >= most {
+	from := s.all[k]
+	if total > 0 && s.n >= total || most > 0 && !k.IsZero() && from != nil && from.count >= most {
 		return nil
 	}
 	if from == nil {
-		from = &Source{prefix: prefix}
-		s.all[prefix] = from
+		from = &Source{key: k}
+		s.all[k] = from
 	}
 	from.count++
 	s.n++
@@ -49,24 +91,6 @@ func (s *Sources) Leave(from *Source) {
 	defer s.mu.Unlock()
 	s.n--
 	if from.count--; from.count == 0 {
-		delete(s.all, from.prefix)
+		delete(s.all, from.key)
 	}
-}
-
-func prefixOf(a net.Addr) netip.Prefix {
-	var ip netip.Addr
-	switch a := a.(type) {
-	case *net.TCPAddr:
-		ip = a.AddrPort().Addr().Unmap()
-	case *net.UDPAddr:
-		ip = a.AddrPort().Addr().Unmap()
-	default:
-		return netip.Prefix{}
-	}
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	prefix, _ := ip.WithZone("").Prefix(bits)
-	return prefix
 }

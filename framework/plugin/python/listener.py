@@ -11,7 +11,7 @@ class Limits:
 
     @staticmethod
     def source(network, client):
-        """What counts as one: an IPv4 address or a /64 of IPv6. A client of a Unix socket is none."""
+        """What counts as one: an IPv4 address or a /64 of IPv6. A datagram of a Unix socket is none."""
         if network not in ("tcp", "udp"):
             return None
         host = client.rpartition(":")[0].strip("[]").partition("%")[0]
@@ -97,7 +97,11 @@ class Listener:
             print(f"accept: {error}", file=sys.stderr)
             self.pause()
             return self.runner.later(0.1, self.resume)
-        self.begin(name, accepted.detach(), None)
+        user = None
+        if self.network == "unix":
+            peer = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # pid, uid, gid
+            user = "uid", int.from_bytes(peer[4:8], sys.byteorder)
+        self.begin(name, accepted.detach(), None, user)
 
     def receive(self, _):
         try:
@@ -111,9 +115,9 @@ class Listener:
                 return  # two servers would answer each other for ever
         self.begin(name, None, data)
 
-    def begin(self, name, descriptor, data):
+    def begin(self, name, descriptor, data, user=None):
         limits, client = self.runner.limits, self.text(name)
-        source = limits.source(self.network, client)
+        source = user or limits.source(self.network, client)
         if not limits.enter(source):
             self.event(REFUSED, 0, client, text="per_source")
             if descriptor is not None:

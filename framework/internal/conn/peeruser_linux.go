@@ -1,0 +1,21 @@
+package conn
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// PeerUser returns the user at the other end of a Unix socket, as it was when that connected.
+func PeerUser(c net.Conn) (uid uint32, ok bool) {
+	raw := rawConn(c)
+	if raw == nil {
+		return 0, false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			uid, ok = peer.Uid, true
+		}
+	})
+	return uid, ok
+}
