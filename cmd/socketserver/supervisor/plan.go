@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
@@ -198,9 +200,23 @@ func (t *transition) open(ctx context.Context, s *Supervisor) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	for _, i := range t.fresh {
-		errs = append(errs, i.listen())
+	return t.listen()
+}
+
+// listen starts what the strategies need. Processes take a while to begin, so several servers start
+// theirs at once.
+func (t *transition) listen() error {
+	errs := make([]error, len(t.fresh))
+	turn := make(chan struct{}, 2*runtime.GOMAXPROCS(0)) // one waits for its process while another one runs
+	var servers sync.WaitGroup
+	for n, i := range t.fresh {
+		servers.Go(func() {
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			errs[n] = i.listen()
+		})
 	}
+	servers.Wait()
 	return errors.Join(errs...)
 }
 
