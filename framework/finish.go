@@ -174,9 +174,13 @@ func (s *BaseServer) ShutdownRequest(r *Request) {
 	s.CloseRequest(r)
 }
 
-// CloseRequest closes this process's descriptor of the request.
+// CloseRequest closes this process's descriptor of the request. Where a layer can tell the client that
+// all was written, it does so unless the request has failed.
 func (s *BaseServer) CloseRequest(r *Request) {
 	if r.conn != nil {
+		if len(s.Layers) > 0 && r.conn != r.accepted && (r.err == nil || errors.Is(r.err, io.EOF)) {
+			conn.EndWrites(r.conn)
+		}
 		_ = r.conn.Close()
 	}
 }

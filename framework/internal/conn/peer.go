@@ -26,6 +26,15 @@ func PeerError(err error) error {
 	return err
 }
 
+// EndWrites tells the client that all was written, where conn has a way to. It takes at most half a
+// second.
+func EndWrites(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = conn.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+		_ = half.CloseWrite()
+	}
+}
+
 // DiscardUnread reads what the client has sent and the handler has not read: closing with
 // unread bytes resets the connection, and the client could lose the answer. It takes at
 // most half a second and 256 KiB.
