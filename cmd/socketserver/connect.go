@@ -41,7 +41,7 @@ func newConnect() *cobra.Command {
 		Short: "Hold a conversation with a server",
 		Long: `Hold a conversation with a server.
 
-ADDRESS is tcp://host:port, tls://host:port, udp://host:port, unix:///path or
+ADDRESS is tcp://host:port, tls://host:port, ws://host:port/path, wss://host:port/path, udp://host:port, unix:///path or
 unixgram:///path. Without one it is tcp, to --host and --port. All addresses of a name are
 tried, one after the other; datagrams go to the first one.
 
@@ -146,9 +146,9 @@ func (f *connectFlags) check(c *cobra.Command, args []string) (err error) {
 }
 
 func (f *connectFlags) checkTLS() error {
-	if f.Address.Network != "tls" {
+	if !f.Address.IsSecure() {
 		if f.ca != "" || f.serverName != "" || f.insecure {
-			return usage("--ca, --server-name and --insecure belong to tls://; write the address as tls://host:port")
+			return usage("--ca, --server-name and --insecure belong to tls:// and wss://; write the address as tls://host:port")
 		}
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 )
 
 // TestMatrix has a server for every transport under every strategy, in servers.hcl alone,
@@ -22,13 +24,16 @@ func TestMatrix(t *testing.T) {
 			t.Parallel()
 			ca := frameworktest.NewAuthority(t)
 			_, listeners := serveFile(t, matrix(t, kind, ca.Issue(t, "localhost")))
-			require.Len(t, listeners, 20)
+			require.Len(t, listeners, 28)
 			for _, l := range listeners {
 				t.Run(l.server, func(t *testing.T) {
 					t.Parallel()
-					if strings.HasPrefix(l.server, "tls-") {
+					switch network, _, _ := strings.Cut(l.server, "-"); network {
+					case "tls":
 						secureCell(t, l, ca)
-					} else {
+					case "ws", "wss":
+						webCell(t, l, network, ca)
+					default:
 						cell(t, l)
 					}
 				})
@@ -43,15 +48,20 @@ func matrix(t *testing.T, kind string, c frameworktest.Certificate) string {
 	require.NoError(t, err)
 	var b strings.Builder
 	fmt.Fprintf(&b, "plugins { directory = %q }\n", plugins)
-	for _, network := range []string{"tcp", "tls", "udp", "unix", "unixgram"} {
+	for _, network := range []string{"tcp", "tls", "ws", "wss", "udp", "unix", "unixgram"} {
 		for _, strategy := range []string{"synchronous", "threading", "forking", "preforking"} {
 			name, address := network+"-"+strategy, "127.0.0.1:0"
 			if strings.HasPrefix(network, "unix") {
 				address = name + ".socket"
 			}
 			transport := fmt.Sprintf("transport %q { address = %q }", network, address)
-			if network == "tls" {
+			switch network {
+			case "tls":
 				transport = secureTransport(address, c)
+			case "ws":
+				transport = "transport \"websocket\" {\n  address = \"127.0.0.1:0\"\n  message = \"binary\"\n}"
+			case "wss":
+				transport = strings.Replace(secureTransport(address, c), `"tcp" {`, "\"websocket\" {\n  path = \"/echo\"", 1)
 			}
 			fmt.Fprintf(&b, `
 server %q {
@@ -77,6 +87,26 @@ func secureCell(t *testing.T, l listener, ca *frameworktest.Authority) {
 		frameworktest.Send(t, conn, "last")
 		require.Equal(t, "last", frameworktest.End(t, conn))
 		require.NoError(t, conn.Close())
+	}
+}
+
+// webCell has clients of WebSocket: bytes come back as they are, and lines as lines.
+func webCell(t *testing.T, l listener, scheme string, ca *frameworktest.Authority) {
+	for range 2 {
+		conn := dial(t, l)
+		path := "/"
+		if scheme == "wss" {
+			conn, path = dialTLS(t, l, ca, &tls.Config{}), "/echo"
+		}
+		web, err := websocket.Client(conn, &url.URL{Scheme: "ws", Host: l.address, Path: path})
+		require.NoError(t, err)
+		line := "hello"
+		if scheme == "wss" {
+			line += "\n"
+		}
+		require.Equal(t, line, frameworktest.Ask(t, web, line))
+		require.Empty(t, frameworktest.End(t, web))
+		require.NoError(t, web.Close())
 	}
 }
 

@@ -41,7 +41,7 @@ connection as its standard input and output, and one process for each client.`,
 		Args: arguments(1, 1),
 	}
 	f := c.Flags()
-	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, tls://host:port, udp://host:port, unix:///path or unixgram:///path; repeatable (default: "+defaultListen+")")
+	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, tls://host:port, ws://host:port/path, wss://host:port/path, udp://host:port, unix:///path or unixgram:///path; repeatable (default: "+defaultListen+")")
 	addTLSFlags(c, &flags)
 	f.StringVar(&flags.Concurrency, "concurrency", "", "synchronous, threading, forking or preforking (default: threading; forking for a program on standard input and output)")
 	f.StringArrayVar(&flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
@@ -122,9 +122,9 @@ func printRun(w io.Writer, f config.Flags) error {
 func introduce(w io.Writer, all []supervisor.Status, certificate string) {
 	for _, s := range all {
 		for _, l := range s.Listeners {
-			address, options := l.Network+"://"+l.Address, ""
+			address, options := l.URL(), ""
 			if l.TLS {
-				address, options = "tls://"+l.Address, " --ca "+certificate
+				options = " --ca " + certificate
 			}
 			if host, _, _ := net.SplitHostPort(l.Address); host == "::1" && len(s.Listeners) > 1 { // as 127.0.0.1
 				continue

@@ -63,7 +63,7 @@ func newServe() *cobra.Command {
 	}
 	f := c.Flags()
 	addConfigFlag(c, &file)
-	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, tls://host:port, udp://host:port, unix:///path or unixgram:///path; repeatable")
+	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, tls://host:port, ws://host:port/path, wss://host:port/path, udp://host:port, unix:///path or unixgram:///path; repeatable")
 	addTLSFlags(c, &flags)
 	f.StringVar(&flags.Concurrency, "concurrency", "threading", "synchronous, threading, forking or preforking")
 	f.StringVar(&flags.Handler, "handler", "", "compiled-in handler")
@@ -77,7 +77,7 @@ func newServe() *cobra.Command {
 }
 
 func addTLSFlags(c *cobra.Command, flags *config.Flags) {
-	c.Flags().StringVar(&flags.Certificate, "certificate", "", "certificate of addresses tls://, a PEM file")
+	c.Flags().StringVar(&flags.Certificate, "certificate", "", "certificate of addresses tls:// and wss://, a PEM file")
 	c.Flags().StringVar(&flags.Key, "key", "", "its private key, a PEM file (default: the file of the certificate)")
 }
 

@@ -94,7 +94,7 @@ func (a statusAnswer) print(w io.Writer) error {
 	for _, s := range a.Servers {
 		var listeners []string
 		for _, l := range s.Listeners {
-			listeners = append(listeners, l.Network+" "+l.Address)
+			listeners = append(listeners, l.Scheme()+" "+l.Address+l.Path)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", s.Name, s.State, s.Strategy, s.Handler,
 			s.Active, s.Accepted, refusals(s), s.Failed, len(processes(s)), strings.Join(listeners, ", "))

@@ -10,17 +10,22 @@ import (
 
 // An Address is the address of a server.
 type Address struct {
-	Network string // tcp, udp, unix, unixgram or tls
+	Network string // tcp, udp, unix, unixgram, tls, ws or wss
 	Host    string // host:port, or the path of a socket; one that begins with @ has no file
+	Path    string // of ws and wss, from its first / on
 }
 
 // Networks are those of addresses.
-var Networks = []string{"tcp", "udp", "unix", "unixgram", "tls"}
+var Networks = []string{"tcp", "udp", "unix", "unixgram", "tls", "ws", "wss"}
 
 // ParseAddress reads a URL, such as tcp://localhost:9000 or unix:///run/server.sock.
 func ParseAddress(url string) (Address, error) {
 	network, host, ok := strings.Cut(url, "://")
-	a := Address{network, host}
+	a := Address{Network: network, Host: host}
+	if a.isWebSocket() {
+		host, a.Path, _ = strings.Cut(host, "/")
+		a.Host, a.Path = host, "/"+a.Path
+	}
 	switch {
 	case !ok:
 		return a, fmt.Errorf("address %q is not a URL; write it as in tcp://localhost:21567 or unix:///run/server.sock", url)
@@ -44,9 +49,14 @@ func ParseAddress(url string) (Address, error) {
 	return a, nil
 }
 
-func (a Address) String() string { return a.Network + "://" + a.Host }
+func (a Address) String() string { return a.Network + "://" + a.Host + a.Path }
 
 func (a Address) isUnix() bool { return a.Network == "unix" || a.Network == "unixgram" }
+
+func (a Address) isWebSocket() bool { return a.Network == "ws" || a.Network == "wss" }
+
+// IsSecure reports whether connections have TLS.
+func (a Address) IsSecure() bool { return a.Network == "tls" || a.Network == "wss" }
 
 // datagrams reports whether the network has no connections, and so no end of them.
 func (a Address) datagrams() bool { return a.Network == "udp" || a.Network == "unixgram" }

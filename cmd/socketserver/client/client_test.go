@@ -390,7 +390,7 @@ func TestUnix(t *testing.T) {
 	l, err := net.Listen("unix", path)
 	require.NoError(t, err)
 	serveOn(t, l, echo)
-	got, err := hold(t, Settings{Address: Address{"unix", path}}, "one\n")
+	got, err := hold(t, Settings{Address: Address{Network: "unix", Host: path}}, "one\n")
 	require.NoError(t, err)
 	require.Equal(t, "one\n", got)
 }
@@ -411,7 +411,7 @@ func (panics) Write([]byte) (int, error) { panic("on purpose") }
 
 func panicWith(address string) {
 	_ = Run(context.Background(), Settings{
-		Address: Address{"tcp", address}, Mode: Ask, Framing: Line,
+		Address: Address{Network: "tcp", Host: address}, Mode: Ask, Framing: Line,
 		Input: strings.NewReader("one\n"), Output: panics{}, OnPanic: func() { fmt.Println("tidied up") },
 	})
 }

@@ -329,7 +329,7 @@ func (c *conversation) why(err error) error {
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
 		return err
-	case errors.Is(err, layer.ErrTruncated), c.Address.Network == "tls" && errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, layer.ErrTruncated), c.Address.IsSecure() && errors.Is(err, syscall.ECONNRESET):
 		return ErrTruncated
 	case c.Address.datagrams() && c.received.Load() == 0:
 		return &ConnectError{fmt.Errorf("could not connect: %s: %s; %s", c.conn.RemoteAddr(), reason(err), remedy(err))}

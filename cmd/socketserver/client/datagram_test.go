@@ -72,7 +72,7 @@ func TestDatagramNobody(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
 	for _, mode := range []string{Duplex, Ask, Once} {
-		_, err = hold(t, Settings{Address: Address{"udp", conn.LocalAddr().String()}, Mode: mode}, "one\n")
+		_, err = hold(t, Settings{Address: Address{Network: "udp", Host: conn.LocalAddr().String()}, Mode: mode}, "one\n")
 		var unconnected *ConnectError
 		require.ErrorAs(t, err, &unconnected)
 		require.ErrorContains(t, err, ": connection refused; start the server")

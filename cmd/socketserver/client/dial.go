@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,7 +17,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
@@ -50,11 +54,21 @@ func (s *Settings) dialOne(ctx context.Context, target string, left int) (net.Co
 	deadline, _ := ctx.Deadline()
 	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
 	defer cancel()
+	if s.Address.isWebSocket() {
+		return s.dialWebSocket(ctx, target)
+	}
+	return s.dialStream(ctx, target)
+}
+
+// dialStream connects to target, with TLS where the address says so.
+func (s *Settings) dialStream(ctx context.Context, target string) (net.Conn, error) {
 	var dialer net.Dialer
-	switch s.Address.Network {
+	switch network := s.Address.Network; network {
 	case "unixgram":
 		return dialUnixgram(target)
-	case "tls":
+	case "ws":
+		return dialer.DialContext(ctx, "tcp", target)
+	case "tls", "wss":
 		config := s.TLS.Clone()
 		if config == nil {
 			config = &tls.Config{}
@@ -65,6 +79,21 @@ func (s *Settings) dialOne(ctx context.Context, target string, left int) (net.Co
 		return dialTLS(ctx, target, config)
 	}
 	return dialer.DialContext(ctx, s.Address.Network, target)
+}
+
+// dialWebSocket connects and has the server upgrade the connection.
+func (s *Settings) dialWebSocket(ctx context.Context, target string) (net.Conn, error) {
+	plain, err := s.dialStream(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = plain.SetDeadline(time.Unix(1, 0)) })()
+	conn, err := websocket.Client(plain, &url.URL{Scheme: s.Address.Network, Host: s.Address.Host, Path: s.Address.Path})
+	if err != nil {
+		_ = plain.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // dialTLS connects, and returns a connection that tells whether its end is that of TLS.
@@ -152,6 +181,7 @@ func remedy(err error) string {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var record tls.RecordHeaderError
+	var status ws.StatusError
 	switch {
 	case errors.As(err, &authority):
 		return "name the file of its authority with --ca"
@@ -159,6 +189,8 @@ func remedy(err error) string {
 		return "name the one that the certificate is for with --server-name"
 	case errors.As(err, &record):
 		return "if the server does not speak TLS, write tcp://"
+	case errors.As(err, &status):
+		return "check the path of the URL, and that the server is one of WebSocket"
 	case errors.Is(err, syscall.ENOENT):
 		return "check the path, or start the server"
 	case errors.Is(err, syscall.EACCES):

@@ -19,13 +19,13 @@ import (
 func TestParseAddress(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]Address{
-		"tcp://localhost:1":         {"tcp", "localhost:1"},
-		"udp://[::1]:65535":         {"udp", "[::1]:65535"},
-		"tls://example.org:443":     {"tls", "example.org:443"},
-		"tcp://:21567":              {"tcp", "localhost:21567"},
-		"unix:///run/server.sock":   {"unix", "/run/server.sock"},
-		"unixgram://server.sock":    {"unixgram", "server.sock"},
-		"unix://@abstract with : /": {"unix", "@abstract with : /"},
+		"tcp://localhost:1":         {Network: "tcp", Host: "localhost:1"},
+		"udp://[::1]:65535":         {Network: "udp", Host: "[::1]:65535"},
+		"tls://example.org:443":     {Network: "tls", Host: "example.org:443"},
+		"tcp://:21567":              {Network: "tcp", Host: "localhost:21567"},
+		"unix:///run/server.sock":   {Network: "unix", Host: "/run/server.sock"},
+		"unixgram://server.sock":    {Network: "unixgram", Host: "server.sock"},
+		"unix://@abstract with : /": {Network: "unix", Host: "@abstract with : /"},
 	} {
 		got, err := ParseAddress(url)
 		require.NoError(t, err)
@@ -59,7 +59,7 @@ func TestZones(t *testing.T) {
 		"[ff02::1%br-a.1]:1": "[ff02::1%br-a.1]:1",
 		"[::ffff:1.2.3.4]:1": "1.2.3.4:1",
 	} {
-		got, err := Address{"tcp", host}.resolve(t.Context())
+		got, err := Address{Network: "tcp", Host: host}.resolve(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, []string{want}, got)
 	}
@@ -77,7 +77,7 @@ func TestZones(t *testing.T) {
 			require.NoError(t, err)
 			serveOn(t, l, echo)
 			udp := servePackets(t, "udp", net.JoinHostPort(host, "0"), func(text string) []string { return []string{text} })
-			for _, address := range []Address{{"tcp", l.Addr().String()}, udp} {
+			for _, address := range []Address{{Network: "tcp", Host: l.Addr().String()}, udp} {
 				_, port, err := net.SplitHostPort(address.Host)
 				require.NoError(t, err)
 				parsed, err := ParseAddress(address.Network + "://" + net.JoinHostPort(host, port)) // not every system tells the zone
@@ -102,7 +102,7 @@ func TestAllAddresses(t *testing.T) {
 		serveOn(t, l, echo)
 		_, port, err := net.SplitHostPort(l.Addr().String())
 		require.NoError(t, err)
-		got, err := hold(t, Settings{Address: Address{"tcp", "localhost:" + port}}, "one\n")
+		got, err := hold(t, Settings{Address: Address{Network: "tcp", Host: "localhost:" + port}}, "one\n")
 		require.NoError(t, err)
 		require.Equal(t, "one\n", got)
 	}
@@ -117,13 +117,13 @@ func TestNobody(t *testing.T) {
 	require.NoError(t, err)
 	var unconnected *ConnectError
 	for _, mode := range []string{Duplex, Each} {
-		_, err = hold(t, Settings{Address: Address{"tcp", "localhost:" + port}, Mode: mode}, "one\n")
+		_, err = hold(t, Settings{Address: Address{Network: "tcp", Host: "localhost:" + port}, Mode: mode}, "one\n")
 		require.ErrorAs(t, err, &unconnected)
 		require.ErrorContains(t, err, "tcp://localhost:"+port+": could not connect: 127.0.0.1:"+port+": connection refused, [::1]:"+port+": ")
 		require.ErrorContains(t, err, "; start the server, or check the address")
 	}
 	for _, network := range []string{"unix", "unixgram"} {
-		_, err = hold(t, Settings{Address: Address{network, filepath.Join(t.TempDir(), "none")}}, "one\n")
+		_, err = hold(t, Settings{Address: Address{Network: network, Host: filepath.Join(t.TempDir(), "none")}}, "one\n")
 		require.ErrorAs(t, err, &unconnected)
 		require.ErrorContains(t, err, "no such file or directory; check the path, or start the server")
 	}
@@ -135,7 +135,7 @@ func TestConnectTimeout(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") // speaks no TLS, and says nothing
 	require.NoError(t, err)
 	defer l.Close()
-	_, err = hold(t, Settings{Address: Address{"tls", l.Addr().String()}, Timeout: 50 * time.Millisecond}, "")
+	_, err = hold(t, Settings{Address: Address{Network: "tls", Host: l.Addr().String()}, Timeout: 50 * time.Millisecond}, "")
 	var unconnected *ConnectError
 	require.ErrorAs(t, err, &unconnected)
 	require.ErrorContains(t, err, "no answer in time")
@@ -147,7 +147,7 @@ func TestTLS(t *testing.T) {
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
 	require.NoError(t, err)
 	serveOn(t, l, echo)
-	address := Address{"tls", l.Addr().String()}
+	address := Address{Network: "tls", Host: l.Addr().String()}
 	pool := x509.NewCertPool()
 	pool.AddCert(authority)
 	for _, test := range []struct {
@@ -171,7 +171,7 @@ func TestTLS(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "one\n", got)
 	}
-	_, err = hold(t, Settings{Address: Address{"tls", serve(t, chunks).Host}}, "")
+	_, err = hold(t, Settings{Address: Address{Network: "tls", Host: serve(t, chunks).Host}}, "")
 	require.ErrorContains(t, err, "if the server does not speak TLS, write tcp://")
 }
 
@@ -187,7 +187,7 @@ func TestTLSTruncated(t *testing.T) {
 		_ = conn.(*tls.Conn).NetConn().Close()
 	})
 	for _, mode := range Modes {
-		got, err := hold(t, Settings{Address: Address{"tls", l.Addr().String()}, Mode: mode, TLS: &tls.Config{InsecureSkipVerify: true}}, "one\n")
+		got, err := hold(t, Settings{Address: Address{Network: "tls", Host: l.Addr().String()}, Mode: mode, TLS: &tls.Config{InsecureSkipVerify: true}}, "one\n")
 		require.ErrorIs(t, err, ErrTruncated, mode)
 		require.Equal(t, "answer\n", got)
 	}
@@ -200,7 +200,7 @@ func TestTLSHostile(t *testing.T) {
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
 	require.NoError(t, err)
 	serveOn(t, l, echo)
-	_, err = hold(t, Settings{Address: Address{"tls", l.Addr().String()}, TLS: &tls.Config{ServerName: "server.example"}}, "")
+	_, err = hold(t, Settings{Address: Address{Network: "tls", Host: l.Addr().String()}, TLS: &tls.Config{ServerName: "server.example"}}, "")
 	require.ErrorContains(t, err, `evil\x1b]0;PWNED\a\n\x1b[31mhello`)
 	require.NotContains(t, err.Error(), "\x1b")
 	require.NotContains(t, err.Error(), "\n")

@@ -31,7 +31,7 @@ func serve(t *testing.T, handle func(conn net.Conn)) Address {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	serveOn(t, l, handle)
-	return Address{"tcp", l.Addr().String()}
+	return Address{Network: "tcp", Host: l.Addr().String()}
 }
 
 func serveOn(t *testing.T, l net.Listener, handle func(conn net.Conn)) {
@@ -75,7 +75,7 @@ func servePackets(t *testing.T, network, address string, answer func(text string
 		_ = conn.Close()
 		done.Wait()
 	})
-	return Address{network, conn.LocalAddr().String()}
+	return Address{Network: network, Host: conn.LocalAddr().String()}
 }
 
 func echo(conn net.Conn) { _, _ = io.Copy(conn, conn) }

@@ -144,7 +144,7 @@ func (r *reader) checkClass(d *draft, block string) {
 	serves := d.Class.Serves()
 	for i, t := range d.Transports {
 		if !slices.Contains(serves, t.Network) {
-			r.add(d.transports[i], faultf("use another handler, or another transport", "%stransport %q: %s %q serves %s only", d.block, t.Network, d.Handler.Kind, d.Handler.Name, list(serves)))
+			r.add(d.transports[i], faultf("use another handler, or another transport", "%stransport %q: %s %q serves %s only", d.block, t.Word(), d.Handler.Kind, d.Handler.Name, list(serves)))
 		}
 	}
 	r.checkState(d, block)

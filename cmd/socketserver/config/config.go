@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 )
 
 // A Catalog knows the handlers and plugins.
@@ -117,7 +118,16 @@ type Transport struct {
 	ReadBuffer  int `json:"read_buffer"`  // of tcp and unix, in bytes, as in [framework.BaseServer]
 	WriteBuffer int `json:"write_buffer"` // likewise
 
-	TLS *layer.TLSFiles `json:"tls,omitempty"` // of tcp; nil: plain
+	TLS       *layer.TLSFiles    `json:"tls,omitempty"`       // of tcp and websocket; nil: plain
+	WebSocket *websocket.Options `json:"websocket,omitempty"` // of a transport "websocket", whose Network is tcp; nil: it is none
+}
+
+// Word is the label of the transport's block.
+func (t *Transport) Word() string {
+	if t.WebSocket != nil {
+		return "websocket"
+	}
+	return t.Network
 }
 
 // A Handler is what a server does.

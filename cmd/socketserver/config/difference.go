@@ -59,7 +59,7 @@ func (s *Server) attributes() map[string]string {
 		all["timeouts.idle"] = "default"
 	}
 	for _, t := range s.Transports {
-		name := "transport " + t.Network + " " + t.Address
+		name := "transport " + t.Word() + " " + t.Address
 		all[name] = "added"
 		flatten(all, name, t)
 	}

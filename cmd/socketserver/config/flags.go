@@ -12,16 +12,17 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 )
 
 // Flags are one server of the command line.
 type Flags struct {
-	Listen          []string // URLs: tcp://host:port, tls://host:port, udp://host:port, unix:///path, unixgram:///path
+	Listen          []string // URLs: tcp://host:port, tls://host:port, ws://host:port/path, wss://host:port/path, udp://host:port, unix:///path, unixgram:///path
 	Concurrency     string   // empty: threading
 	Handler, Plugin string   // one of them; it names the server, too
 	Set             []string // options of the handler, as key=value
 	PluginDirectory string   // empty: plugins
-	Certificate     string   // of addresses tls://, in PEM
+	Certificate     string   // of addresses tls:// and wss://, in PEM
 	Key             string   // its key; empty: it is in Certificate
 	PluginPath      string   // of the plugin, wherever it is; empty: it is in PluginDirectory
 }
@@ -43,8 +44,8 @@ func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 	for _, url := range f.Listen {
 		r.listen(d, url, f)
 	}
-	if secure := func(url string) bool { return strings.HasPrefix(url, "tls://") }; !slices.ContainsFunc(f.Listen, secure) && f.Certificate+f.Key != "" {
-		r.add(flag("certificate", f.Certificate), faultf("write --listen tls://host:port, or leave --certificate and --key out", "no address is a tls:// one"))
+	if secure := func(url string) bool { _, secure := wordOf(strings.SplitN(url, ":", 2)[0]); return secure }; !slices.ContainsFunc(f.Listen, secure) && f.Certificate+f.Key != "" {
+		r.add(flag("certificate", f.Certificate), faultf("write --listen tls://host:port, or leave --certificate and --key out", "no address is a tls:// or wss:// one"))
 	}
 	if len(f.Listen) == 0 {
 		r.add(flag("listen", ""), faultf("add it, as in --listen tcp://localhost:9000", "it is missing"))
@@ -63,28 +64,49 @@ func FromFlags(f Flags, catalog Catalog) (*Config, error) {
 
 func (r *reader) listen(d *draft, url string, flags Flags) {
 	at := flag("listen", url)
-	network, address, ok := strings.Cut(url, "://")
-	t := Transport{Network: network}
-	if network == "tls" {
+	scheme, address, ok := strings.Cut(url, "://")
+	word, secure := wordOf(scheme)
+	t, web := Transport{Network: word}, &websocket.Options{Path: "/"}
+	if word == "websocket" {
+		t.Network, t.WebSocket = "tcp", web
+		address, web.Path = splitPath(address)
+	}
+	if secure {
 		if t.TLS = r.flagTLS(at, flags); t.TLS == nil {
 			return
 		}
-		t.Network, network = "tcp", "tcp"
 	}
-	grammar := transportGrammar(&t, filepath.Clean)
-	switch _, known := grammar[network]; {
+	grammar := transportGrammar(&t, web, filepath.Clean)
+	switch _, known := grammar[word]; {
 	case !ok:
 		r.add(at, faultf("write it as in tcp://localhost:9000 or unix:///run/server.sock", "this is not a URL"))
 	case !known:
-		r.add(at, unknownName("transport", network, append(names(grammar), "tls")))
+		r.add(at, unknownName("transport", scheme, append(names(grammar), "tls", "ws", "wss")))
 	default:
-		if f := grammar[network]["address"](cty.StringVal(address)); f != nil {
+		if f := grammar[word]["address"](cty.StringVal(address)); f != nil {
 			r.add(at, f)
 			return
 		}
 		d.Transports = append(d.Transports, t)
 		d.transports = append(d.transports, at)
 	}
+}
+
+// wordOf returns the label of the transport that a scheme of URLs stands for, and whether it has TLS.
+func wordOf(scheme string) (word string, secure bool) {
+	switch scheme {
+	case "tls":
+		return "tcp", true
+	case "ws", "wss":
+		return "websocket", scheme == "wss"
+	}
+	return scheme, false
+}
+
+// splitPath returns the host and port, and the path, of what follows the scheme of a URL.
+func splitPath(address string) (host, path string) {
+	host, path, _ = strings.Cut(address, "/")
+	return host, "/" + path
 }
 
 func (r *reader) handle(d *draft, f Flags, c *textCatalog) {

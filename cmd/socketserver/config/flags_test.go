@@ -75,7 +75,7 @@ func TestFlagErrors(t *testing.T) {
 		{config.Flags{Listen: []string{"localhost:1"}, Handler: "echo"}, `--listen localhost:1: this is not a URL; write it as in tcp://localhost:9000 or unix:///run/server.sock`},
 		{config.Flags{Listen: []string{"tls://:1"}, Handler: "echo"}, `--listen tls://:1: TLS needs a certificate; add --certificate FILE and --key FILE`},
 		{config.Flags{Listen: []string{"tls://:1"}, Handler: "echo", Certificate: "none.pem"}, `--certificate none.pem: there is no such file; check the path, or write the file`},
-		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "echo", Certificate: "none.pem"}, `--certificate none.pem: no address is a tls:// one; write --listen tls://host:port, or leave --certificate and --key out`},
+		{config.Flags{Listen: []string{"tcp://:1"}, Handler: "echo", Certificate: "none.pem"}, `--certificate none.pem: no address is a tls:// or wss:// one; write --listen tls://host:port, or leave --certificate and --key out`},
 		{config.Flags{Listen: []string{"tpc://:1"}, Handler: "echo"}, `--listen tpc://:1: there is no transport "tpc"; did you mean "tcp"?`},
 		{config.Flags{Listen: []string{"tcp://:x"}, Handler: "echo"}, `--listen tcp://:x: "x" in ":x" is not a port; write a number from 0 to 65535 after the colon; 0 takes a free port`},
 		{config.Flags{Listen: []string{"tcp://:1", "tcp://localhost:1"}, Handler: "echo"}, `--listen tcp://localhost:1: transport "tcp": localhost:1 is taken by tcp :1 of server "echo"; choose another one`},

@@ -33,13 +33,17 @@ func (f Flags) HCL() string {
 	}
 	server := body.AppendNewBlock("server", []string{serverName(name)}).Body()
 	for _, url := range f.Listen {
-		network, address, _ := strings.Cut(url, "://")
-		secure := network == "tls"
-		if secure {
-			network = "tcp"
+		scheme, address, _ := strings.Cut(url, "://")
+		word, secure := wordOf(scheme)
+		path := "/"
+		if word == "websocket" {
+			address, path = splitPath(address)
 		}
-		transport := server.AppendNewBlock("transport", []string{network}).Body()
+		transport := server.AppendNewBlock("transport", []string{word}).Body()
 		transport.SetAttributeValue("address", cty.StringVal(address))
+		if path != "/" {
+			transport.SetAttributeValue("path", cty.StringVal(path))
+		}
 		if secure {
 			pair := transport.AppendNewBlock("tls", nil).Body()
 			pair.SetAttributeValue("certificate", cty.StringVal(f.Certificate))

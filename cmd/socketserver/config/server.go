@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 )
 
 // isName reports whether name has letters, digits and signs alone, and marks and more signs after
@@ -62,7 +64,7 @@ const maxBuffer = 16 << 20
 
 // transportGrammar returns the attributes of each network. beside resolves paths against the
 // file's directory.
-func transportGrammar(t *Transport, beside func(string) string) map[string]attributes {
+func transportGrammar(t *Transport, web *websocket.Options, beside func(string) string) map[string]attributes {
 	queue, read := integer(&t.RequestQueueSize, 1, 65535), integer(&t.ReadBuffer, 16, maxBuffer) // bufio reads with no less than 16
 	write := orNone(&t.WriteBuffer, integer(&t.WriteBuffer, 0, maxBuffer))
 	address, size, mode := address(t, beside), integer(&t.MaxPacketSize, 1, 65507), mode(&t.Mode)
@@ -70,6 +72,13 @@ func transportGrammar(t *Transport, beside func(string) string) map[string]attri
 		"tcp": {
 			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
 			"reuse_port": boolean(&t.ReusePort), "no_delay": inverted(&t.Nagle), "keep_alive": orNone(&t.KeepAlive, duration(&t.KeepAlive)),
+			"proxy_protocol": nil,
+		},
+		"websocket": {
+			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
+			"reuse_port": boolean(&t.ReusePort), "no_delay": inverted(&t.Nagle), "keep_alive": orNone(&t.KeepAlive, duration(&t.KeepAlive)),
+			"path": urlPath(&web.Path), "origins": texts(func(all []string) *fault { return checkOrigins(all, &web.Origins) }),
+			"subprotocol": subprotocol(&web.Subprotocol), "message": choice(func(s string) { web.Binary = s == "binary" }, "text", "binary"),
 			"proxy_protocol": nil,
 		},
 		"udp": {"address": address, "max_packet_size": size, "proxy_protocol": nil},
@@ -86,8 +95,11 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	if !ok {
 		return
 	}
-	t := Transport{Network: network}
-	grammar := transportGrammar(&t, b.source.beside)
+	t, web := Transport{Network: network}, &websocket.Options{Path: "/"}
+	if network == "websocket" {
+		t.Network, t.WebSocket = "tcp", web
+	}
+	grammar := transportGrammar(&t, web, b.source.beside)
 	switch {
 	case network == "tls":
 		b.problem(h.LabelRanges[0], faultf(`write transport "tcp" with a block tls { ... } in it`, "TLS is a layer of a transport"))
@@ -97,7 +109,8 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 		return
 	}
 	i := b.inner(h)
-	i.readVariant(network, grammar, map[string]blocks{"tcp": {"tls": repeat(func(h *hclsyntax.Block) { i.readTLS(h, &t) })}})
+	secure := blocks{"tls": repeat(func(h *hclsyntax.Block) { i.readTLS(h, &t) })}
+	i.readVariant(network, grammar, map[string]blocks{"tcp": secure, "websocket": secure})
 	if i.body.Attributes["address"] == nil {
 		example := "localhost:9000"
 		if isUnix(network) {

@@ -74,7 +74,7 @@ func TestTLSErrors(t *testing.T) {
 		require.Equal(t, "s.hcl:"+c.want, strings.NewReplacer(files.Certificate, "CERTIFICATE", files.Key, "KEY", ca, "AUTHORITY").Replace(firstLine(err)))
 	}
 	_, err := config.Parse("s.hcl", []byte(server("transport \"unix\" {\n  address = \"s\"\n  tls {}\n}\n"+threading+echo)), catalog)
-	require.Equal(t, `s.hcl:4:3: server "s": transport "unix": tls is for "tcp"; remove it, or change the word`, firstLine(err))
+	require.Equal(t, `s.hcl:4:3: server "s": transport "unix": tls is for "tcp" and "websocket"; remove it, or change the word`, firstLine(err))
 	_, err = config.Parse("s.hcl", []byte(server("transport \"tls\" { address = \":1\" }\n"+threading+echo)), catalog)
 	require.Equal(t, `s.hcl:2:11: server "s": TLS is a layer of a transport; write transport "tcp" with a block tls { ... } in it`, firstLine(err))
 }

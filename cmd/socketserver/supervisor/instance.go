@@ -34,20 +34,21 @@ func (s State) ended() bool { return s == Stopped || s == Failed }
 // An Instance is a server block that runs: servers that share one strategy, one handler class
 // and one set of limits. It owns its servers and holds sockets of the supervisor's table.
 type Instance struct {
-	name     string
-	log      hclog.Logger
-	sockets  *Sockets
-	bound    []*Socket // guarded by mu
-	strategy framework.Strategy
-	class    *class
-	kept     *kept // state of the handlers; nil: the handler uses none
-	limits   *framework.Limits
-	counters *Counters
-	requests *requests
-	events   *Events
-	trace    framework.Trace
-	servers  []*framework.BaseServer
-	tls      []*layer.TLS // of its transports
+	name       string
+	log        hclog.Logger
+	sockets    *Sockets
+	bound      []*Socket // guarded by mu
+	strategy   framework.Strategy
+	class      *class
+	kept       *kept // state of the handlers; nil: the handler uses none
+	limits     *framework.Limits
+	counters   *Counters
+	requests   *requests
+	events     *Events
+	trace      framework.Trace
+	servers    []*framework.BaseServer
+	tls        []*layer.TLS       // of its transports
+	transports []config.Transport // of each of its servers
 
 	retired context.Context // done when the instance is retired
 	retire  context.CancelFunc
@@ -153,7 +154,7 @@ func (i *Instance) become(s *config.Server) {
 func (i *Instance) bind(ctx context.Context) error {
 	var errs []error
 	for n, t := range i.config.Transports {
-		layers, err := i.secure(t, nil)
+		layers, err := i.layers(t)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("server %q: %w", i.name, err))
 			continue
@@ -165,6 +166,7 @@ func (i *Instance) bind(ctx context.Context) error {
 		i.bound = append(i.bound, sockets...)
 		for _, socket := range sockets {
 			i.servers = append(i.servers, i.newServer(socket, t, layers))
+			i.transports = append(i.transports, t)
 		}
 	}
 	return errors.Join(errs...)
@@ -227,6 +229,9 @@ func (i *Instance) announce() {
 			if l.TLS {
 				fields = append(fields, "tls", true)
 			}
+			if l.Path != "" {
+				fields = append(fields, "websocket", l.Path)
+			}
 			i.log.Info("listening", fields...)
 		}
 	}
@@ -235,7 +240,11 @@ func (i *Instance) announce() {
 func (i *Instance) listeners() []Listener {
 	all := make([]Listener, len(i.servers))
 	for n, s := range i.servers {
-		all[n] = Listener{Network: s.Transport.Network(), Address: s.Addr().String(), TLS: len(s.Layers) > 0}
+		t := i.transports[n]
+		all[n] = Listener{Network: s.Transport.Network(), Address: s.Addr().String(), TLS: t.TLS != nil}
+		if t.WebSocket != nil {
+			all[n].Path = t.WebSocket.Path
+		}
 	}
 	return all
 }

@@ -126,7 +126,7 @@ func (s *Supervisor) successor(old *Instance, server *config.Server) (*Instance,
 	step := Step{Server: server.Name, Action: Start}
 	if old == nil {
 		for _, t := range server.Transports {
-			step.Details = append(step.Details, t.Network+" "+t.Address)
+			step.Details = append(step.Details, t.Word()+" "+t.Address)
 		}
 	} else {
 		was, same := old.configuration(), old.class.HandlerClass == server.Class

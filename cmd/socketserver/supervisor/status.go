@@ -34,6 +34,7 @@ type Listener struct {
 	Network string `json:"network"`
 	Address string `json:"address"`
 	TLS     bool   `json:"tls,omitempty"`
+	Path    string `json:"path,omitempty"` // of a WebSocket; empty: it is none
 }
 
 // Status returns that of every instance in the order of the configuration, and then that of
@@ -112,3 +113,19 @@ func (i *Instance) workers() []Process {
 	}
 	return i.requests.of(processes.ActiveChildren(), kind)
 }
+
+// Scheme is that of the URL: the network, tls, ws or wss.
+func (l Listener) Scheme() string {
+	switch {
+	case l.Path != "" && l.TLS:
+		return "wss"
+	case l.Path != "":
+		return "ws"
+	case l.TLS:
+		return "tls"
+	}
+	return l.Network
+}
+
+// URL is the address for a client, as tls://127.0.0.1:9000 or ws://127.0.0.1:8000/chat.
+func (l Listener) URL() string { return l.Scheme() + "://" + l.Address + l.Path }

@@ -9,20 +9,33 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 )
 
-// secure adds the TLS layer of a transport, if it has one, to layers.
-func (i *Instance) secure(t config.Transport, layers []framework.Layer) ([]framework.Layer, error) {
-	if t.TLS == nil {
-		return layers, nil
+// layers returns what the connections of a transport pass, outermost first.
+func (i *Instance) layers(t config.Transport) (layers []framework.Layer, err error) {
+	if t.TLS != nil {
+		secure, err := i.secure(t)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, secure)
 	}
+	if t.WebSocket != nil {
+		layers = append(layers, websocket.New(*t.WebSocket))
+	}
+	return layers, nil
+}
+
+// secure returns the TLS layer of a transport.
+func (i *Instance) secure(t config.Transport) (*layer.TLS, error) {
 	secure, err := layer.NewTLS(*t.TLS)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", t.Network, t.Address, err)
+		return nil, fmt.Errorf("%s %s: %w", t.Word(), t.Address, err)
 	}
 	warnAboutTLS(i.log, secure)
 	i.tls = append(i.tls, secure)
-	return append(layers, secure), nil
+	return secure, nil
 }
 
 func warnAboutTLS(log hclog.Logger, secure *layer.TLS) {
