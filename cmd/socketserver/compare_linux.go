@@ -51,7 +51,7 @@ func becomeSubject() { subject.Become(findWorker, wasm.Constructor) }
 func newCompare() *cobra.Command {
 	o := &compareFlags{}
 	c := &cobra.Command{
-		Use:   "compare [TARGET | --handler NAME | --plugin NAME | -c FILE --server NAME | FILE.json [FILE.json]]",
+		Use:   "compare [TARGET | --handler NAME | --plugin NAME | -c FILE --server NAME | FILE.json | FILE FILE]",
 		Short: "Compare the strategies: the same load and mishaps for each",
 		Long: "Run one server under each strategy, in turns, and show what differs: rate, latency,\n" +
 			"CPU and memory, and what happens when a handler misbehaves. TARGET is a name or path\n" +
@@ -70,11 +70,8 @@ func newCompare() *cobra.Command {
 			"  socketserver compare --quiet --mishaps=false --assert 'threading.p99<5ms' --assert 'preforking.rate>0.8*threading.rate'",
 		Args: arguments(0, 2),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 && filepath.Ext(args[0]) == ".json" {
+			if len(args) == 2 || len(args) == 1 && filepath.Ext(args[0]) == ".json" {
 				return o.showSaved(c, args)
-			}
-			if len(args) > 1 {
-				return usage("%q is one argument too many; two saved reports end in .json", args[1])
 			}
 			if err := o.check(c, args); err != nil {
 				return err

@@ -41,7 +41,8 @@ var flagValues = map[string]cobra.CompletionFunc{
 	"network":     one("tcp", "udp", "unix", "unixgram"),
 	"strategies":  some(strategies...),
 	"loads":       some("connections", "conversations", "datagrams"),
-	"peer":        some("python"),
+	"peer":        some("python", "asyncio", "twisted"),
+	"table":       one("unp"),
 	"answer":      one("line", "chunk", "eof"),
 	"output":      one(render.Formats()...),
 

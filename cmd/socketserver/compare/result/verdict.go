@@ -31,25 +31,27 @@ func (e *evidence) rest(format string, args ...any) {
 
 // choose says what to write in servers.hcl, and why.
 func (e *evidence) choose() {
-	if why, ok := e.Unmeasured(); ok {
-		e.rest("%s", why)
-		e.Text = "Nothing was measured: " + why + "."
-		return
+	for _, text := range e.noise {
+		found, _, _ := strings.Cut(text, ";") // and then what to do about it
+		e.rest("%s", found)
 	}
-	if len(e.noise) > 0 {
-		for _, text := range e.noise {
-			found, _, _ := strings.Cut(text, ";") // and then what to do about it
-			e.rest("%s", found)
-		}
-		e.Text = "Repeat it: the differences may be chance (" + e.Rests[0] + ")."
-		return
-	}
+	why, unmeasured := e.Unmeasured()
 	chosen := e.best(func(string) bool { return true })
-	if chosen == "" {
+	switch {
+	case unmeasured:
+		e.Rests, e.Text = []string{why}, "Nothing was measured: "+why+"."
+	case len(e.noise) > 0:
+		e.Text = "Repeat it: the differences may be chance (" + e.Rests[0] + ")."
+	case chosen == "":
 		e.rest("no subject that serve runs has a place")
 		e.Text = "None can be recommended: each left requests or clients without an answer, as the warnings say."
-		return
+	default:
+		e.recommend(chosen)
 	}
+}
+
+// recommend names the chosen subject.
+func (e *evidence) recommend(chosen string) {
 	e.Write = e.subject(chosen).Concurrency
 	var why []string
 	for i, ranking := range e.Ranks {
@@ -236,8 +238,8 @@ func (e *evidence) except() {
 
 // state says what the handler declares to keep, and what that rules out.
 func (e *evidence) state() {
-	processes := slices.DeleteFunc(slices.Clone(e.Subjects), func(s Subject) bool { return !s.usesProcesses() || s.Form == Python })
-	if e.Settings.Stateful == "" || len(processes) == 0 {
+	processes := slices.ContainsFunc(e.Subjects, func(s Subject) bool { return s.usesProcesses() && s.Form != Python })
+	if e.Settings.Stateful == "" || !processes {
 		return
 	}
 	e.rest("settings.stateful = %s", e.Settings.Stateful)
