@@ -135,3 +135,27 @@ func (r *Report) Observed(mishap, subject string) *Observation {
 	}
 	return find(m.Rows, func(o *Observation) bool { return o.Subject == subject })
 }
+
+// Unmeasured reports whether no subject was measured under any load, and why.
+func (r *Report) Unmeasured() (why string, ok bool) {
+	for i := range r.Loads {
+		l := &r.Loads[i]
+		if len(l.measured()) > 0 {
+			return "", false
+		}
+		if len(l.Results) > 0 && why == "" {
+			why = l.Results[0].Problem
+		}
+	}
+	return why, true
+}
+
+// subject returns a subject by its name; the zero one if there is none.
+func (r *Report) subject(name string) Subject {
+	if s := find(r.Subjects, func(s *Subject) bool { return s.Name == name }); s != nil {
+		return *s
+	}
+	return Subject{}
+}
+
+func (s Subject) usesProcesses() bool { return s.Strategy == "forking" || s.Strategy == "preforking" }

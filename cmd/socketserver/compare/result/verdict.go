@@ -1,7 +1,6 @@
 package result
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -118,77 +117,6 @@ func (e *evidence) reason(l *Load, ranking Ranking, chosen string) string {
 	}
 	return fmt.Sprintf("%s it %s (%s, and next %s %s)", under[l.Kind], most, own, others[0], value(others[0]))
 }
-
-// places returns those of a ranking without the subjects that are no choice.
-func (e *evidence) places(ranking Ranking) [][]string {
-	var all [][]string
-	for _, place := range ranking.Places {
-		if left := slices.DeleteFunc(slices.Clone(place), e.excluded); len(left) > 0 {
-			all = append(all, left)
-		}
-	}
-	return all
-}
-
-// best returns the subject with the best places under all loads, of those that fit; empty: none has a
-// place. Of equal ones it is threading, which is the default, or the first.
-func (e *evidence) best(fits func(name string) bool) string {
-	const unplaced = 1000
-	var names []string
-	score := map[string]int{}
-	for _, s := range e.Subjects {
-		placed := false
-		for _, ranking := range e.Ranks {
-			at := slices.IndexFunc(e.places(ranking), func(p []string) bool { return slices.Contains(p, s.Name) })
-			if placed = placed || at >= 0; at < 0 {
-				at = unplaced
-			}
-			score[s.Name] += at
-		}
-		if placed && fits(s.Name) {
-			names = append(names, s.Name)
-		}
-	}
-	if len(names) == 0 {
-		return ""
-	}
-	return slices.MinFunc(names, func(a, b string) int {
-		usual := map[bool]int{true: 0, false: 1}
-		return cmp.Or(cmp.Compare(score[a], score[b]), cmp.Compare(usual[a == "threading"], usual[b == "threading"]))
-	})
-}
-
-// excluded reports whether a subject is no choice: servers of others and a compiled-in handler in a
-// plugin are there to compare with, and serve refuses processes for a handler that keeps state.
-func (e *evidence) excluded(name string) bool {
-	s := e.subject(name)
-	compiled := slices.ContainsFunc(e.Subjects, func(s Subject) bool { return s.Form == Compiled })
-	return s.Form == Plugin && compiled || s.Form != Plugin && s.Form != Compiled || e.Settings.Stateful != "" && s.usesProcesses()
-}
-
-// Unmeasured reports whether no subject was measured under any load, and why.
-func (r *Report) Unmeasured() (why string, ok bool) {
-	for i := range r.Loads {
-		l := &r.Loads[i]
-		if len(l.measured()) > 0 {
-			return "", false
-		}
-		if len(l.Results) > 0 && why == "" {
-			why = l.Results[0].Problem
-		}
-	}
-	return why, true
-}
-
-// subject returns a subject by its name; the zero one if there is none.
-func (r *Report) subject(name string) Subject {
-	if s := find(r.Subjects, func(s *Subject) bool { return s.Name == name }); s != nil {
-		return *s
-	}
-	return Subject{}
-}
-
-func (s Subject) usesProcesses() bool { return s.Strategy == "forking" || s.Strategy == "preforking" }
 
 // risks are the mishaps that may end a server, the most certain first.
 var risks = []struct{ mishap, words string }{
