@@ -2,6 +2,7 @@ package framework_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
 	"testing"
@@ -30,6 +31,30 @@ func TestSilentClientsLeaveChildren(t *testing.T) {
 	}
 	for _, conn := range silent {
 		require.Equal(t, "late\n", frameworktest.Ask(t, conn, "echo late\n"))
+	}
+}
+
+// The same holds behind a layer, where a client has to be read to be heard.
+func TestSilentClientsBehindALayerLeaveChildren(t *testing.T) {
+	f := &framework.Forking{MaxChildren: 2}
+	s := forkingServer(t, f)
+	s.Layers = []framework.Layer{secure(t)}
+	s.Timeouts.Idle = time.Minute
+	frameworktest.Serve(t, s)
+	var silent []net.Conn
+	for range 4 {
+		conn := dialTLS(t, s).(*tls.Conn)
+		require.NoError(t, conn.Handshake())
+		silent = append(silent, conn)
+	}
+	for range 2 {
+		conn := dialTLS(t, s)
+		require.Equal(t, "hello\n", frameworktest.Ask(t, conn, "echo hello\n"))
+		require.NoError(t, conn.Close())
+	}
+	for _, conn := range silent {
+		require.Equal(t, "late\n", frameworktest.Ask(t, conn, "echo late\n"))
+		require.NoError(t, conn.Close())
 	}
 }
 

@@ -72,8 +72,8 @@ func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 	switch {
 	case s.Class.Isolates:
 		return f.execute(s, r)
-	case len(s.Layers) > 0:
-		go f.finish(s, r, nil)
+	case len(s.Layers) > 0 && r.conn != nil:
+		go f.finishWrapped(s, r, half)
 		return nil
 	case r.conn == nil || s.Class.SpeaksFirst:
 		return f.start(s, r, func() {})
@@ -96,6 +96,25 @@ func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 		f.finish(s, r, nil)
 	}()
 	return nil
+}
+
+// finishWrapped has r pass the layers, which ends no other client's wait, and then a child finish it.
+func (f *Forking) finishWrapped(s *BaseServer, r *Request, half int) {
+	release := func() {}
+	err := s.wrap(r)
+	switch {
+	case err != nil || s.Class.SpeaksFirst:
+	case f.silent.Try(half):
+		release = f.silent.Release
+	default:
+		r.conn, release, err = conn.AwaitBytes(s.context(), r.conn, s.timeouts().Idle, &f.silent, half)
+	}
+	if err != nil {
+		s.conclude(r, func() error { return err })
+		return
+	}
+	defer release()
+	f.finish(s, r, nil)
 }
 
 // execute has the class's executor finish r, within the bound.

@@ -56,9 +56,10 @@ func (e *HandshakeError) Unwrap() error { return e.Err }
 // wrap passes the connection of r through the layers, outermost first. Where handlers run in
 // workers this process does it, and the layers stay here: a relay connects them to the worker.
 func (s *BaseServer) wrap(r *Request) error {
-	if len(s.Layers) == 0 || r.conn == nil {
+	if len(s.Layers) == 0 || r.conn == nil || r.wrapped {
 		return nil
 	}
+	r.wrapped = true
 	err := conn.Handshake(s.context(), r.accepted, s.timeouts().Handshake, func(ctx context.Context) error {
 		for _, layer := range s.Layers {
 			wrapped, err := layer.Wrap(ctx, r.conn)

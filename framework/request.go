@@ -43,6 +43,8 @@ type Request struct {
 	options                 conn.TCPOptions
 	readBuffer, writeBuffer int // in a worker: those of the server that accepted it
 
+	wrapped bool // it has passed the layers
+
 	slot   atomic.Pointer[slots.Source] // what it counts against in the limits
 	done   func(*Request, error)        // called once, when the request is over; may be nil
 	traced *traced                      // nil: nobody listens

@@ -2,7 +2,6 @@ package conn
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
 	"syscall"
@@ -21,35 +20,7 @@ func AwaitClient(ctx context.Context, c net.Conn, limit time.Duration, silent *s
 	if raw == nil {
 		return awaitSlot(ctx, limit, silent, most)
 	}
-	late := time.Time{}
-	if limit > 0 {
-		late = time.Now().Add(limit)
-	}
-	_ = c.SetReadDeadline(late)
-	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
-	wake := func() { _ = c.SetReadDeadline(past) }
-	defer context.AfterFunc(ctx, wake)()
-	spoke, slot := make(chan struct{}), make(chan bool, 1)
-	go func() {
-		got := silent.Acquire(most, spoke)
-		if got {
-			wake()
-		}
-		slot <- got
-	}()
-	err = raw.Read(peek)
-	close(spoke)
-	switch {
-	case <-slot:
-		return silent.Release, nil
-	case ctx.Err() != nil:
-		return nil, net.ErrClosed
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, &TimeoutError{"idle", limit, err}
-	case err != nil:
-		return nil, err
-	}
-	return func() {}, nil
+	return await(ctx, c, limit, silent, most, func() error { return raw.Read(peek) })
 }
 
 // awaitSlot is AwaitClient for a connection that cannot be looked at.
