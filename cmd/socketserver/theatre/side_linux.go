@@ -125,6 +125,7 @@ func (s *side) happened(e feed.Event) {
 			e.N, e.Kind = c.n, c.kind
 		case e.K == "started":
 			c.pid = e.Pid
+			s.served(c.n, e.Pid)
 		case e.K == "ended" || e.K == "refused":
 			delete(s.clients, c.peer)
 			delete(s.ids, id)
@@ -162,7 +163,7 @@ func (s *side) end(dead *subject.Subject) {
 	s.row.Cut += int64(len(cut))
 	s.past = s.row
 	r := &s.row
-	r.State, r.Cause, r.RSS, r.Children, r.Active, r.Queue, r.Rate = "failed", cause, 0, []feed.Child{}, 0, 0, 0
+	r.State, r.Cause, r.RSS, r.Children, r.Active, r.Waiting, r.Queue, r.Rate = "failed", cause, 0, []feed.Child{}, 0, 0, 0, 0
 	t.emit(feed.Event{T: at, S: s.name, K: "state", State: "failed"})
 	for _, c := range s.clients {
 		s.over(c.n, "cut")

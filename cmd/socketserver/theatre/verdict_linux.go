@@ -19,9 +19,10 @@ type trial struct {
 	kind   string
 	n      int // number of the client that misbehaves, or whose process is killed
 	began  time.Time
-	memory float64 // before
 	others int     // clients that were connected then
 	pid    int     // of the server
+	in     int     // process that serves the client; 0: none yet
+	memory float64 // of that, before
 
 	cut      int       // of the others
 	ended    time.Time // when the request was over; zero: it is not
@@ -40,15 +41,29 @@ func (s *side) begin(kind string, n int) {
 	if kind == "sigkill" {
 		others--
 	}
-	s.trials = append(s.trials, &trial{kind: kind, n: n, began: time.Now(), memory: memoryOf(s.row), others: max(others, 0), pid: s.row.Pid})
+	s.trials = append(s.trials, &trial{kind: kind, n: n, began: time.Now(), others: max(others, 0), pid: s.row.Pid})
 }
 
-func memoryOf(r feed.Row) float64 {
-	all := r.RSS
-	for _, c := range r.Children {
-		all += c.RSS
+// memoryOf returns the memory of a process in MiB; 0: it has ended.
+func memoryOf(r feed.Row, pid int) float64 {
+	if pid == r.Pid {
+		return r.RSS
 	}
-	return all
+	for _, c := range r.Children {
+		if c.Pid == pid {
+			return c.RSS
+		}
+	}
+	return 0
+}
+
+// served records which process serves a client.
+func (s *side) served(n, pid int) {
+	for _, t := range s.trials {
+		if t.n == n {
+			t.in, t.memory = pid, memoryOf(s.row, pid)
+		}
+	}
 }
 
 // over records the end of a client.
@@ -82,7 +97,7 @@ func (s *side) judge() {
 			open = append(open, t)
 			continue
 		}
-		answer := t.answer(memoryOf(s.row))
+		answer := t.answer(memoryOf(s.row, t.in))
 		s.of.emit(feed.Event{T: s.of.now(), S: s.name, K: "verdict", Kind: t.kind, C: uint64(t.n), Answer: &answer})
 	}
 	s.trials = open

@@ -39,7 +39,7 @@ function panel(host, name) {
 		p.stage.canvas.ariaLabel = t('stageAria', { s: s.name, a: s.active, q: s.queue });
 		if (performance.now() < p.until) return;
 		says.className = 'says';
-		put(says, off ? t('sDead', { c: cause(s.cause) }) : t(`s_${kind}`, { a: s.active, p: s.children.length }) + (kind === 'forking' && s.queue && s.children.filter(c => c.active).length >= s.max ? ` ${t('sWait', { n: s.queue })}` : ''));
+		put(says, off ? t('sDead', { c: cause(s.cause) }) : t(`s_${kind}`, { a: s.active, p: s.children.length }) + (kind === 'forking' && s.queue + s.waiting && s.children.filter(c => c.active).length >= s.max ? ` ${t('sWait', { n: s.queue + s.waiting })}` : ''));
 	};
 	return p;
 }

@@ -125,12 +125,11 @@ export class Stage {
 		const dead = ended(row) || main?.te, k = (from, ms) => (still ? +(now >= from) : ease((now - from) / ms)), next = set => most(0, ...[...set].map(s => s + 1));
 		const homes = grid(C, this.room('homes', 8, row.active / row.sample, ...conns.map(x => x.home + 1)), 1, 34, 0), dot = clamp(homes.h * .36, 2.4, 13);
 
-		// zones and their figures
 		const title = (r, name, sub = '') => {
 			T(t(name), r.x, wide ? 12 : r.y - 11, { bold: 1, size: wide ? 13 : 12, max: r.w + 20 });
 			T(sub, wide ? r.x : r.x + r.w, wide ? 30 : r.y - 11, { color: c.ink2, align: wide ? 'left' : 'right' });
 		};
-		title(C, 'zClients', row.active + row.queue);
+		title(C, 'zClients', row.active + row.waiting + row.queue);
 		title(Q, 'zKernel', t('nOf', { a: row.queue, b: row.backlog }));
 		if (wide) title(L, share ? 'zParent' : 'zLoop');
 		if (wide || !only) title(P, only ? (sync ? 'zOne' : 'zGo') : 'zProcs', only ? row.active : kids.filter(p => !p.te).length);
@@ -144,7 +143,6 @@ export class Stage {
 		for (let i = 0; i < cells; i++) { const full = i < row.queue && !named; this.rect(qcell(i), full ? c.wait : c.card, 4, full ? c.wait : c.line, 1); }
 		if (row.queue > cells) T(`+${row.queue - cells}`, Q.x + Q.w / 2, qy - 12, { bold: 1, color: c.wait, align: 'center' });
 
-		// the process that owns the loop
 		if (dead) this.dead(M); else this.rect(M, c.card, 10, c.ink2, only ? 2 : 1.5);
 		T(t(forks || share ? 'parent' : 'proc', { p: row.pid }), M.x + 10, M.y + 15, { bold: 1, color: dead ? c.dead : c.ink, max: M.w - 14 });
 		if (dead) T(lost(main?.te ? main : row), M.x + (only ? M.w - 10 : 10), M.y + (only ? 15 : wide ? 38 : M.h - 14), { bold: 1, size: 15, align: only ? 'right' : 'left', max: M.w - (only ? 110 : 16) });
@@ -153,7 +151,7 @@ export class Stage {
 			T(t('shared', { m: MiB(row.rss) }), M.x + 18, M.y + M.h - 13.5, { max: M.w - 34 });
 		} else if (wide) T(MiB(row.rss), M.x + 10, M.y + M.h - 14, { color: c.ink2 });
 		const hub = wide ? { x: L.x + L.w / 2, y: M.y + M.h / 2 } : { x: L.x + 22, y: L.y + L.h / 2 + 2 }, R = wide ? 22 : 13, busy = kids.filter(p => !p.te && p.slots.size).length;
-		const does = dead ? 'lDead' : row.state !== 'serving' ? 'lOff' : share ? 'lShare' : sync && row.active ? 'lBusy' : row.active >= row.limit ? 'lLimit' : forks && row.queue ? (busy < row.max ? 'lStarts' : 'lFull') : 'lAccepts';
+		const does = dead ? 'lDead' : row.state !== 'serving' ? 'lOff' : share ? 'lShare' : sync && row.active ? 'lBusy' : row.active >= row.limit ? 'lLimit' : forks && row.queue + row.waiting ? (busy < row.max ? 'lStarts' : 'lFull') : 'lAccepts';
 		if (!share) this.wheel(hub, R, still ? 0 : (row.accepted % 8 + k(most(0, ...conns.map(x => x.ta ?? 0)), 250)) * PI / 4, dead ? c.dead : c.ink);
 		T((wide || share ? '' : `${t('zLoop')}: `) + t(does), wide ? hub.x : share ? L.x + 10 : hub.x + R + 12, hub.y + (wide && !share ? R + 18 : 0), { color: dead ? c.dead : /Full|Busy|Limit/.test(does) ? c.wait : c.ink2, align: wide ? 'center' : 'left', max: L.w + 4 });
 
@@ -192,9 +190,9 @@ export class Stage {
 
 		// connections: the client stays where it is, what travels is its request and its answer
 		for (const x of conns) {
-			const home = mid(homes.at(x.home)), p = sc.procs.get(x.pid), r = places.get(x.pid)?.at(x.slot), cut = /cut|timeout/.test(x.outcome), state = x.te ? x.outcome : x.ta ? 'serve' : 'wait', tag = named && x.n, moved = k(x.ts + 60, 220);
+			const home = mid(homes.at(x.home)), p = sc.procs.get(x.pid), r = places.get(x.pid)?.at(x.slot), cut = /cut|timeout/.test(x.outcome), state = x.te ? x.outcome : x.ts ? 'serve' : 'wait', tag = named && x.n, moved = k(x.ts + 60, 220);
 			const seat = r ? { x: r.x + least(r.h, r.w) / 2, y: r.y + r.h / 2 } : hub, size = r ? clamp(least(r.h, r.w) * .4, 2, least(12, dot * 1.7)) : dot;
-			const at = x.ts ? mix(mix(x.tq ? mid(qcell(0)) : home, p?.hub ?? hub, k(x.ta, 120)), seat, moved) : x.tq ? mix(home, mid(qcell(waiting.indexOf(x))), k(x.tq, 260)) : home;
+			const at = x.ts ? mix(mix(x.tq ? mid(qcell(0)) : home, p?.hub ?? hub, k(x.ta, 120)), seat, moved) : x.ta ? mix(x.tq ? mid(qcell(0)) : home, hub, k(x.ta, 120)) : x.tq ? mix(home, mid(qcell(waiting.indexOf(x))), k(x.tq, 260)) : home;
 			const on = !x.te || (cut && r && p?.te && (only || r.w > 30));
 			if (conns.length <= 60 && (on || cut) && (state !== 'wait' || waiting.length < 13)) {
 				const b = on ? at : mix(home, hub, .35), m = mix(home, b, .5);

@@ -4,7 +4,7 @@ import { $, $$, h, put, ask } from './dom.js';
 import { MiB } from './stage.js';
 
 const OWN = /panic|exit|leak|hang/, guesses = {};
-const SCORE = { answered: s => s.answered, cut: s => s.cut, waiting: s => s.queue, started: s => s.started, memory: s => s.rss + s.children.reduce((n, c) => n + c.rss, 0) };
+const SCORE = { answered: s => s.answered, cut: s => s.cut, waiting: s => s.queue + s.waiting, started: s => s.started, memory: s => s.rss + s.children.reduce((n, c) => n + c.rss, 0) };
 let rows = [];
 export const title = s => t(s.name.split('/')[1]);
 

@@ -31,7 +31,8 @@ type Row struct {
 	Pid      int      `json:"pid"`     // of the process that has the loop
 	RSS      float64  `json:"rss"`     // of that, in MiB
 
-	Active  int `json:"active"`
+	Active  int `json:"active"`  // connections that are being served
+	Waiting int `json:"waiting"` // those that the server has accepted, and that wait for a thread or a process
 	Limit   int `json:"limit"`
 	Queue   int `json:"queue"` // clients in the system's accept queue
 	Backlog int `json:"backlog"`

@@ -121,7 +121,7 @@ func (c *collector) row(v supervisor.View, s *server, now time.Time) Row {
 	n := v.Counts
 	r := Row{
 		Name: v.Name, State: stateOf(v.State), Cause: v.Problem, Strategy: v.Strategy, Handler: v.Handler, Plugin: v.Config.Handler.Kind == "plugin",
-		Pid: c.self, RSS: c.memory.of(c.self, now), Active: int(max(n.Active, 0)), Limit: v.Config.Limits.Connections, Queue: v.Queued, Backlog: v.Capacity,
+		Pid: c.self, RSS: c.memory.of(c.self, now), Active: int(max(n.Active-n.Waiting, 0)), Waiting: int(max(n.Waiting, 0)), Limit: v.Config.Limits.Connections, Queue: v.Queued, Backlog: v.Capacity,
 		Accepted: n.Accepted, Answered: n.Ended[supervisor.OK], Cut: n.Ended[supervisor.Killed] + n.Ended[supervisor.Cut],
 		Errors: v.Failed, Started: n.WorkerStarts, Restarts: s.restarts + n.WorkerFailures, Overdue: v.Overdue, Refused: map[string]int64{},
 		Max: v.Config.Concurrency.MaxChildren + v.Config.Concurrency.Workers, Children: []Child{}, Listen: []string{},
