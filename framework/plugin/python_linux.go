@@ -25,7 +25,7 @@ var pythonFiles embed.FS
 // server needs no file of it.
 var pythonRunner = sync.OnceValue(func() string {
 	var source strings.Builder
-	for _, name := range []string{"channel", "request", "listener", "runner"} {
+	for _, name := range []string{"channel", "request", "listener", "state", "runner"} {
 		part, err := pythonFiles.ReadFile("python/" + name + ".py")
 		if err != nil {
 			panic(err) // it is embedded

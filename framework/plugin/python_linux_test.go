@@ -192,6 +192,16 @@ func TestPythonKeepsState(t *testing.T) {
 }
 
 // shutdown() stops the server, and what follows serve_forever() runs.
+// What a script keeps in the state is the same in all interpreters and their forks.
+func TestPythonUsesState(t *testing.T) {
+	for _, concurrency := range []string{"threading", "forking"} {
+		s, _ := serveScript(t, "keeper", "tcp", concurrency)
+		require.Equal(t, "NoKey: 'framework: the state has no such key'\n1\nExists: framework: the key exists in the state\n", ask(t, s, "get a\ncreate a one\ncreate a two\n"), concurrency)
+		require.Equal(t, "Conflict: framework: the key has another revision\n2\ntwo 2\n5\n-2\n", ask(t, s, "update a two 7\nupdate a two 1\nget a\nadd a 5\nadd a -7\n"), concurrency)
+		require.Equal(t, "OSError: framework: the key \"a:b\"; a key of the state has letters, digits and -/_=. only\nNone\n0\n", ask(t, s, "get a:b\ndelete a\nadd a 0\n"), concurrency)
+	}
+}
+
 func TestPythonStopsItsServer(t *testing.T) {
 	for _, c := range []struct{ script, concurrency, before, word, answer, printed string }{
 		{"subject", "threading", "", "stop\n", "stopping\n", "stopped and cleaned up"},

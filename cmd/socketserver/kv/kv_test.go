@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -21,9 +21,9 @@ import (
 
 // Every backend has one meaning.
 func TestBackendsAgree(t *testing.T) {
-	nats := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
+	server := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
 	for name, s := range map[string]framework.State{
-		"memory": framework.NewMemory(), "file": openState(t, "s", fileState(t)), "nats": openState(t, "s", natsState(nats)),
+		"memory": framework.NewMemory(), "file": openState(t, "s", fileState(t)), "nats": openState(t, "s", natsState(server)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := t.Context()
@@ -155,30 +155,32 @@ func TestWrongNATS(t *testing.T) {
 	require.ErrorContains(t, err, "NATS has no room")
 }
 
-// A server begins without NATS: its calls fail at once, until NATS can be reached, and whenever it cannot.
+// A server begins without NATS: its calls fail at once, until NATS can be reached, and again when it has gone.
 func TestNATSComesAndGoes(t *testing.T) {
 	dir := t.TempDir()
 	s := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: dir})
-	how := natsState(s)
-	port := s.Addr().(*net.TCPAddr).Port
+	how, port := natsState(s), s.Addr().(*net.TCPAddr).Port
 	s.Shutdown()
 	s.WaitForShutdown()
-	state := openState(t, "s", how)
-	for n := range 2 {
+	state := openState(t, "s", how).(*bucket)
+	connected, lost := state.conn.StatusChanged(nats.CONNECTED), state.conn.StatusChanged(nats.RECONNECTING)
+	away := func() {
+		t.Helper()
 		_, err := state.Add(t.Context(), "n", 1)
 		require.EqualError(t, err, "state: NATS, which has the state, cannot be reached")
-		s := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: dir, Port: port})
-		var sum int64
-		for sum == 0 {
-			sum, err = state.Add(t.Context(), "n", 1)
-			time.Sleep(10 * time.Millisecond) // the connection has no event that the state passes on
-		}
+		_, err = state.Watch(t.Context(), "n")
+		require.EqualError(t, err, "state: NATS, which has the state, cannot be reached")
+	}
+	away()
+	s = serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: dir, Port: port})
+	<-connected
+	for n := range 3 {
+		sum, err := state.Add(t.Context(), "n", 1)
 		require.NoError(t, err)
 		require.EqualValues(t, n+1, sum)
-		s.Shutdown()
-		s.WaitForShutdown()
-		for err == nil {
-			_, err = state.Add(t.Context(), "other", 1)
-		}
 	}
+	s.Shutdown()
+	s.WaitForShutdown()
+	<-lost
+	away()
 }

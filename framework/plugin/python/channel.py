@@ -7,13 +7,14 @@ as if it had been started by hand. serve_forever() of its server object is the l
 requests come from descriptor 3 instead of a port, and it returns when the server has ended, so that
 what follows it runs as well.
 
-The host joins the four files of this directory into one SOURCE, in this order:
+The host joins the five files of this directory into one SOURCE, in this order:
 
 channel.py   Channel                descriptor 3
              Connection, Answer     what handlers know as their socket, of a stream and of a datagram
 request.py   Request                one connection or datagram, until its outcome has been sent
              Threads, Forks, Tasks  where requests run: a thread, a process or an asyncio task for each
 listener.py  Listener, Limits       under preforking: a socket that several processes accept from
+state.py     State                  what handlers keep between requests, in the server
 runner.py    Runner                 the loop, and the file
 """
 
@@ -29,7 +30,7 @@ import threading
 import time
 from bisect import insort
 
-HELLO, CONFIGURE, STREAM, DATAGRAM, CANCEL, OUTCOME, ACK, LISTEN, QUIT, EVENT, PING, PONG = range(1, 13)
+HELLO, CONFIGURE, STREAM, DATAGRAM, CANCEL, OUTCOME, ACK, LISTEN, QUIT, EVENT, PING, PONG, WAKE, STATE, ANSWER = range(1, 16)
 STOP, WANT_ACK, COUNT = 2, 4, 16  # flags
 STARTED, REFUSED, ENDED = 1, 2, 3  # flags of an event
 OK, FAILED, PANICKED, PEER_GONE, TIMED_OUT = range(5)  # statuses
@@ -66,13 +67,14 @@ class Channel:
         self.buffer = memoryview(bytearray(MAX_FRAME))
 
     def receive(self):
-        """Return kind, flags, id, what follows, and the descriptor or None. Kind 0 is the end."""
+        """Return kind, flags, id, what follows, and the descriptor or None. Kind 0 is the end; an answer begins with its status."""
         size, control, _, _ = self.socket.recvmsg_into([self.buffer], 20, socket.MSG_CMSG_CLOEXEC)
         if not size:
             return 0, 0, 0, b"", None
         data = bytes(self.buffer[:size])
         descriptor = int.from_bytes(control[0][2], sys.byteorder) if control else None
-        return data[0], data[1], number(data, 4, 8), data[12:], descriptor
+        rest = data[2:3] + data[12:] if data[0] == ANSWER else data[12:]
+        return data[0], data[1], number(data, 4, 8), rest, descriptor
 
     def send(self, kind, id=0, flags=0, status=0, rest=b""):
         try:

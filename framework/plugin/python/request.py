@@ -4,7 +4,7 @@
 class Request:
     """One connection or datagram. argument is what its handler has as request."""
 
-    answer = child = None
+    answer = child = pipe = None
     late = False
 
     def __init__(self, runner, source, id, where, connection, data, count):
@@ -99,8 +99,9 @@ class Request:
             pass  # the client has left
 
     def close(self):
-        if self.connection is not None:
-            self.connection.close()
+        for mine in self.connection, self.pipe:
+            if mine is not None:
+                mine.close()
 
     def bytes(self):
         """How many there were of the client and to it."""
@@ -137,8 +138,13 @@ class Forks:
         gc.freeze()  # or the first collection of a child would write to every page, and so copy it
 
     def start(self, request):
+        theirs = None
+        if self.runner.state:
+            request.pipe, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request.child = os.fork()
         if request.child:
+            if theirs:
+                theirs.close()
             try:
                 pidfd = os.pidfd_open(request.child)
             except OSError as error:  # no descriptor is left
@@ -149,9 +155,20 @@ class Forks:
         try:
             for sibling in self.children.values():
                 sibling.close()
+            if theirs:
+                request.pipe.close()
+                request.pipe, self.runner.state.pipe = None, theirs
             request.finish()
         finally:
             os._exit(1)
+
+    def answer(self, child, data):
+        """Pass an answer of the state on to a child, which waits for it if it has not ended."""
+        if child in self.children:
+            try:
+                self.children[child].pipe.send(data)
+            except OSError:
+                pass
 
     def kill(self, request):
         """Kill a child, unless its outcome is on its way. It is stopped first, so that it cannot send one meanwhile."""

@@ -47,6 +47,7 @@ class Runner:
         self.made, self.serving, self.waiting, self.place = [], [], set(), None  # server objects, threads
         self.requests, self.listeners, self.timers, self.begun = {}, {}, [], 0
         self.stopping = self.over = self.own_loop = self.broken = False
+        self.state = None  # of a file that uses one
         self.changed, self.finished = threading.Condition(), threading.Event()
         self.poller, self.watched = select.epoll(), {}
         self.watch(self.channel.socket.fileno(), self.receive)
@@ -105,6 +106,8 @@ class Runner:
         kind, flags, id, rest, descriptor = self.channel.receive()
         if kind == 0:
             self.over = True
+            if self.state:
+                self.state.gone()
             self.unwatch(self.channel.socket.fileno())
         elif kind == STREAM and descriptor is None:
             self.channel.send(OUTCOME, id, 0, FAILED, long_text("the connection was lost: too many open files"))
@@ -121,6 +124,10 @@ class Runner:
                 request.cancel()
         elif kind == PING:
             self.channel.send(PONG)
+        elif kind == ANSWER and id >> 32:
+            self.place.answer(id >> 32, rest)
+        elif kind == ANSWER:
+            self.state.take(id, rest)
 
     def begin(self, id, count, rest, descriptor):
         """Run a request that was handed over."""
@@ -263,7 +270,12 @@ class Runner:
             self.place = Forks(self)
         self.place = self.place or Threads()
         networks = [n for n in STREAMS + PACKETS if any(n in networks_of(s) for s in self.serving)]
-        self.hello(networks=networks, forks=self.concurrency == "forking", ping=not self.own_loop)
+        uses_state = any(getattr(s.RequestHandlerClass, "uses_state", False) for s in self.serving)
+        if uses_state:
+            self.state = State(self.channel)
+            for server in self.serving:
+                server.state = self.state
+        self.hello(networks=networks, forks=self.concurrency == "forking", ping=not self.own_loop, state=uses_state)
 
     def check(self, server):
         kind = type(server)
@@ -288,7 +300,7 @@ class Runner:
         args = {"name": "args", "type": "list", "default": [], "doc": "arguments of the script, its sys.argv[1:]"}
         files = max(os.sysconf("SC_OPEN_MAX"), 0)
         if files > 64 and self.concurrency == "forking":
-            files = 64 + (files - 64) // 2  # a request has a second one, of its process
+            files = 64 + (files - 64) // (3 if self.state else 2)  # a request has others, of its process
         say = {"files": files, "options": [args], **more}
         self.channel.send(HELLO, rest=json.dumps(say).encode())
 
