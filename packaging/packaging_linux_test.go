@@ -150,6 +150,20 @@ func TestKubernetes(t *testing.T) {
 	require.Greater(t, grace, drain)
 }
 
+// TestHAProxy: the balancer sends clients to the port of the page's server, and HAProxy takes the file.
+func TestHAProxy(t *testing.T) {
+	src, err := os.ReadFile("haproxy.cfg")
+	require.NoError(t, err)
+	page, err := os.ReadFile("../docs/machines.md")
+	require.NoError(t, err)
+	require.Len(t, regexp.MustCompile(`(?m)^    server \w+ 10\.0\.0\.\d:9000$`).FindAll(src, -1), 3)
+	text := regexp.MustCompile("(?s)```hcl\n(.*?)```").FindSubmatch(page)
+	require.Len(t, text, 2)
+	require.Contains(t, string(text[1]), `transport "tcp" { address = ":9000" }`)
+	require.Positive(t, longestDrain(t, string(text[1])))
+	run(t, exec.Command(tool(t, "haproxy"), "-c", "-f", "haproxy.cfg"))
+}
+
 func TestNomad(t *testing.T) {
 	src, err := os.ReadFile("socketserver.nomad.hcl")
 	require.NoError(t, err)

@@ -22,6 +22,7 @@ type bucket struct {
 	service, name string
 	conn          *nats.Conn
 	js            jetstream.JetStream
+	broken        context.Context // done when nothing can be written any more
 
 	mu               sync.Mutex // held while the streams are opened
 	values, counters jetstream.Stream
@@ -31,12 +32,12 @@ type bucket struct {
 var _ framework.State = (*bucket)(nil)
 
 // openBucket opens the bucket of a server, or makes it, as soon as NATS can be reached.
-func openBucket(ctx context.Context, service, name string, connect func() (*nats.Conn, error)) (*bucket, error) {
+func openBucket(ctx context.Context, service, name string, connect func() (*nats.Conn, error), broken context.Context) (*bucket, error) {
 	conn, err := connect()
 	if err != nil {
 		return nil, err
 	}
-	b := &bucket{service: service, name: name, conn: conn}
+	b := &bucket{service: service, name: name, conn: conn, broken: broken}
 	if b.js, err = jetstream.New(conn); err == nil {
 		if err = b.open(ctx); errors.Is(err, errAway) {
 			return b, nil
@@ -126,6 +127,18 @@ func tooFewPeers(err error) bool {
 	return errors.As(err, &api) && (api.ErrorCode == 10005 || api.ErrorCode == 10074)
 }
 
+// change is call for what writes.
+func (b *bucket) change(ctx context.Context, do func(ctx context.Context) error) error {
+	within, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(b.broken, cancel)()
+	err := b.call(within, do)
+	if err != nil && b.broken.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("state: %w", context.Cause(b.broken))
+	}
+	return err
+}
+
 // call does something with the streams within a time.
 func (b *bucket) call(ctx context.Context, do func(ctx context.Context) error) error {
 	if err := b.open(ctx); err != nil {
@@ -194,7 +207,7 @@ func (b *bucket) Get(ctx context.Context, key string) (value []byte, revision ui
 
 // Create implements [framework.State].
 func (b *bucket) Create(ctx context.Context, key string, value []byte) (revision uint64, err error) {
-	err = b.call(ctx, func(ctx context.Context) error {
+	err = b.change(ctx, func(ctx context.Context) error {
 		var last uint64
 		for {
 			var err error
@@ -216,7 +229,7 @@ func (b *bucket) Create(ctx context.Context, key string, value []byte) (revision
 
 // Update implements [framework.State].
 func (b *bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error) {
-	err = b.call(ctx, func(ctx context.Context) (err error) {
+	err = b.change(ctx, func(ctx context.Context) (err error) {
 		if revision == 0 { // of no key
 			return framework.ErrConflict
 		}
@@ -228,7 +241,7 @@ func (b *bucket) Update(ctx context.Context, key string, value []byte, revision 
 
 // Delete implements [framework.State].
 func (b *bucket) Delete(ctx context.Context, key string) error {
-	return b.call(ctx, func(ctx context.Context) error {
+	return b.change(ctx, func(ctx context.Context) error {
 		if err := b.counters.Purge(ctx, jetstream.WithPurgeSubject(b.subject("$COUNT", key))); err != nil {
 			return err
 		}
@@ -246,7 +259,7 @@ func (b *bucket) Delete(ctx context.Context, key string) error {
 
 // Add implements [framework.State].
 func (b *bucket) Add(ctx context.Context, key string, n int64) (sum int64, err error) {
-	err = b.call(ctx, func(ctx context.Context) error {
+	err = b.change(ctx, func(ctx context.Context) error {
 		if n == 0 {
 			var err error
 			sum, err = b.count(ctx, key)

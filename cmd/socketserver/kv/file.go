@@ -1,11 +1,13 @@
 package kv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -24,6 +26,9 @@ type file struct {
 	lock   *os.File
 	sync   time.Duration
 	users  int
+
+	broken context.Context // done when nothing can be written any more; the cause says why
+	broke  context.CancelCauseFunc
 }
 
 func openFile(path string, sync time.Duration, log hclog.Logger) (*file, error) {
@@ -32,6 +37,7 @@ func openFile(path string, sync time.Duration, log hclog.Logger) (*file, error) 
 		return nil, err
 	}
 	f := &file{lock: lock, sync: sync}
+	f.broken, f.broke = context.WithCancelCause(context.Background())
 	if err := f.start(path, log); err != nil {
 		f.close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -60,7 +66,7 @@ func lockDirectory(path string) (*os.File, error) {
 
 // start starts the server and waits until it takes connections.
 func (f *file) start(path string, log hclog.Logger) (err error) {
-	said := &natsLog{log: log.With("path", path)}
+	said := &natsLog{log: log.With("path", path), path: path, broke: f.broke}
 	f.server, err = natsserver.NewServer(&natsserver.Options{
 		ServerName: "socketserver", DontListen: true, NoSigs: true,
 		JetStream: true, StoreDir: path, SyncInterval: f.sync, SyncAlways: f.sync == 0,
@@ -88,12 +94,15 @@ func (f *file) close() {
 		f.server.Shutdown()
 		f.server.WaitForShutdown()
 	}
+	f.broke(nil)
 	_ = f.lock.Close()
 }
 
 // A natsLog has the log of a server in this process: its warnings and errors.
 type natsLog struct {
 	log   hclog.Logger
+	path  string
+	broke func(error) // called when nothing can be written any more
 	mu    sync.Mutex
 	fatal error
 }
@@ -116,7 +125,15 @@ func (l *natsLog) Fatalf(format string, v ...any) {
 	l.fatal = err
 }
 
+// Errorf logs an error. JetStream does not answer what it cannot write, and writes nothing after that.
 func (l *natsLog) Errorf(format string, v ...any) {
+	if strings.Contains(format, "ritical write error") && len(v) > 0 {
+		cause := fmt.Errorf("%v", v[len(v)-1])
+		if err, ok := v[len(v)-1].(error); ok && errors.Is(err, syscall.ENOSPC) {
+			cause = errors.New("the disk is full; make room")
+		}
+		l.broke(fmt.Errorf("%s: %w, and restart the server; until then nothing can be changed", l.path, cause))
+	}
 	l.log.Error("the state's storage reports an error", "error", fmt.Sprintf(format, v...))
 }
 
