@@ -16,7 +16,7 @@ func TestFullDisk(t *testing.T) {
 	mount := func(flags uintptr, options string) error {
 		return syscall.Mount("tmpfs", how.Path, "tmpfs", flags, options)
 	}
-	if err := mount(0, "size=9m"); err != nil {
+	if err := mount(0, "size=3m"); err != nil {
 		t.Skipf("cannot mount a small file system: %v", err)
 	}
 	defer func() { require.NoError(t, syscall.Unmount(how.Path, 0)) }()

@@ -24,7 +24,7 @@ import (
 // meanwhile: there is an order of their operations, each between its call and its answer, that explains all
 // answers. An operation without an answer may have happened, then or later.
 func TestLinearizable(t *testing.T) {
-	runs := 20
+	runs := 10 // of each
 	if os.Getenv("SOCKETSERVER_LONG_TESTS") != "" {
 		runs = 1000
 	}
@@ -41,7 +41,7 @@ func TestLinearizable(t *testing.T) {
 			for run := range runs {
 				seed := uint64(time.Now().UnixNano())
 				history := oneHistory(clients, run, seed, func() {
-					if pids := forking.ActiveChildren(); run%10 == 5 && len(pids) > 0 {
+					if pids := forking.ActiveChildren(); run%5 == 2 && len(pids) > 0 {
 						_ = syscall.Kill(pids[0], syscall.SIGKILL)
 					}
 				})
