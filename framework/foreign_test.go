@@ -132,6 +132,23 @@ func TestRelayOfBulk(t *testing.T) {
 	frameworktest.ExpectEnd(t, conn)
 }
 
+// A client whose connection is cut off within TLS has not ended in good order, though a handler in
+// another process cannot tell.
+func TestTruncationBehindARelay(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs Linux")
+	}
+	s := foreignTransports["layer of tls"].serve(t, class(t, act))
+	s.Strategy = &framework.Forking{}
+	failed := make(chan error, 1)
+	s.HandleError = func(_ *framework.Request, err error) { failed <- err }
+	frameworktest.Serve(t, s)
+	conn := dialTLS(t, s).(*tls.Conn)
+	require.Equal(t, "hello\n", frameworktest.Ask(t, conn, "echo hello\n"))
+	require.NoError(t, conn.NetConn().(*net.TCPConn).CloseWrite())
+	require.ErrorIs(t, frameworktest.Await(t, failed), framework.ErrPeerGone)
+}
+
 // A client that says nothing in a handshake is let go, and holds up nobody else.
 func TestHandshakeTimesOut(t *testing.T) {
 	for _, strategy := range []string{"threading", "forking", "preforking"} {

@@ -98,7 +98,7 @@ func fileProblems(files layer.TLSFiles) []*layer.FileProblem {
 
 func problemsOf(err error) []*layer.FileProblem {
 	var all []*layer.FileProblem
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // looks for the wrapper itself
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
 			all = append(all, problemsOf(one)...)
 		}

@@ -22,6 +22,7 @@ type Relay struct {
 
 	down   sync.WaitGroup // process to client
 	ending atomic.Bool    // the process is done: what it has written is in pair
+	cut    atomic.Bool    // the client's end was no regular one
 }
 
 // NewRelay starts a relay and returns the descriptor for the process, which the caller
@@ -37,10 +38,12 @@ func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, 
 	return r, theirs, nil
 }
 
-// toProcess passes the client's end of stream on. Where the process reads no more the rest
+// toProcess passes the client's end of stream on. A connection that was cut off has ended for the
+// process, too, as a socketpair can say no more. Where the process reads no more the rest
 // stays unread in conn.
 func (r *Relay) toProcess() {
-	_, _ = io.Copy(r.pair, r.conn)
+	_, err := io.Copy(r.pair, r.conn)
+	r.cut.Store(errors.Is(err, ErrPeerGone))
 	closeWrite(r.pair)
 }
 
@@ -79,14 +82,18 @@ func (r *Relay) toClient() {
 const settling = 100 * time.Millisecond
 
 // Finish waits until what the process wrote has been passed on, and ends the relay. It is
-// called when the process is done with its end. A read of conn that takes no notice of its
+// called when the process is done with its end, and returns ErrPeerGone if the client was cut off. A read of conn that takes no notice of its
 // deadline ends when the caller closes conn.
-func (r *Relay) Finish() {
+func (r *Relay) Finish() error {
 	r.ending.Store(true)
 	_ = r.pair.SetReadDeadline(time.Now().Add(settling))
 	r.down.Wait()
 	_ = r.conn.SetReadDeadline(past)
 	_ = r.pair.Close()
+	if r.cut.Load() {
+		return ErrPeerGone
+	}
+	return nil
 }
 
 // Abort ends the relay at once; Finish still has to be called.

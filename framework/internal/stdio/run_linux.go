@@ -1,6 +1,7 @@
 package stdio
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -72,8 +73,7 @@ func (r *Run) Relay(c net.Conn) error {
 	}
 	err = r.Serve(theirs)
 	_ = theirs.Close()
-	relay.Finish()
-	return err
+	return cmp.Or(err, relay.Finish())
 }
 
 // Datagram runs the program with a datagram as its input, and returns what it printed; nil: nothing.

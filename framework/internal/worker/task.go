@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -55,8 +56,7 @@ func (t *Task) Relay(c net.Conn, write time.Duration, do func(*Task) error) erro
 	}
 	err = do(t)
 	_ = theirs.Close() // where it was not handed over
-	relay.Finish()
-	return err
+	return cmp.Or(err, relay.Finish())
 }
 
 var (
