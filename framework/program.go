@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
@@ -34,25 +33,14 @@ type Program struct {
 	Env     []string // in addition to what children get of the environment
 	// Directory is where it runs; empty: where this program does.
 	Directory string
-	// Restrictions bound each child.
+	// Restrictions bound each child, and so does Sandbox unless it is nil.
 	Restrictions Restrictions
+	Sandbox      *Sandbox
 	// Build is what its worker must say of itself, see [Build]; empty: that is not compared. Where
 	// they differ this program is used instead, and that is logged.
 	Build string
 	// Options are the handler's, as JSON; nil: those of the class.
 	Options []byte
-}
-
-// Restrictions bound a process and what it starts. What is 0 is not bounded.
-type Restrictions struct {
-	Memory    int64         // bytes of address space
-	CPU       time.Duration // of processors, in seconds; it is killed then
-	Files     int           // open descriptors
-	Processes int           // of its user, threads included; root is not bounded
-	// AsUser means that it runs as UID and GID, without other groups, in place of this process's. It
-	// needs root.
-	AsUser   bool
-	UID, GID uint32
 }
 
 // programOf chooses what children run and which of its constructors.
@@ -73,7 +61,11 @@ func programOf(command *Program, class *HandlerClass) (*Program, int, error) {
 	if command != nil && !class.OwnProgram {
 		return command, index, nil
 	}
-	return &Program{}, index, nil
+	own := &Program{}
+	if command != nil {
+		own.Env, own.Directory, own.Restrictions, own.Sandbox = command.Env, command.Directory, command.Restrictions, command.Sandbox
+	}
+	return own, index, nil
 }
 
 // workerKey is what servers that share workers have in common: what those are configured with.
@@ -95,6 +87,11 @@ func workerConfig(strategy string, command *Program, s *BaseServer, processors i
 	if err != nil {
 		return worker.Config{}, err
 	}
+	if s.Class.Program == nil { // else who made it has
+		if err := program.Sandbox.Check(s.log()); err != nil {
+			return worker.Config{}, err
+		}
+	}
 	options := s.Class.options
 	if program.Options != nil {
 		options = program.Options
@@ -109,9 +106,9 @@ func workerConfig(strategy string, command *Program, s *BaseServer, processors i
 	c := worker.Config{
 		Log: s.log(), Server: s.Name, Processors: processors, Event: s.traceWorker,
 		Path: program.Path, Name: program.Name, Args: program.Args, Command: program.Command, Env: program.Env, Directory: program.Directory, Build: program.Build,
-		Restrictions: process.Restrictions(program.Restrictions),
-		Journal:      journal,
-		Calls:        callsOf(func() *BaseServer { return s }),
+		Restrictions: process.Restrictions(program.Restrictions), Sandbox: (*process.Sandbox)(program.Sandbox),
+		Journal: journal,
+		Calls:   callsOf(func() *BaseServer { return s }),
 	}
 	if c.Configure, err = json.Marshal(conf); err != nil {
 		return c, fmt.Errorf("configure children: %w", err)

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -31,6 +32,7 @@ type Stdio struct {
 	Env          []string     // NAME=VALUE, in addition to what children get
 	Directory    string       // that the program runs in; empty: this process's
 	Restrictions Restrictions // of each process
+	Sandbox      *Sandbox     // likewise; nil: it may use all
 	Fields       []any        // of the log lines, pairs of name and value
 
 	image   *process.Image
@@ -55,7 +57,10 @@ func (p *Stdio) Class() (*HandlerClass, error) {
 	if p.image, err = process.Pin(p.Path); err != nil {
 		return nil, err
 	}
-	p.env, p.release = slices.Concat(process.Environment(), p.Env), process.KeepSpawner()
+	if p.release, err = process.KeepSpawner(p.command()); err != nil {
+		return nil, errors.Join(err, p.image.Close())
+	}
+	p.env = slices.Concat(process.Environment(), p.Env)
 	return &HandlerClass{Executor: p, Isolates: true, Close: p.close}, nil
 }
 
@@ -68,6 +73,14 @@ func (p *Stdio) close() (err error) {
 	return err
 }
 
+// command returns what is started for each request, without its environment.
+func (p *Stdio) command() process.Command {
+	return process.Command{
+		Image: p.image, Args: p.Args, Directory: p.Directory,
+		Restrictions: process.Restrictions(p.Restrictions), Sandbox: (*process.Sandbox)(p.Sandbox),
+	}
+}
+
 // Execute implements [Executor].
 func (p *Stdio) Execute(r *Request) error {
 	s := r.server
@@ -75,10 +88,11 @@ func (p *Stdio) Execute(r *Request) error {
 		return err
 	}
 	run := &stdio.Run{
-		Command:  process.Command{Image: p.image, Args: p.Args, Env: process.Unique(slices.Concat(p.env, r.Environment())), Directory: p.Directory, Restrictions: process.Restrictions(p.Restrictions)},
+		Command:  p.command(),
 		Timeouts: s.timeouts().ofStream(), Stop: r.Context(), Log: p.lines.NewRelay(r.Log().With(p.Fields...)),
 		Killable: func(pid int, kill func()) { s.killable(r, pid, kill) },
 	}
+	run.Command.Env = process.Unique(slices.Concat(p.env, r.Environment()))
 	if r.conn == nil {
 		answer, err := run.Datagram(r.packet.Data())
 		if err != nil || len(answer) == 0 {

@@ -27,6 +27,7 @@ type catalog struct {
 	running func(*config.Server) *framework.HandlerClass
 
 	directory string
+	defined   map[string]*config.Plugin
 	plugins   []string // in directory, and what was named and is none
 	prepared  map[string]plugin.Definition
 	problems  map[string]error // of plugins, by name
@@ -50,7 +51,7 @@ func (c *catalog) Prepare(conf *config.Config) {
 	if c.log == nil {
 		c.log = c.logs.logger(conf.Log)
 	}
-	c.directory = conf.Plugins.Directory
+	c.directory, c.defined = conf.Plugins.Directory, conf.Defined
 	var lock *plugin.Lock
 	var unread error
 	if conf.Plugins.Locked && !c.skipPlugins {
@@ -90,7 +91,8 @@ func definition(p *config.Plugin) plugin.Definition {
 		return plugin.Definition{}
 	}
 	d := plugin.Definition{
-		Kind: plugin.Kind(p.Kind), Path: p.Path, Environment: p.Environment, WorkingDirectory: p.Directory, Declared: p.Options, Limits: p.Limits, Sum: p.Sum, Restart: plugin.Restart(p.Restart),
+		Kind: plugin.Kind(p.Kind), Path: p.Path, Declared: p.Options, Sum: p.Sum, Restart: plugin.Restart(p.Restart),
+		Environment: p.Variables(), WorkingDirectory: p.Directory, Limits: p.Limits, Sandbox: p.Sandbox,
 	}
 	if p.Command != nil {
 		d.Command, d.Args = p.Command[0], p.Command[1:]
@@ -147,7 +149,7 @@ func (c *catalog) newClass(s *config.Server) (*framework.HandlerClass, error) {
 		return nil, withoutName(err)
 	}
 	class, err := plugin.Open(c.ctx, plugin.Settings{
-		Definition: c.prepared[s.Handler.Name], Name: s.Handler.Name, Server: s.Name, Concurrency: s.Concurrency.Kind,
+		Definition: c.of(s), Name: s.Handler.Name, Server: s.Name, Concurrency: s.Concurrency.Kind,
 		Options: s.Handler.Options, Directory: s.Handler.Directory, Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(), Log: c.log.With("server", s.Name),
 	})
 	if err != nil {
@@ -155,6 +157,22 @@ func (c *catalog) newClass(s *config.Server) (*framework.HandlerClass, error) {
 	}
 	c.opened = append(c.opened, class)
 	return class, nil
+}
+
+// of returns how the plugin of a server runs, with what its processes have of the server. A module has
+// none of its own.
+func (c *catalog) of(s *config.Server) plugin.Definition {
+	d := c.prepared[s.Handler.Name]
+	if d.Kind == plugin.Wasm {
+		return d
+	}
+	own := config.Process{}
+	if block := c.defined[s.Handler.Name]; block != nil {
+		own = block.Process
+	}
+	p := s.Process.Under(own)
+	d.Environment, d.WorkingDirectory, d.Limits, d.Sandbox = p.Variables(), p.Directory, p.Limits, p.Sandbox
+	return d
 }
 
 // withoutName removes the plugin's name, which the configuration's error has already.

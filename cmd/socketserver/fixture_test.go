@@ -165,11 +165,18 @@ type listener struct{ server, network, address string }
 func (p *process) awaitListening(t *testing.T) []listener {
 	t.Helper()
 	var all []listener
-	for range int(p.await(t, "ready")["listeners"].(float64)) {
+	ready := p.await(t, "ready")
+	p.takeRootWarning()
+	for range int(ready["listeners"].(float64)) {
 		e := p.await(t, "listening")
 		all = append(all, listener{e["server"].(string), e["network"].(string), e["address"].(string)})
 	}
 	return all
+}
+
+// takeRootWarning takes the warning that root has, as in containers, before the servers are ready.
+func (p *process) takeRootWarning() {
+	p.take(func(e event) bool { return e["@message"] == "handlers run as root" })
 }
 
 // signal sends a signal.

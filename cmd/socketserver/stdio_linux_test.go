@@ -201,7 +201,7 @@ server "s" {
 		"times = 2 ":        {"times = \"2\"", `option "times": is a string where a number is wanted`},
 		`"forking" {}`:      {`"preforking" {}`, `10:3: server "s": plugin "sum": "preforking" cannot run it, as it is a program that is started for each request; use "forking"`},
 		`"/usr/bin/awk"`:    {`"awk"`, "there is no " + dir + "/awk; a path is relative to the file that names it, and is not looked for in PATH"},
-		`environment`:       {`sandbox {}` + "\n" + `environment`, "sandbox is not available yet"},
+		`environment`:       {`recycle {}` + "\n" + `environment`, "recycle is not available yet"},
 		`{ default = "=" }`: {`{ default = 1 }`, `default: this is a number; write a string`},
 		`option "times"`:    {`option "prefix"`, `there is a second one`},
 		`  option "prefix"`: {`  kind = "go"` + "\n" + `  option "prefix"`, `it is of the kind "go"`},

@@ -44,6 +44,7 @@ func (p *process) awaitUpgrade(t *testing.T) (pid int) {
 // requireNoTrouble requires that the log has no warning and no error.
 func (p *process) requireNoTrouble(t *testing.T) {
 	t.Helper()
+	p.takeRootWarning()
 	trouble, _ := p.take(func(e event) bool { return e["@level"] == "error" || e["@level"] == "warn" })
 	require.Nil(t, trouble)
 }

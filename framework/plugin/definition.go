@@ -39,6 +39,7 @@ type Definition struct {
 	Declared         []framework.Option // options of a kind that cannot be asked for them
 	// Limits bound each of its processes. A module has Memory alone, for each instance.
 	Limits  framework.Restrictions
+	Sandbox *framework.Sandbox // of each of its processes; nil: it may use all
 	Restart Restart
 
 	// Sum is what the file, or the source, must have, see [Identify]; empty: it may be any, unless there

@@ -324,7 +324,11 @@ func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 // program returns the program of workers: the image that was opened once, so that children run
 // the one that was described.
 func (h *host) program() *framework.Program {
-	return &framework.Program{Path: h.image.Path(), Name: h.settings.Path, Args: h.settings.Args, Command: h.settings.Command, Env: h.settings.Environment, Directory: h.settings.WorkingDirectory, Options: h.settings.Options, Restrictions: h.settings.Limits}
+	s := h.settings
+	return &framework.Program{
+		Path: h.image.Path(), Name: s.Path, Args: s.Args, Command: s.Command, Env: s.Environment, Directory: s.WorkingDirectory, Options: s.Options,
+		Restrictions: s.Limits, Sandbox: s.Sandbox,
+	}
 }
 
 // close ends the plugin. It may be called more than once.

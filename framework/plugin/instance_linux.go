@@ -106,6 +106,8 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 				return nil, err
 			}
 			i.runner.env = process.Unique(slices.Concat(process.Environment(), s.Environment, cmd.Env)) // cmd itself would read the terminal
+			i.runner.dir = s.WorkingDirectory
+			i.runner.sandbox = withPaths(s.Sandbox, nil, []string{dir.path})
 			return i.runner, nil
 		},
 	})

@@ -3,6 +3,7 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-socketserver/socketserver/framework"
 )
@@ -19,8 +20,8 @@ func (s *Settings) checkLimits() error {
 		if is.Memory > most {
 			return fmt.Errorf("limits.memory of a WebAssembly module is at most %dGiB", most>>30)
 		}
-		if is.Memory = 0; is != (framework.Restrictions{}) {
-			return errors.New("a WebAssembly module has no process of its own, and of limits and user only limits.memory; leave out the others")
+		if is.Memory = 0; is != (framework.Restrictions{}) || s.Sandbox != nil {
+			return errors.New("a WebAssembly module has no process of its own, and of what bounds one only limits.memory; leave out the others")
 		}
 	case Go, Python, Worker:
 		if is.Files != 0 && is.Files < fewestFiles {
@@ -31,4 +32,14 @@ func (s *Settings) checkLimits() error {
 		return errors.New("a Python script whose sum is checked cannot run as another user, who may not read what was checked; leave out user, or its sum")
 	}
 	return nil
+}
+
+// withPaths returns a sandbox that has those paths, too; nil for nil.
+func withPaths(s *framework.Sandbox, read, write []string) *framework.Sandbox {
+	if s == nil {
+		return nil
+	}
+	more := *s
+	more.Read, more.Write = slices.Concat(s.Read, read), slices.Concat(s.Write, write)
+	return &more
 }

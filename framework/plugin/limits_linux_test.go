@@ -104,7 +104,7 @@ func TestLimitsThatAKindCannotHave(t *testing.T) {
 	}{
 		{plugin.Go, framework.Restrictions{Files: 100}, `plugin "x": limits.files is 100, and a process of the kind "go" needs 128; raise it`},
 		{plugin.Wasm, framework.Restrictions{Memory: 5 << 30}, "limits.memory of a WebAssembly module is at most 4GiB"},
-		{plugin.Wasm, framework.Restrictions{Memory: 1 << 20, CPU: time.Second}, "of limits and user only limits.memory"},
+		{plugin.Wasm, framework.Restrictions{Memory: 1 << 20, CPU: time.Second}, "of what bounds one only limits.memory"},
 	} {
 		_, err := plugin.Open(t.Context(), plugin.Settings{Name: "x", Definition: plugin.Definition{Kind: c.kind, Limits: c.limits}})
 		require.ErrorContains(t, err, c.want)

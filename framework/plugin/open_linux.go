@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/go-socketserver/socketserver/framework"
 )
 
@@ -31,6 +33,9 @@ func Open(ctx context.Context, s Settings) (*framework.HandlerClass, error) {
 	}
 	if s.Restart != (Restart{}) && (s.Kind == Stdio || s.Kind == Wasm) {
 		return nil, fmt.Errorf("plugin %q: restart is for plugins whose process is kept, and one of the kind %q has none; leave it out", s.Name, s.Kind)
+	}
+	if err := s.Sandbox.Check(cmp.Or(s.Log, hclog.Default()).With("plugin", s.Name)); err != nil {
+		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
 	}
 	open, ok := openers[s.Kind]
 	if !ok {

@@ -63,6 +63,7 @@ func (s *Settings) interpret(ctx context.Context) error {
 	s.Path, s.sealed, s.Command = interpreter, "", interpreter // it finds its library by its name
 	s.Args = slices.Concat([]string{"-I", "-u", "-c", pythonRunner(), script, text}, s.Args)
 	s.WorkingDirectory = cmp.Or(s.WorkingDirectory, filepath.Dir(script))
+	s.Sandbox = withPaths(s.Sandbox, []string{script}, nil)
 	return nil
 }
 

@@ -24,15 +24,16 @@ import (
 // its output but the handshake: it panics at some lines, and waits for the end of pipes that a
 // grandchild may hold.
 type runner struct {
-	name   string
-	args   []string // without the name
-	image  *process.Image
-	env    []string
-	dir    string   // that it runs in; empty: this process's
-	three  *os.File // the process's descriptor 3
-	limits framework.Restrictions
-	latest *atomic.Int64 // is set to the id of the process
-	relay  *logline.Relay
+	name    string
+	args    []string // without the name
+	image   *process.Image
+	env     []string
+	dir     string   // that it runs in; empty: this process's
+	three   *os.File // the process's descriptor 3
+	limits  framework.Restrictions
+	sandbox *framework.Sandbox
+	latest  *atomic.Int64 // is set to the id of the process
+	relay   *logline.Relay
 
 	handshake  *io.PipeReader // what go-plugin reads as the standard output
 	handshaken *io.PipeWriter
@@ -51,7 +52,7 @@ type runner struct {
 
 func newRunner(s *Settings, image *process.Image, three *os.File) *runner {
 	r := &runner{
-		name: cmp.Or(s.Command, s.Name), args: s.Args, image: image, three: three, limits: s.Limits, latest: s.started, relay: logline.NewRelay(s.Log),
+		name: cmp.Or(s.Command, s.Name), args: s.Args, image: image, three: three, limits: s.Limits, sandbox: s.Sandbox, latest: s.started, relay: logline.NewRelay(s.Log),
 		done: make(chan struct{}), drained: make(chan struct{}),
 	}
 	r.handshake, r.handshaken = io.Pipe()
@@ -75,6 +76,7 @@ func (r *runner) Start(context.Context) error {
 	r.process, err = process.Start(process.Command{
 		Image: r.image, Args: append([]string{r.name}, r.args...), Env: r.env, Directory: r.dir,
 		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true, Restrictions: process.Restrictions(r.limits),
+		Sandbox: (*process.Sandbox)(r.sandbox),
 	})
 	if err != nil {
 		r.why = process.Explain(err)

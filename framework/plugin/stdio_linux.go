@@ -27,6 +27,7 @@ func openStdio(_ context.Context, s Settings) (*framework.HandlerClass, error) {
 		Env:          slices.Concat(s.Environment, env),
 		Directory:    cmp.Or(s.WorkingDirectory, filepath.Dir(s.Path)),
 		Restrictions: s.Limits,
+		Sandbox:      s.Sandbox,
 		Fields:       []any{"plugin", s.Name},
 	}
 	class, err := p.Class()

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -151,6 +152,7 @@ func (r *reader) checkClass(d *draft, block string) {
 	if d.Class.Isolates && d.Concurrency.Kind == "preforking" {
 		r.add(d.concurrency, faultf(`use "forking"`, "%s\"preforking\" cannot run it, as it is a program that is started for each request", block))
 	}
+	d.checkProcess(r, block)
 	if d.Class.Stateful != "" && d.Concurrency.UsesProcesses() && !d.Concurrency.IsolatedState {
 		next := `use concurrency "threading", or write isolated_state = true if each process may have its own`
 		if d.typed {
@@ -159,6 +161,21 @@ func (r *reader) checkClass(d *draft, block string) {
 		next += "; a handler that keeps it in Request.State has the same in all of them"
 		r.add(d.concurrency, faultf(next, "%s%q makes no sense for it, as it keeps %s in memory, and what a request changes in its own process no other request sees",
 			block, d.Concurrency.Kind, d.Class.Stateful))
+	}
+}
+
+// fewestThreads is how many threads a process of a handler has that serves little.
+const fewestThreads = 6
+
+// checkProcess reports a process block that applies to nothing, or lets nothing run.
+func (d *draft) checkProcess(r *reader, block string) {
+	at, own := d.blocks["process"]
+	if c := d.Concurrency; own && !c.UsesProcesses() && d.Class.Executor == nil {
+		r.add(at, faultf(`use concurrency "forking" or "preforking", or have the server run as another user`, "%sit runs in the process of the server under %q, and process is for other ones", block, c.Kind))
+	} else if most := d.Process.Limits.Processes; most > 0 && d.Class.Program == nil && d.Class.Executor == nil {
+		if need := fewestThreads * (c.MaxChildren + c.Workers); need > most {
+			r.add(cmp.Or(at, d.at), faultf("raise it, or lower the number of processes", "%slimits.processes is %d, and counts the threads of all processes of the user, of which this server may have %d", block, most, need))
+		}
 	}
 }
 

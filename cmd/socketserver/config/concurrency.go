@@ -61,9 +61,9 @@ func DefaultConcurrency(kind string) Concurrency {
 	return c
 }
 
-// Strategy makes the strategy of c. worker is the program of its processes for compiled-in
+// strategy makes the strategy of c. worker is the program of its processes for compiled-in
 // handlers; nil: this program.
-func (c Concurrency) Strategy(worker *framework.Program) framework.Strategy {
+func (c Concurrency) strategy(worker *framework.Program) framework.Strategy {
 	return kinds[c.Kind].strategy(c, worker)
 }
 

@@ -101,7 +101,8 @@ type Server struct {
 	Limits      Limits             `json:"limits"`
 	Timeouts    framework.Timeouts `json:"timeouts"`
 	State       *State             `json:"state,omitempty"` // nil: its handler uses none
-	AccessLog   bool               `json:"access_log"`      // its requests are in the access log, where there is one
+	Process     Process            `json:"process"`
+	AccessLog   bool               `json:"access_log"` // its requests are in the access log, where there is one
 
 	Split bool `json:"split"` // its plugin may be replaced though it keeps state, see [Plugin]
 

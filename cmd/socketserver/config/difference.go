@@ -27,6 +27,8 @@ func (s *Server) Difference(old *Server) []string {
 		case was == is, implied(name, before, after):
 		case name == "program":
 			changes = append(changes, "another program")
+		case name == "process": // its environment may hold secrets
+			changes = append(changes, "another process block")
 		case is == "":
 			changes = append(changes, name+" removed")
 		case was == "":
@@ -62,6 +64,10 @@ func (s *Server) attributes() map[string]string {
 		name := "transport " + t.Word() + " " + t.Address
 		all[name] = "added"
 		flatten(all, name, t)
+	}
+	if s.Process.isSet() {
+		process, _ := json.Marshal(s.Process) // of plain values
+		all["process"] = string(process)
 	}
 	var options map[string]json.RawMessage
 	_ = json.Unmarshal(s.Handler.Options, &options) // it is an object

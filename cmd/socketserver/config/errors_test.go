@@ -174,7 +174,6 @@ func TestErrorsOfAttributes(t *testing.T) {
 
 func TestNotAvailableYet(t *testing.T) {
 	src := `plugin "x" {
-  sandbox {}
   recycle {}
 }
 server "s" {
@@ -189,11 +188,10 @@ server "s" {
   }
   concurrency "forking" {}
   handler "echo" {}
-  process {}
 }
 `
 	got := problems(t, src)
-	require.Len(t, got, 6)
+	require.Len(t, got, 4)
 	for _, line := range got {
 		require.Contains(t, line, "is not available yet; ")
 	}

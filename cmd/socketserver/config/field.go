@@ -91,14 +91,15 @@ func texts(store func([]string) *fault) field {
 const count = 1_000_000
 
 // integer is a whole number from least to most.
-func integer(into *int, least, most int) field {
+func integer(into *int, least, most int) field { return integerOf(least, most, keep(into)) }
+
+func integerOf(least, most int, store func(int) *fault) field {
 	wanted := fmt.Sprintf("a whole number from %d to %d", least, most)
 	return typed(cty.Number, wanted, func(n int) *fault {
 		if n < least || n > most {
 			return faultf("write "+wanted, "%d is out of range", n)
 		}
-		*into = n
-		return nil
+		return store(n)
 	})
 }
 

@@ -1,11 +1,9 @@
 package config
 
 import (
-	"os"
-	"os/user"
+	"maps"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,15 +17,13 @@ import (
 // A Plugin is a top-level block of that name: how a plugin runs, whichever servers have it. What is
 // empty is found out.
 type Plugin struct {
-	Kind        string   // go, python, worker, stdio or wasm
-	Path        string   // of its file or directory; of the executable of Command
-	Command     []string // the name that it is started by, and its arguments
-	Environment []string // NAME=VALUE, by name
-	Directory   string   // that it runs in
-	Options     []framework.Option
-	Sum         string                 // SHA-256 that its file must have; empty: any
-	Limits      framework.Restrictions // of each of its processes; a module has Memory alone
-	Restart     Restart
+	Kind    string   // go, python, worker, stdio or wasm
+	Path    string   // of its file or directory; of the executable of Command
+	Command []string // the name that it is started by, and its arguments
+	Process          // of each of its processes; a module has Environment, and Limits.Memory, alone
+	Options []framework.Option
+	Sum     string // SHA-256 that its file must have; empty: any
+	Restart Restart
 	// Split: it may be replaced though it keeps state, which its old and its new process then have
 	// apart from each other.
 	Split bool
@@ -81,28 +77,20 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 		i.problem(i.at, faultf("leave one of them", "there is a second one"))
 		return
 	}
-	p, home := &Plugin{}, ""
+	p := &Plugin{}
 	if b.config.Defined == nil {
 		b.config.Defined = map[string]*Plugin{}
 	}
 	b.config.Defined[name] = p
-	i.read(attributes{
+	of, parts := i.processGrammar(&p.Process)
+	maps.Copy(of, attributes{
 		"kind": choice(func(word string) { p.Kind = word }, pluginKinds...),
-		"path": i.path(&p.Path), "directory": i.path(&p.Directory),
+		"path": i.path(&p.Path),
 		"command": texts(func(words []string) *fault {
 			if len(words) == 0 || words[0] == "" {
 				return faultf(`write it as in ["/usr/bin/awk", "-f", "sum.awk"]`, "there is no program")
 			}
 			p.Path, p.Command = i.source.beside(words[0]), words
-			return nil
-		}),
-		"environment": typed(cty.Map(cty.String), `a map of text, as in { LC_ALL = "C" }`, func(values map[string]string) *fault {
-			for _, name := range names(values) {
-				if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(values[name], "\x00") {
-					return faultf("write another name or value", "%q cannot be in an environment", name)
-				}
-				p.Environment = append(p.Environment, name+"="+values[name])
-			}
 			return nil
 		}),
 		"sha256": typed(cty.String, "a SHA-256 in quotes", func(sum string) *fault {
@@ -111,28 +99,16 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 			}
 			return nil
 		}),
-		"user": typed(cty.String, "the name of a user in quotes", func(name string) (f *fault) {
-			home, f = asUser(name, &p.Limits)
-			return f
-		}),
-	}, blocks{
-		"option": repeat(func(h *hclsyntax.Block) { i.readOption(h, p) }),
-		"limits": once(func(h *hclsyntax.Block) {
-			l := &p.Limits
-			i.bare(h).read(attributes{
-				"memory": byteSize(&l.Memory, 64<<10, 1<<40), "cpu": atLeastSecond(&l.CPU),
-				"files": integer(&l.Files, 16, count), "processes": integer(&l.Processes, 1, count),
-			}, nil)
-		}),
+	})
+	maps.Copy(parts, blocks{
+		"option":  repeat(func(h *hclsyntax.Block) { i.readOption(h, p) }),
 		"restart": once(func(h *hclsyntax.Block) { i.readRestart(h, &p.Restart) }),
-		"sandbox": nil, "recycle": nil,
+		"recycle": nil,
 		"replace": once(func(h *hclsyntax.Block) {
 			i.bare(h).read(attributes{"split": boolean(&p.Split), "automatic": nil, "drain": nil}, nil)
 		}),
 	})
-	if home != "" {
-		p.Environment = append([]string{"HOME=" + home}, p.Environment...) // that it sets itself comes last, and counts
-	}
+	i.read(of, parts)
 	if p.Command != nil && i.body.Attributes["path"] != nil {
 		i.problem(i.place("command"), faultf("leave one of them", "there are both path and command"))
 	}
@@ -168,24 +144,6 @@ func atLeastSecond(into *time.Duration) field {
 		}
 		return f
 	}
-}
-
-// asUser sets a user of the system, and returns that user's home.
-func asUser(name string, r *framework.Restrictions) (home string, f *fault) {
-	if os.Geteuid() != 0 {
-		return "", faultf("remove it, or start the server as root", "only root can run a plugin as another user")
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return "", faultf("write the name of one, as in \"nobody\"", "there is no user %q", name)
-	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	gid, failed := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil || failed != nil {
-		return "", faultf("write the name of another one", "user %q has no numbers", name)
-	}
-	r.AsUser, r.UID, r.GID = true, uint32(uid), uint32(gid)
-	return u.HomeDir, nil
 }
 
 // optionTypes are the types of options, with what reports whether a value is one.

@@ -48,15 +48,17 @@ plugin "elsewhere" {
 	require.Equal(t, map[string]*Plugin{
 		"awk": {
 			Kind: "stdio", Path: "/usr/bin/awk", Command: []string{"/usr/bin/awk", "-f", "sum.awk"},
-			Environment: []string{"A=1", "B=2"}, Directory: "/conf",
-			Limits: framework.Restrictions{Memory: 64 << 20, CPU: 10 * time.Second, Files: 64, Processes: 32},
+			Process: Process{
+				Environment: []string{"A=1", "B=2"}, Directory: "/conf",
+				Limits: framework.Restrictions{Memory: 64 << 20, CPU: 10 * time.Second, Files: 64, Processes: 32},
+			},
 			Options: []framework.Option{
 				{Name: "greeting", Type: "string", Default: []byte(`"hello"`), Doc: "said first"},
 				{Name: "times", Type: "number", Default: []byte("2")},
 				{Name: "names", Type: "list"},
 			},
 		},
-		"elsewhere": {Path: "/conf/bin/x", Directory: "/var/empty", Split: true, Restart: Restart{3, 10 * time.Second, "try later\n"}},
+		"elsewhere": {Path: "/conf/bin/x", Process: Process{Directory: "/var/empty"}, Split: true, Restart: Restart{3, 10 * time.Second, "try later\n"}},
 	}, r.config.Defined)
 }
 
@@ -98,11 +100,11 @@ func TestPluginUser(t *testing.T) {
 `))
 	r.readFiles()
 	if os.Geteuid() != 0 {
-		require.ErrorContains(t, r.err(), `plugin "x": user: only root can run a plugin as another user`)
+		require.ErrorContains(t, r.err(), `plugin "x": user: only root can run a process as another user`)
 		return
 	}
 	require.Equal(t, framework.Restrictions{AsUser: true}, r.config.Defined["x"].Limits)
-	require.Equal(t, []string{"HOME=/root", "A=1"}, r.config.Defined["x"].Environment)
+	require.Equal(t, []string{"HOME=/root", "A=1"}, r.config.Defined["x"].Variables())
 	r = newReader()
 	r.parse("servers.hcl", []byte(`plugin "x" { user = "no such user" }`))
 	r.readFiles()

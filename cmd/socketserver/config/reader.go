@@ -28,6 +28,7 @@ type reader struct {
 	limits   Limits
 	timeouts framework.Timeouts
 	state    State
+	process  Process
 	config   Config
 	servers  []*draft
 }
@@ -177,6 +178,7 @@ func (r *reader) readDefaults(b *block) {
 		"limits":   once(func(h *hclsyntax.Block) { b.readLimits(h, &r.limits) }),
 		"timeouts": once(func(h *hclsyntax.Block) { b.readTimeouts(h, &r.timeouts) }),
 		"state":    once(func(h *hclsyntax.Block) { b.readDefaultState(h) }),
+		"process":  once(func(h *hclsyntax.Block) { b.readProcess(h, &r.process) }),
 	})
 }
 

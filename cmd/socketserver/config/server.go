@@ -41,7 +41,7 @@ func (b *block) readServer(h *hclsyntax.Block) {
 	}
 	s := b.inner(h)
 	d := &draft{
-		Server: &Server{Name: name, Access: b.access, Limits: b.limits, Timeouts: b.timeouts, AccessLog: true},
+		Server: &Server{Name: name, Access: b.access, Limits: b.limits, Timeouts: b.timeouts, Process: b.process, AccessLog: true},
 		block:  s.name, at: s.at, options: map[string]hcl.Range{}, blocks: s.first, state: b.state,
 	}
 	b.servers = append(b.servers, d)
@@ -55,7 +55,7 @@ func (b *block) readServer(h *hclsyntax.Block) {
 		"timeouts":    once(func(h *hclsyntax.Block) { s.readTimeouts(h, &d.Timeouts) }),
 		"state":       once(func(h *hclsyntax.Block) { s.readState(h, &d.state) }),
 		"access":      once(func(h *hclsyntax.Block) { s.readAccess(h, &d.Access) }),
-		"process":     nil,
+		"process":     once(func(h *hclsyntax.Block) { s.readProcess(h, &d.Process) }),
 	})
 }
 

@@ -69,9 +69,9 @@ func checkTLS(t config.Transport, log hclog.Logger) error {
 
 // checkClass has the strategy start one process at most.
 func checkClass(s *config.Server, o Options) error {
-	concurrency := s.Concurrency
-	concurrency.Spares, concurrency.Workers = 0, min(concurrency.Workers, 1)
-	strategy := concurrency.Strategy(o.Worker)
+	one := *s
+	one.Concurrency.Spares, one.Concurrency.Workers = 0, min(s.Concurrency.Workers, 1)
+	strategy := one.Strategy(o.Worker)
 	server := &framework.BaseServer{
 		Name: s.Name, Log: o.Log.With("server", s.Name), Strategy: strategy, Transport: nowhere{},
 		Class: s.Class, Limits: s.NewLimits(), Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(),

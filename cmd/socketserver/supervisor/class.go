@@ -62,7 +62,7 @@ func (s *Supervisor) Class(server *config.Server) *framework.HandlerClass {
 // sameHandler compares what a class is made of. A plugin knows some of its server, too.
 func sameHandler(a, b *config.Server) bool {
 	return reflect.DeepEqual(a.Handler, b.Handler) &&
-		(a.Handler.Kind == "handler" || a.Timeouts == b.Timeouts && a.Limits.Line == b.Limits.Line)
+		(a.Handler.Kind == "handler" || a.Timeouts == b.Timeouts && a.Limits.Line == b.Limits.Line && reflect.DeepEqual(a.Process, b.Process))
 }
 
 // ErrStopped is wrapped where a server has stopped between Class and Apply. Load the

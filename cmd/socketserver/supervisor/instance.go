@@ -74,7 +74,7 @@ type Instance struct {
 func (s *Supervisor) newInstance(server *config.Server, c *class, old *Instance) *Instance {
 	i := &Instance{
 		name: server.Name, config: server, log: s.options.Log.With("server", server.Name), sockets: s.sockets,
-		strategy: server.Concurrency.Strategy(s.options.Worker), class: c, kept: s.stateOf(server), limits: server.NewLimits(),
+		strategy: server.Strategy(s.options.Worker), class: c, kept: s.stateOf(server), limits: server.NewLimits(),
 		counters: s.countersOf(server.Name), events: s.events,
 		state: Starting, since: time.Now(), over: make(chan struct{}), suspended: old.is(Suspended),
 	}

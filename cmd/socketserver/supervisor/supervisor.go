@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 
@@ -84,6 +85,7 @@ func (s *Supervisor) Apply(ctx context.Context, c *config.Config) (Plan, error) 
 	}
 	s.warnAboutFiles(c)
 	if first := len(t.plan) == len(t.fresh) && len(t.old) == 0; first {
+		s.warnAboutRoot(c)
 		s.ready(t)
 	}
 	return t.plan, nil
@@ -232,6 +234,24 @@ func (s *Supervisor) all() []*Instance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Concat(s.instances, s.replaced)
+}
+
+// warnAboutRoot names the servers whose handlers run as root though nothing says that they shall.
+func (s *Supervisor) warnAboutRoot(c *config.Config) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	var names []string
+	for _, server := range c.Servers {
+		block := c.Defined[server.Handler.Name]
+		if told := server.Process.Limits.AsUser || server.Handler.Kind == "plugin" && block != nil && block.Limits.AsUser; !told {
+			names = append(names, server.Name)
+		}
+	}
+	if len(names) > 0 {
+		s.options.Log.Warn("handlers run as root", "servers", names,
+			"next", `run the daemon as another user, or write process { user = "NAME" }; in defaults { } and with "root" it says that this is meant`)
+	}
 }
 
 // warnAboutProcesses compares the limit of processes, which counts threads, with what the

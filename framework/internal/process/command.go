@@ -22,6 +22,7 @@ type Command struct {
 	// DieWithParent has the system kill the child when this process dies.
 	DieWithParent bool
 	Restrictions  Restrictions
+	Sandbox       *Sandbox // nil: it may use all
 	// Foreign programs are started by their path as long as it has the image's file, so that ps
 	// shows their names, and Wait takes no thread.
 	Foreign bool
@@ -33,6 +34,17 @@ type Restrictions struct {
 	CPU       time.Duration // of processors, in seconds; it is killed then
 	Files     int           // open descriptors
 	Processes int           // of its user, threads included; root is not bounded
+	FileSize  int64         // bytes of each file that it writes; it is killed beyond that
+	Nice      int           // from -20 to 19; less than this process's needs root
+	Umask     int           // of what it creates; 0: 077, -1: none
 	AsUser    bool          // it runs as UID and GID, without other groups
 	UID, GID  uint32
+}
+
+// A Sandbox has the fields of the framework's.
+type Sandbox struct {
+	Read     []string // files and directories that it may read and execute
+	Write    []string // likewise, and change
+	Network  bool     // it may bind and connect TCP sockets
+	Required bool     // nothing is started unless all of this is enforced
 }

@@ -52,6 +52,9 @@ func Start(c Command) (*Process, error) {
 	if r := c.Restrictions; r.AsUser {
 		attr.Sys.Credential = &syscall.Credential{Uid: r.UID, Gid: r.GID}
 	}
+	// Timers of the child may be late by slack; 0: by what is usual. A millisecond is what those of Go
+	// wait in anyhow: the monitor thread of its runtime else wakes thirty times in the life of a child
+	// that serves one request.
 	slack := time.Millisecond
 	if c.DieWithParent {
 		attr.Sys.Pdeathsig, slack = syscall.SIGKILL, 0
@@ -60,10 +63,20 @@ func Start(c Command) (*Process, error) {
 	if c.Foreign {
 		attr.Sys.PidFD = &pidfd
 	}
-	start := func() (*os.Process, error) {
-		return onSpawner(slack, func() (*os.Process, error) { return c.Image.start(c.Args, attr, c.Foreign) })
+	by, err := acquireSpawner(c.inherited())
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
 	}
-	release := KeepSpawner()
+	var unlimited error
+	start := func() (p *os.Process, err error) {
+		by.do(func() {
+			prctl(syscall.PR_SET_TIMERSLACK, uintptr(slack))
+			if p, err = c.Image.start(c.Args, attr, c.Foreign); err == nil {
+				unlimited = c.Restrictions.apply(p.Pid)
+			}
+		})
+		return p, err
+	}
 	p, err := start()
 	for delay := time.Millisecond; errors.Is(err, syscall.ETXTBSY) && delay < time.Second; delay *= 2 {
 		time.Sleep(delay) // it is being written, or was by a process that is being forked
@@ -76,19 +89,19 @@ func Start(c Command) (*Process, error) {
 		err = fmt.Errorf("%w: the limit of processes and threads is reached; raise it (TasksMax, docker --pids-limit, ulimit -u) or start fewer", err)
 	}
 	if err != nil {
-		release()
+		by.release()
 		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
 	}
 	started.Add(1)
 	raiseScore(p.Pid)
-	child := &Process{Pid: p.Pid, os: p, release: release}
+	child := &Process{Pid: p.Pid, os: p, release: by.release}
 	if pidfd >= 0 && syscall.SetNonblock(pidfd, true) == nil {
 		child.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
 	}
-	if err := c.Restrictions.apply(p.Pid); err != nil {
+	if unlimited != nil {
 		child.Kill()
 		_, _ = child.Wait()
-		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
+		return nil, fmt.Errorf("start %s: %w", c.Image.Name, unlimited)
 	}
 	return child, nil
 }

@@ -20,23 +20,24 @@ type (
 
 var errUnsupported = errors.New("workers need Linux")
 
-func Start(Command) (*Process, error)              { return nil, errUnsupported }
-func (*Process) Wait() (*os.ProcessState, error)   { return nil, errUnsupported }
-func (*Process) Kill()                             {}
-func (*Process) Stopped() bool                     { return false }
-func Pin(string) (*Image, error)                   { return nil, errUnsupported }
-func PinCopy(string) (*Image, error)               { return nil, errUnsupported }
-func Seal(string) (*Image, string, bool, error)    { return nil, "", false, errUnsupported }
-func Self() (*Image, error)                        { return nil, errUnsupported }
-func (*Image) Changed() bool                       { return false }
-func (*Image) Close() error                        { return nil }
-func Describe(_ *os.ProcessState, err error) error { return err }
-func SetName(string)                               {}
-func OpenFilesLimit() int                          { return 0 }
-func Started() int64                               { return 0 }
-func KeepSpawner() (release func())                { return func() {} }
-func AdoptOrphans()                                {}
-func EndOrphans()                                  {}
+func Start(Command) (*Process, error)                      { return nil, errUnsupported }
+func (*Process) Wait() (*os.ProcessState, error)           { return nil, errUnsupported }
+func (*Process) Kill()                                     {}
+func (*Process) Stopped() bool                             { return false }
+func Pin(string) (*Image, error)                           { return nil, errUnsupported }
+func PinCopy(string) (*Image, error)                       { return nil, errUnsupported }
+func Seal(string) (*Image, string, bool, error)            { return nil, "", false, errUnsupported }
+func Self() (*Image, error)                                { return nil, errUnsupported }
+func (*Image) Changed() bool                               { return false }
+func (*Image) Close() error                                { return nil }
+func Describe(_ *os.ProcessState, err error) error         { return err }
+func SetName(string)                                       {}
+func OpenFilesLimit() int                                  { return 0 }
+func Started() int64                                       { return 0 }
+func KeepSpawner(Command) (release func(), err error)      { return nil, errUnsupported }
+func (*Sandbox) Enforceable() (version int, gaps []string) { return 0, []string{"it needs Linux"} }
+func AdoptOrphans()                                        {}
+func EndOrphans()                                          {}
 
 // Supported reports whether this system has workers.
 const Supported = false

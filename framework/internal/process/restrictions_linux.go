@@ -12,11 +12,37 @@ import (
 )
 
 // apply limits a process that has been started, and the children that it has by now: later ones have
-// its limits.
+// its limits. It is called by a thread that is locked.
 func (r *Restrictions) apply(pid int) error {
-	if *r == (Restrictions{AsUser: r.AsUser, UID: r.UID, GID: r.GID}) {
+	if *r == (Restrictions{Nice: r.Nice, Umask: r.Umask, AsUser: r.AsUser, UID: r.UID, GID: r.GID}) { // set before the start
 		return nil
 	}
+	uid, gid := os.Getuid(), os.Getgid()
+	err := r.applyTo(pid)
+	if !errors.Is(err, unix.EPERM) || !r.AsUser {
+		return err
+	}
+	// Only a process of its user may, without a capability that root does not have in every container.
+	if err := setRealUser(int(r.UID), int(r.GID)); err != nil {
+		return err
+	}
+	return errors.Join(r.applyTo(pid), setRealUser(uid, gid))
+}
+
+// setRealUser sets the real user and group of the calling thread alone. What it may do depends on
+// the effective ones.
+func setRealUser(uid, gid int) error {
+	const same = ^uintptr(0)
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(gid), same, same); errno != 0 {
+		return fmt.Errorf("become the group of a process: %w", errno)
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), same, same); errno != 0 {
+		return fmt.Errorf("become the user of a process: %w", errno)
+	}
+	return nil
+}
+
+func (r *Restrictions) applyTo(pid int) error {
 	if err := r.limit(pid); err != nil {
 		return err
 	}
@@ -24,7 +50,7 @@ func (r *Restrictions) apply(pid int) error {
 	for _, child := range strings.Fields(string(children)) {
 		n, err := strconv.Atoi(child)
 		if err == nil {
-			err = r.apply(n)
+			err = r.applyTo(n)
 		}
 		if err != nil {
 			return err
@@ -43,6 +69,7 @@ func (r *Restrictions) limit(pid int) error {
 		{"processor time", unix.RLIMIT_CPU, uint64((r.CPU + time.Second - 1) / time.Second)},
 		{"files", unix.RLIMIT_NOFILE, uint64(r.Files)},
 		{"processes", unix.RLIMIT_NPROC, uint64(r.Processes)},
+		{"file size", unix.RLIMIT_FSIZE, uint64(r.FileSize)},
 	} {
 		if limit.value == 0 {
 			continue

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -8,67 +9,124 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/go-socketserver/socketserver/framework/internal/life"
 )
 
-// The spawner is the one thread that starts processes. It lives as long as its users: the system
-// sends a death signal when the thread that started the child dies. What a child is to inherit is
-// set on this thread alone, and costs its start nothing: no program gives it privileges
-// (no_new_privs), the files that it makes are its user's alone (umask 077), and no signal is blocked.
-var spawner struct {
-	users life.Refcount
+// A spawner is a thread that starts processes. It lives as long as its users: the system sends a
+// death signal when the thread that started the child dies. What a child is to inherit is set on this
+// thread alone, and costs its start nothing: no program gives it privileges (no_new_privs), and no
+// signal is blocked. Processes that inherit the same have one spawner.
+type spawner struct {
+	of    inherited
+	users int
 	jobs  chan func()
 }
 
-// KeepSpawner keeps the thread that starts processes until release is called, so that a start
-// does not wait for it. A process keeps it from Start to Wait.
-func KeepSpawner() (release func()) {
-	_ = spawner.users.Acquire(func() error {
-		spawner.jobs = make(chan func())
-		go spawn(spawner.jobs)
-		return nil
-	})
-	return func() {
-		_ = spawner.users.Release(func() error { close(spawner.jobs); return nil })
+// inherited is what a process has of the thread that starts it.
+type inherited struct {
+	nice, umask int      // as in Restrictions
+	sandbox     *Sandbox // nil: there is none, and no image
+	image       *Image   // that the sandbox lets it run
+}
+
+// spawners are those that have users.
+var spawners = struct {
+	sync.Mutex
+	all map[inherited]*spawner
+}{all: map[inherited]*spawner{}}
+
+func (c *Command) inherited() inherited {
+	i := inherited{nice: c.Restrictions.Nice, umask: c.Restrictions.Umask, sandbox: c.Sandbox}
+	if i.sandbox != nil {
+		i.image = c.Image
+	}
+	return i
+}
+
+// KeepSpawner keeps the thread that starts processes such as c until release is called, so that a
+// start does not wait for it. A process keeps it from Start to Wait.
+func KeepSpawner(c Command) (release func(), err error) {
+	s, err := acquireSpawner(c.inherited())
+	if err != nil {
+		return nil, err
+	}
+	return s.release, nil
+}
+
+func acquireSpawner(i inherited) (*spawner, error) {
+	spawners.Lock()
+	defer spawners.Unlock()
+	s := spawners.all[i]
+	if s == nil {
+		s = &spawner{of: i, jobs: make(chan func())}
+		ready := make(chan error)
+		go s.run(ready)
+		if err := <-ready; err != nil {
+			return nil, err
+		}
+		spawners.all[i] = s
+	}
+	s.users++
+	return s, nil
+}
+
+// release is called by each user once. The last one ends the thread.
+func (s *spawner) release() {
+	spawners.Lock()
+	defer spawners.Unlock()
+	if s.users--; s.users == 0 {
+		delete(spawners.all, s.of)
+		close(s.jobs)
 	}
 }
 
-// onSpawner has start run on the spawner. Timers of the child may be late by slack; 0: by what is
-// usual. A millisecond is what those of Go wait in anyhow: the monitor thread of its runtime else
-// wakes thirty times in the life of a child that serves one request.
-func onSpawner(slack time.Duration, start func() (*os.Process, error)) (p *os.Process, err error) {
+// do has job run on the thread, and waits for it.
+func (s *spawner) do(job func()) {
 	done := make(chan struct{})
-	spawner.jobs <- func() {
+	s.jobs <- func() {
 		defer close(done)
-		prctl(syscall.PR_SET_TIMERSLACK, uintptr(slack))
-		p, err = start()
+		job()
 	}
 	<-done
-	return p, err
 }
 
-func spawn(jobs chan func()) {
+// run is the thread, which ends with this goroutine.
+func (s *spawner) run(ready chan<- error) {
 	runtime.LockOSThread()
 	if syscall.Gettid() == syscall.Getpid() { // the main thread is never replaced
 		var elsewhere sync.WaitGroup
-		elsewhere.Go(func() { spawn(jobs) })
+		elsewhere.Go(func() { s.run(ready) })
 		elsewhere.Wait()
 		runtime.UnlockOSThread()
 		return
 	}
+	err := s.of.set()
+	if ready <- err; err != nil {
+		return
+	}
+	for job := range s.jobs {
+		job()
+	}
+}
+
+// set makes the calling thread have what its children inherit, for good.
+func (i *inherited) set() error {
 	const noNewPrivs = 38
 	prctl(noNewPrivs, 1)
 	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil) // whatever this process was started with
 	if syscall.Unshare(syscall.CLONE_FS) == nil {                    // else the umask is that of all threads
-		syscall.Umask(0o077)
+		syscall.Umask(max(cmp.Or(i.umask, 0o077), 0))
 	}
-	for job := range jobs {
-		job()
+	if i.nice != 0 {
+		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, i.nice); err != nil { // of this thread
+			return fmt.Errorf("set nice to %d: %w", i.nice, err)
+		}
 	}
+	if i.sandbox == nil {
+		return nil
+	}
+	return i.sandbox.enter(i.image)
 }
 
 func prctl(option int, value uintptr) {

@@ -32,6 +32,7 @@ type Config struct {
 	Directory string   // that it runs in; empty: that of this process
 
 	Restrictions process.Restrictions // of each process
+	Sandbox      *process.Sandbox     // likewise; nil: it may use all
 
 	Event func(pid int, ended bool, err error) // called when a process has started or ended
 
@@ -81,7 +82,11 @@ func newGroup(c Config) (*group, error) {
 	if err := g.use(c.Path); err != nil {
 		return nil, err
 	}
-	g.release = process.KeepSpawner()
+	var err error
+	if g.release, err = process.KeepSpawner(process.Command{Image: g.image, Restrictions: g.Restrictions, Sandbox: g.Sandbox}); err != nil {
+		g.release = func() {}
+		return nil, errors.Join(err, g.unpin())
+	}
 	if c.Ask != nil {
 		if err := g.ask(); err != nil {
 			return nil, errors.Join(err, g.unpin())

@@ -1,0 +1,186 @@
+package config
+
+import (
+	"cmp"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// A Process is what a process that runs handlers has: that of the block process of a server, for forked
+// children, workers and the processes of a plugin, and that of a plugin. What is empty is as the server
+// has it.
+type Process struct {
+	Environment []string               `json:"environment,omitempty"` // NAME=VALUE, by name
+	Home        string                 `json:"home,omitempty"`        // of the user
+	Directory   string                 `json:"directory,omitempty"`   // that it runs in
+	Limits      framework.Restrictions `json:"limits"`
+	Sandbox     *framework.Sandbox     `json:"sandbox,omitempty"`
+
+	grouped bool // it has a group of its own, in place of that of its user
+}
+
+// isSet reports whether anything is.
+func (p *Process) isSet() bool {
+	return p.Environment != nil || p.Home != "" || p.Directory != "" || p.Limits != framework.Restrictions{} || p.Sandbox != nil
+}
+
+// Variables returns what is added to the environment.
+func (p *Process) Variables() []string {
+	if p.Home == "" {
+		return p.Environment
+	}
+	return append([]string{"HOME=" + p.Home}, p.Environment...) // that it sets itself comes last, and counts
+}
+
+// Under returns what a plugin's process has of own, its block, and else of p, its server's.
+func (p Process) Under(own Process) Process {
+	is, limits := own, &own.Limits
+	is.Environment = slices.Concat(p.Environment, own.Environment)
+	is.Directory = cmp.Or(own.Directory, p.Directory)
+	is.Limits.Memory, is.Limits.CPU = cmp.Or(limits.Memory, p.Limits.Memory), cmp.Or(limits.CPU, p.Limits.CPU)
+	is.Limits.Files, is.Limits.Processes = cmp.Or(limits.Files, p.Limits.Files), cmp.Or(limits.Processes, p.Limits.Processes)
+	is.Limits.FileSize = cmp.Or(limits.FileSize, p.Limits.FileSize)
+	is.Limits.Nice, is.Limits.Umask = cmp.Or(limits.Nice, p.Limits.Nice), cmp.Or(limits.Umask, p.Limits.Umask)
+	if !limits.AsUser {
+		is.Home, is.Limits.AsUser, is.Limits.UID, is.Limits.GID = p.Home, p.Limits.AsUser, p.Limits.UID, p.Limits.GID
+	}
+	is.Sandbox = cmp.Or(own.Sandbox, p.Sandbox)
+	return is
+}
+
+// Strategy makes the strategy of s. worker is the program of its processes for compiled-in handlers;
+// nil: this program.
+func (s *Server) Strategy(worker *framework.Program) framework.Strategy {
+	if !s.Process.isSet() {
+		return s.Concurrency.strategy(worker)
+	}
+	own := framework.Program{}
+	if worker != nil {
+		own = *worker
+	}
+	own.Env, own.Directory, own.Restrictions, own.Sandbox = s.Process.Variables(), s.Process.Directory, s.Process.Limits, s.Process.Sandbox
+	return s.Concurrency.strategy(&own)
+}
+
+func (b *block) readProcess(h *hclsyntax.Block, p *Process) {
+	i := b.bare(h)
+	i.read(i.processGrammar(p))
+}
+
+// processGrammar returns the grammar of what a process has.
+func (b *block) processGrammar(p *Process) (attributes, blocks) {
+	l := &p.Limits
+	of := attributes{
+		"directory": b.path(&p.Directory),
+		"environment": typed(cty.Map(cty.String), `a map of text, as in { LC_ALL = "C" }`, func(values map[string]string) *fault {
+			p.Environment = nil
+			for _, name := range names(values) {
+				if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(values[name], "\x00") {
+					return faultf("write another name or value", "%q cannot be in an environment", name)
+				}
+				p.Environment = append(p.Environment, name+"="+values[name])
+			}
+			return nil
+		}),
+		"user":  typed(cty.String, "the name of a user in quotes", p.runAs),
+		"group": typed(cty.String, "the name of a group in quotes", p.runInGroup),
+		"nice": integerOf(-20, 19, func(n int) *fault {
+			l.Nice = n
+			if n < 0 && os.Geteuid() != 0 {
+				return faultf("write 0 or more, or start the server as root", "only root can run a process before others")
+			}
+			return nil
+		}),
+		"umask": typed(cty.String, `a mask in quotes, as in "0022"`, func(s string) *fault {
+			n, err := strconv.ParseUint(s, 8, 32)
+			if err != nil || n > 0o777 {
+				return faultf(`write it as in "0077" (for its user) or "0022" (others may read)`, "%q is not an octal mask from 0000 to 0777", s)
+			}
+			if l.Umask = int(n); n == 0 {
+				l.Umask = -1
+			}
+			return nil
+		}),
+	}
+	parts := blocks{
+		"limits": once(func(h *hclsyntax.Block) {
+			b.bare(h).read(attributes{
+				"memory": byteSize(&l.Memory, 64<<10, 1<<40), "cpu": atLeastSecond(&l.CPU),
+				"files": integer(&l.Files, 16, count), "processes": integer(&l.Processes, 1, count),
+				"file_size": byteSize(&l.FileSize, 1, 1<<50),
+			}, nil)
+		}),
+		"sandbox": once(func(h *hclsyntax.Block) {
+			s := framework.Sandbox{}
+			if p.Sandbox != nil {
+				s = *p.Sandbox
+			}
+			p.Sandbox = &s
+			i := b.bare(h)
+			i.read(attributes{
+				"read": i.paths(&s.Read), "write": i.paths(&s.Write), "network": boolean(&s.Network), "required": boolean(&s.Required),
+			}, nil)
+		}),
+	}
+	return of, parts
+}
+
+// paths is a list of paths that are relative to the file of the block.
+func (b *block) paths(into *[]string) field {
+	return texts(func(paths []string) *fault {
+		*into = nil
+		for _, path := range paths {
+			if path == "" {
+				return faultf("write one, or remove it", "a path is empty")
+			}
+			*into = append(*into, b.source.beside(path))
+		}
+		return nil
+	})
+}
+
+// runAs sets a user of the system, with that user's group.
+func (p *Process) runAs(name string) *fault {
+	if os.Geteuid() != 0 {
+		return faultf("remove it, or start the server as root", "only root can run a process as another user")
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return faultf("write the name of one, as in \"nobody\"", "there is no user %q", name)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	gid, failed := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil || failed != nil {
+		return faultf("write the name of another one", "user %q has no numbers", name)
+	}
+	p.Home = u.HomeDir
+	if p.Limits.AsUser, p.Limits.UID = true, uint32(uid); !p.grouped {
+		p.Limits.GID = uint32(gid)
+	}
+	return nil
+}
+
+// runInGroup sets a group of the system.
+func (p *Process) runInGroup(name string) *fault {
+	if os.Geteuid() != 0 {
+		return faultf("remove it, or start the server as root", "only root can run a process in another group")
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return faultf("write the name of one, as in \"nogroup\"", "there is no group %q", name)
+	}
+	gid, err := strconv.ParseUint(g.Gid, 10, 32)
+	if err != nil {
+		return faultf("write the name of another one", "group %q has no number", name)
+	}
+	p.grouped, p.Limits.AsUser, p.Limits.GID = true, true, uint32(gid)
+	return nil
+}

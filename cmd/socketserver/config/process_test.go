@@ -1,0 +1,78 @@
+package config
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// A server has what defaults say and it does not say itself; a plugin goes before its server.
+func TestProcess(t *testing.T) {
+	r := newReader()
+	r.parse("/conf/servers.hcl", []byte(`
+defaults {
+  process {
+    nice        = 5
+    umask       = "0000"
+    environment = { A = "1" }
+    limits {
+      files     = 64
+      file_size = "1MiB"
+    }
+    sandbox { read = ["lib", "/usr"] }
+  }
+}
+server "x" {
+  process {
+    umask       = "0022"
+    directory   = "run"
+    environment = { B = "2" }
+    limits { cpu = "10s" }
+    sandbox { write = ["data"] }
+  }
+}
+plugin "p" {
+  environment = { B = "3" }
+  limits { files = 32 }
+  sandbox { network = true }
+}
+`))
+	r.readFiles()
+	require.NoError(t, r.err())
+	is := r.config.Servers[0].Process
+	require.Equal(t, Process{
+		Environment: []string{"B=2"}, Directory: "/conf/run",
+		Limits:  framework.Restrictions{Nice: 5, Umask: 0o022, CPU: 10 * time.Second, Files: 64, FileSize: 1 << 20},
+		Sandbox: &framework.Sandbox{Read: []string{"/conf/lib", "/usr"}, Write: []string{"/conf/data"}},
+	}, is)
+	require.Nil(t, r.process.Sandbox.Write, "what servers have is not the defaults'")
+	require.Equal(t, Process{
+		Environment: []string{"B=2", "B=3"}, Directory: "/conf/run",
+		Limits:  framework.Restrictions{Nice: 5, Umask: 0o022, CPU: 10 * time.Second, Files: 32, FileSize: 1 << 20},
+		Sandbox: &framework.Sandbox{Network: true},
+	}, is.Under(r.config.Defined["p"].Process))
+
+	forking, ok := (&Server{Concurrency: DefaultConcurrency("forking"), Process: is}).Strategy(&framework.Program{Path: "/worker", Build: "b"}).(*framework.Forking)
+	require.True(t, ok)
+	require.Equal(t, &framework.Program{Path: "/worker", Build: "b", Env: []string{"B=2"}, Directory: "/conf/run", Restrictions: is.Limits, Sandbox: is.Sandbox}, forking.Command)
+}
+
+// A group goes before that of the user, whichever is written first.
+func TestProcessGroup(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can change the user")
+	}
+	for range 10 { // attributes have no order
+		r := newReader()
+		r.parse("servers.hcl", []byte("server \"x\" {\n process {\n user = \"nobody\"\n group = \"root\"\n}\n}\n"))
+		r.readFiles()
+		require.NoError(t, r.err())
+		limits := r.config.Servers[0].Process.Limits
+		require.NotZero(t, limits.UID)
+		require.Zero(t, limits.GID)
+	}
+}
