@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
@@ -44,7 +45,7 @@ func (s *BaseServer) refusePreamble(r *Request, err error) {
 	switch err = fmt.Errorf("read preamble: %w", err); {
 	case s.isStopped():
 		why = RefusedClosed
-	case errors.Is(err, io.EOF): // as of a balancer that only looks whether it can connect
+	case errors.Is(err, io.EOF), errors.Is(conn.PeerError(err), ErrPeerGone): // as of a balancer that only looks whether it can connect
 		r.Log().Debug("client refused: it left", "error", err)
 	case s.HandleError != nil || errors.As(err, &panicked):
 		s.report(r, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/proxyproto"
 )
 
 func TestAccessAndRates(t *testing.T) {
@@ -59,4 +60,29 @@ func TestErrorsOfAccessAndRates(t *testing.T) {
 	}
 	require.Equal(t, []string{`5:1: server "s": access: it is about addresses, and clients of a Unix socket have none; remove it, and set mode of the transport`},
 		problems(t, server("transport \"unix\" { address = \"s\" }\n"+threading+echo+`access { allow = ["::1"] }`)))
+}
+
+func TestProxyProtocol(t *testing.T) {
+	with := func(inside string) string {
+		return server("transport \"tcp\" {\n  address = \":0\"\n  " + inside + "\n}\n" + threading + echo)
+	}
+	c, err := config.Parse("servers.hcl", []byte(with(`proxy_protocol { from = ["10.0.0.0/8", "::1"] }`)), catalog)
+	require.NoError(t, err)
+	o := c.Servers[0].Transports[0].ProxyProtocol
+	require.Equal(t, &proxyproto.Options{
+		From: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, Require: true, Timeout: 3 * time.Second,
+	}, o)
+	next, err := config.Parse("servers.hcl", []byte(with("proxy_protocol {\n from = [\"10.0.0.0/8\"]\n require = false\n}")), catalog)
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		`transport tcp :0.proxy_protocol.from ["10.0.0.0/8", "::1"] -> ["10.0.0.0/8"]`, `transport tcp :0.proxy_protocol.require true -> false`,
+	}, next.Servers[0].Difference(c.Servers[0]))
+
+	require.Equal(t, []string{`4:3: server "s": transport "tcp": proxy_protocol: there is no from; add from = ["10.0.0.0/8"], the networks of the proxies`},
+		problems(t, with("proxy_protocol {}")))
+	require.Contains(t, problems(t, with(`proxy_protocol { from = [] }`))[0], "the list is empty")
+	for _, network := range []string{"udp", "unix"} {
+		src := server("transport \"" + network + "\" {\n  address = \"localhost:1\"\n  proxy_protocol { from = [\"::1\"] }\n}\n" + threading + echo)
+		require.Equal(t, []string{`4:3: server "s": transport "` + network + `": proxy_protocol is for "tcp" and "websocket"; remove it, or change the word`}, problems(t, src))
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/layer"
 	"github.com/go-socketserver/socketserver/framework/layer/websocket"
+	"github.com/go-socketserver/socketserver/framework/proxyproto"
 )
 
 // A Catalog knows the handlers and plugins.
@@ -121,6 +122,8 @@ type Transport struct {
 
 	TLS       *layer.TLSFiles    `json:"tls,omitempty"`       // of tcp and websocket; nil: plain
 	WebSocket *websocket.Options `json:"websocket,omitempty"` // of a transport "websocket", whose Network is tcp; nil: it is none
+
+	ProxyProtocol *proxyproto.Options `json:"proxy_protocol,omitempty"` // of tcp and websocket; nil: clients connect themselves
 }
 
 // Word is the label of the transport's block.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/proxyproto"
 )
 
 // Difference describes how s differs from old, one attribute each, in the words of the file:
@@ -85,7 +86,14 @@ func flatten(all map[string]string, prefix string, from any) {
 	v := reflect.ValueOf(from)
 	for i := range v.NumField() {
 		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		switch value := v.Field(i).Interface(); {
+		value := v.Field(i).Interface()
+		if proxies, ok := value.(*proxyproto.Options); ok {
+			if proxies != nil {
+				flatten(all, prefix+"."+name, *proxies)
+			}
+			continue
+		}
+		switch {
 		case v.Type().Field(i).Anonymous:
 			flatten(all, prefix, value)
 		case name == "nagle":

@@ -179,7 +179,6 @@ func TestNotAvailableYet(t *testing.T) {
 server "s" {
   transport "tcp" {
     address = ":1"
-    proxy_protocol {}
   }
   transport "unix" {
     address = "s"
@@ -191,7 +190,7 @@ server "s" {
 }
 `
 	got := problems(t, src)
-	require.Len(t, got, 4)
+	require.Len(t, got, 3)
 	for _, line := range got {
 		require.Contains(t, line, "is not available yet; ")
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -15,6 +16,7 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"github.com/go-socketserver/socketserver/framework/layer/websocket"
+	"github.com/go-socketserver/socketserver/framework/proxyproto"
 )
 
 // isName reports whether name has letters, digits and signs alone, and marks and more signs after
@@ -72,19 +74,17 @@ func transportGrammar(t *Transport, web *websocket.Options, beside func(string) 
 		"tcp": {
 			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
 			"reuse_port": boolean(&t.ReusePort), "no_delay": inverted(&t.Nagle), "keep_alive": orNone(&t.KeepAlive, duration(&t.KeepAlive)),
-			"proxy_protocol": nil,
 		},
 		"websocket": {
 			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
 			"reuse_port": boolean(&t.ReusePort), "no_delay": inverted(&t.Nagle), "keep_alive": orNone(&t.KeepAlive, duration(&t.KeepAlive)),
 			"path": urlPath(&web.Path), "origins": texts(func(all []string) *fault { return checkOrigins(all, &web.Origins) }),
 			"subprotocol": subprotocol(&web.Subprotocol), "message": choice(func(s string) { web.Binary = s == "binary" }, "text", "binary"),
-			"proxy_protocol": nil,
 		},
-		"udp": {"address": address, "max_packet_size": size, "proxy_protocol": nil},
+		"udp": {"address": address, "max_packet_size": size},
 		"unix": {
 			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
-			"mode": mode, "owner": nil, "group": nil, "proxy_protocol": nil,
+			"mode": mode, "owner": nil, "group": nil,
 		},
 		"unixgram": {"address": address, "max_packet_size": size, "mode": mode, "owner": nil, "group": nil},
 	}
@@ -109,8 +109,11 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 		return
 	}
 	i := b.inner(h)
-	secure := blocks{"tls": repeat(func(h *hclsyntax.Block) { i.readTLS(h, &t) })}
-	i.readVariant(network, grammar, map[string]blocks{"tcp": secure, "websocket": secure})
+	connected := blocks{
+		"tls":            repeat(func(h *hclsyntax.Block) { i.readTLS(h, &t) }),
+		"proxy_protocol": once(func(h *hclsyntax.Block) { i.readProxyProtocol(h, &t.ProxyProtocol) }),
+	}
+	i.readVariant(network, grammar, map[string]blocks{"tcp": connected, "websocket": connected})
 	if i.body.Attributes["address"] == nil {
 		example := "localhost:9000"
 		if isUnix(network) {
@@ -120,6 +123,18 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	}
 	d.Transports = append(d.Transports, t)
 	d.transports = append(d.transports, i.place("address"))
+}
+
+// readProxyProtocol reads the block of that name. from has no default: who may send a header may name any
+// client.
+func (b *block) readProxyProtocol(h *hclsyntax.Block, into **proxyproto.Options) {
+	o := &proxyproto.Options{Require: true, Timeout: 3 * time.Second}
+	i := b.bare(h)
+	i.read(attributes{"from": someNetworks(&o.From), "require": boolean(&o.Require), "timeout": duration(&o.Timeout)}, nil)
+	if i.body.Attributes["from"] == nil {
+		i.problem(i.at, faultf(`add from = ["10.0.0.0/8"], the networks of the proxies`, "there is no from"))
+	}
+	*into = o
 }
 
 // readVariant reads a block by the grammar of its label. The error for an attribute or block of

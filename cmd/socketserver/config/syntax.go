@@ -55,7 +55,7 @@ func essential(diags hcl.Diagnostics) hcl.Diagnostics {
 var blockNames = map[string][]string{
 	"server": {""}, "defaults": {""}, "plugins": {""}, "log": {""}, "admin": {""}, "reload": {""}, "plugin": {"", "server"},
 	"transport": {"server"}, "concurrency": {"server"}, "handler": {"server"},
-	"access": {"server", "defaults"}, "limits": {"server", "defaults"}, "timeouts": {"server", "defaults"},
+	"access": {"server", "defaults"}, "proxy_protocol": {"transport"}, "limits": {"server", "defaults"}, "timeouts": {"server", "defaults"},
 }
 
 // formats are recognized by the first line that is no comment.

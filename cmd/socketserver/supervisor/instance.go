@@ -13,6 +13,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/framework/proxyproto"
 )
 
 // A State is what an instance does.
@@ -180,6 +181,9 @@ func (i *Instance) newServer(socket *Socket, t config.Transport, layers []framew
 	}
 	if i.kept != nil {
 		s.State = i.kept.State
+	}
+	if t.ProxyProtocol != nil {
+		s.Preamble = proxyproto.Preamble(*t.ProxyProtocol)
 	}
 	return s
 }

@@ -23,3 +23,16 @@ func HasUnread(conn net.Conn) bool {
 	})
 	return n > 0
 }
+
+// Peek copies what has arrived and nobody has read into p, without reading it, and returns the number
+// of bytes; 0 also where the socket cannot be looked at.
+func Peek(conn net.Conn, p []byte) (n int) {
+	raw := rawConn(conn)
+	if raw == nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) {
+		n, _, _ = syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	})
+	return max(n, 0)
+}

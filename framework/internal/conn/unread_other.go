@@ -12,3 +12,6 @@ func shutdownWrite(uintptr) error { return errors.ErrUnsupported }
 
 // HasUnread cannot be told here; closing may then reset a connection early.
 func HasUnread(net.Conn) bool { return false }
+
+// Peek needs Linux.
+func Peek(net.Conn, []byte) int { return 0 }
