@@ -56,8 +56,11 @@ var flagValues = map[string]cobra.CompletionFunc{
 var argumentValues = map[string]cobra.CompletionFunc{
 	"handlers": func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		directory := pluginDirectory(c)
-		defined, _ := definedPlugins(c, c.Flag("config").Value.String(), &directory) // what cannot be read completes nothing
-		names := slices.Concat(handlerNames(), pluginNames(directory, defined))
+		place, err := definedPlugins(c, c.Flag("config").Value.String(), &directory)
+		if err != nil { // what cannot be read completes nothing
+			place = &pluginPlace{}
+		}
+		names := slices.Concat(handlerNames(), pluginNames(directory, place.defined))
 		return listed(slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }))
 	},
 	"console": func(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {

@@ -31,14 +31,14 @@ a handler and a plugin have the same name, it is the handler's.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			var defined map[string]*config.Plugin
+			place := &pluginPlace{}
 			if compiled := handlerNames(); slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(compiled, name) }) {
 				var err error
-				if defined, err = definedPlugins(c, file, &directory); err != nil {
+				if place, err = definedPlugins(c, file, &directory); err != nil {
 					return err
 				}
 			}
-			text, err := listHandlers(ctx, directory, defined, names)
+			text, err := listHandlers(ctx, directory, place, names)
 			if err != nil {
 				return err
 			}
@@ -51,8 +51,8 @@ a handler and a plugin have the same name, it is the handler's.`,
 	return c
 }
 
-func listHandlers(ctx context.Context, directory string, defined map[string]*config.Plugin, names []string) (string, error) {
-	compiled, plugins := handlerNames(), pluginNames(directory, defined)
+func listHandlers(ctx context.Context, directory string, place *pluginPlace, names []string) (string, error) {
+	compiled, plugins := handlerNames(), pluginNames(directory, place.defined)
 	if len(names) == 0 {
 		names = compiled
 	}
@@ -64,7 +64,7 @@ func listHandlers(ctx context.Context, directory string, defined map[string]*con
 		case slices.Contains(compiled, name):
 			one, err = describeHandler(name)
 		case slices.Contains(plugins, name) || plugin.Has(directory, name):
-			one, err = describePlugin(ctx, directory, name, definition(defined[name]))
+			one, err = describePlugin(ctx, directory, name, place.definition(name))
 		default:
 			return "", usage("there is no handler %q compiled in, and no plugin in %s; %s", name, directory, suggest(name, append(compiled, plugins...)))
 		}

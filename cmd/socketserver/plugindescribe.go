@@ -47,11 +47,11 @@ func newPluginDescribe() *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		defined, err := definedPlugins(c, file, &directory)
+		place, err := definedPlugins(c, file, &directory)
 		if err != nil {
 			return err
 		}
-		d, answer, err := askPlugin(ctx, directory, args[0], definition(defined[args[0]]))
+		d, answer, err := askPlugin(ctx, directory, args[0], place.definition(args[0]))
 		switch {
 		case err != nil:
 			return failed(fmt.Errorf("socketserver: %w", err))
@@ -77,7 +77,7 @@ func newPluginBuild() *cobra.Command {
 	c.RunE = func(c *cobra.Command, names []string) error {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		defined, err := definedPlugins(c, file, &directory)
+		place, err := definedPlugins(c, file, &directory)
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func newPluginBuild() *cobra.Command {
 		}
 		wanted := map[string]plugin.Definition{}
 		for _, name := range names {
-			wanted[name] = definition(defined[name])
+			wanted[name] = place.definition(name)
 		}
 		ready, problems := plugin.Prepare(ctx, directory, wanted, quietLog())
 		for _, name := range slices.Sorted(maps.Keys(ready)) {
@@ -103,20 +103,20 @@ func addPluginsFlag(c *cobra.Command, directory *string) {
 	c.Flags().StringVar(directory, "plugins", "plugins", "directory of the plugins")
 }
 
-// definedPlugins reads the configuration, which need not be there unless it was named: it returns the
-// plugin blocks, and sets directory unless a flag has.
-func definedPlugins(c *cobra.Command, file string, directory *string) (map[string]*config.Plugin, error) {
+// definedPlugins reads what the configuration says of plugins, which need not be there unless it was named.
+// It sets directory unless a flag has.
+func definedPlugins(c *cobra.Command, file string, directory *string) (*pluginPlace, error) {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) && !c.Flags().Changed("config") {
-		return nil, nil
+		return &pluginPlace{}, nil
 	}
-	configured, defined, err := config.LoadPlugins(file)
+	conf, err := config.LoadPlugins(file)
 	if err != nil {
 		return nil, failed(err)
 	}
 	if !c.Flags().Changed("plugins") {
-		*directory = configured
+		*directory = conf.Plugins.Directory
 	}
-	return defined, nil
+	return placeOf(conf)
 }
 
 // askPlugin builds a plugin and asks what it is.

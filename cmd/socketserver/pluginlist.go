@@ -67,7 +67,11 @@ func findPlugins(c *cobra.Command, file string) (*pluginPlace, error) {
 	if err != nil {
 		return nil, failed(err)
 	}
-	p := &pluginPlace{directory: conf.Plugins.Directory, lock: conf.Plugins.Lock, defined: conf.Defined, servers: conf.Servers}
+	return placeOf(conf)
+}
+
+func placeOf(conf *config.Config) (p *pluginPlace, err error) {
+	p = &pluginPlace{directory: conf.Plugins.Directory, lock: conf.Plugins.Lock, defined: conf.Defined, servers: conf.Servers}
 	if conf.Plugins.Locked {
 		if p.required, err = plugin.ReadLock(p.lock); err != nil {
 			return nil, failed(fmt.Errorf("socketserver: %w", err))

@@ -61,11 +61,11 @@ result is a line, and the exit status is 1 where one failed. Most checks need to
 				return usage("--concurrency %s is unknown; %s", s, suggest(s, testOrder))
 			}
 		}
-		defined, err := definedPlugins(c, file, &b.flags.PluginDirectory)
+		place, err := definedPlugins(c, file, &b.flags.PluginDirectory)
 		if err != nil {
 			return err
 		}
-		if b.block = defined[args[0]]; b.block != nil {
+		if b.block = place.defined[args[0]]; b.block != nil {
 			b.flags.Plugin = args[0]
 		} else if _, err := locate(args[0], &b.flags, "plugin", nil); err != nil {
 			return err

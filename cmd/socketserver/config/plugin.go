@@ -44,14 +44,14 @@ func isSHA256(text string) bool {
 // pluginKinds are the words of kind.
 var pluginKinds = []string{"go", "python", "worker", "stdio", "wasm"}
 
-// LoadPlugins returns the directory of plugins of the configuration at path, and its plugin blocks by
-// name. What servers have is not checked with their handlers, so that there need not be any.
-func LoadPlugins(path string) (directory string, defined map[string]*Plugin, err error) {
+// LoadPlugins returns what the configuration at path says of plugins. What servers have is not checked
+// with their handlers, so that there need not be any.
+func LoadPlugins(path string) (*Config, error) {
 	r := newReader()
 	if r.load(path); !r.broken {
 		r.readFiles()
 	}
-	return r.config.Plugins.Directory, r.config.Defined, r.err()
+	return &r.config, r.err()
 }
 
 func (r *reader) readPlugins(b *block) {

@@ -115,15 +115,15 @@ func TestLoadPlugins(t *testing.T) {
 	dir := t.TempDir()
 	file := dir + "/servers.hcl"
 	require.NoError(t, os.WriteFile(file, []byte("plugins { directory = \"there\" }\nplugin \"x\" { kind = \"go\" }\n"), 0o600))
-	directory, defined, err := LoadPlugins(file)
+	is, err := LoadPlugins(file)
 	require.NoError(t, err)
-	require.Equal(t, dir+"/there", directory)
-	require.Equal(t, map[string]*Plugin{"x": {Kind: "go"}}, defined)
+	require.Equal(t, dir+"/there", is.Plugins.Directory)
+	require.Equal(t, map[string]*Plugin{"x": {Kind: "go"}}, is.Defined)
 	for text, want := range map[string]string{"plugin \"x\" {": "1:12", "plugin \"x\" { kind = \"cgi\" }": `"cgi" is not known`} {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-		_, _, err = LoadPlugins(file)
+		_, err = LoadPlugins(file)
 		require.ErrorContains(t, err, want)
 	}
-	_, _, err = LoadPlugins(dir + "/none.hcl")
+	_, err = LoadPlugins(dir + "/none.hcl")
 	require.ErrorContains(t, err, "none.hcl")
 }
