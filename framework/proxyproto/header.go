@@ -40,6 +40,8 @@ func missing(b []byte) (int, error) {
 		return first - len(b), nil
 	case bytes.HasPrefix(b, signature1):
 		switch end := bytes.Index(b, crlf); {
+		case end >= 0 && end+len(crlf) < len(b): // no line is so short
+			return 0, errLine
 		case end >= 0:
 			return end + len(crlf) - len(b), nil
 		case len(b) >= maxLine:

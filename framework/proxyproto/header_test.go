@@ -124,6 +124,7 @@ func TestHeaders(t *testing.T) {
 func FuzzHeader(f *testing.F) {
 	f.Add([]byte("PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\nhello"))
 	f.Add([]byte("PROXY UNKNOWN\r\n"))
+	f.Add([]byte("PROXY 000\r\n0"))
 	f.Add(append(binaryHeader(0x21, 0x11, four+"\x01\x00\x02h2"), "hello"...))
 	f.Add(binaryHeader(0x20, 0x00, ""))
 	f.Add(binaryHeader(0x21, 0x21, six))
