@@ -87,11 +87,12 @@ func TestWorker(t *testing.T) {
 		s.Strategy = &framework.Forking{Command: &framework.Program{Path: worker, Build: framework.Build()}}
 		frameworktest.Serve(t, s)
 		conn := frameworktest.Dial(t, s)
-		if e.Name == "sink" || e.Name == "chat" { // nobody else is there
+		switch e.Name {
+		case "sink", "chat": // nobody else is there
 			require.Empty(t, frameworktest.End(t, conn))
-		} else if e.Name == "counter" {
+		case "counter":
 			require.Equal(t, "1\n", frameworktest.Ask(t, conn, "hello\n"))
-		} else {
+		default:
 			require.Contains(t, frameworktest.Ask(t, conn, "hello\n"), "hello")
 		}
 		require.NoError(t, s.Close())

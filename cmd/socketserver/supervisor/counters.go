@@ -144,8 +144,13 @@ var acceptErrors = [...]struct {
 	name string
 	is   error
 }{
-	{"EMFILE", syscall.EMFILE}, {"ENFILE", syscall.ENFILE}, {"ENOMEM", syscall.ENOMEM}, {"ENOBUFS", syscall.ENOBUFS},
-	{"ECONNABORTED", syscall.ECONNABORTED}, {"EPERM", syscall.EPERM}, {"other", nil},
+	{"EMFILE", syscall.EMFILE},
+	{"ENFILE", syscall.ENFILE},
+	{"ENOMEM", syscall.ENOMEM},
+	{"ENOBUFS", syscall.ENOBUFS},
+	{"ECONNABORTED", syscall.ECONNABORTED},
+	{"EPERM", syscall.EPERM},
+	{"other", nil},
 }
 
 func acceptError(err error) int {

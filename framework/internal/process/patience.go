@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -49,7 +50,7 @@ func (p *patience) look() {
 type patient struct{ context.Context }
 
 func (p patient) Err() error {
-	if err := context.Cause(p.Context); err == context.DeadlineExceeded {
+	if err := context.Cause(p.Context); errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return p.Context.Err()
