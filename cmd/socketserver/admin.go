@@ -44,6 +44,7 @@ func (d *daemon) endpoints(ctx context.Context) []admin.Endpoint {
 		{Pattern: "POST /v1/plugins/{plugin}/reset", Do: func(r *http.Request) (any, error) {
 			return struct{}{}, d.servers.ResetPlugin(r.PathValue("plugin"))
 		}},
+		{Pattern: "GET /v1/sources", Do: d.sources},
 		{Pattern: "GET /v1/requests", Do: d.requests},
 		{Pattern: "DELETE /v1/requests/{id}", Do: d.killRequest},
 		{Pattern: "GET /v1/events", Handler: admin.Stream(d.events)},

@@ -20,7 +20,7 @@ import (
 func TestFieldsOfAnswers(t *testing.T) {
 	dir := t.TempDir()
 	install(t, dir, 1)
-	config := withVersioned(dir, `"threading" {}`, "", "") + timestamps(`"forking" {}`, "", "")
+	config := withVersioned(dir, `"threading" {}`, "", "") + timestamps(`"forking" {}`, "", "limits {\n per_source = 1\n when_full = \"refuse\"\n}")
 	r := reloadable(t, config)
 	fields := map[string]map[string]bool{}
 	collect := func(answer string, value any) {
@@ -66,6 +66,8 @@ func TestFieldsOfAnswers(t *testing.T) {
 	require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
 	ask("status", http.MethodGet, "/v1/status", nil)
 	ask("requests", http.MethodGet, "/v1/requests", nil)
+	requireEnd(t, dial(t, r.listeners[1]))
+	ask("sources", http.MethodGet, "/v1/sources", nil)
 	ask("level", http.MethodPut, "/v1/log-level", levelRequest{Level: "warn"})
 	r.write(t, strings.Replace(config, `"forking" {}`, `"threading" {}`, 1))
 	ask("plan", http.MethodPost, "/v1/reload", reloadRequest{DryRun: true})

@@ -132,3 +132,18 @@ func TestServersOfTheDaemonAreCompleted(t *testing.T) {
 	require.Equal(t, []string{":4"}, complete(t, "suspend", "--admin", r.socket, "s", ""))
 	require.Equal(t, []string{":4"}, complete(t, "suspend", "--admin", "/nowhere", ""))
 }
+
+// Where clients come from: who was refused, and who is served.
+func TestSources(t *testing.T) {
+	r := reloadable(t, timestamps(`"threading" {}`, "", `
+  limits {
+    per_source = 1
+    when_full  = "refuse"
+  }`))
+	conn := dial(t, r.listeners[0])
+	require.NotEmpty(t, frameworktest.Ask(t, conn, "hello"))
+	requireEnd(t, dial(t, r.listeners[0]))
+	require.Regexp(t, `^SERVER +SOURCE +REQUESTS +REFUSED +LAST REFUSED\ns +127\.0\.0\.1 +1 +per_source 1 +\d+s ago\n$`, r.do(t, "status", "--sources"))
+	require.Contains(t, r.do(t, "status", "s", "--sources", "--json"), `"per_source": 1`)
+	require.Contains(t, r.refuse(t, "status", "nobody", "--sources"), `there is no server "nobody"`)
+}

@@ -49,16 +49,21 @@ func (d *daemon) statusOf(name string) (statusAnswer, error) {
 }
 
 func newStatus() *cobra.Command {
-	var asJSON, ready bool
+	var asJSON, ready, sources bool
 	c := &cobra.Command{
-		Use:   "status [SERVER] [--json] [--ready]",
+		Use:   "status [SERVER] [--json] [--ready] [--sources]",
 		Short: "What the running daemon does",
 		Args:  arguments(0, 1),
 	}
 	path := addAdminFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	c.Flags().BoolVar(&ready, "ready", false, "print nothing; the exit status is 1 unless every server serves")
+	c.Flags().BoolVar(&sources, "sources", false, "where clients come from: those that were refused most, and those with the most requests")
+	c.MarkFlagsMutuallyExclusive("ready", "sources")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if sources {
+			return printSources(c, path, args, asJSON)
+		}
 		what := "/v1/status"
 		if len(args) > 0 {
 			what += "/" + url.PathEscape(args[0])

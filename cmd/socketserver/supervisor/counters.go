@@ -64,6 +64,7 @@ func OutcomeOf(o framework.Outcome) Outcome {
 type Counters struct {
 	accepted, started, unstarted atomic.Int64 // unstarted: ended without having been started
 	refused                      [len(Refusals)]atomic.Int64
+	sources                      refusedSources
 	ended                        [8]atomic.Int64
 	in, out                      atomic.Int64 // bytes
 	durations                    [DurationBuckets + 1]atomic.Int64
@@ -90,8 +91,10 @@ func (c *Counters) trace() framework.Trace {
 	return framework.Trace{
 		AcceptFailed: func(err error) { c.unaccepted[acceptError(err)].Add(1) },
 		Accepted:     func(*framework.Request) { c.accepted.Add(1) },
-		Refused: func(_ *framework.Request, why framework.Refusal) {
-			c.refused[max(slices.Index(Refusals[:], why), 0)].Add(1) // a worker of another build may have others
+		Refused: func(r *framework.Request, why framework.Refusal) {
+			n := max(slices.Index(Refusals[:], why), 0) // a worker of another build may have others
+			c.refused[n].Add(1)
+			c.sources.add(r.Source(), n)
 		},
 		Started: func(*framework.Request, framework.Place, int) { c.started.Add(1) },
 		Ended: func(_ *framework.Request, o framework.Outcome) {

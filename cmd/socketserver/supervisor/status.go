@@ -33,8 +33,8 @@ type Status struct {
 type Listener struct {
 	Network string `json:"network"`
 	Address string `json:"address"`
-	TLS     bool   `json:"tls,omitempty"`
-	Path    string `json:"path,omitempty"` // of a WebSocket; empty: it is none
+	TLS     bool   `json:"tls"`
+	Path    string `json:"path"` // of a WebSocket; empty: it is none
 }
 
 // Status returns that of every instance in the order of the configuration, and then that of
