@@ -70,12 +70,12 @@ func compilation(printed string) string {
 }
 
 func TestTemplatesAreShort(t *testing.T) {
-	entries, err := os.ReadDir("templates")
+	templates, err := filepath.Glob("templates/*.tmpl")
 	require.NoError(t, err)
-	require.Len(t, entries, len(languages))
-	for _, e := range entries {
-		text, err := os.ReadFile(filepath.Join("templates", e.Name()))
+	require.Len(t, templates, len(languages))
+	for _, path := range templates {
+		text, err := os.ReadFile(path)
 		require.NoError(t, err)
-		require.LessOrEqual(t, strings.Count(string(text), "\n"), 25, e.Name())
+		require.LessOrEqual(t, strings.Count(string(text), "\n"), 25, path)
 	}
 }

@@ -123,15 +123,15 @@ func TestObservations(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	const unknown = "no Python counterpart of preforking"
+	const unknown = "no Python counterpart of distributed"
 	var begun atomic.Int64
-	mishaps := Run(t.Context(), []subject.Spec{spec(result.Python, "preforking")}, func(string) { begun.Add(1) })
+	mishaps := Run(t.Context(), []subject.Spec{spec(result.Python, "distributed")}, func(string) { begun.Add(1) })
 	require.Len(t, mishaps, len(experiments))
 	require.EqualValues(t, len(experiments), begun.Load())
 	for i, m := range mishaps {
 		require.Equal(t, experiments[i].name, m.Name)
 		require.NotEmpty(t, m.Title)
-		require.Equal(t, []result.Observation{{Subject: "python preforking", Problem: unknown}}, m.Rows)
+		require.Equal(t, []result.Observation{{Subject: "python distributed", Problem: unknown}}, m.Rows)
 	}
 }
 

@@ -38,6 +38,7 @@ func (s *Spec) serveInetd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	adopt() // its programs, which it may not have reaped when it ends
 	command := exec.Command(Inetd(s.Form), args...)
 	if err := command.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", s.Form, err)
@@ -45,6 +46,9 @@ func (s *Spec) serveInetd(ctx context.Context) error {
 	defer func() {
 		_ = command.Process.Signal(syscall.SIGTERM)
 		_ = command.Wait()
+		for pid := 1; pid > 0; { // there is no other child
+			pid, _ = syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+		}
 	}()
 	const soon = 5 * time.Millisecond
 	for ctx.Err() == nil { // neither reports when it listens

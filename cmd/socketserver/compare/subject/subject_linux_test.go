@@ -121,7 +121,7 @@ func TestStartFails(t *testing.T) {
 		`the server ended before it listened \(exit status 1\): option "framing"`: func(s *Spec) {
 			s.Server.Handler.Options = []byte(`{"framing": "none"}`)
 		},
-		"no Python counterpart of preforking":    func(s *Spec) { s.Form, s.Server.Concurrency.Kind = result.Python, "preforking" },
+		"no Python counterpart of distributed":   func(s *Spec) { s.Form, s.Server.Concurrency.Kind = result.Python, "distributed" },
 		`no Python counterpart of plugin "echo"`: func(s *Spec) { s.Form, s.Server.Handler.Kind = result.Python, "plugin" },
 		"no Python counterpart of asyncio over udp": func(s *Spec) {
 			s.Form, s.Server.Concurrency.Kind, s.Server.Transports = result.Python, Asyncio, []config.Transport{{Network: "udp"}}
