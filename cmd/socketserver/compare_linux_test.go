@@ -70,10 +70,14 @@ func TestCompareInterrupted(t *testing.T) {
 
 // A second ^C does not wait for the first one's end, and leaves nothing behind either.
 func TestCompareInterruptedTwice(t *testing.T) {
-	for servers, args := range map[int][]string{ // that run at a time
-		3: {"--duration", "1h", "--mishaps=false"},
-		4: {"--duration", "10ms", "--rounds", "1", "--loads", "connections"}, // only in the mishaps
-	} {
+	for _, c := range []struct {
+		servers int // that run at a time
+		args    []string
+	}{
+		{3, []string{"--duration", "1h", "--mishaps=false"}},
+		{4, []string{"--duration", "10ms", "--rounds", "1", "--loads", "connections"}}, // only in the mishaps
+	}[:often(1, 2)] {
+		servers, args := c.servers, c.args
 		for _, between := range []time.Duration{0, 20 * time.Millisecond}[:often(1, 2)] {
 			directory := shortDirectory(t)
 			command := exec.Command("socketserver", append([]string{"compare", "--strategies", "forking,plugin threading,plugin forking", "--clients", "2"}, args...)...)

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -12,6 +13,9 @@ import (
 
 // ownNetworkVariable is set in a process that has one.
 const ownNetworkVariable = "TEST_IN_OWN_NETWORK"
+
+// fixedPorts is held by a test that has no network of its own.
+var fixedPorts sync.Mutex
 
 // inOwnNetwork runs the test once more in a process with a network of its own, in which every
 // port is free: elsewhere a fixed one may be that of somebody's connection. It returns false
@@ -30,8 +34,11 @@ func inOwnNetwork(t *testing.T) bool {
 		command.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}}
 		command.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}}
 	}
+	t.Parallel() // it shares nothing with other tests
 	output, err := command.CombinedOutput()
 	if command.Process == nil {
+		fixedPorts.Lock()
+		t.Cleanup(fixedPorts.Unlock)
 		t.Logf("no network of its own, so its ports have to be free: %v", err)
 		return false
 	}

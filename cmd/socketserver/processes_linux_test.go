@@ -14,7 +14,7 @@ import (
 
 // A limit on processes costs requests, is named with its remedy, and does not end the daemon.
 func TestProcessLimit(t *testing.T) {
-	for _, most := range []int{25, 40, 60, 80} {
+	for _, most := range []int{40, 25, 60, 80}[:often(1, 4)] {
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
 			group := filepath.Join("/sys/fs/cgroup/pids", fmt.Sprintf("socketserver-test-%d-%d", os.Getpid(), most))
 			if err := os.Mkdir(group, 0o755); err != nil {

@@ -97,7 +97,7 @@ func TestPluginIsReplacedWhileItServes(t *testing.T) {
 		{`"threading" {}`, often(20, 100)},
 		{`"preforking" { workers = 1 }`, often(5, 100)},
 		{`"forking" { max_children = 300 }`, 100},
-	}[:often(2, 3)] {
+	}[:often(1, 3)] {
 		t.Run(strings.Fields(c.concurrency)[0], func(t *testing.T) {
 			dir := t.TempDir()
 			install(t, dir, 1)
