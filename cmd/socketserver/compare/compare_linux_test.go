@@ -317,7 +317,7 @@ func TestTooManyClients(t *testing.T) {
 
 // A limit that the error recommends is enough.
 func TestEnoughDescriptors(t *testing.T) {
-	strategies := "threading,plugin forking"
+	strategies := "plugin forking"
 	if long {
 		strategies = "threading,forking,preforking,plugin forking"
 	}

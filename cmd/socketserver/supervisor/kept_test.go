@@ -26,7 +26,9 @@ func TestStateOutlivesInstance(t *testing.T) {
 	s := start(t, other+counting("threading", "", ""))
 	next := func(want int) {
 		t.Helper()
-		require.Equal(t, fmt.Sprintln(want), frameworktest.Ask(t, dial(t, s.status(t, "n").Listeners[0]), "\n"))
+		conn := dial(t, s.status(t, "n").Listeners[0])
+		require.Equal(t, fmt.Sprintln(want), frameworktest.Ask(t, conn, "\n"))
+		require.NoError(t, conn.Close()) // or a stop waits for it
 	}
 	next(1)
 	s.apply(t, other+counting("synchronous", "", "")) // another strategy

@@ -76,9 +76,9 @@ func TestLinesWithinTheLimit(t *testing.T) {
 		line := strings.Repeat("a", size-1) + "\n"
 		for _, write := range []int{7, 4095, 4096, 1 << 20} {
 			for _, buffer := range []int{16, 4096} {
-				count := min(3*maxLine/size+20, 1000)
+				count := min(3*maxLine/size+20, 200)
 				if write == 7 { // thousands of writes for each line
-					count = min(maxLine/size+2, 1000)
+					count = min(maxLine/size+2, 100)
 				}
 				rfile := streamOf(t, []byte(strings.Repeat(line, count)), write, buffer)
 				for range count {

@@ -24,7 +24,7 @@ func pair(t *testing.T) (*Reader, *Writer) {
 func TestRecordsArriveInOrder(t *testing.T) {
 	r, w := pair(t)
 	var writers sync.WaitGroup
-	const each, goroutines = 5000, 4
+	const each, goroutines = 1500, 4
 	room := make(chan struct{}, 1)
 	for g := range goroutines {
 		writers.Go(func() {

@@ -58,7 +58,7 @@ func TestCopiesStartWhileOthersFork(t *testing.T) {
 			for i := range cap(failed) {
 				go func() {
 					var err error
-					for range 5 {
+					for range 3 {
 						if err = startCopy(paths[i%len(paths)]); err != nil {
 							break
 						}

@@ -93,7 +93,9 @@ func TestFloodDoesNotForget(t *testing.T) {
 	const rate, flood = 100, 1_000_000
 	for i := range flood {
 		now := second + int64(i)*10_000 // 100,000 a second
-		require.True(t, r.Allow(address(uint32(i+2)), 1, perSecond(rate), 0, now))
+		if !r.Allow(address(uint32(i+2)), 1, perSecond(rate), 0, now) {
+			require.FailNow(t, "a source was refused that had asked once", "%d", i)
+		}
 		if i%100 == 0 && r.Allow(victim, 1, perSecond(rate), 0, now) {
 			passed++
 		}
