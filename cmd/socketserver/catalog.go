@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/plugin"
 	"github.com/go-socketserver/socketserver/handlers"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // catalog has the compiled-in handlers, and the plugins, which it builds and starts.
@@ -98,6 +100,22 @@ func definition(p *config.Plugin) plugin.Definition {
 		d.Command, d.Args = p.Command[0], p.Command[1:]
 	}
 	return d
+}
+
+// warnUnused logs blocks about plugins that no server of conf has. A misspelt name is one.
+func (c *catalog) warnUnused(conf *config.Config) {
+	var used []string
+	for _, s := range conf.Servers {
+		if s.Handler.Kind == "plugin" {
+			used = append(used, s.Handler.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(conf.Defined)) {
+		if !slices.Contains(used, name) {
+			next := text.Hint(name, used, "name it in a server, or remove the block")
+			c.log.Warn("no server has this plugin, so its block does nothing", "plugin", name, "next", next)
+		}
+	}
 }
 
 // identify sets what the executables of plugins contain and how they run, so that a change is noticed.

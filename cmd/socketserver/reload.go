@@ -283,6 +283,7 @@ func (d *daemon) attempt(ctx context.Context, load func(*catalog) (*config.Confi
 			catalog.close()
 			return nil, c, err
 		}
+		catalog.warnUnused(c)
 		plan, err := do(c)
 		if !errors.Is(err, supervisor.ErrStopped) || ctx.Err() != nil {
 			return plan, c, err

@@ -78,7 +78,7 @@ func TestLinesWithinTheLimit(t *testing.T) {
 			for _, buffer := range []int{16, 4096} {
 				count := min(3*maxLine/size+20, 200)
 				if write == 7 { // thousands of writes for each line
-					count = min(maxLine/size+2, 100)
+					count = min(maxLine/size/8+1, 100)
 				}
 				rfile := streamOf(t, []byte(strings.Repeat(line, count)), write, buffer)
 				for range count {
