@@ -51,6 +51,8 @@ func TestShortText(t *testing.T) {
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, string(want), text)
+	r.Warnings = []string{}
+	require.Contains(t, short(), "did and the pictures")
 	for _, m := range r.Loads[0].Results[:6] {
 		m.Subject = "other " + m.Subject
 		r.Subjects = append(r.Subjects, result.Subject{Name: m.Subject})
