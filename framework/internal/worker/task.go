@@ -3,9 +3,9 @@
 package worker
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"syscall"
 	"time"
@@ -56,7 +56,11 @@ func (t *Task) Relay(c net.Conn, write time.Duration, do func(*Task) error) erro
 	}
 	err = do(t)
 	_ = theirs.Close() // where it was not handed over
-	return cmp.Or(err, relay.Finish())
+	gone := relay.Finish()
+	if err == nil || gone != nil && errors.Is(err, io.EOF) {
+		err = gone
+	}
+	return err
 }
 
 var (
