@@ -3,9 +3,9 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"syscall"
 	"time"
@@ -56,11 +56,7 @@ func (t *Task) Relay(c net.Conn, write time.Duration, do func(*Task) error) erro
 	}
 	err = do(t)
 	_ = theirs.Close() // where it was not handed over
-	gone := relay.Finish()
-	if err == nil || gone != nil && errors.Is(err, io.EOF) {
-		err = gone
-	}
-	return err
+	return cmp.Or(err, relay.Finish())
 }
 
 var (
