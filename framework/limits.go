@@ -51,10 +51,10 @@ func (s *BaseServer) timeouts() *Timeouts {
 	return &s.Timeouts
 }
 
-// Limits bound the requests that are served: at once, by time, and by who asks. The zero value
+// Limits bound the requests that are served: at once, by time, and by source. The zero value
 // bounds nothing. Once a server uses them only Change changes them.
 type Limits struct {
-	// Access is who may come in at all.
+	// Access limits which clients are admitted.
 	Access Access `json:"-"`
 	// Connections is the number of requests that may be in flight; 0: no limit. Further clients
 	// wait in the system's backlog. Where several listeners share the limits and find the last
@@ -120,7 +120,11 @@ func (l *Limits) room() int {
 // needAll reports whether workers that accept for themselves cannot apply the limits, as they are
 // about the clients of all of them.
 func (l *Limits) needAll() bool {
-	return l != nil && (l.Refuse || len(l.Access.Allow) > 0 || len(l.Access.Deny) > 0 || l.Rate.N > 0 || l.RatePerSource.N > 0)
+	if l == nil {
+		return false
+	}
+	l = l.now()
+	return l.Refuse || len(l.Access.Allow) > 0 || len(l.Access.Deny) > 0 || l.Rate.N > 0 || l.RatePerSource.N > 0
 }
 
 // awaitRoom waits until there is room, or s takes no more. Until then a client stays in the backlog,
@@ -207,8 +211,11 @@ func (s *BaseServer) admitAnswer(client net.Addr, bytes int) bool {
 	if l == nil || bytes <= 0 {
 		return true
 	}
-	most := l.now().Answers
-	if most == 0 || l.answers.Allow(slots.KeyOf(client), bytes, slots.Rate{N: most, Per: time.Second}, 0, conn.Now()) {
+	most, to := l.now().Answers, slots.KeyOf(client)
+	if to.IsZero() && client != nil { // of a transport with addresses of its own
+		to = slots.KeyOfName(client.String())
+	}
+	if most == 0 || l.answers.Allow(to, bytes, slots.Rate{N: most, Per: time.Second}, 0, conn.Now()) {
 		return true
 	}
 	if more, ok := l.dropped.Allow(1); ok {

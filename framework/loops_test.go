@@ -163,3 +163,46 @@ func TestErrorIsNotAnswered(t *testing.T) {
 		})
 	}
 }
+
+// namedPackets is a transport of datagrams whose clients have names for addresses.
+type namedPackets struct {
+	net.PacketConn
+	from    chan name
+	answers chan name
+}
+
+type name string
+
+func (n name) Network() string { return "names" }
+func (n name) String() string  { return string(n) }
+
+func (p *namedPackets) ReadFrom(b []byte) (int, net.Addr, error) {
+	from, ok := <-p.from
+	if !ok {
+		return 0, nil, net.ErrClosed
+	}
+	return copy(b, "flood 5000\n"), from, nil
+}
+
+func (p *namedPackets) WriteTo(b []byte, to net.Addr) (int, error) {
+	p.answers <- to.(name)
+	return len(b), nil
+}
+
+// Each source has answers of its own, whatever its address is.
+func TestAnswersToNames(t *testing.T) {
+	local, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &namedPackets{local, make(chan name, 2), make(chan name, 2)}
+	s := &framework.BaseServer{
+		Transport: framework.PacketConn("names", p), Class: class(t, act), Strategy: &framework.Synchronous{}, Limits: &framework.Limits{Answers: 1},
+	}
+	served := start(t, s)
+	p.from <- "a"
+	require.Equal(t, name("a"), frameworktest.Await(t, p.answers))
+	p.from <- "b"
+	require.Equal(t, name("b"), frameworktest.Await(t, p.answers))
+	s.Stop()
+	close(p.from)
+	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+}

@@ -158,6 +158,15 @@ func TestPreforkingRefuses(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+// Limits that were changed before the server listens decide how it does that.
+func TestPreforkingListensWithChangedLimits(t *testing.T) {
+	s := preforkingServer(t, &framework.Preforking{Workers: 1})
+	s.Limits = &framework.Limits{}
+	s.Limits.Change(&framework.Limits{Access: framework.Access{Deny: networks("127.0.0.0/8")}})
+	frameworktest.Serve(t, s)
+	frameworktest.ExpectEnd(t, frameworktest.Dial(t, s))
+}
+
 // Servers that share the workers have the same limits, as each worker counts for all.
 func TestPreforkingSharedLimits(t *testing.T) {
 	p := &framework.Preforking{Workers: 1}

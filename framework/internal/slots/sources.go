@@ -9,7 +9,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/cidr"
 )
 
-// A Key is what clients are told apart by: an IPv4 address, a /64 of IPv6, or at a Unix socket the
+// A Key identifies a source: an IPv4 address, a /64 of IPv6, or at a Unix socket the
 // user, or the name of the client's socket. The zero Key is that of clients that nothing tells apart.
 type Key struct {
 	prefix netip.Prefix
@@ -21,7 +21,7 @@ func KeyOf(a net.Addr) Key {
 	ip := cidr.Of(a)
 	if !ip.IsValid() {
 		if unix, ok := a.(*net.UnixAddr); ok && unix != nil && unix.Name != "@" {
-			return Key{name: unix.Name}
+			return KeyOfName(unix.Name)
 		}
 		return Key{}
 	}
@@ -33,8 +33,11 @@ func KeyOf(a net.Addr) Key {
 	return Key{prefix: prefix}
 }
 
+// KeyOfName returns the key of the clients with an address that is a name.
+func KeyOfName(name string) Key { return Key{name: name} }
+
 // KeyOfUser returns the key of the clients of a user.
-func KeyOfUser(uid uint32) Key { return Key{name: "uid " + strconv.FormatUint(uint64(uid), 10)} }
+func KeyOfUser(uid uint32) Key { return KeyOfName("uid " + strconv.FormatUint(uint64(uid), 10)) }
 
 // IsZero reports whether nothing tells the client apart from others.
 func (k Key) IsZero() bool { return k == Key{} }
