@@ -175,7 +175,7 @@ func (s *BaseServer) ShutdownRequest(r *Request) {
 }
 
 // CloseRequest closes this process's descriptor of the request. Where a layer can tell the client that
-// all was written, it does so unless the request has failed.
+// all was written, it does so unless the request has failed. Close of TLS does so in any case.
 func (s *BaseServer) CloseRequest(r *Request) {
 	if r.conn != nil {
 		if len(s.Layers) > 0 && r.conn != r.accepted && (r.err == nil || errors.Is(r.err, io.EOF)) {

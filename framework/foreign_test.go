@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"net"
 	"runtime"
@@ -132,12 +133,21 @@ func TestRelayOfBulk(t *testing.T) {
 	frameworktest.ExpectEnd(t, conn)
 }
 
-// A client whose connection is cut off within TLS has not ended in good order, though a handler in
-// another process cannot tell.
+// A client whose connection is cut off within TLS, or reset, has not ended in good order, though a
+// handler in another process cannot tell.
 func TestTruncationBehindARelay(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs Linux")
 	}
+	for name, cut := range map[string]func(*net.TCPConn) error{
+		"cut off": (*net.TCPConn).CloseWrite,
+		"reset":   func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) },
+	} {
+		t.Run(name, func(t *testing.T) { testTruncation(t, cut) })
+	}
+}
+
+func testTruncation(t *testing.T, cut func(*net.TCPConn) error) {
 	s := foreignTransports["layer of tls"].serve(t, class(t, act))
 	s.Strategy = &framework.Forking{}
 	failed := make(chan error, 1)
@@ -146,7 +156,7 @@ func TestTruncationBehindARelay(t *testing.T) {
 	conn := dialTLS(t, s).(*tls.Conn)
 	frameworktest.Send(t, conn, "cat\n") // reads until the end
 	require.Equal(t, "hello\n", frameworktest.Ask(t, conn, "hello\n"))
-	require.NoError(t, conn.NetConn().(*net.TCPConn).CloseWrite())
+	require.NoError(t, cut(conn.NetConn().(*net.TCPConn)))
 	require.ErrorIs(t, frameworktest.Await(t, failed), framework.ErrPeerGone)
 }
 

@@ -27,12 +27,10 @@ func PeerError(err error) error {
 }
 
 // EndWrites tells the client that all was written, where conn has a way to. It takes at most half a
-// second.
+// second, unless the layer has a bound of its own: TLS takes five for an alert.
 func EndWrites(conn net.Conn) {
-	if half, ok := conn.(interface{ CloseWrite() error }); ok {
-		_ = conn.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
-		_ = half.CloseWrite()
-	}
+	_ = conn.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+	closeWrite(conn)
 }
 
 // DiscardUnread reads what the client has sent and the handler has not read: closing with

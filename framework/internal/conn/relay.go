@@ -42,9 +42,21 @@ func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, 
 // process, too, as a socketpair can say no more. Where the process reads no more the rest
 // stays unread in conn.
 func (r *Relay) toProcess() {
-	_, err := io.Copy(r.pair, r.conn)
-	r.cut.Store(errors.Is(err, ErrPeerGone))
+	in := &reads{Reader: r.conn}
+	_, _ = io.Copy(r.pair, in)
+	r.cut.Store(errors.Is(PeerError(in.err), ErrPeerGone))
 	closeWrite(r.pair)
+}
+
+// reads keeps the error of reading apart from that of writing, which is about the process.
+type reads struct {
+	io.Reader
+	err error
+}
+
+func (r *reads) Read(p []byte) (n int, err error) {
+	n, r.err = r.Reader.Read(p)
+	return n, r.err
 }
 
 // toClient passes the process's end of stream on. A client that takes nothing within the
@@ -81,9 +93,9 @@ func (r *Relay) toClient() {
 // silent before the relay ends.
 const settling = 100 * time.Millisecond
 
-// Finish waits until what the process wrote has been passed on, and ends the relay. It is
-// called when the process is done with its end, and returns ErrPeerGone if the client was cut off. A read of conn that takes no notice of its
-// deadline ends when the caller closes conn.
+// Finish waits until what the process wrote has been passed on, and ends the relay. It is called
+// when the process is done with its end, and returns ErrPeerGone if the client was cut off. A read
+// of conn that takes no notice of its deadline ends when the caller closes conn.
 func (r *Relay) Finish() error {
 	r.ending.Store(true)
 	_ = r.pair.SetReadDeadline(time.Now().Add(settling))
