@@ -253,3 +253,12 @@ func (r *reader) text(f *Frame) {
 	}
 	f.Text = string(r.bytes(n))
 }
+
+// A RemoteError is what another process said of an error of that kind.
+type RemoteError struct {
+	Text string
+	Kind error
+}
+
+func (e *RemoteError) Error() string { return e.Text }
+func (e *RemoteError) Unwrap() error { return e.Kind }

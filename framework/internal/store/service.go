@@ -176,14 +176,5 @@ func errorOf(f *handoff.Frame) error {
 	case f.Text == "" || f.Text == kind.Error():
 		return kind
 	}
-	return &remoteError{f.Text, kind}
+	return &handoff.RemoteError{Text: f.Text, Kind: kind}
 }
-
-// remoteError is the text of an error in another process, and of which kind it is.
-type remoteError struct {
-	text string
-	kind error
-}
-
-func (e *remoteError) Error() string { return e.text }
-func (e *remoteError) Unwrap() error { return e.kind }

@@ -21,15 +21,6 @@ type Panic struct {
 
 func (p *Panic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
-// remoteError is what another process said of an error of that kind.
-type remoteError struct {
-	text string
-	kind error
-}
-
-func (e *remoteError) Error() string { return e.text }
-func (e *remoteError) Unwrap() error { return e.kind }
-
 // ErrorOf returns the error of an outcome. Errors cross a process as text; the kinds that a
 // log tells apart are kept.
 func ErrorOf(f *handoff.Frame) error {
@@ -37,9 +28,9 @@ func ErrorOf(f *handoff.Frame) error {
 	case handoff.OK:
 		return nil
 	case handoff.PeerGone:
-		return &remoteError{f.Text, conn.ErrPeerGone}
+		return &handoff.RemoteError{Text: f.Text, Kind: conn.ErrPeerGone}
 	case handoff.TimedOut:
-		return &remoteError{f.Text, os.ErrDeadlineExceeded}
+		return &handoff.RemoteError{Text: f.Text, Kind: os.ErrDeadlineExceeded}
 	case handoff.Panicked:
 		value, stack, _ := strings.Cut(f.Text, "\n")
 		return &Panic{Value: value, Stack: []byte(stack)}
