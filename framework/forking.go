@@ -80,7 +80,7 @@ func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 	case f.silent.Try(half):
 		return f.start(s, r, f.silent.Release)
 	}
-	peer := s.antechamber.Enter(r.key(), maxAntechamberPerPeer, maxAntechamber)
+	peer := s.antechamber.Enter(r.key(), maxSilentPerPeer, maxAntechamber)
 	if peer == nil {
 		s.reporter.Refused(r.Log(), "too many connections have not said anything")
 		return ErrServerClosed

@@ -125,9 +125,9 @@ func (s *BaseServer) getRequest() (*Request, error) {
 // The antechamber is where connections are between accept and the limits while their preamble
 // is read, one goroutine each, so that a silent client holds up nobody else.
 const (
-	maxAntechamber        = 1024 // connections
-	maxAntechamberPerPeer = 64   // of one source
-	maxPreamblesPerPeer   = 256  // of one source, which often is a proxy
+	maxAntechamber      = 1024 // connections
+	maxPreamblesPerPeer = 256  // of one source, which often is a proxy
+	maxSilentPerPeer    = 64   // of one source, without a child of Forking
 )
 
 // admit passes r on, once its preamble has been read where it has one.

@@ -70,7 +70,10 @@ func (s *BaseServer) refuse(r *Request, why Refusal) {
 
 // mayLog reports whether a refusal may be logged, which one a second may for each reason.
 func (l *Limits) mayLog(why Refusal) (more int, ok bool) {
-	limiter, _ := l.refused.LoadOrStore(why, new(ratelog.Limiter))
+	limiter, known := l.refused.Load(why)
+	if !known {
+		limiter, _ = l.refused.LoadOrStore(why, new(ratelog.Limiter))
+	}
 	return limiter.(*ratelog.Limiter).Allow(1)
 }
 

@@ -17,7 +17,10 @@ func AwaitBytes(ctx context.Context, c net.Conn, limit time.Duration, silent *sl
 	release, err = await(ctx, c, limit, silent, most, func() error {
 		first := make([]byte, 4096)
 		n, err := c.Read(first)
-		if b.first = first[:n]; n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if n > 0 {
+			b.first = first[:n]
+		}
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil // another read returns an error again
 		}
 		return err
@@ -34,7 +37,9 @@ type begunConn struct {
 func (c *begunConn) Read(p []byte) (int, error) {
 	if len(c.first) > 0 {
 		n := copy(p, c.first)
-		c.first = c.first[n:]
+		if c.first = c.first[n:]; len(c.first) == 0 {
+			c.first = nil // its memory, for as long as the connection lives
+		}
 		return n, nil
 	}
 	return c.Conn.Read(p)
