@@ -10,8 +10,8 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
-// Access is who may come in, by the address of the client. The zero value lets everybody in, as it
-// does clients without an address, such as those of a Unix socket: its mode is what is for them.
+// Access limits which clients are admitted, by their addresses. The zero value admits all. Clients
+// without an address, as at a Unix socket, are always admitted; the socket's mode is for them.
 type Access struct {
 	Allow []netip.Prefix // of clients that may come in, and no others; empty: all
 	Deny  []netip.Prefix // of clients that may not, also where Allow has them

@@ -87,7 +87,7 @@ func workerConfig(strategy string, command *Program, s *BaseServer, processors i
 	if err != nil {
 		return worker.Config{}, err
 	}
-	if s.Class.Program == nil { // else who made it has
+	if s.Class.Program == nil { // else a plugin host has checked its own
 		if err := program.Sandbox.Check(s.log()); err != nil {
 			return worker.Config{}, err
 		}

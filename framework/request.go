@@ -131,7 +131,7 @@ func (r *Request) TryWrite(p []byte) (int, error) {
 }
 
 // PeerCertificates returns the certificates that the client has shown, its own first, as ASN.1 DER;
-// nil: it has shown none, or there is no TLS. They are verified.
+// nil: it has shown none, or there is no TLS. The first is verified; the others are what the client sent.
 func (r *Request) PeerCertificates() [][]byte {
 	if r.TLS == nil {
 		return nil

@@ -25,8 +25,8 @@ type State interface {
 	Delete(ctx context.Context, key string) error
 	// Add adds n to a counter, which begins at 0, and returns the sum. With 0 it reads the counter.
 	Add(ctx context.Context, key string, n int64) (int64, error)
-	// Watch returns a channel that has the value of the key, if there is one, and then what becomes of it. Who
-	// reads slowly gets the last one of several changes. The channel is closed when ctx is done, and when the
+	// Watch returns a channel that has the value of the key, if there is one, and then what becomes of it. A
+	// slow reader gets only the latest change. The channel is closed when ctx is done, and when the
 	// state cannot be watched any more.
 	Watch(ctx context.Context, key string) (<-chan Entry, error)
 }
