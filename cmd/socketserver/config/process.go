@@ -24,8 +24,12 @@ type Process struct {
 	Limits      framework.Restrictions `json:"limits"`
 	Sandbox     *framework.Sandbox     `json:"sandbox,omitempty"`
 
+	named   bool // a user is chosen, which may be root
 	grouped bool // it has a group of its own, in place of that of its user
 }
+
+// NamesUser reports whether the configuration chooses the user. A group alone does not.
+func (p *Process) NamesUser() bool { return p.named }
 
 // isSet reports whether anything is.
 func (p *Process) isSet() bool {
@@ -49,8 +53,12 @@ func (p Process) Under(own Process) Process {
 	is.Limits.Files, is.Limits.Processes = cmp.Or(limits.Files, p.Limits.Files), cmp.Or(limits.Processes, p.Limits.Processes)
 	is.Limits.FileSize = cmp.Or(limits.FileSize, p.Limits.FileSize)
 	is.Limits.Nice, is.Limits.Umask = cmp.Or(limits.Nice, p.Limits.Nice), cmp.Or(limits.Umask, p.Limits.Umask)
-	if !limits.AsUser {
-		is.Home, is.Limits.AsUser, is.Limits.UID, is.Limits.GID = p.Home, p.Limits.AsUser, p.Limits.UID, p.Limits.GID
+	is.Limits.AsUser, is.named = limits.AsUser || p.Limits.AsUser, own.named || p.named
+	if !own.named { // a group alone replaces only the group
+		is.Home, is.Limits.UID = p.Home, p.Limits.UID
+		if !own.grouped {
+			is.Limits.GID, is.grouped = p.Limits.GID, p.grouped
+		}
 	}
 	is.Sandbox = cmp.Or(own.Sandbox, p.Sandbox)
 	return is
@@ -161,7 +169,7 @@ func (p *Process) runAs(name string) *fault {
 	if err != nil || failed != nil {
 		return faultf("write the name of another one", "user %q has no numbers", name)
 	}
-	p.Home = u.HomeDir
+	p.named, p.Home = true, u.HomeDir
 	if p.Limits.AsUser, p.Limits.UID = true, uint32(uid); !p.grouped {
 		p.Limits.GID = uint32(gid)
 	}

@@ -76,3 +76,43 @@ func TestProcessGroup(t *testing.T) {
 		require.Zero(t, limits.GID)
 	}
 }
+
+// What a plugin does not choose of user and group is its server's.
+func TestProcessUserOfPlugin(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can change the user")
+	}
+	var user, group Process
+	require.Nil(t, user.runAs("nobody"))
+	require.Nil(t, group.runInGroup("daemon"))
+	nobody, its, daemon := user.Limits.UID, user.Limits.GID, group.Limits.GID
+	for _, c := range []struct {
+		server, plugin string
+		uid, gid       uint32
+		named          bool
+	}{
+		{server: `user = "nobody"`, plugin: `group = "daemon"`, uid: nobody, gid: daemon, named: true},
+		{server: `user = "nobody"`, uid: nobody, gid: its, named: true},
+		{server: "user = \"nobody\"\n group = \"daemon\"", uid: nobody, gid: daemon, named: true},
+		{server: "user = \"nobody\"\n group = \"daemon\"", plugin: `user = "root"`, named: true},
+		{server: `group = "daemon"`, plugin: `user = "nobody"`, uid: nobody, gid: its, named: true},
+		{plugin: `group = "daemon"`, gid: daemon},
+		{server: `group = "daemon"`, gid: daemon},
+	} {
+		t.Run(c.server+", "+c.plugin, func(t *testing.T) {
+			r := newReader()
+			r.parse("servers.hcl", []byte("server \"x\" {\n process {\n"+c.server+"\n}\n}\nplugin \"p\" {\n"+c.plugin+"\n}\n"))
+			r.readFiles()
+			require.NoError(t, r.err())
+			server, own := r.config.Servers[0].Process, r.config.Defined["p"].Process
+			is := server.Under(own)
+			require.Equal(t, framework.Restrictions{AsUser: true, UID: c.uid, GID: c.gid}, is.Limits)
+			require.Equal(t, c.named, is.NamesUser())
+			if own.named {
+				require.Equal(t, own.Home, is.Home)
+			} else {
+				require.Equal(t, server.Home, is.Home)
+			}
+		})
+	}
+}

@@ -243,8 +243,11 @@ func (s *Supervisor) warnAboutRoot(c *config.Config) {
 	}
 	var names []string
 	for _, server := range c.Servers {
-		block := c.Defined[server.Handler.Name]
-		if told := server.Process.Limits.AsUser || server.Handler.Kind == "plugin" && block != nil && block.Limits.AsUser; !told {
+		process := server.Process
+		if block := c.Defined[server.Handler.Name]; server.Handler.Kind == "plugin" && block != nil {
+			process = process.Under(block.Process)
+		}
+		if !process.NamesUser() {
 			names = append(names, server.Name)
 		}
 	}
