@@ -33,8 +33,7 @@ func workerEvent(server string, e framework.WorkerEvent) Event {
 	return event
 }
 
-// Events passes events on to those that watch. While nobody does an event costs one load, and while
-// those that do watch a sample, one that is not in it costs two.
+// Events passes events on to those that watch. While nobody does an event costs one load.
 type Events struct {
 	watching atomic.Int32
 	whole    atomic.Int32 // of these, watchers of all events
@@ -77,6 +76,13 @@ func (e *Events) emit(inSample bool, event func() Event) {
 			continue
 		}
 		w.events = append(w.events, happened)
+	}
+}
+
+// emit passes on an event of a request, which is of the sample of its server or not.
+func (i *Instance) emit(request uint64, event func() Event) {
+	if i.events.watching.Load() != 0 {
+		i.events.emit(i.counters.samples(request), event)
 	}
 }
 

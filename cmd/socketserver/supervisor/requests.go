@@ -232,12 +232,12 @@ func (i *Instance) follow(next framework.Trace) framework.Trace {
 		Accepted: func(r *framework.Request) {
 			next.Accepted(r)
 			id := q.accept(r)
-			i.events.emit(i.counters.samples(id), func() Event { return Event{Kind: "accepted", Server: i.name, Request: id, Client: clientOf(r)} })
+			i.emit(id, func() Event { return Event{Kind: "accepted", Server: i.name, Request: id, Client: clientOf(r)} })
 		},
 		Refused: func(r *framework.Request, why framework.Refusal) {
 			next.Refused(r, why)
 			id := q.end(r, 0)
-			i.events.emit(i.counters.samples(id), func() Event {
+			i.emit(id, func() Event {
 				return Event{Kind: "refused", Server: i.name, Request: id, Client: clientOf(r), Detail: string(why)}
 			})
 		},
@@ -247,12 +247,12 @@ func (i *Instance) follow(next framework.Trace) framework.Trace {
 				pid = self
 			}
 			id := q.start(r, pid)
-			i.events.emit(i.counters.samples(id), func() Event { return Event{Kind: "started", Server: i.name, Request: id, Pid: pid} })
+			i.emit(id, func() Event { return Event{Kind: "started", Server: i.name, Request: id, Pid: pid} })
 		},
 		Ended: func(r *framework.Request, o framework.Outcome) {
 			next.Ended(r, o)
 			id := q.end(r, o.Pid)
-			i.events.emit(i.counters.samples(id), func() Event {
+			i.emit(id, func() Event {
 				return Event{Kind: "ended", Server: i.name, Request: id, Client: clientOf(r), Pid: o.Pid, Detail: string(OutcomeOf(o)), Seconds: o.Duration.Seconds(), In: o.In, Out: o.Out}
 			})
 		},
