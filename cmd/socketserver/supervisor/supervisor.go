@@ -83,6 +83,11 @@ func (s *Supervisor) Apply(ctx context.Context, c *config.Config) (Plan, error) 
 	if err := s.perform(ctx, t); err != nil {
 		return nil, err
 	}
+	for _, i := range t.next {
+		if !slices.Contains(t.fresh, i) { // which have just read theirs
+			i.renewCertificates()
+		}
+	}
 	s.warnAboutFiles(c)
 	if first := len(t.plan) == len(t.fresh) && len(t.old) == 0; first {
 		s.warnAboutRoot(c)
@@ -116,7 +121,6 @@ func (s *Supervisor) perform(ctx context.Context, t *transition) error {
 		i.Retire(replaced)
 	}
 	s.beside.retire(1)
-	s.RenewCertificates()
 	return nil
 }
 

@@ -48,14 +48,18 @@ func warnAboutTLS(log hclog.Logger, secure *layer.TLS) {
 // were read before stay, and that is logged.
 func (s *Supervisor) RenewCertificates() {
 	for _, i := range s.running() {
-		for _, secure := range i.tls {
-			switch changed, err := secure.Reload(); {
-			case err != nil:
-				i.log.Error("certificates not reloaded; those that were read before stay", "error", err)
-			case changed:
-				i.log.Info("certificates reloaded", "expires", secure.Expires().Format(time.RFC3339))
-				warnAboutTLS(i.log, secure)
-			}
+		i.renewCertificates()
+	}
+}
+
+func (i *Instance) renewCertificates() {
+	for _, secure := range i.tls {
+		switch changed, err := secure.Reload(); {
+		case err != nil:
+			i.log.Error("certificates not reloaded; those that were read before stay", "error", err)
+		case changed:
+			i.log.Info("certificates reloaded", "expires", secure.Expires().Format(time.RFC3339))
+			warnAboutTLS(i.log, secure)
 		}
 	}
 }
