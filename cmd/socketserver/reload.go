@@ -110,17 +110,23 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 func (d *daemon) close() {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	for _, w := range []*watch.Watcher{d.watcher, d.certificates} {
-		if w != nil {
-			w.Close()
-		}
-	}
+	d.closeWatchers()
 	if d.admin != nil {
 		_ = d.admin.Close()
 		d.servers.Release(d.adminSocket)
 	}
 	d.closeMetrics()
 	d.closePage(d.page)
+}
+
+// closeWatchers ends the watches on files. The caller holds reloading.
+func (d *daemon) closeWatchers() {
+	for _, w := range []**watch.Watcher{&d.watcher, &d.certificates} {
+		if *w != nil {
+			(*w).Close()
+			*w = nil
+		}
+	}
 }
 
 // openMetrics serves metrics where the configuration says.

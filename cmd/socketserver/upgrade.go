@@ -73,10 +73,7 @@ func (d *daemon) upgrade(ctx context.Context, path string) (pid int, err error) 
 	}
 	d.upgrader.successor = next.Pid
 	d.notify.MainPID(next.Pid)
-	if d.watcher != nil {
-		d.watcher.Close()
-		d.watcher = nil
-	}
+	d.closeWatchers()
 	if d.admin != nil {
 		d.admin.Retire()
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -230,18 +231,36 @@ func TestUpgradeWithoutServer(t *testing.T) {
 	require.NoFileExists(t, path+".lock")
 }
 
-// The address of metrics is passed on, port 0 with the port that it has.
+// The address of metrics is passed on, port 0 with the port that it has. The old process, which has a
+// request, watches no files any more.
 func TestUpgradeKeepsMetrics(t *testing.T) {
 	t.Parallel()
-	r := reloadable(t, "metrics { address = \"127.0.0.1:0\" }\n"+timestamps(`"threading" {}`, "", ""))
+	secure := secureTransport("127.0.0.1:0", frameworktest.NewAuthority(t).Issue(t, "localhost"))
+	r := reloadable(t, "metrics { address = \"127.0.0.1:0\" }\n"+timestamps(`"threading" {}`, "", "")+
+		"server \"secure\" {\n"+secure+"\nconcurrency \"threading\" {}\nhandler \"echo\" {}\n}\n")
 	host := r.await(t, "metrics")["address"].(string)
 	accepted := func() float64 {
 		return scrape(t, http.DefaultClient, host)[`socketserver_requests_accepted_total{server="s"}`]
 	}
-	requireEchoOf(t, r.listeners[0])
+	conn := dial(t, r.listeners[0])
+	require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
 	require.Equal(t, 1.0, accepted())
+	require.True(t, watches(t, r.Process.Pid))
 	r.upgrade(t)
 	require.Zero(t, accepted(), "by the new process")
+	require.False(t, watches(t, r.Process.Pid))
+	require.Equal(t, "still", frameworktest.Ask(t, conn, "still"))
+}
+
+// watches reports whether a process watches files.
+func watches(t *testing.T, pid int) bool {
+	t.Helper()
+	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	require.NoError(t, err)
+	return slices.ContainsFunc(fds, func(fd string) bool {
+		file, _ := os.Readlink(fd) // it may be closed
+		return file == "anon_inode:inotify"
+	})
 }
 
 // What systemd has passed is passed on, and systemd is told of the new process by the old one.
