@@ -103,7 +103,7 @@ func definition(p *config.Plugin) plugin.Definition {
 }
 
 // warnUnused logs blocks about plugins that no server of conf has. A misspelt name is one.
-func (c *catalog) warnUnused(conf *config.Config) {
+func warnUnused(log hclog.Logger, conf *config.Config) {
 	var used []string
 	for _, s := range conf.Servers {
 		if s.Handler.Kind == "plugin" {
@@ -113,7 +113,7 @@ func (c *catalog) warnUnused(conf *config.Config) {
 	for _, name := range slices.Sorted(maps.Keys(conf.Defined)) {
 		if !slices.Contains(used, name) {
 			next := text.Hint(name, used, "name it in a server, or remove the block")
-			c.log.Warn("no server has this plugin, so its block does nothing", "plugin", name, "next", next)
+			log.Warn("no server has this plugin, so its block does nothing", "plugin", name, "next", next)
 		}
 	}
 }

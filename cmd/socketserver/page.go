@@ -113,17 +113,17 @@ func (d *daemon) closePage(p *livePage) {
 	p.server = nil
 }
 
-// changePage serves the page of the next configuration while do makes that the one that runs. Where
-// either fails the page stays as it was.
-func (d *daemon) changePage(ctx context.Context, c *config.Config, do func(*config.Config) (supervisor.Plan, error)) (supervisor.Plan, error) {
+// applyServers makes c what the servers run, and serves the page that it has. Where either fails the
+// page stays as it was.
+func (d *daemon) applyServers(ctx context.Context, c *config.Config) (supervisor.Plan, error) {
 	if d.page != nil && d.page.config == c.Page {
-		return do(c)
+		return d.servers.Apply(ctx, c)
 	}
 	next, err := d.openPage(ctx, c.Page)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := do(c)
+	plan, err := d.servers.Apply(ctx, c)
 	if err != nil {
 		d.closePage(next)
 		return nil, err

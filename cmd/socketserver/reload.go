@@ -84,7 +84,7 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	d.follow(c)
-	if _, err := d.changePage(ctx, c, func(c *config.Config) (supervisor.Plan, error) { return d.servers.Apply(ctx, c) }); err != nil {
+	if _, err := d.applyServers(ctx, c); err != nil {
 		return err
 	}
 	d.reloads.Record(nil)
@@ -186,13 +186,14 @@ func (d *daemon) reload(ctx context.Context, dry bool) (supervisor.Plan, error) 
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	if dry {
-		plan, _, err := d.attempt(ctx, d.load, func(c *config.Config) (supervisor.Plan, error) { return d.servers.Plan(c) })
+		plan, _, err := d.attempt(ctx, d.load, d.servers.Plan)
 		return plan, err
 	}
 	plan, c, err := d.apply(ctx, d.load)
 	var broken *config.Errors
 	switch {
 	case err == nil:
+		warnUnused(d.log, c)
 		d.follow(c)
 	case d.watcher == nil:
 	case c != nil: // what it needs may come with another change
@@ -248,7 +249,7 @@ func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config,
 		}
 	}()
 	plan, c, err := d.attempt(ctx, load, func(c *config.Config) (supervisor.Plan, error) {
-		return d.changePage(ctx, c, func(c *config.Config) (supervisor.Plan, error) { return d.servers.Apply(ctx, c) })
+		return d.applyServers(ctx, c)
 	})
 	d.reloads.Record(err)
 	if err != nil {
@@ -289,7 +290,6 @@ func (d *daemon) attempt(ctx context.Context, load func(*catalog) (*config.Confi
 			catalog.close()
 			return nil, c, err
 		}
-		catalog.warnUnused(c)
 		plan, err := do(c)
 		if !errors.Is(err, supervisor.ErrStopped) || ctx.Err() != nil {
 			return plan, c, err

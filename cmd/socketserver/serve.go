@@ -136,8 +136,8 @@ func serve(o serving) error {
 		catalog.close()
 		return failed(err)
 	}
-	catalog.warnUnused(c)
 	log := catalog.log
+	warnUnused(log, c)
 	if err := localtime.Check(); err != nil {
 		log.Warn("times are UTC, as the time zone is not understood", "error", err)
 	}

@@ -38,7 +38,7 @@ are built, and started to be asked for their options, unless --no-plugins says o
 			catalog.skipPlugins = noPlugins
 			conf, err := config.Load(file, catalog)
 			if err == nil {
-				catalog.warnUnused(conf)
+				warnUnused(catalog.log, conf)
 				err = supervisor.Check(ctx, conf, supervisor.Options{Log: catalog.log, Worker: findWorker(catalog.log)})
 			}
 			catalog.close()
