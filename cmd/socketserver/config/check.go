@@ -164,16 +164,13 @@ func (r *reader) checkClass(d *draft, block string) {
 	}
 }
 
-// fewestThreads is how many threads a process of a handler has that serves little.
-const fewestThreads = 6
-
 // checkProcess reports a process block that applies to nothing, or lets nothing run.
 func (d *draft) checkProcess(r *reader, block string) {
 	at, own := d.blocks["process"]
 	if c := d.Concurrency; own && !c.UsesProcesses() && d.Class.Executor == nil {
 		r.add(at, faultf(`use concurrency "forking" or "preforking", or have the server run as another user`, "%sit runs in the process of the server under %q, and process is for other ones", block, c.Kind))
 	} else if most := d.Process.Limits.Processes; most > 0 && d.Class.Program == nil && d.Class.Executor == nil {
-		if need := fewestThreads * (c.MaxChildren + c.Workers); need > most {
+		if need := ThreadsPerProcess * c.Processes(); need > most {
 			r.add(cmp.Or(at, d.at), faultf("raise it, or lower the number of processes", "%slimits.processes is %d, and counts the threads of all processes of the user, of which this server may have %d", block, most, need))
 		}
 	}

@@ -73,6 +73,12 @@ func (c Concurrency) UsesProcesses() bool {
 	return ok && kind.strategy(c, nil).Place() == framework.InWorkers
 }
 
+// ThreadsPerProcess is the number of threads of a process of a handler that serves little.
+const ThreadsPerProcess = 6
+
+// Processes returns how many processes the strategy may have at once.
+func (c Concurrency) Processes() int { return c.MaxChildren + c.Workers }
+
 // perSource is the default: one client takes at most half of the strategy's capacity.
 func (c Concurrency) perSource() int {
 	const usual = 64

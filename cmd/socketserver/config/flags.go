@@ -12,7 +12,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/go-socketserver/socketserver/framework"
-	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 )
 
 // Flags are one server of the command line.
@@ -66,9 +65,8 @@ func (r *reader) listen(d *draft, url string, flags Flags) {
 	at := flag("listen", url)
 	scheme, address, ok := strings.Cut(url, "://")
 	word, secure := wordOf(scheme)
-	t, web := Transport{Network: word}, &websocket.Options{Path: "/"}
-	if word == "websocket" {
-		t.Network, t.WebSocket = "tcp", web
+	t, web := newTransport(word)
+	if t.WebSocket != nil {
 		address, web.Path = splitPath(address)
 	}
 	if secure {

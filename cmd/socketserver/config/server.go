@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,24 +65,35 @@ func (b *block) readServer(h *hclsyntax.Block) {
 // maxBuffer is the maximum size of a buffer, in bytes.
 const maxBuffer = 16 << 20
 
+// newTransport returns the transport of a block's label, and the options of a WebSocket, which are its
+// own if it is one.
+func newTransport(word string) (Transport, *websocket.Options) {
+	web := &websocket.Options{Path: "/"}
+	if word == "websocket" {
+		return Transport{Network: "tcp", WebSocket: web}, web
+	}
+	return Transport{Network: word}, web
+}
+
 // transportGrammar returns the attributes of each network. beside resolves paths against the
 // file's directory.
 func transportGrammar(t *Transport, web *websocket.Options, beside func(string) string) map[string]attributes {
 	queue, read := integer(&t.RequestQueueSize, 1, 65535), integer(&t.ReadBuffer, 16, maxBuffer) // bufio reads with no less than 16
 	write := orNone(&t.WriteBuffer, integer(&t.WriteBuffer, 0, maxBuffer))
 	address, size, mode := address(t, beside), integer(&t.MaxPacketSize, 1, 65507), mode(&t.Mode)
+	tcp := attributes{
+		"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
+		"reuse_port": boolean(&t.ReusePort), "no_delay": inverted(&t.Nagle), "keep_alive": orNone(&t.KeepAlive, duration(&t.KeepAlive)),
+	}
+	overTCP := maps.Clone(tcp)
+	maps.Copy(overTCP, attributes{
+		"path": urlPath(&web.Path), "origins": texts(func(all []string) *fault { return checkOrigins(all, &web.Origins) }),
+		"subprotocol": subprotocol(&web.Subprotocol), "message": choice(func(s string) { web.Binary = s == "binary" }, "text", "binary"),
+	})
 	return map[string]attributes{
-		"tcp": {
-			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
-			"reuse_port": boolean(&t.ReusePort), "no_delay": inverted(&t.Nagle), "keep_alive": orNone(&t.KeepAlive, duration(&t.KeepAlive)),
-		},
-		"websocket": {
-			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
-			"reuse_port": boolean(&t.ReusePort), "no_delay": inverted(&t.Nagle), "keep_alive": orNone(&t.KeepAlive, duration(&t.KeepAlive)),
-			"path": urlPath(&web.Path), "origins": texts(func(all []string) *fault { return checkOrigins(all, &web.Origins) }),
-			"subprotocol": subprotocol(&web.Subprotocol), "message": choice(func(s string) { web.Binary = s == "binary" }, "text", "binary"),
-		},
-		"udp": {"address": address, "max_packet_size": size},
+		"tcp":       tcp,
+		"websocket": overTCP,
+		"udp":       {"address": address, "max_packet_size": size},
 		"unix": {
 			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
 			"mode": mode, "owner": nil, "group": nil,
@@ -95,10 +107,7 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	if !ok {
 		return
 	}
-	t, web := Transport{Network: network}, &websocket.Options{Path: "/"}
-	if network == "websocket" {
-		t.Network, t.WebSocket = "tcp", web
-	}
+	t, web := newTransport(network)
 	grammar := transportGrammar(&t, web, b.source.beside)
 	switch {
 	case network == "tls":
@@ -125,8 +134,8 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	d.transports = append(d.transports, i.place("address"))
 }
 
-// readProxyProtocol reads the block of that name. from has no default: who may send a header may name any
-// client.
+// readProxyProtocol reads the block of that name. from has no default: a peer that may send a header
+// can claim any client address.
 func (b *block) readProxyProtocol(h *hclsyntax.Block, into **proxyproto.Options) {
 	o := &proxyproto.Options{Require: true, Timeout: 3 * time.Second}
 	i := b.bare(h)

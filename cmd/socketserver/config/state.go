@@ -44,8 +44,8 @@ func (b *block) readState(h *hclsyntax.Block, into *State) {
 	own := State{Sync: -1}
 	i.read(attributes{
 		"backend":     choice(func(s string) { own.Backend = s }, names(backends)...),
-		"path":        typed(cty.String, "a path in quotes", func(s string) *fault { own.Path = b.source.beside(s); return nil }),
-		"credentials": typed(cty.String, "a path in quotes", func(s string) *fault { own.Credentials = b.source.beside(s); return nil }),
+		"path":        i.path(&own.Path),
+		"credentials": i.path(&own.Credentials),
 		"sync":        syncInterval(&own.Sync),
 		"url":         natsURL(&own.URL),
 		"bucket":      bucketName(&own.Bucket),
@@ -145,12 +145,13 @@ func checkBucket(name string) *fault {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 	}
 	if name == "" || len(name) > maxBucket || strings.ContainsFunc(name, other) {
-		return faultf("write letters, digits, - and _, at most 64", "%q cannot be the name of a bucket", name)
+		return faultf(fmt.Sprintf("write letters, digits, - and _, at most %d", maxBucket), "%q cannot be the name of a bucket", name)
 	}
 	return nil
 }
 
-// checkState completes the state of a server whose class is known, and checks it beside those of the others.
+// checkState sets the state of a server from its block, if its handler uses one. It reports a block
+// that the handler does not use, and a bucket that another server has.
 func (r *reader) checkState(d *draft, block string) {
 	at, own := d.blocks["state"]
 	if !own {

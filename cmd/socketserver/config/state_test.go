@@ -53,6 +53,8 @@ func TestStateErrors(t *testing.T) {
 		{state(file), `6:11: server "s": state: there is no path; add path = "state"`},
 		{state(nats), `6:11: server "s": state: there is no url; add url = "nats://localhost:4222"`},
 		{state(`path = "state"`), `6:1: server "s": state: path is for "file", and the backend is "memory"; remove it, or change backend`},
+		{state(file, `path = ""`), `7:8: server "s": state: path: the path is empty; write one, or remove the line`},
+		{state(nats, `url = "nats://a"`, `credentials = ""`), `8:15: server "s": state: credentials: the path is empty; write one, or remove the line`},
 		{state(file, `path = "state"`, `url = "nats://a"`), `8:1: server "s": state: url is for "nats", and the backend is "file"; remove it, or change backend`},
 		{state(`bucket = "a"`), `6:1: server "s": state: bucket is for "file" and "nats", and the backend is "memory"; remove it, or change backend`},
 		{state(file, `path = "state"`, `bucket = "a.b"`), `8:10: server "s": state: bucket: "a.b" cannot be the name of a bucket; write letters, digits, - and _, at most 64`},

@@ -264,13 +264,13 @@ func (s *Supervisor) warnAboutRoot(c *config.Config) {
 // warnAboutProcesses compares the limit of processes, which counts threads, with what the
 // configuration allows.
 func (s *Supervisor) warnAboutProcesses(c *config.Config) {
-	const perProcess, own = 6, 32 // threads
+	const own = 32 // threads
 	limit := processesLimit()
 	need := own
 	for _, server := range c.Servers {
-		need += perProcess * (server.Concurrency.MaxChildren + server.Concurrency.Workers)
+		need += config.ThreadsPerProcess * server.Concurrency.Processes()
 		if server.Handler.Kind == "plugin" {
-			need += perProcess
+			need += config.ThreadsPerProcess
 		}
 	}
 	if limit > 0 && need > limit {

@@ -124,7 +124,7 @@ func (c *collector) row(v supervisor.View, s *server, now time.Time) Row {
 		Pid: c.self, RSS: c.memory.of(c.self, now), Active: int(max(n.Active-n.Waiting, 0)), Waiting: int(max(n.Waiting, 0)), Limit: v.Config.Limits.Connections, Queue: v.Queued, Backlog: v.Capacity,
 		Accepted: n.Accepted, Answered: n.Ended[supervisor.OK], Cut: n.Ended[supervisor.Killed] + n.Ended[supervisor.Cut],
 		Errors: v.Failed, Started: n.WorkerStarts, Restarts: s.restarts + n.WorkerFailures, Overdue: v.Overdue, Refused: map[string]int64{},
-		Max: v.Config.Concurrency.MaxChildren + v.Config.Concurrency.Workers, Children: []Child{}, Listen: []string{},
+		Max: v.Config.Concurrency.Processes(), Children: []Child{}, Listen: []string{},
 	}
 	for why, count := range n.Refused {
 		if count > 0 {
