@@ -1,6 +1,7 @@
 package page
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -8,8 +9,13 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/web"
 )
 
 func testPage() *Page {
@@ -97,6 +103,44 @@ func TestCommandsThatFail(t *testing.T) {
 		require.Equal(t, http.StatusForbidden, ask(p, "POST", "/"+name+"?token=secret").Code)
 	}
 	require.Equal(t, http.StatusOK, ask(p, "GET", "/?token=secret").Code)
+}
+
+// A pipe is a listener with one connection.
+type pipe chan net.Conn
+
+func (p pipe) Addr() net.Addr { return &net.UnixAddr{} }
+func (p pipe) Close() error   { close(p); return nil }
+
+func (p pipe) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+// The time that the web server gives a client to send its request and to take the answer is not that
+// of the command.
+func TestCommandsMayTakeLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := testPage()
+		p.Commands["drain"] = func(r *http.Request) error {
+			select {
+			case <-time.After(time.Minute):
+				return nil
+			case <-r.Context().Done():
+				return r.Context().Err()
+			}
+		}
+		server, l := web.New(p, hclog.NewNullLogger()), make(pipe, 1)
+		server.Listen(l)
+		defer server.Close()
+		ours, its := net.Pipe()
+		l <- its
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}}
+		response, err := client.Post("http://localhost:7070/drain?token=secret", "", strings.NewReader("{}"))
+		require.NoError(t, err)
+		require.Equal(t, http.StatusNoContent, response.StatusCode)
+	})
 }
 
 func TestURLs(t *testing.T) {
