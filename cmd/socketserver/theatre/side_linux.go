@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
@@ -16,6 +17,8 @@ type side struct {
 	of   *Theatre
 	name string
 	spec subject.Spec
+
+	starting sync.Mutex // is held while the server is started, and is locked before the theatre's
 
 	subject *subject.Subject // nil: it does not run
 	row     feed.Row         // the latest
@@ -32,6 +35,8 @@ const foreign = 1_000_000
 
 // start starts the server, unless it runs, and waits for its first frame.
 func (s *side) start() error {
+	s.starting.Lock()
+	defer s.starting.Unlock()
 	t := s.of
 	t.mu.Lock()
 	running := s.subject != nil

@@ -37,7 +37,6 @@ type Theatre struct {
 
 	mu     sync.Mutex
 	last   int // number of the client that came last
-	clock  func(time.Time) float64
 	events []feed.Event
 	lost   int
 	taken  bool // events are collected
@@ -48,7 +47,6 @@ type Theatre struct {
 func New(ctx context.Context, specs []subject.Spec, message string) *Theatre {
 	t := &Theatre{ctx: ctx, pace: 1, message: message}
 	t.Feed = feed.New(t, feed.Period, 0)
-	t.clock = func(at time.Time) float64 { return float64(at.Sub(t.Feed.Epoch()).Microseconds()) / 1000 }
 	for _, spec := range specs {
 		spec.Server = prepare(spec.Server)
 		spec.Clock = t.Feed.Epoch().UnixNano()
@@ -104,21 +102,20 @@ func (t *Theatre) Close() {
 	t.clients.Wait()
 }
 
-// emit adds events of now. t.mu is held.
-func (t *Theatre) emit(events ...feed.Event) {
-	if !t.taken {
-		return
+// emit adds an event. t.mu is held.
+func (t *Theatre) emit(e feed.Event) {
+	if t.taken {
+		t.events = append(t.events, e)
 	}
-	t.events = append(t.events, events...)
 }
 
-func (t *Theatre) now() float64 { return t.clock(time.Now()) }
+func (t *Theatre) now() float64 { return t.Feed.Clock(time.Now()) }
 
 // Begin and the following are the source of the feed.
-func (t *Theatre) Begin(clock func(time.Time) float64) feed.Collector {
+func (t *Theatre) Begin(func(time.Time) float64) feed.Collector {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.clock, t.taken = clock, true
+	t.taken = true
 	return t
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
@@ -129,10 +131,27 @@ func TestExitEndsAllThreadsAndOneChild(t *testing.T) {
 		return nil
 	})
 
-	s.do(t, "theatre/start", `{"server": "theatre/threading"}`)
+	errs := make(chan error, 2) // of two clicks, of which one starts it
+	for range cap(errs) {
+		go func() {
+			errs <- s.Commands()["theatre/start"](httptest.NewRequest(http.MethodPost, "/theatre/start", strings.NewReader(`{"server": "theatre/threading"}`)))
+		}()
+	}
+	require.EqualError(t, errors.Join(<-errs, <-errs), "theatre/threading runs already")
 	s.await(t, "a server that serves again", func(f feed.Frame) bool { return f.Servers[0].State == "serving" })
 	require.Equal(t, []int64{threads.Cut, 2}, []int64{s.last.Servers[0].Cut, s.last.Servers[0].Started})
 	require.NotEqual(t, threads.Pid, s.last.Servers[0].Pid)
+}
+
+// A client reads the clock while the first reader comes.
+func TestClock(t *testing.T) {
+	theatre := New(t.Context(), nil, "")
+	defer theatre.Close()
+	came := make(chan struct{})
+	go func() { defer close(came); theatre.Feed.Read(0).Close() }()
+	require.GreaterOrEqual(t, theatre.now(), 0.0)
+	<-came
+	require.Equal(t, 1500.1, theatre.Feed.Clock(theatre.Feed.Epoch().Add(1500149*time.Microsecond)))
 }
 
 func TestVerdicts(t *testing.T) {

@@ -69,8 +69,8 @@ func New(source Source, period, age time.Duration) *Feed {
 // Epoch returns when the clock of the frames began.
 func (f *Feed) Epoch() time.Time { return f.epoch }
 
-// clock returns the time of frames at a moment, to a tenth of a millisecond.
-func (f *Feed) clock(at time.Time) float64 {
+// Clock returns the time of frames at a moment, to a tenth of a millisecond.
+func (f *Feed) Clock(at time.Time) float64 {
 	return math.Round(float64(at.Sub(f.epoch).Microseconds())/100) / 10
 }
 
@@ -89,7 +89,7 @@ func (f *Feed) Read(after uint64) *Reader {
 	r := &Reader{feed: f, frames: make(chan message, kept+ahead)}
 	began := f.collector == nil
 	if began {
-		f.collector, f.stop = f.source.Begin(f.clock), make(chan struct{})
+		f.collector, f.stop = f.source.Begin(f.Clock), make(chan struct{})
 		f.recent = nil
 		f.step()
 		go f.run(f.stop)
@@ -156,7 +156,7 @@ func (f *Feed) Close() {
 func (f *Feed) step() {
 	rows, events, lost := f.collector.Collect()
 	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.T, b.T) })
-	next := Frame{V: 1, Seq: f.last.Seq + 1, Readonly: f.ReadOnly, T: max(f.clock(time.Now()), f.last.T), Servers: rows, Events: events}
+	next := Frame{V: 1, Seq: f.last.Seq + 1, Readonly: f.ReadOnly, T: max(f.Clock(time.Now()), f.last.T), Servers: rows, Events: events}
 	for i := range events { // one that is made between the two readings of the clock
 		events[i].T = min(events[i].T, next.T)
 	}
