@@ -82,8 +82,8 @@ func (c *client) run() {
 	c.talk(conn)
 }
 
-// bind gives the client its address before it connects, so that what the server reports of it can be told
-// to be its.
+// bind gives the client its address before it connects, so that events of the server can be matched to
+// the client.
 func (c *client) bind(raw syscall.RawConn) (err error) {
 	failed := raw.Control(func(fd uintptr) {
 		if err = syscall.Bind(int(fd), &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {

@@ -139,7 +139,7 @@ func (t *Theatre) Collect() (rows []feed.Row, events []feed.Event, lost int) {
 func (t *Theatre) Open(name string) []uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.find(name); s != nil {
+	if s, err := t.find(name); err == nil {
 		return s.open()
 	}
 	return nil
@@ -148,7 +148,7 @@ func (t *Theatre) Open(name string) []uint64 {
 func (t *Theatre) Rates(name string) []float64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.find(name); s != nil {
+	if s, err := t.find(name); err == nil {
 		return s.rates
 	}
 	return nil
@@ -163,14 +163,14 @@ func (t *Theatre) Recall() (events []feed.Event) {
 	return events
 }
 
-// find returns the side of a server; nil: there is none. t.mu is held.
-func (t *Theatre) find(name string) *side {
+// find returns the side of a server.
+func (t *Theatre) find(name string) (*side, error) {
 	for _, s := range t.sides {
 		if s.name == name {
-			return s
+			return s, nil
 		}
 	}
-	return nil
+	return nil, errors.New("there is no server " + name)
 }
 
 // A request is what the page sends.
@@ -188,21 +188,19 @@ func (t *Theatre) Commands() map[string]page.Command {
 		"theatre/clients": t.come,
 		"theatre/kill":    t.strike,
 		"theatre/start": func(r request) error {
-			t.mu.Lock()
-			s := t.find(r.Server)
-			t.mu.Unlock()
-			if s == nil {
-				return errors.New("there is no server " + r.Server)
+			s, err := t.find(r.Server)
+			if err != nil {
+				return err
 			}
 			return s.start()
 		},
 		"kill": func(r request) error {
+			s, err := t.find(r.Server)
+			if err != nil {
+				return err
+			}
 			t.mu.Lock()
 			defer t.mu.Unlock()
-			s := t.find(r.Server)
-			if s == nil {
-				return errors.New("there is no server " + r.Server)
-			}
 			return s.kill(r.Pid)
 		},
 	} {
