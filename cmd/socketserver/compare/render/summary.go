@@ -8,8 +8,8 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// summary returns the one table that is always shown: rates under each load, the price, and who is cut
-// off when a handler ends its process.
+// summary returns the one table that is always shown: rates under each load, the price, and which
+// clients are cut off when a handler ends its process.
 func summary(r *result.Report) table {
 	t := table{Head: []string{""}, Pictures: map[string]string{}}
 	var loads []result.Load

@@ -28,7 +28,7 @@ func (e *evidence) rest(format string, args ...any) {
 	e.Rests = append(e.Rests, fmt.Sprintf(format, args...))
 }
 
-// choose says what to write in servers.hcl, and why.
+// choose writes what belongs in servers.hcl, and why.
 func (e *evidence) choose() {
 	for _, text := range e.noise {
 		found, _, _ := strings.Cut(text, ";") // and then what to do about it
@@ -127,7 +127,7 @@ var risks = []struct{ mishap, words string }{
 	{"panic", "panic"},
 }
 
-// except says when not to write that: for the first mishap that the server did not survive.
+// except writes when that does not belong there: for the first mishap that the server did not survive.
 func (e *evidence) except() {
 	chosen := e.best(func(string) bool { return len(e.noise) == 0 })
 	for _, risk := range risks {
@@ -164,7 +164,7 @@ func (e *evidence) except() {
 	}
 }
 
-// state says what the handler declares to keep, and what that rules out.
+// state writes what the handler declares to keep, and what that rules out.
 func (e *evidence) state() {
 	processes := slices.ContainsFunc(e.Subjects, func(s Subject) bool { return s.usesProcesses() && s.Form != Python })
 	if e.Settings.Stateful == "" || !processes {

@@ -47,7 +47,7 @@ type Feed struct {
 	epoch  time.Time // when its clock began
 
 	mu        sync.Mutex
-	collector Collector // nil: nobody watches
+	collector Collector // nil: no readers
 	readers   map[*Reader]struct{}
 	idle      time.Time     // when the last reader left
 	stop      chan struct{} // closed to end run
@@ -61,7 +61,7 @@ type message struct {
 	text []byte
 }
 
-// New returns a feed whose clock shows age now.
+// New returns a feed that makes a frame each period. Its clock began age ago.
 func New(source Source, period, age time.Duration) *Feed {
 	return &Feed{source: source, period: period, epoch: time.Now().Add(-age), readers: map[*Reader]struct{}{}}
 }
@@ -113,7 +113,7 @@ func (r *Reader) Close() {
 	r.feed.idle = time.Now()
 }
 
-// run makes frames until nobody has watched for a while.
+// run makes frames until there has been no reader for a while.
 func (f *Feed) run(stop chan struct{}) {
 	tick := time.NewTicker(f.period)
 	defer tick.Stop()

@@ -1,9 +1,8 @@
-// Package feed tells pages what servers do: a [Frame] ten times a second while somebody watches, and
-// nothing at all while nobody does.
+// Package feed streams the state of servers to pages: ten frames a second while a reader is connected,
+// none otherwise.
 //
-// A frame is a table, which is exact, and the events since the frame before, which may be a sample. All
-// readers of a [Feed] get the same bytes. One that reads too slowly misses frames and is told how many;
-// nothing waits for it.
+// A [Frame] is a table, which is exact, and the events since the frame before, which may be a sample. All
+// readers of a [Feed] get the same bytes. A slow reader misses frames; the next one has their number.
 package feed
 
 // A Frame is what a page gets at once. Times are in milliseconds since the feed's clock began.

@@ -150,7 +150,7 @@ func (s *server) activeIn(pid int) int {
 	return 0
 }
 
-// CauseOf returns why a process ended, in the words of those who know Unix.
+// CauseOf returns why a process ended, in Unix terms.
 func CauseOf(detail string) string {
 	switch status, exited := strings.CutPrefix(detail, "exit status "); {
 	case detail == "":
