@@ -36,7 +36,7 @@ func (o *Options) stevens() (all []strategy, warnings []string, err error) {
 			{Prethreading, Prethreading},
 		} {
 			all = append(all, strategy{
-				name: python.prefix + c.name, form: result.Python, interpreter: python.program, concurrency: config.Concurrency{Kind: c.kind, MaxChildren: 40},
+				name: python.prefix + c.name, form: result.Python, interpreter: python.program, concurrency: config.DefaultConcurrency(c.kind),
 			})
 		}
 	}
@@ -45,7 +45,7 @@ func (o *Options) stevens() (all []strategy, warnings []string, err error) {
 			warnings = append(warnings, form+" is not installed, and is left out")
 			continue
 		}
-		all = append(all, strategy{name: form, form: form, concurrency: config.Concurrency{Kind: "forking"}})
+		all = append(all, strategy{name: form, form: form, concurrency: config.DefaultConcurrency("forking")})
 	}
 	return all, warnings, nil
 }

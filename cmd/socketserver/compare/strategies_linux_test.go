@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -129,6 +130,21 @@ func TestSpec(t *testing.T) {
 	require.Equal(t, "forking, max_requests = 30, spares = 4", (&Options{Base: &own}).usual()[3], "its own number")
 	require.Equal(t, 7, own.Concurrency.MaxChildren)
 	require.Equal(t, 3, own.Limits.PerSource)
+}
+
+// The servers of the table in Stevens' book have the defaults, which the report leaves out.
+func TestStevensConcurrency(t *testing.T) {
+	o := wish("handler", "tcp")
+	o.Table = "stevens"
+	chosen, _, err := o.choose()
+	require.NoError(t, err)
+	for _, s := range chosen {
+		want := fmt.Sprintf("concurrency %q {}", s.concurrency.Kind)
+		if s.name == reused {
+			want = "concurrency \"forking\" {\n  max_requests = 100\n  spares       = 4\n}"
+		}
+		require.Equal(t, want, describe(s.spec(o.Base, plugin.Definition{})).Concurrency, s.name)
+	}
 }
 
 // One of the base's transports is used, and the base stays as it is.
