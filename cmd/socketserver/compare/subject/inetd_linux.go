@@ -40,12 +40,19 @@ func (s *Spec) serveInetd(ctx context.Context) error {
 	}
 	adopt() // its programs, which it may not have reaped when it ends
 	command := exec.Command(Inetd(s.Form), args...)
+	command.Stdout, command.Stderr = os.Stderr, os.Stderr            // standard output is for reports
+	command.Env = append(command.Environ(), "SYSTEMD_LOG_LEVEL=err") // else there are five lines for each connection
 	if err := command.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", s.Form, err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		_ = command.Wait() // ProcessState has more
+		close(ended)
+	}()
 	defer func() {
 		_ = command.Process.Signal(syscall.SIGTERM)
-		_ = command.Wait()
+		<-ended
 		for pid := 1; pid > 0; { // there is no other child
 			pid, _ = syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
 		}
@@ -56,7 +63,11 @@ func (s *Spec) serveInetd(ctx context.Context) error {
 			_ = c.Close()
 			break
 		}
-		time.Sleep(soon)
+		select {
+		case <-ended:
+			return fmt.Errorf("%s ended before it listened: %s", s.Form, command.ProcessState)
+		case <-time.After(soon):
+		}
 	}
 	send(report{Network: "tcp", Address: at})
 	<-ctx.Done()
@@ -70,7 +81,7 @@ func (s *Spec) inetdArgs(at string) ([]string, error) {
 	_, port, _ := net.SplitHostPort(at)
 	me, err := user.Current()
 	if err != nil {
-		return nil, fmt.Errorf("who runs xinetd: %w", err)
+		return nil, fmt.Errorf("look up the current user: %w", err)
 	}
 	path := filepath.Join(s.Directory, "xinetd.conf")
 	text := "service compared\n{\ntype = UNLISTED\nsocket_type = stream\nprotocol = tcp\nbind = 127.0.0.1\nwait = no\nserver = /bin/cat\n" +

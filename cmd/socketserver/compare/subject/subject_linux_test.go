@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -163,6 +164,16 @@ func TestNoPython(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := Start(t.Context(), specOf(t, result.Python, "tcp", `"threading" {}`, echo))
 	require.ErrorContains(t, err, ": there is no python3; install it, or leave the peers out")
+}
+
+// The reason that an inetd gives for its end is in the error.
+func TestInetdEnds(t *testing.T) {
+	directory := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(directory, "xinetd"), []byte("#!/bin/sh\necho bad configuration >&2\nexit 3\n"), 0o700)) //nolint:gosec // it is run
+	t.Setenv("PATH", directory)
+	_, err := Start(t.Context(), specOf(t, result.Xinetd, "tcp", `"forking" {}`, echo))
+	require.ErrorContains(t, err, "bad configuration; xinetd ended before it listened: exit status 3")
+	requireNoLeftovers(t)
 }
 
 func TestPeerAnswersAlike(t *testing.T) {
