@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
@@ -191,7 +193,6 @@ func TestPythonKeepsState(t *testing.T) {
 	require.Equal(t, "1", dial(t, s).ask(t, "count"), "the next process begins anew")
 }
 
-// shutdown() stops the server, and what follows serve_forever() runs.
 // What a script keeps in the state is the same in all interpreters and their forks.
 func TestPythonUsesState(t *testing.T) {
 	for _, concurrency := range []string{"threading", "forking"} {
@@ -202,6 +203,54 @@ func TestPythonUsesState(t *testing.T) {
 	}
 }
 
+// Calls of the state fail once the server has gone, those that wait and those that follow.
+func TestPythonStateWithoutItsServer(t *testing.T) {
+	var source strings.Builder
+	for _, name := range []string{"channel", "request", "listener", "state", "runner"} {
+		part, err := os.ReadFile("python/" + name + ".py")
+		require.NoError(t, err)
+		source.Write(part)
+	}
+	for _, concurrency := range []string{"threading", "forking"} {
+		server, theirs, err := handoff.Pair()
+		require.NoError(t, err)
+		defer server.Close()
+		host := exec.Command("python3", "-I", "-c", source.String(), "testdata/python/keeper.py", "testdata/python/keeper.py")
+		host.ExtraFiles, host.Stderr = []*os.File{theirs}, os.Stderr
+		require.NoError(t, host.Start())
+		defer func() { _ = host.Process.Kill() }()
+		require.NoError(t, theirs.Close())
+		require.NoError(t, server.Send(&handoff.Frame{Kind: handoff.Configure, Body: []byte(`{"concurrency": "` + concurrency + `", "timeouts": {"drain": 3600e9}}`)}, nil))
+		expect := func(want handoff.Kind) {
+			require.NoError(t, server.Receive(func(f handoff.Frame) error {
+				require.Equal(t, want, f.Kind)
+				return nil
+			}))
+		}
+		expect(handoff.Hello)
+		var clients []net.Conn
+		for id := range uint64(2) {
+			client, request, err := handoff.StreamPair()
+			require.NoError(t, err)
+			defer client.Close()
+			require.NoError(t, server.Send(&handoff.Frame{Kind: handoff.Stream, ID: id + 1, Network: "unix"}, request))
+			require.NoError(t, request.Close())
+			frameworktest.Send(t, client, "get a\n")
+			expect(handoff.State)
+			clients = append(clients, client)
+		}
+		require.NoError(t, server.Close())
+		for _, client := range clients {
+			frameworktest.Expect(t, client, "OSError: the server has gone\n")
+			frameworktest.Send(t, client, "get a\n")
+			frameworktest.Expect(t, client, "OSError: the server has gone\n")
+			require.NoError(t, client.Close())
+		}
+		require.NoError(t, host.Wait(), concurrency)
+	}
+}
+
+// shutdown() stops the server, and what follows serve_forever() runs.
 func TestPythonStopsItsServer(t *testing.T) {
 	for _, c := range []struct{ script, concurrency, before, word, answer, printed string }{
 		{"subject", "threading", "", "stop\n", "stopping\n", "stopped and cleaned up"},

@@ -23,6 +23,7 @@ class State:
     def __init__(self, channel):
         self.channel, self.waiting, self.lock, self.last = channel, {}, threading.Lock(), 0
         self.pipe = None  # in a child of Forks, where the parent has the channel: what leads to it
+        self.over = False  # the server has gone
 
     def get(self, key):
         """Return a value, as bytes, and its revision."""
@@ -44,15 +45,20 @@ class State:
 
     def call(self, what, key, number_=0, value=b""):
         value = value.encode() if isinstance(value, str) else bytes(value)
+        if len(value) > 65536:
+            raise ValueError(f"a value of {len(value)} bytes; a value of the state has at most 65536")
+        question = numbers(number_) + words(key) + value
         with self.lock:
             self.last += 1
             id = (os.getpid() if self.pipe else 0) << 32 | self.last
             answered = self.waiting[id] = threading.Event()
-            if self.pipe:  # nobody else receives here
-                self.ask(id, what, key, number_, value)
+            if self.pipe:  # nothing else receives here
+                self.channel.send(STATE, id, what, 0, question)
                 self.take(id, self.pipe.recv(MAX_FRAME))
         if not self.pipe:
-            self.ask(id, what, key, number_, value)
+            self.channel.send(STATE, id, what, 0, question)
+            if self.over:  # gone may not have seen that this waits
+                self.take(id, b"")
             answered.wait()
         status, rest = self.waiting.pop(id)
         size = number(rest, 8, 4)
@@ -60,18 +66,15 @@ class State:
             raise self.problems.get(status, OSError)(rest[12 : 12 + size].decode())
         return number(rest, 0, 8), rest[12 + size :]
 
-    def ask(self, id, what, key, number_, value):
-        if len(value) > 65536:
-            raise ValueError(f"a value of {len(value)} bytes; a value of the state has at most 65536")
-        self.channel.send(STATE, id, what, 0, numbers(number_) + words(key) + value)
-
     def take(self, id, data):
-        """Take an answer: its status, number and text, and the value."""
-        answered, self.waiting[id] = self.waiting[id], (data[0] if data else FAILED, data[1:] or numbers(0) + long_text("the server has gone"))
-        answered.set()
+        """Take an answer, unless there is one: its status, number and text, and the value."""
+        answered = self.waiting.get(id)
+        if isinstance(answered, threading.Event):
+            self.waiting[id] = data[0] if data else FAILED, data[1:] or numbers(0) + long_text("the server has gone")
+            answered.set()
 
     def gone(self):
-        """Fail what waits: the server has gone."""
-        for id, answered in list(self.waiting.items()):
-            if isinstance(answered, threading.Event):
-                self.take(id, b"")
+        """Fail what waits and what comes: the server has gone."""
+        self.over = True
+        for id in list(self.waiting):
+            self.take(id, b"")
