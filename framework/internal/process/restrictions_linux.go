@@ -23,10 +23,10 @@ func (r *Restrictions) apply(pid int) error {
 		return err
 	}
 	// Only a process of its user may, without a capability that root does not have in every container.
-	if err := setRealUser(int(r.UID), int(r.GID)); err != nil {
-		return err
+	if err = setRealUser(int(r.UID), int(r.GID)); err == nil {
+		err = r.applyTo(pid)
 	}
-	return errors.Join(r.applyTo(pid), setRealUser(uid, gid))
+	return errors.Join(err, setRealUser(uid, gid)) // other processes are started by this thread, too
 }
 
 // setRealUser sets the real user and group of the calling thread alone. What it may do depends on
