@@ -14,12 +14,12 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// ErrTruncated is what a read returns where the connection has ended and TLS has not: the peer
-// was cut off, or somebody else has ended the connection, and what was read may not be all.
+// ErrTruncated is what a read returns where the connection has ended and TLS has not: the peer was
+// cut off, or a third party has ended the connection. What was read may not be all.
 var ErrTruncated = fmt.Errorf("%w: the connection has ended without close_notify of TLS", framework.ErrPeerGone)
 
 // A TLSConn is a [tls.Conn] whose reads return [ErrTruncated], where those of a tls.Conn return
-// io.EOF for both ends.
+// io.EOF or io.ErrUnexpectedEOF.
 type TLSConn struct {
 	*tls.Conn
 	under *under
@@ -54,7 +54,7 @@ func ClientConn(c net.Conn, config *tls.Config) *TLSConn {
 // Read implements [net.Conn].
 func (c *TLSConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if err == io.EOF && c.under.ended.Load() { //nolint:errorlint // what tls.Conn returns as it is
+	if (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && c.under.ended.Load() { // between records, or within one
 		err = ErrTruncated
 	}
 	return n, err

@@ -1,13 +1,13 @@
 package layer
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -77,8 +77,8 @@ type loaded struct {
 	config   *tls.Config
 	warnings []*FileProblem
 	expires  time.Time
-	sum      [sha256.Size]byte // of all that was read
-	read     bytes.Buffer
+	read     hash.Hash         // of all that was read so far
+	sum      [sha256.Size]byte // of all
 }
 
 // aead are the cipher suites of TLS 1.2 that are left: those with forward secrecy and without CBC.
@@ -91,7 +91,7 @@ var aead = []uint16{
 
 // load reads the files.
 func (f *TLSFiles) load() (*loaded, error) {
-	l := &loaded{config: &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: aead, NextProtos: f.ALPN, VerifyConnection: bound}}
+	l := &loaded{config: &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: aead, NextProtos: f.ALPN, VerifyConnection: bound}, read: sha256.New()}
 	if f.MinVersion == "1.3" {
 		l.config.MinVersion = tls.VersionTLS13
 	}
@@ -102,8 +102,7 @@ func (f *TLSFiles) load() (*loaded, error) {
 	if f.ClientCA != "" {
 		errs = append(errs, l.authorities(f.ClientCA))
 	}
-	l.sum = sha256.Sum256(l.read.Bytes())
-	l.read = bytes.Buffer{}
+	l.sum = [sha256.Size]byte(l.read.Sum(nil))
 	return l, errors.Join(errs...)
 }
 
@@ -197,7 +196,7 @@ func (l *loaded) blocks(path, kind string) ([]*pem.Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.read.Write(text)
+	_, _ = l.read.Write(text)
 	var blocks []*pem.Block
 	others := ""
 	for b, rest := pem.Decode(text); b != nil; b, rest = pem.Decode(rest) {

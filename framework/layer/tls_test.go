@@ -108,12 +108,15 @@ func TestHalfClose(t *testing.T) {
 // A connection that ends without close_notify is no regular end of what the client sends.
 func TestTruncation(t *testing.T) {
 	s := serve(t, layer.TLSFiles{})
-	conn := s.mustDial(t, &tls.Config{})
-	frameworktest.Send(t, conn, "hello\n")
-	require.NoError(t, conn.NetConn().(*net.TCPConn).CloseWrite())
-	ended := <-s.ended
-	require.ErrorIs(t, ended, layer.ErrTruncated)
-	require.ErrorIs(t, ended, framework.ErrPeerGone)
+	for name, rest := range map[string]string{"between records": "", "half a header": "\x17\x03", "half a record": "\x17\x03\x03\x00\x20half"} {
+		conn := s.mustDial(t, &tls.Config{})
+		frameworktest.Send(t, conn, "hello\n")
+		frameworktest.Send(t, conn.NetConn(), rest)
+		require.NoError(t, conn.NetConn().(*net.TCPConn).CloseWrite())
+		ended := <-s.ended
+		require.ErrorIs(t, ended, layer.ErrTruncated, name)
+		require.ErrorIs(t, ended, framework.ErrPeerGone, name)
+	}
 }
 
 // A client in clear text gets an alert and the end of the connection, not a reset.
