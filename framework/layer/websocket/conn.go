@@ -4,15 +4,14 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gobwas/ws"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 )
 
 // readBuffer is the size in bytes of what is read with a header. Longer payloads are read into the caller's memory.
@@ -70,7 +69,9 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 
 // CloseWrite sends a close frame: the peer answers with its own, which is io.EOF for a read.
 func (c *Conn) CloseWrite() error {
-	return c.write.close(c, ws.StatusNormalClosure, "")
+	c.write.mu.Lock()
+	defer c.write.mu.Unlock()
+	return c.write.close(c, ws.StatusNormalClosure)
 }
 
 // Close implements [net.Conn]. A peer that was not told that the conversation is over is told that it
@@ -79,17 +80,17 @@ func (c *Conn) CloseWrite() error {
 func (c *Conn) Close() error {
 	told := false
 	if c.write.mu.TryLock() { // else a write blocks
-		if !c.write.closed {
+		if !c.write.closed.Load() {
 			_ = c.Conn.SetWriteDeadline(time.Now().Add(controlTime))
-			_ = c.write.closeLocked(c, ws.StatusInternalServerError, "")
+			_ = c.write.close(c, ws.StatusInternalServerError)
 		}
 		told = c.write.err == nil
 		c.write.mu.Unlock()
 	}
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && told {
+	if told {
 		select {
 		case leaving <- struct{}{}:
-			go c.leave(half.CloseWrite)
+			go c.leave()
 			return nil
 		default:
 		}
@@ -97,21 +98,13 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-const (
-	leaveTime  = 500 * time.Millisecond
-	leaveBytes = 256 << 10
-)
-
 // leaving bounds the connections that are closed in a moment.
 var leaving = make(chan struct{}, 256)
 
-// leave waits for the peer to close the connection, and closes it.
-func (c *Conn) leave(closeWrite func() error) {
+// leave closes the connection once the peer has, or after a moment.
+func (c *Conn) leave() {
 	defer func() { <-leaving }()
-	_ = c.Conn.SetDeadline(time.Now().Add(leaveTime))
-	if closeWrite() == nil {
-		_, _ = io.CopyN(io.Discard, c.Conn, leaveBytes)
-	}
+	conn.DiscardUnread(c.Conn)
 	_ = c.Conn.Close()
 }
 
@@ -124,7 +117,7 @@ func (c *Conn) control(op ws.OpCode, payload []byte) {
 		return
 	}
 	defer c.write.mu.Unlock()
-	if c.write.closed {
+	if c.write.closed.Load() {
 		return
 	}
 	_ = c.Conn.SetWriteDeadline(time.Now().Add(controlTime))
@@ -142,20 +135,3 @@ func (c *Conn) control(op ws.OpCode, payload []byte) {
 }
 
 var _ interface{ CloseWrite() error } = (*Conn)(nil)
-
-// lines is what has been written of a line that is not whole.
-type lines struct {
-	rest  []byte // of a line
-	open  bool   // a part of the line has been sent
-	timer *time.Timer
-}
-
-// A writer sends frames.
-type writer struct {
-	mu     sync.Mutex
-	err    error // the first one of a write; nothing follows it
-	closed bool  // a close frame was sent
-	code   ws.StatusCode
-	lines  lines
-	buffer []byte
-}

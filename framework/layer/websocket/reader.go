@@ -3,6 +3,7 @@ package websocket
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"unicode/utf8"
@@ -233,7 +234,7 @@ func (c *Conn) end(payload []byte) error {
 			return c.fail(ws.StatusProtocolError, "a close frame that is none")
 		}
 	}
-	c.write.answer(code)
+	c.write.code.Store(int32(cmp.Or(code, ws.StatusNoStatusRcvd)))
 	c.read.err = io.EOF
 	return io.EOF
 }
@@ -242,8 +243,6 @@ func (c *Conn) end(payload []byte) error {
 func (c *Conn) fail(code ws.StatusCode, what string) error {
 	c.read.err = &ProtocolError{code, what}
 	c.control(ws.OpClose, ws.NewCloseFrameBody(code, ""))
-	c.write.mu.Lock()
-	c.write.closed = true
-	c.write.mu.Unlock()
+	c.write.closed.Store(true)
 	return c.read.err
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/rand"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -21,6 +23,24 @@ const (
 	// together is the size in bytes of a frame that is sent with one write.
 	together = 16 << 10
 )
+
+// A writer sends frames.
+type writer struct {
+	mu     sync.Mutex
+	err    error // the first one of a write; nothing follows it
+	lines  lines
+	buffer []byte
+
+	closed atomic.Bool  // a close frame was sent, or what follows is not sent
+	code   atomic.Int32 // of the peer's close frame, StatusNoStatusRcvd if that has none; 0: there is no frame
+}
+
+// lines is what has been written of a line that is not whole.
+type lines struct {
+	rest  []byte // of a line
+	open  bool   // a part of the line has been sent
+	timer *time.Timer
+}
 
 // Write implements [net.Conn].
 func (c *Conn) Write(p []byte) (int, error) {
@@ -45,7 +65,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 }
 
 func (w *writer) usable() error {
-	if w.err == nil && w.closed {
+	if w.err == nil && w.closed.Load() {
 		return net.ErrClosed
 	}
 	return w.err
@@ -134,45 +154,27 @@ func (w *writer) flushLocked(c *Conn) error {
 	return w.line(c, rest, true)
 }
 
-// close sends a close frame after all that was written; where the peer has sent one its code is
-// the answer.
-func (w *writer) close(c *Conn, code ws.StatusCode, reason string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
+// close sends a close frame after all that was written, with the peer's code if it has sent one. The
+// caller holds mu.
+func (w *writer) close(c *Conn, code ws.StatusCode) error {
+	if w.closed.Swap(true) {
 		return w.err
 	}
-	return w.closeLocked(c, code, reason)
-}
-
-func (w *writer) closeLocked(c *Conn, code ws.StatusCode, reason string) error {
 	if w.err == nil && c.text {
 		w.err = w.flushLocked(c)
 	}
-	w.closed = true
 	if w.err != nil {
 		return w.err
 	}
-	body := ws.NewCloseFrameBody(code, reason)
-	switch w.code {
-	case 0:
-	case ws.StatusNoStatusRcvd:
-		body = nil
-	default:
-		body = ws.NewCloseFrameBody(w.code, "")
+	if theirs := ws.StatusCode(w.code.Load()); theirs != 0 {
+		code = theirs
+	}
+	var body []byte
+	if code != ws.StatusNoStatusRcvd {
+		body = ws.NewCloseFrameBody(code, "")
 	}
 	w.err = w.frame(c, ws.OpClose, true, body)
 	return w.err
-}
-
-// answer keeps the code of the peer's close frame; it was empty where that had none.
-func (w *writer) answer(code ws.StatusCode) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.code = code
-	if code == 0 {
-		w.code = ws.StatusNoStatusRcvd
-	}
 }
 
 // frame sends a frame. A client masks it.
