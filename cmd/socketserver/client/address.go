@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,15 +13,15 @@ import (
 type Address struct {
 	Network string // tcp, udp, unix, unixgram, tls, ws or wss
 	Host    string // host:port, or the path of a socket; one that begins with @ has no file
-	Path    string // of ws and wss, from its first / on
+	Path    string // of ws and wss, from its first / on, with its query
 }
 
 // Networks are those of addresses.
 var Networks = []string{"tcp", "udp", "unix", "unixgram", "tls", "ws", "wss"}
 
 // ParseAddress reads a URL, such as tcp://localhost:9000 or unix:///run/server.sock.
-func ParseAddress(url string) (Address, error) {
-	network, host, ok := strings.Cut(url, "://")
+func ParseAddress(address string) (Address, error) {
+	network, host, ok := strings.Cut(address, "://")
 	a := Address{Network: network, Host: host}
 	if a.isWebSocket() {
 		host, a.Path, _ = strings.Cut(host, "/")
@@ -28,20 +29,25 @@ func ParseAddress(url string) (Address, error) {
 	}
 	switch {
 	case !ok:
-		return a, fmt.Errorf("address %q is not a URL; write it as in tcp://localhost:21567 or unix:///run/server.sock", url)
+		return a, fmt.Errorf("address %q is not a URL; write it as in tcp://localhost:21567 or unix:///run/server.sock", address)
 	case !slices.Contains(Networks, network):
-		return a, fmt.Errorf("address %q: there is no %q; there are %s", url, network, strings.Join(Networks, ", "))
+		return a, fmt.Errorf("address %q: there is no %q; there are %s", address, network, strings.Join(Networks, ", "))
 	case host == "" || host == "@":
-		return a, fmt.Errorf("address %q says nothing after %s://; write it as in tcp://localhost:21567 or unix:///run/server.sock", url, network)
+		return a, fmt.Errorf("address %q says nothing after %s://; write it as in tcp://localhost:21567 or unix:///run/server.sock", address, network)
 	case a.isUnix():
 		return a, nil
 	}
+	if a.isWebSocket() {
+		if _, err := url.ParseRequestURI(a.Path); err != nil {
+			return a, fmt.Errorf("address %q: its path is malformed; write %% as %%25", address)
+		}
+	}
 	host, port, err := net.SplitHostPort(host)
 	if err != nil {
-		return a, fmt.Errorf("address %q has no port, or an IPv6 address without brackets; write it as in %s://localhost:21567 or %s://[::1]:21567", url, network, network)
+		return a, fmt.Errorf("address %q has no port, or an IPv6 address without brackets; write it as in %s://localhost:21567 or %s://[::1]:21567", address, network, network)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return a, fmt.Errorf("address %q: %q is no port; write a number from 1 to 65535", url, port)
+		return a, fmt.Errorf("address %q: %q is no port; write a number from 1 to 65535", address, port)
 	}
 	if host == "" {
 		a.Host = "localhost:" + port

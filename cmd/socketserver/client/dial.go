@@ -83,12 +83,17 @@ func (s *Settings) dialStream(ctx context.Context, target string) (net.Conn, err
 
 // dialWebSocket connects and has the server upgrade the connection.
 func (s *Settings) dialWebSocket(ctx context.Context, target string) (net.Conn, error) {
+	to, err := url.ParseRequestURI(s.Address.Path)
+	if err != nil {
+		return nil, err
+	}
+	to.Scheme, to.Host = s.Address.Network, s.Address.Host
 	plain, err := s.dialStream(ctx, target)
 	if err != nil {
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = plain.SetDeadline(time.Unix(1, 0)) })()
-	conn, err := websocket.Client(plain, &url.URL{Scheme: s.Address.Network, Host: s.Address.Host, Path: s.Address.Path})
+	conn, err := websocket.Client(plain, to)
 	if err != nil {
 		_ = plain.Close()
 		return nil, err

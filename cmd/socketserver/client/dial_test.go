@@ -1,19 +1,17 @@
 package client
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"bufio"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"math/big"
 	"net"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -26,6 +24,8 @@ func TestParseAddress(t *testing.T) {
 		"unix:///run/server.sock":   {Network: "unix", Host: "/run/server.sock"},
 		"unixgram://server.sock":    {Network: "unixgram", Host: "server.sock"},
 		"unix://@abstract with : /": {Network: "unix", Host: "@abstract with : /"},
+		"ws://:8000":                {Network: "ws", Host: "localhost:8000", Path: "/"},
+		"wss://a:1/b%20c?d=%2F&e":   {Network: "wss", Host: "a:1", Path: "/b%20c?d=%2F&e"},
 	} {
 		got, err := ParseAddress(url)
 		require.NoError(t, err)
@@ -42,6 +42,7 @@ func TestParseAddress(t *testing.T) {
 		"tcp://a:65536":      `"65536" is no port`,
 		"udp://a:0":          `"0" is no port`,
 		"udp://a:+1":         `"+1" is no port`,
+		"ws://a:1/%":         "its path is malformed",
 	} {
 		_, err := ParseAddress(url)
 		require.ErrorContains(t, err, want)
@@ -143,13 +144,11 @@ func TestConnectTimeout(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	certificate, authority := newCertificate(t, "server.example")
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
-	require.NoError(t, err)
+	authority := frameworktest.NewAuthority(t)
+	l := listenTLS(t, authority, "server.example")
 	serveOn(t, l, echo)
 	address := Address{Network: "tls", Host: l.Addr().String()}
-	pool := x509.NewCertPool()
-	pool.AddCert(authority)
+	pool := authority.Pool()
 	for _, test := range []struct {
 		config *tls.Config
 		err    string
@@ -171,16 +170,14 @@ func TestTLS(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "one\n", got)
 	}
-	_, err = hold(t, Settings{Address: Address{Network: "tls", Host: serve(t, chunks).Host}}, "")
+	_, err := hold(t, Settings{Address: Address{Network: "tls", Host: serve(t, chunks).Host}}, "")
 	require.ErrorContains(t, err, "if the server does not speak TLS, write tcp://")
 }
 
-// An answer that somebody has cut off is not taken for a whole one, in any mode.
+// An answer that was cut off is not taken for a whole one, in any mode.
 func TestTLSTruncated(t *testing.T) {
 	t.Parallel()
-	certificate, _ := newCertificate(t, "server.example")
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
-	require.NoError(t, err)
+	l := listenTLS(t, frameworktest.NewAuthority(t), "server.example")
 	serveOn(t, l, func(conn net.Conn) {
 		_ = until(conn, "\n")
 		fmt.Fprint(conn, "answer\n")
@@ -193,31 +190,36 @@ func TestTLSTruncated(t *testing.T) {
 	}
 }
 
-// Who cannot be trusted does not write to the terminal.
+// What a server that is not trusted says has no control characters.
 func TestTLSHostile(t *testing.T) {
 	t.Parallel()
-	certificate, _ := newCertificate(t, "evil\x1b]0;PWNED\a\n\x1b[31mhello")
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
-	require.NoError(t, err)
+	l := listenTLS(t, frameworktest.NewAuthority(t), "evil\x1b]0;PWNED\a\n\x1b[31mhello")
 	serveOn(t, l, echo)
-	_, err = hold(t, Settings{Address: Address{Network: "tls", Host: l.Addr().String()}, TLS: &tls.Config{ServerName: "server.example"}}, "")
+	_, err := hold(t, Settings{Address: Address{Network: "tls", Host: l.Addr().String()}, TLS: &tls.Config{ServerName: "server.example"}}, "")
 	require.ErrorContains(t, err, `evil\x1b]0;PWNED\a\n\x1b[31mhello`)
 	require.NotContains(t, err.Error(), "\x1b")
 	require.NotContains(t, err.Error(), "\n")
 }
 
-// newCertificate is one that is its own authority.
-func newCertificate(t *testing.T, name string) (tls.Certificate, *x509.Certificate) {
+func listenTLS(t *testing.T, authority *frameworktest.Authority, name string) net.Listener {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{authority.Issue(t, name).Pair(t)}})
 	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{name}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	return l
+}
+
+// A WebSocket is asked for by the path and query of the URL, as they are.
+func TestWebSocketPath(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 1)
+	address := serve(t, func(conn net.Conn) {
+		line, _ := bufio.NewReader(conn).ReadString('\n')
+		asked <- line
+		fmt.Fprint(conn, "HTTP/1.1 404 Not Found\r\n\r\n")
+	})
+	address, err := ParseAddress("ws://" + address.Host + "/b%20c?d=%2F&e")
 	require.NoError(t, err)
-	parsed, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, parsed
+	_, err = hold(t, Settings{Address: address}, "")
+	require.ErrorContains(t, err, "check the path of the URL")
+	require.Equal(t, "GET /b%20c?d=%2F&e HTTP/1.1\r\n", <-asked)
 }
