@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An Authority issues certificates. File is its own, in PEM.
+// An Authority issues certificates. File is the path of its own, in PEM.
 type Authority struct {
 	File        string
 	certificate *x509.Certificate
@@ -44,8 +44,8 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// Issue issues a certificate for names and addresses that has lasted for an hour and does for
-// another one. The first name is that of its subject.
+// Issue issues a certificate for names and addresses, valid from an hour ago for two hours. The first name
+// is that of its subject.
 func (a *Authority) Issue(t testing.TB, names ...string) Certificate {
 	t.Helper()
 	return a.IssueUntil(t, time.Now().Add(time.Hour), names...)
@@ -75,7 +75,7 @@ func (a *Authority) IssueUntil(t testing.TB, expires time.Time, names ...string)
 	return c
 }
 
-// sign makes a key and a certificate of it; an authority without a certificate signs its own.
+// sign makes a key and a certificate for it. An authority that has no certificate yet signs it with that key.
 func (a *Authority) sign(t testing.TB, template *x509.Certificate) ([]byte, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -121,7 +121,7 @@ type Transport struct {
 	WriteBuffer int `json:"write_buffer"` // likewise
 
 	TLS       *layer.TLSFiles    `json:"tls,omitempty"`       // of tcp and websocket; nil: plain
-	WebSocket *websocket.Options `json:"websocket,omitempty"` // of a transport "websocket", whose Network is tcp; nil: it is none
+	WebSocket *websocket.Options `json:"websocket,omitempty"` // of a transport "websocket", whose Network is "tcp"; nil for others
 
 	ProxyProtocol *proxyproto.Options `json:"proxy_protocol,omitempty"` // of tcp and websocket; nil: clients connect themselves
 }

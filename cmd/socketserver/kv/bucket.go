@@ -31,13 +31,10 @@ type bucket struct {
 
 var _ framework.State = (*bucket)(nil)
 
-// openBucket opens the bucket of a server, or makes it, as soon as NATS can be reached.
-func openBucket(ctx context.Context, service, name string, connect func() (*nats.Conn, error), broken context.Context) (*bucket, error) {
-	conn, err := connect()
-	if err != nil {
-		return nil, err
-	}
+// openBucket opens the bucket of a server, or makes it, as soon as NATS can be reached. It owns conn.
+func openBucket(ctx context.Context, conn *nats.Conn, service, name string, broken context.Context) (*bucket, error) {
 	b := &bucket{service: service, name: name, conn: conn, broken: broken}
+	var err error
 	if b.js, err = jetstream.New(conn); err == nil {
 		if err = b.open(ctx); errors.Is(err, errAway) {
 			return b, nil
@@ -176,7 +173,7 @@ func (b *bucket) get(ctx context.Context, key string) (m *jetstream.RawStreamMsg
 	return m, m.Header.Get(kvOperation) == "" && m.Header.Get(jetstream.MarkerReasonHeader) == "", nil
 }
 
-// put sets a value whose last message is that revision.
+// put sets a value, unless the last message of its key is another than revision; 0: there is none.
 func (b *bucket) put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	m := &nats.Msg{Subject: b.subject("$KV", key), Data: value}
 	ack, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(revision))

@@ -22,42 +22,40 @@ const (
 	callTimeout    = 5 * time.Second // of each call, unless its context ends sooner
 )
 
-// dialer returns what connects to a NATS server, and keeps the connection. Nothing is kept while it is lost: a call
-// fails at once, and does not happen later.
-func dialer(how config.State, log hclog.Logger) func() (*nats.Conn, error) {
-	return func() (*nats.Conn, error) {
-		where := hosts(how.URL)
-		log := log.With("nats", where)
-		options := []nats.Option{
-			nats.Name("socketserver state"), nats.Timeout(connectTimeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
-			nats.ReconnectBufSize(-1), nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
-			nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
-			nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
-				if !c.IsClosed() {
-					log.Warn("the state is lost; requests that use it fail until it is back", "error", err)
-				}
-			}),
-			nats.ReconnectHandler(func(*nats.Conn) { log.Info("the state is back") }),
-			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("NATS reports an error", "error", err) }),
-		}
-		if how.Credentials != "" {
-			if _, err := os.ReadFile(how.Credentials); err != nil {
-				return nil, fmt.Errorf("read the credentials: %w", err)
+// connect connects to a NATS server, and keeps the connection. Nothing is kept while it is lost: a call fails at
+// once, and does not happen later.
+func connect(how config.State, log hclog.Logger) (*nats.Conn, error) {
+	where := hosts(how.URL)
+	log = log.With("nats", where)
+	options := []nats.Option{
+		nats.Name("socketserver state"), nats.Timeout(connectTimeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectBufSize(-1), nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
+			if !c.IsClosed() {
+				log.Warn("the state is lost; requests that use it fail until it is back", "error", err)
 			}
-			options = append(options, nats.UserCredentials(how.Credentials))
-		}
-		c, err := nats.Connect(how.URL, options...)
-		switch {
-		case err == nil:
-			return c, nil
-		case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
-			return nil, fmt.Errorf("NATS at %s refuses the credentials; set credentials, or a user in url", where)
-		case !unreachable(err):
-			return nil, fmt.Errorf("connect to NATS at %s: %w", where, err)
-		}
-		log.Warn("the state cannot be reached; requests that use it fail until it can", "error", err)
-		return nats.Connect(how.URL, append(options, nats.RetryOnFailedConnect(true))...)
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { log.Info("the state is back") }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("NATS reports an error", "error", err) }),
 	}
+	if how.Credentials != "" {
+		if _, err := os.ReadFile(how.Credentials); err != nil {
+			return nil, fmt.Errorf("read the credentials: %w", err)
+		}
+		options = append(options, nats.UserCredentials(how.Credentials))
+	}
+	c, err := nats.Connect(how.URL, options...)
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+		return nil, fmt.Errorf("NATS at %s refuses the credentials; set credentials, or a user in url", where)
+	case !unreachable(err):
+		return nil, fmt.Errorf("connect to NATS at %s: %w", where, err)
+	}
+	log.Warn("the state cannot be reached; requests that use it fail until it can", "error", err)
+	return nats.Connect(how.URL, append(options, nats.RetryOnFailedConnect(true))...)
 }
 
 // unreachable reports whether a server may answer later.

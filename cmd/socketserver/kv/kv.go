@@ -25,7 +25,11 @@ type Backends struct {
 // [supervisor.OpenState]: https://pkg.go.dev/github.com/go-socketserver/socketserver/cmd/socketserver/supervisor
 func (b *Backends) Open(ctx context.Context, server string, how config.State, log hclog.Logger) (framework.State, func(), error) {
 	if how.Backend == "nats" {
-		s, err := openBucket(ctx, server, how.Bucket, dialer(how, log), context.Background())
+		conn, err := connect(how, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		s, err := openBucket(ctx, conn, server, how.Bucket, context.Background())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -35,7 +39,11 @@ func (b *Backends) Open(ctx context.Context, server string, how config.State, lo
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := openBucket(ctx, server, how.Bucket, f.connect, f.broken)
+	var s *bucket
+	conn, err := f.connect()
+	if err == nil {
+		s, err = openBucket(ctx, conn, server, how.Bucket, f.broken)
+	}
 	if err != nil {
 		b.release(how.Path, f)
 		return nil, nil, fmt.Errorf("%s: %w", how.Path, err)
