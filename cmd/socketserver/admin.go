@@ -24,6 +24,7 @@ func (d *daemon) endpoints(ctx context.Context) []admin.Endpoint {
 	return []admin.Endpoint{
 		{Pattern: "GET /v1/status", Do: d.status},
 		{Pattern: "GET /v1/status/{server}", Do: d.status},
+		{Pattern: "GET /v1/cluster/status", Do: d.clusterStatus},
 		{Pattern: "POST /v1/reload", Do: func(r *http.Request) (any, error) {
 			var how reloadRequest
 			if err := read(r, &how, `{"dry_run": true}`); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/cluster"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/metrics"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/page"
@@ -49,6 +50,8 @@ type daemon struct {
 	page  *livePage
 	token string // of pages
 
+	cluster *cluster.Link // nil: there is none
+
 	since     time.Time                  // when it began
 	reloading sync.Mutex                 // held by start and by a reload: they come one after the other
 	applied   atomic.Pointer[generation] // changes while reloading is held
@@ -81,6 +84,9 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 		return closed
 	}
 	if err := d.openMetrics(ctx, c.Metrics); err != nil {
+		return err
+	}
+	if err := d.join(c.Cluster); err != nil {
 		return err
 	}
 	d.follow(c)
@@ -117,6 +123,9 @@ func (d *daemon) close() {
 	}
 	d.closeMetrics()
 	d.closePage(d.page)
+	if d.cluster != nil {
+		d.cluster.Close()
+	}
 }
 
 // closeWatchers ends the watches on files. The caller holds reloading.
@@ -302,6 +311,8 @@ func (d *daemon) restartFor(c *config.Config) error {
 	switch was := d.applied.Load().config; {
 	case !reflect.DeepEqual(was.Admin, c.Admin):
 		return errors.New("the admin block has changed, which a reload does not apply; restart to change it")
+	case was.Cluster != c.Cluster:
+		return errors.New("the cluster block has changed, which a reload does not apply; restart to change it")
 	case was.Metrics != c.Metrics:
 		return errors.New("the metrics block has changed, which a reload does not apply; restart to change it")
 	case was.Log.Access != c.Log.Access:

@@ -49,9 +49,9 @@ func (d *daemon) statusOf(name string) (statusAnswer, error) {
 }
 
 func newStatus() *cobra.Command {
-	var asJSON, ready, sources bool
+	var asJSON, ready, sources, all bool
 	c := &cobra.Command{
-		Use:   "status [SERVER] [--json] [--ready] [--sources]",
+		Use:   "status [SERVER] [--json] [--ready] [--sources] [--all]",
 		Short: "What the running daemon does",
 		Args:  arguments(0, 1),
 	}
@@ -59,10 +59,14 @@ func newStatus() *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	c.Flags().BoolVar(&ready, "ready", false, "print nothing; the exit status is 1 unless every server serves")
 	c.Flags().BoolVar(&sources, "sources", false, "where clients come from: those that were refused most, and those with the most requests")
-	c.MarkFlagsMutuallyExclusive("ready", "sources")
+	c.Flags().BoolVar(&all, "all", false, "of all daemons of the cluster")
+	c.MarkFlagsMutuallyExclusive("ready", "sources", "all")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if sources {
+		switch {
+		case sources:
 			return printSources(c, path, args, asJSON)
+		case all:
+			return printAll(c, path, args, asJSON)
 		}
 		what := "/v1/status"
 		if len(args) > 0 {
@@ -93,17 +97,24 @@ func (a statusAnswer) ready() error {
 	return nil
 }
 
-func (a statusAnswer) print(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SERVER\tSTATE\tSTRATEGY\tHANDLER\tREQUESTS\tACCEPTED\tREFUSED\tFAILED\tPROCESSES\tLISTENS ON")
+const statusHead = "SERVER\tSTATE\tSTRATEGY\tHANDLER\tREQUESTS\tACCEPTED\tREFUSED\tFAILED\tPROCESSES\tLISTENS ON"
+
+// rows writes a row for each server, which begins with first.
+func (a statusAnswer) rows(table io.Writer, first string) {
 	for _, s := range a.Servers {
 		var listeners []string
 		for _, l := range s.Listeners {
 			listeners = append(listeners, l.Scheme()+" "+l.Address+l.Path)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", s.Name, s.State, s.Strategy, s.Handler,
+		fmt.Fprintf(table, "%s%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", first, s.Name, s.State, s.Strategy, s.Handler,
 			s.Active, s.Accepted, refusals(s), s.Failed, len(processes(s)), strings.Join(listeners, ", "))
 	}
+}
+
+func (a statusAnswer) print(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, statusHead)
+	a.rows(table, "")
 	err := table.Flush()
 	for _, s := range a.Servers {
 		if s.Problem != "" {

@@ -64,22 +64,29 @@ func (a topAnswer) String() string {
 	}
 	fmt.Fprintf(&text, "pid %d, up %s, generation %d: %.0f accepted/s, %.0f under way\n\n", a.Pid, age(a.Since), a.Generation, accepted, active)
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SERVER\tSTATE\tREQUESTS\tWAITING\tACCEPTED/S\tREFUSED/S\tFAILED/S\tPROCESSES")
-	for _, s := range a.Servers {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%.0f\t%.0f\t%.0f\t%d\n", s.Name, s.State, s.Active, s.Waiting, s.Accepted, s.Refused, s.Failed, s.Processes)
-	}
+	fmt.Fprintln(table, topHead)
+	a.rows(table, "")
 	_ = table.Flush()
 	return text.String()
+}
+
+const topHead = "SERVER\tSTATE\tREQUESTS\tWAITING\tACCEPTED/S\tREFUSED/S\tFAILED/S\tPROCESSES"
+
+// rows writes a row for each server, which begins with first.
+func (a topAnswer) rows(table io.Writer, first string) {
+	for _, s := range a.Servers {
+		fmt.Fprintf(table, "%s%s\t%s\t%d\t%d\t%.0f\t%.0f\t%.0f\t%d\n", first, s.Name, s.State, s.Active, s.Waiting, s.Accepted, s.Refused, s.Failed, s.Processes)
+	}
 }
 
 // errShown ends a stream of which enough was shown.
 var errShown = errors.New("shown")
 
 func newTop() *cobra.Command {
-	var once, asJSON bool
+	var once, asJSON, all bool
 	var interval time.Duration
 	c := &cobra.Command{
-		Use:   "top [--once] [--json] [--interval D]",
+		Use:   "top [--once] [--json] [--interval D] [--all]",
 		Short: "Show what the servers do, again and again",
 		Long:  "Show a table of the servers with rates, once a second, until ^C. Where the output is no terminal\nthere is a block for each interval.",
 		Args:  noArguments,
@@ -88,7 +95,11 @@ func newTop() *cobra.Command {
 	c.Flags().BoolVar(&once, "once", false, "show the rates of one interval, and end")
 	c.Flags().BoolVar(&asJSON, "json", false, "a JSON object for each interval")
 	c.Flags().DurationVar(&interval, "interval", time.Second, "how long rates are measured")
+	c.Flags().BoolVar(&all, "all", false, "of all daemons of the cluster")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if all {
+			return topOfAll(c, path, interval, once, asJSON)
+		}
 		show := func(a topAnswer) error { return showTop(c.OutOrStdout(), a, asJSON) }
 		var before statusAnswer
 		var measured time.Time
@@ -117,7 +128,7 @@ func newTop() *cobra.Command {
 }
 
 // showTop prints an answer. On a terminal it replaces the one before.
-func showTop(w io.Writer, a topAnswer, asJSON bool) error {
+func showTop(w io.Writer, a fmt.Stringer, asJSON bool) error {
 	if asJSON {
 		return printJSON(w, a)
 	}

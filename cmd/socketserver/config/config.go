@@ -42,6 +42,7 @@ type Config struct {
 	Admin   Admin
 	Metrics Metrics
 	Page    Page
+	Cluster Cluster
 	Watch   bool      // reload when one of Sources changes
 	Servers []*Server // in the order of the files and of the blocks in them
 

@@ -19,7 +19,7 @@ func TestLineEndsAndByteOrderMark(t *testing.T) {
 	got := problems(t, strings.Replace(src, "threading", "treading", 1))
 	require.Equal(t, []string{`3:13: server "s": there is no concurrency "treading"; did you mean "threading"?`}, got)
 	_, err := config.Parse("servers.hcl", []byte("\ufeffa = 1\r\n"), catalog)
-	require.EqualError(t, err, "servers.hcl:1:1: there is no attribute \"a\" here; there is \"admin\", \"defaults\", \"include\", \"log\", \"metrics\", \"page\", \"plugin\", \"plugins\", \"reload\" and \"server\"\n    a = 1\n    ^")
+	require.EqualError(t, err, "servers.hcl:1:1: there is no attribute \"a\" here; there is \"admin\", \"cluster\", \"defaults\", \"include\", \"log\", \"metrics\", \"page\", \"plugin\", \"plugins\", \"reload\" and \"server\"\n    a = 1\n    ^")
 }
 
 func TestNotText(t *testing.T) {

@@ -90,6 +90,7 @@ func (r *reader) readFiles() {
 			"plugin":   repeat(b.readPlugin),
 			"metrics":  once(func(h *hclsyntax.Block) { r.readMetrics(b.bare(h)) }),
 			"page":     once(func(h *hclsyntax.Block) { r.readPage(b.bare(h)) }),
+			"cluster":  once(func(h *hclsyntax.Block) { r.readCluster(b.bare(h)) }),
 		})
 	}
 	for _, read := range servers {

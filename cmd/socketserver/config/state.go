@@ -140,12 +140,15 @@ func bucketName(into *string) field {
 	})
 }
 
-func checkBucket(name string) *fault {
+func checkBucket(name string) *fault { return checkToken(name, "a bucket") }
+
+// checkToken checks a name that is part of subjects of NATS.
+func checkToken(name, of string) *fault {
 	other := func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 	}
 	if name == "" || len(name) > maxBucket || strings.ContainsFunc(name, other) {
-		return faultf(fmt.Sprintf("write letters, digits, - and _, at most %d", maxBucket), "%q cannot be the name of a bucket", name)
+		return faultf(fmt.Sprintf("write letters, digits, - and _, at most %d", maxBucket), "%q cannot be the name of %s", name, of)
 	}
 	return nil
 }

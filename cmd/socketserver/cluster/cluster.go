@@ -1,0 +1,217 @@
+// Package cluster joins a daemon to others by NATS. Each is an instance of one micro service, so that
+// $SRV.STATS of that service has the status of all.
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+const (
+	connectTimeout = time.Second // of each address
+	reconnectWait  = 250 * time.Millisecond
+
+	// Instances answer at once; how many there are is not known.
+	firstAnswer = 2 * time.Second        // for the first answer to come
+	quiet       = 250 * time.Millisecond // after which no other answer is waited for
+)
+
+// A Link is the connection of a daemon to its cluster.
+type Link struct {
+	Conn    *nats.Conn
+	Service micro.Service
+	Prefix  string // of the subjects of the cluster, with a dot at its end
+	where   string
+	log     hclog.Logger
+
+	mu     sync.Mutex
+	logged string // the problem that was logged last; empty: none since it was joined
+}
+
+// Join joins a cluster, now or as soon as it can be reached. status returns what the daemon does; its JSON is an
+// object.
+func Join(c config.Cluster, log hclog.Logger, status func() any) (*Link, error) {
+	l := &Link{Prefix: "socketserver." + c.Name + ".", where: hosts(c.URL)}
+	l.log = log.With("cluster", c.Name, "nats", l.where)
+	machine, _ := os.Hostname()
+	options := []nats.Option{
+		nats.Name("socketserver on " + machine), nats.Timeout(connectTimeout), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), nats.ReconnectBufSize(-1), nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.ConnectHandler(func(*nats.Conn) { l.joined() }), nats.ReconnectHandler(func(*nats.Conn) { l.joined() }),
+		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
+			if !c.IsClosed() {
+				l.problem("the cluster is lost; servers go on, and the daemon joins again when it is back", err)
+			}
+		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			l.problem("the cluster cannot be reached; servers go on, and the daemon joins when it can", err)
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			l.problem("NATS reports an error", err)
+		}),
+	}
+	if c.Credentials != "" {
+		options = append(options, nats.UserCredentials(c.Credentials))
+	}
+	if c.TLS.CA != "" {
+		options = append(options, nats.RootCAs(c.TLS.CA))
+	}
+	if c.TLS.Certificate != "" {
+		options = append(options, nats.ClientCert(c.TLS.Certificate, c.TLS.Key))
+	}
+	var err error
+	if l.Conn, err = nats.Connect(c.URL, options...); err != nil { // of the options: what NATS answers is no error here
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	l.Service, err = micro.AddService(l.Conn, micro.Config{
+		Name: serviceOf(c.Name), Version: "1.0.0", Description: "servers of socketserver", QueueGroupDisabled: true,
+		Metadata: map[string]string{"machine": machine},
+		StatsHandler: func(e *micro.Endpoint) any {
+			if e.Name != statusEndpoint {
+				return nil
+			}
+			return status()
+		},
+	})
+	if err == nil {
+		err = l.Service.AddEndpoint(statusEndpoint, micro.HandlerFunc(func(r micro.Request) { _ = r.RespondJSON(status()) }), micro.WithEndpointSubject(l.Prefix+statusEndpoint))
+	}
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("cluster: announce the servers: %w", err)
+	}
+	if l.Conn.IsConnected() {
+		l.joined()
+	}
+	return l, nil
+}
+
+// statusEndpoint is the endpoint whose statistics are the status.
+const statusEndpoint = "status"
+
+func serviceOf(cluster string) string { return "socketserver-" + cluster }
+
+// Close leaves the cluster.
+func (l *Link) Close() { l.Conn.Close() }
+
+func (l *Link) joined() {
+	l.mu.Lock()
+	l.logged = ""
+	l.mu.Unlock()
+	l.log.Info("cluster joined")
+}
+
+// problem logs a problem unless it is the one that was logged last.
+func (l *Link) problem(what string, err error) {
+	next, err := explain(err)
+	l.mu.Lock()
+	again := l.logged == err.Error()
+	l.logged = err.Error()
+	l.mu.Unlock()
+	if !again {
+		l.log.Warn(what, "error", err, "next", next)
+	}
+}
+
+// explain returns an error of NATS with what to do.
+func explain(err error) (next string, explained error) {
+	var network interface{ Timeout() bool }
+	unknown := (*net.DNSError)(nil)
+	switch {
+	case errors.As(err, &unknown):
+		return "correct cluster.url", err
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+		return "set cluster.credentials, or a user in cluster.url", errors.New("NATS refuses the credentials")
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return "allow the user of the cluster socketserver.>, $SRV.> and _INBOX.>", err
+	case err == nil, errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrStaleConnection), errors.Is(err, io.EOF), errors.As(err, &network):
+		return "start NATS, or correct cluster.url", errors.New("NATS does not answer")
+	}
+	return "see the log of NATS", err
+}
+
+// hosts returns the servers of a URL without what is secret in it.
+func hosts(urls string) string {
+	var all []string
+	for one := range strings.SplitSeq(urls, ",") {
+		if u, err := url.Parse(strings.TrimSpace(one)); err == nil {
+			all = append(all, u.Host)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// An Answer is what one daemon of the cluster answers.
+type Answer struct {
+	Machine string
+	Status  json.RawMessage // of Join
+}
+
+// Status returns what all daemons of the cluster do.
+func (l *Link) Status(ctx context.Context) ([]Answer, error) {
+	if !l.Conn.IsConnected() {
+		return nil, fmt.Errorf("the cluster at %s cannot be reached now; the log of the daemon has the reason", l.where)
+	}
+	subject, err := micro.ControlSubject(micro.StatsVerb, l.Service.Info().Name, "")
+	if err != nil {
+		return nil, err
+	}
+	var answers []Answer
+	err = Gather(ctx, l.Conn, subject, nil, firstAnswer, func(m *nats.Msg) {
+		var stats micro.Stats
+		if json.Unmarshal(m.Data, &stats) != nil {
+			return
+		}
+		for _, e := range stats.Endpoints {
+			if e.Name == statusEndpoint {
+				answers = append(answers, Answer{stats.Metadata["machine"], e.Data})
+			}
+		}
+	})
+	return answers, err
+}
+
+// Gather publishes a request and calls add with each answer, until none comes for a while. It waits that long for the
+// first one.
+func Gather(ctx context.Context, conn *nats.Conn, subject string, request []byte, first time.Duration, add func(*nats.Msg)) error {
+	inbox := conn.NewRespInbox()
+	answers, err := conn.SubscribeSync(inbox)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answers.Unsubscribe() }()
+	if err := conn.PublishRequest(subject, inbox, request); err != nil {
+		return err
+	}
+	for wait := first; ; wait = quiet {
+		within, cancel := context.WithTimeout(ctx, wait)
+		m, err := answers.NextMsgWithContext(within)
+		cancel()
+		switch {
+		case err == nil:
+			add(m)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrNoResponders):
+			return nil
+		default:
+			return err
+		}
+	}
+}

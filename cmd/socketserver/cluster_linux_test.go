@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"testing"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+)
+
+// startNATS starts a NATS server with a user and password.
+func startNATS(t *testing.T, port int) *natsserver.Server {
+	t.Helper()
+	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: "u", Password: "canary"})
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	require.True(t, s.ReadyForConnections(frameworktest.Patience))
+	return s
+}
+
+// freePort returns a port of the loopback interface that was free a moment ago.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// A daemon serves without its cluster, joins it when it can be reached, and shows all daemons then.
+func TestCluster(t *testing.T) {
+	port := freePort(t)
+	configuration := func(user string) string {
+		return fmt.Sprintf("cluster { url = \"nats://%s@127.0.0.1:%d\" }\n%s", user, port, timestamps(`"threading" {}`, "", ""))
+	}
+	first := reloadable(t, configuration("u:canary"))
+	warning := first.await(t, "the cluster cannot be reached; servers go on, and the daemon joins when it can")
+	require.Equal(t, "NATS does not answer", warning["error"])
+	require.Equal(t, "start NATS, or correct cluster.url", warning["next"])
+	requireEcho(t, first.listeners[0])
+	require.Equal(t, fmt.Sprintf("the cluster at 127.0.0.1:%d cannot be reached now; the log of the daemon has the reason\n", port), first.refuse(t, "status", "--all"))
+
+	startNATS(t, port)
+	first.await(t, "cluster joined")
+	wrong := reloadable(t, configuration("u:wrong"))
+	require.Equal(t, "NATS refuses the credentials", wrong.await(t, "the cluster cannot be reached; servers go on, and the daemon joins when it can")["error"])
+	requireEcho(t, wrong.listeners[0])
+	second := reloadable(t, configuration("u:canary"))
+	require.Regexp(t, `^MACHINE +PID +SERVER +STATE .*\n\S+ +\d+ +s +serving +threading .*\n\S+ +\d+ +s +serving .*\n$`, second.do(t, "status", "--all"))
+	var all []machineStatus
+	require.NoError(t, json.Unmarshal([]byte(second.do(t, "status", "s", "--all", "--json")), &all))
+	require.Len(t, all, 2)
+	require.ElementsMatch(t, []int{first.Process.Pid, second.Process.Pid}, []int{all[0].Pid, all[1].Pid})
+	require.EqualValues(t, 1, all[0].Servers[0].Accepted+all[1].Servers[0].Accepted)
+	require.Regexp(t, `^MACHINE +PID +SERVER +STATE +REQUESTS .*\n\S+ +\d+ +s +serving .*\n\S+ +\d+ +s +serving .*\n\n$`, second.do(t, "top", "--all", "--once", "--interval", "10ms"))
+	require.Contains(t, second.refuse(t, "status", "nobody", "--all"), `no daemon of the cluster has a server "nobody"`)
+
+	alone := reloadable(t, timestamps(`"threading" {}`, "", ""))
+	require.Contains(t, alone.refuse(t, "status", "--all"), `has no cluster block; add cluster { url = "nats://HOST:4222" }`)
+	for _, p := range []*reloader{first, wrong, second} {
+		p.mu.Lock()
+		require.NotContains(t, fmt.Sprint(p.events), "canary")
+		p.mu.Unlock()
+	}
+}

@@ -1,0 +1,42 @@
+package config
+
+import (
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Cluster is the block of that name: the NATS server by which daemons know each other.
+type Cluster struct {
+	URL         string // several are separated by commas; empty: there is no cluster
+	Name        string // daemons of one name see each other
+	Credentials string // path of a file; empty: none
+	TLS         ClusterTLS
+}
+
+// ClusterTLS are paths of PEM files for the connection to NATS; empty: those of the system, and none.
+type ClusterTLS struct{ CA, Certificate, Key string }
+
+func (r *reader) readCluster(b *block) {
+	c := &r.config.Cluster
+	c.Name = "default"
+	path := func(into *string) field {
+		return typed(cty.String, "a path in quotes", func(s string) *fault { *into = b.source.beside(s); return nil })
+	}
+	b.read(attributes{
+		"url": natsURL(&c.URL),
+		"name": typed(cty.String, "a name in quotes", func(s string) *fault {
+			c.Name = s
+			return checkToken(s, "a cluster")
+		}),
+		"credentials": path(&c.Credentials),
+	}, blocks{"tls": once(func(h *hclsyntax.Block) {
+		i := b.bare(h)
+		i.read(attributes{"ca": path(&c.TLS.CA), "certificate": path(&c.TLS.Certificate), "key": path(&c.TLS.Key)}, nil)
+		if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
+			i.problem(i.at, faultf("add the other one, or leave both out", "certificate and key belong together"))
+		}
+	})})
+	if b.body.Attributes["url"] == nil {
+		b.problem(b.at, faultf(`add url = "nats://localhost:4222"`, "there is no url"))
+	}
+}
