@@ -79,6 +79,7 @@ server "room" {
 # A room with names: newcomers see who is there, and /help lists the commands.
 server "lobby" {
   transport "tcp" { address = "localhost:21570" }
+  transport "websocket" { address = "localhost:21573" } # for browsers
 
   concurrency "threading" {}
 

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/pflag"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
@@ -86,7 +89,7 @@ func (d *daemon) openPage(ctx context.Context, c config.Page) (_ *livePage, err 
 	host, _, _ := net.SplitHostPort(c.Address)
 	p.feed = feed.New(feed.Servers(d.servers), feed.Period, 0)
 	p.feed.ReadOnly = c.ReadOnly
-	answers := &page.Page{Token: d.token, Host: host, Events: p.feed, ReadOnly: c.ReadOnly, Commands: d.pageCommands(ctx)}
+	answers := &page.Page{Token: d.token, Host: host, Events: p.feed, ReadOnly: c.ReadOnly, Commands: d.pageCommands(ctx), Chat: http.HandlerFunc(d.pageChat)}
 	p.server = web.New(answers, d.log)
 	at, err := p.server.Serve(p.sockets)
 	if err != nil {
@@ -131,6 +134,31 @@ func (d *daemon) applyServers(ctx context.Context, c *config.Config) (supervisor
 	d.closePage(d.page)
 	d.page = next
 	return plan, nil
+}
+
+// pageChat relays a WebSocket of the page to a server, which refuses pages of other origins. The page has
+// checked the origin.
+func (d *daemon) pageChat(w http.ResponseWriter, r *http.Request) {
+	var at supervisor.Listener
+	for _, v := range d.servers.Views() {
+		if v.Name == r.URL.Query().Get("server") {
+			at, _ = v.WebSocket()
+		}
+	}
+	if at.Address == "" {
+		http.NotFound(w, r)
+		return
+	}
+	relay := httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.URL, p.Out.Host = &url.URL{Scheme: "http", Host: at.Address, Path: at.Path}, ""
+			p.Out.Header.Del("Origin")
+			p.Out.Header.Del("Cookie") // it has the token
+		},
+		Transport: &http.Transport{DisableKeepAlives: true}, // without the environment's proxy
+		ErrorLog:  d.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
+	}
+	relay.ServeHTTP(w, r)
 }
 
 // pageCommands are what the page can do, which is a part of what the admin socket can.

@@ -10,9 +10,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/browsertest"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/page/feed"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
@@ -164,4 +168,110 @@ func TestPageFlags(t *testing.T) {
 		require.Equal(t, exitUsage, run(strings.Fields(c.args), strings.NewReader(""), &problems, &problems), c.args)
 		require.Contains(t, problems.String(), c.message, fmt.Sprint(c.args))
 	}
+}
+
+// A browser enters a room over the page, which the room's own check of origins does not let in. Its
+// connection ends with the page.
+func TestPageChats(t *testing.T) {
+	const block = "page {\n  address = \"localhost:0\"\n}\n"
+	room := `server "room" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  transport "websocket" { address = "127.0.0.1:0" }
+  concurrency "threading" {}
+  handler "chat" { commands = true }
+}
+server "echo" {
+  transport "websocket" { address = "127.0.0.1:0" }
+  concurrency "threading" {}
+  handler "echo" {}
+}
+`
+	r := reloadable(t, block+room)
+	w := watchPage(t, r.await(t, "page")["url"].(string))
+	w.await(t, "a room", func(f feed.Frame) bool { return len(f.Servers) == 2 && f.Servers[0].Chat })
+	require.False(t, w.last.Servers[1].Chat)
+	enter := func(server, origin string) (net.Conn, error) {
+		at := strings.Replace(w.at("chat"), "http:", "ws:", 1) + "&server=" + server
+		browser := ws.Dialer{Header: ws.HandshakeHeaderHTTP{"Origin": {origin}}}
+		c, _, _, err := browser.Dial(t.Context(), at)
+		return c, err
+	}
+	_, err := enter("room", "http://evil.example")
+	require.ErrorContains(t, err, "403")
+	_, err = enter("none", "http://"+w.url.Host)
+	require.ErrorContains(t, err, "404")
+	page, err := enter("room", "http://"+w.url.Host)
+	require.NoError(t, err)
+	defer page.Close()
+	require.NoError(t, wsutil.WriteClientText(page, []byte("/nick alice")))
+	for line := []byte(nil); !strings.Contains(string(line), "alice"); {
+		line, err = wsutil.ReadServerText(page)
+		require.NoError(t, err)
+	}
+	plain := dial(t, r.listeners[0])
+	require.NoError(t, plain.SetDeadline(time.Now().Add(frameworktest.Patience)))
+	lines := bufio.NewScanner(plain)
+	for lines.Scan() && !strings.Contains(lines.Text(), "alice") {
+	}
+	require.NoError(t, wsutil.WriteClientText(page, []byte("from a page")))
+	require.True(t, lines.Scan())
+	require.Contains(t, lines.Text(), "from a page")
+
+	r.reload(t, room)
+	for err = nil; err == nil; {
+		_, err = wsutil.ReadServerText(page)
+	}
+	require.True(t, lines.Scan())
+	require.Contains(t, lines.Text(), "alice", "it has left")
+}
+
+// In a browser a client is on the stage, a process that is killed with the mouse turns grey, and a room has
+// the page and a plain client in it.
+func TestPageInBrowser(t *testing.T) {
+	b := browsertest.New(t)
+	p, listeners := serveFile(t, `page { address = "localhost:0" }
+server "forks" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency "forking" {}
+  handler "echo" {}
+}
+server "room" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  transport "websocket" { address = "127.0.0.1:0" }
+  concurrency "threading" {}
+  handler "chat" { commands = true }
+}
+`)
+	url := p.await(t, "page")["url"].(string)
+	b.Open(url)
+	b.Await(`document.querySelectorAll("#servers tbody tr").length == 2`)
+	b.RequireReadable()
+
+	conn := dial(t, listeners[0])
+	require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
+	b.Open(url + "#/stage/forks")
+	b.Await(`[...page.model.scene("forks").conns.values()].some(c => c.pid)`)
+	b.Await(`document.querySelectorAll(".one .proc").length == 2`) // the parent and its child
+	b.RequireReadable()
+	browsertest.Evaluate[bool](b, `document.querySelectorAll(".one .proc")[1].click(), true`)
+	b.Await(`document.querySelector("#ask").open`)
+	browsertest.Evaluate[bool](b, `document.querySelector("#ok").click(), true`)
+	requireEnd(t, conn)
+	b.Await(`[...page.model.scene("forks").procs.values()].some(p => p.te && p.cause == "SIGKILL" && p.cut == 1)`)
+
+	b.Open(url + "#/chat/room")
+	b.Await(`document.querySelectorAll("#lines li").length > 0`)
+	browsertest.Evaluate[bool](b, `document.querySelector("#text").value = "from a browser", document.querySelector("#say").requestSubmit(), true`)
+	b.Await(`document.querySelector("#lines .mine").textContent == "from a browser"`)
+	plain := dial(t, listeners[1])
+	frameworktest.Send(t, plain, "from a socket\n")
+	b.Await(`[...document.querySelectorAll("#lines li")].some(li => li.textContent.endsWith("from a socket"))`)
+	b.RequireReadable()
+	browsertest.Evaluate[bool](b, `document.querySelector("#text").value = "goodbye", document.querySelector("#say").requestSubmit(), true`)
+	require.NoError(t, plain.SetReadDeadline(time.Now().Add(frameworktest.Patience)))
+	lines := bufio.NewScanner(plain)
+	for lines.Scan() && !strings.HasSuffix(lines.Text(), "goodbye") {
+	}
+	require.NoError(t, lines.Err())
+	require.Empty(t, b.Complaints())
 }

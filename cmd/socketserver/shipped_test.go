@@ -53,7 +53,7 @@ func shippedPorts(t *testing.T, listeners []listener) {
 	}
 	slices.Sort(got)
 	require.Equal(t, []string{
-		"tcp 1122", "tcp 12345", "tcp 21566", "tcp 21567", "tcp 21568", "tcp 21569", "tcp 21570", "tcp 21571", "tcp 21572",
+		"tcp 1122", "tcp 12345", "tcp 21566", "tcp 21567", "tcp 21568", "tcp 21569", "tcp 21570", "tcp 21571", "tcp 21572", "tcp 21573",
 		"tcp 50006", "tcp 50007", "tcp 50008", "tcp 50009", "tcp 9000",
 		"udp 21567", "udp 8081",
 	}, got)

@@ -42,6 +42,7 @@ type Page struct {
 	Events   http.Handler // the frames
 	ReadOnly bool         // all commands are refused
 	Commands map[string]Command
+	Chat     http.Handler // the WebSocket of a room; nil: there is none
 }
 
 // NewToken returns a token, which cannot be guessed.
@@ -83,6 +84,8 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "GET and POST are all that there is", http.StatusMethodNotAllowed)
 	case name == "events":
 		p.Events.ServeHTTP(w, r)
+	case name == "chat" && p.Chat != nil && !p.ReadOnly:
+		p.Chat.ServeHTTP(w, r)
 	default:
 		p.file(w, r, name)
 	}

@@ -172,5 +172,5 @@ func TestFiles(t *testing.T) {
 		}
 		require.NotRegexp(t, `(src|href|url|import|from|fetch)[ (=]*["'](https?:)?//`, string(text), e.Name())
 	}
-	require.Less(t, script, 40_000, "bytes of script")
+	require.Less(t, script, 40<<10, "bytes of script")
 }

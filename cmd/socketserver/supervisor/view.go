@@ -18,6 +18,17 @@ type View struct {
 	Queued, Capacity int // clients that the system has connected and nothing has accepted; how many may be
 }
 
+// WebSocket returns the first address where browsers reach a server without TLS and a balancer, if it
+// has one.
+func (v *View) WebSocket() (at Listener, ok bool) {
+	balanced := slices.ContainsFunc(v.Config.Transports, func(t config.Transport) bool { return t.ProxyProtocol != nil })
+	n := slices.IndexFunc(v.Listeners, func(l Listener) bool { return l.Path != "" && !l.TLS })
+	if n < 0 || balanced {
+		return Listener{}, false
+	}
+	return v.Listeners[n], true
+}
+
 // Views returns that of every server of the configuration, in its order.
 func (s *Supervisor) Views() []View {
 	s.mu.Lock()

@@ -2,6 +2,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -21,14 +22,19 @@ const (
 )
 
 // A Server answers at TCP addresses. A handler that takes longer than 5 s changes the deadlines.
-type Server struct{ http *http.Server }
+type Server struct {
+	http *http.Server
+	end  context.CancelFunc
+}
 
 // New returns a server that answers nowhere yet.
 func New(handler http.Handler, log hclog.Logger) *Server {
+	ctx, end := context.WithCancel(context.Background())
 	return &Server{&http.Server{
-		Handler: handler, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: idle, MaxHeaderBytes: 16 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		Handler:     handler, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: idle, MaxHeaderBytes: 16 << 10,
 		ErrorLog: log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
-	}}
+	}, end}
 }
 
 // Serve answers at the sockets until Close. The caller closes them after that. It returns the real
@@ -50,8 +56,12 @@ func (s *Server) Listen(l net.Listener) {
 	go func() { _ = s.http.Serve(netutil.LimitListener(l, maxConnections)) }() // its end is Close's
 }
 
-// Close ends what is being answered.
-func (s *Server) Close() error { return s.http.Close() }
+// Close ends what is being answered, also where a handler has taken over the connection and heeds the
+// context of its request.
+func (s *Server) Close() error {
+	s.end()
+	return s.http.Close()
+}
 
 // A listener is a transport as package http knows it.
 type listener struct{ framework.Transport }

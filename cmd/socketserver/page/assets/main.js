@@ -5,6 +5,7 @@ import { Model, KEEP } from './model.js';
 import { Stage, cause, ended } from './stage.js';
 import * as servers from './servers.js';
 import * as theatre from './theatre.js';
+import * as chat from './chat.js';
 
 const model = new Model(), still = matchMedia('(prefers-reduced-motion: reduce)'), root = document.documentElement, q = location.search; // ?token=...
 let views = [], view = '', pick = '', link = 'lost', fresh = performance.now(), drawn = 0, told = 0, refused = '';
@@ -34,7 +35,7 @@ function panel(host, name) {
 		p.said = now;
 		const off = ended(s), own = s.theatre && theatre.title(s), kind = s.plugin ? 'plugin' : s.strategy;
 		put(title, p !== one && own || s.name);
-		again.hidden = !off || !s.theatre; again.disabled = page.readonly(); put(again, t('again', { s: own }));
+		again.hidden = !off || !s.theatre; put(again, t('again', { s: own }));
 		put(rate, t(s.sample > 1 ? 'sampled' : 'exact', { e: s.events, n: s.sample })); rate.classList.toggle('strong', s.sample > 1);
 		p.stage.canvas.ariaLabel = t('stageAria', { s: s.name, a: s.active, q: s.queue });
 		if (performance.now() < p.until) return;
@@ -68,11 +69,11 @@ function route() {
 // state shows what there is: nothing yet, no server, or the view, and how fresh it is.
 function state() {
 	const f = model.frame, none = f && !f.servers.length, blank = !f || none, what = link === 'live' ? (model.replay ? 'replay' : f.recorded ? 'recorded' : link) : link;
-	$('#blank').hidden = !blank; $('#blank pre').hidden = !none; $('#time').hidden = blank || !['stage', 'theatre'].includes(view); $('#ro').hidden = !page.readonly();
+	$('#blank').hidden = !blank; $('#blank pre').hidden = !none; $('#time').hidden = blank || !['stage', 'theatre'].includes(view);
 	put($('#blank h1'), t(none ? 'emptyTitle' : link === 'off' ? 'off' : 'waitTitle')); put($('#blank p'), none ? t('emptyText') : '');
-	for (const id of ['servers', 'stage', 'theatre']) { $(`#${id}`).hidden = blank || id !== view; $(`nav [href$=${id}]`).hidden = !views.includes(id); }
+	for (const id of ['servers', 'stage', 'theatre', 'chat']) { $(`#${id}`).hidden = blank || id !== view; $(`nav [href$=${id}]`).hidden = !views.includes(id); }
 	put($('#link'), t(what)); $('#link').className = `badge ${what}`;
-	root.classList.toggle('stale', link !== 'live');
+	root.classList.toggle('stale', link !== 'live'); root.classList.toggle('readonly', page.readonly());
 	const trouble = link === 'off' ? t('offText') : link === 'lost' && f ? t('lostText', { s: Math.round((performance.now() - fresh) / 1000) }) : refused;
 	$('#trouble').hidden = !trouble; put($('#trouble'), trouble);
 }
@@ -94,7 +95,7 @@ $('#rate').onchange = e => { model.rate = +e.target.value; if (model.rate < 1 &&
 $('#lang').onclick = () => { swap(); words(); };
 $('#large').onclick = () => { localStorage.setItem('large', root.classList.contains('large') ? '' : 1); large(localStorage.getItem('large')); };
 function large(on) { root.classList.toggle('large', on); $('#large').ariaPressed = !!on; words(); }
-$('#which').onchange = e => { location.hash = `#/stage/${e.target.value}`; };
+for (const s of $$('.bar select')) s.onchange = () => { location.hash = `#/${view}/${s.value}`; };
 const shown = () => (view === 'stage' ? [one] : view === 'theatre' ? sides : []);
 onkeydown = e => {
 	if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest('input:not([type=range],[type=checkbox]),select,dialog')) return;
@@ -109,9 +110,9 @@ feed.addEventListener('frame', e => {
 	const redo = !model.frame ? words : link !== 'live' && state;
 	model.push(JSON.parse(e.data));
 	fresh = performance.now(); link = 'live';
-	const both = model.frame.servers.filter(s => s.theatre), has = both.length ? 2 : 1;
+	const all = model.frame.servers, both = all.filter(s => s.theatre), has = both.length ? ['theatre', 'stage'] : ['servers', 'stage', ...all.some(s => s.chat) ? ['chat'] : []];
 	sides.forEach((p, i) => { p.name = both[i]?.name; });
-	if (views.length !== has + 1) { views = has > 1 ? ['theatre', 'stage', ''] : ['servers', 'stage']; words(); } else if (redo) redo();
+	if (`${views}` !== `${has}`) { views = has; words(); } else if (redo) redo();
 });
 function happened(e) {
 	servers.seen(e); theatre.seen(e, sides);
@@ -123,11 +124,12 @@ function tick(ts) {
 	requestAnimationFrame(tick);
 	const now = model.tick(happened), f = model.frame, due = ts - drawn > 500;
 	if (!f?.servers.length) return;
-	if (view === 'stage') {
-		const all = f.servers.map(s => s.name), sel = $('#which');
-		one.name = all.includes(pick) ? pick : all[0];
+	const sel = $(`#${view} select`);
+	if (sel) {
+		const room = view === 'chat', all = f.servers.filter(s => !room || s.chat).map(s => s.name), name = all.includes(pick) ? pick : all[0];
 		if (sel.options.length !== all.length) sel.replaceChildren(...all.map(n => h('option', {}, n)));
-		if (sel.value !== one.name) sel.value = one.name;
+		if (sel.value !== name) sel.value = name;
+		if (room) chat.enter(name); else one.name = name;
 	}
 	if (due || !still.matches) for (const p of shown()) p.draw(now); // less motion: two steps a second
 	if (!due) return;

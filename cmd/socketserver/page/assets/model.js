@@ -81,7 +81,7 @@ export class Model {
 		if (f.t < this.end) Object.assign(this, new Model()); // the daemon is a new one
 		const here = performance.now() - f.t;
 		this.skew = this.skew === null || Math.abs(here - this.skew) > 1_000 ? here : this.skew * .95 + here * .05;
-		for (const e of f.events) { this.log.push(e); if (e.k === 'died' && e.cause !== 'done') this.marks.push({ t: e.t, s: e.s, cause: e.cause }); }
+		for (const e of f.events) { this.log.push(e); if (e.k === 'died' && e.cause !== 'done') this.marks.push(e); }
 		this.log.push({ t: f.t, rows: f.servers });
 		this.frame = f; this.end = f.t;
 		this.live.advance(this.log, this.base, f.t - 1_000); // nobody ticks in a hidden tab

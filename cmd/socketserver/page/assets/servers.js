@@ -3,7 +3,6 @@ import { t } from './strings.js';
 import { $, $$, h, put, ask } from './dom.js';
 import { MiB, secs, cause } from './stage.js';
 
-const ICON = { serving: '●', suspended: '❚❚', draining: '◐', stopped: '■', failed: '✕' };
 const num = n => (n >= 1e4 ? `${Math.round(n / 1e3)}k` : String(Math.round(n)));
 const pair = (a, b) => (!b ? '–' : b < 1000 ? `${Math.round(a)} / ${Math.round(b)} ms` : `${(a / 1000).toFixed(1)} / ${(b / 1000).toFixed(1)} s`);
 const reasons = (s, by) => Object.entries(s.refused).map(e => e.join(' ')).join(by);
@@ -14,7 +13,7 @@ export function seen(e) { events.push(e); if (events.length > 400) events.splice
 function state(e, s) {
 	if (e.state === s) return;
 	e.state = s;
-	e.replaceChildren(h('span', { className: `pill ${s}` }, h('i', { ariaHidden: 'true' }, ICON[s]), t(s)));
+	e.replaceChildren(h('span', { className: `pill ${s}` }, h('i', { ariaHidden: 'true' }), t(s)));
 }
 function spark(svg, v) {
 	const top = Math.max(4, ...v), x = i => 120 - (v.length - 1 - i) * 2, d = `M${v.map((y, i) => `${x(i)},${(26 - 24 * y / top).toFixed(1)}`).join('L')}`;
@@ -42,7 +41,7 @@ export function draw(frame, model, pick) {
 		state($('.st', r), s.state); r.className = s.state; r.toggleAttribute('data-on', s.name === pick);
 		put($('b', name), s.cause ?? '');
 		for (const [td, value, max] of [[active, s.active, s.limit], [queue, s.queue, s.backlog]]) { put(td.firstChild, `${num(value)} / ${num(max)}`); Object.assign(td.lastChild, { max, high: max * .8, optimum: 0, value }); }
-		put(rate.firstChild, num(s.rate)); spark(rate.lastChild, model.rates.get(s.name)?.v ?? []);
+		put(rate.firstChild, num(s.rate)); spark(rate.lastChild, [0, ...model.rates.get(s.name)?.v ?? []]);
 		put(lat, pair(s.p50, s.p99)); put(errors, s.errors ? `! ${s.errors}` : 0); errors.classList.toggle('bad', s.errors);
 		put(refused.firstChild, Object.values(s.refused).reduce((a, b) => a + b, 0)); put(refused.lastChild, reasons(s, ', ')); put(procs, s.children.length || '–');
 	});
@@ -54,10 +53,9 @@ function drawer(s, now) {
 	d.hidden = !s; $('#servers').classList.toggle('open', !!s);
 	if (shown !== s?.name) { shown = s?.name; if (s) $('.x', d).focus({ preventScroll: true }); }
 	if (!s) return;
-	put($('h2', d), s.name); state($('.st', d), s.state); put($('.cause', d), s.cause ?? ''); put($('.what', d), [t(s.strategy), s.handler, ...s.listen].join(' · ')); $('.go', d).href = `#/stage/${s.name}`;
+	d.dataset.state = s.state; put($('h2', d), s.name); state($('.st', d), s.state); put($('.cause', d), s.cause ?? ''); put($('.what', d), [t(s.strategy), s.handler, ...s.listen].join(' · ')); $('.go', d).href = `#/stage/${s.name}`;
 	for (const b of $$('[data-act]', d)) {
 		const a = b.dataset.act;
-		b.disabled = page.readonly(); b.hidden = a === (s.state === 'suspended' ? 'suspend' : 'resume') || s.state === 'stopped' && a !== 'restart';
 		b.onclick = async () => { if (await ask(`${t(a)}: ${s.name}`, [h('p', {}, t(`${a}Q`, { s: s.name }))], t(a), b.className)) page.post('servers', { server: s.name, action: a }); };
 	}
 	const line = (k, c) => h('li', {}, h('b', {}, `${t(k)} ${c.pid}`), h('span', {}, [MiB(c.rss), c.age && secs(c.age), c.served >= 0 && `${t('served')} ${c.served}${c.max ? `/${c.max}` : ''}`].filter(x => x).join(' · '))), more = s.children.length - 12;

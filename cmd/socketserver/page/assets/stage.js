@@ -27,7 +27,7 @@ function grid(r, n, aspect, max, gap) {
 }
 
 export class Stage {
-	#rooms = {}; #buttons = new Map(); costs = [];
+	#rooms = {}; #buttons = new Map();
 	constructor(host, choose) {
 		this.host = host; this.choose = choose;
 		this.canvas = host.querySelector('canvas'); this.over = host.querySelector('.over'); this.g = this.canvas.getContext('2d');
@@ -115,7 +115,7 @@ export class Stage {
 	}
 
 	draw(sc, now, still, named) {
-		const t0 = performance.now(), { host, canvas, g, c, u } = this, row = sc.row, dpr = least(2, devicePixelRatio), W = host.clientWidth / u, H = host.clientHeight / u;
+		const { host, canvas, g, c, u } = this, row = sc.row, dpr = least(2, devicePixelRatio), W = host.clientWidth / u, H = host.clientHeight / u;
 		if (!row || !W) return;
 		const pw = round(W * u * dpr), ph = round(H * u * dpr);
 		if (canvas.width !== pw || canvas.height !== ph) { canvas.width = pw; canvas.height = ph; }
@@ -191,8 +191,8 @@ export class Stage {
 		// connections: the client stays where it is, what travels is its request and its answer
 		for (const x of conns) {
 			const home = mid(homes.at(x.home)), p = sc.procs.get(x.pid), r = places.get(x.pid)?.at(x.slot), cut = /cut|timeout/.test(x.outcome), state = x.te ? x.outcome : x.ts ? 'serve' : 'wait', tag = named && x.n, moved = k(x.ts + 60, 220);
-			const seat = r ? { x: r.x + least(r.h, r.w) / 2, y: r.y + r.h / 2 } : hub, size = r ? clamp(least(r.h, r.w) * .4, 2, least(12, dot * 1.7)) : dot;
-			const at = x.ts ? mix(mix(x.tq ? mid(qcell(0)) : home, p?.hub ?? hub, k(x.ta, 120)), seat, moved) : x.ta ? mix(x.tq ? mid(qcell(0)) : home, hub, k(x.ta, 120)) : x.tq ? mix(home, mid(qcell(waiting.indexOf(x))), k(x.tq, 260)) : home;
+			const from = x.tq ? mid(qcell(0)) : home, seat = r ? { x: r.x + least(r.h, r.w) / 2, y: r.y + r.h / 2 } : hub, size = r ? clamp(least(r.h, r.w) * .4, 2, least(12, dot * 1.7)) : dot;
+			const at = x.ts ? mix(mix(from, p?.hub ?? hub, k(x.ta, 120)), seat, moved) : x.ta ? mix(from, hub, k(x.ta, 120)) : x.tq ? mix(home, mid(qcell(waiting.indexOf(x))), k(x.tq, 260)) : home;
 			const on = !x.te || (cut && r && p?.te && (only || r.w > 30));
 			if (conns.length <= 60 && (on || cut) && (state !== 'wait' || waiting.length < 13)) {
 				const b = on ? at : mix(home, hub, .35), m = mix(home, b, .5);
@@ -218,7 +218,6 @@ export class Stage {
 			g.globalAlpha = 1;
 		}
 		this.buttons(boxes);
-		this.costs.push(performance.now() - t0); if (this.costs.length > 300) this.costs.shift();
 	}
 
 	// A box is a button, for the mouse, the keyboard and a screen reader.

@@ -10,7 +10,6 @@ export const title = s => t(s.name.split('/')[1]);
 
 export function reset(page) {
 	for (const b of $$('#theatre [data-kind]')) { const { kind, n } = b.dataset; b.onclick = () => (kind && kind !== 'slow' ? mishap(page, kind) : page.post('theatre/clients', { kind, n: +n })); }
-	draw.readonly = page.readonly();
 }
 export const key = k => $(`#theatre [aria-keyshortcuts="${CSS.escape(k)}"]`)?.click();
 
@@ -37,7 +36,7 @@ export function draw(all) {
 	if (!all[0] || !all[1]) return;
 	rows = all;
 	$$('.score th[scope=col]').forEach((c, i) => put(c, title(rows[i])));
-	for (const b of $$('#theatre [data-kind]')) b.disabled = draw.readonly || !rows.some(s => s.state === 'serving') || OWN.test(b.dataset.kind) && rows[0].handler !== 'mishaps';
+	for (const b of $$('#theatre [data-kind]')) b.disabled = !rows.some(s => s.state === 'serving') || OWN.test(b.dataset.kind) && rows[0].handler !== 'mishaps';
 	for (const [k, f] of Object.entries(SCORE)) {
 		const v = rows.map(f), r = $(`#${k}`), max = Math.max(1, ...v);
 		$$('b', r).forEach((b, i) => put(b, k === 'memory' ? MiB(v[i]) : v[i]));

@@ -26,6 +26,7 @@ type Row struct {
 	Strategy string   `json:"strategy"`
 	Handler  string   `json:"handler"`
 	Plugin   bool     `json:"plugin"`
+	Chat     bool     `json:"chat"`    // it is a room that the page can enter
 	Theatre  bool     `json:"theatre"` // it has a process of its own, which may be killed
 	Pid      int      `json:"pid"`     // of the process that has the loop
 	RSS      float64  `json:"rss"`     // of that, in MiB

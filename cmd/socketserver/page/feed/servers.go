@@ -126,13 +126,15 @@ func (c *collector) row(v supervisor.View, s *server, now time.Time) Row {
 		Errors: v.Failed, Started: n.WorkerStarts, Restarts: s.restarts + n.WorkerFailures, Overdue: v.Overdue, Refused: map[string]int64{},
 		Max: v.Config.Concurrency.Processes(), Children: []Child{}, Listen: []string{},
 	}
+	_, web := v.WebSocket()
+	r.Chat = web && v.Handler == "chat"
 	for why, count := range n.Refused {
 		if count > 0 {
 			r.Refused[string(why)] = count
 		}
 	}
 	for _, l := range v.Listeners {
-		r.Listen = append(r.Listen, l.Network+"://"+l.Address)
+		r.Listen = append(r.Listen, l.URL())
 	}
 	lives := 0
 	if v.Strategy == "forking" {
