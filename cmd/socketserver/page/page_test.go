@@ -139,6 +139,7 @@ func TestCommandsMayTakeLong(t *testing.T) {
 		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}}
 		response, err := client.Post("http://localhost:7070/drain?token=secret", "", strings.NewReader("{}"))
 		require.NoError(t, err)
+		defer response.Body.Close()
 		require.Equal(t, http.StatusNoContent, response.StatusCode)
 	})
 }

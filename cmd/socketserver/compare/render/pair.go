@@ -14,7 +14,6 @@ func WritePair(w io.Writer, first, second *result.Report, format string, o Optio
 	v := &view{Report: &result.Report{Settings: second.Settings}, Compared: "Two runs. 1: " + compared(first) + " 2: " + compared(second)}
 	v.Summary.Head = []string{"", "load", "rate 1", "rate 2", "ratio", "p99 1", "p99 2"}
 	for _, c := range result.Changes(first, second) {
-		one, other := measuredIn(first, c), measuredIn(second, c)
 		ratio := "-"
 		if c.Known {
 			ratio = c.Ratio.String()
@@ -24,7 +23,7 @@ func WritePair(w io.Writer, first, second *result.Report, format string, o Optio
 			v.Advice = append(v.Advice, result.Advice{Text: fmt.Sprintf("%s answers %s requests in the second run (%s: %s).", c.Subject, word, c.Load, ratio)})
 		}
 		v.Summary.Rows = append(v.Summary.Rows, []string{
-			c.Subject, heads[c.Load], one.Text("rate"), other.Text("rate"), ratio, one.Text("p99"), other.Text("p99"),
+			c.Subject, heads[c.Load], c.First.Text("rate"), c.Second.Text("rate"), ratio, c.First.Text("p99"), c.Second.Text("p99"),
 		})
 	}
 	if len(v.Advice) == 0 {
@@ -49,15 +48,6 @@ func WritePair(w io.Writer, first, second *result.Report, format string, o Optio
 	}
 	if err != nil {
 		return fmt.Errorf("write the runs as %s: %w", format, err)
-	}
-	return nil
-}
-
-func measuredIn(r *result.Report, c result.Change) *result.Measured {
-	for _, l := range r.Loads {
-		if l.Kind == c.Load {
-			return l.Of(c.Subject)
-		}
 	}
 	return nil
 }

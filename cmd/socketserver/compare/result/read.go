@@ -22,6 +22,7 @@ func Read(path string) (*Report, error) {
 // A Change is how a subject fares in another run, under one load.
 type Change struct {
 	Load, Subject string
+	First, Second *Measured
 	Ratio         Ratio
 	Verdict       string
 	Known         bool // whether there is a ratio
@@ -32,12 +33,11 @@ func Changes(first, second *Report) []Change {
 	var all []Change
 	for _, l := range first.Loads {
 		for i := range l.Results {
-			c := Change{Load: l.Kind, Subject: l.Results[i].Subject}
-			other := second.load(l.Kind).Of(c.Subject)
-			if other == nil {
+			c := Change{Load: l.Kind, Subject: l.Results[i].Subject, First: &l.Results[i]}
+			if c.Second = second.load(l.Kind).Of(c.Subject); c.Second == nil {
 				continue
 			}
-			if c.Ratio, c.Known = metricNamed("rate").compare(other, &l.Results[i]); c.Known {
+			if c.Ratio, c.Known = metricNamed("rate").compare(c.Second, c.First); c.Known {
 				c.Verdict = c.Ratio.verdict()
 			}
 			all = append(all, c)

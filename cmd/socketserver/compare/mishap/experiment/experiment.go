@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,13 +124,9 @@ var leaked struct {
 }
 
 func leak(argument string) error {
-	size, err := strconv.Atoi(argument)
+	held, err := hold(argument)
 	if err != nil {
 		return err
-	}
-	held := make([]byte, size)
-	for at := 0; at < size; at += os.Getpagesize() {
-		held[at] = 1
 	}
 	leaked.mu.Lock()
 	defer leaked.mu.Unlock()
@@ -137,17 +134,26 @@ func leak(argument string) error {
 	return nil
 }
 
-// eat holds memory, every page of it written, until the client sends a line.
+// eat holds memory until the client sends a line.
 func eat(argument string, rfile *bufio.Reader, wfile io.Writer) error {
-	size, err := strconv.Atoi(argument)
+	held, err := hold(argument)
 	if err != nil {
 		return err
 	}
-	held := make([]byte, size)
-	for at := 0; at < size; at += os.Getpagesize() {
+	err = pause(rfile, wfile, "eaten")
+	runtime.KeepAlive(held)
+	return err
+}
+
+// hold returns memory of that size in bytes, every page of it written.
+func hold(size string) ([]byte, error) {
+	n, err := strconv.Atoi(size)
+	if err != nil {
+		return nil, err
+	}
+	held := make([]byte, n)
+	for at := 0; at < n; at += os.Getpagesize() {
 		held[at] = 1
 	}
-	err = pause(rfile, wfile, "eaten")
-	held[0] = 0 // keeps it alive until here
-	return err
+	return held, nil
 }
