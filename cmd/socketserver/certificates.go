@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/watch"
 )
 
 // followCertificates watches the files of TLS, which are read again when one of them has changed: the
@@ -16,15 +15,6 @@ func (d *daemon) followCertificates(c *config.Config) {
 			files = append(files, t.TLS.Files()...)
 		}
 	}
-	if len(files) > 0 && d.certificates == nil {
-		var err error
-		if d.certificates, err = watch.New(d.renewals); err != nil {
-			d.log.Warn("cannot watch certificates", "error", err, "next", "raise fs.inotify.max_user_instances, or reload by SIGHUP")
-			return
-		}
-	}
-	if d.certificates != nil {
-		slices.Sort(files)
-		d.certificates.Watch(slices.Compact(files), "") // they may have changed since they were read
-	}
+	slices.Sort(files)
+	d.certificates = d.followFiles(d.certificates, d.renewals, "certificates", slices.Compact(files), "") // they may have changed since they were read
 }

@@ -43,6 +43,8 @@ type daemon struct {
 
 	certificates *watch.Watcher // of files of TLS; nil: there are none
 	renewals     chan os.Signal // what it has noticed
+	plugins      *watch.Watcher // of what is replaced when it changes; nil: there is none
+	updates      chan os.Signal // what it has noticed
 
 	metrics        *web.Server // nil: they are not served over TCP
 	metricsSockets []*supervisor.Socket
@@ -77,7 +79,8 @@ func (d *daemon) use(c *config.Config) {
 func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	d.since, d.token, d.renewals = time.Now(), page.NewToken(), make(chan os.Signal, 1)
+	d.since, d.token = time.Now(), page.NewToken()
+	d.renewals, d.updates = make(chan os.Signal, 1), make(chan os.Signal, 1)
 	d.use(c)
 	var closed error
 	if d.admin, closed = d.openAdmin(ctx, c.Admin); closed != nil && c.Admin.Socket != nil {
@@ -104,6 +107,8 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 				_, _ = d.reload(ctx, false) // it is logged
 			case <-d.renewals:
 				d.servers.RenewCertificates()
+			case <-d.updates:
+				d.reloadChanged(ctx)
 			case <-ctx.Done():
 				return
 			}
@@ -130,7 +135,7 @@ func (d *daemon) close() {
 
 // closeWatchers ends the watches on files. The caller holds reloading.
 func (d *daemon) closeWatchers() {
-	for _, w := range []**watch.Watcher{&d.watcher, &d.certificates} {
+	for _, w := range []**watch.Watcher{&d.watcher, &d.certificates, &d.plugins} {
 		if *w != nil {
 			(*w).Close()
 			*w = nil
@@ -171,9 +176,10 @@ func (d *daemon) closeMetrics() {
 	d.metrics, d.metricsSockets = nil, nil
 }
 
-// follow watches the files of c, if it asks for that, and those of its TLS.
+// follow watches the files of c, if it asks for that, those of its TLS and those of its plugins.
 func (d *daemon) follow(c *config.Config) {
 	d.followCertificates(c)
+	d.followPlugins(c)
 	switch {
 	case c.Watch && d.watcher == nil:
 		var err error
@@ -211,40 +217,6 @@ func (d *daemon) reload(ctx context.Context, dry bool) (supervisor.Plan, error) 
 		d.watcher.Watch(broken.Sources, broken.Sum)
 	}
 	return plan, err
-}
-
-// reloadPlugin replaces the processes of a plugin, as they are configured, by new ones.
-func (d *daemon) reloadPlugin(ctx context.Context, name string) (supervisor.Plan, error) {
-	d.reloading.Lock()
-	defer d.reloading.Unlock()
-	plan, _, err := d.apply(ctx, func(c *catalog) (*config.Config, error) { return d.renew(c, name) })
-	return plan, err
-}
-
-// renew returns the configuration that runs, with new classes where a server has the plugin.
-func (d *daemon) renew(c *catalog, name string) (*config.Config, error) {
-	applied := d.applied.Load().config
-	next, those := *applied, *applied
-	next.Servers, those.Servers = nil, nil
-	for _, s := range d.servers.Servers() {
-		own := *s
-		next.Servers = append(next.Servers, &own)
-		if own.Handler.Kind == "plugin" && own.Handler.Name == name {
-			those.Servers = append(those.Servers, &own)
-		}
-	}
-	if len(those.Servers) == 0 {
-		return nil, fmt.Errorf("no server has a plugin %q; see socketserver status", name)
-	}
-	c.Prepare(&those)
-	var errs []error
-	for _, s := range those.Servers {
-		var err error
-		if s.Class, err = c.newClass(s); err != nil {
-			errs = append(errs, fmt.Errorf("server %q: plugin %q: %w", s.Name, name, err))
-		}
-	}
-	return &next, errors.Join(errs...)
 }
 
 // apply applies what load returns, logs a line and tells systemd. It returns the configuration also

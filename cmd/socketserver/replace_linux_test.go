@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -153,6 +154,125 @@ func TestPluginIsReplacedByName(t *testing.T) {
 	_, problems, err = r.command("plugin", "reload", "other")
 	require.Equal(t, exitFailed, exitCode(err))
 	require.Equal(t, "no server has a plugin \"other\"; see socketserver status\n", problems)
+}
+
+// The process of a plugin gives way to another one when it has served as much as it may, and its last
+// requests have the time that they are given.
+func TestPluginIsRecycled(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "own.py"), []byte(`import os, socketserver
+kept = []
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            kept.append(b"x" * (int(line) << 20))
+            self.wfile.write(b"%d\n" % os.getppid() if os.getenv("SOCKETSERVER_FORKS") else b"%d\n" % os.getpid())
+`), 0o600))
+	text := ""
+	for _, s := range []struct{ name, concurrency, recycle string }{
+		{"requests", "threading", "requests = 3"},
+		{"memory", "preforking", `memory = "100MiB"`},
+		{"age", "forking", `after = "1s"`},
+	} {
+		text += fmt.Sprintf(`
+plugin %[1]q {
+  path = "%[4]s/own.py"
+  recycle { %[3]s }
+  replace { drain = "100ms" }
+}
+server %[1]q {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency %[2]q {}
+  plugin %[1]q {}
+  timeouts { drain = "100ms" }
+}
+`, s.name, s.concurrency, s.recycle, dir)
+	}
+	r := reloadable(t, text)
+	recycled := func(l listener, line string, times int, why string) {
+		chat := dial(t, l)
+		first := frameworktest.Ask(t, chat, line)
+		for range times - 1 {
+			require.Equal(t, first, askOnce(t, l, "0\n"))
+		}
+		require.Contains(t, r.await(t, "plugin recycled", event{"server": l.server})["reason"], why)
+		requireEnd(t, chat)
+		require.NotEqual(t, first, askOnce(t, l, "0\n"))
+	}
+	recycled(r.listeners[0], "0\n", 3, "it has had 3 requests")
+	recycled(r.listeners[1], "100\n", 1, "MiB of memory")
+	require.Equal(t, "it has run for 1s", r.await(t, "plugin recycled", event{"server": "age"})["reason"])
+	askOnce(t, r.listeners[2], "0\n")
+}
+
+// A plugin of each kind is replaced by itself when its file has changed.
+func TestEveryKindIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	examples := fences(t, "../../framework/plugin/PROTOCOL.md")
+	python := examples[slices.IndexFunc(examples, func(f fence) bool { return f.language == "python" })]
+	kinds := []struct {
+		kind, server, plugin, concurrency string
+		install                           func(version int)
+	}{
+		{"go", "versioned", "versioned", "threading", func(v int) { install(t, dir, v) }},
+		{"worker", "worker", "worker.py", "threading", func(v int) {
+			replaceFile(t, dir, "worker.py", strings.Replace(python.text, "line.upper()", fmt.Sprintf("b'%d' + line", v), 1))
+		}},
+		{"python", "python", "script.py", "forking", func(v int) {
+			replaceFile(t, dir, "script.py", fmt.Sprintf("import socketserver\nclass H(socketserver.StreamRequestHandler):\n    def handle(self):\n        self.wfile.write(b'%d' + self.rfile.readline())\n", v))
+		}},
+		{"stdio", "stdio", "shell.sh", "forking", func(v int) {
+			replaceFile(t, dir, "shell.sh", fmt.Sprintf("#!/bin/sh\nread -r line\necho \"%d$line\"\n", v))
+		}},
+		{"wasm", "wasm", "module.wasm", "threading", func(v int) {
+			replaceFile(t, dir, "module.wasm", strings.Replace(echoModule, "\x05\x03\x01\x00\x01", fmt.Sprintf("\x05\x03\x01\x00%c", v), 1))
+		}},
+	}
+	text := fmt.Sprintf("plugins { directory = %q }\n", dir)
+	for _, k := range kinds {
+		k.install(1)
+		text += fmt.Sprintf(`
+plugin %[2]q {
+  kind = %[4]q
+  replace { automatic = true }
+}
+server %[1]q {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency %[3]q {}
+  plugin %[2]q {}
+}
+`, k.server, k.plugin, k.concurrency, k.kind)
+	}
+	r := reloadable(t, text)
+	answers := func(version int) {
+		for i, k := range kinds {
+			want := fmt.Sprintf("%dhello\n", version)
+			if k.kind == "wasm" {
+				want = "hello\n"
+			}
+			require.Equal(t, want, askOnce(t, r.listeners[i], "hello\n"), k.kind)
+		}
+	}
+	answers(1)
+	changed := map[any]bool{}
+	for _, k := range kinds {
+		k.install(2)
+	}
+	for len(changed) < len(kinds) { // they are written one after the other
+		for _, name := range r.await(t, "reloaded")["replaced"].([]any) {
+			changed[name] = true
+		}
+	}
+	answers(2)
+}
+
+// replaceFile replaces a program in a directory by another one, as an editor does.
+func replaceFile(t *testing.T, dir, name, text string) {
+	t.Helper()
+	fresh := filepath.Join(dir, "."+name)
+	require.NoError(t, os.WriteFile(fresh, []byte(text), 0o700))
+	require.NoError(t, os.Rename(fresh, filepath.Join(dir, name)))
 }
 
 // A plugin that keeps state is replaced only where its state may be split.

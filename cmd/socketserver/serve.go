@@ -151,13 +151,15 @@ func serve(o serving) error {
 	if access.Log != nil {
 		options.Ended = access.Add
 	}
+	var d *daemon
+	options.Recycle = func(ctx context.Context, server, why string) error { return d.recycle(ctx, server, why) }
 	servers := supervisor.New(options)
 	operator.Keep = servers.Keep
 	servers.Inherit(sockets)
 	if err := servers.Adopt(before.Sockets); err != nil {
 		return failed(err)
 	}
-	d := &daemon{load: o.load, end: stop, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups, upgrader: upgrader{file: o.file, signals: upgrades}}
+	d = &daemon{load: o.load, end: stop, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups, upgrader: upgrader{file: o.file, signals: upgrades}}
 	return d.run(ctx, c, before, func() (ended func(), err error) {
 		running.Store(servers)
 		if o.ready != nil {

@@ -139,7 +139,6 @@ server "v" {
 	require.Equal(t, "two\n", receive(t, dial(t, l)))
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "v.sh"), []byte("#!/nonexistent\n"), 0o755))
-	require.Contains(t, r.refuse(t, "reload"), "is a script for /nonexistent, which is not installed")
 	require.Contains(t, r.refuse(t, "plugin", "reload", "v"), "is a script for /nonexistent, which is not installed")
 }
 
@@ -201,7 +200,7 @@ server "s" {
 		"times = 2 ":        {"times = \"2\"", `option "times": is a string where a number is wanted`},
 		`"forking" {}`:      {`"preforking" {}`, `10:3: server "s": plugin "sum": "preforking" cannot run it, as it is a program that is started for each request; use "forking"`},
 		`"/usr/bin/awk"`:    {`"awk"`, "there is no " + dir + "/awk; a path is relative to the file that names it, and is not looked for in PATH"},
-		`environment`:       {`recycle {}` + "\n" + `environment`, "recycle is not available yet"},
+		`environment`:       {"recycle { requests = 9 }\nenvironment", `12:3: server "s": plugin "sum": recycle is for a process that serves many requests, and under "forking" each of them has one of its own; remove recycle`},
 		`{ default = "=" }`: {`{ default = 1 }`, `default: this is a number; write a string`},
 		`option "times"`:    {`option "prefix"`, `there is a second one`},
 		`  option "prefix"`: {`  kind = "go"` + "\n" + `  option "prefix"`, `it is of the kind "go"`},

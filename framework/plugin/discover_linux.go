@@ -33,6 +33,28 @@ func Find(dir, name string, d Definition) (Definition, error) {
 	return f.Definition, f.err
 }
 
+// Files returns patterns of the paths of what a plugin is made of, as far as it is found by name: its file,
+// or source.
+func Files(dir, name string, d Definition) []string {
+	d.Lock = nil
+	f := find(dir, name, d)
+	all := []string{d.Path}
+	if d.Path == "" {
+		all = []string{filepath.Join(dir, name), filepath.Join(dir, name+".*")}
+	}
+	if f.source {
+		_ = filepath.WalkDir(f.from, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.IsDir() {
+				for _, end := range compiled {
+					all = append(all, filepath.Join(path, "*"+end))
+				}
+			}
+			return nil
+		})
+	}
+	return all
+}
+
 // Has reports whether there is something that name may mean in dir: Prepare returns the plugin, or
 // why it is none.
 func Has(dir, name string) bool { return isName(name) && len(named(dir, name)) > 0 }

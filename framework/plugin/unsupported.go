@@ -41,6 +41,9 @@ func Identify(string, string, Definition) (Locked, error) { return Locked{}, fra
 // Digest returns [framework.ErrNotSupported].
 func (Definition) Digest() (string, error) { return "", framework.ErrNotSupported }
 
+// Files returns nothing.
+func Files(string, string, Definition) []string { return nil }
+
 // Has returns false.
 func Has(string, string) bool { return false }
 

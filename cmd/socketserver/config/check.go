@@ -153,6 +153,7 @@ func (r *reader) checkClass(d *draft, block string) {
 		r.add(d.concurrency, faultf(`use "forking"`, "%s\"preforking\" cannot run it, as it is a program that is started for each request", block))
 	}
 	d.checkProcess(r, block)
+	d.checkReplacing(r, block)
 	if d.Class.Stateful != "" && d.Concurrency.UsesProcesses() && !d.Concurrency.IsolatedState {
 		next := `use concurrency "threading", or write isolated_state = true if each process may have its own`
 		if d.typed {
@@ -173,6 +174,18 @@ func (d *draft) checkProcess(r *reader, block string) {
 		if need := ThreadsPerProcess * c.Processes(); need > most {
 			r.add(cmp.Or(at, d.at), faultf("raise it, or lower the number of processes", "%slimits.processes is %d, and counts the threads of all processes of the user, of which this server may have %d", block, most, need))
 		}
+	}
+}
+
+// checkReplacing reports a plugin whose processes cannot give way to others as its block says.
+func (d *draft) checkReplacing(r *reader, block string) {
+	recycles, c := d.Recycle != Recycle{}, d.Class
+	switch {
+	case recycles && (c.Program == nil || d.Concurrency.Kind == "forking" && !c.Isolates):
+		r.add(d.handler, faultf("remove recycle", "%srecycle is for a process that serves many requests, and under %q each of them has one of its own", block, d.Concurrency.Kind))
+	case (recycles || d.Replace.Automatic) && c.Stateful != "" && !d.Replace.Split && !d.Concurrency.IsolatedState:
+		r.add(d.handler, faultf("remove recycle and replace.automatic, or write replace { split = true }",
+			"%sit keeps %s in memory, and a process that takes its place by itself would begin without it", block, c.Stateful))
 	}
 }
 

@@ -106,7 +106,8 @@ type Server struct {
 	Process     Process            `json:"process"`
 	AccessLog   bool               `json:"access_log"` // its requests are in the access log, where there is one
 
-	Split bool `json:"split"` // its plugin may be replaced though it keeps state, see [Plugin]
+	Recycle Recycle `json:"recycle"` // of its plugin
+	Replace Replace `json:"replace"` // likewise
 
 	// Class is the catalog's class of Handler. The caller closes it.
 	Class *framework.HandlerClass `json:"-"`

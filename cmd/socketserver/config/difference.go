@@ -50,7 +50,9 @@ func implied(name string, before, after map[string]string) bool {
 // attributes returns the values of s by their names.
 func (s *Server) attributes() map[string]string {
 	all := map[string]string{"concurrency": s.Concurrency.Kind, s.Handler.Kind: s.Handler.Name, "program": s.Handler.Program}
-	all["access_log"], all["replace.split"] = quote(s.AccessLog), quote(s.Split)
+	all["access_log"] = quote(s.AccessLog)
+	flatten(all, "recycle", s.Recycle)
+	flatten(all, "replace", s.Replace)
 	flatten(all, "concurrency", s.Concurrency)
 	flatten(all, "access", s.Access)
 	flatten(all, "limits", s.Limits)

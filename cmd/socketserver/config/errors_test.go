@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -173,10 +174,7 @@ func TestErrorsOfAttributes(t *testing.T) {
 }
 
 func TestNotAvailableYet(t *testing.T) {
-	src := `plugin "x" {
-  recycle {}
-}
-server "s" {
+	src := `server "s" {
   transport "tcp" {
     address = ":1"
   }
@@ -190,9 +188,34 @@ server "s" {
 }
 `
 	got := problems(t, src)
-	require.Len(t, got, 3)
+	require.Len(t, got, 2)
 	for _, line := range got {
 		require.Contains(t, line, "is not available yet; ")
+	}
+}
+
+// What cannot give way to another process, or may not, is not replaced by itself.
+func TestReplacingThatCannotBe(t *testing.T) {
+	const state, each = "keeps its members in memory, and a process that takes its place by itself would begin without it", "each of them has one of its own; remove recycle"
+	for _, c := range []struct{ plugin, concurrency, how, want string }{
+		{"go", "threading", "recycle { requests = 1 }", ""},
+		{"go", "preforking", "recycle { requests = 1 }", ""},
+		{"go", "forking", "recycle { requests = 1 }", each},
+		{"go", "forking", "replace { automatic = true }", ""},
+		{"forks", "forking", "recycle { requests = 1 }", ""},
+		{"shout", "threading", "recycle { requests = 1 }", each},
+		{"shout", "threading", "replace { automatic = true }", ""},
+		{"room", "threading", "recycle { requests = 1 }", state},
+		{"room", "threading", "replace { automatic = true }", state},
+		{"room", "threading", "replace { split = true }\nrecycle { requests = 1 }", ""},
+	} {
+		src := fmt.Sprintf("plugin %[1]q {\n%[2]s\n}\n%[3]s", c.plugin, c.how, server(tcp+fmt.Sprintf("concurrency %q {}\nplugin %q {}", c.concurrency, c.plugin)))
+		_, err := config.Parse("servers.hcl", []byte(src), catalog)
+		if c.want == "" {
+			require.NoError(t, err, c)
+			continue
+		}
+		require.ErrorContains(t, err, c.want, c)
 	}
 }
 

@@ -201,17 +201,17 @@ func byteSize(into *int64, least, most int) field {
 
 // parseBytes parses a number of bytes from 0 to most, with a unit or without one.
 func parseBytes(s string, most int) (int, error) {
-	shift := 0
-	for unit, by := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
+	scale := 1
+	for unit, by := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 1e3, "MB": 1e6, "GB": 1e9} {
 		if n, has := strings.CutSuffix(s, unit); has {
-			s, shift = n, by
+			s, scale = n, by
 		}
 	}
 	n, err := strconv.Atoi(strings.TrimSuffix(s, "B"))
-	if err == nil && (n < 0 || n > most>>shift) {
+	if err == nil && (n < 0 || n > most/scale) {
 		err = strconv.ErrRange
 	}
-	return n << shift, err
+	return n * scale, err
 }
 
 // duration is one of Go's. "0" means none.

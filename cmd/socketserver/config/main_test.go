@@ -45,6 +45,14 @@ type stream struct{ framework.StreamRequestHandler }
 
 func (*stream) Handle(*bufio.Reader, io.Writer) error { return nil }
 
+// kept makes a class whose process is kept.
+func kept(class *framework.HandlerClass) framework.Constructor {
+	return framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
+		class.Executor, class.Program = framework.InWorker(nil), &framework.Program{}
+		return class, nil
+	})
+}
+
 var catalog = handlers{
 	"handler": {
 		"echo": framework.Func(func(*bufio.Reader, io.Writer) error { return nil }),
@@ -63,6 +71,9 @@ var catalog = handlers{
 	},
 	"plugin": {
 		"shout": framework.Func(func(*bufio.Reader, io.Writer) error { return nil }),
+		"room":  kept(&framework.HandlerClass{Stateful: "its members"}),
+		"go":    kept(&framework.HandlerClass{}),
+		"forks": kept(&framework.HandlerClass{Isolates: true}),
 	},
 }
 

@@ -24,9 +24,8 @@ type Plugin struct {
 	Options []framework.Option
 	Sum     string // SHA-256 that its file must have; empty: any
 	Restart Restart
-	// Split: it may be replaced though it keeps state, which its old and its new process then have
-	// apart from each other.
-	Split bool
+	Recycle Recycle
+	Replace Replace
 }
 
 // A Restart is how often a plugin may end by itself. What is 0 is the default.
@@ -34,6 +33,23 @@ type Restart struct {
 	Max         int
 	Within      time.Duration
 	Unavailable string // what clients are sent when it has
+}
+
+// A Recycle is how much a process serves that is kept, before another one takes its place. What is 0
+// is no limit.
+type Recycle struct {
+	After    time.Duration `json:"after"`
+	Requests int           `json:"requests"` // of all processes of the plugin
+	Memory   int64         `json:"memory"`   // resident, of one of them, in bytes
+}
+
+// A Replace is how a process is replaced by another one, whatever the reason is.
+type Replace struct {
+	Automatic bool          `json:"automatic"` // also when its file has changed
+	Drain     time.Duration `json:"drain"`     // that requests of the old one may take; 0: any time
+	// Split: it may be replaced though it keeps state, which its old and its new process then have
+	// apart from each other.
+	Split bool `json:"split"`
 }
 
 // isSHA256 reports whether text is what sha256sum prints.
@@ -60,11 +76,6 @@ func (r *reader) readPlugins(b *block) {
 	if directory != "" {
 		r.config.Plugins.Directory = b.source.beside(directory)
 	}
-}
-
-func (r *reader) splits(plugin string) bool {
-	p := r.config.Defined[plugin]
-	return p != nil && p.Split
 }
 
 func (b *block) readPlugin(h *hclsyntax.Block) {
@@ -103,9 +114,10 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 	maps.Copy(parts, blocks{
 		"option":  repeat(func(h *hclsyntax.Block) { i.readOption(h, p) }),
 		"restart": once(func(h *hclsyntax.Block) { i.readRestart(h, &p.Restart) }),
-		"recycle": nil,
+		"recycle": once(func(h *hclsyntax.Block) { i.readRecycle(h, &p.Recycle) }),
 		"replace": once(func(h *hclsyntax.Block) {
-			i.bare(h).read(attributes{"split": boolean(&p.Split), "automatic": nil, "drain": nil}, nil)
+			of := &p.Replace
+			i.bare(h).read(attributes{"automatic": boolean(&of.Automatic), "drain": duration(&of.Drain), "split": boolean(&of.Split)}, nil)
 		}),
 	})
 	i.read(of, parts)
@@ -132,6 +144,16 @@ func (b *block) readRestart(h *hclsyntax.Block, r *Restart) {
 	b.bare(h).read(attributes{
 		"max": integer(&r.Max, 1, 1000), "within": atLeastSecond(&r.Within), "unavailable": quoted(&r.Unavailable),
 	}, nil)
+}
+
+func (b *block) readRecycle(h *hclsyntax.Block, r *Recycle) {
+	i := b.bare(h)
+	i.read(attributes{
+		"after": atLeastSecond(&r.After), "requests": integer(&r.Requests, 1, 1_000_000_000), "memory": byteSize(&r.Memory, 1<<20, 1<<40),
+	}, nil)
+	if len(i.body.Attributes) == 0 {
+		i.problem(i.at, faultf(`write after = "24h", requests = 10000 or memory = "512MiB"`, "there is nothing in it"))
+	}
 }
 
 // atLeastSecond is a duration that is not too short to mean anything.

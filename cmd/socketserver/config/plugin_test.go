@@ -36,7 +36,16 @@ plugin "awk" {
 plugin "elsewhere" {
   path      = "bin/x"
   directory = "/var/empty"
-  replace { split = true }
+  recycle {
+    after    = "24h"
+    requests = 10000
+    memory   = "200MB"
+  }
+  replace {
+    automatic = true
+    drain     = "10s"
+    split     = true
+  }
   restart {
     max         = 3
     within      = "10s"
@@ -58,7 +67,7 @@ plugin "elsewhere" {
 				{Name: "names", Type: "list"},
 			},
 		},
-		"elsewhere": {Path: "/conf/bin/x", Process: Process{Directory: "/var/empty"}, Split: true, Restart: Restart{3, 10 * time.Second, "try later\n"}},
+		"elsewhere": {Path: "/conf/bin/x", Process: Process{Directory: "/var/empty"}, Restart: Restart{3, 10 * time.Second, "try later\n"}, Recycle: Recycle{24 * time.Hour, 10000, 200e6}, Replace: Replace{true, 10 * time.Second, true}},
 	}, r.config.Defined)
 }
 
@@ -76,8 +85,10 @@ func TestWrongPluginBlock(t *testing.T) {
 		"plugin \"x\" {\n restart { within = \"1ms\" }\n}":      `plugin "x": restart: within: 1ms is too short`,
 		"plugin \"x\" {\n limits { files = 3 }\n}":              `plugin "x": limits: files: 3 is out of range`,
 		"plugin \"x\" {\n limits { cpu = \"10ms\" }\n}":         `plugin "x": limits: cpu: 10ms is too short`,
-		"plugin \"x\" {\n recycle {}\n}":                        "recycle is not available yet",
-		"plugin \"x\" {\n replace { automatic = true }\n}":      "automatic is not available yet",
+		"plugin \"x\" {\n recycle {}\n}":                        `plugin "x": recycle: there is nothing in it; write after = "24h", requests = 10000 or memory = "512MiB"`,
+		"plugin \"x\" {\n recycle { after = \"5ms\" }\n}":       `plugin "x": recycle: after: 5ms is too short`,
+		"plugin \"x\" {\n recycle { memory = \"9\" }\n}":        `plugin "x": recycle: memory: "9" is out of range`,
+		"plugin \"x\" {\n replace { drain = \"-1s\" }\n}":       `plugin "x": replace: drain: "-1s" is negative`,
 		`plugins { trust = "all" }`:                             `plugins: trust: "all" is not known`,
 		`plugin "x" { sha256 = "12" }`:                          `plugin "x": sha256: "12" is not one; write what sha256sum prints`,
 		"plugin \"x\" {\n}\nplugin \"x\" {\n}":                  "there is a second one",

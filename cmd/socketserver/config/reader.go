@@ -97,7 +97,9 @@ func (r *reader) readFiles() {
 		read()
 	}
 	for _, d := range r.servers {
-		d.Split = d.Handler.Kind == "plugin" && r.splits(d.Handler.Name)
+		if p := r.config.Defined[d.Handler.Name]; d.Handler.Kind == "plugin" && p != nil {
+			d.Recycle, d.Replace = p.Recycle, p.Replace
+		}
 	}
 	if len(r.files) > 0 {
 		first := r.files[0]

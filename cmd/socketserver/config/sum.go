@@ -26,12 +26,15 @@ func sumOf(patterns []string, read map[string][]byte) string {
 	return hex.EncodeToString(all.Sum(nil))
 }
 
-// textOf reads a regular file, as far as a configuration could be that long.
+// textOf reads a regular file, as far as a configuration could be that long; what is longer has a time.
 func textOf(name string) []byte {
 	info, err := os.Stat(name)
 	if err != nil || !info.Mode().IsRegular() { // opening a pipe would block
 		return nil
 	}
 	text, _ := readBounded(name, maxSource+1)
+	if len(text) > maxSource { // a program
+		text = fmt.Append(text, info.Size(), info.ModTime().UnixNano())
+	}
 	return text
 }

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -22,6 +23,11 @@ type class struct {
 	*framework.HandlerClass
 	close func() error // may be nil
 	users atomic.Int32
+	since time.Time
+
+	served  atomic.Int64  // requests that have begun
+	most    atomic.Int64  // that wake the instance's recycle; 0: there are none
+	reached chan struct{} // has one when that many have begun
 
 	mu      sync.Mutex
 	counted int64 // restarts of its process that the server's counters have
@@ -40,9 +46,19 @@ func (c *class) countRestarts(to *Counters) {
 	c.counted = n
 }
 
+// serve counts a request that begins.
+func (c *class) serve() {
+	if c.served.Add(1) == c.most.Load() {
+		select {
+		case c.reached <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // newClass takes over c for one instance.
 func newClass(c *framework.HandlerClass) *class {
-	own := &class{HandlerClass: c, close: c.Close}
+	own := &class{HandlerClass: c, close: c.Close, since: time.Now(), reached: make(chan struct{}, 1)}
 	own.users.Store(1)
 	c.Close = nil
 	return own

@@ -119,7 +119,7 @@ func (i *Instance) configuration() *config.Server {
 func (i *Instance) canBecome(s *config.Server) bool {
 	was := i.configuration()
 	then := *s
-	then.AccessLog, then.Split = was.AccessLog, was.Split
+	then.AccessLog, then.Replace = was.AccessLog, was.Replace
 	if !sharesSockets(i.strategy) {
 		then.Access, then.Limits = was.Access, was.Limits
 	}
@@ -282,6 +282,11 @@ func (i *Instance) run(ctx context.Context) {
 	i.logWaiting()
 	i.release()
 	if i.isReplaced() {
+		if most := i.configuration().Replace.Drain; most > 0 {
+			late, cancel := context.WithTimeout(ctx, most)
+			defer cancel()
+			ctx = late
+		}
 		i.finish(ctx)
 	}
 	i.drain(ctx)
@@ -348,8 +353,13 @@ func (i *Instance) logWaiting() {
 
 // atMost is how long the instance waits for requests.
 func (i *Instance) atMost() string {
-	if drain := i.configuration().Timeouts.Drain; drain > 0 && !i.isReplaced() {
-		return drain.String()
+	c := i.configuration()
+	most := c.Timeouts.Drain
+	if i.isReplaced() {
+		most = c.Replace.Drain
+	}
+	if most > 0 {
+		return most.String()
 	}
 	return "as long as they take"
 }

@@ -165,7 +165,7 @@ func (i *Instance) mayLose(server *config.Server) error {
 		return nil
 	}
 	was, kept := i.configuration(), i.class.Stateful
-	if kept == "" || was.Handler.Kind != "plugin" || i.class.HandlerClass == server.Class || server.Split || was.Concurrency.IsolatedState {
+	if kept == "" || was.Handler.Kind != "plugin" || i.class.HandlerClass == server.Class || server.Replace.Split || was.Concurrency.IsolatedState {
 		return nil
 	}
 	return fmt.Errorf("server %q: plugin %q keeps %s in memory, and a new process would begin without it; restart the server, or write replace { split = true } in plugin %q",

@@ -243,6 +243,7 @@ func (i *Instance) follow(next framework.Trace) framework.Trace {
 		},
 		Started: func(r *framework.Request, at framework.Place, pid int) {
 			next.Started(r, at, pid)
+			i.class.serve()
 			if pid == 0 {
 				pid = self
 			}

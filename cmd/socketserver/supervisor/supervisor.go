@@ -54,6 +54,9 @@ type Options struct {
 	// Ended is called for each request of a server with an access log that was served and has ended,
 	// as [framework.Trace.Ended] is; nil: it is not.
 	Ended func(*framework.Request, framework.Outcome)
+	// Recycle replaces the plugin's process of a server, unless ctx is done, for a reason that is a
+	// phrase. nil: none is recycled.
+	Recycle func(ctx context.Context, server, why string) error
 }
 
 // New returns a supervisor that runs nothing yet.
@@ -131,6 +134,9 @@ func (s *Supervisor) begin(i *Instance) {
 		if err := i.suspend(); err != nil { // of a socket that the one before did not have
 			i.log.Error("not suspended, though the server before it was", "error", err)
 		}
+	}
+	if s.options.Recycle != nil && i.configuration().Recycle != (config.Recycle{}) {
+		go i.recycle(s.options.Recycle)
 	}
 	go func() {
 		i.run(s.ctx)

@@ -1,0 +1,88 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+const (
+	memoryInterval  = time.Second // between looks at the memory of processes
+	recycleInterval = time.Minute // after a try that has failed
+)
+
+// recycle has the plugin's process replaced once it has served as much as it may. The new process
+// serves in another instance.
+func (i *Instance) recycle(replace func(ctx context.Context, server, why string) error) {
+	limits := i.configuration().Recycle // the same for as long as the instance serves
+	i.class.most.Store(int64(limits.Requests))
+	for {
+		why, wait := i.worn(limits)
+		switch {
+		case why == "":
+			if !i.rest(wait, i.class.reached) {
+				return
+			}
+		case replace(i.retired, i.name, why) == nil || !i.rest(recycleInterval, nil):
+			return
+		}
+	}
+}
+
+// worn returns why the process has served as much as it may; empty: it has not, and is to be looked at
+// again after wait or enough requests.
+func (i *Instance) worn(limits config.Recycle) (why string, wait time.Duration) {
+	c, wait := i.class, 24*time.Hour
+	if n := limits.Requests; n > 0 && c.served.Load() >= int64(n) {
+		return fmt.Sprintf("it has had %d requests", n), 0
+	}
+	if limits.After > 0 {
+		if wait = time.Until(c.since.Add(limits.After)); wait <= 0 {
+			return fmt.Sprintf("it has run for %s", limits.After), 0
+		}
+	}
+	if limits.Memory > 0 {
+		if bytes := i.resident(); bytes > limits.Memory {
+			return fmt.Sprintf("it has %d MiB of memory", bytes>>20), 0
+		}
+		wait = min(wait, memoryInterval)
+	}
+	return "", wait
+}
+
+// rest waits for d, or until early has a value, and reports whether the instance takes requests still.
+func (i *Instance) rest(d time.Duration, early <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-early:
+	case <-i.retired.Done():
+		return false
+	case <-i.servers[0].Done():
+		return false
+	}
+	return true
+}
+
+// resident returns the memory in bytes of the largest process of the plugin.
+func (i *Instance) resident() (most int64) {
+	processes := i.workers()
+	if plugin, ok := i.class.Executor.(keptProcess); ok {
+		pid, _ := plugin.Process()
+		processes = append(processes, Process{Pid: pid})
+	}
+	for _, p := range processes {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.Pid)) // one that has ended has none
+		if f := strings.Fields(string(text)); len(f) > 1 {
+			pages, _ := strconv.ParseInt(f[1], 10, 64)
+			most = max(most, pages*int64(os.Getpagesize()))
+		}
+	}
+	return most
+}
