@@ -108,7 +108,7 @@ func oneServer(c *cobra.Command, args []string, _ string) ([]string, cobra.Shell
 		return listed(nil)
 	}
 	socket := cmp.Or(c.Flag("admin").Value.String(), admin.DefaultPath())
-	ctx, cancel := context.WithTimeout(c.Context(), time.Second) // somebody waits for the shell
+	ctx, cancel := context.WithTimeout(c.Context(), time.Second) // the shell waits for it
 	defer cancel()
 	var answer statusAnswer
 	_ = admin.Do(ctx, socket, http.MethodGet, "/v1/status", nil, &answer) // without a daemon there is nothing to complete

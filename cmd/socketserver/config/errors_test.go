@@ -80,6 +80,9 @@ func TestCommonMistakes(t *testing.T) {
 		three("address = \"localhost:9000\" }", "\n"):              `10:1: transport of line 8 has no }; write one before this line`,
 		three("\"localhost:9000\" }", "\"localhost:9000\""):        `8:45: the block has no }; write } at the end of this line, or the attribute in a line of its own`,
 		three(echo, "handler \"greet\" {\n tags = {\n a = 1\n}\n"): `16:1: server of line 7 has no }; write one before this line`,
+		three(echo, "process {\n limits {\n files = 64\n}\n"):      `16:1: server of line 7 has no }; write one before this line`,
+		three("\n}\n", "\npage {}\n"):                              `12:1: server of line 7 has no }; write one before this line`,
+		three(echo, "process\n"+echo):                              `10:1: process is a block; write process { ... }`,
 		block("a") + "server \"b\" {\n" + tcp:                      `7:12: the block has no }; write one at its end`,
 		block("a") + "}\n" + block("b"):                            `7:1: there is no block that this } could close; remove it, or the one that closes a block too early`,
 

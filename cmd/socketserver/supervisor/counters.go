@@ -30,7 +30,7 @@ const (
 
 // Outcomes are all of them, and Refusals the reasons for which a request is not served.
 var (
-	Outcomes = []Outcome{OK, Erred, Panicked, TimedOut, PeerGone, Killed, Cut, Unshaken}
+	Outcomes = [...]Outcome{OK, Erred, Panicked, TimedOut, PeerGone, Killed, Cut, Unshaken}
 	Refusals = [...]framework.Refusal{
 		framework.RefusedAccess, framework.RefusedConnections, framework.RefusedPerSource, framework.RefusedRate, framework.RefusedRatePerSource,
 		framework.RefusedVerify, framework.RefusedPreamble, framework.RefusedUntrusted, framework.RefusedClosed,
@@ -65,7 +65,7 @@ type Counters struct {
 	accepted, started, unstarted atomic.Int64 // unstarted: ended without having been started
 	refused                      [len(Refusals)]atomic.Int64
 	sources                      refusedSources
-	ended                        [8]atomic.Int64
+	ended                        [len(Outcomes)]atomic.Int64
 	in, out                      atomic.Int64 // bytes
 	durations                    [DurationBuckets + 1]atomic.Int64
 	duration                     atomic.Int64 // of all, in nanoseconds
@@ -105,7 +105,7 @@ func (c *Counters) trace() framework.Trace {
 			if !o.Started {
 				c.unstarted.Add(1)
 			}
-			c.ended[slices.Index(Outcomes, OutcomeOf(o))].Add(1)
+			c.ended[slices.Index(Outcomes[:], OutcomeOf(o))].Add(1)
 		},
 		Worker: func(e framework.WorkerEvent) {
 			switch {
@@ -185,11 +185,10 @@ func (s *Supervisor) Counts() []ServerCounts {
 		n, known := at[i.name]
 		if !known {
 			n, at[i.name] = len(all), len(all)
-			all = append(all, ServerCounts{Server: i.name, Strategy: c.Concurrency.Kind, Counts: i.counters.counts()})
+			all = append(all, ServerCounts{Server: i.name, Strategy: c.Concurrency.Kind})
 		}
+		all[n].Counts = i.counts() // the last instance of the server has counted the restarts of all
 		if plugin, ok := i.class.Executor.(keptProcess); ok && !i.ended() {
-			i.class.countRestarts(i.counters)
-			all[n].PluginRestarts = i.counters.restarts.Load()
 			pid, _ := plugin.Process()
 			all[n].Plugin, all[n].PluginUp = c.Handler.Name, all[n].PluginUp || pid != 0 && plugin.Problem() == nil
 		}
@@ -197,6 +196,12 @@ func (s *Supervisor) Counts() []ServerCounts {
 		all[n].Overdue += i.requests.count(c.Timeouts.Request).overdue
 	}
 	return all
+}
+
+// counts returns the counts of the server.
+func (i *Instance) counts() Counts {
+	i.class.countRestarts(i.counters)
+	return i.counters.counts()
 }
 
 // countersOf returns the counters of the name of a server.

@@ -54,7 +54,7 @@ type Watcher struct {
 	lost    int
 }
 
-// emit passes on what event returns, if somebody watches. inSample reports whether it is of the sample
+// emit passes on what event returns, if there are watchers. inSample reports whether it is of the sample
 // of its server.
 func (e *Events) emit(inSample bool, event func() Event) {
 	if e.watching.Load() == 0 || !inSample && e.whole.Load() == 0 {

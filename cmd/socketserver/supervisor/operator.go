@@ -112,7 +112,7 @@ func (s *Supervisor) operate(name string, do func(*Instance) error, states ...St
 		return err
 	}
 	if !slices.ContainsFunc(states, i.is) {
-		return fmt.Errorf("server %q is %s", name, i.status().State)
+		return fmt.Errorf("server %q is %s", name, i.status(i.counts()).State)
 	}
 	return do(i)
 }

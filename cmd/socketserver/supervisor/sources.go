@@ -27,7 +27,7 @@ func (c *SourceCounts) refused() (n int64) {
 }
 
 // maxRefused is the number of sources of which refusals are counted. When there are more, the one that
-// was refused least gives its place to the next: those that are refused often stay, whoever else comes.
+// was refused least gives its place to the next: one that is refused often stays.
 const maxRefused = 256
 
 // refusedSources counts refusals by source. Any goroutine may use it.

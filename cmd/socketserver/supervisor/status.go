@@ -45,10 +45,10 @@ func (s *Supervisor) Status() []Status {
 	s.mu.Unlock()
 	var all []Status
 	for _, i := range now {
-		all = append(all, i.status())
+		all = append(all, i.status(i.counts()))
 	}
 	for _, i := range old {
-		status := i.status()
+		status := i.status(i.counts())
 		status.Old = true
 		all = append(all, status)
 	}
@@ -69,11 +69,11 @@ func NotServing(all []Status) (not []string) {
 	return not
 }
 
-func (i *Instance) status() Status {
+// status describes the instance, with counts of its server.
+func (i *Instance) status(counts Counts) Status {
 	i.mu.Lock()
 	c, state, since := i.config, i.state, i.since
 	i.mu.Unlock()
-	counts := i.counters.counts()
 	status := Status{
 		Name: i.name, State: state, Since: since, Listeners: i.listeners(),
 		Strategy: c.Concurrency.Kind, Handler: c.Handler.Name,

@@ -36,7 +36,8 @@ func (s *Supervisor) Views() []View {
 	s.mu.Unlock()
 	all := make([]View, len(now))
 	for n, i := range now {
-		v := View{Status: i.status(), Counts: i.counters.counts(), Config: i.configuration()}
+		counts := i.counts()
+		v := View{Status: i.status(counts), Counts: counts, Config: i.configuration()}
 		for _, socket := range i.boundSockets() {
 			waiting, backlog := socket.Waiting()
 			v.Queued += waiting
@@ -61,7 +62,7 @@ func (s *Supervisor) KillProcess(server string, pid int) error {
 	}
 	defer func() { _ = p.Release() }()
 	for _, i := range s.all() {
-		status := i.status()
+		status := i.status(i.counts())
 		is := func(q Process) bool { return q.Pid == pid }
 		if i.name != server || !slices.ContainsFunc(status.Workers, is) && (status.Plugin == nil || !is(*status.Plugin)) {
 			continue
