@@ -77,7 +77,7 @@ type Limits struct {
 	Banner string `json:"banner"`
 	// Answers is the number of bytes a second that one source gets in answers to datagrams beyond
 	// what it sent; 0: no limit. More are dropped: datagrams with a forged source would have the
-	// server flood it.
+	// server flood it. Unless it is 0, answers to equal datagrams are bounded, too, see equalAnswers.
 	Answers int `json:"answers,omitempty"`
 
 	changed atomic.Pointer[Limits] // by Change; nil: nothing has
@@ -90,6 +90,7 @@ type Limits struct {
 	rates   slots.Rates
 	refused sync.Map // of *ratelog.Limiter, by Refusal
 	answers slots.Rates
+	equal   slots.Rates // answers to equal datagrams
 	dropped ratelog.Limiter
 }
 
@@ -205,23 +206,50 @@ func (l *Limits) perSource() int {
 	return l.PerSource
 }
 
-// admitAnswer reports whether an answer to client may be so many bytes longer than what it sent.
-func (s *BaseServer) admitAnswer(client net.Addr, bytes int) bool {
+// equalAnswers is how often equal datagrams that come from one address and port are answered. Two servers
+// that do not know each other, one of which was sent a datagram in the name of the other, answer each other
+// as fast as they can, until an answer is dropped: then none is on its way any more. An answer to a port
+// that systems do not choose for a client counts as serverPortAnswers.
+var equalAnswers = slots.Rate{N: 100_000, Per: 100 * time.Second}
+
+const serverPortAnswers, firstClientPort = 10, 32768
+
+// admitAnswer reports whether d may have an answer that is so many bytes longer than it is.
+func (s *BaseServer) admitAnswer(d *conn.Datagram, longer int) bool {
 	l := s.Limits
-	if l == nil || bytes <= 0 {
+	if l == nil {
 		return true
 	}
-	most, to := l.now().Answers, slots.KeyOf(client)
-	if to.IsZero() && client != nil { // of a transport with addresses of its own
-		to = slots.KeyOfName(client.String())
-	}
-	if most == 0 || l.answers.Allow(to, bytes, slots.Rate{N: most, Per: time.Second}, 0, conn.Now()) {
+	now, most := conn.Now(), l.now().Answers
+	if most == 0 {
 		return true
 	}
-	if more, ok := l.dropped.Allow(1); ok {
-		s.log().Warn("answer dropped: limit reached", ratelog.More(more, "client", conn.AddressText(client), "limit", "answers", "value", most, "next", "raise limits.answers")...)
+	if udp, ok := d.Client.(*net.UDPAddr); ok {
+		from, n := udp.AddrPort(), 1
+		if from.Port() < firstClientPort {
+			n = serverPortAnswers
+		}
+		if !l.equal.AllowEqual(from, d.Sum(), n, equalAnswers, now) {
+			s.logDropped(d, "answer dropped: equal datagrams keep coming, as they do from another server", "next", `if it is a client, set limits.answers = "0"`)
+			return false
+		}
 	}
-	return false
+	to := slots.KeyOf(d.Client)
+	if to.IsZero() && d.Client != nil { // of a transport with addresses of its own
+		to = slots.KeyOfName(d.Client.String())
+	}
+	if longer > 0 && !l.answers.Allow(to, longer, slots.Rate{N: most, Per: time.Second}, 0, now) {
+		s.logDropped(d, "answer dropped: limit reached", "limit", "answers", "value", most, "next", "raise limits.answers")
+		return false
+	}
+	return true
+}
+
+func (s *BaseServer) logDropped(d *conn.Datagram, message string, fields ...any) {
+	if more, ok := s.Limits.dropped.Allow(1); ok {
+		fields = append([]any{"client", conn.AddressText(d.Client)}, fields...)
+		s.log().Warn(message, ratelog.More(more, fields...)...)
+	}
 }
 
 // divide returns the part of the limits that each of several workers applies. See also needAll.

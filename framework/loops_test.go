@@ -1,8 +1,11 @@
 package framework_test
 
 import (
+	"errors"
 	"net"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -86,6 +89,59 @@ func TestServersDoNotAnswerEachOther(t *testing.T) {
 	}
 }
 
+// serverSocket is bound to a port that systems do not choose for a client.
+func serverSocket(t *testing.T) *net.UDPConn {
+	t.Helper()
+	for port := 20000; ; port++ {
+		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			require.NoError(t, err)
+			return conn
+		}
+	}
+}
+
+// A server of another program, to which a forged datagram has led, is answered a bounded number of times.
+// Then no datagram is on its way any more.
+func TestLoopWithUnknownServerEnds(t *testing.T) {
+	s := newCounted(t, "127.0.0.1:0", &framework.Synchronous{})
+	s.Limits = &framework.Limits{Answers: 64 << 10}
+	other := serverSocket(t)
+	book := logOf(s.BaseServer)
+	frameworktest.Serve(t, s.BaseServer)
+	var echo sync.WaitGroup
+	t.Cleanup(func() { _ = other.Close(); echo.Wait() })
+	_, err := other.WriteTo([]byte("loop\n"), s.Addr())
+	require.NoError(t, err)
+	echo.Go(func() {
+		buf := make([]byte, 100)
+		for {
+			n, from, err := other.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			_, _ = other.WriteTo(buf[:n], from)
+		}
+	})
+	book.Await(t, "answer dropped: equal datagrams keep coming")
+	conn := frameworktest.Dial(t, s.BaseServer)
+	rounds := func(n int) {
+		for range n {
+			frameworktest.Send(t, conn, "loop\n")
+			frameworktest.Expect(t, conn, "loop\n")
+		}
+	}
+	rounds(1)
+	served := s.served.Load()
+	require.GreaterOrEqual(t, served, int64(10_000))
+	rounds(10)
+	require.Equal(t, served+10, s.served.Load(), "the loop has ended")
+	_, err = other.WriteTo([]byte("another\n"), s.Addr())
+	require.NoError(t, err)
+	rounds(1)
+	require.Greater(t, s.served.Load(), served+11, "of another datagram the source gets answers")
+}
+
 // A client of this machine whose port is that of a socket at another address is answered, and so
 // is one whose port a server has had.
 func TestClientWithThePortOfAServer(t *testing.T) {
@@ -132,15 +188,20 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// Answers that are no longer than what was sent are not counted.
+// Answers that are no longer than what was sent are not counted, and a client may send equal datagrams
+// for long.
 func TestEchoIsNotBounded(t *testing.T) {
 	s := newServer["udp"](t, class(t, echo))
 	s.Limits = &framework.Limits{Answers: 1}
 	frameworktest.Serve(t, s)
 	conn := frameworktest.Dial(t, s)
-	for range 50 {
-		frameworktest.Send(t, conn, "hello\n")
-		frameworktest.Expect(t, conn, "hello\n")
+	for range 300 { // of 40 at once
+		for range 40 {
+			frameworktest.Send(t, conn, "hello\n")
+		}
+		for range 40 {
+			frameworktest.Expect(t, conn, "hello\n")
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"hash/maphash"
 	"io"
 	"net"
 	"net/netip"
@@ -22,6 +23,7 @@ type Datagram struct {
 	address net.UDPAddr // From, for [Datagram.SetClient]
 	ip      [16]byte
 	in, out int // bytes
+	sum     uint64
 
 	rfile  bufio.Reader // its own, as a handler may keep it
 	source bytes.Reader // of rfile, at its end
@@ -93,8 +95,13 @@ func (d *Datagram) Hold(data []byte) {
 	d.rfile = *bufio.NewReaderSize(&d.source, len(data)) // copied into d, all but its buffer
 	_, _ = d.rfile.Peek(len(data))
 	d.source.Reset(nil)
-	d.in = len(data)
+	d.in, d.sum = len(data), maphash.Bytes(seed, data)
 }
+
+var seed = maphash.MakeSeed()
+
+// Sum returns a hash of the bytes received, which is the same for equal ones in this process.
+func (d *Datagram) Sum() uint64 { return d.sum }
 
 // Bytes returns the bytes received and, after Close, those of the answer.
 func (d *Datagram) Bytes() (in, out int64) { return int64(d.in), int64(d.out) }

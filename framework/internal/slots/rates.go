@@ -1,7 +1,9 @@
 package slots
 
 import (
+	"encoding/binary"
 	"hash/maphash"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -78,7 +80,30 @@ const out = 1
 func (r *Rates) Allow(k Key, n int, rate Rate, penalty time.Duration, now int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := r.find(k)
+	r.make()
+	return r.allow(r.hash(k), n, rate, penalty, now)
+}
+
+// AllowEqual is Allow, without a penalty, for what has come from an address and port and has a hash sum.
+func (r *Rates) AllowEqual(from netip.AddrPort, sum uint64, n int, rate Rate, now int64) bool {
+	ip, key := from.Addr().As16(), [26]byte{}
+	copy(key[:], ip[:])
+	binary.BigEndian.PutUint16(key[16:], from.Port())
+	binary.BigEndian.PutUint64(key[18:], sum)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.make()
+	return r.allow(maphash.Bytes(r.seed, key[:]), n, rate, 0, now)
+}
+
+func (r *Rates) make() {
+	if r.sets == nil {
+		r.seed, r.sets = maphash.MakeSeed(), new([sets][ways]bucket)
+	}
+}
+
+func (r *Rates) allow(source uint64, n int, rate Rate, penalty time.Duration, now int64) bool {
+	b := r.find(source)
 	due, burst := b.due, int64(rate.Per)
 	if due&out != 0 {
 		if due &^= out; now < due-burst {
@@ -99,11 +124,7 @@ func (r *Rates) Allow(k Key, n int, rate Rate, penalty time.Duration, now int64)
 }
 
 // find returns the bucket of a source.
-func (r *Rates) find(k Key) *bucket {
-	if r.sets == nil {
-		r.seed, r.sets = maphash.MakeSeed(), new([sets][ways]bucket)
-	}
-	source := r.hash(k)
+func (r *Rates) find(source uint64) *bucket {
 	set := &r.sets[source%sets]
 	at := &set[0]
 	for i := range set {

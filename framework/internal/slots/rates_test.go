@@ -3,6 +3,7 @@ package slots
 import (
 	"encoding/binary"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 	"unsafe"
@@ -31,6 +32,18 @@ func TestRateOfOneSource(t *testing.T) {
 	require.True(t, r.Allow(one, 5000, perSecond(1000), 0, now+2*second), "a full burst gets one of any size")
 	require.False(t, r.Allow(one, 1, perSecond(1000), 0, now+6*second), "and pays for it")
 	require.True(t, r.Allow(one, 1, perSecond(1000), 0, now+7*second))
+}
+
+// Equal datagrams of one address and port count together.
+func TestRateOfEqualDatagrams(t *testing.T) {
+	var r Rates
+	at := netip.MustParseAddrPort
+	require.True(t, r.AllowEqual(at("192.0.2.1:9"), 1, 1000, perSecond(1000), second))
+	require.False(t, r.AllowEqual(at("192.0.2.1:9"), 1, 1, perSecond(1000), second))
+	require.True(t, r.AllowEqual(at("192.0.2.1:9"), 2, 1, perSecond(1000), second), "another datagram")
+	require.True(t, r.AllowEqual(at("192.0.2.1:8"), 1, 1, perSecond(1000), second), "another port")
+	require.True(t, r.AllowEqual(at("192.0.2.2:9"), 1, 1, perSecond(1000), second), "another address")
+	require.Zero(t, testing.AllocsPerRun(100, func() { r.AllowEqual(at("192.0.2.1:9"), 1, 1, perSecond(1000), second) }))
 }
 
 func TestKeys(t *testing.T) {

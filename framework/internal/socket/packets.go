@@ -58,8 +58,8 @@ func listenUnixgram(path string, o *Options) (PacketConn, error) {
 type Packets struct {
 	// Log returns the log of what is dropped and of what is not answered.
 	Log func() hclog.Logger
-	// MayAnswer reports whether an answer may be longer than what client sent, by n bytes.
-	MayAnswer func(client net.Addr, n int) bool
+	// MayAnswer reports whether a datagram may have an answer that is n bytes longer than it is.
+	MayAnswer func(d *conn.Datagram, n int) bool
 	network   string
 	options   *Options
 	listen    func() (PacketConn, error)
@@ -185,7 +185,7 @@ func (p *Packets) receive(d *conn.Datagram) (client, local net.Addr, err error) 
 
 // Reply implements [conn.Replier]. A worker may answer when its request is over.
 func (p *Packets) Reply(d *conn.Datagram, answer []byte) error {
-	if in, _ := d.Bytes(); p.isServer(d.Client) || !p.MayAnswer(d.Client, len(answer)-int(in)) {
+	if in, _ := d.Bytes(); p.isServer(d.Client) || !p.MayAnswer(d, len(answer)-int(in)) {
 		return conn.ErrNotAnswered
 	}
 	if !p.acquire() {
