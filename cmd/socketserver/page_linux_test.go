@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -274,4 +275,70 @@ server "room" {
 	}
 	require.NoError(t, lines.Err())
 	require.Empty(t, b.Complaints())
+}
+
+// A page that has shown a server with 1,000 connections for a while takes no more memory for another while,
+// neither here nor there.
+func TestWatchingTakesNoMoreMemory(t *testing.T) {
+	minutes := often(0, 3)
+	if minutes == 0 {
+		t.Skip("it takes minutes")
+	}
+	b := browsertest.New(t)
+	p, listeners := serveFile(t, `page { address = "localhost:0" }
+server "echo" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency "threading" {}
+  handler "echo" {}
+  limits {
+    connections = 2000
+    per_source  = 0
+  }
+}
+`)
+	for range 1000 {
+		require.Equal(t, "hello", frameworktest.Ask(t, dial(t, listeners[0]), "hello"))
+	}
+	done := make(chan error, 1)
+	go func() { // more come and go
+		for next := time.NewTicker(10 * time.Millisecond); t.Context().Err() == nil; <-next.C {
+			c, err := net.Dial("tcp", listeners[0].address)
+			if err == nil {
+				_, err = c.Write([]byte("hello"))
+			}
+			if err == nil {
+				_, err = c.Read(make([]byte, 8))
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+			_ = c.Close()
+		}
+		done <- nil
+	}()
+	b.Open(p.await(t, "page")["url"].(string) + "#/stage/echo")
+	b.Await(`page.model.scene("echo").row.active > 1000`)
+	begun := browsertest.Evaluate[float64](b, `page.model.frame.t`)
+	type memory struct{ page, daemon, nodes int64 }
+	measure := func(minute int) (m memory) {
+		b.Await(fmt.Sprintf(`page.model.frame.t > %f`, begun+float64(minute)*60_000))
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
+		require.NoError(t, err)
+		_, err = fmt.Sscanf(string(status[strings.Index(string(status), "VmRSS:"):]), "VmRSS: %d", &m.daemon)
+		require.NoError(t, err)
+		m.daemon *= 1024
+		m.page, m.nodes = b.Heap(), browsertest.Evaluate[int64](b, `document.querySelectorAll("*").length`)
+		t.Logf("after %d minutes: page %d KiB, %d elements; daemon %d KiB", minute, m.page/1024, m.nodes, m.daemon/1024)
+		return m
+	}
+	first := measure(2) // the page remembers the last one
+	last := first
+	for minute := 3; minute <= 2+minutes; minute++ {
+		last = measure(minute)
+	}
+	require.Less(t, last.page, first.page*5/4)
+	require.Less(t, last.daemon, first.daemon*5/4)
+	require.Less(t, last.nodes, first.nodes+20)
+	require.Empty(t, done)
 }

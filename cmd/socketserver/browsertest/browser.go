@@ -10,6 +10,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/heapprofiler"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -136,6 +137,13 @@ func (b *Browser) Open(url string) {
 func (b *Browser) Screen(width int64) {
 	b.t.Helper()
 	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 800, DeviceScaleFactor: 1, Mobile: width < 500})
+}
+
+// Heap returns the memory of the page's objects in bytes, without garbage.
+func (b *Browser) Heap() int64 {
+	b.t.Helper()
+	call(b, heapprofiler.CollectGarbage, cdp.Empty{})
+	return int64(call(b, runtime.GetHeapUsage, cdp.Empty{}).UsedSize)
 }
 
 // Prefer makes the colours light or dark, and the medium "print" or, if it is empty, the screen.
