@@ -18,7 +18,8 @@ func TestLockedPlugin(t *testing.T) {
 	dir := programs(t, map[string]string{"greet.sh": script("one")})
 	place := t.TempDir()
 	r := &reloader{file: filepath.Join(place, "servers.hcl"), socket: filepath.Join(place, "admin.sock")}
-	r.write(t, fmt.Sprintf(`plugins {
+	r.write(t, fmt.Sprintf(`reload { watch = true }
+plugins {
   directory = %q
   trust     = "lock"
 }
@@ -50,7 +51,6 @@ server "greet" {
 	require.Contains(t, problems, fmt.Sprintf(`plugin "greet": %s/greet.sh has the sum %x, and plugins.lock has %x; if it is what it should be, run: socketserver plugin lock greet`, dir, is[:4], was[:4]))
 	require.Equal(t, "one\n", askOnce(t, r.listeners[0], "hello"))
 	lock("two", "greet")
-	_, problems, err = r.command("reload")
-	require.NoError(t, err, problems)
+	r.await(t, "reloaded") // as what it reads has changed
 	require.Equal(t, "two\n", askOnce(t, r.listeners[0], "hello"))
 }

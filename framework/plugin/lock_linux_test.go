@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -105,6 +106,8 @@ class Handler(socketserver.StreamRequestHandler):
     def handle(self):
         self.wfile.write(self.rfile.readline()[5:])
 `
+	worker, err := os.ReadFile(documented(t, "upper.py"))
+	require.NoError(t, err)
 	self, err := os.ReadFile("/proc/self/exe")
 	require.NoError(t, err)
 	cat, err := os.ReadFile("/bin/cat")
@@ -119,10 +122,11 @@ class Handler(socketserver.StreamRequestHandler):
 		{"program", string(cat), plugin.Stdio, &framework.Threading{}, "echo hello"},
 		{"script", "#!/bin/sh\nread -r command text\necho $text\n", plugin.Stdio, &framework.Forking{}, "hello"},
 		{"script.py", python, plugin.Python, &framework.Preforking{Workers: 1}, "hello"},
+		{"upper.py", string(worker), plugin.Worker, &framework.Threading{}, "ECHO HELLO"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := exec.LookPath("python3"); c.kind == plugin.Python && err != nil {
+			if _, err := exec.LookPath("python3"); filepath.Ext(c.name) == ".py" && err != nil {
 				t.Skip("needs python3")
 			}
 			path, j := t.TempDir()+"/"+c.name, frameworktest.NewLog()

@@ -59,9 +59,14 @@ func newReader() *reader {
 
 // finish reads the blocks of all files and checks the result.
 func (r *reader) finish(catalog Catalog) (*Config, error) {
-	r.config.Sum = sumOf(r.config.Sources, r.texts)
 	if !r.broken {
 		r.readFiles()
+	}
+	if r.config.Plugins.Locked {
+		r.config.Sources = append(r.config.Sources, r.config.Plugins.Lock)
+	}
+	r.config.Sum = sumOf(r.config.Sources, r.texts)
+	if !r.broken {
 		r.check(catalog)
 	}
 	err := r.err()

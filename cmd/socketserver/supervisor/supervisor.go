@@ -287,13 +287,30 @@ func (s *Supervisor) warnAboutProcesses(c *config.Config) {
 
 // warnAboutFiles compares the limit of descriptors with what the configuration allows.
 func (s *Supervisor) warnAboutFiles(c *config.Config) {
-	limit := openFilesLimit()
-	need := 64
-	for _, server := range c.Servers {
-		need += 2 * server.Limits.Connections
-	}
+	limit, need := openFilesLimit(), filesNeeded(c)
 	if limit > 0 && need > limit {
 		s.options.Log.Warn("the limit of open descriptors is lower than the configuration may need",
 			"limit", limit, "need", need, "next", "raise it (ulimit -n, LimitNOFILE) or lower limits.connections")
 	}
+}
+
+// filesNeeded returns how many descriptors the configuration may need.
+func filesNeeded(c *config.Config) int {
+	need := 64
+	for _, s := range c.Servers {
+		need += 2 * s.Limits.Connections
+		if s.Class == nil || !s.Class.Isolates || s.Class.Program != nil {
+			continue
+		}
+		each := 2 // beside the connection: what the program prints, and the process
+		if slices.ContainsFunc(s.Transports, func(t config.Transport) bool { return t.Network == "udp" || t.Network == "unixgram" }) {
+			each = 4 // the datagram and its answer, too
+		}
+		programs := s.Limits.Connections
+		if most := max(s.Concurrency.MaxChildren, s.Concurrency.MaxThreads); most > 0 {
+			programs = min(programs, most)
+		}
+		need += each * programs
+	}
+	return need
 }
