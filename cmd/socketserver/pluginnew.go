@@ -108,8 +108,14 @@ func (n *newcomer) next(path string) string {
 	if n.directory != "plugins" {
 		from = " --plugins " + n.directory
 	}
-	first := ""
-	if n.language == "c-wasm" {
+	first, err := "", error(nil)
+	if directory, failed := filepath.Abs(n.directory); n.language == "go" && failed == nil {
+		err = plugin.CheckModule(directory, n.name)
+	}
+	switch {
+	case err != nil:
+		first = "  # " + err.Error() + "\n"
+	case n.language == "c-wasm":
 		first = fmt.Sprintf("  clang --target=wasm32-wasi --sysroot=/usr -O2 -o %s %s\n", filepath.Join(n.directory, n.name+".wasm"), path)
 	}
 	return fmt.Sprintf(`%[1]s is yours to change. In a configuration:

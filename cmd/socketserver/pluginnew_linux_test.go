@@ -36,7 +36,7 @@ func TestNewPluginServes(t *testing.T) {
 				if often(0, 1) == 0 {
 					test = append(test, "--concurrency", "threading")
 				}
-				printed, status := pluginTest(".", test...) // a plugin in Go is built with the source around it
+				printed, status := pluginTest(dir, test...) // a plugin in Go is built with the source of this program
 				require.Zero(t, status, printed)
 				require.Regexp(t, `\n[1-9][0-9]* ok, 0 failed, `, printed)
 				_, listeners := serveFile(t, fmt.Sprintf(`

@@ -230,7 +230,7 @@ var moduleLine = regexp.MustCompile(`(?m)^module[ \t].*$`)
 func (b *builder) overlay(f *found) (string, error) {
 	tree, mod := b.sourceTree()
 	if tree == "" {
-		return "", fmt.Errorf(`%[1]s is in no Go module, and no source of socketserver is around it or the current directory; write %[1]s/go.mod with the lines "module %[2]s", "go 1.26.0", "require %[3]s v0.0.0", "replace %[3]s v0.0.0 => DIRECTORY-OF-ITS-SOURCE" and run: cd %[1]s && go mod tidy`, f.from, f.name, ownModule)
+		return "", homeless(f.from, f.name)
 	}
 	if err := checkAround(tree, tree); err != nil {
 		return "", err
@@ -249,11 +249,27 @@ func (b *builder) overlay(f *found) (string, error) {
 	return at + ".json", errors.Join(os.WriteFile(at+".mod", []byte(mod), 0o600), os.WriteFile(at+".json", list, 0o600))
 }
 
-// sourceTree returns the directory of socketserver's source around the plugins or the current
-// directory, and its go.mod.
+// CheckModule returns an error with what to do first if source for a plugin in dir is in no module, and could not
+// be built without one.
+func CheckModule(dir, name string) error {
+	b := &builder{dir: dir}
+	if tree, _ := b.sourceTree(); tree != "" || moduleRoot(dir) != "" {
+		return nil
+	}
+	return homeless(filepath.Join(dir, name), name)
+}
+
+func homeless(path, name string) error {
+	return fmt.Errorf("%[1]s is in no Go module, and no source of socketserver is around it, around the current directory or where this program was built; "+
+		"get the source, and run: cd %[1]s && go mod init %[2]s && go mod edit -replace %[3]s=DIRECTORY-OF-ITS-SOURCE && go mod tidy", path, name, ownModule)
+}
+
+// sourceTree returns the directory of socketserver's source around the plugins, around the current
+// directory or where this program was built, and its go.mod.
 func (b *builder) sourceTree() (string, string) {
 	here, _ := os.Getwd()
-	for _, dir := range []string{b.dir, here} {
+	_, own, _, _ := runtime.Caller(0) // no path where it was built with -trimpath
+	for _, dir := range []string{b.dir, here, filepath.Dir(own)} {
 		root := moduleRoot(dir)
 		mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
 		if root != "" && err == nil && strings.TrimPrefix(moduleLine.FindString(string(mod)), "module ") == ownModule {

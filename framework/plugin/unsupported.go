@@ -44,6 +44,9 @@ func (Definition) Digest() (string, error) { return "", framework.ErrNotSupporte
 // Files returns nothing.
 func Files(string, string, Definition) []string { return nil }
 
+// CheckModule returns nil: nothing is built.
+func CheckModule(string, string) error { return nil }
+
 // Has returns false.
 func Has(string, string) bool { return false }
 
