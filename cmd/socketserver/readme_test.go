@@ -67,6 +67,7 @@ func TestGuide(t *testing.T) {
 	dir := source(t)
 	guide(t, dir, "docs/handlers.md")
 	guide(t, dir, "docs/stdio.md")
+	guide(t, dir, "docs/c.md")
 }
 
 // TestPythonGuide has the scripts of those pages answer.
@@ -105,6 +106,10 @@ func guide(t *testing.T, dir, page string) {
 				goBlock(t, dir, f)
 			case "json":
 				require.True(t, json.Valid([]byte(f.text)))
+			case "c":
+				name, named := f.file("// ")
+				require.True(t, named)
+				require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(f.text), 0o644))
 			case "bash", "awk", "python":
 				scriptBlock(t, dir, f)
 			default:
