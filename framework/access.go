@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"net"
 	"net/netip"
 	"strconv"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/cidr"
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
+	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
 // Access limits which clients are admitted, by their addresses. The zero value admits all. Clients
@@ -54,11 +56,11 @@ func (l *Limits) gate() *gate {
 	return &l.door
 }
 
-// A Source is what limits tell clients apart by: an IPv4 address, a /64 of IPv6, or at a Unix socket
-// the user, or the name of the client's socket. Sources can be compared.
+// A Source is what limits tell clients apart by: an IPv4 address, a /64 of IPv6, a machine of VSOCK, or at
+// a Unix socket the user, or the name of the client's socket. Sources can be compared.
 type Source slots.Key
 
-// String returns "192.0.2.1", "2001:db8::/64", "uid 1000", or the name of a socket; empty: nothing
+// String returns "192.0.2.1", "2001:db8::/64", "cid 3", "uid 1000", or the name of a socket; empty: nothing
 // tells the client apart.
 func (s Source) String() string { return slots.Key(s).String() }
 
@@ -66,7 +68,13 @@ func (s Source) String() string { return slots.Key(s).String() }
 func (r *Request) Source() Source { return Source(r.key()) }
 
 func (r *Request) key() slots.Key {
-	if r.Network == "unix" && r.accepted != nil {
+	switch a := r.ClientAddress.(type) {
+	case *vsock.Addr:
+		return slots.KeyOfName("cid " + strconv.FormatUint(uint64(a.CID), 10))
+	case *net.UnixAddr:
+		if r.accepted == nil {
+			break
+		}
 		if uid, ok := conn.PeerUser(r.accepted); ok {
 			return slots.KeyOfUser(uid)
 		}

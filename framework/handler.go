@@ -126,6 +126,14 @@ func (c *HandlerClass) Serves() []string {
 	return allNetworks
 }
 
+// CanServe reports whether the class can serve a network. One that serves tcp or unix can serve the
+// connections of vsock and unixpacket, too.
+func (c *HandlerClass) CanServe(network string) bool {
+	serves := c.Serves()
+	like := func(n string) bool { return slices.Contains(serves, n) }
+	return like(network) || !slices.Contains(allNetworks, network) && slices.ContainsFunc(streams, like)
+}
+
 // check reports why the class cannot serve t; nil: any transport. The error ends with what to do.
 func (c *HandlerClass) check(t Transport) error {
 	if c == nil || (c.New == nil && c.Executor == nil) {

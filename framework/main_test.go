@@ -19,7 +19,7 @@ import (
 )
 
 // The test binary is its own worker: what runs in a child is one of these.
-var constructors = []framework.Constructor{echo, act, demanding, stateful}
+var constructors = []framework.Constructor{echo, act, demanding, stateful, chunks}
 
 // roleVariable makes the test binary a server process of its own, for tests that kill
 // or starve one.
@@ -52,6 +52,19 @@ var echo = framework.Func(func(rfile *bufio.Reader, wfile io.Writer) error {
 	}
 	_, err = io.WriteString(wfile, line)
 	return err
+})
+
+// chunks answers each read with a write.
+var chunks = framework.Func(func(rfile *bufio.Reader, wfile io.Writer) error {
+	for buf := make([]byte, 16); ; {
+		n, err := rfile.Read(buf)
+		if err != nil {
+			return err
+		}
+		if _, err := wfile.Write(buf[:n]); err != nil {
+			return err
+		}
+	}
 })
 
 // demanding can only be made where DEMANDED is set, which a child does not inherit.

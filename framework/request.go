@@ -21,7 +21,7 @@ import (
 type Request struct {
 	ClientAddress net.Addr // of a Unix socket that is not bound: @ or the empty name
 	LocalAddress  net.Addr // the address that was asked
-	Network       string   // that of the transport: tcp, udp, unix, unixgram or its own
+	Network       string   // that of the transport, as in [Transport]
 	Server        string   // the name of the server
 	TLS           *TLS     // nil: the connection has passed no TLS layer
 

@@ -13,7 +13,8 @@ import (
 // client finds the address closed.
 type Socket struct{ kept *socket.Kept }
 
-// OpenSocket opens a socket of the network tcp or udp, at host:port, or unix or unixgram, at a path.
+// OpenSocket opens a socket of the network tcp or udp, at host:port, unix, unixpacket or unixgram, at a
+// path, or vsock, at CID:port.
 func OpenSocket(network, address string, o SocketOptions) (*Socket, error) {
 	kept, err := socket.Keep(network, address, socket.Options(o))
 	if err != nil {
@@ -80,7 +81,7 @@ func (k *Socket) Close() error { return k.kept.Close() }
 // value is the default. The keys of JSON are a worker's, see plugin/PROTOCOL.md.
 type SocketOptions struct {
 	// RequestQueueSize is the system's backlog of connections, bounded by net.core.somaxconn; 0
-	// means 128. It is not a limit on clients. (tcp, unix)
+	// means 128. It is not a limit on clients. (tcp, unix, unixpacket, vsock)
 	RequestQueueSize int `json:"request_queue_size,omitempty"`
 	// RefuseReuseAddress unsets SO_REUSEADDR, so that an address in TIME_WAIT cannot be bound.
 	// socketserver's allow_reuse_address is false by default; here it is as if true. (tcp)
@@ -97,6 +98,8 @@ type SocketOptions struct {
 	// MaxPacketSize is the largest datagram that is taken, in bytes; 0 means 8192. A larger one is
 	// dropped and counted in the log, where socketserver would cut it short. (udp, unixgram)
 	MaxPacketSize int `json:"max_packet_size"`
-	// Mode is the file's permission; 0 means 0600. To write is to connect. (unix, unixgram)
+	// Mode is the file's permission; 0 means 0600. To write is to connect. (unix, unixpacket, unixgram)
 	Mode uint32 `json:"mode,omitempty"`
+	// SinglePath refuses Multipath TCP, which clients may ask for where the system has it. (tcp)
+	SinglePath bool `json:"single_path,omitempty"`
 }

@@ -9,7 +9,7 @@ import (
 
 // A Transport is where requests come from. [Listener] and [PacketConn] adapt what package net has.
 type Transport interface {
-	// Network is tcp, udp, unix, unixgram or a name of the transport's own.
+	// Network is tcp, udp, unix, unixpacket, unixgram, vsock or a name of the transport's own.
 	Network() string
 	// Open makes the transport ready, so that clients can reach it.
 	Open() error

@@ -34,7 +34,7 @@ func TestCompletions(t *testing.T) {
 		"serve --plugin ":                    "upper :4",
 		"serve --plugins programs --plugin ": "lower :4",
 		"serve --plugins ":                   ":16",
-		"serve --listen ":                    "tcp:// udp:// unix:// unixgram:// tls:// ws:// wss:// :6",
+		"serve --listen ":                    "tcp:// udp:// unix:// unixpacket:// unixgram:// vsock:// tls:// ws:// wss:// :6",
 		"serve --handler echo --set ":        "framing= :6",
 		"serve --set ":                       ":6",
 		"serve --log-level ":                 "trace debug info warn error :4",

@@ -41,8 +41,8 @@ func newConnect() *cobra.Command {
 		Short: "Hold a conversation with a server",
 		Long: `Hold a conversation with a server.
 
-ADDRESS is tcp://host:port, tls://host:port, ws://host:port/path, wss://host:port/path, udp://host:port, unix:///path or
-unixgram:///path. Without one it is tcp, to --host and --port. All addresses of a name are
+ADDRESS is tcp://host:port, tls://host:port, ws://host:port/path, wss://host:port/path, udp://host:port, unix:///path,
+unixpacket:///path, unixgram:///path or vsock://CID:port. Without one it is tcp, to --host and --port. All addresses of a name are
 tried, one after the other; datagrams go to the first one.
 
 On a terminal lines are edited as in a shell, with the arrows and history. Tab completes words

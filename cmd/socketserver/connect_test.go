@@ -69,7 +69,7 @@ func TestConnectUsage(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "plugins"), 0o755))
 	for args, want := range map[string]string{
 		"localhost:1":                        `"localhost:1" is not a URL; write it as in tcp://`,
-		"http://localhost:1":                 `there is no "http"; there are tcp, udp, unix, unixgram, tls`,
+		"http://localhost:1":                 `there is no "http"; there are tcp, udp, unix, unixpacket, unixgram, vsock, tls`,
 		"--port echo":                        `"echo" is no port; write a number from 1 to 65535`,
 		"--host localhost tcp://localhost:1": "exclude each other; leave one",
 		"--mode twice":                       `--mode "twice": there are duplex, ask, each, once`,

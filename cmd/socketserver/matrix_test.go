@@ -24,7 +24,7 @@ func TestMatrix(t *testing.T) {
 			t.Parallel()
 			ca := frameworktest.NewAuthority(t)
 			_, listeners := serveFile(t, matrix(t, kind, ca.Issue(t, "localhost")))
-			require.Len(t, listeners, 28)
+			require.Len(t, listeners, 32)
 			for _, l := range listeners {
 				t.Run(l.server, func(t *testing.T) {
 					t.Parallel()
@@ -48,7 +48,7 @@ func matrix(t *testing.T, kind string, c frameworktest.Certificate) string {
 	require.NoError(t, err)
 	var b strings.Builder
 	fmt.Fprintf(&b, "plugins { directory = %q }\n", plugins)
-	for _, network := range []string{"tcp", "tls", "ws", "wss", "udp", "unix", "unixgram"} {
+	for _, network := range []string{"tcp", "tls", "ws", "wss", "udp", "unix", "unixpacket", "unixgram"} {
 		for _, strategy := range []string{"synchronous", "threading", "forking", "preforking"} {
 			name, address := network+"-"+strategy, "127.0.0.1:0"
 			if strings.HasPrefix(network, "unix") {
@@ -122,7 +122,7 @@ func dialTLS(t *testing.T, l listener, ca *frameworktest.Authority, c *tls.Confi
 func cell(t *testing.T, l listener) {
 	network, strategy, _ := strings.Cut(l.server, "-")
 	require.Equal(t, l.network, network)
-	inTurn := strategy == "synchronous" && (network == "tcp" || network == "unix")
+	inTurn := strategy == "synchronous" && (network == "tcp" || network == "unix" || network == "unixpacket")
 	var conns []net.Conn
 	for i := range 3 {
 		conn := dial(t, l)

@@ -63,7 +63,7 @@ func newServe() *cobra.Command {
 	}
 	f := c.Flags()
 	addConfigFlag(c, &file)
-	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, tls://host:port, ws://host:port/path, wss://host:port/path, udp://host:port, unix:///path or unixgram:///path; repeatable")
+	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, tls://host:port, ws://host:port/path, wss://host:port/path, udp://host:port, unix:///path, unixpacket:///path, unixgram:///path or vsock://CID:port; repeatable")
 	addTLSFlags(c, &flags)
 	f.StringVar(&flags.Concurrency, "concurrency", "threading", "synchronous, threading, forking or preforking")
 	f.StringVar(&flags.Handler, "handler", "", "compiled-in handler")

@@ -199,6 +199,7 @@ server "s" {
 		"times = 2":         {"tims = 2", `12:5: server "s": plugin "sum": option "tims": there is no such option; did you mean "times"?`},
 		"times = 2 ":        {"times = \"2\"", `option "times": is a string where a number is wanted`},
 		`"forking" {}`:      {`"preforking" {}`, `10:3: server "s": plugin "sum": "preforking" cannot run it, as it is a program that is started for each request; use "forking"`},
+		`"tcp" {`:           {`"unixpacket" {`, `9:38: server "s": plugin "sum": "unixpacket" cannot serve it, as it is a program on standard input, and one that reads less than a message loses the rest; use transport "unix"`},
 		`"/usr/bin/awk"`:    {`"awk"`, "there is no " + dir + "/awk; a path is relative to the file that names it, and is not looked for in PATH"},
 		`environment`:       {"recycle { requests = 9 }\nenvironment", `12:3: server "s": plugin "sum": recycle is for a process that serves many requests, and under "forking" each of them has one of its own; remove recycle`},
 		`{ default = "=" }`: {`{ default = 1 }`, `default: this is a number; write a string`},

@@ -7,17 +7,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
 // An Address is the address of a server.
 type Address struct {
-	Network string // tcp, udp, unix, unixgram, tls, ws or wss
-	Host    string // host:port, or the path of a socket; one that begins with @ has no file
+	Network string // one of Networks
+	Host    string // host:port, CID:port of vsock, or the path of a socket; one that begins with @ has no file
 	Path    string // of ws and wss, from its first / on, with its query
 }
 
 // Networks are those of addresses.
-var Networks = []string{"tcp", "udp", "unix", "unixgram", "tls", "ws", "wss"}
+var Networks = []string{"tcp", "udp", "unix", "unixpacket", "unixgram", "vsock", "tls", "ws", "wss"}
 
 // ParseAddress reads a URL, such as tcp://localhost:9000 or unix:///run/server.sock.
 func ParseAddress(address string) (Address, error) {
@@ -35,6 +37,11 @@ func ParseAddress(address string) (Address, error) {
 	case host == "" || host == "@":
 		return a, fmt.Errorf("address %q says nothing after %s://; write it as in tcp://localhost:21567 or unix:///run/server.sock", address, network)
 	case a.isUnix():
+		return a, nil
+	case network == "vsock":
+		if _, err := vsock.ParseAddr(host); err != nil {
+			return a, fmt.Errorf("address %q: %w; write it as in vsock://host:9000 or vsock://3:9000", address, err)
+		}
 		return a, nil
 	}
 	if a.isWebSocket() {
@@ -57,7 +64,7 @@ func ParseAddress(address string) (Address, error) {
 
 func (a Address) String() string { return a.Network + "://" + a.Host + a.Path }
 
-func (a Address) isUnix() bool { return a.Network == "unix" || a.Network == "unixgram" }
+func (a Address) isUnix() bool { return strings.HasPrefix(a.Network, "unix") }
 
 func (a Address) isWebSocket() bool { return a.Network == "ws" || a.Network == "wss" }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework/layer"
 	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 	"github.com/go-socketserver/socketserver/internal/text"
+	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
 // maxAddresses is the maximum number of addresses tried for one name.
@@ -66,6 +67,12 @@ func (s *Settings) dialStream(ctx context.Context, target string) (net.Conn, err
 	switch network := s.Address.Network; network {
 	case "unixgram":
 		return dialUnixgram(target)
+	case "vsock":
+		to, err := vsock.ParseAddr(target)
+		if err != nil {
+			return nil, err
+		}
+		return vsock.Dial(ctx, to)
 	case "ws":
 		return dialer.DialContext(ctx, "tcp", target)
 	case "tls", "wss":
@@ -117,7 +124,7 @@ func dialTLS(ctx context.Context, target string, config *tls.Config) (net.Conn, 
 
 // resolve returns the addresses to try, in that order.
 func (a Address) resolve(ctx context.Context) ([]string, error) {
-	if a.isUnix() {
+	if a.isUnix() || a.Network == "vsock" {
 		return []string{a.Host}, nil
 	}
 	host, port, err := net.SplitHostPort(a.Host)

@@ -23,6 +23,8 @@ func TestParseAddress(t *testing.T) {
 		"tcp://:21567":              {Network: "tcp", Host: "localhost:21567"},
 		"unix:///run/server.sock":   {Network: "unix", Host: "/run/server.sock"},
 		"unixgram://server.sock":    {Network: "unixgram", Host: "server.sock"},
+		"unixpacket://server.sock":  {Network: "unixpacket", Host: "server.sock"},
+		"vsock://host:9000":         {Network: "vsock", Host: "host:9000"},
 		"unix://@abstract with : /": {Network: "unix", Host: "@abstract with : /"},
 		"ws://:8000":                {Network: "ws", Host: "localhost:8000", Path: "/"},
 		"wss://a:1/b%20c?d=%2F&e":   {Network: "wss", Host: "a:1", Path: "/b%20c?d=%2F&e"},
@@ -43,6 +45,7 @@ func TestParseAddress(t *testing.T) {
 		"udp://a:0":          `"0" is no port`,
 		"udp://a:+1":         `"+1" is no port`,
 		"ws://a:1/%":         "its path is malformed",
+		"vsock://nine:9":     "no address of VSOCK",
 	} {
 		_, err := ParseAddress(url)
 		require.ErrorContains(t, err, want)

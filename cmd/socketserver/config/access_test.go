@@ -58,7 +58,7 @@ func TestErrorsOfAccessAndRates(t *testing.T) {
 	} {
 		require.Equal(t, []string{want}, problems(t, server(tcp+threading+echo+block)), block)
 	}
-	require.Equal(t, []string{`5:1: server "s": access: it is about addresses, and clients of a Unix socket have none; remove it, and set mode of the transport`},
+	require.Equal(t, []string{`5:1: server "s": access: it is about IP addresses, and clients of these transports have none; remove it; mode of a Unix socket says which users may connect`},
 		problems(t, server("transport \"unix\" { address = \"s\" }\n"+threading+echo+`access { allow = ["::1"] }`)))
 }
 

@@ -9,9 +9,14 @@ import (
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
-func isUnix(network string) bool { return network == "unix" || network == "unixgram" }
+func isUnix(network string) bool { return strings.HasPrefix(network, "unix") }
+
+// hasIP reports whether clients of a network have IP addresses.
+func hasIP(network string) bool { return !isUnix(network) && network != "vsock" }
 
 // isPassed reports whether an address is the name of a socket that a service manager passes.
 func isPassed(address string) bool { return strings.HasPrefix(address, "fd/") }
@@ -54,6 +59,12 @@ func checkAddress(network, address string) *fault {
 			return faultf("write the path of the socket", "the address is empty")
 		case len(address) > maxSocketPath:
 			return faultf("choose a shorter path", "the path has %d bytes, and a socket's has at most %d", len(address), maxSocketPath)
+		}
+		return nil
+	}
+	if network == "vsock" {
+		if _, err := vsock.ParseAddr(address); err != nil {
+			return faultf(`write CID:port, as in "any:9000" for the clients of every address, or "local:9000"`, "%s", err)
 		}
 		return nil
 	}
@@ -110,6 +121,9 @@ func endpoints(t *Transport) []endpoint {
 	host, port, err := net.SplitHostPort(t.Address)
 	if err != nil || port == "0" {
 		return nil
+	}
+	if t.Network == "vsock" {
+		return []endpoint{{t.Network + port, host}}
 	}
 	var all []endpoint
 	host = strings.ToLower(strings.TrimSuffix(host, "."))

@@ -97,8 +97,8 @@ func (r *reader) checkParts(d *draft) {
 	if c := d.Concurrency; c.Spares > c.MaxChildren {
 		r.add(d.spares, faultf("lower spares or raise max_children", "%sconcurrency %q: spares is %d and max_children only %d", d.block, c.Kind, c.Spares, c.MaxChildren))
 	}
-	if at, own := d.blocks["access"]; own && !slices.ContainsFunc(d.Transports, func(t Transport) bool { return !isUnix(t.Network) }) && len(d.Transports) > 0 {
-		r.add(at, faultf("remove it, and set mode of the transport", "%saccess: it is about addresses, and clients of a Unix socket have none", d.block))
+	if at, own := d.blocks["access"]; own && !slices.ContainsFunc(d.Transports, func(t Transport) bool { return hasIP(t.Network) }) && len(d.Transports) > 0 {
+		r.add(at, faultf("remove it; mode of a Unix socket says which users may connect", "%saccess: it is about IP addresses, and clients of these transports have none", d.block))
 	}
 	if l := d.Limits; l.Penalty > 0 && l.RatePerSource.N == 0 {
 		r.add(d.at, faultf(`add rate_per_source = "20/10s", or remove penalty`, "%slimits: penalty is for sources that exceed rate_per_source, which is not set", d.block))
@@ -144,8 +144,11 @@ func (r *reader) makeClass(d *draft, catalog Catalog) {
 func (r *reader) checkClass(d *draft, block string) {
 	serves := d.Class.Serves()
 	for i, t := range d.Transports {
-		if !slices.Contains(serves, t.Network) {
+		switch {
+		case !d.Class.CanServe(t.Network):
 			r.add(d.transports[i], faultf("use another handler, or another transport", "%stransport %q: %s %q serves %s only", d.block, t.Word(), d.Handler.Kind, d.Handler.Name, list(serves)))
+		case t.Network == "unixpacket" && d.Class.Isolates && d.Class.Program == nil:
+			r.add(d.transports[i], faultf(`use transport "unix"`, "%s\"unixpacket\" cannot serve it, as it is a program on standard input, and one that reads less than a message loses the rest", block))
 		}
 	}
 	r.checkState(d, block)

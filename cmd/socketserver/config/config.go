@@ -115,12 +115,13 @@ type Server struct {
 
 // A Transport is where a server listens. Zero values mean the framework's defaults.
 type Transport struct {
-	Network string `json:"network"` // tcp, udp, unix or unixgram
-	Address string `json:"address"` // host:port, or the path of a Unix socket
+	Network string `json:"network"` // tcp, udp, unix, unixpacket, unixgram or vsock
+	Address string `json:"address"` // host:port, the path of a Unix socket, or CID:port of vsock
 
 	framework.SocketOptions
-	ReadBuffer  int `json:"read_buffer"`  // of tcp and unix, in bytes, as in [framework.BaseServer]
-	WriteBuffer int `json:"write_buffer"` // likewise
+	ReadBuffer  int  `json:"read_buffer"`         // of connections, in bytes, as in [framework.BaseServer]
+	WriteBuffer int  `json:"write_buffer"`        // likewise
+	Multipath   bool `json:"multipath,omitempty"` // Multipath TCP was asked for; it is used anyway, unless SinglePath
 
 	TLS       *layer.TLSFiles    `json:"tls,omitempty"`       // of tcp and websocket; nil: plain
 	WebSocket *websocket.Options `json:"websocket,omitempty"` // of a transport "websocket", whose Network is "tcp"; nil for others

@@ -72,7 +72,11 @@ func newTransport(word string) (Transport, *websocket.Options) {
 	if word == "websocket" {
 		return Transport{Network: "tcp", WebSocket: web}, web
 	}
-	return Transport{Network: word}, web
+	t := Transport{Network: word}
+	if word == "unixpacket" {
+		t.ReadBuffer = 64 << 10 // a message has to fit
+	}
+	return t, web
 }
 
 // transportGrammar returns the attributes of each network. beside resolves paths against the
@@ -83,23 +87,34 @@ func transportGrammar(t *Transport, web *websocket.Options, beside func(string) 
 	address, size, mode := address(t, beside), integer(&t.MaxPacketSize, 1, 65507), mode(&t.Mode)
 	tcp := attributes{
 		"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
-		"reuse_port": boolean(&t.ReusePort), "no_delay": inverted(&t.Nagle), "keep_alive": orNone(&t.KeepAlive, duration(&t.KeepAlive)),
+		"reuse_port": boolean(&t.ReusePort), "multipath": multipath(t), "no_delay": inverted(&t.Nagle), "keep_alive": orNone(&t.KeepAlive, duration(&t.KeepAlive)),
 	}
 	overTCP := maps.Clone(tcp)
 	maps.Copy(overTCP, attributes{
 		"path": urlPath(&web.Path), "origins": texts(func(all []string) *fault { return checkOrigins(all, &web.Origins) }),
 		"subprotocol": subprotocol(&web.Subprotocol), "message": choice(func(s string) { web.Binary = s == "binary" }, "text", "binary"),
 	})
-	return map[string]attributes{
-		"tcp":       tcp,
-		"websocket": overTCP,
-		"udp":       {"address": address, "max_packet_size": size},
-		"unix": {
-			"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
-			"mode": mode, "owner": nil, "group": nil,
-		},
-		"unixgram": {"address": address, "max_packet_size": size, "mode": mode, "owner": nil, "group": nil},
+	path := attributes{
+		"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write,
+		"mode": mode, "owner": nil, "group": nil,
 	}
+	return map[string]attributes{
+		"tcp":        tcp,
+		"websocket":  overTCP,
+		"udp":        {"address": address, "max_packet_size": size},
+		"unix":       path,
+		"unixpacket": path,
+		"vsock":      {"address": address, "request_queue_size": queue, "read_buffer": read, "write_buffer": write},
+		"unixgram":   {"address": address, "max_packet_size": size, "mode": mode, "owner": nil, "group": nil},
+	}
+}
+
+// multipath keeps whether clients may use Multipath TCP.
+func multipath(t *Transport) field {
+	return typed(cty.Bool, "true or false", func(on bool) *fault {
+		t.Multipath, t.SinglePath = on, !on
+		return nil
+	})
 }
 
 func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
@@ -125,8 +140,11 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	i.readVariant(network, grammar, map[string]blocks{"tcp": connected, "websocket": connected})
 	if i.body.Attributes["address"] == nil {
 		example := "localhost:9000"
-		if isUnix(network) {
+		switch {
+		case isUnix(network):
 			example = "server.sock"
+		case network == "vsock":
+			example = "any:9000"
 		}
 		i.problem(i.at, faultf(fmt.Sprintf("add address = %q", example), "there is no address"))
 	}

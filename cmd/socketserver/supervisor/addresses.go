@@ -8,7 +8,10 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
@@ -65,7 +68,21 @@ func familyMissing(err error) bool {
 	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
 }
 
-func isUnix(network string) bool { return network == "unix" || network == "unixgram" }
+func isUnix(network string) bool { return strings.HasPrefix(network, "unix") }
+
+// isOne reports whether an address of a network is opened as it is: it stands for no others.
+func isOne(network string) bool { return isUnix(network) || network == "vsock" }
+
+// warnAboutMultipath logs that Multipath TCP was asked for and the system has none. Clients have TCP, as
+// they have where a path between them and the server does not let more through.
+func warnAboutMultipath(t config.Transport, log hclog.Logger) {
+	if !t.Multipath {
+		return
+	}
+	if on, err := os.ReadFile("/proc/sys/net/mptcp/enabled"); err != nil || strings.TrimSpace(string(on)) != "1" {
+		log.Warn("this system has no Multipath TCP, and clients get TCP", "address", t.Address, "next", "set net.mptcp.enabled to 1, in a kernel with CONFIG_MPTCP")
+	}
+}
 
 // thisProcess is the owner of a socket that this process has open.
 const thisProcess = "this process"

@@ -92,6 +92,7 @@ func (i *Instance) announce() {
 	for n, l := range i.listeners() {
 		if !i.bound[n].announced {
 			i.bound[n].announced = true
+			warnAboutMultipath(i.transports[n], i.log)
 			fields := []any{"network", l.Network, "address", l.Address}
 			if l.TLS {
 				fields = append(fields, "tls", true)

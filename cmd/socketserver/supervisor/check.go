@@ -28,6 +28,7 @@ func Check(ctx context.Context, c *config.Config, o Options) error {
 		for _, t := range s.Transports {
 			add(s, checkTransport(ctx, t))
 			add(s, checkTLS(t, o.Log.With("server", s.Name)))
+			warnAboutMultipath(t, o.Log.With("server", s.Name))
 		}
 	}
 	for _, s := range c.Servers {
@@ -42,7 +43,7 @@ func checkTransport(ctx context.Context, t config.Transport) error {
 	if isNamed(t.Address) { // systemd passes it to the server alone
 		return nil
 	}
-	if isUnix(t.Network) {
+	if isOne(t.Network) {
 		return listenError(t.Network, t.Address, framework.CheckSocket(t.Network, t.Address, t.SocketOptions))
 	}
 	addresses, err := resolve(ctx, t.Address)

@@ -48,8 +48,12 @@ func (k *Sockets) Acquire(ctx context.Context, t config.Transport, owner string,
 	if sockets, ok, err := k.acquireNamed(t); ok {
 		return sockets, err
 	}
-	if isUnix(t.Network) {
-		s, err := k.get(socketKey{t.Network, t.Address, ""}, t.Address, t.SocketOptions)
+	if isOne(t.Network) {
+		key := socketKey{t.Network, t.Address, ""}
+		if strings.HasSuffix(t.Address, ":0") {
+			key.owner = owner
+		}
+		s, err := k.get(key, t.Address, t.SocketOptions)
 		if err != nil {
 			return nil, listenError(t.Network, t.Address, err)
 		}

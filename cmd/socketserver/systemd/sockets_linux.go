@@ -56,7 +56,7 @@ func describeDescriptor(fd int) (s Socket, err error) {
 		s.BothFamilies = err == nil && only6 == 0 && netip.AddrFrom16(a.Addr).IsUnspecified()
 	case *syscall.SockaddrUnix:
 		s.Address = a.Name
-		networks = map[int]string{syscall.SOCK_STREAM: "unix", syscall.SOCK_DGRAM: "unixgram"}
+		networks = map[int]string{syscall.SOCK_STREAM: "unix", syscall.SOCK_SEQPACKET: "unixpacket", syscall.SOCK_DGRAM: "unixgram"}
 	}
 	if s.Network = networks[kind]; s.Network == "" || s.Address == "" {
 		return s, fmt.Errorf("it is no socket of TCP, UDP or Unix; remove its Listen line from the socket unit")

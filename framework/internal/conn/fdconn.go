@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
+	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
 // fdConn is a connection that is only its descriptor, as one process hands it to another.
@@ -31,7 +32,16 @@ type fdConn struct {
 // FromDescriptor returns a connection of a descriptor, which it owns. The addresses are
 // given, as the kernel forgets the client's when the client leaves.
 func FromDescriptor(socket *handoff.Descriptor, local, remote net.Addr, o TCPOptions) net.Conn {
-	return &fdConn{socket: socket, local: local, remote: remote, options: o}
+	c := &fdConn{socket: socket, local: local, remote: remote, options: o}
+	if c.isMessages() {
+		c.uses = briefly // they are read by recvmsg alone
+	}
+	return c
+}
+
+func (c *fdConn) isMessages() bool {
+	unix, ok := c.remote.(*net.UnixAddr)
+	return ok && unix.Net == "unixpacket"
 }
 
 // NetConn returns conn as package net makes it.
@@ -53,10 +63,16 @@ func (c *fdConn) netConn() (net.Conn, error) {
 	if c.made != nil || c.unmade != nil {
 		return c.made, c.unmade
 	}
-	conn, err := c.socket.Conn()
-	if err != nil {
+	var conn net.Conn
+	var err error
+	if _, ok := c.remote.(*vsock.Addr); ok {
+		conn = vsock.FileConn(c.socket.File(), c.local, c.remote)
+	} else if conn, err = c.socket.Conn(); err != nil {
 		c.unmade = err
 		return nil, err
+	}
+	if c.isMessages() {
+		conn = Messages(conn)
 	}
 	c.options.Apply(conn)
 	_ = conn.SetReadDeadline(c.readBy)

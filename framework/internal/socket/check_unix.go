@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
 // errChecked ends an attempt to listen before it listens.
@@ -22,8 +24,12 @@ var errChecked = errors.New("the address can be bound")
 // Check returns the error that Listen or ListenPacket would return for the address, without
 // opening a socket there. An address in use is no error: its server may be the one that asks.
 func Check(network, address string, o *Options) error {
-	if network == "unix" || network == "unixgram" {
+	switch {
+	case networks[network].path:
 		return checkPath(address)
+	case network == "vsock":
+		_, err := vsock.ParseAddr(address)
+		return errors.Join(err, vsock.Check())
 	}
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || at.Addr().IsMulticast() { // of which TCP has none

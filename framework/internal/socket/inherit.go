@@ -11,9 +11,9 @@ import (
 // process's, and so are the options that count when a socket is bound.
 func KeepInherited(network string, file *os.File, o Options) (*Kept, error) {
 	k := &Kept{network: network, options: o}
-	switch network {
-	case "tcp", "unix":
-		l, err := net.FileListener(file)
+	switch of := networks[network]; {
+	case of.listen != nil:
+		l, err := fileListener(network, file)
 		if err != nil {
 			return nil, fmt.Errorf("inherit listener: %w", err)
 		}
@@ -21,7 +21,7 @@ func KeepInherited(network string, file *os.File, o Options) (*Kept, error) {
 			l = &inherited{tcp, o.TCP()}
 		}
 		k.address, k.original = l.Addr(), setBacklog(l, o.RequestQueueSize)
-	case "udp", "unixgram":
+	case of.packets != nil:
 		c, err := net.FilePacketConn(file)
 		if err != nil {
 			return nil, fmt.Errorf("inherit datagram socket: %w", err)
@@ -32,7 +32,7 @@ func KeepInherited(network string, file *os.File, o Options) (*Kept, error) {
 		}
 		k.address, k.original = c.LocalAddr(), packets
 	default:
-		return nil, fmt.Errorf("there is no network %q; use tcp, udp, unix or unixgram", network)
+		return nil, errNoNetwork(network)
 	}
 	return k.keep()
 }

@@ -2,7 +2,6 @@ package socket
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -29,24 +28,24 @@ type Kept struct {
 	suspended  bool // clients are refused
 }
 
-// Keep opens a socket of the network tcp, unix, udp or unixgram.
+// Keep opens a socket.
 func Keep(network, address string, o Options) (*Kept, error) {
 	k := &Kept{network: network, options: o}
-	switch network {
-	case "tcp", "unix":
+	switch of := networks[network]; {
+	case of.listen != nil:
 		l, err := listenFixed(network, address, &o)
 		if err != nil {
 			return nil, err
 		}
 		k.address, k.original = l.Addr(), l
-	case "udp", "unixgram":
+	case of.packets != nil:
 		c, err := ListenPacket(network, address, &o)
 		if err != nil {
 			return nil, err
 		}
 		k.address, k.original = c.LocalAddr(), c
 	default:
-		return nil, fmt.Errorf("there is no network %q; use tcp, udp, unix or unixgram", network)
+		return nil, errNoNetwork(network)
 	}
 	switch o := k.original.(type) { // the file stays when the first user closes
 	case *unixListener:
@@ -95,7 +94,7 @@ func (k *Kept) Addr() net.Addr { return k.address }
 
 // Stream returns a Stream of the socket of connections, nil if it has datagrams.
 func (k *Kept) Stream() *Stream {
-	if k.network == "udp" || k.network == "unixgram" {
+	if networks[k.network].listen == nil {
 		return nil
 	}
 	return NewStream(k.network, &k.options, k.listener)
@@ -112,7 +111,7 @@ func (k *Kept) listener() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return inherit(d.File(), k.options.TCP())
+	return inherit(k.network, d.File(), k.options.TCP())
 }
 
 func (k *Kept) packetConn() (PacketConn, error) {

@@ -28,6 +28,7 @@ type Options struct {
 	KeepAlive          time.Duration
 	MaxPacketSize      int
 	Mode               uint32
+	SinglePath         bool
 }
 
 // TCP returns the options of connections.
@@ -35,15 +36,7 @@ func (o *Options) TCP() conn.TCPOptions {
 	return conn.TCPOptions{Nagle: o.Nagle, KeepAlive: o.KeepAlive}
 }
 
-// Listen opens a listener of the network tcp, at host:port, or unix, at a path.
-func Listen(network, address string, o *Options) (net.Listener, error) {
-	if network == "unix" {
-		return listenUnix(address, o)
-	}
-	return listenTCP(address, o)
-}
-
-func listenTCP(address string, o *Options) (net.Listener, error) {
+func listenTCP(_, address string, o *Options) (net.Listener, error) {
 	probes := o.TCP().Probes()
 	config := net.ListenConfig{KeepAlive: -1, Control: control(func(fd int) error {
 		return errors.Join(setReuse(fd, !o.RefuseReuseAddress, o.ReusePort), setProbes(fd, probes))
@@ -51,6 +44,7 @@ func listenTCP(address string, o *Options) (net.Listener, error) {
 	if !probesAreInherited {
 		config.KeepAliveConfig = probes
 	}
+	config.SetMultipathTCP(!o.SinglePath) // where the system has none it is TCP
 	l, err := config.Listen(context.Background(), family("tcp", address, o.IPv6Only), address)
 	if err != nil {
 		return nil, err
@@ -58,13 +52,14 @@ func listenTCP(address string, o *Options) (net.Listener, error) {
 	return setBacklog(l, o.RequestQueueSize), nil
 }
 
-func listenUnix(path string, o *Options) (net.Listener, error) {
-	file, err := claim("unix", path, o.Mode)
+// listenUnix listens at a path, of the network unix or unixpacket.
+func listenUnix(network, path string, o *Options) (net.Listener, error) {
+	file, err := claim(network, path, o.Mode)
 	if err != nil {
 		return nil, err
 	}
 	config := net.ListenConfig{Control: control(file.prepare)}
-	l, err := config.Listen(context.Background(), "unix", path)
+	l, err := config.Listen(context.Background(), network, path)
 	if err != nil {
 		return nil, errors.Join(err, file.abandon())
 	}
@@ -97,7 +92,7 @@ func family(network, address string, ipv6Only bool) string {
 	return network
 }
 
-// unixListener is a listener of the network unix and its file.
+// unixListener is a listener of the network unix or unixpacket, and its file.
 type unixListener struct {
 	*net.UnixListener
 	file *UnixFile
@@ -109,9 +104,9 @@ func (l *unixListener) Close() error { return errors.Join(l.file.Remove(), l.Uni
 
 // inherit makes a listener of a descriptor, which is closed in any case. Its connections get
 // the options.
-func inherit(file *os.File, o conn.TCPOptions) (net.Listener, error) {
+func inherit(network string, file *os.File, o conn.TCPOptions) (net.Listener, error) {
 	defer file.Close()
-	l, err := net.FileListener(file)
+	l, err := fileListener(network, file)
 	if tcp, ok := l.(*net.TCPListener); ok {
 		return &inherited{tcp, o}, err
 	}
@@ -157,7 +152,7 @@ func ListenStream(network string, address *string, o *Options) *Stream {
 
 // InheritStream returns the Stream of a descriptor, which Open closes in any case.
 func InheritStream(network string, o *Options, file *os.File) *Stream {
-	return NewStream(network, o, func() (net.Listener, error) { return inherit(file, o.TCP()) })
+	return NewStream(network, o, func() (net.Listener, error) { return inherit(network, file, o.TCP()) })
 }
 
 // Network returns the name of the network.
@@ -203,6 +198,9 @@ func (s *Stream) Accept() (net.Conn, error) {
 	}
 	if tcp, ok := c.(*net.TCPConn); ok && s.options.Nagle { // the listener has set the rest
 		_ = tcp.SetNoDelay(false)
+	}
+	if err == nil && s.network == "unixpacket" {
+		c = conn.Messages(c)
 	}
 	return c, err
 }

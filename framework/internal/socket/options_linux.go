@@ -53,11 +53,3 @@ func setBacklog(l net.Listener, size int) net.Listener {
 	}
 	return l
 }
-
-// backlog returns the length of an accept queue; 0 means 128.
-func backlog(size int) int {
-	if size <= 0 {
-		return 128
-	}
-	return size
-}

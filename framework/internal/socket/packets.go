@@ -19,14 +19,6 @@ import (
 	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
-// ListenPacket opens a socket of the network udp, at host:port, or unixgram, at a path.
-func ListenPacket(network, address string, o *Options) (PacketConn, error) {
-	if network == "unixgram" {
-		return listenUnixgram(address, o)
-	}
-	return listenUDP(address, o)
-}
-
 func listenUDP(address string, o *Options) (PacketConn, error) {
 	config := net.ListenConfig{Control: control(func(fd int) error { return setReuse(fd, false, o.ReusePort) })}
 	c, err := config.ListenPacket(context.Background(), family("udp", address, o.IPv6Only), address)

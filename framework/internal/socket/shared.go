@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
 // Shared is what a server keeps of a socket that its workers serve: the address and a
@@ -48,7 +49,7 @@ func share(original io.Closer, address net.Addr) (shared *Shared, ok bool, err e
 		s.rest, err = o.file.Remove, o.UnixListener.Close()
 	case unixgram:
 		s.rest, err = o.file.Remove, o.UnixConn.Close()
-	case *net.TCPListener, *inherited, *udp:
+	case *net.TCPListener, *inherited, *udp, *vsock.Listener:
 		err = original.Close()
 	default:
 		s.rest = original.Close

@@ -37,8 +37,10 @@ func (k *Kept) refuse() error {
 	switch k.network {
 	case "tcp":
 		return k.control("shutdown", func(fd int) error { return syscall.Shutdown(fd, syscall.SHUT_RD) })
-	case "unix": // one that was shut down refuses clients for ever
+	case "unix", "unixpacket": // one that was shut down refuses clients for ever
 		return k.file.hide()
+	case "vsock":
+		return errors.New("a socket of VSOCK cannot be suspended; stop the server")
 	}
 	const none = syscall.BPF_RET | syscall.BPF_K // of the bytes of a datagram
 	return k.control("setsockopt", func(fd int) error {
@@ -50,7 +52,7 @@ func (k *Kept) accept() error {
 	switch k.network {
 	case "tcp":
 		return k.control("listen", func(fd int) error { return syscall.Listen(fd, backlog(k.options.RequestQueueSize)) })
-	case "unix":
+	case "unix", "unixpacket":
 		return k.file.show()
 	}
 	return k.control("setsockopt", func(fd int) error { return syscall.DetachLsf(fd) }) //nolint:staticcheck // as above
