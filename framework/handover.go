@@ -112,7 +112,7 @@ func (w *Worker) Disconnect() { w.process.Disconnect() }
 // the next one gets the connection, and a process that dies costs only what it had taken.
 func InWorker(next func(ctx context.Context) (*Worker, error)) Executor { return workerExecutor(next) }
 
-// An UnavailableError is why no process can serve a request of [InWorker].
+// An UnavailableError is why no process can serve a request of [InWorker] or [BaseServer.FinishElsewhere].
 type UnavailableError struct {
 	Text string // sent to the client of a connection; empty: the banner is
 	Err  error
@@ -132,17 +132,22 @@ func (next workerExecutor) Execute(r *Request) error {
 				w.server.Store(s)
 				return w.process, nil
 			}
-			var unavailable *UnavailableError
-			switch {
-			case s.isStopped():
-			case errors.As(err, &unavailable) && unavailable.Text != "":
-				r.say(unavailable.Text, time.Second)
-			default:
-				s.Limits.sendBanner(r)
-			}
+			s.sayUnavailable(r, err)
 			return nil, err
 		})
 	})
+}
+
+// sayUnavailable sends the client of r the text of an [UnavailableError], or the banner.
+func (s *BaseServer) sayUnavailable(r *Request, err error) {
+	var unavailable *UnavailableError
+	switch {
+	case s.isStopped():
+	case errors.As(err, &unavailable) && unavailable.Text != "":
+		r.say(unavailable.Text, time.Second)
+	default:
+		s.Limits.sendBanner(r)
+	}
 }
 
 // finishIn has a process finish r: do hands a task over and waits until it is over.

@@ -125,7 +125,7 @@ func (c *catalog) identify(servers []*config.Server) {
 		if d := c.prepared[s.Handler.Name]; s.Handler.Kind == "plugin" && d.Path != "" {
 			s.Handler.Program, _ = d.Digest() // an error is that of Open, too
 			if d.Kind == plugin.Python || d.Kind == plugin.Worker {
-				s.Handler.Concurrency = s.Concurrency.Kind
+				s.Handler.Concurrency = s.Concurrency.InProcess()
 			}
 		}
 	}
@@ -167,7 +167,7 @@ func (c *catalog) newClass(s *config.Server) (*framework.HandlerClass, error) {
 		return nil, withoutName(err)
 	}
 	class, err := plugin.Open(c.ctx, plugin.Settings{
-		Definition: c.of(s), Name: s.Handler.Name, Server: s.Name, Concurrency: s.Concurrency.Kind,
+		Definition: c.of(s), Name: s.Handler.Name, Server: s.Name, Concurrency: s.Concurrency.InProcess(),
 		Options: s.Handler.Options, Directory: s.Handler.Directory, Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(), Log: c.log.With("server", s.Name),
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,8 +26,9 @@ type machineStatus struct {
 	statusAnswer
 }
 
-// join joins the cluster that the configuration has.
-func (d *daemon) join(c config.Cluster) (err error) {
+// join joins the cluster that the configuration has. A worker is announced there, and a daemon looks for workers
+// until ctx is done.
+func (d *daemon) join(ctx context.Context, c config.Cluster) (err error) {
 	if c.URL == "" {
 		return nil
 	}
@@ -34,7 +36,19 @@ func (d *daemon) join(c config.Cluster) (err error) {
 		answer, _ := d.statusOf("")
 		return answer
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	conn, prefix := d.cluster.Conn, d.cluster.Prefix
+	if d.means.Serves != nil {
+		return d.means.Serves.Announce(d.cluster.Service, conn, prefix)
+	}
+	go func() {
+		if err := d.means.Front.Run(ctx, conn, prefix); err != nil {
+			d.log.Error("workers of the cluster are not looked for", "error", err)
+		}
+	}()
+	return nil
 }
 
 // clusterStatus answers with the status of all daemons of the cluster.

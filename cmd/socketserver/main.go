@@ -95,7 +95,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.Flags().BoolVar(&version, "version", false, "print the version")
-	root.AddCommand(newServe(), newRun(), newInit(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newTheatre(), newImport(), newStatus(), newReload(), newUpgrade(), newPlugin(), newPs(), newKill(), newEvents(), newTop(), newLogLevel(), newVersion(), newMan())
+	root.AddCommand(newServe(), newWorker(), newRun(), newInit(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newTheatre(), newImport(), newStatus(), newReload(), newUpgrade(), newPlugin(), newPs(), newKill(), newEvents(), newTop(), newLogLevel(), newVersion(), newMan())
 	root.AddCommand(newOperations()...)
 	addCompletions(root)
 	return root

@@ -53,6 +53,7 @@ type daemon struct {
 	token string // of pages
 
 	cluster *cluster.Link // nil: there is none
+	means   config.Means
 
 	since     time.Time                  // when it began
 	reloading sync.Mutex                 // held by start and by a reload: they come one after the other
@@ -89,7 +90,7 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	if err := d.openMetrics(ctx, c.Metrics); err != nil {
 		return err
 	}
-	if err := d.join(c.Cluster); err != nil {
+	if err := d.join(ctx, c.Cluster); err != nil {
 		return err
 	}
 	d.follow(c)

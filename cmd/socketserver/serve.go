@@ -92,6 +92,7 @@ type serving struct {
 	console string // the server with its operator at this terminal; empty: there is none
 	file    string // of the configuration; empty: it has none
 	load    func(*catalog) (*config.Config, error)
+	worker  string                    // address at which this is a worker of the cluster; empty: it is none
 	ready   func([]supervisor.Status) // called when all servers listen; may be nil
 }
 
@@ -141,8 +142,11 @@ func serve(o serving) error {
 	if err := localtime.Check(); err != nil {
 		log.Warn("times are UTC, as the time zone is not understood", "error", err)
 	}
-	options := supervisor.Options{Log: log, Worker: findWorker(log), OpenState: new(kv.Backends).Open}
+	options := supervisor.Options{Log: log, Means: config.Means{Worker: findWorker(log)}, OpenState: new(kv.Backends).Open}
 	access, err := openAccessLog(c.Log.Access, log)
+	if err == nil {
+		err = distribute(&options.Means, c, o.worker, log)
+	}
 	if err != nil {
 		catalog.close()
 		return failed(err)
@@ -159,7 +163,7 @@ func serve(o serving) error {
 	if err := servers.Adopt(before.Sockets); err != nil {
 		return failed(err)
 	}
-	d = &daemon{load: o.load, end: stop, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups, upgrader: upgrader{file: o.file, signals: upgrades}}
+	d = &daemon{means: options.Means, load: o.load, end: stop, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups, upgrader: upgrader{file: o.file, signals: upgrades}}
 	return d.run(ctx, c, before, func() (ended func(), err error) {
 		running.Store(servers)
 		if o.ready != nil {

@@ -103,6 +103,7 @@ func (r *reader) checkParts(d *draft) {
 	if l := d.Limits; l.Penalty > 0 && l.RatePerSource.N == 0 {
 		r.add(d.at, faultf(`add rate_per_source = "20/10s", or remove penalty`, "%slimits: penalty is for sources that exceed rate_per_source, which is not set", d.block))
 	}
+	r.checkDistributed(d)
 	if c, most := d.Concurrency, d.Limits.Connections; most > 0 && c.Workers > most {
 		r.add(d.workers, faultf("lower workers or raise limits.connections", "%sconcurrency %q: workers is %d and limits.connections only %d", d.block, c.Kind, c.Workers, most))
 	}

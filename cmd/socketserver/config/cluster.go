@@ -1,8 +1,15 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/go-socketserver/socketserver/framework"
 )
 
 // Cluster is the block of that name: the NATS server by which daemons know each other.
@@ -38,5 +45,28 @@ func (r *reader) readCluster(b *block) {
 	})})
 	if b.body.Attributes["url"] == nil {
 		b.problem(b.at, faultf(`add url = "nats://localhost:4222"`, "there is no url"))
+	}
+}
+
+// Build names what a worker of the cluster has to be of to serve s: the source of the program, and the handler with its
+// options.
+func (s *Server) Build() string {
+	text, _ := json.Marshal([]any{framework.Build(), s.Handler.Kind, s.Handler.Name, s.Handler.Options}) // of plain values
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}
+
+// checkDistributed checks a server whose requests run in workers of the cluster.
+func (r *reader) checkDistributed(d *draft) {
+	if d.Concurrency.Kind != "distributed" {
+		return
+	}
+	if r.config.Cluster.URL == "" {
+		r.add(d.concurrency, faultf(`add cluster { url = "nats://localhost:4222" } beside the servers`, "%sconcurrency \"distributed\": there is no cluster, by which it finds workers", d.block))
+	}
+	for i, t := range d.Transports {
+		if slices.Contains([]string{"udp", "unixgram", "unixpacket"}, t.Network) {
+			r.add(d.transports[i], faultf(`use concurrency "threading", or another transport`, "%stransport %q: concurrency \"distributed\" passes streams of bytes, and it has messages", d.block, t.Network))
+		}
 	}
 }

@@ -2,37 +2,55 @@ package config
 
 import (
 	"runtime"
+	"slices"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/distributed"
 	"github.com/go-socketserver/socketserver/framework"
 )
 
 // Concurrency is where requests run.
 type Concurrency struct {
-	Kind          string `json:"kind"`         // synchronous, threading, forking or preforking
+	Kind          string `json:"kind"`         // synchronous, threading, forking, preforking or distributed
 	MaxThreads    int    `json:"max_threads"`  // threading; 0: no bound
 	MaxChildren   int    `json:"max_children"` // forking, and so are the following
 	Spares        int    `json:"spares"`
 	MaxRequests   int    `json:"max_requests"`
 	Workers       int    `json:"workers"`        // preforking
-	IsolatedState bool   `json:"isolated_state"` // forking, preforking: allow a handler with state, of which every process has its own
+	IsolatedState bool   `json:"isolated_state"` // forking, preforking, distributed: allow a handler with state, of which every process has its own
+
+	MaxRequestsPerWorker int `json:"max_requests_per_worker,omitempty"` // distributed: requests at once
+}
+
+// Means are what a strategy needs of the process that it is made in.
+type Means struct {
+	Worker *framework.Program  // of processes for compiled-in handlers; nil: this program
+	Front  *distributed.Front  // knows the workers of the cluster; nil: a server is only checked
+	Serves *distributed.Worker // this process is such a worker; nil: it is none
 }
 
 // kinds are the words of a concurrency block: their defaults and the strategy of each.
 var kinds = map[string]struct {
 	defaults Concurrency
-	strategy func(c Concurrency, worker *framework.Program) framework.Strategy
+	strategy func(s *Server, with Means) framework.Strategy
 }{
-	"synchronous": {Concurrency{}, func(Concurrency, *framework.Program) framework.Strategy {
+	"synchronous": {Concurrency{}, func(*Server, Means) framework.Strategy {
 		return &framework.Synchronous{}
 	}},
-	"threading": {Concurrency{}, func(c Concurrency, _ *framework.Program) framework.Strategy {
-		return &framework.Threading{MaxThreads: c.MaxThreads}
+	"threading": {Concurrency{}, func(s *Server, _ Means) framework.Strategy {
+		return &framework.Threading{MaxThreads: s.Concurrency.MaxThreads}
 	}},
-	"forking": {Concurrency{MaxChildren: 40, MaxRequests: 1}, func(c Concurrency, worker *framework.Program) framework.Strategy {
-		return &framework.Forking{Command: worker, MaxChildren: c.MaxChildren, Spares: c.Spares, MaxRequests: c.MaxRequests}
+	"forking": {Concurrency{MaxChildren: 40, MaxRequests: 1}, func(s *Server, with Means) framework.Strategy {
+		c := s.Concurrency
+		return &framework.Forking{Command: with.Worker, MaxChildren: c.MaxChildren, Spares: c.Spares, MaxRequests: c.MaxRequests}
 	}},
-	"preforking": {Concurrency{Workers: runtime.GOMAXPROCS(0)}, func(c Concurrency, worker *framework.Program) framework.Strategy {
-		return &framework.Preforking{Command: worker, Workers: c.Workers}
+	"preforking": {Concurrency{Workers: runtime.GOMAXPROCS(0)}, func(s *Server, with Means) framework.Strategy {
+		return &framework.Preforking{Command: with.Worker, Workers: s.Concurrency.Workers}
+	}},
+	"distributed": {Concurrency{MaxRequestsPerWorker: 64}, func(s *Server, with Means) framework.Strategy {
+		if with.Serves != nil {
+			return &framework.Threading{} // its transport has the bound
+		}
+		return &distributed.Strategy{Front: with.Front, Server: s.Name, Build: s.Build()}
 	}},
 }
 
@@ -47,12 +65,15 @@ func concurrencyGrammar(c *Concurrency) map[string]attributes {
 			"max_children": integer(&c.MaxChildren, 1, count), "spares": integer(&c.Spares, 0, count),
 			"max_requests": integer(&c.MaxRequests, 1, count), "isolated_state": boolean(&c.IsolatedState),
 		},
-		"preforking": {"workers": integer(&c.Workers, 1, maxWorkers), "isolated_state": boolean(&c.IsolatedState)},
+		"preforking":  {"workers": integer(&c.Workers, 1, maxWorkers), "isolated_state": boolean(&c.IsolatedState)},
+		"distributed": {"max_requests_per_worker": integer(&c.MaxRequestsPerWorker, 1, count), "isolated_state": boolean(&c.IsolatedState)},
 	}
 }
 
-// Concurrencies are the kinds of [Concurrency].
-func Concurrencies() []string { return names(kinds) }
+// Concurrencies are the kinds of [Concurrency] that need no cluster.
+func Concurrencies() []string {
+	return slices.DeleteFunc(names(kinds), func(kind string) bool { return kind == "distributed" })
+}
 
 // DefaultConcurrency returns the defaults of a concurrency block of that kind.
 func DefaultConcurrency(kind string) Concurrency {
@@ -61,16 +82,10 @@ func DefaultConcurrency(kind string) Concurrency {
 	return c
 }
 
-// strategy makes the strategy of c. worker is the program of its processes for compiled-in
-// handlers; nil: this program.
-func (c Concurrency) strategy(worker *framework.Program) framework.Strategy {
-	return kinds[c.Kind].strategy(c, worker)
-}
-
 // UsesProcesses reports whether requests run in several processes, each with its own memory.
 func (c Concurrency) UsesProcesses() bool {
 	kind, ok := kinds[c.Kind]
-	return ok && kind.strategy(c, nil).Place() == framework.InWorkers
+	return ok && kind.strategy(&Server{Concurrency: c}, Means{}).Place() == framework.InWorkers
 }
 
 // ThreadsPerProcess is the number of threads of a process of a handler that serves little.
@@ -78,6 +93,14 @@ const ThreadsPerProcess = 6
 
 // Processes returns how many processes the strategy may have at once.
 func (c Concurrency) Processes() int { return c.MaxChildren + c.Workers }
+
+// InProcess is the kind of strategy that a plugin is configured with: workers of the cluster run it as threading does.
+func (c Concurrency) InProcess() string {
+	if c.Kind == "distributed" {
+		return "threading"
+	}
+	return c.Kind
+}
 
 // perSource is the default: one client takes at most half of the strategy's capacity.
 func (c Concurrency) perSource() int {

@@ -33,7 +33,7 @@ func TestErrors(t *testing.T) {
 		{"handler that is a plugin", server(tcp + threading + `handler "shout" {}`), `4:1: server "s": there is no handler "shout"; there is a plugin of that name: write plugin "shout"`},
 		{"spares", server(tcp + "concurrency \"forking\" {\n  max_children = 2\n  spares = 3\n}\n" + echo), `5:12: server "s": concurrency "forking": spares is 3 and max_children only 2; lower spares or raise max_children`},
 		{"attribute of another word", server(tcp + "concurrency \"threading\" { max_children = 2 }\n" + echo), `3:27: server "s": concurrency "threading": max_children is for "forking"; remove it, or change the word`},
-		{"isolated state without processes", server(tcp + "concurrency \"threading\" { isolated_state = true }\n" + echo), `3:27: server "s": concurrency "threading": isolated_state is for "forking" and "preforking"; remove it, or change the word`},
+		{"isolated state without processes", server(tcp + "concurrency \"threading\" { isolated_state = true }\n" + echo), `3:27: server "s": concurrency "threading": isolated_state is for "distributed", "forking" and "preforking"; remove it, or change the word`},
 		{"unknown attribute", server("transport \"tcp\" {\n  addrss = \":1\"\n  address = \":1\"\n}\n" + threading + echo), `3:3: server "s": transport "tcp": there is no attribute "addrss" here; did you mean "address"?`},
 		{"unknown block", server(tcp + threading + echo + "limit {}"), `5:1: server "s": there is no block "limit" here; did you mean "limits"?`},
 		{"block as attribute", server(tcp + threading + echo + "limits = {}"), `5:1: server "s": limits is a block; write limits { ... }, without =`},

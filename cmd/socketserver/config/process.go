@@ -64,18 +64,17 @@ func (p Process) Under(own Process) Process {
 	return is
 }
 
-// Strategy makes the strategy of s. worker is the program of its processes for compiled-in handlers;
-// nil: this program.
-func (s *Server) Strategy(worker *framework.Program) framework.Strategy {
-	if !s.Process.isSet() {
-		return s.Concurrency.strategy(worker)
+// Strategy makes the strategy of s.
+func (s *Server) Strategy(with Means) framework.Strategy {
+	if s.Process.isSet() {
+		own := framework.Program{}
+		if with.Worker != nil {
+			own = *with.Worker
+		}
+		own.Env, own.Directory, own.Restrictions, own.Sandbox = s.Process.Variables(), s.Process.Directory, s.Process.Limits, s.Process.Sandbox
+		with.Worker = &own
 	}
-	own := framework.Program{}
-	if worker != nil {
-		own = *worker
-	}
-	own.Env, own.Directory, own.Restrictions, own.Sandbox = s.Process.Variables(), s.Process.Directory, s.Process.Limits, s.Process.Sandbox
-	return s.Concurrency.strategy(&own)
+	return kinds[s.Concurrency.Kind].strategy(s, with)
 }
 
 func (b *block) readProcess(h *hclsyntax.Block, p *Process) {

@@ -56,7 +56,7 @@ plugin "p" {
 		Sandbox: &framework.Sandbox{Network: true},
 	}, is.Under(r.config.Defined["p"].Process))
 
-	forking, ok := (&Server{Concurrency: DefaultConcurrency("forking"), Process: is}).Strategy(&framework.Program{Path: "/worker", Build: "b"}).(*framework.Forking)
+	forking, ok := (&Server{Concurrency: DefaultConcurrency("forking"), Process: is}).Strategy(Means{Worker: &framework.Program{Path: "/worker", Build: "b"}}).(*framework.Forking)
 	require.True(t, ok)
 	require.Equal(t, &framework.Program{Path: "/worker", Build: "b", Env: []string{"B=2"}, Directory: "/conf/run", Restrictions: is.Limits, Sandbox: is.Sandbox}, forking.Command)
 }

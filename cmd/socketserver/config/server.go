@@ -208,7 +208,7 @@ func checkConcurrency(kind string) *fault {
 	if _, known := kinds[kind]; known {
 		return nil
 	}
-	return unknownName("concurrency", kind, Concurrencies())
+	return unknownName("concurrency", kind, names(kinds))
 }
 
 func unknownName(what, name string, names []string) *fault {

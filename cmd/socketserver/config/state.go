@@ -167,7 +167,11 @@ func (r *reader) checkState(d *draft, block string) {
 		return
 	}
 	s := &d.state
-	if d.State = s; s.Backend == "memory" {
+	d.State = s
+	if d.Concurrency.Kind == "distributed" && s.Backend != "nats" {
+		r.add(at, faultf(`write state { backend = "nats" }, with its url`, "%sstate: concurrency \"distributed\" has workers on several machines, and the backend %q is of one", d.block, s.Backend))
+	}
+	if s.Backend == "memory" {
 		return
 	}
 	s.Bucket = cmp.Or(s.Bucket, d.Name)

@@ -16,6 +16,12 @@ import (
 // bind acquires the sockets of every transport. The error has a line for each that cannot be
 // had.
 func (i *Instance) bind(ctx context.Context) error {
+	if i.serves != nil {
+		c := i.config
+		i.transports = []config.Transport{{}}
+		i.servers = append(i.servers, i.newServer(i.serves.Transport(c.Name, c.Build(), c.Concurrency.MaxRequestsPerWorker), config.Transport{}, nil))
+		return nil
+	}
 	var errs []error
 	for n, t := range i.config.Transports {
 		layers, err := i.layers(t)
@@ -29,16 +35,16 @@ func (i *Instance) bind(ctx context.Context) error {
 		}
 		i.bound = append(i.bound, sockets...)
 		for _, socket := range sockets {
-			i.servers = append(i.servers, i.newServer(socket, t, layers))
+			i.servers = append(i.servers, i.newServer(socket.Transport(), t, layers))
 			i.transports = append(i.transports, t)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (i *Instance) newServer(socket *Socket, t config.Transport, layers []framework.Layer) *framework.BaseServer {
+func (i *Instance) newServer(from framework.Transport, t config.Transport, layers []framework.Layer) *framework.BaseServer {
 	s := &framework.BaseServer{
-		Name: i.name, Log: i.log, Transport: socket.Transport(), Layers: layers,
+		Name: i.name, Log: i.log, Transport: from, Layers: layers,
 		Strategy: i.strategy, Class: i.class.HandlerClass, Limits: i.limits, Trace: &i.trace, Timeouts: i.config.Timeouts,
 		ReadBuffer: t.ReadBuffer, WriteBuffer: t.WriteBuffer, MaxLine: i.config.Limits.MaxLine(), OnStop: i.stop,
 	}
@@ -90,18 +96,21 @@ func (i *Instance) release() {
 // announce logs where the instance listens and none did before.
 func (i *Instance) announce() {
 	for n, l := range i.listeners() {
-		if !i.bound[n].announced {
+		if n < len(i.bound) { // requests of a cluster come to no socket of the server's
+			if i.bound[n].announced {
+				continue
+			}
 			i.bound[n].announced = true
 			warnAboutMultipath(i.transports[n], i.log)
-			fields := []any{"network", l.Network, "address", l.Address}
-			if l.TLS {
-				fields = append(fields, "tls", true)
-			}
-			if l.Path != "" {
-				fields = append(fields, "websocket", l.Path)
-			}
-			i.log.Info("listening", fields...)
 		}
+		fields := []any{"network", l.Network, "address", l.Address}
+		if l.TLS {
+			fields = append(fields, "tls", true)
+		}
+		if l.Path != "" {
+			fields = append(fields, "websocket", l.Path)
+		}
+		i.log.Info("listening", fields...)
 	}
 }
 

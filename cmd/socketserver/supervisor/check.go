@@ -72,7 +72,7 @@ func checkTLS(t config.Transport, log hclog.Logger) error {
 func checkClass(s *config.Server, o Options) error {
 	one := *s
 	one.Concurrency.Spares, one.Concurrency.Workers = 0, min(s.Concurrency.Workers, 1)
-	strategy := one.Strategy(o.Worker)
+	strategy := one.Strategy(o.Means)
 	server := &framework.BaseServer{
 		Name: s.Name, Log: o.Log.With("server", s.Name), Strategy: strategy, Transport: nowhere{},
 		Class: s.Class, Limits: s.NewLimits(), Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(),

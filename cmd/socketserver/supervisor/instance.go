@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/distributed"
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/layer"
 )
@@ -38,6 +39,7 @@ type Instance struct {
 	sockets    *Sockets
 	bound      []*Socket // guarded by mu
 	strategy   framework.Strategy
+	serves     *distributed.Worker // has the requests of the instance, in place of sockets; nil: those have
 	class      *class
 	kept       *kept // state of the handlers; nil: the handler uses none
 	limits     *framework.Limits
@@ -73,7 +75,7 @@ type Instance struct {
 func (s *Supervisor) newInstance(server *config.Server, c *class, old *Instance) *Instance {
 	i := &Instance{
 		name: server.Name, config: server, log: s.options.Log.With("server", server.Name), sockets: s.sockets,
-		strategy: server.Strategy(s.options.Worker), class: c, kept: s.stateOf(server), limits: server.NewLimits(),
+		strategy: server.Strategy(s.options.Means), serves: s.options.Serves, class: c, kept: s.stateOf(server), limits: server.NewLimits(),
 		counters: s.countersOf(server.Name), events: s.events,
 		state: Starting, since: time.Now(), over: make(chan struct{}), suspended: old.is(Suspended),
 	}

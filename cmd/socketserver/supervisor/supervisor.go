@@ -48,9 +48,9 @@ const ballastSize = 12 << 20
 
 // Options are what a supervisor needs beside the configuration.
 type Options struct {
-	Log       hclog.Logger
-	Worker    *framework.Program // of worker processes with compiled-in handlers; nil: this program
-	OpenState OpenState          // nil: states are in memory only
+	Log hclog.Logger
+	config.Means
+	OpenState OpenState // nil: states are in memory only
 	// Ended is called for each request of a server with an access log that was served and has ended,
 	// as [framework.Trace.Ended] is; nil: it is not.
 	Ended func(*framework.Request, framework.Outcome)

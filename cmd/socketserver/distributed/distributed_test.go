@@ -1,0 +1,223 @@
+package distributed
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/framework/layer"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// connect connects to a NATS server of its own.
+func connect(t *testing.T) *nats.Conn {
+	t.Helper()
+	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true})
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	require.True(t, s.ReadyForConnections(frameworktest.Patience))
+	conn, err := nats.Connect(s.ClientURL())
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+// acting does what the first line of a client says.
+type acting struct{ framework.StreamRequestHandler }
+
+func (h *acting) Handle(rfile *bufio.Reader, wfile io.Writer) error {
+	line, err := rfile.ReadString('\n')
+	if err != nil {
+		return err
+	}
+	switch strings.TrimSpace(line) {
+	case "who":
+		_, err = fmt.Fprintf(wfile, "%s of %s asked %s, by %s", h.ClientAddress, h.Network, h.LocalAddress, h.TLS.ServerName)
+	case "bulk": // and reads nothing more
+		_, err = wfile.Write(bytes.Repeat([]byte("x"), 1<<20))
+	case "end": // what it writes, and reads on
+		if err = h.Conn().(interface{ CloseWrite() error }).CloseWrite(); err == nil {
+			_, err = io.Copy(io.Discard, rfile)
+		}
+	default:
+		_, err = io.Copy(wfile, rfile)
+	}
+	return err
+}
+
+func class() *framework.HandlerClass {
+	return &framework.HandlerClass{New: func() framework.Handler { return &acting{} }}
+}
+
+// startWorker serves with a worker that fronts of conn find.
+func startWorker(t *testing.T, conn *nats.Conn, build string, most int) (*Worker, *framework.BaseServer) {
+	t.Helper()
+	w, err := NewWorker("127.0.0.1:0", hclog.NewNullLogger())
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	service, err := micro.AddService(conn, micro.Config{Name: "workers", Version: "1.0.0", QueueGroupDisabled: true})
+	require.NoError(t, err)
+	require.NoError(t, w.Announce(service, conn, "test."))
+	s := &framework.BaseServer{Name: "s", Transport: w.Transport("s", build, most), Class: class(), Strategy: &framework.Threading{}, Log: hclog.NewNullLogger()}
+	return w, frameworktest.Serve(t, s)
+}
+
+// startFront serves clients on those workers.
+func startFront(t *testing.T, conn *nats.Conn) (*Front, *framework.BaseServer, *lines) {
+	t.Helper()
+	log := &lines{more: make(chan string, 100)}
+	f, err := NewFront(hclog.New(&hclog.LoggerOptions{Output: log}))
+	require.NoError(t, err)
+	ran := make(chan error, 1)
+	go func() { ran <- f.Run(t.Context(), conn, "test.") }()
+	t.Cleanup(func() { require.NoError(t, <-ran) })
+	s := frameworktest.NewServer(t, "tcp", class())
+	s.Strategy, s.Limits = &Strategy{Front: f, Server: "s", Build: "b"}, &framework.Limits{Banner: "no worker"}
+	return f, s, log
+}
+
+// lines is a log.
+type lines struct{ more chan string }
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.more <- string(p)
+	return len(p), nil
+}
+
+func (l *lines) await(t *testing.T, text string) {
+	t.Helper()
+	for !strings.Contains(frameworktest.Await(t, l.more, text), text) {
+	}
+}
+
+// A handler on a worker knows the client, and a conversation is that of a connection: its ends, its bulk.
+func TestConversation(t *testing.T) {
+	conn := connect(t)
+	startWorker(t, conn, "b", 10)
+	_, s, _ := startFront(t, conn)
+	own := frameworktest.NewAuthority(t)
+	secure, err := layer.NewTLS(layer.TLSFiles{Pairs: []layer.Pair{layer.Pair(own.Issue(t, "localhost"))}})
+	require.NoError(t, err)
+	s.Layers = []framework.Layer{secure}
+	frameworktest.Serve(t, s)
+	dial := func() net.Conn {
+		c := tls.Client(frameworktest.Dial(t, s), &tls.Config{ServerName: "localhost", InsecureSkipVerify: true})
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	c := dial()
+	require.Equal(t, fmt.Sprintf("%s of tcp asked %s, by localhost", c.LocalAddr(), s.Addr()), frameworktest.Ask(t, c, "who\n"))
+	frameworktest.ExpectEnd(t, c)
+
+	c = dial()
+	frameworktest.Send(t, c, "bulk\nwhat is not read")
+	answer, err := io.ReadAll(c)
+	require.NoError(t, err)
+	require.Len(t, answer, 1<<20)
+
+	c = dial()
+	const size = 8 << 20 // more than all buffers on the way have, so that it is not taken before the client reads
+	sent := make(chan error, 1)
+	go func() {
+		_, err := c.Write(append([]byte("echo\n"), make([]byte, size)...))
+		if err == nil {
+			err = c.(*tls.Conn).CloseWrite()
+		}
+		sent <- err
+	}()
+	n, err := io.Copy(io.Discard, c)
+	require.NoError(t, err)
+	require.EqualValues(t, size, n)
+	require.NoError(t, frameworktest.Await(t, sent))
+
+	c = dial()
+	frameworktest.Send(t, c, "end\n")
+	frameworktest.ExpectEnd(t, c)
+	_, err = c.Write(make([]byte, 1<<10))
+	require.NoError(t, err)
+}
+
+// A worker of another build is not used, and one that is full, or has more than it offers, passes a client on to the next.
+func TestChoice(t *testing.T) {
+	conn := connect(t)
+	startWorker(t, conn, "another", 10)
+	f, s, log := startFront(t, conn)
+	frameworktest.Serve(t, s)
+	require.Equal(t, "no worker", frameworktest.Ask(t, frameworktest.Dial(t, s), "\n"))
+	log.await(t, "worker is of another build or configuration, and is not used")
+
+	first, one := startWorker(t, conn, "b", 1)
+	f.ask()
+	log.await(t, "worker is known")
+	c := frameworktest.Dial(t, s)
+	frameworktest.Send(t, c, "\n")
+	require.Equal(t, "hello", frameworktest.Ask(t, c, "hello"))
+	second, _ := startWorker(t, conn, "b", 1)
+	f.ask()
+	log.await(t, "worker is known")
+	for _, w := range []*Worker{first, second} { // both say that they have room
+		o := w.offers(conn)
+		o.Servers[0].Free = 1
+		text, err := json.Marshal(o)
+		require.NoError(t, err)
+		f.learn(text)
+	}
+	other := frameworktest.Dial(t, s)
+	frameworktest.Send(t, other, "\n")
+	require.Equal(t, "hello", frameworktest.Ask(t, other, "hello"))
+
+	require.NoError(t, other.Close())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = one.Retire(t.Context()) }()
+	require.Equal(t, "goes on", frameworktest.Ask(t, c, "goes on"))
+	other = frameworktest.Dial(t, s)
+	frameworktest.Send(t, other, "\n")
+	require.Equal(t, "hello", frameworktest.Ask(t, other, "hello"))
+	require.NoError(t, c.Close())
+	frameworktest.Await(t, done)
+}
+
+// Neither a front that was not announced gets anything from a worker, nor a worker whose certificate was not.
+func TestStrangers(t *testing.T) {
+	conn := connect(t)
+	w, _ := startWorker(t, conn, "b", 10)
+	stranger, err := newIdentity()
+	require.NoError(t, err)
+	raw := frameworktest.DialAddress(t, "tcp", w.listener.Addr().String())
+	c := tls.Client(raw, stranger.config(func(string) bool { return true }))
+	if err = c.Handshake(); err == nil { // the worker decides after its own
+		_, err = c.Read(make([]byte, 1))
+	}
+	require.ErrorContains(t, err, "bad certificate")
+
+	f, s, log := startFront(t, conn)
+	frameworktest.Serve(t, s)
+	log.await(t, "worker is known")
+	o := w.offers(conn)
+	o.Worker = stranger.fingerprint // at the address of another one
+	o.Servers[0].Free = 1000
+	text, err := json.Marshal(o)
+	require.NoError(t, err)
+	f.learn(text)
+	ask := frameworktest.Dial(t, s)
+	frameworktest.Send(t, ask, "\n")
+	require.Equal(t, "hello", frameworktest.Ask(t, ask, "hello"))
+	log.await(t, "worker cannot be reached; others are used")
+}

@@ -1,0 +1,293 @@
+package distributed
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats.go"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/layer"
+)
+
+const (
+	askEvery = time.Second
+	askOften = 50 * time.Millisecond // where a client waits
+	maxMiss  = 3                     // questions that a worker may leave unanswered
+	awayTime = time.Second           // for which a worker that could not be dialed is left alone
+	patience = time.Second           // for a worker to become known
+)
+
+// A Front knows the workers of a cluster. It asks them while a server uses it and NATS can be reached; those that it knows
+// when NATS is lost stay.
+type Front struct {
+	identity *identity
+	log      hclog.Logger
+	nudge    chan struct{} // asks now
+
+	mu      sync.Mutex
+	users   int                // servers
+	asked   int                // questions
+	workers map[string]*remote // by fingerprint
+	changed chan struct{}      // closed when a slot may have become free
+	logged  map[string]bool    // what was logged of a worker, by fingerprint and server
+}
+
+// A remote is a worker as a front knows it.
+type remote struct {
+	fingerprint, address string
+	config               *tls.Config
+
+	// What follows is guarded by the front's mu.
+	servers  map[string]*offer // whose Free counts what this front has begun since
+	answered int               // the last question
+	away     time.Time         // it is not dialed before
+}
+
+// NewFront returns a front that knows no worker.
+func NewFront(log hclog.Logger) (*Front, error) {
+	id, err := newIdentity()
+	if err != nil {
+		return nil, err
+	}
+	return &Front{identity: id, log: log, nudge: make(chan struct{}, 1), workers: map[string]*remote{}, changed: make(chan struct{}), logged: map[string]bool{}}, nil
+}
+
+// Run asks the workers of a cluster until ctx is done. prefix is that of the subjects.
+func (f *Front) Run(ctx context.Context, conn *nats.Conn, prefix string) error {
+	inbox := conn.NewRespInbox()
+	answers, err := conn.Subscribe(inbox, func(m *nats.Msg) { f.learn(m.Data) })
+	if err != nil {
+		return fmt.Errorf("subscribe to the answers of workers: %w", err)
+	}
+	defer func() { _ = answers.Unsubscribe() }()
+	text, err := json.Marshal(question{f.identity.fingerprint})
+	if err != nil {
+		return err
+	}
+	every := time.NewTicker(askEvery)
+	defer every.Stop()
+	for {
+		if f.mayAsk(conn) {
+			_ = conn.PublishRequest(prefix+offersEndpoint, inbox, text) // an error is that NATS is away
+		}
+		select {
+		case <-f.nudge:
+			select {
+			case <-time.After(askOften):
+			case <-ctx.Done():
+			}
+		case <-every.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// mayAsk begins a question, and forgets the workers that have left too many unanswered.
+func (f *Front) mayAsk(conn *nats.Conn) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.users == 0 || !conn.IsConnected() {
+		return false
+	}
+	f.asked++
+	for fingerprint, w := range f.workers {
+		if f.asked-w.answered > maxMiss {
+			f.log.Info("worker is gone", "worker", w.address)
+			delete(f.workers, fingerprint)
+		}
+	}
+	return true
+}
+
+// learn keeps what a worker has answered.
+func (f *Front) learn(answer []byte) {
+	var o offers
+	if json.Unmarshal(answer, &o) != nil || o.Worker == "" {
+		return // as where NATS says that nobody answers
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := f.workers[o.Worker]
+	if w == nil || w.address != o.Address {
+		w = &remote{fingerprint: o.Worker, address: o.Address, config: f.identity.config(func(shown string) bool { return shown == o.Worker })}
+		f.workers[o.Worker] = w
+		f.log.Info("worker is known", "worker", o.Address)
+	}
+	w.answered, w.servers = f.asked, map[string]*offer{}
+	for _, one := range o.Servers {
+		w.servers[one.Server] = &one
+	}
+	f.change()
+}
+
+// change wakes those that wait for a slot. f.mu is held.
+func (f *Front) change() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// use has the front ask, for one more server or one less.
+func (f *Front) use(n int) {
+	f.mu.Lock()
+	f.users += n
+	f.mu.Unlock()
+	f.ask()
+}
+
+// ask has the workers asked soon.
+func (f *Front) ask() {
+	select {
+	case f.nudge <- struct{}{}:
+	default:
+	}
+}
+
+// pick returns the worker with the most free slots for a server. Without one changed is closed when it is worth
+// another look; known reports whether there are workers, all of which are full.
+func (f *Front) pick(server, build string) (best *remote, known bool, changed <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	most, now := 0, time.Now()
+	for _, w := range f.workers {
+		o := w.servers[server]
+		switch {
+		case o == nil || now.Before(w.away):
+			continue
+		case o.Build != build:
+			if of := w.fingerprint + server; !f.logged[of] {
+				f.logged[of] = true
+				f.log.Warn("worker is of another build or configuration, and is not used", "server", server, "worker", w.address, "next", "give both the same version and the same servers.hcl")
+			}
+			continue
+		}
+		if known = true; o.Free > most {
+			best, most = w, o.Free
+		}
+	}
+	if best != nil {
+		best.servers[server].Free--
+	}
+	return best, known, f.changed
+}
+
+// release gives a slot back.
+func (f *Front) release(w *remote, server string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if o := w.servers[server]; o != nil {
+		o.Free++
+	}
+	f.change()
+}
+
+// refused records what has kept a worker from taking a request.
+func (f *Front) refused(w *remote, server string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case errors.Is(err, errFull):
+		if o := w.servers[server]; o != nil {
+			o.Free = 0
+		}
+	case errors.Is(err, errUnknown):
+		delete(w.servers, server)
+	default:
+		w.away = time.Now().Add(awayTime)
+		f.log.Warn("worker cannot be reached; others are used", "worker", w.address, "error", err)
+	}
+}
+
+var (
+	errFull    = errors.New("it is full")
+	errUnknown = errors.New("it does not serve this server")
+)
+
+// A tunnel is the front's end of one.
+type tunnel struct {
+	*layer.TLSConn
+	tcp *net.TCPConn
+}
+
+// connect has a worker begin with a client. Until it has, nothing of the client was delivered, and another one is asked.
+// Where all are full it waits; where none is known it waits for a moment. release is called when the request is over.
+func (f *Front) connect(ctx context.Context, h *hello) (t *tunnel, release func(), err error) {
+	var late <-chan time.Time
+	for {
+		w, known, changed := f.pick(h.Server, h.Build)
+		if w != nil {
+			t, err := f.dial(ctx, w, h)
+			if err == nil {
+				if _, err = t.Write([]byte{begin}); err != nil { // it may have begun
+					abort(t.tcp)
+					return nil, nil, lost(w.address)
+				}
+				return t, func() { f.release(w, h.Server) }, nil
+			}
+			if ctx.Err() == nil {
+				f.refused(w, h.Server, err)
+			}
+			continue
+		}
+		if known {
+			late = nil
+		} else if late == nil {
+			late = time.After(patience)
+			f.ask()
+		}
+		select {
+		case <-changed:
+		case <-late:
+			return nil, nil, &framework.UnavailableError{Err: fmt.Errorf("no worker serves %q; start socketserver worker on a machine of the cluster, with the same version and servers.hcl", h.Server)}
+		case <-ctx.Done():
+			return nil, nil, framework.ErrServerClosed
+		}
+	}
+}
+
+// dial connects to a worker that is ready to begin.
+func (f *Front) dial(ctx context.Context, w *remote, h *hello) (*tunnel, error) {
+	dialer := net.Dialer{Timeout: dialTime, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}
+	c, err := dialer.DialContext(ctx, "tcp", w.address)
+	if err != nil {
+		return nil, err
+	}
+	tcp := c.(*net.TCPConn)
+	_ = tcp.SetDeadline(time.Now().Add(readyTime))
+	t := &tunnel{layer.ClientConn(tcp, w.config), tcp}
+	if err := t.start(ctx, h); err != nil {
+		abort(tcp)
+		return nil, err
+	}
+	_ = tcp.SetDeadline(time.Time{})
+	return t, nil
+}
+
+func (t *tunnel) start(ctx context.Context, h *hello) error {
+	if err := t.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	if err := h.send(t); err != nil {
+		return err
+	}
+	var answer [1]byte
+	if _, err := io.ReadFull(t, answer[:]); err != nil {
+		return err
+	}
+	switch answer[0] {
+	case ready:
+		return nil
+	case full:
+		return errFull
+	}
+	return errUnknown
+}

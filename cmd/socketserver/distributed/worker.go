@@ -1,0 +1,316 @@
+package distributed
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/layer"
+)
+
+// question is what a front asks all workers, again and again.
+type question struct {
+	Front string `json:"front"` // its fingerprint
+}
+
+// offers are what a worker answers.
+type offers struct {
+	Worker  string  `json:"worker"` // its fingerprint
+	Address string  `json:"address"`
+	Servers []offer `json:"servers"`
+}
+
+// An offer is what a worker has for one server.
+type offer struct {
+	Server string `json:"server"`
+	Build  string `json:"build"`
+	Free   int    `json:"free"` // requests that it can take
+}
+
+// offersEndpoint is the endpoint of the micro service that has the offers of a worker.
+const offersEndpoint = "workers"
+
+// A Worker serves requests that fronts pass on. It has one listener for all of its servers.
+type Worker struct {
+	identity *identity
+	listener net.Listener
+	log      hclog.Logger
+	config   *tls.Config
+	starting chan struct{} // has an element for each connection that has not begun
+
+	mu      sync.Mutex
+	servers []*Transport // open ones; of those of one name the last takes requests
+	fronts  map[string]time.Time
+}
+
+// NewWorker listens at an address.
+func NewWorker(address string, log hclog.Logger) (*Worker, error) {
+	id, err := newIdentity()
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{identity: id, listener: l, log: log, starting: make(chan struct{}, maxStarting), fronts: map[string]time.Time{}}
+	w.config = id.config(w.trusts)
+	go w.accept()
+	return w, nil
+}
+
+// Close takes no more requests. Those that have begun go on.
+func (w *Worker) Close() { _ = w.listener.Close() }
+
+// Announce has the worker answer the fronts of a cluster, as an endpoint of a micro service. prefix is that of its
+// subject.
+func (w *Worker) Announce(service micro.Service, conn *nats.Conn, prefix string) error {
+	return service.AddEndpoint(offersEndpoint, micro.HandlerFunc(func(r micro.Request) {
+		var q question
+		if json.Unmarshal(r.Data(), &q) != nil || q.Front == "" {
+			return
+		}
+		w.trust(q.Front)
+		_ = r.RespondJSON(w.offers(conn))
+	}), micro.WithEndpointSubject(prefix+offersEndpoint))
+}
+
+// maxFronts bounds the fronts that are trusted. The one that has not asked for longest is forgotten.
+const maxFronts = 1024
+
+func (w *Worker) trust(front string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fronts[front] = time.Now()
+	if len(w.fronts) <= maxFronts {
+		return
+	}
+	oldest := front
+	for f, asked := range w.fronts {
+		if asked.Before(w.fronts[oldest]) {
+			oldest = f
+		}
+	}
+	delete(w.fronts, oldest)
+}
+
+func (w *Worker) trusts(fingerprint string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.fronts[fingerprint]
+	return ok
+}
+
+// offers returns what this worker has now. A listener at all addresses is announced at the one by which NATS knows
+// this process.
+func (w *Worker) offers(conn *nats.Conn) offers {
+	at := w.listener.Addr().(*net.TCPAddr)
+	if at.IP.IsUnspecified() {
+		if ip, err := conn.GetClientIP(); err == nil {
+			at = &net.TCPAddr{IP: ip, Port: at.Port}
+		}
+	}
+	o := offers{Worker: w.identity.fingerprint, Address: at.String()}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.servers {
+		if t == w.serving(t.name) {
+			o.Servers = append(o.Servers, offer{t.name, t.build, max(t.most-t.active, 0)})
+		}
+	}
+	return o
+}
+
+// serving returns the transport that takes requests of a server; nil: none does. w.mu is held.
+func (w *Worker) serving(name string) *Transport {
+	for _, t := range slices.Backward(w.servers) {
+		if t.name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+func (w *Worker) accept() {
+	for {
+		c, err := w.listener.Accept()
+		switch {
+		case err == nil:
+			go w.serve(c.(*net.TCPConn))
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // as where no descriptor is left
+			w.log.Warn("cannot accept a front", "error", err)
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+}
+
+// serve passes a connection on, once it has begun.
+func (w *Worker) serve(tcp *net.TCPConn) {
+	select {
+	case w.starting <- struct{}{}:
+	default:
+		abort(tcp)
+		return
+	}
+	_ = tcp.SetDeadline(time.Now().Add(helloTime))
+	c := layer.ServerConn(tcp, w.config)
+	t, r, err := w.start(c, tcp)
+	<-w.starting
+	if err != nil {
+		w.log.Debug("a connection to the worker has not begun", "peer", tcp.RemoteAddr().String(), "error", err)
+		abort(tcp)
+		return
+	}
+	_ = tcp.SetDeadline(time.Time{})
+	select {
+	case t.requests <- r:
+	case <-time.After(helloTime): // its server was stopped, and takes no more
+		abort(tcp)
+	}
+	t.settle(-1)
+}
+
+// start reads what a front says until the request begins. The slot of the request is taken then.
+func (w *Worker) start(c *layer.TLSConn, tcp *net.TCPConn) (*Transport, *framework.Request, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), helloTime)
+	defer cancel()
+	if err := c.HandshakeContext(ctx); err != nil {
+		return nil, nil, fmt.Errorf("handshake: %w", err)
+	}
+	h, err := receiveHello(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, answer := w.reserve(h)
+	if _, err := c.Write([]byte{answer}); err != nil {
+		return nil, nil, t.cancel(err)
+	}
+	if answer != ready {
+		_ = c.CloseWrite()
+		return nil, nil, errRefused
+	}
+	var said [1]byte
+	if _, err := io.ReadFull(c, said[:]); err != nil {
+		return nil, nil, t.cancel(err)
+	}
+	return t, h.request(&served{TLSConn: c, tcp: tcp, leave: t.leave}), nil
+}
+
+var errRefused = errors.New("it was refused")
+
+// reserve takes a slot for a client. Without one t is nil.
+func (w *Worker) reserve(h hello) (t *Transport, answer byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch t := w.serving(h.Server); {
+	case t == nil || t.build != h.Build:
+		return nil, unknown
+	case t.active >= t.most:
+		return nil, full
+	default:
+		t.active++
+		t.starting++
+		return t, ready
+	}
+}
+
+// A Transport gets the requests of one server of a [Worker].
+type Transport struct {
+	worker      *Worker
+	name, build string
+	most        int // requests at once
+	requests    chan *framework.Request
+	closed      chan struct{} // closed when nothing starts any more
+
+	// What follows is guarded by worker.mu.
+	active   int  // requests that have a slot
+	starting int  // of these, those that GetRequest has not returned
+	closing  bool // no more requests start
+}
+
+// Transport returns the transport of a server, which may have so many requests at once. Where there is another one
+// of that name, this one takes its place when it opens.
+func (w *Worker) Transport(name, build string, most int) *Transport {
+	return &Transport{worker: w, name: name, build: build, most: most, requests: make(chan *framework.Request), closed: make(chan struct{})}
+}
+
+// Network implements [framework.Transport]: requests have that of their clients.
+func (*Transport) Network() string { return "distributed" }
+
+// Addr implements [framework.Transport].
+func (t *Transport) Addr() net.Addr { return t.worker.listener.Addr() }
+
+// SetDeadline does nothing: a server of this transport does not call HandleRequest.
+func (*Transport) SetDeadline(time.Time) error { return nil }
+
+// Open implements [framework.Transport].
+func (t *Transport) Open() error {
+	t.worker.mu.Lock()
+	defer t.worker.mu.Unlock()
+	t.worker.servers = append(t.worker.servers, t)
+	return nil
+}
+
+// GetRequest implements [framework.Transport]. What has started when the transport is closed is returned, too.
+func (t *Transport) GetRequest() (*framework.Request, error) {
+	select {
+	case r := <-t.requests:
+		return r, nil
+	case <-t.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements [framework.Transport].
+func (t *Transport) Close() error {
+	t.worker.mu.Lock()
+	t.worker.servers = slices.DeleteFunc(t.worker.servers, func(other *Transport) bool { return other == t })
+	t.closing = true
+	t.worker.mu.Unlock()
+	t.settle(0)
+	return nil
+}
+
+// settle changes the number of requests that start, the last of which lets GetRequest end.
+func (t *Transport) settle(n int) {
+	t.worker.mu.Lock()
+	defer t.worker.mu.Unlock()
+	t.starting += n
+	select {
+	case <-t.closed:
+	default:
+		if t.closing && t.starting == 0 {
+			close(t.closed)
+		}
+	}
+}
+
+// leave frees a slot.
+func (t *Transport) leave() {
+	t.worker.mu.Lock()
+	defer t.worker.mu.Unlock()
+	t.active--
+}
+
+// cancel undoes reserve, and returns err. t may be nil.
+func (t *Transport) cancel(err error) error {
+	if t != nil {
+		t.leave()
+		t.settle(-1)
+	}
+	return err
+}

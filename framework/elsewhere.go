@@ -1,0 +1,43 @@
+package framework
+
+import "errors"
+
+// FinishElsewhere is FinishRequest for a [Strategy] of another package that has its handlers elsewhere, such as on
+// other machines: r passes the layers, serve has it served and waits for that in this goroutine, and r is closed.
+// The client of a connection is sent the text of an [UnavailableError], or else the banner.
+func (s *BaseServer) FinishElsewhere(r *Request, serve func() error) {
+	s.conclude(r, func() error {
+		if err := s.wrap(r); err != nil {
+			return err
+		}
+		err := serve()
+		if errors.As(err, new(*UnavailableError)) {
+			s.sayUnavailable(r, err)
+		}
+		return err
+	})
+}
+
+// Started records that r has begun to run elsewhere, see [BaseServer.FinishElsewhere].
+func (r *Request) Started() { r.server.traceStarted(r, InWorkers, 0) }
+
+// Moved records the number of bytes that were passed from the client of r to where it runs, and back.
+func (r *Request) Moved(in, out int64) {
+	if r.traced != nil {
+		r.traced.in, r.traced.out = in, out
+	}
+}
+
+// Datagram returns what the client has sent; nil: r is a connection. It is valid until r is over.
+func (r *Request) Datagram() []byte {
+	if r.packet == nil {
+		return nil
+	}
+	return r.packet.Data()
+}
+
+// Answer sends the answer of a datagram, once.
+func (r *Request) Answer(p []byte) error {
+	r.leave(r.server)
+	return r.packet.Send(p)
+}
