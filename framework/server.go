@@ -38,8 +38,9 @@ type BaseServer struct {
 	WriteBuffer int
 	// MaxLine bounds a line that ReadString, ReadBytes, ReadSlice and ReadLine of rfile read, in
 	// bytes; 0 means 65536, less than 0 that nothing does. They return [ErrLineTooLong] for a
-	// longer one; the bound is rounded up to whole buffers of rfile. Other reads are not bounded,
-	// unless they Peek into whole buffers again and again.
+	// longer one; the bound is rounded up to whole buffers of rfile. It is not kept for another
+	// delimiter than a newline where a client places its newlines on purpose, once in each buffer.
+	// Other reads are not bounded, unless they Peek into whole buffers again and again.
 	MaxLine int
 	// Timeout bounds HandleRequest; 0 means none. ServeForever does not look at it.
 	Timeout time.Duration

@@ -70,6 +70,40 @@ func TestLineTooLong(t *testing.T) {
 	}
 }
 
+// Another delimiter than a newline bounds what is between two, however many lines that is.
+func TestOtherDelimiters(t *testing.T) {
+	reads := map[string]func(*bufio.Reader) (int, error){
+		"ReadString": func(r *bufio.Reader) (int, error) { s, err := r.ReadString(';'); return len(s), err },
+		"ReadBytes":  func(r *bufio.Reader) (int, error) { s, err := r.ReadBytes(0); return len(s), err },
+		"ReadSlice": func(r *bufio.Reader) (n int, err error) {
+			for err = bufio.ErrBufferFull; errors.Is(err, bufio.ErrBufferFull); {
+				var part []byte
+				part, err = r.ReadSlice(0)
+				n += len(part)
+			}
+			return n, err
+		},
+	}
+	for name, read := range reads {
+		for _, size := range []int{1, 2, 7, 64, 100, 4095, 5000} {
+			for _, write := range []int{4096, 1 << 20} {
+				lines := strings.Repeat(strings.Repeat("a", size-1)+"\n", 1<<20/size)
+				n, err := read(streamOf(t, []byte(lines), write, 4096))
+				require.ErrorIs(t, err, ErrLineTooLong, "%s, lines of %d, writes of %d", name, size, write)
+				require.LessOrEqual(t, n, maxLine+4096, "%s, lines of %d, writes of %d", name, size, write)
+
+				record := lines[:min(len(lines), maxLine-1)] + "\x00"
+				rfile := streamOf(t, []byte(strings.Repeat(record, 3)), write, 4096)
+				for range 3 {
+					got, err := rfile.ReadString(0)
+					require.NoError(t, err, "%s, lines of %d, writes of %d", name, size, write)
+					require.True(t, record == got)
+				}
+			}
+		}
+	}
+}
+
 // Lines up to the limit are whole, also many that end where a buffer does.
 func TestLinesWithinTheLimit(t *testing.T) {
 	for _, size := range []int{1, 16, 100, 2048, 4095, 4096, 4097, 8192, 12287, maxLine} {

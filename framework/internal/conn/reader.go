@@ -73,8 +73,7 @@ func (s *Stream) leftOnlyReturn(held int) bool {
 // ErrLineTooLong is exported by package framework.
 var ErrLineTooLong = errors.New("framework: line too long")
 
-// filled records what rfile holds after a read into p. A full buffer that has a newline in it is
-// taken by whoever reads lines.
+// filled records what rfile holds after a read into p.
 //
 //go:noinline
 func (s *Stream) filled(p []byte) {
@@ -85,10 +84,19 @@ func (s *Stream) filled(p []byte) {
 	if s.maxLine == 0 || held <= 0 || s.held < s.rfile.Size() {
 		return
 	}
-	before, _ := s.rfile.Peek(held)
-	if bytes.IndexByte(before, '\n') >= 0 || bytes.IndexByte(p, '\n') >= 0 {
+	if before, _ := s.rfile.Peek(held); endsLine(before, p) {
 		s.held = -1
 	}
+}
+
+// endsLine reports whether a reader of lines takes a full buffer, as p ends a line that began before. One
+// that has left a newline before has another delimiter, which can be the last byte alone.
+func endsLine(before, p []byte) bool {
+	if bytes.IndexByte(before, '\n') < 0 {
+		return bytes.IndexByte(p, '\n') >= 0
+	}
+	last := p[len(p)-1]
+	return bytes.IndexByte(before, last) < 0 && bytes.IndexByte(p, last) == len(p)-1
 }
 
 func (s *Stream) read(p []byte) (int, error) {
