@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -90,10 +91,26 @@ server "taken" {
 }
 `, network, address))
 		said := refused(t, "-c", file)
-		require.Regexp(t, fmt.Sprintf(`^server "taken": %s %s is in use by process %d \(.+\); stop it or choose another address$`, network, address, os.Getpid()), said)
+		require.Regexp(t, fmt.Sprintf(`^%s:9:31: server "taken": %s %s is in use by process %d \(.+\); stop it or choose another address$`, regexp.QuoteMeta(file), network, address, os.Getpid()), said)
 		left, err := os.ReadDir(filepath.Dir(file))
 		require.NoError(t, err)
 		require.Len(t, left, 1, "only the configuration")
+	}
+}
+
+// An address or path of a block beside the servers that cannot be had is an error at its place.
+func TestBlocksBesideServersThatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	address := hold(t, "tcp")
+	inUse := fmt.Sprintf(`tcp %s is in use by process %d (`, address, os.Getpid())
+	for _, c := range []struct{ block, value, want string }{
+		{"metrics", fmt.Sprintf("address = %q", address), "2:13: metrics: " + inUse},
+		{"page", fmt.Sprintf("address = %q", address), "2:13: page: " + inUse},
+		{"admin", `socket = "absent/admin.sock"`, "2:12: admin socket: there is no directory "},
+		{"log", `access = "absent/access.log"`, "2:12: "},
+	} {
+		file := write(t, "servers.hcl", fmt.Sprintf("%s {\n  %s\n}\nserver \"s\" {\n  transport \"tcp\" { address = \"127.0.0.1:0\" }\n  concurrency \"threading\" {}\n  handler \"echo\" {}\n}\n", c.block, c.value))
+		require.Contains(t, refused(t, "-c", file), file+":"+c.want)
 	}
 }
 

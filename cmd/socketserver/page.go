@@ -64,6 +64,7 @@ func (p *pageFlags) on(load func(*catalog) (*config.Config, error)) func(*catalo
 		conf, err := load(c)
 		if err == nil {
 			conf.Page = config.Page{Address: p.address, ReadOnly: p.only}
+			delete(conf.Places, "page")
 		}
 		return conf, err
 	}
@@ -124,7 +125,7 @@ func (d *daemon) applyServers(ctx context.Context, c *config.Config) (supervisor
 	}
 	next, err := d.openPage(ctx, c.Page)
 	if err != nil {
-		return nil, err
+		return nil, c.Places["page"].Wrap(err)
 	}
 	plan, err := d.servers.Apply(ctx, c)
 	if err != nil {

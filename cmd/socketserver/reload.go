@@ -85,10 +85,10 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	d.use(c)
 	var closed error
 	if d.admin, closed = d.openAdmin(ctx, c.Admin); closed != nil && c.Admin.Socket != nil {
-		return closed
+		return c.Places["admin"].Wrap(closed)
 	}
 	if err := d.openMetrics(ctx, c.Metrics); err != nil {
-		return err
+		return c.Places["metrics"].Wrap(err)
 	}
 	if err := d.join(ctx, c.Cluster); err != nil {
 		return err

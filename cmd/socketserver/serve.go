@@ -149,7 +149,7 @@ func serve(o serving) error {
 	}
 	if err != nil {
 		catalog.close()
-		return failed(err)
+		return failed(c.Places["log"].Wrap(err))
 	}
 	defer access.close()
 	if access.Log != nil {

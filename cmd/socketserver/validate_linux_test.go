@@ -51,8 +51,9 @@ func TestValidateRefusesWhatServeRefuses(t *testing.T) {
 		{"udp", "127.0.0.1:7", "udp 127.0.0.1:7: permission denied; choose a port from 1024 up, or run with CAP_NET_BIND_SERVICE"},
 		{"tcp", "[fe80::1%nowhere]:9000", `address "[fe80::1%nowhere]:9000": there is no network interface "nowhere"; check the name, or write an address`},
 		{"tcp", "[fe80::1]:9000", `address "[fe80::1]:9000": a link-local address needs its network interface, as in [fe80::1%eth0]; check the name, or write an address`},
-		{"tcp", "name.invalid:9000", `address "name.invalid:9000": lookup name.invalid`},
+		{"tcp", "name.invalid:9000", `address "name.invalid:9000": cannot find the host "name.invalid": `},
 	} {
+		want += fmt.Sprintf("%s:%d:%d: ", filepath.Join(dir, "servers.hcl"), 3+strings.Count(transports, "\n"), len(fmt.Sprintf("transport %q { address = |", c.network)))
 		transports += fmt.Sprintf("transport %q { address = %q }\n", c.network, c.address)
 		want += `server "s": ` + strings.ReplaceAll(c.want, "DIR", dir) + "\n"
 	}

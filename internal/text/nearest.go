@@ -13,21 +13,39 @@ func Hint(name string, names []string, otherwise string) string {
 	return otherwise
 }
 
-// Nearest returns the one of names that name may have been meant to be: one that begins with
-// it, or that differs in at most two characters and in no more than half. It returns "" if
-// there is none. Case does not count.
+// Nearest returns the one of names that name may have been meant to be, "" if there is none. Case does
+// not count.
 func Nearest(name string, names []string) string {
-	best, least := "", 3
+	best, least := "", tooFar
+	name = strings.ToLower(name[:min(len(name), 64)])
 	for _, n := range names {
-		d := distance(strings.ToLower(name[:min(len(name), 64)]), strings.ToLower(n))
-		if len(name) >= 3 && strings.HasPrefix(n, name) {
-			d = 1
-		}
-		if d < least && d <= (len(n)+1)/2 {
+		if d := difference(name, strings.ToLower(n)); d < least {
 			best, least = n, d
 		}
 	}
 	return best
+}
+
+const tooFar = 3
+
+// difference returns by how much name differs from n: not much if one of them is the beginning of the
+// other, or if they have the first two thirds of name in common. Otherwise it is the number of characters,
+// at most two and no more than half of them, and in a short word not the first one, too.
+func difference(name, n string) int {
+	begin := 0
+	for begin < min(len(name), len(n)) && name[begin] == n[begin] {
+		begin++
+	}
+	d := distance(name, n)
+	switch {
+	case begin == len(name) && begin >= 3:
+		return min(d, 1)
+	case begin == len(n) && begin >= 3, begin >= 4 && 3*begin >= 2*len(name):
+		return min(d, 2)
+	case d > (len(n)+1)/2, d > 1 && begin == 0 && len(n) < 5:
+		return tooFar
+	}
+	return d
 }
 
 // distance is Levenshtein's.

@@ -50,6 +50,8 @@ type Config struct {
 	// and what was included.
 	Sources []string
 	Sum     string // of Sources, when they had been read
+
+	Places map[string]Place // of the addresses and paths in the blocks metrics, page, admin and log
 }
 
 // Admin is the block of that name.
@@ -127,6 +129,8 @@ type Transport struct {
 	WebSocket *websocket.Options `json:"websocket,omitempty"` // of a transport "websocket", whose Network is "tcp"; nil for others
 
 	ProxyProtocol *proxyproto.Options `json:"proxy_protocol,omitempty"` // of tcp and websocket; nil: clients connect themselves
+
+	At Place `json:"-"` // of Address
 }
 
 // Word is the label of the transport's block.

@@ -81,7 +81,7 @@ func (s *Server) attributes() map[string]string {
 }
 
 // labels are fields that are no attributes of their own.
-var labels = []string{"kind", "network", "address", "idle_is_default"}
+var labels = []string{"kind", "network", "address", "idle_is_default", "-"}
 
 // flatten adds the fields of a struct under the names of their JSON.
 func flatten(all map[string]string, prefix string, from any) {

@@ -66,6 +66,24 @@ func (e Error) Error() string {
 	return b.String()
 }
 
+// A Place is where something is written, as "servers.hcl:3:13". It is empty for what is not in a file.
+type Place string
+
+func placeOf(at hcl.Range) Place {
+	if at.Start.Line == 0 {
+		return ""
+	}
+	return Place(fmt.Sprintf("%s:%d:%d", text.Line(at.Filename), at.Start.Line, at.Start.Column))
+}
+
+// Wrap returns err, which may be nil, with the place before it.
+func (p Place) Wrap(err error) error {
+	if p == "" || err == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", p, err)
+}
+
 // problems collects errors. A place is an [hcl.Range]; its line is 0 for a whole file
 // and for a flag of the command line.
 type problems struct {

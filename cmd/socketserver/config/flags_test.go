@@ -36,6 +36,8 @@ func TestFlagsLikeAFile(t *testing.T) {
   handler "greet" { requests = 2 }
 }`)
 	flags.Servers[0].Class, file.Servers[0].Class = nil, nil
+	require.Equal(t, config.Place("servers.hcl:2:31"), file.Servers[0].Transports[0].At)
+	file.Servers[0].Transports = placeless(file.Servers[0].Transports)
 	require.Equal(t, file, flags)
 }
 

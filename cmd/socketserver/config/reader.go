@@ -54,6 +54,7 @@ func newReader() *reader {
 	return &reader{
 		problems: problems{sources: map[string][]byte{}}, texts: map[string][]byte{},
 		limits: defaultLimits(), timeouts: defaultTimeouts(), state: State{Backend: "memory"},
+		config: Config{Places: map[string]Place{}},
 	}
 }
 
@@ -138,6 +139,7 @@ func (r *reader) readAdmin(b *block) {
 			return nil
 		}),
 	}, nil)
+	r.config.Places["admin"] = placeOf(b.place("socket"))
 }
 
 func (r *reader) readMetrics(b *block) {
@@ -148,6 +150,7 @@ func (r *reader) readMetrics(b *block) {
 	if b.body.Attributes["address"] == nil {
 		b.problem(b.at, faultf(`add address = "localhost:9090"`, "there is no address"))
 	}
+	r.config.Places["metrics"] = placeOf(b.place("address"))
 }
 
 func (r *reader) readPage(b *block) {
@@ -160,6 +163,7 @@ func (r *reader) readPage(b *block) {
 		}),
 		"read_only": boolean(&p.ReadOnly),
 	}, nil)
+	r.config.Places["page"] = placeOf(b.place("address"))
 }
 
 func (r *reader) readLog(b *block) {
@@ -178,6 +182,7 @@ func (r *reader) readLog(b *block) {
 		}),
 		"file": nil,
 	}, nil)
+	r.config.Places["log"] = placeOf(b.place("access"))
 }
 
 func (r *reader) readDefaults(b *block) {

@@ -148,6 +148,7 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 		}
 		i.problem(i.at, faultf(fmt.Sprintf("add address = %q", example), "there is no address"))
 	}
+	t.At = placeOf(i.place("address"))
 	d.Transports = append(d.Transports, t)
 	d.transports = append(d.transports, i.place("address"))
 }

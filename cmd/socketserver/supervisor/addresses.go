@@ -38,7 +38,11 @@ func resolveHost(ctx context.Context, host string) ([]netip.Addr, error) {
 	if ips := config.Addresses(host); ips != nil { // with their zone, which LookupNetIP drops
 		return ips, checkZone(ips[0])
 	}
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if lookup := (*net.DNSError)(nil); errors.As(err, &lookup) {
+		err = fmt.Errorf("cannot find the host %q: %s", host, lookup.Err)
+	}
+	return ips, err
 }
 
 // checkZone returns an error unless the zone of ip is the name or number of an interface.

@@ -31,7 +31,7 @@ func (i *Instance) bind(ctx context.Context) error {
 		}
 		sockets, err := i.sockets.Acquire(ctx, t, fmt.Sprintf("%s/%d", i.name, n), i.log)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("server %q: %w", i.name, err))
+			errs = append(errs, t.At.Wrap(fmt.Errorf("server %q: %w", i.name, err)))
 		}
 		i.bound = append(i.bound, sockets...)
 		for _, socket := range sockets {

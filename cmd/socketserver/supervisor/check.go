@@ -19,21 +19,21 @@ import (
 // keeps the classes.
 func Check(ctx context.Context, c *config.Config, o Options) error {
 	var errs []error
-	add := func(s *config.Server, err error) {
+	add := func(s *config.Server, at config.Place, err error) {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("server %q: %w", s.Name, err))
+			errs = append(errs, at.Wrap(fmt.Errorf("server %q: %w", s.Name, err)))
 		}
 	}
 	for _, s := range c.Servers {
 		for _, t := range s.Transports {
-			add(s, checkTransport(ctx, t))
-			add(s, checkTLS(t, o.Log.With("server", s.Name)))
+			add(s, t.At, checkTransport(ctx, t))
+			add(s, "", checkTLS(t, o.Log.With("server", s.Name)))
 			warnAboutMultipath(t, o.Log.With("server", s.Name))
 		}
 	}
 	for _, s := range c.Servers {
 		if s.Class != nil && len(errs) == 0 {
-			add(s, checkClass(s, o))
+			add(s, "", checkClass(s, o))
 		}
 	}
 	return errors.Join(errs...)
