@@ -126,14 +126,23 @@ func framed(text string) string { return fmt.Sprintf("Content-Length: %d\r\n\r\n
 // they or the server have gone.
 func TestForeignSessions(t *testing.T) {
 	for _, s := range []session{
-		{"gopls", nil, framed(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{},"processId":null,"rootUri":null}}`), `"capabilities"`,
-			func(canary string) string {
+		{
+			program: "gopls",
+			open:    framed(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{},"processId":null,"rootUri":null}}`),
+			wants:   `"capabilities"`,
+			ask: func(canary string) string {
 				return framed(`{"jsonrpc":"2.0","method":"initialized","params":{}}`) + framed(fmt.Sprintf(`{"jsonrpc":"2.0","id":2,"method":%q,"params":{}}`, canary))
-			}},
-		{"mcp-server-everything", []string{"stdio"}, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}` + "\n", `"serverInfo"`,
-			func(canary string) string {
-				return `{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n" + fmt.Sprintf(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"message":%q}}}`+"\n", canary)
-			}},
+			},
+		},
+		{
+			program: "mcp-server-everything", args: []string{"stdio"},
+			open:  `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}` + "\n",
+			wants: `"serverInfo"`,
+			ask: func(canary string) string {
+				return `{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n" +
+					fmt.Sprintf(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"message":%q}}}`+"\n", canary)
+			},
+		},
 	} {
 		t.Run(s.program, func(t *testing.T) {
 			command := append([]string{needProgram(t, s.program)}, s.args...)
