@@ -111,19 +111,18 @@ func Refuse(wfile io.Writer, err error) error {
 	return err
 }
 
-// line joins pieces of a line. It does not wait for a full buffer, so a line is refused as soon
-// as it is too long.
+// line waits for a line. What there is of it stays in rfile as long as that has room, so that a read timeout
+// is for all of it. It is refused as soon as it is too long.
 func (r *Reader) line() (Message, error) {
 	r.buf = r.buf[:0]
-	for {
-		if _, err := r.rfile.Peek(1); err != nil {
-			if err == io.EOF && len(r.buf) > 0 {
-				return Message{Data: r.buf}, nil
-			}
-			return Message{}, err
-		}
+	for seen := 0; ; {
+		_, err := r.rfile.Peek(seen + 1)
 		data, _ := r.rfile.Peek(r.rfile.Buffered())
 		end := bytes.IndexByte(data, '\n') + 1
+		if end == 0 && err == nil && len(data) < r.rfile.Size() && len(r.buf)+len(data) <= MaxLine {
+			seen = len(data)
+			continue
+		}
 		if end > 0 {
 			data = data[:end]
 		}
@@ -133,12 +132,17 @@ func (r *Reader) line() (Message, error) {
 			data = r.buf
 		}
 		m := split(data)
-		if len(m.Data) > MaxLine {
+		switch {
+		case len(m.Data) > MaxLine:
 			return Message{}, ErrTooLong
-		}
-		if end > 0 {
+		case end > 0:
 			return m, nil
+		case err == io.EOF && len(r.buf) > 0:
+			return Message{Data: r.buf}, nil
+		case err != nil:
+			return Message{}, err
 		}
+		seen = 0
 	}
 }
 

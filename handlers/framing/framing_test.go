@@ -230,3 +230,33 @@ type portions struct {
 }
 
 func (p portions) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), p.size)]) }
+
+// drip sends a byte for each read, and records what rfile holds meanwhile.
+type drip struct {
+	data  string
+	rfile *bufio.Reader
+	held  []int
+}
+
+func (d *drip) Read(p []byte) (int, error) {
+	d.held = append(d.held, d.rfile.Buffered())
+	n := copy(p[:min(len(p), 1)], d.data)
+	d.data = d.data[n:]
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// A line stays in rfile until it is whole, by which the server knows that its read timeout goes on.
+func TestLineStaysInTheBuffer(t *testing.T) {
+	d := &drip{data: "abc\n" + strings.Repeat("d", 18) + "\n"}
+	d.rfile = bufio.NewReaderSize(d, 16)
+	r := NewReader(Line, connection(t), d.rfile)
+	for _, want := range []string{"abc", strings.Repeat("d", 18)} {
+		m, err := r.Next()
+		require.NoError(t, err)
+		require.Equal(t, want, string(m.Data))
+	}
+	require.Equal(t, []int{0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2}, d.held)
+}
