@@ -65,6 +65,7 @@ type builder struct {
 	out    string // where the programs go
 	env    []string
 	dir    string
+	own    string // the directory of this file when this program was built; not absolute: not known
 	log    hclog.Logger
 
 	untrusted error // why nothing in out may be used
@@ -75,7 +76,7 @@ func newBuilder(dir string, log hclog.Logger) *builder {
 	if absolute, err := filepath.Abs(dir); err == nil {
 		dir = absolute
 	}
-	b := &builder{dir: dir, log: log}
+	b := &builder{dir: dir, own: builtFrom(), log: log}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		b.untrusted = fmt.Errorf("find a directory for what is built: %w; set XDG_CACHE_HOME", err)
@@ -252,7 +253,7 @@ func (b *builder) overlay(f *found) (string, error) {
 // CheckModule returns an error with what to do first if source for a plugin in dir is in no module, and could not
 // be built without one.
 func CheckModule(dir, name string) error {
-	b := &builder{dir: dir}
+	b := &builder{dir: dir, own: builtFrom()}
 	if tree, _ := b.sourceTree(); tree != "" || moduleRoot(dir) != "" {
 		return nil
 	}
@@ -268,8 +269,7 @@ func homeless(path, name string) error {
 // directory or where this program was built, and its go.mod.
 func (b *builder) sourceTree() (string, string) {
 	here, _ := os.Getwd()
-	_, own, _, _ := runtime.Caller(0) // no path where it was built with -trimpath
-	for _, dir := range []string{b.dir, here, filepath.Dir(own)} {
+	for _, dir := range []string{b.dir, here, b.own} {
 		root := moduleRoot(dir)
 		mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
 		if root != "" && err == nil && strings.TrimPrefix(moduleLine.FindString(string(mod)), "module ") == ownModule {
@@ -277,4 +277,10 @@ func (b *builder) sourceTree() (string, string) {
 		}
 	}
 	return "", ""
+}
+
+// builtFrom returns the directory of this file when this program was built. With -trimpath it is no path.
+func builtFrom() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(file)
 }
