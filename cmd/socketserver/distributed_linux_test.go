@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"syscall"
 	"testing"
@@ -28,14 +29,27 @@ func startWorker(t *testing.T, file string) *process {
 func TestDistributed(t *testing.T) {
 	nats := startNATS(t, -1)
 	port := nats.Addr().(*net.TCPAddr).Port
+	cat := write(t, "cat.sh", "#!/bin/sh\nexec cat\n")
+	require.NoError(t, os.Chmod(cat, 0o700))
 	r := reloadable(t, fmt.Sprintf(`cluster { url = "nats://u:canary@127.0.0.1:%d" }
+plugin "cat" { path = %q }
 server "echo" {
   transport "tcp" { address = "127.0.0.1:0" }
   concurrency "distributed" { max_requests_per_worker = 3 }
   limits { banner = "try again\n" }
   handler "echo" {}
 }
-`, port))
+server "cat" {
+  transport "unix" { address = "cat.sock" }
+  concurrency "distributed" {}
+  plugin "cat" {}
+}
+server "local" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency "threading" {}
+  handler "echo" {}
+}
+`, port, cat))
 	r.await(t, "cluster joined")
 	l := r.listeners[0]
 	require.Equal(t, "try again\n", frameworktest.Ask(t, dial(t, l), "hello"))
@@ -61,6 +75,10 @@ server "echo" {
 		active[a.Pid] = a.Servers[0].Active
 	}
 	require.Equal(t, map[int]int{r.Process.Pid: 6, workers[0].Process.Pid: 3, workers[1].Process.Pid: 3}, active)
+
+	program := dial(t, r.listeners[1])
+	require.Equal(t, "hello", frameworktest.Ask(t, program, "hello"))
+	require.Empty(t, frameworktest.End(t, program))
 
 	require.NoError(t, workers[0].Process.Kill())
 	var left []net.Conn

@@ -47,6 +47,7 @@ func TestDistributed(t *testing.T) {
 		server(tcp + distributed + echo):                                                           `3:1: server "s": concurrency "distributed": there is no cluster, by which it finds workers; add cluster { url = "nats://localhost:4222" } beside the servers`,
 		cluster + server("transport \"udp\" { address = \":1\" }\n"+distributed+echo):              `3:29: server "s": transport "udp": concurrency "distributed" passes streams of bytes, and it has messages; use concurrency "threading", or another transport`,
 		cluster + server(tcp+distributed+"handler \"count\" {}\n"):                                 `2:1: server "s": state: concurrency "distributed" has workers on several machines, and the backend "memory" is of one; write state { backend = "nats" }, with its url`,
+		cluster + server(tcp+"concurrency \"distributed\" { via = \"bus\" }\n"+echo):               `4:35: server "s": concurrency "distributed": via: "bus" is not available yet; write "tcp", or use concurrency "threading" for datagrams`,
 		cluster + server(tcp+"concurrency \"distributed\" { max_requests_per_worker = 0 }\n"+echo): `4:55: server "s": concurrency "distributed": max_requests_per_worker: 0 is out of range; write a whole number from 1 to 1000000`,
 	} {
 		assert.Contains(t, problems(t, src), want)

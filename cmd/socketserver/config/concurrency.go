@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"github.com/go-socketserver/socketserver/cmd/socketserver/distributed"
 	"github.com/go-socketserver/socketserver/framework"
 )
@@ -66,8 +68,19 @@ func concurrencyGrammar(c *Concurrency) map[string]attributes {
 			"max_requests": integer(&c.MaxRequests, 1, count), "isolated_state": boolean(&c.IsolatedState),
 		},
 		"preforking":  {"workers": integer(&c.Workers, 1, maxWorkers), "isolated_state": boolean(&c.IsolatedState)},
-		"distributed": {"max_requests_per_worker": integer(&c.MaxRequestsPerWorker, 1, count), "isolated_state": boolean(&c.IsolatedState)},
+		"distributed": {"max_requests_per_worker": integer(&c.MaxRequestsPerWorker, 1, count), "via": typed(cty.String, "text in quotes", checkVia), "isolated_state": boolean(&c.IsolatedState)},
 	}
+}
+
+// checkVia checks how requests get to workers. There is one way.
+func checkVia(word string) *fault {
+	switch word {
+	case "tcp":
+		return nil
+	case "bus":
+		return faultf(`write "tcp", or use concurrency "threading" for datagrams`, `"bus" is not available yet`)
+	}
+	return faultf(suggest(word, []string{"tcp"}), "%q is not known", word)
 }
 
 // Concurrencies are the kinds of [Concurrency] that need no cluster.

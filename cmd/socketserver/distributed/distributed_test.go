@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // connect connects to a NATS server of its own.
-func connect(t *testing.T) *nats.Conn {
+func connect(t testing.TB) *nats.Conn {
 	t.Helper()
 	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true})
 	require.NoError(t, err)
@@ -67,7 +67,7 @@ func class() *framework.HandlerClass {
 }
 
 // startWorker serves with a worker that fronts of conn find.
-func startWorker(t *testing.T, conn *nats.Conn, build string, most int) (*Worker, *framework.BaseServer) {
+func startWorker(t testing.TB, conn *nats.Conn, build string, most int) (*Worker, *framework.BaseServer) {
 	t.Helper()
 	w, err := NewWorker("127.0.0.1:0", hclog.NewNullLogger())
 	require.NoError(t, err)
@@ -80,7 +80,7 @@ func startWorker(t *testing.T, conn *nats.Conn, build string, most int) (*Worker
 }
 
 // startFront serves clients on those workers.
-func startFront(t *testing.T, conn *nats.Conn) (*Front, *framework.BaseServer, *lines) {
+func startFront(t testing.TB, conn *nats.Conn) (*Front, *framework.BaseServer, *lines) {
 	t.Helper()
 	log := &lines{more: make(chan string, 100)}
 	f, err := NewFront(hclog.New(&hclog.LoggerOptions{Output: log}))
@@ -101,7 +101,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (l *lines) await(t *testing.T, text string) {
+func (l *lines) await(t testing.TB, text string) {
 	t.Helper()
 	for !strings.Contains(frameworktest.Await(t, l.more, text), text) {
 	}
@@ -220,4 +220,20 @@ func TestStrangers(t *testing.T) {
 	frameworktest.Send(t, ask, "\n")
 	require.Equal(t, "hello", frameworktest.Ask(t, ask, "hello"))
 	log.await(t, "worker cannot be reached; others are used")
+}
+
+// A connection to a worker resumes the session of one before, which saves the signatures of both.
+func TestResumption(t *testing.T) {
+	conn := connect(t)
+	startWorker(t, conn, "b", 10)
+	f, s, log := startFront(t, conn)
+	frameworktest.Serve(t, s)
+	log.await(t, "worker is known")
+	for n := range 2 {
+		w, _, _ := f.pick("s", "b")
+		c, err := f.dial(t.Context(), w, &hello{Server: "s", Build: "b"})
+		require.NoError(t, err)
+		require.Equal(t, n > 0, c.ConnectionState().DidResume)
+		abort(c.tcp)
+	}
 }

@@ -8,27 +8,32 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/anishathalye/porcupine"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// TestLinearizable checks histories of clients that use a state at once, from children that are killed
-// meanwhile: there is an order of their operations, each between its call and its answer, that explains all
-// answers. An operation without an answer may have happened, then or later.
+// TestLinearizable checks histories of clients that use a state at once, from children that are killed and stopped
+// meanwhile, with a NATS server that drops its connections: there is an order of their operations, each between its call
+// and its answer, that explains all answers. An operation without an answer may have happened, then or later.
 func TestLinearizable(t *testing.T) {
-	runs := 10 // of each
+	runs := 7 // of each
 	if os.Getenv("SOCKETSERVER_LONG_TESTS") != "" {
 		runs = 1000
 	}
-	for name, state := range map[string]framework.State{"memory": framework.NewMemory(), "file": openState(t, "s", fileState(t))} {
+	server := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
+	for name, state := range map[string]framework.State{
+		"memory": framework.NewMemory(), "file": openState(t, "s", fileState(t)), "nats": openState(t, "s", natsState(server)),
+	} {
 		t.Run(name, func(t *testing.T) {
 			forking := &framework.Forking{MaxRequests: 1}
 			s := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, remote, ""))
@@ -41,8 +46,18 @@ func TestLinearizable(t *testing.T) {
 			for run := range runs {
 				seed := uint64(time.Now().UnixNano())
 				history := oneHistory(clients, run, seed, func() {
-					if pids := forking.ActiveChildren(); run%5 == 2 && len(pids) > 0 {
+					pids := forking.ActiveChildren()
+					switch {
+					case run%5 == 2 && len(pids) > 0:
 						_ = syscall.Kill(pids[0], syscall.SIGKILL)
+					case run%5 == 3 && len(pids) > 0:
+						_ = syscall.Kill(pids[0], syscall.SIGSTOP)
+						for range 100 {
+							_, _ = state.Add(t.Context(), "while it is stopped", 1)
+						}
+						_ = syscall.Kill(pids[0], syscall.SIGCONT)
+					case run%5 == 4 && name == "nats":
+						partition(t, server)
 					}
 				})
 				require.True(t, porcupine.CheckOperations(register, history), "run %d with seed %d: %v", run, seed, history)
@@ -51,6 +66,16 @@ func TestLinearizable(t *testing.T) {
 				c.leave()
 			}
 		})
+	}
+}
+
+// partition has NATS drop all connections, which come back after a moment.
+func partition(t *testing.T, server *natsserver.Server) {
+	t.Helper()
+	all, err := server.Connz(nil)
+	require.NoError(t, err)
+	for _, c := range all.Conns {
+		_ = server.DisconnectClientByID(c.Cid)
 	}
 }
 
@@ -115,8 +140,11 @@ func (c *client) ask(o operation) (r result) {
 			err = json.Unmarshal(line, &r)
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		c.leave()
+		return result{Err: "unknown"}
+	case !slices.Contains([]string{"", "no key", "exists", "conflict"}, r.Err): // NATS is away
 		return result{Err: "unknown"}
 	}
 	return r
