@@ -85,6 +85,7 @@ func TestCommonMistakes(t *testing.T) {
 		three(echo, "process {\n limits {\n files = 64\n}\n"):      `16:1: server of line 7 has no }; write one before this line`,
 		three("\n}\n", "\npage {}\n"):                              `12:1: server of line 7 has no }; write one before this line`,
 		three(echo, "process\n"+echo):                              `10:1: process is a block; write process { ... }`,
+		block("a") + "stray\n" + block("b"):                        `7:1: stray is neither an attribute nor a block; write stray = and its value, or remove it`,
 		block("a") + "server \"b\" {\n" + tcp:                      `7:12: the block has no }; write one at its end`,
 		block("a") + "}\n" + block("b"):                            `7:1: there is no block that this } could close; remove it, or the one that closes a block too early`,
 

@@ -135,6 +135,7 @@ var mistakes = []struct{ pattern, message, next string }{
 	{`(?:^|\{)\s*([\w-]+)\s*(?:[:=]=|:|=>|\s)\s*("[^"]*"|\d+|true|false)[\s},;]*$`, "an attribute is set with =", "write $1 = $2"},
 	{`(?:^|\{)\s*([\w-]+)\s*(?:[:=]=|:|=>)\s*([^\s"{}]*[^\s"{},;])`, "an attribute is set with =", `write $1 = "$2"`},
 	{`=\s*(?:true|false|null|\d+|"[^"]*")\s+([\w-]+)\s*=`, "a line has one attribute", "write each attribute in a line of its own"},
+	{`^\s*([\w-]+)\s*$`, "$1 is neither an attribute nor a block", "write $1 = and its value, or remove it"},
 	{`(?:^|\{)\s*[\w-]+\s*=\s*([\d.]*[A-Za-z_/:@][^\s"{}\[\](),#]*)(?:[\s,}#]|$)`, "text needs quotation marks", `write "$1"`},
 }
 
