@@ -84,6 +84,7 @@ server "versioned" {
   concurrency %s
   plugin "versioned" { %s }
   limits { per_source = 0 }
+  timeouts { idle = "0" }
 }
 `, dir, more, concurrency, options)
 }

@@ -54,7 +54,7 @@ func (p *process) requireNoTrouble(t *testing.T) {
 func TestUpgradeUnderLoad(t *testing.T) {
 	plugins := t.TempDir()
 	install(t, plugins, 1)
-	const many = "limits { per_source = 0 }"
+	const many = "limits { per_source = 0 }\ntimeouts { idle = \"0\" }" // of conversations that twenty upgrades leave alone
 	for _, c := range []struct{ name, text string }{
 		{"preforking", timestamps(`"preforking" { workers = 2 }`, "", many)},
 		{"plugin", withVersioned(plugins, `"threading" {}`, "", "")},
