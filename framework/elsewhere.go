@@ -27,17 +27,3 @@ func (r *Request) Moved(in, out int64) {
 		r.traced.in, r.traced.out = in, out
 	}
 }
-
-// Datagram returns what the client has sent; nil: r is a connection. It is valid until r is over.
-func (r *Request) Datagram() []byte {
-	if r.packet == nil {
-		return nil
-	}
-	return r.packet.Data()
-}
-
-// Answer sends the answer of a datagram, once.
-func (r *Request) Answer(p []byte) error {
-	r.leave(r.server)
-	return r.packet.Send(p)
-}

@@ -21,7 +21,7 @@ import (
 const (
 	askEvery = time.Second
 	askOften = 50 * time.Millisecond // where a client waits
-	maxMiss  = 3                     // questions that a worker may leave unanswered
+	maxMiss  = 3                     // due questions that a worker may leave unanswered
 	awayTime = time.Second           // for which a worker that could not be dialed is left alone
 	patience = time.Second           // for a worker to become known
 )
@@ -35,7 +35,7 @@ type Front struct {
 
 	mu      sync.Mutex
 	users   int                // servers
-	asked   int                // questions
+	asked   int                // questions that were due
 	workers map[string]*remote // by fingerprint
 	changed chan struct{}      // closed when a slot may have become free
 	logged  map[string]bool    // what was logged of a worker, by fingerprint and server
@@ -48,7 +48,7 @@ type remote struct {
 
 	// What follows is guarded by the front's mu.
 	servers  map[string]*offer // whose Free counts what this front has begun since
-	answered int               // the last question
+	answered int               // the last question that was due
 	away     time.Time         // it is not dialed before
 }
 
@@ -75,10 +75,11 @@ func (f *Front) Run(ctx context.Context, conn *nats.Conn, prefix string) error {
 	}
 	every := time.NewTicker(askEvery)
 	defer every.Stop()
-	for {
-		if f.mayAsk(conn) {
+	for due := true; ; {
+		if f.mayAsk(conn, due) {
 			_ = conn.PublishRequest(prefix+offersEndpoint, inbox, text) // an error is that NATS is away
 		}
+		due = false
 		select {
 		case <-f.nudge:
 			select {
@@ -86,18 +87,23 @@ func (f *Front) Run(ctx context.Context, conn *nats.Conn, prefix string) error {
 			case <-ctx.Done():
 			}
 		case <-every.C:
+			due = true
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// mayAsk begins a question, and forgets the workers that have left too many unanswered.
-func (f *Front) mayAsk(conn *nats.Conn) bool {
+// mayAsk reports whether there is anybody to ask for. Where a question is due it forgets the workers that have left too
+// many unanswered; others are too close to each other for a slow worker.
+func (f *Front) mayAsk(conn *nats.Conn, due bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.users == 0 || !conn.IsConnected() {
 		return false
+	}
+	if !due {
+		return true
 	}
 	f.asked++
 	for fingerprint, w := range f.workers {
