@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,14 +18,24 @@ import (
 )
 
 // TestMatrix has a server for every transport under every strategy, in servers.hcl alone,
-// once with the handler compiled in and once with it in a plugin.
+// once with the handler compiled in, once with it in a plugin, and in the long run in plugins of other
+// kinds. What cannot be is refused with the reason.
 func TestMatrix(t *testing.T) {
-	for _, kind := range []string{"handler", "plugin"} {
+	for _, kind := range []string{"handler", "go", "python", "stdio", "wasm"}[:often(2, 5)] {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
+			if _, err := exec.LookPath("python3"); err != nil && kind == "python" {
+				t.Skip("needs python3")
+			}
 			ca := frameworktest.NewAuthority(t)
-			_, listeners := serveFile(t, matrix(t, kind, ca.Issue(t, "localhost")))
-			require.Len(t, listeners, 32)
+			text, refused := matrix(t, kind, ca.Issue(t, "localhost"))
+			for _, conf := range refused {
+				said, err := exec.Command("socketserver", "validate", "-c", write(t, "refused.hcl", conf)).CombinedOutput()
+				require.Error(t, err)
+				require.Regexp(t, `"(preforking|unixpacket)" cannot (run|serve) it, as it is a program `, string(said))
+			}
+			_, listeners := serveFile(t, text)
+			require.Len(t, listeners, 32-len(refused))
 			for _, l := range listeners {
 				t.Run(l.server, func(t *testing.T) {
 					t.Parallel()
@@ -42,12 +53,23 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// matrix is a configuration; a server is named after its cell.
-func matrix(t *testing.T, kind string, c frameworktest.Certificate) string {
+// echoPlugins are programs for matrix. Those whose names begin with d answer datagrams.
+var echoPlugins = map[string]string{
+	"echo.sh": "#!/bin/sh\nexec cat\n", "echo.wasm": echoModule,
+	"echo.py": "import socketserver\nclass H(socketserver.BaseRequestHandler):\n    def handle(self):\n" +
+		"        while data := self.request.recv(1024):\n            self.request.sendall(data)\n",
+	"decho.py": "import socketserver\nclass H(socketserver.DatagramRequestHandler):\n    def handle(self):\n        self.wfile.write(self.rfile.read())\n",
+}
+
+// matrix is a configuration; a server is named after its cell. refused has one for each cell that cannot be.
+func matrix(t *testing.T, kind string, c frameworktest.Certificate) (text string, refused []string) {
 	plugins, err := filepath.Abs("../../plugins")
 	require.NoError(t, err)
-	var b strings.Builder
-	fmt.Fprintf(&b, "plugins { directory = %q }\n", plugins)
+	if kind != "go" {
+		plugins = programs(t, echoPlugins)
+	}
+	head := fmt.Sprintf("plugins { directory = %q }\n", plugins)
+	text = head
 	for _, network := range []string{"tcp", "tls", "ws", "wss", "udp", "unix", "unixpacket", "unixgram"} {
 		for _, strategy := range []string{"synchronous", "threading", "forking", "preforking"} {
 			name, address := network+"-"+strategy, "127.0.0.1:0"
@@ -63,16 +85,26 @@ func matrix(t *testing.T, kind string, c frameworktest.Certificate) string {
 			case "wss":
 				transport = strings.Replace(secureTransport(address, c), `"tcp" {`, "\"websocket\" {\n  path = \"/echo\"", 1)
 			}
-			fmt.Fprintf(&b, `
-server %q {
-  %s
-  concurrency %q {}
-  %s "echo" {}
-}
-`, name, transport, strategy, kind)
+			server := fmt.Sprintf("\nserver %q {\n%s\nconcurrency %q {}\n%s {}\n}\n", name, transport, strategy, echoOf(kind, network))
+			if kind == "stdio" && (strategy == "preforking" || network == "unixpacket") {
+				refused = append(refused, head+server)
+			} else {
+				text += server
+			}
 		}
 	}
-	return b.String()
+	return text, refused
+}
+
+// echoOf is what echoes in a kind of handler.
+func echoOf(kind, network string) string {
+	switch {
+	case kind == "python" && (network == "udp" || network == "unixgram"):
+		return `plugin "decho.py"`
+	case kind == "handler":
+		return `handler "echo"`
+	}
+	return fmt.Sprintf("plugin %q", "echo"+map[string]string{"python": ".py", "stdio": ".sh", "wasm": ".wasm"}[kind])
 }
 
 func secureTransport(address string, c frameworktest.Certificate) string {
