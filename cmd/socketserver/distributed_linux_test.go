@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -115,4 +119,66 @@ server "local" {
 	said, err := says("socketserver", "worker", "-c", write(t, "servers.hcl", timestamps(`"threading" {}`, "", "")))
 	require.Error(t, err)
 	require.Contains(t, said, `no server has concurrency "distributed", so that there is nothing for a worker to do`)
+}
+
+// However often workers are killed, no request starts twice, and one that was answered has started.
+func TestDistributedStartsOnce(t *testing.T) {
+	rounds := often(0, 20)
+	if rounds == 0 {
+		t.Skip("SOCKETSERVER_LONG_TESTS is not set")
+	}
+	nats := startNATS(t, -1)
+	started := filepath.Join(t.TempDir(), "started")
+	program := write(t, "once.sh", "#!/bin/sh\nread id\necho $id >>"+started+"\necho $id\n")
+	require.NoError(t, os.Chmod(program, 0o700))
+	r := reloadable(t, fmt.Sprintf(`cluster { url = "nats://u:canary@%s" }
+plugin "once" { path = %q }
+server "once" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency "distributed" {}
+  limits { per_source = 0 }
+  plugin "once" {}
+}
+`, nats.Addr(), program))
+	killed := startWorker(t, r.file)
+	r.await(t, "worker is known")
+	var answered []string
+	for round := range rounds {
+		other := startWorker(t, r.file)
+		r.await(t, "worker is known")
+		var mu sync.Mutex
+		var clients sync.WaitGroup
+		for n := range 40 {
+			clients.Go(func() {
+				id := fmt.Sprintf("%d.%d", round, n)
+				conn := dial(t, r.listeners[0])
+				_, _ = fmt.Fprintln(conn, id)
+				answer, err := bufio.NewReader(conn).ReadString('\n')
+				if err != nil {
+					return // it is lost, or was not served
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				answered = append(answered, strings.TrimSpace(answer))
+				if len(answered)%40 == 10 { // in the middle of the round
+					_ = killed.Process.Kill()
+				}
+			})
+		}
+		clients.Wait()
+		_ = killed.Process.Kill()
+		killed = other
+	}
+	text, err := os.ReadFile(started)
+	require.NoError(t, err)
+	times := map[string]int{}
+	for _, id := range strings.Fields(string(text)) {
+		times[id]++
+		require.Equal(t, 1, times[id], "request %s has started again", id)
+	}
+	for _, id := range answered {
+		require.Equal(t, 1, times[id], "request %s was answered", id)
+	}
+	t.Logf("%d of %d requests were answered, %d started", len(answered), 40*rounds, len(times))
+	require.Greater(t, len(answered), 20*rounds)
 }
