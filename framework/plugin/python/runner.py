@@ -108,6 +108,8 @@ class Runner:
             self.over = True
             if self.state:
                 self.state.gone()
+                for request in [r for r in list(self.requests) if r.pipe]:
+                    request.pipe.shutdown(socket.SHUT_RDWR)  # a child waits for its end
             self.unwatch(self.channel.socket.fileno())
         elif kind == STREAM and descriptor is None:
             self.channel.send(OUTCOME, id, 0, FAILED, long_text("the connection was lost: too many open files"))
