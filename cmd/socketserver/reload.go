@@ -205,7 +205,7 @@ func (d *daemon) reload(ctx context.Context, dry bool) (supervisor.Plan, error) 
 		plan, _, err := d.attempt(ctx, d.load, d.servers.Plan)
 		return plan, err
 	}
-	plan, c, err := d.apply(ctx, d.load)
+	plan, c, err := d.apply(ctx, d.load, d.applyServers)
 	var broken *config.Errors
 	switch {
 	case err == nil:
@@ -220,9 +220,9 @@ func (d *daemon) reload(ctx context.Context, dry bool) (supervisor.Plan, error) 
 	return plan, err
 }
 
-// apply applies what load returns, logs a line and tells systemd. It returns the configuration also
+// apply has do apply what load returns, logs a line and tells systemd. It returns the configuration also
 // where that could not be applied.
-func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config, error)) (supervisor.Plan, *config.Config, error) {
+func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config, error), do func(context.Context, *config.Config) (supervisor.Plan, error)) (supervisor.Plan, *config.Config, error) {
 	d.notify.Reloading()
 	outcome := "not reloaded"
 	defer func() {
@@ -231,7 +231,7 @@ func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config,
 		}
 	}()
 	plan, c, err := d.attempt(ctx, load, func(c *config.Config) (supervisor.Plan, error) {
-		return d.applyServers(ctx, c)
+		return do(ctx, c)
 	})
 	d.reloads.Record(err)
 	if err != nil {

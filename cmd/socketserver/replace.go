@@ -23,7 +23,7 @@ func (d *daemon) reloadPlugin(ctx context.Context, name string) (supervisor.Plan
 	if !slices.ContainsFunc(d.servers.Servers(), has) {
 		return nil, fmt.Errorf("no server has a plugin %q; see socketserver status", name)
 	}
-	plan, _, err := d.apply(ctx, func(c *catalog) (*config.Config, error) { return d.renew(c, has, c.newClass) })
+	plan, _, err := d.apply(ctx, func(c *catalog) (*config.Config, error) { return d.renew(c, has, c.newClass) }, d.servers.Renew)
 	return plan, err
 }
 
@@ -32,7 +32,7 @@ func (d *daemon) reloadChanged(ctx context.Context) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	automatic := func(s *config.Server) bool { return s.Replace.Automatic }
-	_, c, err := d.apply(ctx, func(c *catalog) (*config.Config, error) { return d.renew(c, automatic, c.Class) })
+	_, c, err := d.apply(ctx, func(c *catalog) (*config.Config, error) { return d.renew(c, automatic, c.Class) }, d.servers.Renew)
 	if err == nil { // else it is logged
 		d.followPlugins(c)
 	}
@@ -48,14 +48,16 @@ func (d *daemon) recycle(ctx context.Context, server, why string) error {
 	began := time.Now()
 	log := d.log.With("server", server, "reason", why)
 	own := func(s *config.Server) bool { return s.Name == server }
-	_, _, err := d.attempt(ctx, func(c *catalog) (*config.Config, error) { return d.renew(c, own, c.newClass) },
-		func(c *config.Config) (supervisor.Plan, error) { return d.servers.Apply(ctx, c) })
-	if err != nil {
+	plan, _, err := d.attempt(ctx, func(c *catalog) (*config.Config, error) { return d.renew(c, own, c.newClass) },
+		func(c *config.Config) (supervisor.Plan, error) { return d.servers.Renew(ctx, c) })
+	switch {
+	case err != nil && ctx.Err() != nil: // the server stops
+	case err != nil:
 		log.Error("plugin not recycled; its process goes on", "error", err)
-		return err
+	case len(plan.Servers(supervisor.Replace)) > 0:
+		log.Info("plugin recycled", "took", time.Since(began).Round(time.Millisecond).String())
 	}
-	log.Info("plugin recycled", "took", time.Since(began).Round(time.Millisecond).String())
-	return nil
+	return err
 }
 
 // renew returns the configuration that runs, with the classes that class returns for some servers.

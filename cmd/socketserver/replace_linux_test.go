@@ -152,6 +152,10 @@ func TestPluginIsReplacedByName(t *testing.T) {
 	require.Equal(t, "~ versioned: another process\n  s                                       unchanged\n", out)
 	r.await(t, "stopped")
 	require.NotEqual(t, before, r.children(t))
+	r.do(t, "stop", "s") // it is not started by that, nor forgotten
+	require.Equal(t, "~ versioned: another process\n", r.do(t, "plugin", "reload", "versioned"))
+	require.Equal(t, "s is stopped\n", r.refuse(t, "status", "--ready"))
+	require.Equal(t, "s is serving, 0 requests under way\n", r.do(t, "start", "s"))
 	_, problems, err = r.command("plugin", "reload", "other")
 	require.Equal(t, exitFailed, exitCode(err))
 	require.Equal(t, "no server has a plugin \"other\"; see socketserver status\n", problems)

@@ -120,6 +120,35 @@ func (s *Supervisor) prepare(c *config.Config) (*transition, error) {
 	return t, errors.Join(errs...)
 }
 
+// prepareRenewal is prepare for [Supervisor.Renew].
+func (s *Supervisor) prepareRenewal(c *config.Config) (*transition, error) {
+	t := &transition{old: map[*Instance]bool{}}
+	var errs []error
+	s.mu.Lock()
+	current := slices.Clone(s.instances)
+	s.mu.Unlock()
+	for _, old := range current {
+		n := slices.IndexFunc(c.Servers, func(server *config.Server) bool { return server.Name == old.name })
+		if n < 0 || c.Servers[n].Class == old.class.HandlerClass {
+			t.next = append(t.next, old)
+			if n >= 0 {
+				t.plan = append(t.plan, Step{Server: old.name, Action: Keep})
+			}
+			continue
+		}
+		i, step, err := s.successor(old, c.Servers[n])
+		if old.ending() || !old.is(Serving) && !old.is(Suspended) {
+			err = errors.Join(err, fmt.Errorf("server %q: %w", old.name, ErrStopped))
+		}
+		errs = append(errs, err)
+		if i != nil {
+			t.fresh = append(t.fresh, i)
+		}
+		t.next, t.plan, t.old[old] = append(t.next, i), append(t.plan, step), true
+	}
+	return t, errors.Join(errs...)
+}
+
 // successor returns the instance that is to run server in place of old, which may be nil: old
 // itself if it can, or one that has to be started.
 func (s *Supervisor) successor(old *Instance, server *config.Server) (*Instance, Step, error) {
@@ -179,11 +208,13 @@ func (s *Supervisor) running() []*Instance {
 	return slices.DeleteFunc(slices.Clone(s.instances), (*Instance).ended)
 }
 
-// Servers returns the server blocks that run, as they are applied.
+// Servers returns the server blocks that run, as they are applied. One that is stopping does not.
 func (s *Supervisor) Servers() []*config.Server {
 	var all []*config.Server
 	for _, i := range s.running() {
-		all = append(all, i.configuration())
+		if !i.is(Draining) {
+			all = append(all, i.configuration())
+		}
 	}
 	return all
 }

@@ -17,8 +17,11 @@ const (
 )
 
 // recycle has the plugin's process replaced once it has served as much as it may. The new process
-// serves in another instance.
-func (i *Instance) recycle(replace func(ctx context.Context, server, why string) error) {
+// serves in another instance. A try ends with the instance, and with ctx.
+func (i *Instance) recycle(ctx context.Context, replace func(ctx context.Context, server, why string) error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(i.retired, cancel)()
 	limits := i.configuration().Recycle // the same for as long as the instance serves
 	i.class.most.Store(int64(limits.Requests))
 	for {
@@ -28,7 +31,7 @@ func (i *Instance) recycle(replace func(ctx context.Context, server, why string)
 			if !i.rest(wait, i.class.reached) {
 				return
 			}
-		case replace(i.retired, i.name, why) == nil || !i.rest(recycleInterval, nil):
+		case replace(ctx, i.name, why) == nil || !i.rest(recycleInterval, nil):
 			return
 		}
 	}

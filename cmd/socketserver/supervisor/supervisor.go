@@ -99,6 +99,19 @@ func (s *Supervisor) Apply(ctx context.Context, c *config.Config) (Plan, error) 
 	return t.plan, nil
 }
 
+// Renew gives servers that run the classes that they have in c, and leaves all others as they are, also those
+// that have stopped. It is otherwise like Apply.
+func (s *Supervisor) Renew(ctx context.Context, c *config.Config) (Plan, error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	t, err := s.prepareRenewal(c)
+	if err != nil {
+		t.close(s)
+		return nil, err
+	}
+	return t.plan, s.perform(ctx, t)
+}
+
 // perform makes t what runs. On an error nothing has changed.
 func (s *Supervisor) perform(ctx context.Context, t *transition) error {
 	err := t.open(ctx, s)
@@ -136,7 +149,7 @@ func (s *Supervisor) begin(i *Instance) {
 		}
 	}
 	if s.options.Recycle != nil && i.configuration().Recycle != (config.Recycle{}) {
-		go i.recycle(s.options.Recycle)
+		go i.recycle(s.ctx, s.options.Recycle)
 	}
 	go func() {
 		i.run(s.ctx)
