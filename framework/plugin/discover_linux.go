@@ -33,14 +33,21 @@ func Find(dir, name string, d Definition) (Definition, error) {
 	return f.Definition, f.err
 }
 
-// Files returns patterns of the paths of what a plugin is made of, as far as it is found by name: its file,
-// or source.
+// Files returns patterns of the paths of what a plugin is made of: its file, or source. Where none is found
+// by the name they are those of all that could be it.
 func Files(dir, name string, d Definition) []string {
 	d.Lock = nil
 	f := find(dir, name, d)
-	all := []string{d.Path}
-	if d.Path == "" {
+	var all []string
+	switch {
+	case d.Path != "":
+		all = []string{d.Path}
+	case f.err != nil:
 		all = []string{filepath.Join(dir, name), filepath.Join(dir, name+".*")}
+	default: // not name.*: it may write files of its own there
+		for _, entry := range named(dir, name) {
+			all = append(all, filepath.Join(dir, entry))
+		}
 	}
 	if f.source {
 		_ = filepath.WalkDir(f.from, func(path string, e fs.DirEntry, err error) error {

@@ -17,6 +17,9 @@ import (
 // several, and one in several steps.
 const quiet = 200 * time.Millisecond
 
+// longest is how long files can be kept from being read by what else is written in their directories.
+const longest = time.Second
+
 // A Watcher watches the files that match patterns. It watches their directories, as a file is
 // often replaced by another one, and those that symbolic links lead to.
 type Watcher struct {
@@ -61,6 +64,13 @@ func (w *Watcher) Close() {
 func (w *Watcher) run() {
 	settled := time.NewTimer(quiet)
 	settled.Stop()
+	var since time.Time // of the first event that has not been looked at; zero: there is none
+	settle := func() {
+		if since.IsZero() {
+			since = time.Now()
+		}
+		settled.Reset(min(quiet, time.Until(since.Add(longest))))
+	}
 	var now request
 	for {
 		select {
@@ -70,16 +80,17 @@ func (w *Watcher) run() {
 			}
 			now = next
 			w.follow(now.patterns)
-			settled.Reset(quiet) // something may have changed before
+			settle() // something may have changed before
 		case _, open := <-w.events.Events:
 			if open {
-				settled.Reset(quiet)
+				settle()
 			}
 		case _, open := <-w.events.Errors: // events were lost
 			if open {
-				settled.Reset(quiet)
+				settle()
 			}
 		case <-settled.C:
+			since = time.Time{}
 			w.follow(now.patterns)
 			sum := config.Sum(now.patterns)
 			if sum == now.sum {

@@ -72,3 +72,30 @@ func TestChanges(t *testing.T) {
 	<-changed
 	require.Empty(t, changed)
 }
+
+// What else is written in the directory all the time does not keep a change from being seen.
+func TestChangeBesideABusyFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	changed := make(chan os.Signal, 1)
+	w, err := watch.New(changed)
+	require.NoError(t, err)
+	defer w.Close()
+	write("counter.py", "1")
+	patterns := []string{filepath.Join(dir, "counter.py")}
+	w.Watch(patterns, config.Sum(patterns))
+	write("counter.py", "2")
+	late := time.After(frameworktest.Patience)
+	for {
+		select {
+		case <-changed:
+			return
+		case <-late:
+			require.FailNow(t, "not noticed")
+		case <-time.After(20 * time.Millisecond):
+			write("counter.db", "1")
+		}
+	}
+}
