@@ -70,6 +70,8 @@ func (c *catalog) Prepare(conf *config.Config) {
 	if c.skipPlugins {
 		return
 	}
+	conf.PluginFiles = pluginFiles(conf)
+	conf.PluginSum = config.Sum(conf.PluginFiles) // first: what changes from now on may be in the programs or not
 	c.plugins = plugin.Names(c.directory)
 	for name, d := range wanted {
 		if len(c.plugins) > 0 && !slices.Contains(c.plugins, name) && (d.Path != "" || c.exists(name)) {

@@ -266,7 +266,7 @@ func (d *daemon) attempt(ctx context.Context, load func(*catalog) (*config.Confi
 		c, err := load(catalog)
 		if err != nil {
 			catalog.close()
-			return nil, nil, err
+			return nil, c, err
 		}
 		if err := d.restartFor(c); err != nil {
 			catalog.close()

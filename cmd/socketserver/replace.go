@@ -32,8 +32,8 @@ func (d *daemon) reloadChanged(ctx context.Context) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	automatic := func(s *config.Server) bool { return s.Replace.Automatic }
-	_, c, err := d.apply(ctx, func(c *catalog) (*config.Config, error) { return d.renew(c, automatic, c.Class) }, d.servers.Renew)
-	if err == nil { // else it is logged
+	_, c, _ := d.apply(ctx, func(c *catalog) (*config.Config, error) { return d.renew(c, automatic, c.Class) }, d.servers.Renew)
+	if c != nil { // also where that failed, which is logged: it may be mended in a file of another name
 		d.followPlugins(c)
 	}
 }
@@ -60,7 +60,8 @@ func (d *daemon) recycle(ctx context.Context, server, why string) error {
 	return err
 }
 
-// renew returns the configuration that runs, with the classes that class returns for some servers.
+// renew returns the configuration that runs, with the classes that class returns for some servers. It returns it
+// with an error, too.
 func (d *daemon) renew(c *catalog, some func(*config.Server) bool, class func(*config.Server) (*framework.HandlerClass, error)) (*config.Config, error) {
 	applied := d.applied.Load().config
 	next, those := *applied, *applied
@@ -69,10 +70,12 @@ func (d *daemon) renew(c *catalog, some func(*config.Server) bool, class func(*c
 		own := *s
 		next.Servers = append(next.Servers, &own)
 		if some(&own) {
+			own.Handler.Program = "" // if the plugin cannot be prepared this is not the running one
 			those.Servers = append(those.Servers, &own)
 		}
 	}
 	c.Prepare(&those)
+	next.PluginFiles, next.PluginSum = those.PluginFiles, those.PluginSum
 	var errs []error
 	for _, s := range those.Servers {
 		var err error
@@ -83,9 +86,8 @@ func (d *daemon) renew(c *catalog, some func(*config.Server) bool, class func(*c
 	return &next, errors.Join(errs...)
 }
 
-// followPlugins watches what the plugins of c are made of that are replaced when it changes.
-func (d *daemon) followPlugins(c *config.Config) {
-	var files []string
+// pluginFiles returns patterns of what the plugins of c are made of that are replaced when it changes.
+func pluginFiles(c *config.Config) (files []string) {
 	for _, s := range c.Servers {
 		if s.Replace.Automatic {
 			files = append(files, plugin.Files(c.Plugins.Directory, s.Handler.Name, definition(c.Defined[s.Handler.Name]))...)
@@ -94,7 +96,12 @@ func (d *daemon) followPlugins(c *config.Config) {
 	if len(files) > 0 && c.Plugins.Locked {
 		files = append(files, c.Plugins.Lock)
 	}
-	d.plugins = d.followFiles(d.plugins, d.updates, "plugins", files, config.Sum(files))
+	return files
+}
+
+// followPlugins watches the files of the plugins of c.
+func (d *daemon) followPlugins(c *config.Config) {
+	d.plugins = d.followFiles(d.plugins, d.updates, "plugins", c.PluginFiles, c.PluginSum)
 }
 
 // followFiles has w, which is made where it is nil and there are any, watch files; sum is that of what is known of them.

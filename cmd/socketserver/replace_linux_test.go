@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
@@ -231,7 +232,7 @@ func TestEveryKindIsReplaced(t *testing.T) {
 			replaceFile(t, dir, "shell.sh", fmt.Sprintf("#!/bin/sh\nread -r line\necho \"%d$line\"\n", v))
 		}},
 		{"wasm", "wasm", "module.wasm", "threading", func(v int) {
-			replaceFile(t, dir, "module.wasm", strings.Replace(echoModule, "\x05\x03\x01\x00\x01", fmt.Sprintf("\x05\x03\x01\x00%c", v), 1))
+			replaceFile(t, dir, "module.wasm", digitModule(v))
 		}},
 	}
 	text := fmt.Sprintf("plugins { directory = %q }\n", dir)
@@ -252,11 +253,11 @@ server %[1]q {
 	r := reloadable(t, text)
 	answers := func(version int) {
 		for i, k := range kinds {
-			want := fmt.Sprintf("%dhello\n", version)
+			question := "hello\n"
 			if k.kind == "wasm" {
-				want = "hello\n"
+				question += "\n" // it takes the place of one byte
 			}
-			require.Equal(t, want, askOnce(t, r.listeners[i], "hello\n"), k.kind)
+			require.Equal(t, fmt.Sprintf("%dhello\n", version), askOnce(t, r.listeners[i], question), k.kind)
 		}
 	}
 	answers(1)
@@ -265,11 +266,75 @@ server %[1]q {
 		k.install(2)
 	}
 	for len(changed) < len(kinds) { // they are written one after the other
-		for _, name := range r.await(t, "reloaded")["replaced"].([]any) {
+		replaced, _ := r.await(t, "reloaded")["replaced"].([]any) // none where a file was written in two steps
+		for _, name := range replaced {
 			changed[name] = true
 		}
 	}
 	answers(2)
+}
+
+// digitModule is a module that answers with a digit and its input, up to 255 bytes at a time, without the last of them.
+func digitModule(digit int) string {
+	return strings.NewReplacer(
+		"\x0a\x33\x01\x31", "\x0a\x3a\x01\x38", // the code is longer
+		"\x41\x00\x41\x10\x36", "\x41\x00\x41\x11\x36", // read to 17
+		"\x41\x01\x41\x00\x41\x01\x41\x08", "\x41\x00\x41\x10\x36\x02\x00\x41\x01\x41\x00\x41\x01\x41\x08", // write from 16
+	).Replace(echoModule) + fmt.Sprintf("\x0b\x07\x01\x00\x41\x10\x0b\x01%d", digit) // which is at 16
+}
+
+// follows is a server of a plugin in dir, which is replaced when its file has changed.
+func follows(t *testing.T, dir, concurrency, name string) *reloader {
+	t.Helper()
+	const automatic = `plugin %q {
+  replace { automatic = true }
+}`
+	return reloadable(t, strings.ReplaceAll(withVersioned(dir, concurrency, "", fmt.Sprintf(automatic, name)), `plugin "versioned"`, fmt.Sprintf("plugin %q", name)))
+}
+
+// A version that cannot be run is logged, and the one before goes on until that is mended.
+func TestBrokenVersionIsLogged(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	install(t, dir, 1)
+	install(t, elsewhere, 2)
+	broken := filepath.Join(elsewhere, "broken")
+	require.NoError(t, os.Mkdir(broken, 0o700))
+	replaceFile(t, broken, "main.go", "package main\n\nfunc main() { nothing( }\n")
+	r := follows(t, dir, `"threading" {}`, "versioned")
+	refused := func(why string) {
+		t.Helper()
+		require.Contains(t, r.await(t, "not reloaded; the servers go on as before")["error"], why)
+		require.Equal(t, "1hello", askOnce(t, r.listeners[0], "hello"))
+	}
+	file := filepath.Join(dir, "versioned")
+	swap := func(with string) {
+		require.NoError(t, unix.Renameat2(unix.AT_FDCWD, file, unix.AT_FDCWD, with, unix.RENAME_EXCHANGE))
+	}
+	require.NoError(t, os.Chmod(file, 0o600))
+	refused("is not executable; run: chmod +x")
+	require.NoError(t, os.Chmod(file, 0o700))
+	require.Equal(t, []any{"versioned"}, r.await(t, "reloaded")["unchanged"])
+	swap(broken)
+	refused("syntax error")
+	swap(filepath.Join(elsewhere, "versioned"))
+	require.Equal(t, []any{"versioned"}, r.await(t, "reloaded")["replaced"])
+	require.Equal(t, "2hello", askOnce(t, r.listeners[0], "hello"))
+}
+
+// A version that is written while the one before starts is not missed.
+func TestChangeWhileItStarts(t *testing.T) {
+	dir := t.TempDir()
+	const script = `import os, socketserver
+class H(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(VERSION + self.rfile.readline())
+`
+	fresh := filepath.Join(t.TempDir(), "own.py")
+	require.NoError(t, os.WriteFile(fresh, []byte(script+"VERSION = b'2'\n"), 0o600))
+	replaceFile(t, dir, "own.py", script+fmt.Sprintf("VERSION = b'1'\nos.rename(%q, %q)\n", fresh, filepath.Join(dir, "own.py")))
+	r := follows(t, dir, `"forking" {}`, "own")
+	require.Equal(t, []any{"versioned"}, r.await(t, "reloaded")["replaced"])
+	require.Equal(t, "2hello\n", askOnce(t, r.listeners[0], "hello\n"))
 }
 
 // replaceFile replaces a program in a directory by another one, as an editor does.

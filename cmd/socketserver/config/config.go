@@ -51,6 +51,11 @@ type Config struct {
 	Sources []string
 	Sum     string // of Sources, when they had been read
 
+	// PluginFiles are patterns of the paths of what plugins are made of that are replaced when it changes. The
+	// catalog's Prepare sets them.
+	PluginFiles []string
+	PluginSum   string // of PluginFiles, before a plugin was built or started
+
 	Places map[string]Place // of the addresses and paths in the blocks metrics, page, admin and log
 }
 

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// Sum identifies what the files contain that match patterns, such as [Config.Sources].
+// Sum identifies what the files contain that match patterns, such as [Config.Sources], and whether they can be executed.
 func Sum(patterns []string) string { return sumOf(patterns, nil) }
 
 // sumOf is Sum with the text of files that have been read.
@@ -20,10 +20,15 @@ func sumOf(patterns []string, read map[string][]byte) string {
 			if !ok {
 				text = textOf(name)
 			}
-			fmt.Fprintf(all, "%q %d\n%s", name, len(text), text)
+			fmt.Fprintf(all, "%q %t %d\n%s", name, isExecutable(name), len(text), text)
 		}
 	}
 	return hex.EncodeToString(all.Sum(nil))
+}
+
+func isExecutable(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().Perm()&0o111 != 0
 }
 
 // textOf reads a regular file, as far as a configuration could be that long; what is longer has a time.
