@@ -144,12 +144,12 @@ func serve(o serving) error {
 	}
 	options := supervisor.Options{Log: log, Means: config.Means{Worker: findWorker(log)}, OpenState: new(kv.Backends).Open}
 	access, err := openAccessLog(c.Log.Access, log)
-	if err == nil {
+	if err = c.Places["log"].Wrap(err); err == nil {
 		err = distribute(&options.Means, c, o.worker, log)
 	}
 	if err != nil {
 		catalog.close()
-		return failed(c.Places["log"].Wrap(err))
+		return failed(err)
 	}
 	defer access.close()
 	if access.Log != nil {

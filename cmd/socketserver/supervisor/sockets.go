@@ -50,7 +50,7 @@ func (k *Sockets) Acquire(ctx context.Context, t config.Transport, owner string,
 	}
 	if isOne(t.Network) {
 		key := socketKey{t.Network, t.Address, ""}
-		if strings.HasSuffix(t.Address, ":0") {
+		if t.Network == "vsock" && strings.HasSuffix(t.Address, ":0") {
 			key.owner = owner
 		}
 		s, err := k.get(key, t.Address, t.SocketOptions)
