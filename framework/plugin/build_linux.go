@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -65,7 +66,7 @@ type builder struct {
 	out    string // where the programs go
 	env    []string
 	dir    string
-	own    string // the directory of this file when this program was built; not absolute: not known
+	own    string // see builtFrom
 	log    hclog.Logger
 
 	untrusted error // why nothing in out may be used
@@ -279,8 +280,32 @@ func (b *builder) sourceTree() (string, string) {
 	return "", ""
 }
 
-// builtFrom returns the directory of this file when this program was built. With -trimpath it is no path.
+// builtFrom returns the directory of this file when this program was built, or "" where it is not known, as with
+// -trimpath, or other users could put their source: who builds under /tmp may remove that, and then anybody can
+// make it again.
 func builtFrom() string {
 	_, file, _, _ := runtime.Caller(0)
-	return filepath.Dir(file)
+	if dir := filepath.Dir(file); filepath.IsAbs(dir) && belongsTo(dir, os.Geteuid()) {
+		return dir
+	}
+	return ""
+}
+
+// belongsTo reports whether a directory and all that it lies in are a user's or root's. For root checkAround
+// looks, and has a next step.
+func belongsTo(dir string, uid int) bool {
+	for uid != 0 {
+		info, err := os.Lstat(dir)
+		if err != nil {
+			return false
+		}
+		if owner := int(info.Sys().(*syscall.Stat_t).Uid); owner != 0 && owner != uid {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+		dir = filepath.Dir(dir)
+	}
+	return true
 }
