@@ -160,6 +160,17 @@ func TestPluginIsReplacedByName(t *testing.T) {
 	_, problems, err = r.command("plugin", "reload", "other")
 	require.Equal(t, exitFailed, exitCode(err))
 	require.Equal(t, "no server has a plugin \"other\"; see socketserver status\n", problems)
+
+	drains := withVersioned(dir, `"threading" {}`, "", `plugin "versioned" {
+  replace { drain = "1ms" }
+}`)
+	r.reload(t, drains)
+	chat := dial(t, r.listeners[0])
+	frameworktest.Ask(t, chat, "hello")
+	const one = `transport "tcp" { address = "127.0.0.1:0" }`
+	r.reload(t, strings.Replace(drains, one, one+"\n"+one, 1)) // its process goes on
+	require.Equal(t, "as long as they take", r.await(t, "waiting for requests")["at_most"])
+	require.Equal(t, "1still", frameworktest.Ask(t, chat, "still"))
 }
 
 // The process of a plugin gives way to another one when it has served as much as it may, and its last

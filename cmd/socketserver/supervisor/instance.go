@@ -65,9 +65,8 @@ type Instance struct {
 	since  time.Time // when state was entered
 	halted bool      // by the operator, who may start the server again
 
-	// replaced: another instance has taken its place, so its requests have all the time that they
-	// need.
-	replaced bool
+	replaced bool          // another instance or process has taken its place
+	most     time.Duration // that its requests may take then; 0: any time
 }
 
 // newInstance makes an instance of server that does not listen yet and owns its class. In place of
@@ -115,7 +114,7 @@ func (i *Instance) configuration() *config.Server {
 }
 
 // canBecome reports whether the instance can become s while it serves: they differ in access,
-// limits, timeouts and the access log alone, and no process was started with them.
+// limits, timeouts, the access log and how a process is replaced alone, and no process was started with them.
 func (i *Instance) canBecome(s *config.Server) bool {
 	was := i.configuration()
 	then := *s
@@ -151,11 +150,11 @@ func (i *Instance) become(s *config.Server) {
 }
 
 // Retire makes the instance take no more requests; those under way go on undisturbed, within the
-// drain timeout or, where another instance has replaced it, for as long as they take. It does
+// drain timeout or, where it is replaced, for as long as most; 0: as they take. It does
 // not wait for them, nor until workers of preforking know it.
-func (i *Instance) Retire(replaced bool) {
+func (i *Instance) Retire(replaced bool, most time.Duration) {
 	i.mu.Lock()
-	i.replaced = replaced
+	i.replaced, i.most = replaced, most
 	i.mu.Unlock()
 	i.enter(Draining)
 	i.retire()
@@ -178,8 +177,8 @@ func (i *Instance) run(ctx context.Context) {
 	i.enter(Draining)
 	i.logWaiting()
 	i.release()
-	if i.isReplaced() {
-		if most := i.configuration().Replace.Drain; most > 0 {
+	if replaced, most := i.isReplaced(); replaced {
+		if most > 0 {
 			late, cancel := context.WithTimeout(ctx, most)
 			defer cancel()
 			ctx = late
@@ -250,10 +249,9 @@ func (i *Instance) logWaiting() {
 
 // atMost is how long the instance waits for requests.
 func (i *Instance) atMost() string {
-	c := i.configuration()
-	most := c.Timeouts.Drain
-	if i.isReplaced() {
-		most = c.Replace.Drain
+	replaced, most := i.isReplaced()
+	if !replaced {
+		most = i.configuration().Timeouts.Drain
 	}
 	if most > 0 {
 		return most.String()
@@ -281,10 +279,11 @@ func (i *Instance) active() int {
 	return requests
 }
 
-func (i *Instance) isReplaced() bool {
+// isReplaced reports whether the instance is replaced, and how long its requests may take then; 0: any time.
+func (i *Instance) isReplaced() (bool, time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.replaced
+	return i.replaced, i.most
 }
 
 // enter changes the state. An instance that drains does not serve again, and the state of one that

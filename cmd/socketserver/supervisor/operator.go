@@ -42,7 +42,7 @@ func (s *Supervisor) Stop(ctx context.Context, name string) error {
 	err := s.operate(name, func(i *Instance) error {
 		stopped = i
 		i.halt()
-		i.Retire(false)
+		i.Retire(false, 0)
 		return nil
 	}, Serving, Suspended)
 	if err != nil {

@@ -89,7 +89,7 @@ func (s *Supervisor) Own() {
 }
 
 // Leave leaves the files of all sockets to the process that has adopted them, and retires every
-// server, without a drain timeout. Run returns when their requests are over.
+// server, without a drain timeout, also where their plugins have replace.drain. Run returns when their requests are over.
 func (s *Supervisor) Leave() error {
 	k := s.sockets
 	k.mu.Lock()
@@ -101,7 +101,7 @@ func (s *Supervisor) Leave() error {
 	s.beside.retire(0)
 	s.warnAboutStates()
 	for _, i := range s.running() {
-		i.Retire(true)
+		i.Retire(true, 0)
 	}
 	return errors.Join(errs...)
 }

@@ -134,7 +134,11 @@ func (s *Supervisor) perform(ctx context.Context, t *transition) error {
 		s.begin(i)
 	}
 	for i, replaced := range t.old {
-		i.Retire(replaced)
+		most := i.configuration().Replace.Drain // of a process, which the next instance may have, too
+		if slices.ContainsFunc(t.fresh, func(next *Instance) bool { return next.class == i.class }) {
+			most = 0
+		}
+		i.Retire(replaced, most)
 	}
 	s.beside.retire(1)
 	return nil
@@ -148,7 +152,9 @@ func (s *Supervisor) begin(i *Instance) {
 			i.log.Error("not suspended, though the server before it was", "error", err)
 		}
 	}
-	if s.options.Recycle != nil && i.configuration().Recycle != (config.Recycle{}) {
+	c := i.configuration()
+	elsewhere := c.Concurrency.Kind == "distributed" && i.serves == nil // its process serves nothing
+	if s.options.Recycle != nil && c.Recycle != (config.Recycle{}) && !elsewhere {
 		go i.recycle(s.ctx, s.options.Recycle)
 	}
 	go func() {
