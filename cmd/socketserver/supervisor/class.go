@@ -23,14 +23,15 @@ type class struct {
 	*framework.HandlerClass
 	close func() error // may be nil
 	users atomic.Int32
-	since time.Time
+	since time.Time // when it was made
 
-	served  atomic.Int64  // requests that have begun
+	served  atomic.Int64  // requests that have begun, as far as is known since its process was started
 	most    atomic.Int64  // that wake the instance's recycle; 0: there are none
 	reached chan struct{} // has one when that many have begun
 
 	mu      sync.Mutex
 	counted int64 // restarts of its process that the server's counters have
+	ended   int64 // restarts of its process that served knows of
 }
 
 // countRestarts adds the restarts of the plugin's process to the counters of its server.
@@ -44,6 +45,24 @@ func (c *class) countRestarts(to *Counters) {
 	n := plugin.Restarts()
 	to.restarts.Add(n - c.counted)
 	c.counted = n
+}
+
+// process returns when the process was started that serves. Requests of one before it do not count any more.
+func (c *class) process() time.Time {
+	plugin, ok := c.Executor.(keptProcess)
+	if !ok {
+		return c.since
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := plugin.Restarts(); n != c.ended {
+		c.ended = n
+		c.served.Store(0)
+	}
+	if pid, began := plugin.Process(); pid != 0 {
+		return began
+	}
+	return time.Now() // it is about to be started
 }
 
 // serve counts a request that begins.

@@ -57,6 +57,7 @@ type Instance struct {
 	kill    context.CancelFunc
 	over    chan struct{} // closed when the instance has ended, and that was logged
 
+	follows   bool // it replaces another one
 	suspended bool // from its beginning, as the one that it replaces was
 
 	mu     sync.Mutex
@@ -76,7 +77,7 @@ func (s *Supervisor) newInstance(server *config.Server, c *class, old *Instance)
 		name: server.Name, config: server, log: s.options.Log.With("server", server.Name), sockets: s.sockets,
 		strategy: server.Strategy(s.options.Means), serves: s.options.Serves, class: c, kept: s.stateOf(server), limits: server.NewLimits(),
 		counters: s.countersOf(server.Name), events: s.events,
-		state: Starting, since: time.Now(), over: make(chan struct{}), suspended: old.is(Suspended),
+		state: Starting, since: time.Now(), over: make(chan struct{}), follows: old != nil, suspended: old.is(Suspended),
 	}
 	i.requests = newRequests()
 	i.trace = i.follow(i.counters.trace())

@@ -13,7 +13,7 @@ import (
 
 const (
 	memoryInterval  = time.Second // between looks at the memory of processes
-	recycleInterval = time.Minute // after a try that has failed
+	recycleInterval = time.Minute // between two new processes of a plugin, or tries
 )
 
 // recycle has the plugin's process replaced once it has served as much as it may. The new process
@@ -24,6 +24,17 @@ func (i *Instance) recycle(ctx context.Context, replace func(ctx context.Context
 	defer context.AfterFunc(i.retired, cancel)()
 	limits := i.configuration().Recycle // the same for as long as the instance serves
 	i.class.most.Store(int64(limits.Requests))
+	var pause time.Duration
+	if i.follows {
+		pause = time.Until(i.class.since.Add(recycleInterval))
+	}
+	if size := i.resident(); limits.Memory > 0 && size > limits.Memory && i.class.served.Load() == 0 {
+		i.log.Warn("the plugin begins with more memory than recycle.memory, and is replaced each minute", "memory", mebibytes(size), "recycle.memory", mebibytes(limits.Memory), "next", "raise recycle.memory above what the plugin begins with")
+		pause = recycleInterval
+	}
+	if pause > 0 && !i.rest(pause, nil) {
+		return
+	}
 	for {
 		why, wait := i.worn(limits)
 		switch {
@@ -40,23 +51,30 @@ func (i *Instance) recycle(ctx context.Context, replace func(ctx context.Context
 // worn returns why the process has served as much as it may; empty: it has not, and is to be looked at
 // again after wait or enough requests.
 func (i *Instance) worn(limits config.Recycle) (why string, wait time.Duration) {
-	c, wait := i.class, 24*time.Hour
-	if n := limits.Requests; n > 0 && c.served.Load() >= int64(n) {
+	wait = 24 * time.Hour
+	since := i.class.process()
+	switch n := limits.Requests; {
+	case n == 0 || i.class.served.Load() < int64(n):
+	case n == 1:
+		return "it has had 1 request", 0
+	default:
 		return fmt.Sprintf("it has had %d requests", n), 0
 	}
 	if limits.After > 0 {
-		if wait = time.Until(c.since.Add(limits.After)); wait <= 0 {
+		if wait = time.Until(since.Add(limits.After)); wait <= 0 {
 			return fmt.Sprintf("it has run for %s", limits.After), 0
 		}
 	}
 	if limits.Memory > 0 {
 		if bytes := i.resident(); bytes > limits.Memory {
-			return fmt.Sprintf("it has %d MiB of memory", bytes>>20), 0
+			return fmt.Sprintf("it has %s of memory", mebibytes(bytes)), 0
 		}
 		wait = min(wait, memoryInterval)
 	}
 	return "", wait
 }
+
+func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
 
 // rest waits for d, or until early has a value, and reports whether the instance takes requests still.
 func (i *Instance) rest(d time.Duration, early <-chan struct{}) bool {
