@@ -169,6 +169,10 @@ func TestChoice(t *testing.T) {
 	c := frameworktest.Dial(t, s)
 	frameworktest.Send(t, c, "\n")
 	require.Equal(t, "hello", frameworktest.Ask(t, c, "hello"))
+	next := first.Transport("s", "b", 1) // takes the place of the one that has the request, and shares its slot
+	require.NoError(t, next.Open())
+	require.Zero(t, first.offers(conn).Servers[0].Free)
+	require.NoError(t, next.Close())
 	second, _ := startWorker(t, conn, "b", 1)
 	f.ask()
 	log.await(t, "worker is known")

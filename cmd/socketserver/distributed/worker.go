@@ -53,6 +53,7 @@ type Worker struct {
 	mu      sync.Mutex
 	servers []*Transport // open ones; of those of one name the last takes requests
 	fronts  map[string]time.Time
+	active  map[string]int // requests that have a slot, by server: transports of one name share its slots
 }
 
 // NewWorker listens at an address.
@@ -65,7 +66,7 @@ func NewWorker(address string, log hclog.Logger) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{identity: id, listener: l, log: log, starting: make(chan struct{}, maxStarting), fronts: map[string]time.Time{}}
+	w := &Worker{identity: id, listener: l, log: log, starting: make(chan struct{}, maxStarting), fronts: map[string]time.Time{}, active: map[string]int{}}
 	w.config = id.config(w.trusts)
 	go w.accept()
 	return w, nil
@@ -127,7 +128,7 @@ func (w *Worker) offers(conn *nats.Conn) offers {
 	defer w.mu.Unlock()
 	for _, t := range w.servers {
 		if t == w.serving(t.name) {
-			o.Servers = append(o.Servers, offer{t.name, t.build, max(t.most-t.active, 0)})
+			o.Servers = append(o.Servers, offer{t.name, t.build, max(t.most-w.active[t.name], 0)})
 		}
 	}
 	return o
@@ -219,10 +220,10 @@ func (w *Worker) reserve(h hello) (t *Transport, answer byte) {
 	switch t := w.serving(h.Server); {
 	case t == nil || t.build != h.Build:
 		return nil, unknown
-	case t.active >= t.most:
+	case w.active[h.Server] >= t.most:
 		return nil, full
 	default:
-		t.active++
+		w.active[h.Server]++
 		t.starting++
 		return t, ready
 	}
@@ -237,8 +238,7 @@ type Transport struct {
 	closed      chan struct{} // closed when nothing starts any more
 
 	// What follows is guarded by worker.mu.
-	active   int  // requests that have a slot
-	starting int  // of these, those that GetRequest has not returned
+	starting int  // requests that have a slot and that GetRequest has not returned
 	closing  bool // no more requests start
 }
 
@@ -303,7 +303,9 @@ func (t *Transport) settle(n int) {
 func (t *Transport) leave() {
 	t.worker.mu.Lock()
 	defer t.worker.mu.Unlock()
-	t.active--
+	if t.worker.active[t.name]--; t.worker.active[t.name] == 0 {
+		delete(t.worker.active, t.name)
+	}
 }
 
 // cancel undoes reserve, and returns err. t may be nil.
