@@ -1,6 +1,11 @@
 package framework
 
-import "errors"
+import (
+	"errors"
+	"net"
+
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
+)
 
 // FinishElsewhere is FinishRequest for a [Strategy] of another package that has its handlers elsewhere, such as on
 // other machines: r passes the layers, serve has it served and waits for that in this goroutine, and r is closed.
@@ -27,3 +32,7 @@ func (r *Request) Moved(in, out int64) {
 		r.traced.in, r.traced.out = in, out
 	}
 }
+
+// ParseAddress returns the address of a client that was accepted elsewhere, from the text of it: what is no address and
+// port is the name of a Unix socket.
+func ParseAddress(network, text string) net.Addr { return conn.ParseAddress(network, text) }

@@ -1,10 +1,13 @@
 package framework_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -100,6 +103,22 @@ func TestMessagesOfUnixpacket(t *testing.T) {
 			frameworktest.ExpectEnd(t, long)
 			log.Await(t, "a message of more than 15 bytes; raise read_buffer")
 		})
+	}
+}
+
+// Messages that fill the buffer are not moved in steps by echo.
+func TestEchoOfFullMessages(t *testing.T) {
+	echo := framework.Func(func(rfile *bufio.Reader, wfile io.Writer) error {
+		_, err := io.Copy(wfile, rfile)
+		return err
+	})
+	s := onSocket(t, "unixpacket", filepath.Join(t.TempDir(), "s"), class(t, echo))
+	s.ReadBuffer = 64 << 10
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	message := strings.Repeat("x", 64<<10-1)
+	for range 3 {
+		require.Equal(t, message, frameworktest.Ask(t, conn, message))
 	}
 }
 

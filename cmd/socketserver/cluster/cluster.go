@@ -40,7 +40,7 @@ type Link struct {
 	log     hclog.Logger
 
 	mu     sync.Mutex
-	logged string // the problem that was logged last; empty: none since it was joined
+	logged string // the kind of problem that was logged last; empty: none since it was joined
 }
 
 // Join joins a cluster, now or as soon as it can be reached. status returns what the daemon does; its JSON is an
@@ -117,12 +117,12 @@ func (l *Link) joined() {
 	l.log.Info("cluster joined")
 }
 
-// problem logs a problem unless it is the one that was logged last.
+// problem logs a problem unless one of its kind was logged last: the text of each attempt may differ.
 func (l *Link) problem(what string, err error) {
 	next, err := explain(err)
 	l.mu.Lock()
-	again := l.logged == err.Error()
-	l.logged = err.Error()
+	again := l.logged == what+next
+	l.logged = what + next
 	l.mu.Unlock()
 	if !again {
 		l.log.Warn(what, "error", err, "next", next)

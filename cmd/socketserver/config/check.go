@@ -172,7 +172,7 @@ func (r *reader) checkClass(d *draft, block string) {
 // checkProcess reports a process block that applies to nothing, or lets nothing run.
 func (d *draft) checkProcess(r *reader, block string) {
 	at, own := d.blocks["process"]
-	if c := d.Concurrency; own && !c.UsesProcesses() && d.Class.Executor == nil {
+	if c := d.Concurrency; own && (!c.UsesProcesses() || c.InProcess() == "threading") && d.Class.Executor == nil {
 		r.add(at, faultf(`use concurrency "forking" or "preforking", or have the server run as another user`, "%sit runs in the process of the server under %q, and process is for other ones", block, c.Kind))
 	} else if most := d.Process.Limits.Processes; most > 0 && d.Class.Program == nil && d.Class.Executor == nil {
 		if need := ThreadsPerProcess * c.Processes(); need > most {

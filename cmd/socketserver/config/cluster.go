@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -48,10 +49,11 @@ func (r *reader) readCluster(b *block) {
 	}
 }
 
-// Build names what a worker of the cluster has to be of to serve s: the source of the program, and the handler with its
-// options.
+// Build names what a worker of the cluster has to be of to serve s: the source of the program, the handler with its
+// options, and where its state is. A plugin's program may differ between machines that have built it.
 func (s *Server) Build() string {
-	text, _ := json.Marshal([]any{framework.Build(), s.Handler.Kind, s.Handler.Name, s.Handler.Options}) // of plain values
+	state := cmp.Or(s.State, &State{})
+	text, _ := json.Marshal([]any{framework.Build(), s.Handler.Kind, s.Handler.Name, s.Handler.Options, s.Limits.Line, state.Backend, state.Bucket}) // of plain values
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:16])
 }

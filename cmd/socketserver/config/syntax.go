@@ -53,9 +53,9 @@ func essential(diags hcl.Diagnostics) hcl.Diagnostics {
 
 // blockNames are the blocks of the grammar, each with those it is allowed in; "" is the file.
 var blockNames = map[string][]string{
-	"server": {""}, "defaults": {""}, "plugins": {""}, "log": {""}, "admin": {""}, "reload": {""}, "metrics": {""}, "page": {""},
-	"plugin": {"", "server"}, "option": {"plugin"}, "restart": {"plugin"}, "replace": {"plugin"},
-	"transport": {"server"}, "tls": {"transport"}, "proxy_protocol": {"transport"}, "concurrency": {"server"}, "handler": {"server"},
+	"server": {""}, "defaults": {""}, "plugins": {""}, "log": {""}, "admin": {""}, "reload": {""}, "metrics": {""}, "page": {""}, "cluster": {""},
+	"plugin": {"", "server"}, "option": {"plugin"}, "restart": {"plugin"}, "replace": {"plugin"}, "recycle": {"plugin"},
+	"transport": {"server"}, "tls": {"transport", "cluster"}, "proxy_protocol": {"transport"}, "concurrency": {"server"}, "handler": {"server"},
 	"access": {"server", "defaults"}, "timeouts": {"server", "defaults"}, "state": {"server", "defaults"}, "process": {"server", "defaults"},
 	"limits": {"server", "defaults", "process", "plugin"}, "sandbox": {"process", "plugin"},
 }
@@ -131,7 +131,7 @@ var mistakes = []struct{ pattern, message, next string }{
 	{`(/\*)[^*]*$`, "the comment has no end", "close it with */"},
 	{`^\s*(server|transport|concurrency|handler|plugin)\s*[:=]?\s*"?([\w-]*)"?\s*[:=]?\s*\{\s*$`, "$1 is a block", `write $1 "$2" {`},
 	{`^\s*(server|transport|concurrency|handler|plugin)\s*[:=>]*\s*"?([\w-]+)"?[\s,;]*$`, "$1 is a block", `write $1 "$2" { ... }`},
-	{`^\s*(defaults|plugins|log|admin|reload|metrics|page|access|limits|timeouts|state|process|sandbox|tls|proxy_protocol|restart|replace)\s*[:=>]*\s*\{?\s*$`, "$1 is a block", "write $1 { ... }"},
+	{`^\s*(defaults|plugins|log|admin|reload|metrics|page|cluster|access|limits|timeouts|state|process|sandbox|tls|proxy_protocol|restart|replace|recycle)\s*[:=>]*\s*\{?\s*$`, "$1 is a block", "write $1 { ... }"},
 	{`(?:^|\{)\s*([\w-]+)\s*(?:[:=]=|:|=>|\s)\s*("[^"]*"|\d+|true|false)[\s},;]*$`, "an attribute is set with =", "write $1 = $2"},
 	{`(?:^|\{)\s*([\w-]+)\s*(?:[:=]=|:|=>)\s*([^\s"{}]*[^\s"{},;])`, "an attribute is set with =", `write $1 = "$2"`},
 	{`=\s*(?:true|false|null|\d+|"[^"]*")\s+([\w-]+)\s*=`, "a line has one attribute", "write each attribute in a line of its own"},

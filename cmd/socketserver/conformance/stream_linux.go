@@ -153,6 +153,10 @@ func besideDeaf(t *trial) error {
 	if err != nil {
 		return err
 	}
+	if err := c.send(t.kit.Send); err != nil {
+		return err
+	}
+	_ = c.expect(t.kit.Expect, time.Second) // that its handler has begun, where it answers before the end
 	_ = c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 	text := t.kit.Send
 	if text == "" {

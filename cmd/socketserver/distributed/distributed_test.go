@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	natsserver "github.com/nats-io/nats-server/v2/server"
@@ -52,6 +53,10 @@ func (h *acting) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 		_, err = fmt.Fprintf(wfile, "%s of %s asked %s, by %s", h.ClientAddress, h.Network, h.LocalAddress, h.TLS.ServerName)
 	case "bulk": // and reads nothing more
 		_, err = wfile.Write(bytes.Repeat([]byte("x"), 1<<20))
+	case "flood":
+		for err == nil {
+			_, err = wfile.Write(make([]byte, 1<<20))
+		}
 	case "end": // what it writes, and reads on
 		if err = h.Conn().(interface{ CloseWrite() error }).CloseWrite(); err == nil {
 			_, err = io.Copy(io.Discard, rfile)
@@ -176,9 +181,9 @@ func TestChoice(t *testing.T) {
 	second, _ := startWorker(t, conn, "b", 1)
 	f.ask()
 	log.await(t, "worker is known")
-	for _, w := range []*Worker{first, second} { // both say that they have room
+	for free, w := range map[int]*Worker{2: first, 1: second} { // both say that they have room, the full one more
 		o := w.offers(conn)
-		o.Servers[0].Free = 1
+		o.Servers[0].Free = free
 		text, err := json.Marshal(o)
 		require.NoError(t, err)
 		f.learn(text)
@@ -234,10 +239,48 @@ func TestResumption(t *testing.T) {
 	frameworktest.Serve(t, s)
 	log.await(t, "worker is known")
 	for n := range 2 {
-		w, _, _ := f.pick("s", "b")
+		w, _, _, _ := f.pick("s", "b")
 		c, err := f.dial(t.Context(), w, &hello{Server: "s", Build: "b"})
 		require.NoError(t, err)
 		require.Equal(t, n > 0, c.ConnectionState().DidResume)
 		abort(c.tcp)
 	}
+}
+
+// A client that does not read is cut off within the write timeout.
+func TestDeafClient(t *testing.T) {
+	conn := connect(t)
+	startWorker(t, conn, "b", 1)
+	_, s, log := startFront(t, conn)
+	s.Timeouts.Write = 50 * time.Millisecond
+	errs := make(chan error, 1)
+	s.HandleError = func(_ *framework.Request, err error) { errs <- err }
+	frameworktest.Serve(t, s)
+	log.await(t, "worker is known")
+	deaf := frameworktest.Dial(t, s)
+	frameworktest.Send(t, deaf, "flood\n")
+	require.ErrorIs(t, frameworktest.Await(t, errs), framework.ErrPeerGone)
+}
+
+// What waits for a slot of a worker looks again when that is forgotten.
+func TestForgottenWorker(t *testing.T) {
+	conn := connect(t)
+	f, err := NewFront(hclog.NewNullLogger())
+	require.NoError(t, err)
+	f.use(1)
+	f.learn([]byte(`{"worker": "w", "address": "127.0.0.1:1", "servers": [{"server": "s", "build": "b", "free": 0}]}`))
+	_, full, _, changed := f.pick("s", "b")
+	require.True(t, full)
+	for range maxMiss {
+		require.True(t, f.mayAsk(conn, true))
+	}
+	select {
+	case <-changed:
+		t.Fatal("it is known still")
+	default:
+	}
+	require.True(t, f.mayAsk(conn, true))
+	frameworktest.Await(t, changed)
+	_, full, away, _ := f.pick("s", "b")
+	require.False(t, full || away)
 }

@@ -20,10 +20,10 @@ import (
 
 const (
 	askEvery = time.Second
-	askOften = 50 * time.Millisecond // where a client waits
-	maxMiss  = 3                     // due questions that a worker may leave unanswered
-	awayTime = time.Second           // for which a worker that could not be dialed is left alone
-	patience = time.Second           // for a worker to become known
+	askOften = 50 * time.Millisecond  // where a client waits
+	maxMiss  = 3                      // due questions that a worker may leave unanswered
+	awayTime = 500 * time.Millisecond // for which a worker that could not be dialed is left alone
+	patience = time.Second            // for a worker to become known, or to be reached again
 )
 
 // A Front knows the workers of a cluster. It asks them while a server uses it and NATS can be reached; those that it knows
@@ -38,7 +38,6 @@ type Front struct {
 	asked   int                // questions that were due
 	workers map[string]*remote // by fingerprint
 	changed chan struct{}      // closed when a slot may have become free
-	logged  map[string]bool    // what was logged of a worker, by fingerprint and server
 }
 
 // A remote is a worker as a front knows it.
@@ -50,6 +49,7 @@ type remote struct {
 	servers  map[string]*offer // whose Free counts what this front has begun since
 	answered int               // the last question that was due
 	away     time.Time         // it is not dialed before
+	logged   map[string]bool   // servers of which it is of another build
 }
 
 // NewFront returns a front that knows no worker.
@@ -58,7 +58,7 @@ func NewFront(log hclog.Logger) (*Front, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Front{identity: id, log: log, nudge: make(chan struct{}, 1), workers: map[string]*remote{}, changed: make(chan struct{}), logged: map[string]bool{}}, nil
+	return &Front{identity: id, log: log, nudge: make(chan struct{}, 1), workers: map[string]*remote{}, changed: make(chan struct{})}, nil
 }
 
 // Run asks the workers of a cluster until ctx is done. prefix is that of the subjects.
@@ -110,6 +110,7 @@ func (f *Front) mayAsk(conn *nats.Conn, due bool) bool {
 		if f.asked-w.answered > maxMiss {
 			f.log.Info("worker is gone", "worker", w.address)
 			delete(f.workers, fingerprint)
+			f.change() // who waits for a slot of it
 		}
 	}
 	return true
@@ -125,7 +126,7 @@ func (f *Front) learn(answer []byte) {
 	defer f.mu.Unlock()
 	w := f.workers[o.Worker]
 	if w == nil || w.address != o.Address {
-		w = &remote{fingerprint: o.Worker, address: o.Address, config: f.identity.config(func(shown string) bool { return shown == o.Worker })}
+		w = &remote{fingerprint: o.Worker, address: o.Address, config: f.identity.config(func(shown string) bool { return shown == o.Worker }), logged: map[string]bool{}}
 		f.workers[o.Worker] = w
 		f.log.Info("worker is known", "worker", o.Address)
 	}
@@ -159,31 +160,34 @@ func (f *Front) ask() {
 }
 
 // pick returns the worker with the most free slots for a server. Without one changed is closed when it is worth
-// another look; known reports whether there are workers, all of which are full.
-func (f *Front) pick(server, build string) (best *remote, known bool, changed <-chan struct{}) {
+// another look; full reports whether there are workers that can be reached, and away whether there are others.
+func (f *Front) pick(server, build string) (best *remote, full, away bool, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	most, now := 0, time.Now()
 	for _, w := range f.workers {
 		o := w.servers[server]
 		switch {
-		case o == nil || now.Before(w.away):
+		case o == nil:
 			continue
 		case o.Build != build:
-			if of := w.fingerprint + server; !f.logged[of] {
-				f.logged[of] = true
+			if !w.logged[server] {
+				w.logged[server] = true
 				f.log.Warn("worker is of another build or configuration, and is not used", "server", server, "worker", w.address, "next", "give both the same version and the same servers.hcl")
 			}
 			continue
+		case now.Before(w.away):
+			away = true
+			continue
 		}
-		if known = true; o.Free > most {
+		if full = true; o.Free > most {
 			best, most = w, o.Free
 		}
 	}
 	if best != nil {
 		best.servers[server].Free--
 	}
-	return best, known, f.changed
+	return best, full, away, f.changed
 }
 
 // release gives a slot back.
@@ -209,6 +213,11 @@ func (f *Front) refused(w *remote, server string, err error) {
 		delete(w.servers, server)
 	default:
 		w.away = time.Now().Add(awayTime)
+		time.AfterFunc(awayTime, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.change()
+		})
 		f.log.Warn("worker cannot be reached; others are used", "worker", w.address, "error", err)
 	}
 }
@@ -225,11 +234,12 @@ type tunnel struct {
 }
 
 // connect has a worker begin with a client. Until it has, nothing of the client was delivered, and another one is asked.
-// Where all are full it waits; where none is known it waits for a moment. release is called when the request is over.
+// Where all are full it waits; where none can be reached it waits for a moment. release is called when the request is
+// over.
 func (f *Front) connect(ctx context.Context, h *hello) (t *tunnel, release func(), err error) {
 	var late <-chan time.Time
 	for {
-		w, known, changed := f.pick(h.Server, h.Build)
+		w, full, away, changed := f.pick(h.Server, h.Build)
 		if w != nil {
 			t, err := f.dial(ctx, w, h)
 			if err == nil {
@@ -239,12 +249,14 @@ func (f *Front) connect(ctx context.Context, h *hello) (t *tunnel, release func(
 				}
 				return t, func() { f.release(w, h.Server) }, nil
 			}
-			if ctx.Err() == nil {
-				f.refused(w, h.Server, err)
+			if ctx.Err() != nil {
+				f.release(w, h.Server)
+				return nil, nil, framework.ErrServerClosed
 			}
+			f.refused(w, h.Server, err)
 			continue
 		}
-		if known {
+		if full {
 			late = nil
 		} else if late == nil {
 			late = time.After(patience)
@@ -253,6 +265,9 @@ func (f *Front) connect(ctx context.Context, h *hello) (t *tunnel, release func(
 		select {
 		case <-changed:
 		case <-late:
+			if away {
+				return nil, nil, &framework.UnavailableError{Err: fmt.Errorf("no worker that serves %q can be reached", h.Server)}
+			}
 			return nil, nil, &framework.UnavailableError{Err: fmt.Errorf("no worker serves %q; start socketserver worker on a machine of the cluster, with the same version and servers.hcl", h.Server)}
 		case <-ctx.Done():
 			return nil, nil, framework.ErrServerClosed
@@ -268,6 +283,7 @@ func (f *Front) dial(ctx context.Context, w *remote, h *hello) (*tunnel, error) 
 		return nil, err
 	}
 	tcp := c.(*net.TCPConn)
+	noticeLoss(tcp)
 	_ = tcp.SetDeadline(time.Now().Add(readyTime))
 	t := &tunnel{layer.ClientConn(tcp, w.config), tcp}
 	if err := t.start(ctx, h); err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,19 +80,8 @@ func receiveHello(r io.Reader) (h hello, err error) {
 // request makes the request of a client that has begun.
 func (h *hello) request(c net.Conn) *framework.Request {
 	r := framework.NewStreamRequest(h.Network, c)
-	r.ClientAddress, r.LocalAddress, r.TLS = addressOf(h.Network, h.Client), addressOf(h.Network, h.Local), h.TLS
+	r.ClientAddress, r.LocalAddress, r.TLS = framework.ParseAddress(h.Network, h.Client), framework.ParseAddress(h.Network, h.Local), h.TLS
 	return r
-}
-
-func addressOf(network, text string) net.Addr {
-	at, err := netip.ParseAddrPort(text)
-	switch {
-	case err != nil:
-		return &net.UnixAddr{Net: network, Name: text}
-	case network == "udp":
-		return net.UDPAddrFromAddrPort(at)
-	}
-	return net.TCPAddrFromAddrPort(at)
 }
 
 func textOf(a net.Addr) string {
@@ -142,7 +130,7 @@ func splice(r *framework.Request, worker *layer.TLSConn, tcp *net.TCPConn) (in, 
 		_ = worker.CloseWrite()
 	})
 	from := reads{Reader: worker}
-	out, err = io.Copy(client, &from)
+	out, err = io.Copy(&writes{client, r.Timeouts().Write}, &from)
 	switch cut := from.err != nil && !errors.Is(from.err, io.EOF); {
 	case left.Load(), err != nil && !cut:
 		err = framework.ErrPeerGone
@@ -174,6 +162,19 @@ type reads struct {
 func (r *reads) Read(p []byte) (n int, err error) {
 	n, r.err = r.Reader.Read(p)
 	return n, r.err
+}
+
+// writes gives each write a time; 0: as long as it takes.
+type writes struct {
+	net.Conn
+	within time.Duration
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	if w.within > 0 {
+		_ = w.SetWriteDeadline(time.Now().Add(w.within))
+	}
+	return w.Conn.Write(p)
 }
 
 // abort has the other side of a tunnel notice that it was cut off.

@@ -167,6 +167,7 @@ func (w *Worker) serve(tcp *net.TCPConn) {
 		abort(tcp)
 		return
 	}
+	noticeLoss(tcp)
 	_ = tcp.SetDeadline(time.Now().Add(helloTime))
 	c := layer.ServerConn(tcp, w.config)
 	t, r, err := w.start(c, tcp)
@@ -181,6 +182,7 @@ func (w *Worker) serve(tcp *net.TCPConn) {
 	case t.requests <- r:
 	case <-time.After(helloTime): // its server was stopped, and takes no more
 		abort(tcp)
+		t.leave()
 	}
 	t.settle(-1)
 }

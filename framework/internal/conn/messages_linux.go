@@ -20,6 +20,12 @@ func Messages(c net.Conn) net.Conn {
 	return c
 }
 
+// hasMessages reports whether reads of c return whole messages, so that others may not read it in steps.
+func hasMessages(c net.Conn) bool {
+	_, ok := NetConn(c).(messages)
+	return ok
+}
+
 func (c messages) Read(p []byte) (int, error) {
 	n, _, flags, _, err := c.ReadMsgUnix(p, nil)
 	switch {

@@ -145,7 +145,7 @@ func (r *streamReader) moveOn(w io.Writer, err error) (int64, error) {
 		return int64(n), failed
 	}
 	to, spliced := w.(*Stream)
-	if err != nil || !spliced || n < r.rfile.Size()-1 || !splices.Try(maxSplices) {
+	if err != nil || !spliced || n < r.rfile.Size()-1 || hasMessages(r.conn) || !splices.Try(maxSplices) {
 		return int64(n), err
 	}
 	defer splices.Release()
