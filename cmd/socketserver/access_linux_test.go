@@ -47,7 +47,7 @@ func TestAccessLogHasEveryRequest(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "access.log")
 			r := reloadable(t, fmt.Sprintf("log { access = %q }\n", path)+timestamps(fmt.Sprintf("%q {\n%s\n}", strategy, body), "", "limits { per_source = 0 }"))
-			const clients, each = 4, 250
+			clients, each := 4, often(50, 250)
 			var sent, received atomic.Int64
 			var all sync.WaitGroup
 			for n := range clients {

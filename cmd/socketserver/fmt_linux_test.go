@@ -17,7 +17,7 @@ const (
 
 // A path is a path, whatever a pattern would make of it.
 func TestFmtDirectoryIsNoPattern(t *testing.T) {
-	for _, name := range []string{"conf[1]", "c*", "conf?", `conf\1`, "[", "{a,b}"} {
+	for _, name := range []string{"conf[1]", "c*", "conf?", `conf\1`, "[", "{a,b}"}[:often(3, 6)] {
 		dir := t.TempDir()
 		for _, file := range []string{name + "/a.hcl", name + "/[b].hcl", name + "/.c.hcl", "conf1/d.hcl", "a/e.hcl"} {
 			require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o755))
