@@ -112,7 +112,7 @@ func Refuse(wfile io.Writer, err error) error {
 }
 
 // line waits for a line. What there is of it stays in rfile as long as that has room, so that a read timeout
-// is for all of it. It is refused as soon as it is too long.
+// is for all of it; a longer line has that time again for each further buffer. It is refused as soon as it is too long.
 func (r *Reader) line() (Message, error) {
 	r.buf = r.buf[:0]
 	for seen := 0; ; {
