@@ -80,3 +80,21 @@ func TestRestartedProcessBeginsAnew(t *testing.T) {
 	require.Empty(t, why)
 	require.Greater(t, wait, time.Minute/2)
 }
+
+// A try ends with the daemon, which does not wait for it.
+func TestRecycleEndsWithTheDaemon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &framework.BaseServer{}
+		i := &Instance{
+			config: &config.Server{Recycle: config.Recycle{After: time.Second}},
+			class:  newClass(&framework.HandlerClass{}), servers: []*framework.BaseServer{server}, retired: t.Context(),
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		i.recycle(ctx, func(ctx context.Context, _, _ string) error {
+			stop()
+			<-ctx.Done()
+			server.Stop()
+			return ctx.Err()
+		})
+	})
+}

@@ -350,3 +350,25 @@ func TestApplyChangesAccessAndRates(t *testing.T) {
 	require.Equal(t, int64(1), refused[framework.RefusedAccess])
 	require.Equal(t, int64(1), refused[framework.RefusedRatePerSource])
 }
+
+// A server gets another class while another one stops, which does not serve again.
+func TestRenewLeavesStoppingServer(t *testing.T) {
+	text := server("a", anyPort, `"threading" {}`, "0", "") + server("b", anyPort, `"threading" {}`, "0", "")
+	s := start(t, text)
+	conn := dial(t, s.status(t, "a").Listeners[0])
+	require.Equal(t, "0hello", frameworktest.Ask(t, conn, "hello"))
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Stop(context.Background(), "a") }()
+	s.log.await(t, "waiting for requests", 1)
+	s.catalog.running = nil
+	_, err := s.Renew(t.Context(), s.parse(t, text))
+	require.ErrorIs(t, err, supervisor.ErrStopped)
+	c := s.parse(t, server("b", anyPort, `"threading" {}`, "1", ""))
+	plan, err := s.Renew(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, []string{"b"}, plan.Servers(supervisor.Replace))
+	require.Equal(t, supervisor.Draining, s.status(t, "a").State)
+	require.NoError(t, conn.Close())
+	require.NoError(t, <-stopped)
+	require.Equal(t, supervisor.Stopped, s.status(t, "a").State)
+}
