@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -263,6 +264,27 @@ func TestErrorsBesideTheAddress(t *testing.T) {
 		}
 		require.Zero(t, catalog.open())
 	}
+}
+
+// Servers start beside each other: each of these waits until the other has begun.
+func TestServersStartAtOnce(t *testing.T) {
+	s := start(t, server("s", anyPort, `"threading" {}`, "", ""))
+	c := s.parse(t, server("a", anyPort, `"threading" {}`, "a", "")+server("b", anyPort, `"threading" {}`, "b", ""))
+	var both sync.WaitGroup
+	both.Add(len(c.Servers))
+	for _, server := range c.Servers {
+		server.Class.Open = func(string, hclog.Logger) error {
+			both.Done()
+			both.Wait()
+			return nil
+		}
+	}
+	applied := make(chan error, 1)
+	go func() {
+		_, err := s.Apply(t.Context(), c)
+		applied <- err
+	}()
+	require.NoError(t, frameworktest.Await(t, applied))
 }
 
 // A lasting handler waits for its client, or for the end of its context.
