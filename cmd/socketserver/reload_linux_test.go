@@ -191,7 +191,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	requireEchoOf(t, r.listeners[0])
 	descriptors, children := held(t, r.Process.Pid)
 	c := gather(t, r.listeners[0], 2, 20)
-	for i := range often(8, 100) {
+	for i := range often(4, 100) {
 		prefix, more := fmt.Sprint(i/4), fmt.Sprintf("limits {\nconnections = %d\nper_source = 0\n}", 500+i)
 		r.reload(t, timestamps(strategies[(i+1)%len(strategies)], prefix, more))
 	}

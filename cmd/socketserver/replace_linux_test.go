@@ -225,6 +225,9 @@ server %[1]q {
 
 // A plugin of each kind is replaced by itself when its file has changed.
 func TestEveryKindIsReplaced(t *testing.T) {
+	if often(0, 1) == 0 {
+		t.Skip("set SOCKETSERVER_LONG_TESTS")
+	}
 	dir := t.TempDir()
 	examples := fences(t, "../../framework/plugin/PROTOCOL.md")
 	python := examples[slices.IndexFunc(examples, func(f fence) bool { return f.language == "python" })]

@@ -60,7 +60,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 		{"plugin", withVersioned(plugins, `"threading" {}`, "", "")},
 		{"threading", timestamps(`"threading" {}`, "", many)},
 		{"forking", timestamps(`"forking" { max_requests = 100 }`, "", many)},
-	}[:often(2, 4)] {
+	}[:often(1, 4)] {
 		t.Run(c.name, func(t *testing.T) {
 			r := reloadable(t, c.text)
 			requireEchoOf(t, r.listeners[0])
