@@ -278,7 +278,7 @@ func (l *link) apply(s *server, f *cluster.Frame) []notice {
 	r := l.rooms
 	switch f.Kind {
 	case cluster.Say:
-		if in := r.open[fold(f.Room)]; in != nil && len(in.users) > 0 && len(f.Text) > 0 {
+		if in := r.open[fold(f.Room)]; in != nil && len(f.Text) > 0 { // also where nobody is: the next one to come has the history
 			return []notice{{room: in, text: f.Text, message: true}}
 		}
 	case cluster.Whisper:
