@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -130,6 +131,7 @@ func TestPluginIsReplacedWhileItServes(t *testing.T) {
 				require.Contains(t, problems, "exit status 3")
 				require.Equal(t, fmt.Sprint(version, "hello"), askOnce(t, r.listeners[0], "hello"))
 			}
+			require.NoError(t, crowd.stays[0].SetDeadline(time.Now().Add(frameworktest.Patience)))
 			require.Equal(t, "1still", frameworktest.Ask(t, crowd.stays[0], "still"))
 			crowd.disperse(t)
 			awaitHeld(t, r.process, descriptors, children)
