@@ -22,8 +22,8 @@ type Datagram struct {
 
 	address net.UDPAddr // From, for [Datagram.SetClient]
 	ip      [16]byte
-	in, out int // bytes
-	sum     uint64
+	held    []byte // what was received, in the buffer of rfile
+	out     int    // bytes
 
 	rfile  bufio.Reader // its own, as a handler may keep it
 	source bytes.Reader // of rfile, at its end
@@ -93,18 +93,17 @@ func (d *Datagram) Open() (*bufio.Reader, io.Writer) { return &d.rfile, &d.wfile
 func (d *Datagram) Hold(data []byte) {
 	d.source.Reset(data)
 	d.rfile = *bufio.NewReaderSize(&d.source, len(data)) // copied into d, all but its buffer
-	_, _ = d.rfile.Peek(len(data))
+	d.held, _ = d.rfile.Peek(len(data))
 	d.source.Reset(nil)
-	d.in, d.sum = len(data), maphash.Bytes(seed, data)
 }
 
 var seed = maphash.MakeSeed()
 
 // Sum returns a hash of the bytes received, which is the same for equal ones in this process.
-func (d *Datagram) Sum() uint64 { return d.sum }
+func (d *Datagram) Sum() uint64 { return maphash.Bytes(seed, d.held) }
 
 // Bytes returns the bytes received and, after Close, those of the answer.
-func (d *Datagram) Bytes() (in, out int64) { return int64(d.in), int64(d.out) }
+func (d *Datagram) Bytes() (in, out int64) { return int64(len(d.held)), int64(d.out) }
 
 // Data returns the datagram, until the handler reads it.
 func (d *Datagram) Data() []byte {
