@@ -83,15 +83,15 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	d.since, d.token = time.Now(), page.NewToken()
 	d.renewals, d.updates = make(chan os.Signal, 1), make(chan os.Signal, 1)
 	d.use(c)
+	if err := d.join(ctx, c.Cluster); err != nil { // before what answers for the cluster
+		return err
+	}
 	var closed error
 	if d.admin, closed = d.openAdmin(ctx, c.Admin); closed != nil && c.Admin.Socket != nil {
 		return c.Places["admin"].Wrap(closed)
 	}
 	if err := d.openMetrics(ctx, c.Metrics); err != nil {
 		return c.Places["metrics"].Wrap(err)
-	}
-	if err := d.join(ctx, c.Cluster); err != nil {
-		return err
 	}
 	d.follow(c)
 	if _, err := d.applyServers(ctx, c); err != nil {
@@ -182,18 +182,11 @@ func (d *daemon) follow(c *config.Config) {
 	d.followCertificates(c)
 	d.followPlugins(c)
 	switch {
-	case c.Watch && d.watcher == nil:
-		var err error
-		if d.watcher, err = watch.New(d.causes); err != nil {
-			d.log.Warn("cannot watch the configuration", "error", err, "next", "raise fs.inotify.max_user_instances, or reload by SIGHUP")
-			return
-		}
-	case !c.Watch && d.watcher != nil:
+	case c.Watch:
+		d.watcher = d.followFiles(d.watcher, d.causes, "the configuration", c.Sources, c.Sum)
+	case d.watcher != nil:
 		d.watcher.Close()
 		d.watcher = nil
-	}
-	if d.watcher != nil {
-		d.watcher.Watch(c.Sources, c.Sum)
 	}
 }
 
