@@ -99,11 +99,18 @@ func (i *Instance) resident() (most int64) {
 		processes = append(processes, Process{Pid: pid})
 	}
 	for _, p := range processes {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.Pid)) // one that has ended has none
-		if f := strings.Fields(string(text)); len(f) > 1 {
-			pages, _ := strconv.ParseInt(f[1], 10, 64)
-			most = max(most, pages*int64(os.Getpagesize()))
-		}
+		most = max(most, Resident(p.Pid))
 	}
 	return most
+}
+
+// Resident returns the resident memory of a process in bytes; 0: it has ended, or the system does not tell.
+func Resident(pid int) int64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
 }

@@ -1,12 +1,10 @@
 package feed
 
 import (
-	"bytes"
-	"fmt"
 	"math"
-	"os"
-	"strconv"
 	"time"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 )
 
 // memory has the resident memory of processes, read once a second.
@@ -21,7 +19,7 @@ type resident struct {
 func (m memory) of(pid int, now time.Time) float64 {
 	r, known := m[pid]
 	if !known || now.Sub(r.at) >= time.Second {
-		r.mib, r.at = read(pid), now
+		r.mib, r.at = math.Round(10*float64(supervisor.Resident(pid))/(1<<20))/10, now
 	}
 	r.used = now
 	m[pid] = r
@@ -35,14 +33,4 @@ func (m memory) forget(now time.Time) {
 			delete(m, pid)
 		}
 	}
-}
-
-func read(pid int) float64 {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	fields := bytes.Fields(text)
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.Atoi(string(fields[1]))
-	return math.Round(10*float64(pages*os.Getpagesize())/(1<<20)) / 10
 }
