@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,12 +18,10 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/natsclient"
 )
 
 const (
-	connectTimeout = time.Second // of each address
-	reconnectWait  = 250 * time.Millisecond
-
 	// Instances answer at once; how many there are is not known.
 	firstAnswer = 2 * time.Second        // for the first answer to come
 	quiet       = 250 * time.Millisecond // after which no other answer is waited for
@@ -46,13 +42,10 @@ type Link struct {
 // Join joins a cluster, now or as soon as it can be reached. status returns what the daemon does; its JSON is an
 // object.
 func Join(c config.Cluster, log hclog.Logger, status func() any) (*Link, error) {
-	l := &Link{Prefix: "socketserver." + c.Name + ".", where: hosts(c.URL)}
+	l := &Link{Prefix: "socketserver." + c.Name + ".", where: natsclient.Hosts(c.URL)}
 	l.log = log.With("cluster", c.Name, "nats", l.where)
 	machine, _ := os.Hostname()
-	options := []nats.Option{
-		nats.Name("socketserver on " + machine), nats.Timeout(connectTimeout), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
-		nats.IgnoreAuthErrorAbort(), nats.ReconnectBufSize(-1), nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
-		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
+	options := append(natsclient.Options("socketserver on "+machine), nats.RetryOnFailedConnect(true),
 		nats.ConnectHandler(func(*nats.Conn) { l.joined() }), nats.ReconnectHandler(func(*nats.Conn) { l.joined() }),
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
 			if !c.IsClosed() {
@@ -65,7 +58,7 @@ func Join(c config.Cluster, log hclog.Logger, status func() any) (*Link, error) 
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			l.problem("NATS reports an error", err)
 		}),
-	}
+	)
 	if c.Credentials != "" {
 		options = append(options, nats.UserCredentials(c.Credentials))
 	}
@@ -102,7 +95,7 @@ func Join(c config.Cluster, log hclog.Logger, status func() any) (*Link, error) 
 	return l, nil
 }
 
-// statusEndpoint is the endpoint whose statistics are the status.
+// statusEndpoint is the name of the endpoint that has the status in place of statistics.
 const statusEndpoint = "status"
 
 func serviceOf(cluster string) string { return "socketserver-" + cluster }
@@ -136,7 +129,7 @@ func explain(err error) (next string, explained error) {
 	switch {
 	case errors.As(err, &unknown):
 		return "correct cluster.url", err
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+	case natsclient.IsRefused(err):
 		return "set cluster.credentials, or a user in cluster.url", errors.New("NATS refuses the credentials")
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return "allow the user of the cluster socketserver.>, $SRV.> and _INBOX.>", err
@@ -144,17 +137,6 @@ func explain(err error) (next string, explained error) {
 		return "start NATS, or correct cluster.url", errors.New("NATS does not answer")
 	}
 	return "see the log of NATS", err
-}
-
-// hosts returns the servers of a URL without what is secret in it.
-func hosts(urls string) string {
-	var all []string
-	for one := range strings.SplitSeq(urls, ",") {
-		if u, err := url.Parse(strings.TrimSpace(one)); err == nil {
-			all = append(all, u.Host)
-		}
-	}
-	return strings.Join(all, ", ")
 }
 
 // An Answer is what one daemon of the cluster answers.
@@ -173,7 +155,7 @@ func (l *Link) Status(ctx context.Context) ([]Answer, error) {
 		return nil, err
 	}
 	var answers []Answer
-	err = Gather(ctx, l.Conn, subject, nil, firstAnswer, func(m *nats.Msg) {
+	err = l.gather(ctx, subject, func(m *nats.Msg) {
 		var stats micro.Stats
 		if json.Unmarshal(m.Data, &stats) != nil {
 			return
@@ -187,19 +169,18 @@ func (l *Link) Status(ctx context.Context) ([]Answer, error) {
 	return answers, err
 }
 
-// Gather publishes a request and calls add with each answer, until none comes for a while. It waits that long for the
-// first one.
-func Gather(ctx context.Context, conn *nats.Conn, subject string, request []byte, first time.Duration, add func(*nats.Msg)) error {
-	inbox := conn.NewRespInbox()
-	answers, err := conn.SubscribeSync(inbox)
+// gather asks at a subject and calls add with each answer, until none comes for a while.
+func (l *Link) gather(ctx context.Context, subject string, add func(*nats.Msg)) error {
+	inbox := l.Conn.NewRespInbox()
+	answers, err := l.Conn.SubscribeSync(inbox)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = answers.Unsubscribe() }()
-	if err := conn.PublishRequest(subject, inbox, request); err != nil {
+	if err := l.Conn.PublishRequest(subject, inbox, nil); err != nil {
 		return err
 	}
-	for wait := first; ; wait = quiet {
+	for wait := firstAnswer; ; wait = quiet {
 		within, cancel := context.WithTimeout(ctx, wait)
 		m, err := answers.NextMsgWithContext(within)
 		cancel()

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -14,23 +12,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/natsclient"
 )
 
-const (
-	connectTimeout = time.Second // of each address
-	reconnectWait  = 250 * time.Millisecond
-	callTimeout    = 5 * time.Second // of each call, unless its context ends sooner
-)
+const callTimeout = 5 * time.Second // of each call, unless its context ends sooner
 
-// connect connects to a NATS server, and keeps the connection. Nothing is kept while it is lost: a call fails at
-// once, and does not happen later.
+// connect connects to a NATS server, and keeps the connection.
 func connect(how config.State, log hclog.Logger) (*nats.Conn, error) {
-	where := hosts(how.URL)
+	where := natsclient.Hosts(how.URL)
 	log = log.With("nats", where)
-	options := []nats.Option{
-		nats.Name("socketserver state"), nats.Timeout(connectTimeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
-		nats.ReconnectBufSize(-1), nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
-		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
+	options := append(natsclient.Options("socketserver state"),
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
 			if !c.IsClosed() {
 				log.Warn("the state is lost; requests that use it fail until it is back", "error", err)
@@ -38,7 +29,7 @@ func connect(how config.State, log hclog.Logger) (*nats.Conn, error) {
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info("the state is back") }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("NATS reports an error", "error", err) }),
-	}
+	)
 	if how.Credentials != "" {
 		if _, err := os.ReadFile(how.Credentials); err != nil {
 			return nil, fmt.Errorf("read the credentials: %w", err)
@@ -49,7 +40,7 @@ func connect(how config.State, log hclog.Logger) (*nats.Conn, error) {
 	switch {
 	case err == nil:
 		return c, nil
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+	case natsclient.IsRefused(err):
 		return nil, fmt.Errorf("NATS at %s refuses the credentials; set credentials, or a user in url", where)
 	case !unreachable(err):
 		return nil, fmt.Errorf("connect to NATS at %s: %w", where, err)
@@ -62,17 +53,6 @@ func connect(how config.State, log hclog.Logger) (*nats.Conn, error) {
 func unreachable(err error) bool {
 	var network interface{ Timeout() bool }
 	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &network)
-}
-
-// hosts returns the servers of a URL without what is secret in it.
-func hosts(urls string) string {
-	var all []string
-	for one := range strings.SplitSeq(urls, ",") {
-		if u, err := url.Parse(strings.TrimSpace(one)); err == nil {
-			all = append(all, u.Host)
-		}
-	}
-	return strings.Join(all, ", ")
 }
 
 // codes are errors of JetStream by what is to be done about them.

@@ -15,6 +15,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/natsclient"
 )
 
 // startTimeout is the time that a server of this process has to read what it has stored.
@@ -86,7 +88,7 @@ func (f *file) start(path string, log hclog.Logger) (err error) {
 }
 
 func (f *file) connect() (*nats.Conn, error) {
-	return nats.Connect("", nats.InProcessServer(f.server), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait))
+	return nats.Connect("", nats.InProcessServer(f.server), nats.MaxReconnects(-1), nats.ReconnectWait(natsclient.ReconnectWait))
 }
 
 func (f *file) close() {
