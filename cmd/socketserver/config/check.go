@@ -181,7 +181,7 @@ func (d *draft) checkProcess(r *reader, block string) {
 	}
 }
 
-// checkReplacing reports a plugin whose processes cannot give way to others as its block says.
+// checkReplacing reports a plugin that cannot have its processes replaced as its block says.
 func (d *draft) checkReplacing(r *reader, block string) {
 	recycles, c := d.Recycle != Recycle{}, d.Class
 	switch {

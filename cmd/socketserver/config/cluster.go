@@ -58,7 +58,7 @@ func (s *Server) Build() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// checkDistributed checks a server whose requests run in workers of the cluster.
+// checkDistributed checks a server under concurrency "distributed".
 func (r *reader) checkDistributed(d *draft) {
 	if d.Concurrency.Kind != "distributed" {
 		return

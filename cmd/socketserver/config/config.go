@@ -131,7 +131,7 @@ type Transport struct {
 	Multipath   bool `json:"multipath,omitempty"` // Multipath TCP was asked for; it is used anyway, unless SinglePath
 
 	TLS       *layer.TLSFiles    `json:"tls,omitempty"`       // of tcp and websocket; nil: plain
-	WebSocket *websocket.Options `json:"websocket,omitempty"` // of a transport "websocket", whose Network is "tcp"; nil for others
+	WebSocket *websocket.Options `json:"websocket,omitempty"` // of a transport "websocket", which has the Network "tcp"; nil for others
 
 	ProxyProtocol *proxyproto.Options `json:"proxy_protocol,omitempty"` // of tcp and websocket; nil: clients connect themselves
 

@@ -45,7 +45,7 @@ type stream struct{ framework.StreamRequestHandler }
 
 func (*stream) Handle(*bufio.Reader, io.Writer) error { return nil }
 
-// kept makes a class whose process is kept.
+// kept makes a class that keeps its process.
 func kept(class *framework.HandlerClass) framework.Constructor {
 	return framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
 		class.Executor, class.Program = framework.InWorker(nil), &framework.Program{}

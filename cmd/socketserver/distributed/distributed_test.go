@@ -159,6 +159,14 @@ func TestConversation(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// offered has a front learn an offer.
+func offered(t *testing.T, f *Front, o offers) {
+	t.Helper()
+	text, err := json.Marshal(o)
+	require.NoError(t, err)
+	f.learn(text)
+}
+
 // A worker of another build is not used, and one that is full, or has more than it offers, passes a client on to the next.
 func TestChoice(t *testing.T) {
 	conn := connect(t)
@@ -184,9 +192,7 @@ func TestChoice(t *testing.T) {
 	for free, w := range map[int]*Worker{2: first, 1: second} { // both say that they have room, the full one more
 		o := w.offers(conn)
 		o.Servers[0].Free = free
-		text, err := json.Marshal(o)
-		require.NoError(t, err)
-		f.learn(text)
+		offered(t, f, o)
 	}
 	other := frameworktest.Dial(t, s)
 	frameworktest.Send(t, other, "\n")
@@ -222,9 +228,7 @@ func TestStrangers(t *testing.T) {
 	o := w.offers(conn)
 	o.Worker = stranger.fingerprint // at the address of another one
 	o.Servers[0].Free = 1000
-	text, err := json.Marshal(o)
-	require.NoError(t, err)
-	f.learn(text)
+	offered(t, f, o)
 	ask := frameworktest.Dial(t, s)
 	frameworktest.Send(t, ask, "\n")
 	require.Equal(t, "hello", frameworktest.Ask(t, ask, "hello"))
