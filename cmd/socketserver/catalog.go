@@ -24,6 +24,7 @@ type catalog struct {
 	logs        logFlags
 	log         hclog.Logger // from Prepare on
 	skipPlugins bool
+	only        string // the concurrency of the servers that have classes; empty: any
 
 	// running returns the class of a server that runs, to be used again; nil: none runs.
 	running func(*config.Server) *framework.HandlerClass
@@ -61,7 +62,7 @@ func (c *catalog) Prepare(conf *config.Config) {
 	}
 	wanted := map[string]plugin.Definition{}
 	for _, s := range conf.Servers {
-		if s.Handler.Kind == "plugin" {
+		if s.Handler.Kind == "plugin" && c.serves(s) {
 			d := definition(conf.Defined[s.Handler.Name])
 			d.Lock = lock
 			wanted[s.Handler.Name] = d
@@ -139,8 +140,14 @@ func (c *catalog) exists(name string) bool {
 	return err == nil || plugin.Has(c.directory, name)
 }
 
+// serves reports whether a server has a class here.
+func (c *catalog) serves(s *config.Server) bool { return c.only == "" || s.Concurrency.Kind == c.only }
+
 // Class implements [config.Catalog].
 func (c *catalog) Class(s *config.Server) (*framework.HandlerClass, error) {
+	if !c.serves(s) {
+		return nil, nil
+	}
 	if c.running != nil {
 		if class := c.running(s); class != nil {
 			return class, nil

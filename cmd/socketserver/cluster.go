@@ -139,26 +139,22 @@ func (all clusterTop) String() string {
 	return text.String()
 }
 
-// topOfAll shows the rates of all daemons again and again, or once.
-func topOfAll(c *cobra.Command, path func() (string, error), interval time.Duration, once, asJSON bool) error {
-	before, err := askAll(c, path)
-	for measured := time.Now(); err == nil; {
+// askAgain passes what all daemons do to take, now and after each interval, until an error.
+func askAgain(c *cobra.Command, path func() (string, error), interval time.Duration, take func([]machineStatus) error) error {
+	for {
+		all, err := askAll(c, path)
+		if err == nil {
+			err = take(all)
+		}
+		if err != nil {
+			return err
+		}
 		select {
 		case <-time.After(interval):
 		case <-c.Context().Done():
 			return nil
 		}
-		var now []machineStatus
-		if now, err = askAll(c, path); err != nil {
-			break
-		}
-		elapsed := time.Since(measured)
-		if err = showTop(c.OutOrStdout(), ratesOf(before, now, elapsed), asJSON); once {
-			break
-		}
-		before, measured = now, measured.Add(elapsed)
 	}
-	return err
 }
 
 // ratesOf compares the daemons with what they were before. One that is new has no rates yet.

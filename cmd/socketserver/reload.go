@@ -129,6 +129,9 @@ func (d *daemon) close() {
 	}
 	d.closeMetrics()
 	d.closePage(d.page)
+	if d.means.Serves != nil {
+		d.means.Serves.Close()
+	}
 	if d.cluster != nil {
 		d.cluster.Close()
 	}

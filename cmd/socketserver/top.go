@@ -96,35 +96,49 @@ func newTop() *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "a JSON object for each interval")
 	c.Flags().DurationVar(&interval, "interval", time.Second, "how long rates are measured")
 	c.Flags().BoolVar(&all, "all", false, "of all daemons of the cluster")
-	c.RunE = func(c *cobra.Command, _ []string) error {
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		rates := rates{c.OutOrStdout(), interval, once, asJSON}
 		if all {
-			return topOfAll(c, path, interval, once, asJSON)
+			err = askAgain(c, path, interval, between(rates, ratesOf))
+		} else {
+			take := between(rates, newTopAnswer)
+			err = follow(c, path, func(f eventFrame) error { return take(f.Status) })
 		}
-		show := func(a topAnswer) error { return showTop(c.OutOrStdout(), a, asJSON) }
-		var before statusAnswer
-		var measured time.Time
-		err := follow(c, path, func(f eventFrame) error {
-			now := time.Now()
-			if measured.IsZero() {
-				before, measured = f.Status, now
-				return nil
-			}
-			if now.Sub(measured) < interval {
-				return nil
-			}
-			answer := newTopAnswer(before, f.Status, now.Sub(measured))
-			before, measured = f.Status, now
-			if err := show(answer); err != nil || !once {
-				return err
-			}
-			return errShown
-		})
 		if errors.Is(err, errShown) {
 			return nil
 		}
 		return err
 	}
 	return c
+}
+
+// rates are how top shows them.
+type rates struct {
+	to           io.Writer
+	interval     time.Duration
+	once, asJSON bool
+}
+
+// between returns what is called with each status, and shows the rates of each interval.
+func between[S any, R fmt.Stringer](r rates, of func(before, now S, elapsed time.Duration) R) func(S) error {
+	var before S
+	var measured time.Time
+	return func(status S) error {
+		now := time.Now()
+		elapsed, first := now.Sub(measured), measured.IsZero()
+		if !first && elapsed < r.interval {
+			return nil
+		}
+		earlier := before
+		before, measured = status, now
+		if first {
+			return nil
+		}
+		if err := showTop(r.to, of(earlier, status, elapsed), r.asJSON); err != nil || !r.once {
+			return err
+		}
+		return errShown
+	}
 }
 
 // showTop prints an answer. On a terminal it replaces the one before.

@@ -24,6 +24,7 @@ but one address for the daemons, which is announced over NATS. Signals are those
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			return serve(serving{logs: logs, file: file, worker: address, load: func(catalog *catalog) (*config.Config, error) {
+				catalog.only = "distributed"
 				conf, err := config.Load(file, catalog)
 				if err == nil {
 					err = workerOf(conf, file)
@@ -40,13 +41,7 @@ but one address for the daemons, which is announced over NATS. Signals are those
 
 // workerOf leaves of a configuration what a worker does: its daemons apply limits, and have the sockets.
 func workerOf(c *config.Config, file string) error {
-	c.Servers = slices.DeleteFunc(c.Servers, func(s *config.Server) bool {
-		other := s.Concurrency.Kind != "distributed"
-		if other && s.Class != nil && s.Class.Close != nil {
-			_ = s.Class.Close()
-		}
-		return other
-	})
+	c.Servers = slices.DeleteFunc(c.Servers, func(s *config.Server) bool { return s.Concurrency.Kind != "distributed" })
 	if len(c.Servers) == 0 {
 		return fmt.Errorf("%s: no server has concurrency \"distributed\", so that there is nothing for a worker to do", file)
 	}
