@@ -2,20 +2,26 @@ package framework
 
 import (
 	"errors"
+	"fmt"
 	"net"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 )
 
+// A Client is the connection of a client that is copied elsewhere, and back. A write that takes longer than
+// Timeouts.Write fails.
+type Client = conn.Client
+
 // FinishElsewhere is FinishRequest for a [Strategy] of another package that has its handlers elsewhere, such as on
-// other machines: r passes the layers, serve has it served and waits for that in this goroutine, and r is closed.
-// The client of a connection is sent the text of an [UnavailableError], or else the banner.
-func (s *BaseServer) FinishElsewhere(r *Request, serve func() error) {
+// other machines: r, which is a connection, passes the layers, serve has it served and waits for that in this goroutine,
+// and r is closed. The client is sent the text of an [UnavailableError], or else the banner.
+func (s *BaseServer) FinishElsewhere(r *Request, serve func(*Client) error) {
 	s.conclude(r, func() error {
 		if err := s.wrap(r); err != nil {
 			return err
 		}
-		err := serve()
+		err := serve(conn.NewClient(r.conn, s.timeouts().Write))
 		if errors.As(err, new(*UnavailableError)) {
 			s.sayUnavailable(r, err)
 		}
@@ -23,14 +29,69 @@ func (s *BaseServer) FinishElsewhere(r *Request, serve func() error) {
 	})
 }
 
-// Started records that r has begun to run elsewhere, see [BaseServer.FinishElsewhere].
-func (r *Request) Started() { r.server.traceStarted(r, InWorkers, 0) }
+// FinishWith is FinishRequest with h in place of a handler of the class. It is for a [Strategy] as that of FinishElsewhere,
+// whose h has what it reads served, and writes the answer. r, which may be a datagram, has started when h calls Started.
+func (s *BaseServer) FinishWith(r *Request, h Handler) {
+	defer s.tearDown(r)
+	rfile, wfile := s.setUp(r, func() Handler { return h })
+	if r.handler == nil {
+		return
+	}
+	if r.err = h.Handle(rfile, wfile); errors.As(r.err, new(*UnavailableError)) {
+		s.sayUnavailable(r, r.err)
+	}
+}
 
-// Moved records the number of bytes that were passed from the client of r to where it runs, and back.
+// Started records that r has begun to run elsewhere, where abort ends it.
+func (r *Request) Started(abort func()) { r.server.killable(r, 0, abort) }
+
+// Moved records the number of bytes that were passed from the client of r to where it runs, and back, where
+// [Request.Conclude] does not.
 func (r *Request) Moved(in, out int64) {
 	if r.traced != nil {
 		r.traced.in, r.traced.out = in, out
 	}
+}
+
+// WhenOver has tell called once, with how r has ended, before its connection is closed. It is for a [Transport] that has
+// the requests of another server, which [Request.Conclude] tells the same.
+func (r *Request) WhenOver(tell func(outcome []byte)) { r.tell = tell }
+
+// tellOutcome calls what WhenOver has set.
+func (r *Request) tellOutcome(err error) {
+	tell := r.tell
+	if tell == nil {
+		return
+	}
+	r.tell = nil
+	f := r.outcome(&handoff.Frame{Kind: handoff.Outcome, Flags: handoff.Count}, err)
+	tell(f.Append(nil))
+}
+
+// outcome sets in f how r has ended.
+func (r *Request) outcome(f *handoff.Frame, err error) *handoff.Frame {
+	setError(f, err)
+	if r.scope.StopAsked() {
+		f.Flags |= handoff.Stop
+	}
+	if f.Flags&handoff.Count != 0 {
+		f.In, f.Out = r.bytes()
+	}
+	return f
+}
+
+// Conclude does what the outcome of r, which ran elsewhere, asks for. It returns the error of the handler, and what
+// was appended to the outcome.
+func (r *Request) Conclude(outcome []byte) (appended []byte, err error) {
+	f, err := handoff.Parse(outcome)
+	if err == nil && f.Kind != handoff.Outcome {
+		err = fmt.Errorf("frame of kind %d", f.Kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the outcome of a request: %w", err)
+	}
+	appended, f.Body = f.Body, nil
+	return appended, r.server.concludeTask(r, &f)
 }
 
 // ParseAddress returns the address of a client that was accepted elsewhere, from the text of it: what is no address and

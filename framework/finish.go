@@ -26,7 +26,8 @@ func (s *BaseServer) FinishRequest(r *Request) {
 		return
 	}
 	defer s.tearDown(r)
-	rfile, wfile := s.setUp(r)
+	s.traceStarted(r, s.strategy.Place(), 0)
+	rfile, wfile := s.setUp(r, s.Class.New)
 	if r.handler != nil {
 		r.err = r.handler.Handle(rfile, wfile)
 	}
@@ -40,13 +41,12 @@ func (s *BaseServer) conclude(r *Request, finish func() error) {
 }
 
 // setUp makes the handler and its files. On an error there is no handler to be finished.
-func (s *BaseServer) setUp(r *Request) (rfile *bufio.Reader, wfile io.Writer) {
-	s.traceStarted(r, s.strategy.Place(), 0)
+func (s *BaseServer) setUp(r *Request, make func() Handler) (rfile *bufio.Reader, wfile io.Writer) {
 	if r.err = s.wrap(r); r.err != nil {
 		return nil, nil
 	}
 	var h Handler
-	if err := protect(func() error { h = s.Class.New(); return nil }); err != nil {
+	if err := protect(func() error { h = make(); return nil }); err != nil {
 		r.err = fmt.Errorf("make handler: %w", err)
 		return nil, nil
 	}
@@ -128,6 +128,7 @@ func (s *BaseServer) handleError(r *Request, err error) {
 
 // over ends a request that was served. In the loop the client's unread bytes are not waited for.
 func (s *BaseServer) over(r *Request) {
+	r.tellOutcome(r.err)
 	if s.strategy.Place() == InLoop {
 		s.closeAside(r, true)
 		return

@@ -47,6 +47,7 @@ type Request struct {
 
 	slot   atomic.Pointer[slots.Source] // what it counts against in the limits
 	done   func(*Request, error)        // called once, when the request is over; may be nil
+	tell   func(outcome []byte)         // of WhenOver
 	traced *traced                      // nil: nobody listens
 }
 
@@ -179,6 +180,7 @@ func (r *Request) leave(s *BaseServer) {
 // end records that the request is over.
 func (r *Request) end(s *BaseServer) {
 	r.leave(s)
+	r.tellOutcome(ErrServerClosed) // unless it was served
 	r.scope.End()
 	if r.done != nil {
 		r.done(r, r.err)

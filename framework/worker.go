@@ -201,14 +201,7 @@ func (t *parentTransport) request(f *handoff.Frame, socket *handoff.Descriptor) 
 	t.parent.Begin(f.ID, func(bool) { r.scope.Cancel(r.server.context()) })
 	last := f.Flags&handoff.Last != 0
 	r.done = func(r *Request, err error) {
-		setError(outcome, err)
-		if r.scope.StopAsked() {
-			outcome.Flags |= handoff.Stop
-		}
-		if outcome.Flags&handoff.Count != 0 {
-			outcome.In, outcome.Out = r.bytes()
-		}
-		t.parent.Finish(outcome)
+		t.parent.Finish(r.outcome(outcome, err))
 		if last {
 			worker.Exit(t.class.Close)
 		}

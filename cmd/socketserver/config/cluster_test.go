@@ -36,18 +36,19 @@ func TestCluster(t *testing.T) {
 func TestDistributed(t *testing.T) {
 	const cluster, distributed = "cluster { url = \"nats://a\" }\n", "concurrency \"distributed\" {}\n"
 	s := parse(t, cluster+server(tcp+distributed+echo)).Servers[0]
-	require.Equal(t, config.Concurrency{Kind: "distributed", MaxRequestsPerWorker: 64}, s.Concurrency)
+	require.Equal(t, config.Concurrency{Kind: "distributed", MaxRequestsPerWorker: 64, Via: "tcp"}, s.Concurrency)
 	other := parse(t, cluster+server(tcp+distributed+"handler \"echo\" {}\n")).Servers[0]
 	require.Equal(t, s.Build(), other.Build())
 	other.Handler.Name = "another"
 	require.NotEqual(t, s.Build(), other.Build())
 	const where = "state {\nbackend = \"nats\"\nurl = \"nats://a\"\n}\n"
 	parse(t, cluster+server(tcp+distributed+"handler \"count\" {}\n"+where))
+	parse(t, cluster+server("transport \"udp\" { address = \":1\" }\nconcurrency \"distributed\" { via = \"bus\" }\n"+echo))
 	for src, want := range map[string]string{
 		server(tcp + distributed + echo):                                                           `3:1: server "s": concurrency "distributed": there is no cluster, by which it finds workers; add cluster { url = "nats://localhost:4222" } beside the servers`,
-		cluster + server("transport \"udp\" { address = \":1\" }\n"+distributed+echo):              `3:29: server "s": transport "udp": concurrency "distributed" passes streams of bytes, and it has messages; use concurrency "threading", or another transport`,
+		cluster + server("transport \"udp\" { address = \":1\" }\n"+distributed+echo):              `3:29: server "s": transport "udp": concurrency "distributed" passes streams of bytes, and it has datagrams; write via = "bus", by which datagrams get to workers, or another transport`,
 		cluster + server(tcp+distributed+"handler \"count\" {}\n"):                                 `2:1: server "s": state: concurrency "distributed" has workers on several machines, and the backend "memory" is of one; write state { backend = "nats" }, with its url`,
-		cluster + server(tcp+"concurrency \"distributed\" { via = \"bus\" }\n"+echo):               `4:35: server "s": concurrency "distributed": via: "bus" is not available yet; write "tcp", or use concurrency "threading" for datagrams`,
+		cluster + server(tcp+"concurrency \"distributed\" { via = \"udp\" }\n"+echo):               `4:35: server "s": concurrency "distributed": via: "udp" is not known; there is "bus" and "tcp"`,
 		cluster + server(tcp+"concurrency \"distributed\" { max_requests_per_worker = 0 }\n"+echo): `4:55: server "s": concurrency "distributed": max_requests_per_worker: 0 is out of range; write a whole number from 1 to 1000000`,
 	} {
 		assert.Contains(t, problems(t, src), want)

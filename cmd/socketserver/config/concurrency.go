@@ -4,8 +4,6 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/zclconf/go-cty/cty"
-
 	"github.com/go-socketserver/socketserver/cmd/socketserver/distributed"
 	"github.com/go-socketserver/socketserver/framework"
 )
@@ -20,7 +18,8 @@ type Concurrency struct {
 	Workers       int    `json:"workers"`        // preforking
 	IsolatedState bool   `json:"isolated_state"` // forking, preforking, distributed: allow a handler with state, of which every process has its own
 
-	MaxRequestsPerWorker int `json:"max_requests_per_worker,omitempty"` // distributed: requests at once
+	MaxRequestsPerWorker int    `json:"max_requests_per_worker,omitempty"` // distributed: requests at once
+	Via                  string `json:"via,omitempty"`                     // distributed: tcp or bus
 }
 
 // Means are what a strategy needs of the process that it is made in.
@@ -48,11 +47,11 @@ var kinds = map[string]struct {
 	"preforking": {Concurrency{Workers: runtime.GOMAXPROCS(0)}, func(s *Server, with Means) framework.Strategy {
 		return &framework.Preforking{Command: with.Worker, Workers: s.Concurrency.Workers}
 	}},
-	"distributed": {Concurrency{MaxRequestsPerWorker: 64}, func(s *Server, with Means) framework.Strategy {
+	"distributed": {Concurrency{MaxRequestsPerWorker: 64, Via: "tcp"}, func(s *Server, with Means) framework.Strategy {
 		if with.Serves != nil {
 			return &framework.Threading{} // its transport has the bound
 		}
-		return &distributed.Strategy{Front: with.Front, Server: s.Name, Build: s.Build()}
+		return &distributed.Strategy{Front: with.Front, Server: s.Name, Build: s.Build(), Bus: s.Concurrency.Via == "bus"}
 	}},
 }
 
@@ -68,19 +67,8 @@ func concurrencyGrammar(c *Concurrency) map[string]attributes {
 			"max_requests": integer(&c.MaxRequests, 1, count), "isolated_state": boolean(&c.IsolatedState),
 		},
 		"preforking":  {"workers": integer(&c.Workers, 1, maxWorkers), "isolated_state": boolean(&c.IsolatedState)},
-		"distributed": {"max_requests_per_worker": integer(&c.MaxRequestsPerWorker, 1, count), "via": typed(cty.String, "text in quotes", checkVia), "isolated_state": boolean(&c.IsolatedState)},
+		"distributed": {"max_requests_per_worker": integer(&c.MaxRequestsPerWorker, 1, count), "via": choice(func(s string) { c.Via = s }, "tcp", "bus"), "isolated_state": boolean(&c.IsolatedState)},
 	}
-}
-
-// checkVia checks how requests get to workers. There is one way.
-func checkVia(word string) *fault {
-	switch word {
-	case "tcp":
-		return nil
-	case "bus":
-		return faultf(`write "tcp", or use concurrency "threading" for datagrams`, `"bus" is not available yet`)
-	}
-	return faultf(suggest(word, []string{"tcp"}), "%q is not known", word)
 }
 
 // Concurrencies are the kinds of [Concurrency] that need no cluster.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -29,11 +30,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // connect connects to a NATS server of its own.
 func connect(t testing.TB) *nats.Conn {
 	t.Helper()
-	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true})
+	return connectTo(t, serveNATS(t, 1<<20))
+}
+
+func serveNATS(t testing.TB, maxPayload int32) *natsserver.Server {
+	t.Helper()
+	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, MaxPayload: maxPayload})
 	require.NoError(t, err)
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
 	require.True(t, s.ReadyForConnections(frameworktest.Patience))
+	return s
+}
+
+func connectTo(t testing.TB, s *natsserver.Server) *nats.Conn {
+	t.Helper()
 	conn, err := nats.Connect(s.ClientURL())
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
@@ -41,16 +52,28 @@ func connect(t testing.TB) *nats.Conn {
 }
 
 // acting does what the first line of a client says.
-type acting struct{ framework.StreamRequestHandler }
+type acting struct{ framework.BaseRequestHandler }
 
 func (h *acting) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	line, err := rfile.ReadString('\n')
-	if err != nil {
+	if line == "" {
 		return err
 	}
 	switch strings.TrimSpace(line) {
 	case "who":
-		_, err = fmt.Fprintf(wfile, "%s of %s asked %s, by %s", h.ClientAddress, h.Network, h.LocalAddress, h.TLS.ServerName)
+		who := fmt.Sprintf("%s of %s asked %s", h.ClientAddress, h.Network, h.LocalAddress)
+		if h.TLS != nil {
+			who += ", by " + h.TLS.ServerName
+		}
+		_, err = io.WriteString(wfile, who)
+	case "panic":
+		panic("by request")
+	case "fail":
+		h.StopServer()
+		_, err = io.WriteString(wfile, "half of the answer")
+		err = errors.Join(err, errors.New("by request"))
+	case "wait":
+		<-h.Context().Done()
 	case "bulk": // and reads nothing more
 		_, err = wfile.Write(bytes.Repeat([]byte("x"), 1<<20))
 	case "flood":
@@ -80,12 +103,17 @@ func startWorker(t testing.TB, conn *nats.Conn, build string, most int) (*Worker
 	service, err := micro.AddService(conn, micro.Config{Name: "workers", Version: "1.0.0", QueueGroupDisabled: true})
 	require.NoError(t, err)
 	require.NoError(t, w.Announce(service, conn, "test."))
-	s := &framework.BaseServer{Name: "s", Transport: w.Transport("s", build, most), Class: class(), Strategy: &framework.Threading{}, Log: hclog.NewNullLogger()}
+	s := &framework.BaseServer{Name: "s", Transport: w.Transport("s", build, most), Class: class(), Strategy: &framework.Threading{}, Log: hclog.NewNullLogger(), OnStop: func() {}}
 	return w, frameworktest.Serve(t, s)
 }
 
-// startFront serves clients on those workers.
+// startFront makes a server whose requests those workers serve.
 func startFront(t testing.TB, conn *nats.Conn) (*Front, *framework.BaseServer, *lines) {
+	t.Helper()
+	return startFrontOf(t, conn, "tcp", false)
+}
+
+func startFrontOf(t testing.TB, conn *nats.Conn, network string, bus bool) (*Front, *framework.BaseServer, *lines) {
 	t.Helper()
 	log := &lines{more: make(chan string, 100)}
 	f, err := NewFront(hclog.New(&hclog.LoggerOptions{Output: log}))
@@ -93,8 +121,8 @@ func startFront(t testing.TB, conn *nats.Conn) (*Front, *framework.BaseServer, *
 	ran := make(chan error, 1)
 	go func() { ran <- f.Run(t.Context(), conn, "test.") }()
 	t.Cleanup(func() { require.NoError(t, <-ran) })
-	s := frameworktest.NewServer(t, "tcp", class())
-	s.Strategy, s.Limits = &Strategy{Front: f, Server: "s", Build: "b"}, &framework.Limits{Banner: "no worker"}
+	s := frameworktest.NewServer(t, network, class())
+	s.Strategy, s.Limits = &Strategy{Front: f, Server: "s", Build: "b", Bus: bus}, &framework.Limits{Banner: "no worker"}
 	return f, s, log
 }
 
@@ -263,7 +291,41 @@ func TestDeafClient(t *testing.T) {
 	log.await(t, "worker is known")
 	deaf := frameworktest.Dial(t, s)
 	frameworktest.Send(t, deaf, "flood\n")
-	require.ErrorIs(t, frameworktest.Await(t, errs), framework.ErrPeerGone)
+	require.ErrorContains(t, frameworktest.Await(t, errs), "timeouts.write of 50ms has passed")
+}
+
+// A front learns how its requests have ended, with the answers whole.
+func TestOutcome(t *testing.T) {
+	conn := connect(t)
+	startWorker(t, conn, "b", 10)
+	for name, bus := range map[string]bool{"tunnel": false, "bus": true} {
+		t.Run(name, func(t *testing.T) {
+			_, s, log := startFrontOf(t, conn, "tcp", bus)
+			ended, stopped := make(chan framework.Outcome, 1), make(chan struct{})
+			s.Trace = &framework.Trace{Ended: func(_ *framework.Request, o framework.Outcome) { ended <- o }}
+			s.OnStop = func() { close(stopped) }
+			s.HandleError = func(*framework.Request, error) {}
+			frameworktest.Serve(t, s)
+			log.await(t, "worker is known")
+			ask := func(text string) (string, framework.Outcome) {
+				c := frameworktest.Dial(t, s)
+				frameworktest.Send(t, c, text)
+				return frameworktest.End(t, c), frameworktest.Await(t, ended)
+			}
+			answer, o := ask("panic\n")
+			panicked := (*framework.PanicError)(nil)
+			require.ErrorAs(t, o.Err, &panicked)
+			require.Equal(t, "by request", panicked.Value)
+			require.Contains(t, string(panicked.Stack), "Handle")
+			require.Empty(t, answer)
+			answer, o = ask("fail\n")
+			require.EqualError(t, o.Err, "by request")
+			require.True(t, o.Started)
+			require.Equal(t, "half of the answer", answer)
+			require.Equal(t, []int64{5, 18}, []int64{o.In, o.Out})
+			frameworktest.Await(t, stopped)
+		})
+	}
 }
 
 // What waits for a slot of a worker looks again when that is forgotten.

@@ -36,6 +36,7 @@ type Front struct {
 	mu      sync.Mutex
 	users   int                // servers
 	asked   int                // questions that were due
+	bus     bus                // from Run on
 	workers map[string]*remote // by fingerprint
 	changed chan struct{}      // closed when a slot may have become free
 }
@@ -44,6 +45,7 @@ type Front struct {
 type remote struct {
 	fingerprint, address string
 	config               *tls.Config
+	gone                 chan struct{} // closed when it is forgotten
 
 	// What follows is guarded by the front's mu.
 	servers  map[string]*offer // whose Free counts what this front has begun since
@@ -63,6 +65,9 @@ func NewFront(log hclog.Logger) (*Front, error) {
 
 // Run asks the workers of a cluster until ctx is done. prefix is that of the subjects.
 func (f *Front) Run(ctx context.Context, conn *nats.Conn, prefix string) error {
+	f.mu.Lock()
+	f.bus = bus{conn, prefix}
+	f.mu.Unlock()
 	inbox := conn.NewRespInbox()
 	answers, err := conn.Subscribe(inbox, func(m *nats.Msg) { f.learn(m.Data) })
 	if err != nil {
@@ -110,6 +115,7 @@ func (f *Front) mayAsk(conn *nats.Conn, due bool) bool {
 		if f.asked-w.answered > maxMiss {
 			f.log.Info("worker is gone", "worker", w.address)
 			delete(f.workers, fingerprint)
+			close(w.gone)
 			f.change() // who waits for a slot of it
 		}
 	}
@@ -126,7 +132,7 @@ func (f *Front) learn(answer []byte) {
 	defer f.mu.Unlock()
 	w := f.workers[o.Worker]
 	if w == nil || w.address != o.Address {
-		w = &remote{fingerprint: o.Worker, address: o.Address, config: f.identity.config(func(shown string) bool { return shown == o.Worker }), logged: map[string]bool{}}
+		w = &remote{fingerprint: o.Worker, address: o.Address, config: f.identity.config(func(shown string) bool { return shown == o.Worker }), gone: make(chan struct{}), logged: map[string]bool{}}
 		f.workers[o.Worker] = w
 		f.log.Info("worker is known", "worker", o.Address)
 	}
@@ -233,25 +239,38 @@ type tunnel struct {
 	tcp *net.TCPConn
 }
 
-// connect has a worker begin with a client. Until it has, nothing of the client was delivered, and another one is asked.
-// Where all are full it waits; where none can be reached it waits for a moment. release is called when the request is
-// over.
+// connect has a worker begin with a client. release is called when the request is over.
 func (f *Front) connect(ctx context.Context, h *hello) (t *tunnel, release func(), err error) {
+	release, err = f.place(ctx, h, func(w *remote) (taken bool, err error) {
+		if t, err = f.dial(ctx, w, h); err != nil {
+			return false, err
+		}
+		if _, err := t.Write([]byte{begin}); err != nil { // it may have begun
+			abort(t.tcp)
+			return true, lost(w.address)
+		}
+		return true, nil
+	})
+	return t, release, err
+}
+
+// place has workers try to take a request, until one has taken it: nothing of the request was delivered before. Where
+// all are full it waits; where none can be reached it waits for a moment. release is called when the request is over.
+func (f *Front) place(ctx context.Context, h *hello, try func(*remote) (taken bool, err error)) (release func(), err error) {
 	var late <-chan time.Time
 	for {
 		w, full, away, changed := f.pick(h.Server, h.Build)
 		if w != nil {
-			t, err := f.dial(ctx, w, h)
-			if err == nil {
-				if _, err = t.Write([]byte{begin}); err != nil { // it may have begun
-					abort(t.tcp)
-					return nil, nil, lost(w.address)
-				}
-				return t, func() { f.release(w, h.Server) }, nil
+			taken, err := try(w)
+			if taken && err == nil {
+				return func() { f.release(w, h.Server) }, nil
 			}
-			if ctx.Err() != nil {
+			if taken || ctx.Err() != nil {
 				f.release(w, h.Server)
-				return nil, nil, framework.ErrServerClosed
+				if !taken {
+					err = framework.ErrServerClosed
+				}
+				return nil, err
 			}
 			f.refused(w, h.Server, err)
 			continue
@@ -266,11 +285,11 @@ func (f *Front) connect(ctx context.Context, h *hello) (t *tunnel, release func(
 		case <-changed:
 		case <-late:
 			if away {
-				return nil, nil, &framework.UnavailableError{Err: fmt.Errorf("no worker that serves %q can be reached", h.Server)}
+				return nil, &framework.UnavailableError{Err: fmt.Errorf("no worker that serves %q can be reached", h.Server)}
 			}
-			return nil, nil, &framework.UnavailableError{Err: fmt.Errorf("no worker serves %q; start socketserver worker on a machine of the cluster, with the same version and servers.hcl", h.Server)}
+			return nil, &framework.UnavailableError{Err: fmt.Errorf("no worker serves %q; start socketserver worker on a machine of the cluster, with the same version and servers.hcl", h.Server)}
 		case <-ctx.Done():
-			return nil, nil, framework.ErrServerClosed
+			return nil, framework.ErrServerClosed
 		}
 	}
 }

@@ -11,6 +11,7 @@ type Strategy struct {
 	Front  *Front // nil: it is only checked
 	Server string
 	Build  string // what a worker has to be of
+	Bus    bool   // by NATS, a datagram or a line at a time, in place of connections to workers
 }
 
 var _ framework.Strategy = (*Strategy)(nil)
@@ -35,14 +36,23 @@ func (s *Strategy) Close(*framework.BaseServer) {
 
 // ProcessRequest has a worker serve r.
 func (s *Strategy) ProcessRequest(server *framework.BaseServer, r *framework.Request) error {
-	go server.FinishElsewhere(r, func() error { return s.serve(r) })
+	if s.Bus {
+		go server.FinishWith(r, &message{strategy: s})
+		return nil
+	}
+	go server.FinishElsewhere(r, func(client *framework.Client) error { return s.serve(r, client) })
 	return nil
 }
 
-func (s *Strategy) serve(r *framework.Request) error {
-	t, release, err := s.Front.connect(r.Context(), &hello{
-		Server: s.Server, Build: s.Build, Network: r.Network, Client: textOf(r.ClientAddress), Local: textOf(r.LocalAddress), TLS: r.TLS,
-	})
+// hello describes the client of r.
+func (s *Strategy) hello(r *framework.Request) *hello {
+	return &hello{
+		Server: s.Server, Build: s.Build, Network: r.Network, Client: textOf(r.ClientAddress), Local: textOf(r.LocalAddress), TLS: r.TLS, Datagram: r.IsDatagram(),
+	}
+}
+
+func (s *Strategy) serve(r *framework.Request, client *framework.Client) error {
+	t, release, err := s.Front.connect(r.Context(), s.hello(r))
 	if errors.Is(err, framework.ErrWorkerGone) {
 		reset(r)
 	}
@@ -50,8 +60,5 @@ func (s *Strategy) serve(r *framework.Request) error {
 		return err
 	}
 	defer release()
-	r.Started()
-	in, out, err := splice(r, t.TLSConn, t.tcp)
-	r.Moved(in, out)
-	return err
+	return t.splice(r, client)
 }

@@ -1,12 +1,14 @@
 package distributed
 
 import (
+	"bufio"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,10 +22,11 @@ import (
 //	front    the length of a hello in 4 bytes, and the hello as JSON
 //	worker   ready, full or unknown
 //	front    begin, once: no other worker gets the request from here on
-//	both     the bytes of the client, and the answer
+//	front    the bytes of the client, and close_notify where it has ended what it sends
+//	worker   parts, each a kind, the length in 2 bytes and so many bytes: data of the answer, end where the handler
+//	         has ended that, and at last over, with the outcome
 //
-// The end of what one side writes is close_notify. A worker that is done closes the connection after that;
-// where it has gone there is none.
+// The front closes the connection then. A worker that has gone has not said over.
 
 // A hello describes a client.
 type hello struct {
@@ -33,6 +36,8 @@ type hello struct {
 	Client  string         `json:"client"`
 	Local   string         `json:"local"`
 	TLS     *framework.TLS `json:"tls,omitempty"`
+
+	Datagram bool `json:"datagram,omitempty"`
 }
 
 // The answers of a worker, and what a front has it begin with.
@@ -41,6 +46,19 @@ const (
 	full    = 'F' // it has no slot
 	unknown = 'U' // it does not serve this server, or is of another build
 	begin   = 'B'
+)
+
+// The kinds of parts.
+const (
+	data = 'D'
+	end  = 'E'
+	over = 'O' // the outcome of [framework.Request.WhenOver]
+)
+
+// Data, with what precedes it, fits into one record of TLS.
+const (
+	partHead = 3
+	maxPart  = 16<<10 - partHead
 )
 
 const (
@@ -77,9 +95,8 @@ func receiveHello(r io.Reader) (h hello, err error) {
 	return h, json.Unmarshal(text, &h)
 }
 
-// request makes the request of a client that has begun.
-func (h *hello) request(c net.Conn) *framework.Request {
-	r := framework.NewStreamRequest(h.Network, c)
+// complete sets in r what is known of its client.
+func (h *hello) complete(r *framework.Request) *framework.Request {
 	r.ClientAddress, r.LocalAddress, r.TLS = framework.ParseAddress(h.Network, h.Client), framework.ParseAddress(h.Network, h.Local), h.TLS
 	return r
 }
@@ -95,86 +112,143 @@ func textOf(a net.Addr) string {
 type served struct {
 	*layer.TLSConn
 	tcp   *net.TCPConn
-	once  sync.Once
-	leave func() // frees the slot
+	ended atomic.Bool // what the handler writes
+	leave func()      // frees the slot, once
 }
 
-// Close ends what is written, and waits a moment for the front to close: what it has sent and nobody has read would
-// reset the connection, and the answer be lost.
-func (c *served) Close() error {
-	c.once.Do(func() {
-		c.leave()
-		_ = c.SetDeadline(time.Now().Add(lingerTime))
-		if c.CloseWrite() == nil && c.tcp.CloseWrite() == nil {
-			_, _ = io.Copy(io.Discard, c.tcp)
+// parts holds the memory of parts that have been sent.
+var parts = sync.Pool{New: func() any { return new([partHead + maxPart]byte) }}
+
+// send sends one part.
+func (c *served) send(kind byte, p []byte) error {
+	memory := parts.Get().(*[partHead + maxPart]byte)
+	defer parts.Put(memory)
+	_, err := c.TLSConn.Write(append(binary.BigEndian.AppendUint16(append(memory[:0], kind), uint16(len(p))), p...))
+	return err
+}
+
+// request makes the request of a client that has begun.
+func (c *served) request(h *hello) *framework.Request {
+	r := framework.NewStreamRequest(h.Network, c)
+	r.WhenOver(func(outcome []byte) { c.conclude(outcome, r.Timeouts().Write) })
+	return h.complete(r)
+}
+
+// Write sends data.
+func (c *served) Write(p []byte) (n int, err error) {
+	for part := range slices.Chunk(p, maxPart) {
+		if c.ended.Load() {
+			return n, net.ErrClosed
 		}
-		_ = c.tcp.Close()
-	})
-	return nil
+		if err := c.send(data, part); err != nil {
+			return n, err
+		}
+		n += len(part)
+	}
+	return n, nil
+}
+
+// CloseWrite ends what the handler writes.
+func (c *served) CloseWrite() error {
+	c.ended.Store(true)
+	return c.send(end, nil)
+}
+
+// conclude sends the outcome, and waits a moment for the front to close: what it has sent and nobody has read would
+// reset the connection, and the answer be lost.
+func (c *served) conclude(outcome []byte, write time.Duration) {
+	c.leave()
+	_ = c.SetWriteDeadline(time.Time{})
+	if write > 0 {
+		_ = c.SetWriteDeadline(time.Now().Add(write))
+	}
+	if c.send(over, outcome) == nil && c.tcp.CloseWrite() == nil {
+		_ = c.tcp.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.Copy(io.Discard, c.tcp)
+	}
+}
+
+// Close closes the tunnel at once.
+func (c *served) Close() error {
+	c.leave()
+	return c.tcp.Close()
 }
 
 // splice copies between the client of r and a worker until the worker is done, and closes the tunnel. Where the worker
-// has gone before, the client is reset. in and out are the bytes from the client and to it.
-func splice(r *framework.Request, worker *layer.TLSConn, tcp *net.TCPConn) (in, out int64, err error) {
-	client := r.Conn()
+// has gone before, the client is reset.
+func (t *tunnel) splice(r *framework.Request, client *framework.Client) error {
+	var in int64
 	var up sync.WaitGroup
-	var left atomic.Bool // the client, or who it is served for
+	var left atomic.Pointer[error] // why the client has, or who it is served for
+	leave := func(err error) {
+		left.CompareAndSwap(nil, &err)
+		abort(t.tcp)
+	}
+	r.Started(func() { leave(net.ErrClosed) })
 	up.Go(func() {
-		from := reads{Reader: client}
-		in, _ = io.Copy(worker, &from)
-		if from.err != nil && !errors.Is(from.err, io.EOF) {
-			left.Store(true)
-			abort(tcp)
+		in, _ = io.Copy(t, client)
+		if err := client.Ended(); err != nil {
+			leave(err)
 			return
 		}
-		_ = worker.CloseWrite()
+		_ = t.CloseWrite()
 	})
-	from := reads{Reader: worker}
-	out, err = io.Copy(&writes{client, r.Timeouts().Write}, &from)
-	switch cut := from.err != nil && !errors.Is(from.err, io.EOF); {
-	case left.Load(), err != nil && !cut:
-		err = framework.ErrPeerGone
-		abort(tcp)
-	case cut:
-		err = lost(tcp.RemoteAddr().String())
-		reset(r)
-	default: // the handler has ended what it writes, and may read on
-		closeWrite(client)
-		_, _ = tcp.Read(make([]byte, 1))
-	}
+	out, outcome, err := t.receive(client)
+	gone := left.Load()
 	_ = client.SetReadDeadline(time.Unix(1, 0))
-	_ = tcp.Close()
+	abort(t.tcp)
 	up.Wait()
-	return in, out, err
+	if outcome != nil {
+		_, err := r.Conclude(outcome)
+		return err
+	}
+	r.Moved(in, out)
+	if gone != nil {
+		return *gone
+	}
+	if errors.Is(err, framework.ErrWorkerGone) {
+		reset(r)
+	}
+	return err
+}
+
+// receive passes the answer on, and returns the outcome.
+func (t *tunnel) receive(client *framework.Client) (out int64, outcome []byte, err error) {
+	from := bufio.NewReaderSize(t, partHead+maxPart)
+	gone := func() error { return lost(t.tcp.RemoteAddr().String()) }
+	for {
+		head, err := from.Peek(partHead)
+		if err != nil {
+			return out, nil, gone()
+		}
+		kind, size := head[0], int(binary.BigEndian.Uint16(head[1:]))
+		_, _ = from.Discard(partHead)
+		switch kind {
+		case data:
+			part, err := from.Peek(size)
+			if err != nil {
+				return out, nil, gone()
+			}
+			n, err := client.Write(part)
+			if out += int64(n); err != nil {
+				return out, nil, err
+			}
+			_, _ = from.Discard(size)
+		case end:
+			client.CloseWrite()
+		case over:
+			outcome = make([]byte, size)
+			if _, err := io.ReadFull(from, outcome); err != nil {
+				return out, nil, gone()
+			}
+			return out, outcome, nil
+		}
+	}
 }
 
 // lost is the error of a request whose worker has gone.
 func lost(address string) error {
 	return fmt.Errorf("%w: its request is lost, on %s", framework.ErrWorkerGone, address)
-}
-
-// reads keeps the error of reading apart from that of writing.
-type reads struct {
-	io.Reader
-	err error
-}
-
-func (r *reads) Read(p []byte) (n int, err error) {
-	n, r.err = r.Reader.Read(p)
-	return n, r.err
-}
-
-// writes gives each write a time; 0: as long as it takes.
-type writes struct {
-	net.Conn
-	within time.Duration
-}
-
-func (w *writes) Write(p []byte) (int, error) {
-	if w.within > 0 {
-		_ = w.SetWriteDeadline(time.Now().Add(w.within))
-	}
-	return w.Conn.Write(p)
 }
 
 // abort has the other side of a tunnel notice that it was cut off.
@@ -189,10 +263,4 @@ func reset(r *framework.Request) {
 		_ = tcp.SetLinger(0)
 	}
 	r.Kill()
-}
-
-func closeWrite(c net.Conn) {
-	if half, ok := c.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
-	}
 }

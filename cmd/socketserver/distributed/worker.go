@@ -75,9 +75,13 @@ func NewWorker(address string, log hclog.Logger) (*Worker, error) {
 // Close takes no more requests. Those that have begun go on.
 func (w *Worker) Close() { _ = w.listener.Close() }
 
-// Announce has the worker answer the fronts of a cluster, as an endpoint of a micro service. prefix is that of its
-// subject.
+// Announce has the worker answer the fronts of a cluster, as an endpoint of a micro service, and take what they send by
+// the bus. prefix is that of the subjects.
 func (w *Worker) Announce(service micro.Service, conn *nats.Conn, prefix string) error {
+	by := bus{conn, prefix}
+	if _, err := conn.Subscribe(by.subject(w.identity.fingerprint), func(m *nats.Msg) { w.take(by, m) }); err != nil {
+		return fmt.Errorf("take requests by the bus: %w", err)
+	}
 	return service.AddEndpoint(offersEndpoint, micro.HandlerFunc(func(r micro.Request) {
 		var q question
 		if json.Unmarshal(r.Data(), &q) != nil || q.Front == "" {
@@ -178,13 +182,10 @@ func (w *Worker) serve(tcp *net.TCPConn) {
 		return
 	}
 	_ = tcp.SetDeadline(time.Time{})
-	select {
-	case t.requests <- r:
-	case <-time.After(helloTime): // its server was stopped, and takes no more
+	if !t.pass(r) {
 		abort(tcp)
 		t.leave()
 	}
-	t.settle(-1)
 }
 
 // start reads what a front says until the request begins. The slot of the request is taken then.
@@ -210,7 +211,8 @@ func (w *Worker) start(c *layer.TLSConn, tcp *net.TCPConn) (*Transport, *framewo
 	if _, err := io.ReadFull(c, said[:]); err != nil {
 		return nil, nil, t.cancel(err)
 	}
-	return t, h.request(&served{TLSConn: c, tcp: tcp, leave: t.leave}), nil
+	own := &served{TLSConn: c, tcp: tcp, leave: sync.OnceFunc(t.leave)}
+	return t, own.request(&h), nil
 }
 
 var errRefused = errors.New("it was refused")
@@ -274,6 +276,17 @@ func (t *Transport) GetRequest() (*framework.Request, error) {
 		return r, nil
 	case <-t.closed:
 		return nil, net.ErrClosed
+	}
+}
+
+// pass has GetRequest return r, which has a slot, unless its server was stopped and takes no more.
+func (t *Transport) pass(r *framework.Request) (ok bool) {
+	defer t.settle(-1)
+	select {
+	case t.requests <- r:
+		return true
+	case <-time.After(helloTime):
+		return false
 	}
 }
 

@@ -48,6 +48,9 @@ func (i *Instance) newServer(from framework.Transport, t config.Transport, layer
 		Strategy: i.strategy, Class: i.class.HandlerClass, Limits: i.limits, Trace: &i.trace, Timeouts: i.config.Timeouts,
 		ReadBuffer: t.ReadBuffer, WriteBuffer: t.WriteBuffer, MaxLine: i.config.Limits.MaxLine(), OnStop: i.stop,
 	}
+	if i.serves != nil {
+		s.OnStop = func() {} // the daemon that has the client is told, and stops
+	}
 	if i.kept != nil {
 		s.State = i.kept.State
 	}

@@ -33,6 +33,12 @@ func EndWrites(conn net.Conn) {
 	closeWrite(conn)
 }
 
+func closeWrite(c net.Conn) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}
+
 // DiscardUnread reads what the client has sent and the handler has not read: closing with
 // unread bytes resets the connection, and the client could lose the answer. It takes at
 // most half a second and 256 KiB.

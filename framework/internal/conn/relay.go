@@ -16,9 +16,8 @@ import (
 // that cannot be handed the connection: it has no descriptor, or bytes of it pass through a
 // layer of this process. It costs two goroutines and two buffers of 32 KiB.
 type Relay struct {
-	conn  net.Conn
-	pair  net.Conn
-	write time.Duration // bounds one write to conn; 0: no bound
+	conn *Client
+	pair net.Conn
 
 	down   sync.WaitGroup // process to client
 	ending atomic.Bool    // the process is done: what it has written is in pair
@@ -32,7 +31,7 @@ func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, 
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &Relay{conn: conn, pair: pair, write: write}
+	r := &Relay{conn: NewClient(conn, write), pair: pair}
 	go r.toProcess()
 	r.down.Go(r.toClient)
 	return r, theirs, nil
@@ -42,21 +41,9 @@ func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, 
 // process, too, as a socketpair can say no more. Where the process reads no more the rest
 // stays unread in conn.
 func (r *Relay) toProcess() {
-	in := &reads{Reader: r.conn}
-	_, _ = io.Copy(r.pair, in)
-	r.cut.Store(errors.Is(PeerError(in.err), ErrPeerGone))
+	_, _ = io.Copy(r.pair, r.conn)
+	r.cut.Store(errors.Is(r.conn.Ended(), ErrPeerGone))
 	closeWrite(r.pair)
-}
-
-// reads keeps the error of reading apart from that of writing, which is about the process.
-type reads struct {
-	io.Reader
-	err error
-}
-
-func (r *reads) Read(p []byte) (n int, err error) {
-	n, r.err = r.Reader.Read(p)
-	return n, r.err
 }
 
 // toClient passes the process's end of stream on. A client that takes nothing within the
@@ -67,9 +54,6 @@ func (r *Relay) toClient() {
 		n, err := r.pair.Read(buf)
 		if n > 0 {
 			quiet = false
-			if r.write > 0 {
-				_ = r.conn.SetWriteDeadline(time.Now().Add(r.write))
-			}
 			if _, err := r.conn.Write(buf[:n]); err != nil {
 				_ = r.pair.Close()
 				return
@@ -78,7 +62,7 @@ func (r *Relay) toClient() {
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
-			closeWrite(r.conn)
+			r.conn.CloseWrite()
 			return
 		case !r.ending.Load() || quiet || !errors.Is(err, os.ErrDeadlineExceeded):
 			return
@@ -115,9 +99,3 @@ func (r *Relay) Abort() {
 }
 
 var past = time.Unix(1, 0)
-
-func closeWrite(c net.Conn) {
-	if half, ok := c.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
-	}
-}

@@ -1,0 +1,111 @@
+package distributed
+
+import (
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
+)
+
+// By the bus a request is a datagram or a line. What NATS does not take is an error of its own, and one that was delivered
+// is not sent to another worker.
+func TestBus(t *testing.T) {
+	server := serveNATS(t, 1<<20)
+	nc, other := connectTo(t, server), connectTo(t, server)
+	startWorker(t, nc, "another", 10)
+	f, s, log := startFrontOf(t, nc, "tcp", true)
+	errs := make(chan error, 1)
+	s.HandleError, s.MaxLine, s.OnStop = func(_ *framework.Request, err error) { errs <- err }, -1, func() {}
+	frameworktest.Serve(t, s)
+	ask := func(text string) (string, error) {
+		c := frameworktest.Dial(t, s)
+		frameworktest.Send(t, c, text)
+		if !strings.Contains(text, "\n") {
+			require.NoError(t, c.(*net.TCPConn).CloseWrite())
+		}
+		answer, err := io.ReadAll(c)
+		return string(answer), err
+	}
+	answer, err := ask("who\n")
+	require.NoError(t, err)
+	require.Equal(t, "no worker", answer)
+	require.ErrorContains(t, frameworktest.Await(t, errs), `no worker serves "s"`)
+	log.await(t, "worker is of another build")
+
+	full, _ := startWorker(t, other, "b", 1)
+	f.ask()
+	log.await(t, "worker is known")
+	answer, err = ask("who") // that it has no newline is told by its end
+	require.NoError(t, err)
+	require.Contains(t, answer, " of tcp asked "+s.Addr().String())
+	answer, err = ask("fail\nwhat is not read")
+	require.NoError(t, err)
+	require.Equal(t, "half of the answer", answer)
+	require.EqualError(t, frameworktest.Await(t, errs), "by request")
+	_, err = ask(strings.Repeat("x", 1<<20) + "\n")
+	require.NoError(t, err)
+	require.ErrorContains(t, frameworktest.Await(t, errs), "and NATS takes 1048576")
+	_, err = ask("flood\n")
+	require.NoError(t, err)
+	require.ErrorContains(t, frameworktest.Await(t, errs), "the answer has more than the 983040 bytes that go by NATS")
+
+	lost := frameworktest.Dial(t, s)
+	frameworktest.Send(t, lost, "wait\n")
+	require.Eventually(t, func() bool { return full.offers(other).Servers[0].Free == 0 }, frameworktest.Patience, time.Millisecond)
+	next, _ := startWorker(t, nc, "b", 1)
+	f.ask()
+	log.await(t, "worker is known")
+	for _, w := range []*Worker{full, next} { // both say that they have room, the full one more
+		o := w.offers(nc)
+		o.Servers[0].Free = 1
+		if w == full {
+			o.Servers[0].Free = 2
+		}
+		offered(t, f, o)
+	}
+	answer, err = ask("who\n")
+	require.NoError(t, err)
+	require.Contains(t, answer, " of tcp asked ")
+
+	other.Close()
+	began := time.Now()
+	_, err = io.ReadAll(lost)
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+	require.ErrorIs(t, frameworktest.Await(t, errs), framework.ErrWorkerGone)
+	t.Logf("a loss was told after %s", time.Since(began))
+	answer, err = ask("who\n") // where the worker that has gone is known still
+	require.NoError(t, err)
+	require.Contains(t, answer, " of tcp asked ")
+}
+
+func TestDatagramByBus(t *testing.T) {
+	server := serveNATS(t, 600)
+	nc := connectTo(t, server)
+	startWorker(t, nc, "b", 10)
+	_, s, log := startFrontOf(t, nc, "udp", true)
+	errs := make(chan error, 1)
+	s.HandleError = func(_ *framework.Request, err error) { errs <- err }
+	s.Timeouts.Request = 250 * time.Millisecond
+	frameworktest.Serve(t, s)
+	log.await(t, "worker is known")
+	c := frameworktest.Dial(t, s)
+	require.Equal(t, c.LocalAddr().String()+" of udp asked "+s.Addr().String(), frameworktest.Ask(t, c, "who\n"))
+	require.Equal(t, "what follows", frameworktest.Ask(t, c, "echo\nwhat follows"))
+	frameworktest.Send(t, c, "panic\n") // whose stack has more than that
+	require.EqualError(t, frameworktest.Await(t, errs), "NATS takes 600 bytes, and the answer with its outcome has more")
+	frameworktest.Send(t, c, "wait\n")
+	require.EqualError(t, frameworktest.Await(t, errs), "timeouts.request of 250ms has passed: i/o timeout")
+	gone := nc.StatusChanged(nats.RECONNECTING)
+	server.Shutdown()
+	frameworktest.Await(t, gone)
+	frameworktest.Send(t, c, "who\n")
+	require.EqualError(t, frameworktest.Await(t, errs), "NATS, by which requests get to workers, cannot be reached")
+}
