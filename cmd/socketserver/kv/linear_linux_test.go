@@ -45,7 +45,7 @@ func TestLinearizable(t *testing.T) {
 			}
 			for run := range runs {
 				seed := uint64(time.Now().UnixNano())
-				history := oneHistory(clients, run, seed, func() {
+				history := oneHistory(clients, run, seed, append(verbs, "reset"), func() {
 					pids := forking.ActiveChildren()
 					switch {
 					case run%5 == 2 && len(pids) > 0:
@@ -79,8 +79,10 @@ func partition(t *testing.T, server *natsserver.Server) {
 	}
 }
 
+var verbs = []string{"get", "create", "update", "update", "delete", "get", "add", "add"}
+
 // oneHistory has clients do what follows from seed, and calls mishap meanwhile.
-func oneHistory(clients []*client, run int, seed uint64, mishap func()) (history []porcupine.Operation) {
+func oneHistory(clients []*client, run int, seed uint64, verbs []string, mishap func()) (history []porcupine.Operation) {
 	var mu sync.Mutex
 	var doing sync.WaitGroup
 	for n, c := range clients {
@@ -89,7 +91,7 @@ func oneHistory(clients []*client, run int, seed uint64, mishap func()) (history
 			var revision uint64
 			for step := range 8 {
 				o := operation{Key: fmt.Sprintf("%d/value", run), Value: fmt.Sprintf("%d.%d", n, step), Revision: revision, N: random.Int64N(9) + 1}
-				o.Verb = []string{"get", "create", "update", "update", "delete", "get", "add", "add", "reset"}[random.IntN(9)]
+				o.Verb = verbs[random.IntN(len(verbs))]
 				if o.Verb == "add" || o.Verb == "reset" {
 					o.Key = fmt.Sprintf("%d/counter", run)
 				}
@@ -112,6 +114,22 @@ func oneHistory(clients []*client, run int, seed uint64, mishap func()) (history
 		})
 	}
 	doing.Wait()
+	return append(history, last(clients[0], run)...)
+}
+
+// last reads what has become of the keys of a history.
+func last(c *client, run int) (history []porcupine.Operation) {
+	for _, o := range []operation{{Verb: "get", Key: fmt.Sprintf("%d/value", run)}, {Verb: "add", Key: fmt.Sprintf("%d/counter", run)}} {
+		for r := (result{Err: "unknown"}); r.Err == "unknown"; {
+			called := time.Now().UnixNano()
+			r = c.ask(o)
+			if r.Err == "unknown" {
+				time.Sleep(20 * time.Millisecond)
+				continue
+			}
+			history = append(history, porcupine.Operation{Input: o, Output: r, Call: called, Return: time.Now().UnixNano()})
+		}
+	}
 	return history
 }
 
