@@ -21,7 +21,8 @@ type State interface {
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	// Update replaces the value that has the revision, or returns [ErrConflict].
 	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
-	// Delete removes the value and the counter of a key. It is no error where there are none.
+	// Delete removes the value and the counter of a key. It is no error where there are none. A counter that others add
+	// to at the same time may go on, where the state is on several machines.
 	Delete(ctx context.Context, key string) error
 	// Add adds n to a counter, which begins at 0, and returns the sum. With 0 it reads the counter.
 	Add(ctx context.Context, key string, n int64) (int64, error)

@@ -77,7 +77,7 @@ func (m *message) ask(sent []byte) (reply []byte, err error) {
 	by := f.bus
 	f.mu.Unlock()
 	if by.conn == nil || !by.conn.IsConnected() {
-		return nil, &framework.UnavailableError{Err: errors.New("NATS, by which requests get to workers, cannot be reached")}
+		return nil, errNoBus
 	}
 	var whole bytes.Buffer
 	if err := h.send(&whole); err != nil {
@@ -107,6 +107,8 @@ func (m *message) ask(sent []byte) (reply []byte, err error) {
 	return reply, nil
 }
 
+var errNoBus = &framework.UnavailableError{Err: errors.New("NATS, by which requests get to workers, cannot be reached")}
+
 // ask has one worker answer. It ends with ctx, by what ctx was ended with, and by end where the worker is lost.
 func (b bus) ask(ctx context.Context, end context.CancelCauseFunc, w *remote, whole []byte) (reply []byte, taken bool, err error) {
 	over := make(chan struct{})
@@ -117,6 +119,8 @@ func (b bus) ask(ctx context.Context, end context.CancelCauseFunc, w *remote, wh
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, false, err
+	case errors.Is(err, nats.ErrReconnectBufExceeded): // it was lost a moment ago
+		return nil, true, errNoBus
 	case ctx.Err() != nil && err != nil:
 		return nil, true, context.Cause(ctx)
 	case err != nil:
