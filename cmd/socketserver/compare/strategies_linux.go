@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -127,6 +128,9 @@ func (o *Options) parse(name string, peers []strategy) (strategy, error) {
 	}
 	if o.isPlugin() {
 		name = strings.TrimPrefix(name, "plugin ") // as the configuration has it
+	}
+	if kind == "distributed" {
+		return strategy{}, errors.New("strategy \"distributed\" needs a cluster with workers on other machines, which compare does not start; run socketserver worker on each, and measure the server there")
 	}
 	if known := config.Concurrencies(); !slices.Contains(known, kind) {
 		for _, s := range peers {

@@ -84,6 +84,7 @@ func TestChooseWarns(t *testing.T) {
 func TestChooseRefuses(t *testing.T) {
 	for want, o := range map[string]Options{
 		`there is no strategy "threding"; did you mean "threading"?`:                                            wish("handler", "tcp", "threding"),
+		`needs a cluster with workers on other machines, which compare does not start`:                          wish("handler", "tcp", "distributed"),
 		`there is no strategy "fibers"; there are forking, preforking, synchronous, threading,`:                 wish("handler", "tcp", "fibers"),
 		`strategy "forking, spare = 4": there is no "spare"; forking has max_children, max_requests and spares`: wish("handler", "tcp", "forking, spare = 4"),
 		`strategy "preforking, workers = 0": workers is a number from 1 to 1000`:                                wish("handler", "tcp", "preforking, workers = 0"),
