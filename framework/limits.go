@@ -1,15 +1,12 @@
 package framework
 
 import (
-	"math"
-	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/limits"
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
-	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // Timeouts bound a request. Zero means no bound.
@@ -77,188 +74,65 @@ type Limits struct {
 	Banner string `json:"banner"`
 	// Answers is the number of bytes a second that one source gets in answers to datagrams beyond
 	// what it sent; 0: no limit. More are dropped: datagrams with a forged source would have the
-	// server flood it. Unless it is 0, answers to equal datagrams are bounded, too, see equalAnswers.
+	// server flood it. Unless it is 0, answers to equal datagrams are bounded, too: two servers that were
+	// made to answer each other would not stop.
 	Answers int `json:"answers,omitempty"`
 
-	changed atomic.Pointer[Limits] // by Change; nil: nothing has
-	made    sync.Once
-	door    gate // of Access, once made
-
-	total   slots.Semaphore
-	sources slots.Sources
-	rate    slots.Bucket
-	rates   slots.Rates
-	refused sync.Map // of *ratelog.Limiter, by Refusal
-	answers slots.Rates
-	equal   slots.Rates // answers to equal datagrams
-	dropped ratelog.Limiter
+	once    sync.Once // sets the bounds of limiter
+	limiter limits.Limiter
 }
 
 // Change replaces the bounds by those of to, also for servers that run. Requests in flight count
 // against them, unless nothing bounded them when they came. Workers that apply limits themselves,
 // see [Preforking], keep those that they were started with.
-func (l *Limits) Change(to *Limits) {
-	l.changed.Store(to)
-	l.total.Resize(to.room())
+func (l *Limits) Change(to *Limits) { l.applied().Set(to.bounds()) }
+
+// applied returns what applies the limits.
+func (l *Limits) applied() *limits.Limiter {
+	l.once.Do(func() { l.limiter.Set(l.bounds()) })
+	return &l.limiter
 }
 
-// now returns the bounds.
-func (l *Limits) now() *Limits {
-	if changed := l.changed.Load(); changed != nil {
-		return changed
+func (l *Limits) bounds() limits.Bounds {
+	return limits.Bounds{
+		Allow: l.Access.Allow, Deny: l.Access.Deny, Connections: l.Connections, PerSource: l.PerSource,
+		Rate: slots.Rate(l.Rate), RatePerSource: slots.Rate(l.RatePerSource), Penalty: l.Penalty,
+		Refuse: l.Refuse, Banner: l.Banner, Answers: l.Answers,
 	}
-	return l
 }
 
-// room is the number of requests that may be in flight.
-func (l *Limits) room() int {
-	if l.Connections == 0 {
-		return math.MaxInt
-	}
-	return l.Connections
-}
-
-// needAll reports whether workers that accept for themselves cannot apply the limits, as they are
-// about the clients of all of them.
-func (l *Limits) needAll() bool {
-	if l == nil {
-		return false
-	}
-	l = l.now()
-	return l.Refuse || len(l.Access.Allow) > 0 || len(l.Access.Deny) > 0 || l.Rate.N > 0 || l.RatePerSource.N > 0
-}
-
-// awaitRoom waits until there is room, or s takes no more. Until then a client stays in the backlog,
-// from where another process that serves the same socket may take it.
+// awaitRoom waits until there is room for a request, or s takes no more.
 func (l *Limits) awaitRoom(s *BaseServer) {
-	if l == nil {
-		return
+	if l != nil {
+		l.applied().AwaitRoom(s.life.Retired())
 	}
-	now := l.now()
-	if now.Refuse {
-		return
-	}
-	if now.Connections > 0 && l.total.Acquire(now.Connections, s.life.Retired()) {
-		l.total.Release()
-	}
-	l.awaitRate(now, s.life.Retired())
 }
 
-// admit returns why r is not served, after waiting for room if need be; empty: it is. What is about
-// the source comes first, so that one that is refused takes nothing from the others.
+// admit returns why r is not served, after waiting for room if need be; empty: it is.
 func (l *Limits) admit(s *BaseServer, r *Request) Refusal {
 	if l == nil {
 		return ""
 	}
-	now := l.now()
-	if !now.gate().admits(r) {
-		return RefusedAccess
+	alone := r.conn == nil && s.strategy.Place() == InLoop // there is never another datagram in the loop
+	held, why := l.applied().Admit(r.ClientAddress, r.key, !alone, s.Done())
+	if held != nil {
+		r.slot.Store(held)
 	}
-	var from slots.Key
-	if now.PerSource > 0 || now.RatePerSource.N > 0 {
-		from = r.key()
-	}
-	why := l.admitRate(now, from)
-	if why == "" {
-		why = l.admitOne(now, s, r, from)
-	}
-	if why == "" && !l.takeRate(now, s.Done()) {
-		r.leave(s)
-		why = RefusedRate
-	}
-	if why != "" && s.isStopped() {
-		return RefusedClosed
-	}
-	return why
+	return Refusal(why)
 }
 
-// admitOne is admit for the number of requests in flight.
-func (l *Limits) admitOne(now *Limits, s *BaseServer, r *Request, key slots.Key) Refusal {
-	if r.conn == nil && s.strategy.Place() == InLoop { // in the loop there is never another datagram
-		return ""
-	}
-	if now.Connections == 0 && now.PerSource == 0 {
-		return ""
-	}
-	from := l.sources.Enter(key, now.perSource(), 0)
-	if from == nil {
-		return RefusedPerSource
-	}
-	if l.total.Try(now.room()) || !now.Refuse && l.total.Acquire(now.room(), s.Done()) {
-		r.slot.Store(from)
-		return ""
-	}
-	l.sources.Leave(from)
-	return RefusedConnections
+// mayAnswer reports whether d may have an answer that is so many bytes longer than it is.
+func (s *BaseServer) mayAnswer(d *conn.Datagram, longer int) bool {
+	return s.Limits == nil || s.Limits.applied().MayAnswer(s.log(), d, longer)
 }
 
-// release undoes admit.
-func (l *Limits) release(from *slots.Source) {
-	l.total.Release()
-	l.sources.Leave(from)
-}
-
-// perSource returns the limit of one source, at most half of Connections.
-func (l *Limits) perSource() int {
-	if l.Connections > 1 {
-		return min(l.PerSource, l.Connections/2)
-	}
-	return l.PerSource
-}
-
-// equalAnswers is how often equal datagrams that come from one address and port are answered. Two servers
-// that do not know each other, one of which was sent a datagram in the name of the other, answer each other
-// as fast as they can, until an answer is dropped: then none is on its way any more. An answer to a port
-// that systems do not choose for a client counts as serverPortAnswers.
-var equalAnswers = slots.Rate{N: 100_000, Per: 100 * time.Second}
-
-const serverPortAnswers, firstClientPort = 10, 32768
-
-// admitAnswer reports whether d may have an answer that is so many bytes longer than it is.
-func (s *BaseServer) admitAnswer(d *conn.Datagram, longer int) bool {
-	l := s.Limits
-	if l == nil {
-		return true
-	}
-	now, most := conn.Now(), l.now().Answers
-	if most == 0 {
-		return true
-	}
-	if udp, ok := d.Client.(*net.UDPAddr); ok {
-		from, n := udp.AddrPort(), 1
-		if from.Port() < firstClientPort {
-			n = serverPortAnswers
-		}
-		if !l.equal.AllowEqual(from, d.Sum(), n, equalAnswers, now) {
-			s.logDropped(d, "answer dropped: equal datagrams keep coming, as they do from another server", "next", `if it is a client, set limits.answers = "0"`)
-			return false
-		}
-	}
-	to := slots.KeyOf(d.Client)
-	if to.IsZero() && d.Client != nil { // of a transport with addresses of its own
-		to = slots.KeyOfName(d.Client.String())
-	}
-	if longer > 0 && !l.answers.Allow(to, longer, slots.Rate{N: most, Per: time.Second}, 0, now) {
-		s.logDropped(d, "answer dropped: limit reached", "limit", "answers", "value", most, "next", "raise limits.answers")
-		return false
-	}
-	return true
-}
-
-func (s *BaseServer) logDropped(d *conn.Datagram, message string, fields ...any) {
-	if more, ok := s.Limits.dropped.Allow(1); ok {
-		fields = append([]any{"client", conn.AddressText(d.Client)}, fields...)
-		s.log().Warn(message, ratelog.More(more, fields...)...)
-	}
-}
-
-// divide returns the part of the limits that each of several workers applies. See also needAll.
+// divide returns the part of the limits that each of several workers applies.
 func (l *Limits) divide(workers int) *Limits {
 	if l == nil {
 		return nil
 	}
-	l = l.now()
+	b := l.applied().Bounds()
 	return &Limits{
-		Connections: (l.Connections + workers - 1) / workers, PerSource: l.PerSource, Banner: l.Banner, Answers: l.Answers,
+		Connections: (b.Connections + workers - 1) / workers, PerSource: b.PerSource, Banner: b.Banner, Answers: b.Answers,
 	}
 }

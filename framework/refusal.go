@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
-	"github.com/go-socketserver/socketserver/internal/ratelog"
+	"github.com/go-socketserver/socketserver/framework/internal/limits"
 )
 
 // A Refusal is why a request is not served, see [Trace.Refused].
@@ -15,15 +15,15 @@ type Refusal string
 
 // The reasons. The others are names of limits.
 const (
-	RefusedAccess        Refusal = "access"          // Limits.Access
-	RefusedConnections   Refusal = "connections"     // Limits.Connections
-	RefusedPerSource     Refusal = "per_source"      // Limits.PerSource
-	RefusedRate          Refusal = "rate"            // Limits.Rate
-	RefusedRatePerSource Refusal = "rate_per_source" // Limits.RatePerSource
-	RefusedVerify        Refusal = "verify"          // VerifyRequest
-	RefusedPreamble      Refusal = "preamble"        // no preamble in time, or too many that wait for one
-	RefusedUntrusted     Refusal = "untrusted"       // the peer may not send a preamble, and has to
-	RefusedClosed        Refusal = "closed"          // the server stops
+	RefusedAccess        Refusal = limits.Access        // Limits.Access
+	RefusedConnections   Refusal = limits.Connections   // Limits.Connections
+	RefusedPerSource     Refusal = limits.PerSource     // Limits.PerSource
+	RefusedRate          Refusal = limits.Rate          // Limits.Rate
+	RefusedRatePerSource Refusal = limits.RatePerSource // Limits.RatePerSource
+	RefusedVerify        Refusal = "verify"             // VerifyRequest
+	RefusedPreamble      Refusal = "preamble"           // no preamble in time, or too many that wait for one
+	RefusedUntrusted     Refusal = "untrusted"          // the peer may not send a preamble, and has to
+	RefusedClosed        Refusal = limits.Closed        // the server stops
 )
 
 // A RefusalError is the error of a [BaseServer.Preamble] that has a reason of its own.
@@ -59,59 +59,22 @@ func (s *BaseServer) refusePreamble(r *Request, err error) {
 func (s *BaseServer) refuse(r *Request, why Refusal) {
 	s.traceRefused(r, why)
 	switch why {
-	case RefusedAccess:
-		s.Limits.logDenied(s, r)
-	case RefusedConnections, RefusedPerSource, RefusedRate, RefusedRatePerSource:
-		s.Limits.logRefused(s, r, why)
-		s.Limits.sendBanner(r)
+	case RefusedAccess, RefusedConnections, RefusedPerSource, RefusedRate, RefusedRatePerSource:
+		s.Limits.applied().LogRefused(s.log(), r.ClientAddress, string(why))
+		if why != RefusedAccess {
+			s.Limits.sendBanner(r)
+		}
 	}
 	s.closeAside(r, false)
 }
 
-// mayLog reports whether a refusal may be logged, which one a second may for each reason.
-func (l *Limits) mayLog(why Refusal) (more int, ok bool) {
-	limiter, known := l.refused.Load(why)
-	if !known {
-		limiter, _ = l.refused.LoadOrStore(why, new(ratelog.Limiter))
-	}
-	return limiter.(*ratelog.Limiter).Allow(1)
-}
-
-func (l *Limits) logDenied(s *BaseServer, r *Request) {
-	if more, ok := l.mayLog(RefusedAccess); ok {
-		s.log().Warn("client refused: access does not let it in", ratelog.More(more, "client", r.client())...)
-	}
-}
-
-func (l *Limits) logRefused(s *BaseServer, r *Request, why Refusal) {
-	more, ok := l.mayLog(why)
-	if !ok {
-		return
-	}
-	value, raise := l.now().value(why)
-	s.log().Warn("client refused: limit reached", ratelog.More(more, "client", r.client(), "limit", string(why), "value", value, "next", "raise limits."+string(raise))...)
-}
-
-// value returns the value of a limit, and the limit to be raised if that is too low.
-func (l *Limits) value(why Refusal) (value any, raise Refusal) {
-	switch why {
-	case RefusedRate:
-		return l.Rate.String(), why
-	case RefusedRatePerSource:
-		return l.RatePerSource.String(), why
-	case RefusedPerSource:
-		if most := l.perSource(); most == l.PerSource {
-			return most, why
-		}
-		return l.perSource(), RefusedConnections // which lowers it
-	}
-	return l.Connections, why
-}
-
 // sendBanner sends a client that is not served the banner, if there is one.
 func (l *Limits) sendBanner(r *Request) {
-	if l != nil && l.now().Banner != "" {
-		r.say(l.now().Banner, 100*time.Millisecond)
+	if l == nil {
+		return
+	}
+	if banner := l.applied().Bounds().Banner; banner != "" {
+		r.say(banner, 100*time.Millisecond)
 	}
 }
 

@@ -173,7 +173,7 @@ func (r *Request) newFiles(s *BaseServer) files {
 // sends its next request on receipt of the answer is not counted twice.
 func (r *Request) leave(s *BaseServer) {
 	if slot := r.slot.Swap(nil); slot != nil {
-		s.Limits.release(slot)
+		s.Limits.applied().Release(slot)
 	}
 }
 

@@ -176,7 +176,7 @@ func (s *BaseServer) openClass() error {
 // shareSocket has the strategy share the socket with its workers, where both can be shared.
 func (s *BaseServer) shareSocket() error {
 	sharer, ok := s.strategy.(SocketSharer)
-	if !ok || len(s.Layers) > 0 || s.Preamble != nil || s.Limits.needAll() {
+	if !ok || len(s.Layers) > 0 || s.Preamble != nil || s.Limits != nil && s.Limits.applied().Bounds().AboutAll() {
 		return nil
 	}
 	t, ok := s.Transport.(shareable)

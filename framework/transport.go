@@ -123,7 +123,7 @@ func (t streamTransport) GetRequest() (*Request, error) {
 type packetTransport struct{ *socket.Packets }
 
 func (packetTransport) like() []string           { return packets }
-func (t packetTransport) servedBy(s *BaseServer) { t.Log, t.MayAnswer = s.log, s.admitAnswer }
+func (t packetTransport) servedBy(s *BaseServer) { t.Log, t.MayAnswer = s.log, s.mayAnswer }
 
 func (t packetTransport) GetRequest() (*Request, error) {
 	r := &datagramRequest{}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -12,6 +13,19 @@ import (
 type Rate struct {
 	N   int
 	Per time.Duration
+}
+
+// String returns the rate as in "200/s" or "20/10s".
+func (r Rate) String() string {
+	per := r.Per.String()
+	for unit, name := range map[time.Duration]string{time.Hour: "h", time.Minute: "m", time.Second: "s"} {
+		if n := r.Per / unit; n > 0 && n < 60 && r.Per%unit == 0 {
+			if per = name; n > 1 {
+				per = strconv.Itoa(int(n)) + name
+			}
+		}
+	}
+	return strconv.Itoa(r.N) + "/" + per
 }
 
 // cost returns the time that n take at the rate.
