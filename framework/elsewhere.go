@@ -4,10 +4,30 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 )
+
+// An Executor finishes the requests of a class in another way than by a Handler of this
+// process. It is used under strategies that do not run requests in workers of their own, and under
+// [Forking] where the class Isolates.
+type Executor interface {
+	// Execute finishes r, which has passed the layers, and returns its error. It is called in the
+	// request's goroutine; the server closes r afterwards.
+	Execute(r *Request) error
+}
+
+// finishBy has r pass the layers before it is finished elsewhere.
+func (s *BaseServer) finishBy(r *Request, finish func() error) {
+	s.conclude(r, func() error {
+		if err := s.wrap(r); err != nil {
+			return err
+		}
+		return finish()
+	})
+}
 
 // A Client is the connection of a client that is copied elsewhere, and back. A write that takes longer than
 // Timeouts.Write fails.
@@ -17,10 +37,7 @@ type Client = conn.Client
 // other machines: r, which is a connection, passes the layers, serve has it served and waits for that in this goroutine,
 // and r is closed. The client is sent the text of an [UnavailableError], or else the banner.
 func (s *BaseServer) FinishElsewhere(r *Request, serve func(*Client) error) {
-	s.conclude(r, func() error {
-		if err := s.wrap(r); err != nil {
-			return err
-		}
+	s.finishBy(r, func() error {
 		err := serve(conn.NewClient(r.conn, s.timeouts().Write))
 		if errors.As(err, new(*UnavailableError)) {
 			s.sayUnavailable(r, err)
@@ -42,8 +59,31 @@ func (s *BaseServer) FinishWith(r *Request, h Handler) {
 	}
 }
 
-// Started records that r has begun to run elsewhere, where abort ends it.
-func (r *Request) Started(abort func()) { r.server.killable(r, 0, abort) }
+// Socket has the descriptor of r's connection, for another process; nil: the connection has none, or its
+// bytes pass through layers, or r is a datagram.
+func (r *Request) Socket() syscall.Conn {
+	if r.conn != r.accepted {
+		return nil
+	}
+	socket, _ := r.conn.(syscall.Conn)
+	return socket
+}
+
+// Payload is that of a datagram, until it is over.
+func (r *Request) Payload() []byte { return r.packet.Data() }
+
+// Answer sends the answer to a datagram. It is called at most once.
+func (r *Request) Answer(p []byte) error {
+	r.leave(r.server)
+	return r.packet.Send(p)
+}
+
+// Started records that r has begun to run elsewhere, where abort ends it: in the process pid, or on another machine.
+func (r *Request) Started(pid int, abort func()) {
+	r.server.traceStarted(r, InWorkers, pid)
+	r.scope.OnAbort(abort)
+	r.server.life.Remember(r) // also a datagram
+}
 
 // Moved records the number of bytes that were passed from the client of r to where it runs, and back, where
 // [Request.Conclude] does not.
@@ -91,7 +131,7 @@ func (r *Request) Conclude(outcome []byte) (appended []byte, err error) {
 		return nil, fmt.Errorf("read the outcome of a request: %w", err)
 	}
 	appended, f.Body = f.Body, nil
-	return appended, r.server.concludeTask(r, &f)
+	return appended, r.concludeTask(&f)
 }
 
 // ParseAddress returns the address of a client that was accepted elsewhere, from the text of it: what is no address and

@@ -22,7 +22,7 @@ import (
 // precedes Handle has returned by then, and what follows is deferred.
 func (s *BaseServer) FinishRequest(r *Request) {
 	if s.Class.Executor != nil {
-		s.conclude(r, func() error { return s.Class.Executor.Execute(r) })
+		s.finishBy(r, func() error { return s.Class.Executor.Execute(r) })
 		return
 	}
 	defer s.tearDown(r)

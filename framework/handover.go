@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -152,7 +153,7 @@ func (s *BaseServer) sayUnavailable(r *Request, err error) {
 
 // finishIn has a process finish r: do hands a task over and waits until it is over.
 func (s *BaseServer) finishIn(r *Request, do func(*worker.Task) error) {
-	s.conclude(r, func() error { return s.handOver(r, false, do) })
+	s.finishBy(r, func() error { return s.handOver(r, false, do) })
 }
 
 // handOver makes a task of r and has do perform it. With keep the connection stays open here until
@@ -162,17 +163,13 @@ func (s *BaseServer) handOver(r *Request, keep bool, do func(*worker.Task) error
 	if r.conn == nil {
 		return do(&t)
 	}
-	if err := s.wrap(r); err != nil {
-		return err
-	}
 	if r.TLS != nil {
 		t.Frame.Body, _ = json.Marshal(r.TLS) // of plain values
 	}
-	socket, ok := r.conn.(syscall.Conn)
-	if !ok || r.conn != r.accepted {
+	if t.Socket = r.Socket(); t.Socket == nil {
 		return t.Relay(r.conn, s.timeouts().Write, do)
 	}
-	t.Socket, t.WantAck = socket, keep
+	t.WantAck = keep
 	t.Acked = func() { s.CloseRequest(r) } // ours only; shutdown(2) would act on what the process has
 	return do(&t)
 }
@@ -184,8 +181,8 @@ func (s *BaseServer) newTask(r *Request) worker.Task {
 			Network: r.Network, Client: r.client(), Local: conn.AddressText(r.LocalAddress),
 		},
 		Stop:     s.Done(),
-		Killable: func(pid int, kill func()) { s.killable(r, pid, kill) },
-		Conclude: func(f *handoff.Frame) error { return s.concludeTask(r, f) },
+		Killable: r.Started,
+		Conclude: r.concludeTask,
 	}
 	f := &t.Frame
 	if r.conn == nil {
@@ -198,13 +195,6 @@ func (s *BaseServer) newTask(r *Request) worker.Task {
 	return t
 }
 
-// killable records that r runs in a process, which kill ends.
-func (s *BaseServer) killable(r *Request, pid int, kill func()) {
-	s.traceStarted(r, InWorkers, pid)
-	r.scope.OnAbort(kill)
-	s.life.Remember(r) // also a datagram
-}
-
 // counted is the flag that asks a worker to count the bytes of requests.
 func (s *BaseServer) counted() byte {
 	if s.Trace == nil {
@@ -214,19 +204,14 @@ func (s *BaseServer) counted() byte {
 }
 
 // concludeTask does what the outcome of a request asks for.
-func (s *BaseServer) concludeTask(r *Request, f *handoff.Frame) error {
-	if r.traced != nil {
-		r.traced.in, r.traced.out = f.In, f.Out
-	}
+func (r *Request) concludeTask(f *handoff.Frame) error {
+	r.Moved(f.In, f.Out)
 	if f.Flags&handoff.Stop != 0 {
 		r.StopServer()
 	}
 	err := errorOf(f)
 	if r.packet != nil && len(f.Body) > 0 {
-		r.leave(s)
-		if failed := r.packet.Send(f.Body); err == nil {
-			err = failed
-		}
+		err = cmp.Or(err, r.Answer(f.Body))
 	}
 	return err
 }

@@ -12,15 +12,6 @@ import (
 	"github.com/go-socketserver/socketserver/internal"
 )
 
-// An Executor finishes the requests of a class in another way than by a Handler of this
-// process. It is used under strategies that do not run requests in workers of their own, and under
-// [Forking] where the class Isolates.
-type Executor interface {
-	// Execute finishes r and returns its error. It is called in the request's goroutine; the
-	// server closes r afterwards.
-	Execute(r *Request) error
-}
-
 // A Program is an executable that children run. It is opened once, when its server opens:
 // replacing the file does not change what a running server starts.
 type Program struct {

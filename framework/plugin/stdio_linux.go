@@ -3,89 +3,109 @@ package plugin
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
 
 	"github.com/go-socketserver/socketserver/framework"
-	"github.com/go-socketserver/socketserver/framework/internal/options"
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/logline"
+	"github.com/go-socketserver/socketserver/framework/internal/process"
+	"github.com/go-socketserver/socketserver/framework/internal/stdio"
 )
+
+// program is an executor that starts a program for each request, as inetd does. Descriptors 0 and 1
+// of a connection's program are the connection, which blocks; a datagram's program reads it from 0,
+// and what it prints is the answer. Descriptor 2 is the log. The program leads a process group, which
+// ends with it, and dies with this process.
+//
+// Exit status 0 is fine, and so is every status when the client has left; else the error has the
+// last line of descriptor 2. Timeouts.Idle counts the bytes of the connection, whether or not the
+// program reads; Read and Write bound its calls, as long as it leaves the connection blocking. When
+// the server stops the program reads the end of its input; SIGTERM follows after half of
+// Timeouts.Drain, at most two seconds.
+type program struct {
+	name    string
+	command process.Command // what is started for each request; Env lacks what is the request's
+	release func()          // of what starts programs
+	lines   logline.Budget
+	closed  sync.Once
+}
 
 // openStdio makes the class of a program that serves a request on its standard input and output.
 // Nothing is started until a client comes.
 func openStdio(_ context.Context, s Settings) (*framework.HandlerClass, error) {
-	env, err := s.optionEnvironment()
+	p, err := newProgram(&s)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
 	}
-	p := &framework.Stdio{
-		Path: s.File(), Args: append([]string{cmp.Or(s.Command, s.Name)}, s.Args...),
-		Env:          slices.Concat(s.Environment, env),
-		Directory:    cmp.Or(s.WorkingDirectory, filepath.Dir(s.Path)),
-		Restrictions: s.Limits,
-		Sandbox:      s.Sandbox,
-		Fields:       []any{"plugin", s.Name},
-	}
-	class, err := p.Class()
-	if err != nil {
-		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
-	}
-	return class, nil
+	return &framework.HandlerClass{Executor: p, Isolates: true, Close: p.close}, nil
 }
 
 func describeStdio(_ context.Context, s Settings) (*Description, error) {
 	return &Description{Options: s.Declared, Networks: (&framework.HandlerClass{}).Serves()}, nil
 }
 
-// optionEnvironment returns how a program learns its options: SOCKETSERVER_OPTIONS is the JSON
-// object, and OPTION_name the text of one that is neither a list nor a map.
-func (s *Settings) optionEnvironment() ([]string, error) {
-	given, err := framework.AbsolutePaths(s.Declared, s.Options, s.Directory)
+// newProgram opens the executable; a script is opened at each start.
+func newProgram(s *Settings) (*program, error) {
+	env, err := s.optionEnvironment()
 	if err != nil {
 		return nil, err
 	}
-	var none func(name string) string
-	if len(s.Declared) == 0 {
-		none = func(name string) string {
-			return fmt.Sprintf("there is no such option; declare it: plugin %q { option %q {} } beside the servers", s.Name, name)
-		}
+	directory := cmp.Or(s.WorkingDirectory, filepath.Dir(s.Path))
+	if _, err := os.Stat(directory); err != nil {
+		return nil, fmt.Errorf("open directory to run in: %w", err)
 	}
-	values, err := completeOptions(s.Declared, given, none)
-	var env []string
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		text := string(values[name])
-		switch text[0] {
-		case '[', '{':
-			continue
-		case '"':
-			_ = json.Unmarshal(values[name], &text)
-		}
-		if strings.Contains(text, "\x00") {
-			err = errors.Join(err, &framework.OptionError{Option: name, Problem: "has a zero byte, which no environment can have"})
-		}
-		env = append(env, "OPTION_"+name+"="+text)
+	path, err := filepath.Abs(s.File()) // as the program is started in another directory
+	if err != nil {
+		return nil, err
 	}
-	all, failed := json.Marshal(values)
-	return append(env, "SOCKETSERVER_OPTIONS="+string(all)), errors.Join(err, failed)
+	p := &program{name: s.Name, command: process.Command{
+		Args: append([]string{cmp.Or(s.Command, s.Name)}, s.Args...), Directory: directory,
+		Env:          slices.Concat(process.Environment(), s.Environment, env),
+		Restrictions: process.Restrictions(s.Limits), Sandbox: (*process.Sandbox)(s.Sandbox),
+	}}
+	if p.command.Image, err = process.Pin(path); err != nil {
+		return nil, err
+	}
+	if p.release, err = process.KeepSpawner(p.command); err != nil {
+		return nil, errors.Join(err, p.command.Image.Close())
+	}
+	return p, nil
 }
 
-// completeOptions returns the values of the options that a plugin has, and what is wrong with those
-// given as [framework.OptionError]s, joined. none says that where it has no options; it may be nil.
-func completeOptions(declared []framework.Option, given []byte, none func(name string) string) (map[string]json.RawMessage, error) {
-	all := make([]options.Option, len(declared))
-	for i, o := range declared {
-		all[i] = options.Option(o)
-	}
-	var refused []error
-	values, err := options.Complete(all, given, func(name, problem string) {
-		if none != nil {
-			problem = none(name)
-		}
-		refused = append(refused, &framework.OptionError{Option: name, Problem: problem})
+func (p *program) close() (err error) {
+	p.closed.Do(func() {
+		p.release()
+		p.lines.Flush()
+		err = p.command.Image.Close()
 	})
-	return values, errors.Join(append(refused, err)...)
+	return err
+}
+
+// Execute implements [framework.Executor].
+func (p *program) Execute(r *framework.Request) error {
+	timeouts := r.Timeouts()
+	run := &stdio.Run{
+		Command: p.command, Timeouts: (*conn.Timeouts)(&timeouts), Stop: r.Context(),
+		Log: p.lines.NewRelay(r.Log().With("plugin", p.name)), Killable: r.Started,
+	}
+	run.Command.Env = process.Unique(slices.Concat(p.command.Env, r.Environment()))
+	if r.IsDatagram() {
+		answer, err := run.Datagram(r.Payload())
+		if err != nil || len(answer) == 0 {
+			return err
+		}
+		return r.Answer(answer)
+	}
+	socket := r.Socket()
+	if socket == nil {
+		return run.Relay(r.Conn())
+	}
+	err := run.Serve(socket)
+	r.Moved(run.In, run.Out)
+	return err
 }

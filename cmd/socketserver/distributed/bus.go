@@ -96,7 +96,7 @@ func (m *message) ask(sent []byte) (reply []byte, err error) {
 		defer cancel()
 	}
 	release, err := f.place(m.Context(), h, func(w *remote) (taken bool, err error) {
-		m.Started(func() { end(net.ErrClosed) })
+		m.Started(0, func() { end(net.ErrClosed) })
 		reply, taken, err = by.ask(begun, end, w, whole.Bytes())
 		return taken, err
 	})

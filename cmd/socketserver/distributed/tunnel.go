@@ -184,7 +184,7 @@ func (t *tunnel) splice(r *framework.Request, client *framework.Client) error {
 		left.CompareAndSwap(nil, &err)
 		abort(t.tcp)
 	}
-	r.Started(func() { leave(net.ErrClosed) })
+	r.Started(0, func() { leave(net.ErrClosed) })
 	up.Go(func() {
 		in, _ = io.Copy(t, client)
 		if err := client.Ended(); err != nil {

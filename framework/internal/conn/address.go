@@ -33,3 +33,15 @@ func ParseAddress(network, text string) net.Addr {
 	}
 	return net.TCPAddrFromAddrPort(at)
 }
+
+// SplitAddress returns the host and port of an address, or all of it where it has no port.
+func SplitAddress(a net.Addr) (host, port string) {
+	text := AddressText(a)
+	if host, port, err := net.SplitHostPort(text); err == nil {
+		return host, port
+	}
+	if text == "@" { // a Unix socket without a name
+		text = ""
+	}
+	return text, ""
+}

@@ -1,4 +1,4 @@
-package framework_test
+package plugin_test
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
 // shell is a server of a program that sh runs for each request.
@@ -28,13 +29,12 @@ type shell struct {
 
 func newShell(t *testing.T, network, script string) shell {
 	t.Helper()
-	return newProgram(t, network, "/bin/sh", "sh", "-c", script)
+	return newProgram(t, network, "/bin/sh", "-c", script)
 }
 
 func newProgram(t *testing.T, network, path string, args ...string) shell {
 	t.Helper()
-	class, err := (&framework.Stdio{Path: path, Args: args, Fields: []any{"plugin", "x"}}).Class()
-	require.NoError(t, err)
+	class := open(t, plugin.Settings{Name: "x", Definition: plugin.Definition{Kind: plugin.Stdio, Path: path, Args: args}})
 	s := shell{frameworktest.NewServer(t, network, class), frameworktest.NewLog()}
 	s.Name, s.Log = "test", s.log.Logger()
 	return s
@@ -109,14 +109,13 @@ func TestStdioUnderEveryStrategyAndTransport(t *testing.T) {
 
 func TestStdioIsWhatAProgramExpects(t *testing.T) {
 	t.Setenv("SECRET", "x")
-	class, err := (&framework.Stdio{
-		Path: "/bin/sh", Args: []string{"sh", "-c", `
+	class := open(t, plugin.Settings{Name: "x", Definition: plugin.Definition{
+		Kind: plugin.Stdio, Path: "/bin/sh", Args: []string{"-c", `
 			echo $REMOTE_ADDR $REMOTE_PORT $TCPREMOTEIP $TCPREMOTEPORT $TCPLOCALIP $TCPLOCALPORT $SERVER $EXTRA $SECRET
 			pwd; cut -d' ' -f5 /proc/$$/stat; echo $$; ls -d /proc/self/fd/[0-9]* | wc -l; env | grep -c ^PATH=
 			grep -E 'Sig(Blk|Ign)|NoNewPrivs' /proc/self/status | tr -d '\t'`},
-		Env: []string{"EXTRA=1", "EXTRA=2", "PATH=/usr/bin:/bin"}, Directory: "/",
-	}).Class()
-	require.NoError(t, err)
+		Environment: []string{"EXTRA=1", "EXTRA=2", "PATH=/usr/bin:/bin"}, WorkingDirectory: "/",
+	}})
 	s := frameworktest.NewServer(t, "tcp", class)
 	s.Name = "test"
 	frameworktest.Serve(t, s)
@@ -222,7 +221,7 @@ func TestStdioErrorsHaveTheReason(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "broken")
 	require.NoError(t, os.WriteFile(file, []byte("\x7fELFnothing"), 0o755))
-	s := newProgram(t, "tcp", file, "broken").serve(t)
+	s := newProgram(t, "tcp", file).serve(t)
 	frameworktest.ExpectEnd(t, frameworktest.Dial(t, s.BaseServer))
 	s.log.Await(t, "it is no program for linux/")
 }
@@ -269,7 +268,7 @@ func TestStdioDatagrams(t *testing.T) {
 // later, and SIGKILL at the end.
 func TestStdioDrains(t *testing.T) {
 	t.Parallel()
-	s := newProgram(t, "tcp", "/bin/cat", "cat")
+	s := newProgram(t, "tcp", "/bin/cat")
 	require.NoError(t, s.Listen())
 	go func() { _ = s.ServeForever() }()
 	var clients []net.Conn
@@ -358,7 +357,7 @@ func TestStdioCountsBytes(t *testing.T) {
 // What has no descriptor of its own, as behind a layer, passes through a socketpair.
 func TestStdioBehindALayer(t *testing.T) {
 	t.Parallel()
-	s := newProgram(t, "tcp", "/bin/cat", "cat")
+	s := newProgram(t, "tcp", "/bin/cat")
 	s.Layers = []framework.Layer{passing{}}
 	s.serve(t)
 	conn := frameworktest.Dial(t, s.BaseServer)
@@ -383,7 +382,7 @@ func (c passed) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
 
 // Idle programs cost neither threads nor much memory.
 func TestStdioIdleProgramsTakeNoThread(t *testing.T) {
-	s := newProgram(t, "tcp", "/bin/cat", "cat").serve(t)
+	s := newProgram(t, "tcp", "/bin/cat").serve(t)
 	before, programs := threads(t), 100
 	if os.Getenv("SOCKETSERVER_LONG_TESTS") != "" {
 		programs = 1000
@@ -408,7 +407,7 @@ func TestStdioRunsWhatWasOpened(t *testing.T) {
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "program")
 	require.NoError(t, os.WriteFile(file, cat, 0o755))
-	s := newProgram(t, "tcp", file, "program").serve(t)
+	s := newProgram(t, "tcp", file).serve(t)
 	require.Equal(t, "a", frameworktest.Ask(t, frameworktest.Dial(t, s.BaseServer), "a"))
 	require.NoError(t, os.WriteFile(file+".new", []byte("#!/bin/sh\necho other\n"), 0o755))
 	require.NoError(t, os.Rename(file+".new", file))
