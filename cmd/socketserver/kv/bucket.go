@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/internal/natsclient"
 )
 
 // A bucket is the state of one server: a KV bucket of NATS for the values, and a stream of counters beside it,
@@ -87,23 +88,12 @@ func (b *bucket) open(ctx context.Context) error {
 // subject returns that of a key, or > for all of them.
 func (b *bucket) subject(tree, key string) string { return tree + "." + b.name + "." + key }
 
-// stream opens a stream of the bucket, or makes it: three times in a cluster, and else once.
+// stream opens a stream of the bucket, or makes it.
 func (b *bucket) stream(ctx context.Context, c jetstream.StreamConfig) (jetstream.Stream, error) {
 	c.Description = "state of the socketserver server " + strconv.Quote(b.service)
 	c.Metadata = map[string]string{stamp: b.service}
 	c.MaxMsgsPerSubject, c.MaxMsgs, c.MaxBytes, c.MaxConsumers, c.MaxMsgSize = 1, -1, -1, -1, -1
-	s, err := b.js.Stream(ctx, c.Name)
-	for _, c.Replicas = range []int{3, 1} {
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			s, err = b.js.CreateStream(ctx, c)
-			if tooFewPeers(err) {
-				err = jetstream.ErrStreamNotFound
-			}
-		}
-	}
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another server was faster
-		s, err = b.js.Stream(ctx, c.Name)
-	}
+	s, err := natsclient.OpenStream(ctx, b.js, c)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -116,12 +106,6 @@ func (b *bucket) stream(ctx context.Context, c jetstream.StreamConfig) (jetstrea
 		return nil, fmt.Errorf("the bucket %q allows direct gets, which may return what has been replaced; set allow_direct of stream %s to false", b.name, c.Name)
 	}
 	return s, nil
-}
-
-// tooFewPeers reports whether a stream cannot have so many copies.
-func tooFewPeers(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == 10005 || api.ErrorCode == 10074)
 }
 
 // change is call for what writes.
@@ -177,8 +161,7 @@ func (b *bucket) get(ctx context.Context, key string) (m *jetstream.RawStreamMsg
 func (b *bucket) put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	m := &nats.Msg{Subject: b.subject("$KV", key), Data: value}
 	ack, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(revision))
-	var api *jetstream.APIError
-	if errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
+	if natsclient.IsConflict(err) {
 		return 0, framework.ErrConflict
 	}
 	if err != nil {

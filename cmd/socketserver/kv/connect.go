@@ -1,7 +1,6 @@
 package kv
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,10 +8,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
-	"github.com/go-socketserver/socketserver/cmd/socketserver/natsclient"
+	"github.com/go-socketserver/socketserver/internal/natsclient"
 )
 
 const callTimeout = 5 * time.Second // of each call, unless its context ends sooner
@@ -55,30 +53,10 @@ func unreachable(err error) bool {
 	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &network)
 }
 
-// codes are errors of JetStream by what is to be done about them.
-var codes = map[jetstream.ErrorCode]string{
-	10023: "NATS has no room: its limits or its disk are exhausted",
-	10028: "NATS has no room: its memory is exhausted",
-	10047: "NATS has no room: its limit of storage is exhausted",
-	10077: "NATS cannot store it; is the disk full?",
-	10039: "JetStream is not enabled for this account of NATS; enable it",
-	10076: "JetStream is not enabled in NATS; start it with -js",
-}
-
 // explain returns an error of NATS in the words of a state.
 func explain(err error) error {
-	var api *jetstream.APIError
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
-		return errors.New("JetStream does not answer; enable it in NATS, with a leader if there are several")
-	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrConnectionClosed):
+	if err = natsclient.Explain(err); errors.Is(err, natsclient.ErrAway) {
 		return errAway
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
-		return fmt.Errorf("NATS does not answer: %w", context.DeadlineExceeded)
-	case errors.As(err, &api) && codes[api.ErrorCode] != "":
-		return fmt.Errorf("%s (%s)", codes[api.ErrorCode], api.Description)
 	}
 	return err
 }

@@ -16,7 +16,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"github.com/go-socketserver/socketserver/cmd/socketserver/natsclient"
+	"github.com/go-socketserver/socketserver/internal/natsclient"
 )
 
 // startTimeout is the time that a server of this process has to read what it has stored.
