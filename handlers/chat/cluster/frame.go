@@ -2,63 +2,75 @@ package cluster
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
 
 // A Frame is a message from one server to others.
 type Frame struct {
-	From  string     `json:"from"`  // the server
-	Named bool       `json:"named"` // the server's rooms have names and commands
-	Kind  Kind       `json:"kind"`
-	Room  string     `json:"room,omitempty"`
-	To    uint64     `json:"to,omitempty"`
-	Text  []byte     `json:"text,omitempty"`
-	Users []Presence `json:"people,omitempty"`
-	Ask   bool       `json:"ask,omitempty"` // requests the users of the others
-	Reply bool       `json:"reply,omitempty"`
+	From   string `json:"from"`   // the server
+	Number uint64 `json:"number"` // of what is said, increasing at each server
+	Named  bool   `json:"named"`  // the server's rooms have names and commands
+	Room   string `json:"room,omitempty"`
+	To     uint64 `json:"to,omitempty"` // the user that it is for; 0: all in Room
+	Text   []byte `json:"text,omitempty"`
 }
 
-// A Kind is the kind of a frame.
-type Kind string
+// Marshal returns the frame as it is sent.
+func (f *Frame) Marshal() []byte {
+	data, err := json.Marshal(f)
+	if err != nil {
+		panic(err) // every frame can be marshalled
+	}
+	return data
+}
 
-const (
-	Say     Kind = "say"     // Text, in Room
-	Whisper Kind = "whisper" // Text, to the user To
-	Came    Kind = "came"    // Users have come or changed, or are still there
-	Gone    Kind = "gone"    // the user in Users has left
-	Bye     Kind = "bye"     // the server ends
-)
-
-// A Presence is a user at another server.
+// A Presence is a user of a server.
 type Presence struct {
-	ID    uint64 `json:"id"` // at that server
-	Name  string `json:"name,omitempty"`
-	Room  string `json:"room,omitempty"`
-	Since int64  `json:"since,omitempty"` // when the user took the name, in nanoseconds of Unix time
+	Server string `json:"server"`
+	ID     uint64 `json:"id"` // at that server
+	Named  bool   `json:"named"`
+	Name   string `json:"name"`
+	Room   string `json:"room"`
 }
 
-// Limits of frames. A frame is trusted no more than a client's message.
+// Limits of what comes from the bus, which is trusted no more than a client's message.
 const (
-	MaxPart  = 200       // users in a frame
 	MaxName  = 1024      // bytes of a name that is an address
 	maxFrame = 256 << 10 // bytes
 	maxText  = 16 << 10  // bytes; a message of 1024 grows by a factor of six when made visible
 	idLength = 16
 )
 
-// Parse parses a frame and checks its limits. Its room, names and text are not checked.
+// Parse parses a frame and checks its limits. Its room and text are not checked.
 func Parse(data []byte) (*Frame, error) {
-	if len(data) > maxFrame {
-		return nil, fmt.Errorf("a frame of %d bytes", len(data))
-	}
 	f := &Frame{}
-	if err := json.Unmarshal(data, f); err != nil {
-		return nil, fmt.Errorf("parse frame: %w", err)
+	if err := unmarshal(data, f); err != nil {
+		return nil, err
 	}
-	isID := len(f.From) == idLength && strings.Trim(f.From, "0123456789abcdef") == ""
-	if !isID || len(f.Text) > maxText || len(f.Users) > MaxPart {
-		return nil, fmt.Errorf("a frame of kind %q that no server sends", f.Kind)
+	if !isID(f.From) || len(f.Text) > maxText {
+		return nil, errors.New("a frame that no server sends")
 	}
 	return f, nil
 }
+
+// ParsePresence parses a user. Its name and room are not checked.
+func ParsePresence(data []byte) (p Presence, err error) {
+	if err = unmarshal(data, &p); err == nil && (!isID(p.Server) || p.ID == 0) {
+		err = errors.New("a user of no server")
+	}
+	return p, err
+}
+
+func unmarshal(data []byte, to any) error {
+	if len(data) > maxFrame {
+		return fmt.Errorf("a message of %d bytes", len(data))
+	}
+	if err := json.Unmarshal(data, to); err != nil {
+		return fmt.Errorf("parse message: %w", err)
+	}
+	return nil
+}
+
+func isID(s string) bool { return len(s) == idLength && strings.Trim(s, "0123456789abcdef") == "" }

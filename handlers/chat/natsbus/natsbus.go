@@ -3,11 +3,12 @@
 //
 // Every server subscribes to two subjects below a name on the NATS server, its tree:
 //
-//	socketserver.chat.TREE.all    frames for all servers
-//	socketserver.chat.TREE.to.ID  frames for the server ID
+//	socketserver.chat.TREE.room.ROOM  frames that are said in a room
+//	socketserver.chat.TREE.to.ID      frames for the server ID
 //
-// An empty message is no frame: a server publishes it to find out whether it may. Delivery is
-// at most once: what is sent while NATS is away is lost, and never late.
+// Delivery is at most once: what is sent while NATS is away is lost, and never late. What is said is
+// also stored in the stream socketserver_chat_TREE, if a server has a history. The KV bucket of the
+// same name has the servers, each with a time to live, and the table of users.
 package natsbus
 
 import (
@@ -23,8 +24,10 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
+	"github.com/go-socketserver/socketserver/internal/natsclient"
 )
 
 const (
@@ -32,11 +35,8 @@ const (
 	maxOut      = 4096 // frames waiting to be sent
 	maxIn       = 8192 // frames waiting to be received
 
-	firstTimeout   = time.Second // of the first attempt, whose error is logged
-	connectTimeout = 2 * time.Second
-	reconnectWait  = 250 * time.Millisecond // and as much again at random
+	connectTimeout = 2 * time.Second // of each address, but of the first attempt
 	flushTimeout   = time.Second
-	pingInterval   = 2 * time.Second // a connection is lost after two pings without an answer
 )
 
 // Driver opens buses whose addresses are nats://[USER:PASSWORD@]HOST[:PORT][/TREE], or tls://.
@@ -78,7 +78,8 @@ func parse(address string) (server *url.URL, tree string, err error) {
 	return &url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host}, tree, nil
 }
 
-// Open implements [cluster.Driver]. It takes at most three seconds for each address of the host.
+// Open implements [cluster.Driver]. It takes at most a second for each address of the host, and
+// joinTimeout.
 func (Driver) Open(address string, station cluster.Station) (cluster.Bus, bool, error) {
 	server, tree, err := parse(address)
 	if err != nil {
@@ -87,23 +88,27 @@ func (Driver) Open(address string, station cluster.Station) (cluster.Bus, bool, 
 	prefix := "socketserver.chat." + tree + "."
 	b := &bus{
 		station: station, log: station.Log.With("bus", server.Host),
-		tree: prefix + ">", all: prefix + "all", to: prefix + "to.",
+		name: "socketserver_chat_" + tree, tree: prefix + ">", room: prefix + "room.", to: prefix + "to.",
 		out: make(chan outgoing, maxOut), in: make(chan *nats.Msg, maxIn), closed: make(chan struct{}),
-		opened: make(chan struct{}), logged: map[string]bool{},
+		opened: make(chan struct{}), up: make(chan struct{}, 1), logged: map[string]bool{}, users: map[string]user{},
 	}
 	defer close(b.opened)
 	b.maxFrame.Store(math.MaxInt64)
 	if err := b.connect(server.String()); err != nil {
 		return nil, false, fmt.Errorf("connect to %s: %w", server.Host, err)
 	}
-	for _, subject := range []string{b.all, b.to + station.ID} {
+	for _, subject := range []string{b.room + "*", b.to + station.ID} {
 		if _, err := b.conn.ChanSubscribe(subject, b.in); err != nil {
 			b.conn.Close()
 			return nil, false, fmt.Errorf("subscribe: %w", err)
 		}
 	}
-	linked := b.conn.IsConnected() && b.link()
-	b.linked.Store(linked)
+	var first *session
+	if b.conn.IsConnected() {
+		first = b.join()
+	}
+	linked := first != nil && b.setLinked(first, false)
+	b.working.Go(func() { b.run(first) })
 	b.working.Go(b.send)
 	b.working.Go(b.receive)
 	return b, linked, nil
@@ -111,18 +116,24 @@ func (Driver) Open(address string, station cluster.Station) (cluster.Bus, bool, 
 
 // A bus is a connection to NATS.
 type bus struct {
-	station       cluster.Station
-	log           hclog.Logger
-	tree, all, to string // subjects; to lacks the ID
-	conn          *nats.Conn
-	out           chan outgoing
-	in            chan *nats.Msg
-	linked        atomic.Bool
-	maxFrame      atomic.Int64 // kept here, as a connection that hangs does not answer
+	station        cluster.Station
+	log            hclog.Logger
+	name           string // of the bucket and the stream
+	tree, room, to string // subjects; the last two lack a name
+	conn           *nats.Conn
+	out            chan outgoing
+	in             chan *nats.Msg
+	maxFrame       atomic.Int64 // kept here, as a connection that hangs does not answer
 
 	opened  chan struct{} // closed at the end of Open, before which nothing is reported
+	up      chan struct{} // the connection has been made again
 	closed  chan struct{}
 	working sync.WaitGroup
+	users   map[string]user // of other servers, by key; for the goroutine that joins and keeps sessions
+
+	reporting sync.Mutex              // serializes Linked
+	joined    atomic.Pointer[session] // the one whose keys may be claimed
+	linked    atomic.Pointer[session] // the same when all users have been claimed
 
 	mu     sync.Mutex
 	logged map[string]bool // what has been logged since the link was up
@@ -136,20 +147,16 @@ type outgoing struct {
 // connect makes a connection that is made again whenever it is lost. Nothing is kept while it is
 // down: late frames would repeat what has been announced since.
 func (b *bus) connect(server string) error {
-	options := []nats.Option{
-		nats.Name("socketserver chat " + b.station.ID), nats.NoEcho(), nats.Timeout(firstTimeout),
-		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.ReconnectBufSize(-1),
-		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
-		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2), nats.FlusherTimeout(pingInterval),
+	options := append(natsclient.Options("socketserver chat "+b.station.ID), nats.NoEcho(), nats.FlusherTimeout(connectTimeout),
 		nats.ReconnectHandler(b.connected),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.disconnected(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			<-b.opened
-			if b.logFailure(err); errors.Is(err, nats.ErrPermissionViolation) {
-				b.setLinked(false)
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				b.lose(b.joined.Load(), err)
 			}
+			b.logFailure(err)
 		}),
-	}
+	)
 	conn, err := nats.Connect(server, options...)
 	if err != nil {
 		if errors.Is(err, nats.ErrNoServers) { // which hides the only error that is not returned
@@ -162,31 +169,30 @@ func (b *bus) connect(server string) error {
 	return err
 }
 
-// connected is called when the connection has been made again. NATS calls it and the other
-// handlers one after the other.
 func (b *bus) connected(*nats.Conn) {
-	<-b.opened
-	b.setLinked(b.link())
-}
-
-// link reports whether the rooms are linked: NATS may refuse the subscriptions or publishing.
-func (b *bus) link() bool {
-	b.maxFrame.Store(b.conn.MaxPayload())
-	if err := b.probe(); err != nil {
-		b.logFailure(err)
-		return false
+	select {
+	case b.up <- struct{}{}:
+	default:
 	}
-	b.mu.Lock()
-	clear(b.logged)
-	b.mu.Unlock()
-	b.log.Info("rooms are linked to other servers")
-	return true
 }
 
-// probe publishes to the subjects and returns the error that NATS answers.
+func (b *bus) disconnected(err error) {
+	<-b.opened
+	if b.conn.IsClosed() {
+		return
+	}
+	if err == nil {
+		err = errors.New("the connection was closed")
+	}
+	b.lose(b.joined.Load(), err)
+}
+
+// probe publishes to the subjects and returns the error that NATS answers. No stream stores that.
 func (b *bus) probe() error {
-	for _, subject := range []string{b.all, b.to + b.station.ID} {
-		if err := b.conn.Publish(subject, nil); err != nil {
+	for _, subject := range []string{b.room + "-", b.to + b.station.ID} {
+		m := nats.NewMsg(subject)
+		m.Header.Set(jetstream.ExpectedStreamHeader, "none")
+		if err := b.conn.PublishMsg(m); err != nil {
 			return err
 		}
 	}
@@ -199,30 +205,12 @@ func (b *bus) probe() error {
 	return nil
 }
 
-func (b *bus) setLinked(linked bool) {
-	b.linked.Store(linked)
-	if !b.conn.IsClosed() {
-		b.station.Linked(linked)
-	}
-}
-
-func (b *bus) disconnected(err error) {
-	<-b.opened
-	if b.conn.IsClosed() {
-		return
-	}
-	if err == nil {
-		err = errors.New("the connection was closed")
-	}
-	b.log.Warn("the bus is lost; rooms are not linked to other servers until it is back", "error", err)
-	b.setLinked(false)
-}
-
 // logFailure logs an error of NATS.
 func (b *bus) logFailure(err error) {
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
-		b.logOnce("NATS refuses a subject of the bus; rooms are not linked to other servers", "error", err, "next", "allow the NATS user to publish and subscribe to "+b.tree)
+		b.logOnce("NATS refuses a subject of the bus; rooms are not linked to other servers", "error", err,
+			"next", "allow the NATS user to publish and subscribe to "+b.tree+", and to publish to $JS.API.> and $KV."+b.name+".>")
 	case errors.Is(err, nats.ErrSlowConsumer):
 		b.logOnce("messages from other servers are lost: they come faster than this one takes them", "error", err)
 	default:
@@ -249,14 +237,15 @@ func (b *bus) MaxFrame() int {
 }
 
 // Send implements [cluster.Bus].
-func (b *bus) Send(to string, frame []byte) error {
+func (b *bus) Send(to string, frame []byte) error { return b.queue(b.to+to, frame) }
+
+// Say implements [cluster.Bus].
+func (b *bus) Say(room string, frame []byte) error { return b.queue(b.room+room, frame) }
+
+func (b *bus) queue(subject string, frame []byte) error {
 	if len(frame) > b.MaxFrame() {
 		b.logTooLarge(frame)
 		return cluster.ErrTooLarge
-	}
-	subject := b.all
-	if to != "" {
-		subject = b.to + to
 	}
 	select {
 	case b.out <- outgoing{subject, frame}:
@@ -266,7 +255,7 @@ func (b *bus) Send(to string, frame []byte) error {
 	return nil
 }
 
-// send publishes the frames that Send was given, as NATS may block.
+// send publishes the frames that wait, as NATS may block.
 func (b *bus) send() {
 	for {
 		select {
@@ -282,7 +271,7 @@ func (b *bus) send() {
 }
 
 func (b *bus) publish(m outgoing) {
-	if !b.linked.Load() || !b.conn.IsConnected() { // it would be kept before the first connection
+	if !b.isLinked() || !b.conn.IsConnected() { // it would be kept before the first connection
 		return
 	}
 	if errors.Is(b.conn.Publish(m.subject, m.frame), nats.ErrMaxPayload) { // it has changed since Send
@@ -298,7 +287,7 @@ func (b *bus) receive() {
 	for {
 		select {
 		case m := <-b.in:
-			if len(m.Data) > 0 && b.linked.Load() {
+			if b.isLinked() {
 				b.station.Receive(m.Data)
 			}
 		case <-b.closed:

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
 	"github.com/go-socketserver/socketserver/handlers/framing"
 )
 
@@ -141,6 +140,7 @@ func (r *rooms) join(u *user, name string) {
 	default:
 		r.leave(u)
 		r.enter(u, name)
+		r.link.moved(u)
 	}
 }
 
@@ -162,7 +162,7 @@ func (r *rooms) whisper(u *user, argument string) {
 		at = to.room
 	case !r.link.linked:
 		problem = "%s is at another server, which this one is not linked to"
-	case r.link.send(to.server.id, &cluster.Frame{Kind: cluster.Whisper, To: to.id, Text: message}) != nil:
+	case r.link.whisper(to, message) != nil:
 		problem = "the message is too long for other servers, and %s is at one"
 	}
 	r.mu.Unlock()

@@ -2,26 +2,18 @@ package room
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
 	"github.com/go-socketserver/socketserver/internal/text"
-)
-
-const (
-	announceInterval = 2 * time.Second
-	silence          = 10 * time.Second // after which a server, or a user there, is forgotten
-	relinkGrace      = 2 * time.Second  // in place of silence after the link was down
 )
 
 // Notices about the link.
@@ -31,96 +23,57 @@ const (
 	tooLargeText = "-- your message is too long for other servers; only users at this one received it\n"
 )
 
-// A link joins the rooms of a class to those of other servers, over a bus. Messages are sent as
-// they come; presence is sent when it changes, and as a whole at intervals, when the link is up
-// again, and on request, so that lost frames are made up for.
-//
-// Frames are sent with rooms.mu held: their order is that of the changes.
+// A link joins the rooms of a class to those of other servers, over a bus. What is said is sent as it comes; names
+// and rooms of users are in the table of the bus, which decides who has a name.
 type link struct {
 	rooms *rooms
 	log   hclog.Logger
+	id    string
 
-	mu     sync.Mutex      // serializes what the bus reports
-	logged map[string]bool // warnings, each of which is logged once
-	done   chan struct{}   // closed when the link is; nil: it is not open
+	mu     sync.Mutex        // serializes what the bus reports, but the table
+	logged map[string]bool   // warnings, each of which is logged once
+	heard  map[string]uint64 // the number of the last line of each other server
+	isOpen bool
 
 	// Guarded by rooms.mu.
 	linked  bool
 	servers map[string]*server // by id
-	lastID  uint64             // of a user here
-	id      string
-	bus     cluster.Bus // nil: it is not open
+	number  uint64             // of the last line that was said here
+	bus     cluster.Bus        // nil: it is not open
+	late    []notice           // that follow when it is linked
 }
 
-// open opens the bus. It returns after the first attempt to connect.
+// open opens the bus. It returns after the first attempt to link.
 func (l *link) open(_ string, log hclog.Logger) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	id := fmt.Sprintf("%016x", rand.Uint64())
-	bus, linked, err := l.rooms.options.Driver.Open(l.rooms.options.Bus, cluster.Station{
-		ID: id, Log: log, Receive: l.receive, Linked: l.changed,
+	l.id, l.log, l.logged, l.heard = fmt.Sprintf("%016x", rand.Uint64()), log, map[string]bool{}, map[string]uint64{}
+	l.servers = map[string]*server{}
+	o := l.rooms.options
+	bus, linked, err := o.Driver.Open(o.Bus, cluster.Station{
+		ID: l.id, History: o.History, Log: log,
+		Receive: l.receive, Stored: l.stored, Present: l.present, Absent: l.absent, Join: l.join, Linked: l.changed,
 	})
 	if err != nil {
 		return fmt.Errorf("open the bus: %w", err)
 	}
-	l.log, l.logged, l.done = log, map[string]bool{}, make(chan struct{})
 	l.rooms.mu.Lock()
-	l.id, l.bus = id, bus
-	l.linked, l.servers = linked, map[string]*server{}
+	defer l.rooms.mu.Unlock()
+	l.bus, l.linked, l.isOpen = bus, linked, true
 	l.rooms.open[fold(lobby)].unlinked = !linked // it has no users yet
-	l.announce("", true)
-	l.rooms.mu.Unlock()
-	go l.run(l.done)
 	return nil
 }
 
-// close tells the others that this server ends, and closes the bus. The rooms have no users.
+// close closes the bus. The rooms have no users.
 func (l *link) close() error {
 	l.mu.Lock()
-	done := l.done
-	l.done = nil
+	was := l.isOpen
+	l.isOpen = false
 	l.mu.Unlock()
-	if done == nil {
+	if !was {
 		return nil // it was opened in other processes
 	}
-	close(done)
-	l.rooms.mu.Lock()
-	_ = l.send("", &cluster.Frame{Kind: cluster.Bye})
-	bus := l.bus
-	l.bus = nil
-	for _, s := range l.servers {
-		l.forget(s)
-	}
-	l.rooms.mu.Unlock()
-	return bus.Close()
-}
-
-func (l *link) run(done chan struct{}) {
-	tick := time.NewTicker(announceInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-tick.C:
-			l.tick()
-		}
-	}
-}
-
-// tick announces the users here, and forgets those at other servers that are announced no more.
-func (l *link) tick() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	r := l.rooms
-	r.mu.Lock()
-	var all []notice
-	if l.linked {
-		l.announce("", false)
-		all = l.expire()
-	}
-	r.mu.Unlock()
-	r.post(all)
+	return l.bus.Close()
 }
 
 // changed is called when the link is up or down. Users are notified, and then see only each
@@ -130,108 +83,101 @@ func (l *link) changed(linked bool) {
 	defer l.mu.Unlock()
 	r := l.rooms
 	r.mu.Lock()
-	if l.done == nil || linked == l.linked {
+	if !l.isOpen || linked == l.linked {
 		r.mu.Unlock()
 		return
 	}
-	l.linked = linked
 	text := []byte(unlinkedText)
-	if linked {
+	if l.linked = linked; linked {
 		text = []byte(linkedText)
-		l.touch(time.Now().Add(relinkGrace - silence))
-		l.announce("", true)
 	}
-	open := slices.Collect(maps.Values(r.open))
+	open, late := slices.Collect(maps.Values(r.open)), l.late
+	l.late = nil
 	r.mu.Unlock()
 	for _, in := range open {
 		in.mu.Lock()
-		in.unlinked = !linked
+		in.unlinked, in.recalled = !linked, false
 		in.hub.Broadcast(nil, text)
 		in.mu.Unlock()
 	}
+	r.post(late)
 }
 
-// send sends a frame to one server, or to all others. Its only error is cluster.ErrTooLarge.
-// rooms.mu is held.
-func (l *link) send(to string, f *cluster.Frame) error {
-	if l.bus == nil {
-		return nil
+// say sends a line to other servers. Its only error is cluster.ErrTooLarge.
+func (l *link) say(in *room, text []byte) (line, error) {
+	if l == nil {
+		return line{text: text}, nil
 	}
-	f.From, f.Named = l.id, l.rooms.options.Commands
-	data, err := json.Marshal(f)
-	if err != nil {
-		panic(err) // every frame can be marshalled
-	}
-	return l.bus.Send(to, data)
+	l.rooms.mu.Lock() // the order of lines is that of their numbers
+	defer l.rooms.mu.Unlock()
+	l.number++
+	f := &cluster.Frame{From: l.id, Number: l.number, Named: l.rooms.options.Commands, Room: in.name, Text: text}
+	return line{from: l.id, number: f.Number, text: text}, l.bus.Say(token(in.name), f.Marshal())
 }
 
-// Sizes in a frame of users, in bytes of JSON, for a bus that carries small frames only.
-const (
-	frameSize    = 160 // without users
-	presenceSize = 250 // of most users
-)
-
-// maxPart returns the number of users in a frame. rooms.mu is held.
-func (l *link) maxPart() int {
-	if l.bus == nil {
-		return cluster.MaxPart
-	}
-	return min(cluster.MaxPart, max(1, (l.bus.MaxFrame()-frameSize)/presenceSize))
+// whisper sends a frame to a user of a server. Its only error is cluster.ErrTooLarge.
+func (l *link) whisper(to *user, text []byte) error {
+	f := &cluster.Frame{From: l.id, Named: l.rooms.options.Commands, To: to.id, Text: text}
+	return l.bus.Send(to.server.id, f.Marshal())
 }
 
-// announce sends the users here, in one or more frames, the last of which may ask for those of
-// the others. rooms.mu is held.
-func (l *link) announce(to string, ask bool) {
-	var users []cluster.Presence
-	for _, in := range l.rooms.open {
-		for u := range in.users {
-			users = append(users, u.presence())
-		}
-	}
-	f := cluster.Frame{Kind: cluster.Came, Reply: to != "" && !ask}
-	part := l.maxPart()
-	for ; len(users) > part; users = users[part:] {
-		f.Users = users[:part]
-		_ = l.send(to, &f)
-	}
-	f.Users, f.Ask = users, ask
-	_ = l.send(to, &f)
-}
-
-// receive handles a frame of the bus.
-func (l *link) receive(data []byte) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.done == nil {
-		return
-	}
-	r := l.rooms
+// parse parses a frame of another server, or returns nil if it is to be ignored. l.mu is held.
+func (l *link) parse(data []byte) *cluster.Frame {
 	f, err := cluster.Parse(data)
-	if err == nil && f.Named == r.options.Commands {
+	if err == nil && f.Named == l.rooms.options.Commands {
 		err = l.sanitize(f)
 	}
 	switch {
 	case err != nil:
 		l.warnOnce("another program uses the subjects of the bus; its messages are ignored", "found", err)
-		return
-	case f.From == l.id:
-		return
-	case f.Named != r.options.Commands:
+		return nil
+	case f.Named != l.rooms.options.Commands:
 		l.warnOnce("a server on the bus has another setting of commands; its rooms are not joined", "server_id", f.From)
+		return nil
+	}
+	return f
+}
+
+// receive handles a frame of another server.
+func (l *link) receive(data []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.parse(data)
+	if f == nil || !l.isOpen {
 		return
 	}
+	if f.To == 0 {
+		l.hear(f)
+		return
+	}
+	r := l.rooms
 	r.mu.Lock()
-	s, isNew := l.sender(f)
-	if s == nil {
-		r.mu.Unlock()
+	u := r.byID(f.To)
+	var in *room
+	if u != nil {
+		in = u.room
+	}
+	r.mu.Unlock()
+	if in != nil {
+		in.hub.Send(u.Member, f.Text)
+	}
+}
+
+// hear broadcasts a line of another server, which comes by itself and with the history: whichever is first. l.mu
+// is held.
+func (l *link) hear(f *cluster.Frame) {
+	if f.From == l.id || f.Number <= l.heard[f.From] {
 		return
 	}
-	if isNew && !f.Ask && !f.Reply {
-		l.announce(f.From, true) // its users are not known yet
+	if len(l.heard) > maxServers {
+		clear(l.heard)
 	}
-	all := l.apply(s, f)
-	r.mu.Unlock()
-	r.post(all)
+	l.heard[f.From] = f.Number
+	if in := l.rooms.find(f.Room); in != nil {
+		_ = l.rooms.broadcast(in, nil, func() (line, error) {
+			return line{from: f.From, number: f.Number, text: f.Text}, nil
+		})
+	}
 }
 
 func (l *link) warnOnce(message string, args ...any) {
@@ -241,18 +187,10 @@ func (l *link) warnOnce(message string, args ...any) {
 	}
 }
 
-// sanitize makes the text of a frame like that of a client here, and checks its names.
+// sanitize makes the text of a frame like that of a client here, and checks its room.
 func (l *link) sanitize(f *cluster.Frame) error {
-	if f.Room != "" && !isName(f.Room) {
-		return fmt.Errorf("a frame of kind %q with a room that cannot exist", f.Kind)
-	}
-	for _, u := range f.Users {
-		if f.Kind != cluster.Gone && (!isName(u.Room) || !l.isUserName(u.Name)) {
-			return fmt.Errorf("a frame of kind %q with a name that no user can have", f.Kind)
-		}
-	}
-	if len(f.Text) == 0 {
-		return nil
+	if len(f.Text) == 0 || f.To == 0 && (!isName(f.Room) || f.Number == 0) {
+		return fmt.Errorf("a frame for a room that cannot exist, or without text")
 	}
 	form := l.rooms.options.Form()
 	if !l.rooms.options.Commands {
@@ -271,35 +209,4 @@ func (l *link) isUserName(name string) bool {
 	}
 	return name != "" && len(name) <= cluster.MaxName && utf8.ValidString(name) &&
 		strings.IndexFunc(name, func(r rune) bool { return text.Relay.Hides(r) || r == '\n' || r == '\t' }) < 0
-}
-
-// apply returns the notices that a frame of s leads to. rooms.mu is held.
-func (l *link) apply(s *server, f *cluster.Frame) []notice {
-	r := l.rooms
-	switch f.Kind {
-	case cluster.Say:
-		if in := r.open[fold(f.Room)]; in != nil && len(f.Text) > 0 { // also where nobody is: the next one to come has the history
-			return []notice{{room: in, text: f.Text, message: true}}
-		}
-	case cluster.Whisper:
-		if u := r.byID(f.To); u != nil && len(f.Text) > 0 {
-			return []notice{{room: u.room, to: u.Member, text: f.Text}}
-		}
-	case cluster.Bye:
-		return l.forget(s)
-	case cluster.Gone:
-		var all []notice
-		for _, p := range f.Users {
-			if u := s.users[p.ID]; u != nil {
-				all = append(all, l.drop(u)...)
-			}
-		}
-		return all
-	case cluster.Came:
-		if f.Ask {
-			l.announce(f.From, false)
-		}
-		return l.merge(s, f)
-	}
-	return nil
 }

@@ -2,10 +2,7 @@ package room
 
 import (
 	"fmt"
-	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
@@ -13,108 +10,82 @@ import (
 	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
 )
 
-// A quietBus is linked to no server, so that a test decides what others send, and when.
-type quietBus struct{ sent chan string }
+// A quietBus is linked to no server, so that a test decides what others do, and when.
+type quietBus struct{ station *cluster.Station }
 
 func (quietBus) Check(string) error { return nil }
 
-func (b quietBus) Open(string, cluster.Station) (cluster.Bus, bool, error) { return b, true, nil }
-
-func (b quietBus) Send(_ string, frame []byte) error {
-	b.sent <- string(frame)
-	return nil
+func (b quietBus) Open(_ string, s cluster.Station) (cluster.Bus, bool, error) {
+	*b.station = s
+	return b, true, nil
 }
 
-func (quietBus) MaxFrame() int { return 1 << 20 }
+func (quietBus) Send(string, []byte) error                { return nil }
+func (quietBus) Say(string, []byte) error                 { return nil }
+func (quietBus) Claim(string, cluster.Presence) error     { return nil }
+func (quietBus) Release(string)                           {}
+func (quietBus) History(string) ([]cluster.Stored, error) { return nil, nil }
+func (quietBus) MaxFrame() int                            { return 1 << 20 }
+func (quietBus) Close() error                             { return nil }
 
-func (quietBus) Close() error { return nil }
-
-// A server that falls silent is forgotten with its users: after ten seconds, or soon after the
-// link was down. Every server announces its users every two seconds.
-func TestSilentServerIsForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		bus := quietBus{make(chan string, 100)}
-		r := newRooms(&Options{Bus: "x", Driver: bus, Commands: true})
-		require.NoError(t, r.link.open("test", hclog.NewNullLogger()))
-		announce := func() {
-			r.link.receive([]byte(`{"from": "00000000000000aa", "named": true, "kind": "came", "people": [{"id": 1, "name": "far", "room": "lobby", "since": 1}]}`))
-		}
-		present := func() string { return r.present(r.open[fold(lobby)]) }
-		announce()
-		for len(bus.sent) > 0 {
-			<-bus.sent
-		}
-		time.Sleep(9 * time.Second)
-		require.Equal(t, "far", present())
-		require.Len(t, bus.sent, 4)
-		require.Contains(t, <-bus.sent, `"kind":"came"`)
-		time.Sleep(4 * time.Second)
-		require.Empty(t, present())
-		require.True(t, r.isFree("far", nil))
-
-		announce()
-		r.link.changed(false)
-		require.Empty(t, present())
-		require.False(t, r.isFree("far", nil), "the name is kept")
-		time.Sleep(time.Minute)
-		r.link.changed(true)
-		time.Sleep(1500 * time.Millisecond)
-		require.Equal(t, "far", present(), "the server may still announce it")
-		time.Sleep(3500 * time.Millisecond)
-		require.Empty(t, present())
-		require.NoError(t, r.link.close())
-		require.NoError(t, r.link.close())
-		announce()
-		require.Empty(t, present())
-	})
+func linked(t *testing.T, o *Options) (*rooms, *cluster.Station) {
+	t.Helper()
+	var s cluster.Station
+	o.Bus, o.Driver = "x", quietBus{&s}
+	r := newRooms(o)
+	require.NoError(t, r.link.open("test", hclog.NewNullLogger()))
+	return r, &s
 }
 
-// Users who were at another server before this one joined are not announced; later ones are.
-func TestUsersOfBeforeAreNotAnnounced(t *testing.T) {
-	r := newRooms(&Options{Bus: "x", Greeting: true})
-	r.link.servers = map[string]*server{}
-	r.open[fold(lobby)].users[&user{name: "here"}] = struct{}{}
-	s, _ := r.link.sender(&cluster.Frame{From: "a"})
-	one, two := cluster.Presence{ID: 1, Name: "one", Room: lobby}, cluster.Presence{ID: 2, Name: "two", Room: lobby}
-	announced := func(reply bool, users ...cluster.Presence) string {
-		var all strings.Builder
-		for _, n := range r.link.merge(s, &cluster.Frame{Reply: reply, Users: users}) {
-			all.Write(n.text)
-		}
-		return all.String()
+func presence(id uint64, name, room string) cluster.Presence {
+	return cluster.Presence{Server: "00000000000000aa", ID: id, Named: true, Name: name, Room: room}
+}
+
+// A user of another server is renamed by a new key, and then the old one goes.
+func TestUsersOfTheTable(t *testing.T) {
+	r, s := linked(t, &Options{Commands: true})
+	present := func() string { return r.present(r.open[fold(lobby)]) }
+	s.Present(presence(1, "far", lobby))
+	require.Equal(t, "far", present())
+	s.Present(presence(1, "farther", lobby))
+	s.Absent(presence(1, "far", lobby))
+	require.Equal(t, "farther", present())
+	s.Present(presence(1, "Farther", "tea"))
+	require.Empty(t, present())
+	require.Contains(t, r.open, "TEA")
+	s.Linked(false)
+	require.Empty(t, r.present(r.open["TEA"]))
+	s.Linked(true)
+	s.Absent(presence(1, "Farther", "tea"))
+	require.NotContains(t, r.open, "TEA", "a room exists while it has users")
+	require.Empty(t, r.names)
+	require.Empty(t, r.link.servers)
+	require.NoError(t, r.link.close())
+	require.NoError(t, r.link.close())
+}
+
+// A line that comes by itself and with the history is one, whichever is first, and the history has the order of the
+// bus. What the bus does not keep stays where it was said.
+func TestHistoryOfTheBus(t *testing.T) {
+	r, s := linked(t, &Options{History: 4})
+	in := r.open[fold(lobby)]
+	frame := func(from string, number uint64) []byte {
+		f := cluster.Frame{From: "00000000000000" + from, Number: number, Room: lobby, Text: fmt.Appendf(nil, "%s%d ", from, number)}
+		return f.Marshal()
 	}
-	require.Empty(t, announced(true, one)) // the whole in two frames
-	require.Empty(t, announced(true, two))
-	require.Empty(t, announced(false, one, two))
-	three := cluster.Presence{ID: 3, Name: "three", Room: lobby}
-	require.Equal(t, "欢迎three来到我们的聊天室!", announced(true, one, two, three)) // to one who asks again
-	four := cluster.Presence{ID: 4, Name: "four", Room: lobby}
-	require.Equal(t, "欢迎four来到我们的聊天室!", announced(false, four))
-}
-
-// A user that its server does not announce any more is forgotten, though its departure was lost.
-func TestUserThatIsNotAnnouncedIsForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRooms(&Options{Bus: "x", Greeting: true})
-		r.link.servers, r.link.linked = map[string]*server{}, true
-		s, _ := r.link.sender(&cluster.Frame{From: "a"})
-		put := func(ids ...uint64) {
-			for _, id := range ids {
-				r.link.put(s, cluster.Presence{ID: id, Name: fmt.Sprint("user", id), Room: "tea"})
-			}
-		}
-		put(1, 2)
-		time.Sleep(silence)
-		require.Empty(t, r.link.expire())
-		_, isNew := r.link.sender(&cluster.Frame{From: "a"})
-		require.False(t, isNew)
-		put(1)
-		time.Sleep(time.Second)
-		notices := r.link.expire()
-		require.Empty(t, notices, "nobody is there to be notified")
-		require.Equal(t, "user1", r.present(r.open["TEA"]))
-		require.True(t, r.isFree("user2", nil))
-		r.link.forget(s)
-		require.NotContains(t, r.open, "TEA", "a room exists while it has users")
-	})
+	for _, number := range []uint64{1, 2} {
+		s.Receive(frame("aa", number))
+	}
+	s.Receive(frame("bb", 1))
+	require.Equal(t, "aa1 aa2 bb1 ", string(in.history.text(4)))
+	s.Stored(cluster.Stored{Sequence: 5, Frame: frame("bb", 1)})
+	require.Equal(t, "bb1 aa1 aa2 ", string(in.history.text(4)))
+	s.Stored(cluster.Stored{Sequence: 7, Frame: frame("aa", 2)}) // the one before is not kept
+	s.Stored(cluster.Stored{Sequence: 8, Frame: frame("bb", 2)})
+	s.Receive(frame("bb", 2))
+	require.Equal(t, "bb1 aa1 aa2 bb2 ", string(in.history.text(4)))
+	in.history.store(line{from: "old", number: 1, sequence: 6, text: []byte("old ")}, 4) // as it is read again
+	in.history.store(line{from: "bb", number: 2, sequence: 8, text: []byte("bb2 ")}, 4)
+	require.Equal(t, "old aa1 aa2 bb2 ", string(in.history.text(4)))
+	require.NoError(t, r.link.close())
 }

@@ -1,16 +1,18 @@
 package room
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/go-socketserver/socketserver/handlers/chat/client"
+	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
 )
 
 const (
@@ -58,54 +60,92 @@ func isName(name string) bool {
 	return alphanumeric && characters <= maxName
 }
 
-// nameGuest gives a newcomer a free name, by which it is found from now on, in the lobby.
-func (r *rooms) nameGuest(u *user) {
+// token returns a name as it is written in keys and subjects of the bus.
+func token(name string) string { return strings.ReplaceAll(url.QueryEscape(fold(name)), "%", "=") }
+
+// introduce makes a newcomer known, in the lobby and if there are names as a guest.
+func (r *rooms) introduce(u *user) {
+	u.claiming.Lock()
+	defer u.claiming.Unlock()
+	r.mu.Lock()
+	r.lastID++
+	u.id, u.room = r.lastID, r.open[fold(lobby)]
+	r.here[u] = struct{}{}
+	r.mu.Unlock()
+	if r.options.Commands {
+		r.nameGuest(u)
+	} else {
+		_ = r.link.claim(u, u.name)
+	}
+}
+
+// dismiss frees the name of u, which is known no more.
+func (r *rooms) dismiss(u *user) {
+	u.claiming.Lock()
+	defer u.claiming.Unlock()
+	r.mu.Lock()
+	delete(r.here, u)
+	r.mu.Unlock()
+	r.link.release(u, u.name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	u.room = r.open[fold(lobby)]
-	r.setName(u, r.guestName())
+	r.unname(u, u.name)
 }
 
 // takeName gives u another name, unless it is taken.
 func (r *rooms) takeName(u *user, name string) bool {
+	u.claiming.Lock()
+	defer u.claiming.Unlock()
+	return r.setName(u, name)
+}
+
+// setName is takeName with u.claiming held. The name is free only when the bus has decided so; while that is
+// away, when no other server is known to have it. The name before is free at this server last, as until then
+// others would find it taken.
+func (r *rooms) setName(u *user, name string) bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.isFree(name, u) {
+	other := r.names[fold(name)]
+	if other != nil && other != u && other.server == nil || r.taking[fold(name)] {
+		r.mu.Unlock()
 		return false
 	}
-	r.setName(u, name)
+	r.taking[fold(name)] = true
+	r.mu.Unlock()
+	err := r.link.claim(u, name)
+	r.mu.Lock()
+	delete(r.taking, fold(name))
+	if errors.Is(err, cluster.ErrTaken) || err != nil && other != nil && other != u {
+		r.mu.Unlock()
+		return false
+	}
+	before := u.name
+	u.name = name
+	r.names[fold(name)] = u
+	r.mu.Unlock()
+	if fold(before) != fold(name) {
+		r.link.release(u, before)
+		r.mu.Lock()
+		r.unname(u, before)
+		r.mu.Unlock()
+	}
 	return true
 }
 
-// setName gives u a name that is free. r.mu is held.
-func (r *rooms) setName(u *user, name string) {
-	r.unname(u)
-	u.name, u.since = name, time.Now().UnixNano()
-	r.names[fold(name)] = u
-	if _, in := u.room.users[u]; in {
-		r.share(u)
-	}
-}
-
-// guestName returns a free name. With other servers its number is random, as all of them would
-// otherwise give the same ones. r.mu is held.
-func (r *rooms) guestName() string {
+// nameGuest gives u a free name. With other servers its number is random, as all of them would otherwise try the
+// same ones. u.claiming is held.
+func (r *rooms) nameGuest(u *user) {
 	for {
-		r.guests++
-		n := r.guests
-		if r.link != nil {
-			n = 1 + rand.IntN(999_999)
+		n := 1 + rand.IntN(999_999)
+		if r.link == nil {
+			r.mu.Lock()
+			r.guests++
+			n = r.guests
+			r.mu.Unlock()
 		}
-		if name := fmt.Sprintf("guest%d", n); r.isFree(name, nil) {
-			return name
+		if r.setName(u, fmt.Sprintf("guest%d", n)) {
+			return
 		}
 	}
-}
-
-// isFree reports whether no user but u has that name, here or at another server. r.mu is held.
-func (r *rooms) isFree(name string, u *user) bool {
-	other := r.names[fold(name)]
-	return other == nil || other == u
 }
 
 // nameOf returns the name of u, which the link to other servers may change.
@@ -115,16 +155,9 @@ func (r *rooms) nameOf(u *user) string {
 	return u.name
 }
 
-// freeName frees the name of u.
-func (r *rooms) freeName(u *user) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.unname(u)
-}
-
-// unname is freeName with r.mu held.
-func (r *rooms) unname(u *user) {
-	if r.names[fold(u.name)] == u {
-		delete(r.names, fold(u.name))
+// unname frees a name of u at this server. r.mu is held.
+func (r *rooms) unname(u *user, name string) {
+	if r.names[fold(name)] == u {
+		delete(r.names, fold(name))
 	}
 }

@@ -1,41 +1,77 @@
 package room
 
 import (
-	"time"
-
+	"github.com/go-socketserver/socketserver/framework/hub"
 	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
 )
 
 const (
-	maxServers = 1000
+	maxServers = 10_000
 	maxUsers   = 100_000 // of one server
 )
 
 // A server is another server on the bus. It and its users are guarded by rooms.mu.
 type server struct {
 	id    string
-	seen  time.Time // when its last frame arrived
-	known bool      // it has announced users other than in a reply
 	users map[uint64]*user
 }
 
-// sender returns the sender of a frame, or nil if the frame is to be ignored. rooms.mu is held.
-func (l *link) sender(f *cluster.Frame) (s *server, isNew bool) {
-	s = l.servers[f.From]
-	if isNew = s == nil; isNew {
-		if f.Kind == cluster.Bye || len(l.servers) >= maxServers {
-			return nil, false
-		}
-		s = &server{id: f.From, users: map[uint64]*user{}}
-		l.servers[f.From] = s
-	}
-	s.seen = time.Now()
-	return s, isNew
+// A notice is what users here receive because of other servers.
+type notice struct {
+	room   *room
+	to     *hub.Member // nil: every user in the room
+	except *hub.Member // except this one, which may be nil
+	text   []byte
 }
 
-// put adds a user of s, or changes its name or room. rooms.mu is held.
-func (l *link) put(s *server, p cluster.Presence) []notice {
-	r, u := l.rooms, s.users[p.ID]
+// post delivers notices. It is called without r.mu, as a busy hub makes it wait.
+func (r *rooms) post(notices []notice) {
+	for _, n := range notices {
+		if n.to != nil {
+			n.room.hub.Send(n.to, n.text)
+		} else {
+			n.room.hub.Broadcast(n.except, n.text)
+		}
+	}
+}
+
+// greet returns the notice to a room, which may be nil, that a remote user enters or leaves.
+func (r *rooms) greet(in *room, format, name string) []notice {
+	if in == nil || len(in.users) == 0 || !r.options.Greeting {
+		return nil
+	}
+	return []notice{{room: in, text: r.greeting(format, name)}}
+}
+
+// byID returns the user that other servers know by that number. r.mu is held.
+func (r *rooms) byID(id uint64) *user {
+	for u := range r.here {
+		if u.id == id {
+			return u
+		}
+	}
+	return nil
+}
+
+// remote returns the users in a room who are at other servers within reach. r.mu is held.
+func (r *rooms) remote(in *room) map[*user]struct{} {
+	if r.link == nil || !r.link.linked {
+		return nil
+	}
+	return in.remote
+}
+
+// put adds a user of another server, or changes its name or room. rooms.mu is held.
+func (l *link) put(p cluster.Presence) []notice {
+	r, s := l.rooms, l.servers[p.Server]
+	if s == nil {
+		if len(l.servers) >= maxServers {
+			return nil
+		}
+		s = &server{id: p.Server, users: map[uint64]*user{}}
+		l.servers[p.Server] = s
+	}
+	u := s.users[p.ID]
 	if u == nil {
 		if len(s.users) >= maxUsers {
 			return nil
@@ -48,8 +84,8 @@ func (l *link) put(s *server, p cluster.Presence) []notice {
 		r.vacate(u)
 		to.remote[u] = struct{}{}
 	}
-	r.unname(u)
-	u.name, u.room, u.since, u.seen = p.Name, to, p.Since, time.Now()
+	u.name, u.room = p.Name, to
+	r.unname(u, before)
 	if other := r.names[fold(u.name)]; other == nil || other.server != nil { // or it is about to be renamed
 		r.names[fold(u.name)] = u
 	}
@@ -62,47 +98,17 @@ func (l *link) put(s *server, p cluster.Presence) []notice {
 	return nil
 }
 
-// drop removes a user of another server. rooms.mu is held.
-func (l *link) drop(u *user) []notice {
-	delete(u.server.users, u.id)
-	l.rooms.unname(u)
+// drop removes a user of another server, if it still has that name. rooms.mu is held.
+func (l *link) drop(p cluster.Presence) []notice {
+	s := l.servers[p.Server]
+	if s == nil || s.users[p.ID] == nil || s.users[p.ID].name != p.Name {
+		return nil // it has been renamed
+	}
+	u := s.users[p.ID]
+	if delete(s.users, u.id); len(s.users) == 0 {
+		delete(l.servers, s.id)
+	}
+	l.rooms.unname(u, u.name)
 	l.rooms.vacate(u)
 	return l.rooms.greet(u.room, goodbye, u.name)
-}
-
-// forget removes a server and its users. rooms.mu is held.
-func (l *link) forget(s *server) []notice {
-	var all []notice
-	for _, u := range s.users {
-		all = append(all, l.drop(u)...)
-	}
-	delete(l.servers, s.id)
-	return all
-}
-
-// expire removes the servers and users that have been silent. rooms.mu is held.
-func (l *link) expire() []notice {
-	var all []notice
-	for _, s := range l.servers {
-		if time.Since(s.seen) > silence {
-			all = append(all, l.forget(s)...)
-			continue
-		}
-		for _, u := range s.users {
-			if time.Since(u.seen) > silence {
-				all = append(all, l.drop(u)...)
-			}
-		}
-	}
-	return all
-}
-
-// touch counts all servers and users as seen at that time. rooms.mu is held.
-func (l *link) touch(at time.Time) {
-	for _, s := range l.servers {
-		s.seen = at
-		for _, u := range s.users {
-			u.seen = at
-		}
-	}
 }

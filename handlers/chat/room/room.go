@@ -4,11 +4,9 @@ package room
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/hub"
@@ -38,9 +36,6 @@ func Class(o *Options) *framework.HandlerClass {
 	}
 	if r.link != nil {
 		c.OwnProgram, c.Open, c.Close, c.Stateful = true, r.link.open, r.link.close, ""
-		if o.History > 0 {
-			c.Stateful = "the last messages, which newcomers receive,"
-		}
 	}
 	return c
 }
@@ -50,15 +45,18 @@ type rooms struct {
 	options *Options
 
 	mu     sync.Mutex
-	open   map[string]*room // by folded name; those with users, and the lobby
-	names  map[string]*user // by folded name; without commands only those at other servers
-	guests int              // names given to guests
+	open   map[string]*room   // by folded name; those with users, and the lobby
+	here   map[*user]struct{} // the users of this server
+	names  map[string]*user   // by folded name; empty without commands
+	taking map[string]bool    // names that users here are about to have
+	guests int                // names given to guests
+	lastID uint64             // of a user here
 
 	link *link // to other servers; nil: there is no bus
 }
 
 func newRooms(o *Options) *rooms {
-	r := &rooms{options: o, open: map[string]*room{}, names: map[string]*user{}}
+	r := &rooms{options: o, open: map[string]*room{}, here: map[*user]struct{}{}, names: map[string]*user{}, taking: map[string]bool{}}
 	r.open[fold(lobby)] = newRoom(lobby)
 	if o.Bus != "" {
 		r.link = &link{rooms: r}
@@ -79,8 +77,9 @@ type room struct {
 	users, remote map[*user]struct{} // here and at other servers; guarded by rooms.mu
 
 	mu       sync.Mutex
-	history  [][]byte // the last messages, oldest first
-	unlinked bool     // the users know that other servers are out of reach
+	history  history
+	recalled bool // history has what was said before at all servers
+	unlinked bool // the users know that other servers are out of reach
 }
 
 // A user is a client in a room. Its fields are guarded by rooms.mu; only its own handler changes
@@ -89,11 +88,10 @@ type user struct {
 	*client.Client // nil: it is at another server
 	name           string
 	room           *room
-	id             uint64 // for other servers
-	since          int64  // when it took its name, in nanoseconds of Unix time
+	id             uint64  // for other servers
+	server         *server // nil: it is here
 
-	server *server   // nil: it is here
-	seen   time.Time // when another server announced it last
+	claiming sync.Mutex // held while its name and room are changed at all servers, before rooms.mu
 }
 
 // opened returns the room of that name. r.mu is held.
@@ -105,6 +103,13 @@ func (r *rooms) opened(name string) *room {
 		r.open[fold(name)] = in
 	}
 	return in
+}
+
+// find returns the room of that name if it has users.
+func (r *rooms) find(name string) *room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open[fold(name)]
 }
 
 // vacate removes u from its room, if it has one, and closes a room without users. r.mu is held.
@@ -127,9 +132,9 @@ func (r *rooms) enter(u *user, name string) {
 	welcome := r.welcome(u, to)
 	to.users[u] = struct{}{}
 	u.room = to
-	r.share(u)
 	called := u.name
 	r.mu.Unlock()
+	r.link.recall(to)
 	to.mu.Lock()
 	defer to.mu.Unlock()
 	to.hub.Join(u.Member)
@@ -139,8 +144,8 @@ func (r *rooms) enter(u *user, name string) {
 	if to.unlinked {
 		to.hub.Send(u.Member, []byte(unlinkedText))
 	}
-	if len(to.history) > 0 { // one message, so that it takes one place in the queue
-		to.hub.Send(u.Member, bytes.Join(to.history, nil))
+	if past := to.history.text(r.options.History); len(past) > 0 { // one message, so that it takes one place in the queue
+		to.hub.Send(u.Member, past)
 	}
 	if r.options.Greeting {
 		to.hub.Broadcast(u.Member, r.greeting(greeting, called))
@@ -162,7 +167,6 @@ func (r *rooms) leave(u *user) {
 	from.hub.Leave(u.Member)
 	r.mu.Lock()
 	r.vacate(u)
-	r.unshare(u)
 	called := u.name
 	r.mu.Unlock()
 	if r.options.Greeting {
@@ -187,31 +191,26 @@ func (r *rooms) greeting(format, name string) []byte {
 
 // say sends a message to all others in u's room, here and at other servers.
 func (r *rooms) say(u *user, message []byte) {
-	r.broadcast(u.room, u.Member, message)
-	if r.link == nil {
-		return
-	}
-	r.mu.Lock()
-	err := r.link.send("", &cluster.Frame{Kind: cluster.Say, Room: u.room.name, Text: message})
-	r.mu.Unlock()
+	in := u.room
+	err := r.broadcast(in, u.Member, func() (line, error) { return r.link.say(in, message) })
 	if err != nil {
-		u.room.hub.Send(u.Member, []byte(tooLargeText))
+		in.hub.Send(u.Member, []byte(tooLargeText))
 	}
 }
 
-// broadcast sends a message to all users in the room but from, which may be nil.
-func (r *rooms) broadcast(to *room, from *hub.Member, message []byte) {
-	if r.options.History == 0 {
-		to.hub.Broadcast(from, message)
-		return
+// broadcast sends a line to all users in the room but from, which may be nil. The room has its history from when
+// the line is made on, so that a newcomer receives it once.
+func (r *rooms) broadcast(to *room, from *hub.Member, said func() (line, error)) error {
+	if r.options.History > 0 {
+		to.mu.Lock()
+		defer to.mu.Unlock()
 	}
-	to.mu.Lock()
-	defer to.mu.Unlock()
-	if len(to.history) == r.options.History {
-		to.history = append(to.history[:0], to.history[1:]...)
+	l, err := said()
+	if r.options.History > 0 {
+		to.history.add(l, r.options.History)
 	}
-	to.history = append(to.history, bytes.Clone(message))
-	to.hub.Broadcast(from, message)
+	to.hub.Broadcast(from, l.text)
+	return err
 }
 
 type handler struct {
@@ -223,10 +222,8 @@ func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	r := h.rooms
 	u := &user{Client: client.New(h.Request, rfile, wfile, &r.options.Options), name: client.Name(h.ClientAddress)}
 	defer u.Close()
-	if r.options.Commands {
-		r.nameGuest(u)
-		defer r.freeName(u)
-	}
+	r.introduce(u)
+	defer r.dismiss(u)
 	r.enter(u, lobby)
 	defer r.leave(u)
 	if r.options.Commands {
