@@ -14,7 +14,9 @@ import (
 
 // Workers of preforking, children of forking and threads share a room over a bus.
 func TestBus(t *testing.T) {
-	nats, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, Username: "u", Password: "canary"})
+	nats, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, Username: "u", Password: "canary", JetStream: true, StoreDir: t.TempDir(),
+	})
 	require.NoError(t, err)
 	nats.Start()
 	defer nats.Shutdown()
