@@ -27,7 +27,7 @@ type Options struct {
 	Slow            Slow           `json:"slow" doc:"what happens to a client with more: drop, it misses messages; disconnect"`
 	Rate            float64        `json:"rate" doc:"messages a second that are read from a client after the first five; 0 means no limit"`
 	SettingsTimeout Duration       `json:"settings_timeout" doc:"in pairs: time for a client to send its name and its partner's; \"0\" means no limit"`
-	Bus             string         `json:"bus" doc:"in a room: URL of the NATS server over which servers share their rooms, as in nats://localhost:4222; empty: none"`
+	Bus             string         `json:"bus" doc:"in a room: URL of the NATS server, with JetStream, over which servers share their rooms, as in nats://localhost:4222; empty: none"`
 	Operator        framework.Path `json:"operator" doc:"with an operator: path of the socket for consoles; empty: one that socketserver console finds by the server's name"`
 }
 

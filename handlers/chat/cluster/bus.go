@@ -33,8 +33,6 @@ type Bus interface {
 	// History returns the last frames that were said in a room, oldest first. It blocks for some
 	// seconds at most.
 	History(room string) ([]Stored, error)
-	// MaxFrame returns the size in bytes of the largest frame that the bus carries.
-	MaxFrame() int
 	// Close sends the frames that wait, within a second, and closes the bus.
 	Close() error
 }

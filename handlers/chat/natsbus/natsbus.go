@@ -231,11 +231,6 @@ func (b *bus) logOnce(message string, args ...any) {
 	}
 }
 
-// MaxFrame implements [cluster.Bus].
-func (b *bus) MaxFrame() int {
-	return int(min(b.maxFrame.Load(), math.MaxInt))
-}
-
 // Send implements [cluster.Bus].
 func (b *bus) Send(to string, frame []byte) error { return b.queue(b.to+to, frame) }
 
@@ -243,7 +238,7 @@ func (b *bus) Send(to string, frame []byte) error { return b.queue(b.to+to, fram
 func (b *bus) Say(room string, frame []byte) error { return b.queue(b.room+room, frame) }
 
 func (b *bus) queue(subject string, frame []byte) error {
-	if len(frame) > b.MaxFrame() {
+	if int64(len(frame)) > b.maxFrame.Load() {
 		b.logTooLarge(frame)
 		return cluster.ErrTooLarge
 	}

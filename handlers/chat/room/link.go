@@ -23,6 +23,8 @@ const (
 	tooLargeText = "-- your message is too long for other servers; only users at this one received it\n"
 )
 
+const otherCommands = "a server on the bus has another setting of commands; its rooms are not joined"
+
 // A link joins the rooms of a class to those of other servers, over a bus. What is said is sent as it comes; names
 // and rooms of users are in the table of the bus, which decides who has a name.
 type link struct {
@@ -30,8 +32,9 @@ type link struct {
 	log   hclog.Logger
 	id    string
 
+	logged sync.Map // warnings, each of which is logged once
+
 	mu     sync.Mutex        // serializes what the bus reports, but the table
-	logged map[string]bool   // warnings, each of which is logged once
 	heard  map[string]uint64 // the number of the last line of each other server
 	isOpen bool
 
@@ -47,7 +50,7 @@ type link struct {
 func (l *link) open(_ string, log hclog.Logger) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.id, l.log, l.logged, l.heard = fmt.Sprintf("%016x", rand.Uint64()), log, map[string]bool{}, map[string]uint64{}
+	l.id, l.log, l.heard = fmt.Sprintf("%016x", rand.Uint64()), log, map[string]uint64{}
 	l.servers = map[string]*server{}
 	o := l.rooms.options
 	bus, linked, err := o.Driver.Open(o.Bus, cluster.Station{
@@ -132,7 +135,7 @@ func (l *link) parse(data []byte) *cluster.Frame {
 		l.warnOnce("another program uses the subjects of the bus; its messages are ignored", "found", err)
 		return nil
 	case f.Named != l.rooms.options.Commands:
-		l.warnOnce("a server on the bus has another setting of commands; its rooms are not joined", "server_id", f.From)
+		l.warnOnce(otherCommands, "server_id", f.From)
 		return nil
 	}
 	return f
@@ -181,8 +184,7 @@ func (l *link) hear(f *cluster.Frame) {
 }
 
 func (l *link) warnOnce(message string, args ...any) {
-	if !l.logged[message] {
-		l.logged[message] = true
+	if _, logged := l.logged.LoadOrStore(message, true); !logged {
 		l.log.Warn(message, args...)
 	}
 }

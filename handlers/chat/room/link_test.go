@@ -25,7 +25,6 @@ func (quietBus) Say(string, []byte) error                 { return nil }
 func (quietBus) Claim(string, cluster.Presence) error     { return nil }
 func (quietBus) Release(string)                           {}
 func (quietBus) History(string) ([]cluster.Stored, error) { return nil, nil }
-func (quietBus) MaxFrame() int                            { return 1 << 20 }
 func (quietBus) Close() error                             { return nil }
 
 func linked(t *testing.T, o *Options) (*rooms, *cluster.Station) {

@@ -98,8 +98,12 @@ func (l *link) rejoin(u *user) error {
 
 // present is called when a user of another server has come or changed.
 func (l *link) present(p cluster.Presence) {
-	if p.Named != l.rooms.options.Commands || !isName(p.Room) || !l.isUserName(p.Name) {
-		l.log.Warn("a user of another server is ignored: its name or room cannot be, or the server has another setting of commands", "server_id", p.Server)
+	switch {
+	case p.Named != l.rooms.options.Commands:
+		l.warnOnce(otherCommands, "server_id", p.Server)
+		return
+	case !isName(p.Room) || !l.isUserName(p.Name):
+		l.warnOnce("another program uses the bucket of the bus; its users are ignored", "server_id", p.Server)
 		return
 	}
 	l.tell(func() []notice { return l.put(p) })
