@@ -41,6 +41,32 @@ func TestKilledServer(t *testing.T) {
 	t.Log("free after", time.Since(began).Round(time.Millisecond))
 }
 
+// A server that was stopped does not speak with a name that another user has by then.
+func TestStoppedServer(t *testing.T) {
+	at := port(startNATS(t, -1))
+	one, _ := serve(t, options(at), &framework.Threading{})
+	forking := &framework.Forking{}
+	two, _ := serve(t, options(at), forking)
+	alice := enter(t, one, "alice")
+	bob := enter(t, two, "bob", alice)
+	require.Len(t, forking.ActiveChildren(), 1)
+	pid := forking.ActiveChildren()[0]
+	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	alice.skips("bob离开了我们的聊天室!\n")
+	for heard := ""; heard != "-- alice is now bob\n"; {
+		alice.say("/nick bob")
+		heard = alice.until("\n")
+	}
+	bob.say("this is bob")
+	require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
+	bob.skips(linked)
+	bob.skips("-- the name bob is taken at another server; you are now ")
+	guest := strings.TrimSuffix(bob.until(","), ",")
+	bob.say("this is no bob")
+	all := alice.until(guest + ": this is no bob\n")
+	require.NotContains(t, all, ": this is bob")
+}
+
 // TestLinearizableNames checks histories of users who take and free names at servers that are killed, stopped and cut
 // off meanwhile, or whose NATS server ends and starts again: there is an order of what they did that explains all answers, in
 // which nobody took a name that another one had. What a user does while its server is not linked is not known to others.
