@@ -95,17 +95,19 @@ func (r *Request) Moved(in, out int64) {
 
 // WhenOver has tell called once, with how r has ended, before its connection is closed. It is for a [Transport] that has
 // the requests of another server, which [Request.Conclude] tells the same.
-func (r *Request) WhenOver(tell func(outcome []byte)) { r.tell = tell }
-
-// tellOutcome calls what WhenOver has set.
-func (r *Request) tellOutcome(err error) {
-	tell := r.tell
-	if tell == nil {
-		return
+func (r *Request) WhenOver(tell func(outcome []byte)) {
+	r.early = true
+	r.done = func(r *Request, err error) {
+		tell(r.outcome(&handoff.Frame{Kind: handoff.Outcome, Flags: handoff.Count}, err).Append(nil))
 	}
-	r.tell = nil
-	f := r.outcome(&handoff.Frame{Kind: handoff.Outcome, Flags: handoff.Count}, err)
-	tell(f.Append(nil))
+}
+
+// conclude calls done, once.
+func (r *Request) conclude(err error) {
+	if done := r.done; done != nil {
+		r.done = nil
+		done(r, err)
+	}
 }
 
 // outcome sets in f how r has ended.

@@ -41,12 +41,12 @@ func (s *BaseServer) conclude(r *Request, finish func() error) {
 }
 
 // setUp makes the handler and its files. On an error there is no handler to be finished.
-func (s *BaseServer) setUp(r *Request, make func() Handler) (rfile *bufio.Reader, wfile io.Writer) {
+func (s *BaseServer) setUp(r *Request, newHandler func() Handler) (rfile *bufio.Reader, wfile io.Writer) {
 	if r.err = s.wrap(r); r.err != nil {
 		return nil, nil
 	}
 	var h Handler
-	if err := protect(func() error { h = make(); return nil }); err != nil {
+	if err := protect(func() error { h = newHandler(); return nil }); err != nil {
 		r.err = fmt.Errorf("make handler: %w", err)
 		return nil, nil
 	}
@@ -128,7 +128,9 @@ func (s *BaseServer) handleError(r *Request, err error) {
 
 // over ends a request that was served. In the loop the client's unread bytes are not waited for.
 func (s *BaseServer) over(r *Request) {
-	r.tellOutcome(r.err)
+	if r.early {
+		r.conclude(r.err)
+	}
 	if s.strategy.Place() == InLoop {
 		s.closeAside(r, true)
 		return

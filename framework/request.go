@@ -44,10 +44,10 @@ type Request struct {
 	readBuffer, writeBuffer int // in a worker: those of the server that accepted it
 
 	wrapped bool // it has passed the layers
+	early   bool // done is called before its connection is closed
 
 	slot   atomic.Pointer[slots.Source] // what it counts against in the limits
 	done   func(*Request, error)        // called once, when the request is over; may be nil
-	tell   func(outcome []byte)         // of WhenOver
 	traced *traced                      // nil: nobody listens
 }
 
@@ -199,11 +199,12 @@ func (r *Request) leave(s *BaseServer) {
 // end records that the request is over.
 func (r *Request) end(s *BaseServer) {
 	r.leave(s)
-	r.tellOutcome(ErrServerClosed) // unless it was served
 	r.scope.End()
-	if r.done != nil {
-		r.done(r, r.err)
+	err := r.err
+	if r.early && err == nil { // it came too late, or this has been told
+		err = ErrServerClosed
 	}
+	r.conclude(err)
 	if r.packet != nil {
 		r.packet.Release()
 	}

@@ -127,6 +127,12 @@ func TestDistributedStartsOnce(t *testing.T) {
 	if rounds == 0 {
 		t.Skip("SOCKETSERVER_LONG_TESTS is not set")
 	}
+	for _, via := range []string{"tcp", "bus"} {
+		t.Run(via, func(t *testing.T) { startsOnce(t, via, rounds) })
+	}
+}
+
+func startsOnce(t *testing.T, via string, rounds int) {
 	nats := startNATS(t, -1)
 	started := filepath.Join(t.TempDir(), "started")
 	program := write(t, "once.sh", "#!/bin/sh\nread id\necho $id >>"+started+"\necho $id\n")
@@ -135,11 +141,11 @@ func TestDistributedStartsOnce(t *testing.T) {
 plugin "once" { path = %q }
 server "once" {
   transport "tcp" { address = "127.0.0.1:0" }
-  concurrency "distributed" {}
+  concurrency "distributed" { via = %q }
   limits { per_source = 0 }
   plugin "once" {}
 }
-`, nats.Addr(), program))
+`, nats.Addr(), program, via))
 	killed := startWorker(t, r.file)
 	r.await(t, "worker is known")
 	var answered []string
