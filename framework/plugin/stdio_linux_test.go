@@ -171,7 +171,7 @@ func TestStdioTimeouts(t *testing.T) {
 		"idle, a program that reads":      {"echo $$; exec cat", framework.Timeouts{Idle: 200 * time.Millisecond}, "timeouts.idle of 200ms has passed"},
 		"idle, one that does not":         {"echo $$; sleep 600 & wait", framework.Timeouts{Idle: 200 * time.Millisecond}, "timeouts.idle of 200ms has passed"},
 		"idle, one that ignores SIGTERM":  {"trap '' TERM; echo $$; while :; do sleep 600; done", framework.Timeouts{Idle: 100 * time.Millisecond}, "timeouts.idle of 100ms has passed"},
-		"request":                         {"echo $$; " + busy, framework.Timeouts{Request: 300 * time.Millisecond, Idle: 200 * time.Millisecond}, "timeouts.request of 300ms has passed"},
+		"request":                         {"echo $$; " + busy, framework.Timeouts{Request: 300 * time.Millisecond, Idle: 10 * time.Second}, "timeouts.request of 300ms has passed"},
 		"read":                            {"echo $$; exec cat", framework.Timeouts{Read: 100 * time.Millisecond}, "exit status 1: cat"},
 		"write, with client not reading":  {"echo $$; exec yes", framework.Timeouts{Write: 200 * time.Millisecond}, "exit status 1: yes"},
 		"idle, with a client not reading": {"echo $$; exec yes", framework.Timeouts{Idle: 200 * time.Millisecond}, "timeouts.idle of 200ms has passed"},
