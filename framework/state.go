@@ -56,7 +56,7 @@ func (s *BaseServer) sharedState() State {
 	c := s.Class
 	switch {
 	case !c.UsesState:
-		return noState{errNoState}
+		return store.None[Entry]{Err: errNoState}
 	case s.State != nil:
 		return s.State
 	}
@@ -71,19 +71,9 @@ func callsOf(server func() *BaseServer) worker.NewCalls {
 			if s := server(); s != nil {
 				return s.sharedState()
 			}
-			return noState{errors.New("framework: a process has the state from its first request on")}
+			return store.None[Entry]{Err: errors.New("framework: a process has the state from its first request on")}
 		}, send)
 	}
 }
 
-// noState is the State of handlers whose class does not use one.
-type noState struct{ err error }
-
 var errNoState = errors.New("framework: the handler class does not say that it uses the state; set UsesState in it")
-
-func (n noState) Get(context.Context, string) ([]byte, uint64, error)            { return nil, 0, n.err }
-func (n noState) Create(context.Context, string, []byte) (uint64, error)         { return 0, n.err }
-func (n noState) Delete(context.Context, string) error                           { return n.err }
-func (n noState) Add(context.Context, string, int64) (int64, error)              { return 0, n.err }
-func (n noState) Watch(context.Context, string) (<-chan Entry, error)            { return nil, n.err }
-func (n noState) Update(context.Context, string, []byte, uint64) (uint64, error) { return 0, n.err }

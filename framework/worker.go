@@ -1,307 +1,148 @@
 package framework
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"os"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
-	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
-	"github.com/go-socketserver/socketserver/framework/internal/socket"
-	"github.com/go-socketserver/socketserver/framework/internal/store"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// WorkerConfiguration is what a worker process has to know.
-type WorkerConfiguration struct {
-	Server      string          `json:"server"`
-	Build       string          `json:"build"`       // what the worker has to be of; empty: it is not asked
-	Constructor int             `json:"constructor"` // which of ServeWorker's
-	Concurrency string          `json:"concurrency"` // the server's strategy, in the words of a configuration
-	Options     json.RawMessage `json:"options"`     // of the handler
-	Timeouts    Timeouts        `json:"timeouts"`
-	MaxLine     int             `json:"max_line,omitempty"`
-	Limits      *Limits         `json:"limits,omitempty"`  // of a worker that gets its requests itself
-	Journal     int             `json:"journal,omitempty"` // the descriptor of memory for events; 0: they are sent
-	LogLevel    string          `json:"log_level"`
+// A Worker is the server's side of a process that finishes requests, which calls [ServeChannel].
+type Worker struct {
+	process *worker.Process
+	server  atomic.Pointer[BaseServer] // the last one that had a request for it
 }
 
-// own are the constructors that this program can be a worker of.
-var own []Constructor
-
-// ServeWorker is the first line of the main of a program that uses [Forking] or [Preforking]: a
-// program that was started as a worker serves as one and does not return. The server and the
-// worker name the same constructors in the same order.
-func ServeWorker(constructors ...Constructor) {
-	own = constructors
-	name, ok := os.LookupEnv(worker.Variable)
-	if !ok {
-		return
-	}
-	_ = os.Unsetenv(worker.Variable)
-	if err := serveWorker(name); err != nil {
-		workerLog("error").Error("worker ended", "error", err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
-
-func serveWorker(name string) error {
-	var c WorkerConfiguration
-	p, err := worker.Adopt(name, &c)
-	if errors.Is(err, io.EOF) { // the server had no use for this process
-		return nil
-	}
+// NewWorker returns the Worker of a process that was started with the other end of a pair of
+// SOCK_SEQPACKET sockets as descriptor 3. It owns descriptor. end is called once, when the
+// process has closed its end: it must make sure that the process goes, wait for it, and return
+// why it went. kill ends the process at once; it may be called at any time.
+func NewWorker(descriptor, pid int, log hclog.Logger, end func() error, kill func()) (*Worker, error) {
+	channel, err := handoff.FromDescriptor(descriptor)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if c.Constructor < 0 || c.Constructor >= len(own) {
-		return fmt.Errorf("handler %d of %d: the server is of another build", c.Constructor, len(own))
+	w := new(Worker)
+	w.process = worker.NewProcess(channel, pid, log, end, kill, w.stopServer, callsOf(w.server.Load))
+	return w, nil
+}
+
+// stopServer stops the server that uses the process, which asks for that.
+func (w *Worker) stopServer() {
+	if s := w.server.Load(); s != nil {
+		s.stopServer()
 	}
-	if c.Build != "" && c.Build != Build() {
-		return p.SayHello(Build(), false) // the server logs it; serving would run other handlers than it knows
-	}
-	if err := p.OpenJournal(c.Journal); err != nil {
-		return err
-	}
-	class, err := own[c.Constructor].Class(c.Options)
+}
+
+// WorkerHello is what a process in worker mode says of itself.
+type WorkerHello struct {
+	Networks []string // transports that it serves; nil: all
+	Stateful string   // what it keeps in memory between requests; empty: nothing
+	State    bool     // it uses the server's state
+	Options  []Option // nil: it does not say
+	Forks    bool     // it has a process of its own for each request
+	Ping     bool     // it can be asked whether it is alive
+}
+
+// Configure tells a process in worker mode what to be, and waits for its hello. Why it does not serve
+// is the error: [OptionError]s, joined, as far as it is options.
+func (w *Worker) Configure(c WorkerConfiguration, timeout time.Duration) (*WorkerHello, error) {
+	as, err := json.Marshal(c)
 	if err != nil {
-		return fmt.Errorf("configure handler: %w", err)
+		return nil, fmt.Errorf("configure: %w", err)
 	}
-	return serveParent(p, c, class, true)
+	w.process.Configure(as)
+	if err := w.Ready(timeout); err != nil {
+		return nil, err
+	}
+	said := w.process.Hello()
+	hello := &WorkerHello{Networks: said.Networks, Stateful: said.Stateful, State: said.State, Forks: said.Forks, Ping: said.Ping}
+	if said.Options != nil { // where the list is empty it has none
+		hello.Options = []Option{}
+	}
+	for _, o := range said.Options {
+		hello.Options = append(hello.Options, Option(o))
+	}
+	var problems []error
+	for _, p := range said.Problems {
+		if p.Option == "" {
+			problems = append(problems, errors.New(text.Line(p.Problem)))
+			continue
+		}
+		problems = append(problems, &OptionError{Option: text.Line(p.Option), Problem: text.Line(p.Problem)})
+	}
+	return hello, errors.Join(problems...)
 }
 
-// ServeChannel serves the requests that arrive on descriptor until it ends, as the server has no
-// more or has gone, or until stop is closed. It then waits for those in flight, for at most the
-// drain timeout, and closes class. Programs call [ServeWorker] or package plugin instead.
-func ServeChannel(descriptor int, stop <-chan struct{}, c WorkerConfiguration, class *HandlerClass) error {
-	p, err := worker.NewParent(descriptor)
-	if err != nil {
-		return err
-	}
-	go func() {
-		<-stop
-		_ = p.CloseRead()
-	}()
-	return serveParent(p, c, class, false)
+// Ping waits until the process answers, which it does if its hello says so. One call at a time.
+func (w *Worker) Ping(ctx context.Context) error { return w.process.Ping(ctx) }
+
+// Ready waits until the process has said what it is.
+func (w *Worker) Ready(timeout time.Duration) error { return w.process.Ready(timeout) }
+
+// UsesState reports whether the process, which is Ready, uses the server's state.
+func (w *Worker) UsesState() bool { return w.process.Hello().State }
+
+// Gone is closed when the process has ended.
+func (w *Worker) Gone() <-chan struct{} { return w.process.Gone() }
+
+// Close tells the process that there are no more requests; it ends when it is done.
+func (w *Worker) Close() { w.process.Close() }
+
+// Disconnect reads no more of what the process sends, as if it had ended.
+func (w *Worker) Disconnect() { w.process.Disconnect() }
+
+// InWorker returns an Executor that hands requests to a process. next returns the process,
+// and waits while that is being started again, until ctx is done. Where it returns an error the
+// client gets the text of an [UnavailableError], or else the banner of the limits. One that has gone, see
+// [Worker.Gone], must not be returned.
+//
+// A connection stays open here until the process has it: where the process goes before that,
+// the next one gets the connection, and a process that dies costs only what it had taken.
+func InWorker(next func(ctx context.Context) (*Worker, error)) Executor { return workerExecutor(next) }
+
+// An UnavailableError is why no process can serve a request of [InWorker] or [BaseServer.FinishElsewhere].
+type UnavailableError struct {
+	Text string // sent to the client of a connection; empty: the banner is
+	Err  error
 }
 
-func serveParent(p *worker.Parent, c WorkerConfiguration, class *HandlerClass, child bool) error {
-	if err := p.SayHello(c.Build, class.UsesState); err != nil { // where the server asks this is its Build, too
-		return err
-	}
-	t := &parentTransport{parent: p, class: class, configuration: c}
-	if class.UsesState {
-		t.state = store.NewRemote[Entry](p.Send)
-		p.Answer = t.state.Take
-	}
-	s := t.server(t)
-	s.HandleError, s.OnStop = func(*Request, error) {}, func() {} // the outcome has both
-	s.killsLate = child
-	if err := s.ServeForever(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, ErrServerClosed) {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(c.Timeouts.Drain, 10*time.Second))
-	defer cancel()
-	var errs []error
-	t.sockets.Range(func(of, _ any) bool { of.(*BaseServer).Stop(); return true })
-	t.sockets.Range(func(of, _ any) bool { errs = append(errs, of.(*BaseServer).Shutdown(ctx)); return true })
-	return errors.Join(append(errs, s.Shutdown(ctx))...)
-}
+func (e *UnavailableError) Error() string { return e.Err.Error() }
+func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// workerLog writes what the server understands to stderr.
-func workerLog(level string) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{Level: hclog.LevelFromString(level), Output: os.Stderr, JSONFormat: true})
-}
+type workerExecutor func(ctx context.Context) (*Worker, error)
 
-// parentTransport is a worker's transport: what its server hands over.
-type parentTransport struct {
-	parent        *worker.Parent
-	class         *HandlerClass
-	configuration WorkerConfiguration
-	state         *store.Remote[Entry] // nil: the class has no use for it
-	sockets       sync.Map             // the servers of those that are served here
-}
-
-// server makes a server of this process.
-func (t *parentTransport) server(from Transport) *BaseServer {
-	c := &t.configuration
-	s := &BaseServer{
-		Name: c.Server, Transport: from, Strategy: &Threading{}, Class: t.class, Log: workerLog(c.LogLevel),
-		Timeouts: c.Timeouts, MaxLine: c.MaxLine,
-	}
-	if t.state != nil {
-		s.State = t.state
-	}
-	return s
-}
-
-func (*parentTransport) Network() string             { return "" }
-func (*parentTransport) Open() error                 { return nil }
-func (*parentTransport) Addr() net.Addr              { return nil }
-func (*parentTransport) SetDeadline(time.Time) error { return nil }
-
-// Close does nothing: outcomes are still to be sent. The process's end closes the channel.
-func (*parentTransport) Close() error { return nil }
-
-func (t *parentTransport) GetRequest() (r *Request, err error) {
-	for r == nil {
-		err := t.parent.Next(func(f *handoff.Frame, socket *handoff.Descriptor) error {
-			if f.Kind == handoff.Listen {
-				t.serveSocket(f, socket)
-			} else {
-				r = t.request(f, socket)
+func (next workerExecutor) Execute(r *Request) error {
+	s := r.server
+	return s.handOver(r, true, func(t *worker.Task) error {
+		return worker.Offer(t, func() (*worker.Process, error) {
+			w, err := next(s.context())
+			if err == nil {
+				w.server.Store(s)
+				return w.process, nil
 			}
-			return nil
+			s.sayUnavailable(r, err)
+			return nil, err
 		})
-		if err != nil && t.state != nil {
-			t.state.Close()
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil, net.ErrClosed
-		case err != nil:
-			return nil, fmt.Errorf("%w: receive request: %w", net.ErrClosed, err)
-		}
-	}
-	return r, nil
+	})
 }
 
-// request makes the request of a frame.
-func (t *parentTransport) request(f *handoff.Frame, socket *handoff.Descriptor) *Request {
-	client, local := conn.ParseAddress(f.Network, f.Client), conn.ParseAddress(f.Network, f.Local)
-	outcome := &handoff.Frame{Kind: handoff.Outcome, ID: f.ID, Flags: f.Flags & handoff.Count}
-	var r *Request
-	if f.Kind == handoff.Datagram {
-		r = NewDatagramRequest(f.Network, f.Body, client, local, func(p []byte) error {
-			outcome.Body = append(outcome.Body, p...)
-			return nil
-		})
-	} else {
-		r = NewStreamRequest(f.Network, conn.FromDescriptor(socket, local, client, conn.OptionsOf(f)))
-		r.readBuffer, r.writeBuffer = int(f.ReadBuffer), int(f.WriteBuffer)
-		if len(f.Body) > 0 {
-			r.TLS = new(TLS)
-			_ = json.Unmarshal(f.Body, r.TLS) // as the server wrote it
-		}
+// sayUnavailable sends the client of r the text of an [UnavailableError], or the banner.
+func (s *BaseServer) sayUnavailable(r *Request, err error) {
+	var unavailable *UnavailableError
+	switch {
+	case s.isStopped():
+	case errors.As(err, &unavailable) && unavailable.Text != "":
+		r.say(unavailable.Text, time.Second)
+	default:
+		s.Limits.sendBanner(r)
 	}
-	rawsock.Monitor()
-	t.parent.Begin(f.ID, func(bool) { r.scope.Cancel(r.server.context()) })
-	last := f.Flags&handoff.Last != 0
-	r.done = func(r *Request, err error) {
-		t.parent.Finish(r.outcome(outcome, err))
-		if last {
-			worker.Exit(t.class.Close)
-		}
-	}
-	return r
-}
-
-// serveSocket has a server of its own serve the socket, beside the one whose transport is the
-// channel. The outcome is sent when that has retired and its requests are over.
-func (t *parentTransport) serveSocket(f *handoff.Frame, descriptor *handoff.Descriptor) {
-	id := f.ID
-	finish := func(err error) {
-		outcome := &handoff.Frame{Kind: handoff.Outcome, ID: id}
-		setError(outcome, err)
-		t.parent.Finish(outcome)
-	}
-	s, err := t.inherit(f, descriptor.File())
-	if err == nil {
-		err = s.Listen()
-	}
-	if err != nil {
-		finish(err)
-		return
-	}
-	t.sockets.Store(s, nil)
-	t.parent.Begin(id, s.retireSocket)
-	go func() {
-		err := s.ServeForever()
-		if errors.Is(err, ErrServerClosed) || errors.Is(err, net.ErrClosed) {
-			err = nil
-		}
-		_ = s.Retire(context.Background()) // the server ends this process where it takes too long
-		t.sockets.Delete(s)
-		finish(err)
-	}()
-}
-
-// inherit makes the server of a socket. It owns file.
-func (t *parentTransport) inherit(f *handoff.Frame, file *os.File) (*BaseServer, error) {
-	var o sharedSocket
-	if err := json.Unmarshal(f.Body, &o); err != nil {
-		return nil, errors.Join(fmt.Errorf("read description of socket: %w", err), file.Close())
-	}
-	id := f.ID
-	s := t.server(nil)
-	s.Limits, s.ReadBuffer, s.WriteBuffer = t.configuration.Limits, o.ReadBuffer, o.WriteBuffer
-	s.OnStop = func() { _ = t.parent.Send(&handoff.Frame{Kind: handoff.Quit, ID: id}) }
-	if f.Flags&handoff.Count != 0 {
-		s.Trace = t.trace(id)
-	}
-	if options := (*socket.Options)(&o.SocketOptions); o.Packets || slices.Contains(packets, o.Network) {
-		s.Transport = packetTransport{socket.InheritPackets(o.Network, options, file, o.Local)}
-	} else {
-		s.Transport = streamTransport{socket.InheritStream(o.Network, options, file)}
-	}
-	return s, nil
-}
-
-// retireSocket has s take no more requests, and with stop end those that it has soon.
-func (s *BaseServer) retireSocket(stop bool) {
-	if stop {
-		s.Stop()
-	} else {
-		s.life.Retire(s.drained)
-	}
-	if n := s.Active(); n > 0 {
-		s.log().Info("worker waits for requests", "requests", n)
-	}
-}
-
-// trace sends what happens to the requests of the socket id to the server, see socketEvent.
-func (t *parentTransport) trace(id uint64) *Trace {
-	var last atomic.Uint64
-	send := func(r *Request, f handoff.Frame) {
-		f.Kind, f.ID, f.Request = handoff.Event, id, r.traced.number
-		if f.Flags != handoff.Ended { // of which the server knows the request
-			f.Network, f.Client, f.Local = r.Network, r.client(), conn.AddressText(r.LocalAddress)
-		}
-		_ = t.parent.Report(&f)
-	}
-	return &Trace{
-		Started: func(r *Request, _ Place, _ int) {
-			r.traced.number = last.Add(1)
-			send(r, handoff.Frame{Flags: handoff.Started})
-		},
-		Refused: func(r *Request, why Refusal) {
-			send(r, handoff.Frame{Flags: handoff.Refused, Text: string(why)})
-		},
-		Ended: func(r *Request, o Outcome) {
-			f := handoff.Frame{Flags: handoff.Ended, Duration: int64(o.Duration), In: o.In, Out: o.Out}
-			setError(&f, o.Err)
-			send(r, f)
-		},
-	}
-}
-
-// setError is the inverse of errorOf.
-func setError(f *handoff.Frame, err error) {
-	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
-		err = (*worker.Panic)(panicked)
-	}
-	worker.SetError(f, err)
 }

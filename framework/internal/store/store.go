@@ -118,3 +118,13 @@ func replace[E entry](c chan E, e Entry) {
 	}
 	c <- E(e)
 }
+
+// None is where there is no state: every call returns Err.
+type None[E entry] struct{ Err error }
+
+func (n None[E]) Get(context.Context, string) ([]byte, uint64, error)            { return nil, 0, n.Err }
+func (n None[E]) Create(context.Context, string, []byte) (uint64, error)         { return 0, n.Err }
+func (n None[E]) Update(context.Context, string, []byte, uint64) (uint64, error) { return 0, n.Err }
+func (n None[E]) Delete(context.Context, string) error                           { return n.Err }
+func (n None[E]) Add(context.Context, string, int64) (int64, error)              { return 0, n.Err }
+func (n None[E]) Watch(context.Context, string) (<-chan E, error)                { return nil, n.Err }
