@@ -19,16 +19,6 @@ type Executor interface {
 	Execute(r *Request) error
 }
 
-// finishBy has r pass the layers before it is finished elsewhere.
-func (s *BaseServer) finishBy(r *Request, finish func() error) {
-	s.conclude(r, func() error {
-		if err := s.wrap(r); err != nil {
-			return err
-		}
-		return finish()
-	})
-}
-
 // A Client is the connection of a client that is copied elsewhere, and back. A write that takes longer than
 // Timeouts.Write fails.
 type Client = conn.Client
@@ -37,7 +27,7 @@ type Client = conn.Client
 // other machines: r, which is a connection, passes the layers, serve has it served and waits for that in this goroutine,
 // and r is closed. The client is sent the text of an [UnavailableError], or else the banner.
 func (s *BaseServer) FinishElsewhere(r *Request, serve func(*Client) error) {
-	s.finishBy(r, func() error {
+	s.conclude(r, func() error {
 		err := serve(conn.NewClient(r.conn, s.timeouts().Write))
 		if errors.As(err, new(*UnavailableError)) {
 			s.sayUnavailable(r, err)

@@ -22,7 +22,7 @@ import (
 // precedes Handle has returned by then, and what follows is deferred.
 func (s *BaseServer) FinishRequest(r *Request) {
 	if s.Class.Executor != nil {
-		s.finishBy(r, func() error { return s.Class.Executor.Execute(r) })
+		s.conclude(r, func() error { return s.Class.Executor.Execute(r) })
 		return
 	}
 	defer s.tearDown(r)
@@ -33,11 +33,23 @@ func (s *BaseServer) FinishRequest(r *Request) {
 	}
 }
 
-// conclude does all that follows what finishes r.
+// conclude has r pass the layers, and does all that follows what finishes it elsewhere.
 func (s *BaseServer) conclude(r *Request, finish func() error) {
 	defer s.over(r) // deferred, as finish may call runtime.Goexit
-	r.err = protect(finish)
+	r.err = protect(func() error {
+		if err := s.wrap(r); err != nil {
+			return err
+		}
+		return finish()
+	})
 	s.report(r, r.err)
+}
+
+// fail ends a request that nothing finishes.
+func (s *BaseServer) fail(r *Request, err error) {
+	defer s.over(r)
+	r.err = err
+	s.report(r, err)
 }
 
 // setUp makes the handler and its files. On an error there is no handler to be finished.

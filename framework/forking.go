@@ -89,7 +89,7 @@ func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 		release, err := conn.AwaitClient(s.context(), r.accepted, s.timeouts().Idle, &f.silent, half)
 		s.antechamber.Leave(peer)
 		if err != nil {
-			s.conclude(r, func() error { return err })
+			s.fail(r, err)
 			return
 		}
 		defer release()
@@ -110,7 +110,7 @@ func (f *Forking) finishWrapped(s *BaseServer, r *Request, half int) {
 		r.conn, release, err = conn.AwaitBytes(s.context(), r.conn, s.timeouts().Idle, &f.silent, half)
 	}
 	if err != nil {
-		s.conclude(r, func() error { return err })
+		s.fail(r, err)
 		return
 	}
 	defer release()

@@ -15,7 +15,7 @@ import (
 
 // finishIn has a process finish r: do hands a task over and waits until it is over.
 func (s *BaseServer) finishIn(r *Request, do func(*worker.Task) error) {
-	s.finishBy(r, func() error { return s.handOver(r, false, do) })
+	s.conclude(r, func() error { return s.handOver(r, false, do) })
 }
 
 // handOver makes a task of r and has do perform it. With keep the connection stays open here until

@@ -181,7 +181,7 @@ func (s *BaseServer) processRequest(r *Request) {
 		s.life.Remember(r)
 	}
 	if err := s.strategy.ProcessRequest(s, r); err != nil {
-		s.conclude(r, func() error { return err })
+		s.fail(r, err)
 	}
 }
 
