@@ -84,6 +84,39 @@ func (c conversation) lost(t *testing.T) bool {
 	return false
 }
 
+// A member is in the room.
+type member struct {
+	net.Conn
+	t     *testing.T
+	lines *bufio.Reader
+}
+
+func (m *machines) enter(daemon int) member {
+	m.t.Helper()
+	c := dial(m.t, m.listen[daemon]["room"])
+	e := member{c, m.t, bufio.NewReader(c)}
+	require.Contains(m.t, e.line(), "-- you are ")
+	return e
+}
+
+func (m member) line() string {
+	m.t.Helper()
+	line, err := m.lines.ReadString('\n')
+	require.NoError(m.t, err)
+	return line
+}
+
+// say returns what the room says to a command.
+func (m member) say(text string) string {
+	m.t.Helper()
+	frameworktest.Send(m.t, m, text+"\n")
+	for {
+		if line := m.line(); strings.HasPrefix(line, "-- ") && !strings.Contains(line, "linked") {
+			return line
+		}
+	}
+}
+
 // count has a daemon count a line, until it can, and returns the number and how long that took.
 func (m *machines) count(daemon int) (n int, took time.Duration) {
 	m.t.Helper()
@@ -143,7 +176,15 @@ server "tickets" {
     url     = %[1]q
   }
 }
-`, m.nodes.URL()), 0o600))
+server "room" {
+  transport "tcp" { address = "${env("MACHINE")}:0" }
+  concurrency "threading" {}
+  handler "chat" {
+    commands = true
+    bus      = %[2]q
+  }
+}
+`, m.nodes.URL(), fmt.Sprintf("nats://%s:%d/room", m.nodes.All[0].Host, m.nodes.All[0].Port)), 0o600))
 	for n := range m.daemons {
 		m.startDaemon(n)
 	}
@@ -200,8 +241,21 @@ server "tickets" {
 	}
 	m.startWorker(0)
 
+	dead, living := m.enter(1), m.enter(0)
+	require.Contains(t, dead.say("/nick ada"), " is now ada")
+	for began := time.Now(); !strings.Contains(living.say("/names"), "ada"); time.Sleep(100 * time.Millisecond) { // the rooms are linked
+		require.Less(t, time.Since(began), frameworktest.Patience)
+	}
+	require.NotContains(t, living.say("/nick ada"), " is now ada")
 	require.NoError(t, m.daemons[1].Process.Kill())
 	<-m.daemons[1].ended
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // the name becomes free
+		if strings.Contains(living.say("/nick ada"), " is now ada") {
+			t.Logf("daemon killed: a name was free after %s", time.Since(began))
+			break
+		}
+		require.Less(t, time.Since(began), frameworktest.Patience)
+	}
 	own = 0
 	for _, c := range all {
 		if c.daemon == 1 {
