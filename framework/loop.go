@@ -122,8 +122,20 @@ func (s *BaseServer) getRequest() (*Request, error) {
 	}
 }
 
+// A Preamble is what precedes a request on its connection, such as a PROXY header. Its methods read that,
+// and not a byte more. They may change the addresses of r, before limits are applied. On an error r is
+// closed, and the refusal is that of a [RefusalError].
+type Preamble interface {
+	// Take reads a preamble that has arrived already. If not all of it has, Take reads nothing and returns
+	// false. It runs in the loop, so it must not wait for the client.
+	Take(r *Request) (taken bool, err error)
+	// Read waits for the preamble. It runs in a goroutine of its own and within Timeouts.Handshake; at
+	// most 1024 connections wait for it, 256 from one source, which often is a proxy.
+	Read(ctx context.Context, r *Request) error
+}
+
 // The antechamber is where connections are between accept and the limits while their preamble
-// is read, one goroutine each, so that a silent client holds up nobody else.
+// is waited for, one goroutine each, so that a silent client holds up nobody else.
 const (
 	maxAntechamber      = 1024 // connections
 	maxPreamblesPerPeer = 256  // of one source, which often is a proxy
@@ -134,8 +146,13 @@ const (
 func (s *BaseServer) admit(r *Request) {
 	s.beginTrace(r)
 	if s.Preamble == nil || r.conn == nil {
-		s.traceAccepted(r)
-		s.processRequest(r)
+		s.enterWith(r, nil)
+		return
+	}
+	taken := false
+	err := protect(func() (err error) { taken, err = s.Preamble.Take(r); return err })
+	if taken || err != nil {
+		s.enterWith(r, err)
 		return
 	}
 	peer := s.antechamber.Enter(slots.KeyOf(r.ClientAddress), maxPreamblesPerPeer, maxAntechamber)
@@ -151,18 +168,23 @@ func (s *BaseServer) admit(r *Request) {
 		err := s.readPreamble(r)
 		s.antechamber.Leave(peer)
 		s.life.Forget(r)
-		s.traceAccepted(r) // whose addresses do not change any more
-		if err != nil {
-			s.refusePreamble(r, err)
-			return
-		}
-		s.processRequest(r)
+		s.enterWith(r, err)
 	}()
+}
+
+// enterWith processes r, whose addresses do not change any more. err is that of its preamble.
+func (s *BaseServer) enterWith(r *Request, err error) {
+	s.traceAccepted(r)
+	if err != nil {
+		s.refusePreamble(r, err)
+		return
+	}
+	s.processRequest(r)
 }
 
 func (s *BaseServer) readPreamble(r *Request) error {
 	return conn.Handshake(s.context(), r.accepted, cmp.Or(s.timeouts().Handshake, 5*time.Second), func(ctx context.Context) error {
-		return protect(func() error { return s.Preamble(ctx, r) })
+		return protect(func() error { return s.Preamble.Read(ctx, r) })
 	})
 }
 

@@ -15,9 +15,14 @@ import (
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// readHeader reads a line byte by byte, so that none of the request is lost, and takes the
-// client's address from it.
-func readHeader(_ context.Context, r *framework.Request) error {
+// headerLine is a line with the client's address.
+type headerLine struct{}
+
+// Take leaves it to Read.
+func (headerLine) Take(*framework.Request) (bool, error) { return false, nil }
+
+// Read reads byte by byte, so that none of the request is lost.
+func (headerLine) Read(_ context.Context, r *framework.Request) error {
 	var line []byte
 	for one := make([]byte, 1); ; line = append(line, one[0]) {
 		if _, err := r.Conn().Read(one); err != nil {
@@ -43,7 +48,7 @@ func TestPreamble(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer["tcp"](t, class(t, act))
-			s.Strategy, s.Preamble = strategy(), readHeader
+			s.Strategy, s.Preamble = strategy(), headerLine{}
 			s.Limits = &framework.Limits{PerSource: 1}
 			log := logOf(s)
 			frameworktest.Serve(t, s)
@@ -77,7 +82,7 @@ func TestPreamble(t *testing.T) {
 // wait for it.
 func TestPreambleTimesOut(t *testing.T) {
 	s := newServer["tcp"](t, class(t, act))
-	s.Strategy, s.Preamble = &framework.Threading{}, readHeader
+	s.Strategy, s.Preamble = &framework.Threading{}, headerLine{}
 	s.Timeouts.Handshake = 100 * time.Millisecond
 	log := logOf(s)
 	frameworktest.Serve(t, s)
@@ -85,7 +90,7 @@ func TestPreambleTimesOut(t *testing.T) {
 	log.Await(t, "timeouts.handshake of 100ms has passed")
 
 	s = newServer["tcp"](t, class(t, act))
-	s.Preamble = readHeader
+	s.Preamble = headerLine{}
 	served := start(t, s)
 	silent := frameworktest.Dial(t, s)
 	require.Equal(t, "hello\n", askAll(t, s, "from 192.0.2.1:1\necho hello\n")) // silent has been accepted
@@ -97,7 +102,7 @@ func TestPreambleTimesOut(t *testing.T) {
 // One source has a bounded number of connections that wait for their preamble.
 func TestPreamblePerSource(t *testing.T) {
 	s := newServer["tcp"](t, class(t, act))
-	s.Strategy, s.Preamble = &framework.Threading{}, readHeader
+	s.Strategy, s.Preamble = &framework.Threading{}, headerLine{}
 	log := logOf(s)
 	frameworktest.Serve(t, s)
 	for range 256 {

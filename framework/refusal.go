@@ -26,7 +26,7 @@ const (
 	RefusedClosed        Refusal = limits.Closed        // the server stops
 )
 
-// A RefusalError is the error of a [BaseServer.Preamble] that has a reason of its own.
+// A RefusalError is the error of a [Preamble] that has a reason of its own.
 type RefusalError struct {
 	Refusal Refusal
 	Err     error

@@ -45,12 +45,8 @@ type BaseServer struct {
 	// Timeout bounds HandleRequest; 0 means none. ServeForever does not look at it.
 	Timeout time.Duration
 
-	// Preamble reads what precedes the request on its connection, such as a PROXY header, and not
-	// a byte more. It may change the addresses of r, before limits are applied. It runs in a
-	// goroutine of its own and within Timeouts.Handshake; at most 1024 connections wait for it, 256
-	// from one source, which often is a proxy. On an error r is closed, and the refusal is that of a
-	// [RefusalError].
-	Preamble func(ctx context.Context, r *Request) error
+	// Preamble is what precedes the request on its connection, such as a PROXY header; nil: nothing does.
+	Preamble Preamble
 	// Layers are what connections pass before a handler sees them, outermost first, within
 	// Timeouts.Handshake.
 	Layers []Layer

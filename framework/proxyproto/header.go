@@ -33,6 +33,21 @@ var (
 	errLine    = errors.New("the line of the PROXY header is not valid")
 )
 
+// whole returns the size of the header that b begins with, or 0 if b does not have all of it.
+func whole(b []byte) int {
+	size := 0
+	switch {
+	case bytes.HasPrefix(b, signature1):
+		size = bytes.Index(b[:min(len(b), maxLine)], crlf) + len(crlf)
+	case bytes.HasPrefix(b, signature2) && len(b) >= fixed:
+		size = fixed + int(binary.BigEndian.Uint16(b[14:]))
+	}
+	if size < first || size > len(b) {
+		return 0
+	}
+	return size
+}
+
 // missing returns how many bytes of a header are still to be read for sure, where b was; 0: none.
 func missing(b []byte) (int, error) {
 	switch {

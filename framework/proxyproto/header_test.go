@@ -133,9 +133,15 @@ func FuzzHeader(f *testing.F) {
 		h, rest, err := take(data, 1<<20)
 		slow, slowRest, slowErr := take(data, 1)
 		require.Equal(t, err == nil, slowErr == nil)
+		at := whole(data[:min(len(data), maxSize)])
 		if err != nil {
+			if at > 0 {
+				_, err = parse(data[:at])
+				require.Error(t, err)
+			}
 			return
 		}
+		require.Equal(t, len(data)-len(rest), at)
 		require.Equal(t, h, slow)
 		require.Equal(t, rest, slowRest)
 		b := data[:len(data)-len(rest)]

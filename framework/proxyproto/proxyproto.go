@@ -30,44 +30,64 @@ type Options struct {
 	Timeout time.Duration `json:"timeout"`
 }
 
-// Preamble returns the function of [framework.BaseServer] that reads the header, and not a byte more.
-// ClientAddress and LocalAddress of the request are those of the header then, unless it says that
-// the connection is the proxy's own.
-func Preamble(o Options) func(ctx context.Context, r *framework.Request) error {
-	from := cidr.NewSet(o.From)
-	return func(ctx context.Context, r *framework.Request) error {
-		switch trusted := from.Contains(cidr.Of(r.ClientAddress)); {
-		case trusted:
-			return read(ctx, r, o.Timeout)
-		case o.Require:
-			return &framework.RefusalError{
-				Refusal: framework.RefusedUntrusted,
-				Err:     errors.New("only the proxies of proxy_protocol.from may connect"),
-			}
-		}
-		return nil
-	}
+// Preamble returns the [framework.Preamble] of a server behind proxies. ClientAddress and LocalAddress of
+// a request are those of its header then, unless that says that the connection is the proxy's own.
+func Preamble(o Options) framework.Preamble { return &preamble{o, cidr.NewSet(o.From)} }
+
+type preamble struct {
+	Options
+	from cidr.Set
 }
 
 var buffers = sync.Pool{New: func() any { return new([maxSize]byte) }}
 
-func read(ctx context.Context, r *framework.Request, timeout time.Duration) error {
+// Take implements [framework.Preamble].
+func (p *preamble) Take(r *framework.Request) (bool, error) {
+	switch trusted := p.from.Contains(cidr.Of(r.ClientAddress)); {
+	case !trusted && p.Require:
+		return false, &framework.RefusalError{
+			Refusal: framework.RefusedUntrusted,
+			Err:     errors.New("only the proxies of proxy_protocol.from may connect"),
+		}
+	case !trusted:
+		return true, nil
+	}
 	buffer := buffers.Get().(*[maxSize]byte)
 	defer buffers.Put(buffer)
 	c := r.Conn()
-	if timeout > 0 {
-		_ = c.SetReadDeadline(time.Now().Add(timeout)) // the framework removes it
-		if err := ctx.Err(); err != nil {              // it has replaced the deadline that ctx set
+	size := whole(buffer[:conn.Peek(c, buffer[:])])
+	if size == 0 {
+		return false, nil
+	}
+	if _, err := io.ReadFull(c, buffer[:size]); err != nil { // it does not wait
+		return false, err
+	}
+	return true, adopt(r, buffer[:size])
+}
+
+// Read implements [framework.Preamble], for a request that Take has found to be a proxy's.
+func (p *preamble) Read(ctx context.Context, r *framework.Request) error {
+	buffer := buffers.Get().(*[maxSize]byte)
+	defer buffers.Put(buffer)
+	c := r.Conn()
+	if p.Timeout > 0 {
+		_ = c.SetReadDeadline(time.Now().Add(p.Timeout)) // the framework removes it
+		if err := ctx.Err(); err != nil {                // it has replaced the deadline that ctx set
 			return err
 		}
 	}
 	b, err := readHeader(c, buffer)
-	if timeout > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("the PROXY header has not come within %s: %w", timeout, err)
+	if p.Timeout > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("the PROXY header has not come within %s: %w", p.Timeout, err)
 	}
 	if err != nil {
 		return err
 	}
+	return adopt(r, b)
+}
+
+// adopt gives r the addresses of the header b.
+func adopt(r *framework.Request, b []byte) error {
 	h, err := parse(b)
 	if err == nil && h.client.IsValid() {
 		r.ClientAddress, r.LocalAddress = net.TCPAddrFromAddrPort(h.client), net.TCPAddrFromAddrPort(h.local)

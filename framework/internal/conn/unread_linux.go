@@ -5,6 +5,8 @@ import (
 	"os"
 	"syscall"
 	"unsafe"
+
+	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 )
 
 func shutdownWrite(fd uintptr) error {
@@ -32,7 +34,7 @@ func Peek(conn net.Conn, p []byte) (n int) {
 		return 0
 	}
 	_ = raw.Control(func(fd uintptr) {
-		n, _, _ = syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		n, _ = rawsock.Peek(fd, p)
 	})
-	return max(n, 0)
+	return n
 }

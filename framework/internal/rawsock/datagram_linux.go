@@ -15,7 +15,7 @@ import (
 func ReceiveFrom(fd uintptr, p []byte) (n int, from netip.AddrPort, err error) {
 	var address syscall.RawSockaddrInet6 // has room for that of IPv4
 	size := uint32(unsafe.Sizeof(address))
-	n, err = receive(fd, p, unsafe.Pointer(&address), &size)
+	n, err = receive(fd, p, 0, unsafe.Pointer(&address), &size)
 	if err != nil {
 		return 0, from, err
 	}

@@ -13,7 +13,10 @@ const flags = syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL
 func Send(fd uintptr, p []byte) (int, error) { return send(fd, p, nil, 0) }
 
 // Receive receives what has arrived.
-func Receive(fd uintptr, p []byte) (int, error) { return receive(fd, p, nil, nil) }
+func Receive(fd uintptr, p []byte) (int, error) { return receive(fd, p, 0, nil, nil) }
+
+// Peek copies what has arrived and leaves it there.
+func Peek(fd uintptr, p []byte) (int, error) { return receive(fd, p, syscall.MSG_PEEK, nil, nil) }
 
 func send(fd uintptr, p []byte, to unsafe.Pointer, size uintptr) (int, error) {
 	for {
@@ -28,9 +31,9 @@ func send(fd uintptr, p []byte, to unsafe.Pointer, size uintptr) (int, error) {
 	}
 }
 
-func receive(fd uintptr, p []byte, from unsafe.Pointer, size *uint32) (int, error) {
+func receive(fd uintptr, p []byte, how uintptr, from unsafe.Pointer, size *uint32) (int, error) {
 	for {
-		n, _, errno := syscall.RawSyscall6(sysRecvfrom, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags,
+		n, _, errno := syscall.RawSyscall6(sysRecvfrom, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags|how,
 			uintptr(from), uintptr(unsafe.Pointer(size)))
 		if errno == 0 {
 			return int(n), nil

@@ -15,7 +15,7 @@ const maxName = uint32(unsafe.Sizeof(syscall.RawSockaddrUnix{}))
 func ReceiveFromUnix(fd uintptr, p []byte) (n int, name string, err error) {
 	var address syscall.RawSockaddrUnix
 	size := maxName
-	n, err = receive(fd, p, unsafe.Pointer(&address), &size)
+	n, err = receive(fd, p, 0, unsafe.Pointer(&address), &size)
 	if err != nil {
 		return 0, "", err
 	}
