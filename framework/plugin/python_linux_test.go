@@ -230,8 +230,11 @@ func TestPythonStateWithoutItsServer(t *testing.T) {
 		expect(handoff.Hello)
 		var clients []net.Conn
 		for id := range uint64(2) {
-			client, request, err := handoff.StreamPair()
+			end, request, err := handoff.StreamPair()
 			require.NoError(t, err)
+			client, err := net.FileConn(end)
+			require.NoError(t, err)
+			require.NoError(t, end.Close())
 			defer client.Close()
 			require.NoError(t, server.Send(&handoff.Frame{Kind: handoff.Stream, ID: id + 1, Network: "unix"}, request))
 			require.NoError(t, request.Close())

@@ -1,23 +1,27 @@
 package conn
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 )
 
 // A Relay copies between a connection and a socketpair, whose other end goes to a process
 // that cannot be handed the connection: it has no descriptor, or bytes of it pass through a
-// layer of this process. It costs two goroutines and two buffers of 32 KiB.
+// layer of this process. It costs two goroutines, a buffer, and another one while the process writes.
 type Relay struct {
 	conn *Client
-	pair net.Conn
+	pair *os.File
+	raw  syscall.RawConn // of pair
 
 	down   sync.WaitGroup // process to client
 	ending atomic.Bool    // the process is done: what it has written is in pair
@@ -31,30 +35,40 @@ func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, 
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &Relay{conn: NewClient(conn, write), pair: pair}
+	raw, err := pair.SyscallConn()
+	if err != nil {
+		return nil, nil, errors.Join(err, pair.Close(), theirs.Close())
+	}
+	r := &Relay{conn: NewClient(conn, write), pair: pair, raw: raw}
 	go r.toProcess()
 	r.down.Go(r.toClient)
 	return r, theirs, nil
 }
 
+// relayBuffers hold what is being copied; a record of TLS fits into one.
+var relayBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+
 // toProcess passes the client's end of stream on. A connection that was cut off has ended for the
 // process, too, as a socketpair can say no more. Where the process reads no more the rest
 // stays unread in conn.
 func (r *Relay) toProcess() {
-	_, _ = io.Copy(r.pair, r.conn)
+	buf := relayBuffers.Get().(*[16 << 10]byte)
+	defer relayBuffers.Put(buf)
+	_, _ = io.CopyBuffer(struct{ io.Writer }{r.pair}, r.conn, buf[:]) // a file would take a buffer of its own
 	r.cut.Store(errors.Is(r.conn.Ended(), ErrPeerGone))
-	closeWrite(r.pair)
+	_ = r.raw.Control(func(fd uintptr) { _ = shutdownWrite(fd) })
 }
 
 // toClient passes the process's end of stream on. A client that takes nothing within the
 // write timeout is cut off: the process then fails to write.
 func (r *Relay) toClient() {
-	buf := make([]byte, 32<<10)
 	for quiet := false; ; {
-		n, err := r.pair.Read(buf)
+		buf, n, err := r.receive()
 		if n > 0 {
 			quiet = false
-			if _, err := r.conn.Write(buf[:n]); err != nil {
+			_, failed := r.conn.Write(buf[:n])
+			relayBuffers.Put(buf)
+			if failed != nil {
 				_ = r.pair.Close()
 				return
 			}
@@ -71,6 +85,23 @@ func (r *Relay) toClient() {
 			_ = r.pair.SetReadDeadline(time.Now().Add(settling))
 		}
 	}
+}
+
+// receive waits for what the process writes. The buffer is taken for each attempt, so that a relay that
+// waits holds none; it is the caller's if n > 0.
+func (r *Relay) receive() (buf *[16 << 10]byte, n int, err error) {
+	var failed error
+	err = r.raw.Read(func(fd uintptr) bool {
+		buf = relayBuffers.Get().(*[16 << 10]byte)
+		if n, failed = rawsock.Receive(fd, buf[:]); n == 0 {
+			relayBuffers.Put(buf)
+		}
+		return !errors.Is(failed, syscall.EAGAIN)
+	})
+	if err = cmp.Or(err, failed); err == nil && n == 0 {
+		err = io.EOF
+	}
+	return buf, n, err
 }
 
 // settling is how long a process that is done, or has left its end to another one, may be

@@ -33,7 +33,7 @@ func (*Conn) CloseRead() error  { return ErrUnsupported }
 // Descriptor does not exist outside Linux.
 type Descriptor struct{}
 
-func StreamPair() (net.Conn, *Descriptor, error)          { return nil, nil, ErrUnsupported }
+func StreamPair() (*os.File, *Descriptor, error)          { return nil, nil, ErrUnsupported }
 func Duplicate(syscall.Conn) (*Descriptor, error)         { return nil, ErrUnsupported }
 func (*Descriptor) SyscallConn() (syscall.RawConn, error) { return nil, ErrUnsupported }
 func (*Descriptor) Control(func(fd uintptr)) error        { return ErrUnsupported }
