@@ -99,6 +99,7 @@ type serving struct {
 // serve loads a configuration, runs it until a signal comes, and stops.
 func serve(o serving) error {
 	logs := o.logs
+	letMonitorNap()
 	defer framework.AdoptOrphans()()
 	// A log or an answer that nobody reads is no reason to end. The signal is caught instead of
 	// ignored, as programs that handlers start would inherit that.
