@@ -57,9 +57,7 @@ func (s *Subject) clear() {
 	left.Processes = len(s.tree.await(grace))
 	left.Listening = listening(s.Network, s.Address)
 	s.tree.kill()
-	for _, output := range s.outputs { // a process that was not found may hold them
-		_ = output.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-	}
+	_ = s.output.SetReadDeadline(time.Now().Add(500 * time.Millisecond)) // a process that was not found may hold it
 	s.reading.Wait()
 	select {
 	case r := <-s.reports:

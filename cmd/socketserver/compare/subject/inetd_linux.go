@@ -40,7 +40,7 @@ func (s *Spec) serveInetd(ctx context.Context) error {
 	}
 	adopt() // its programs, which it may not have reaped when it ends
 	command := exec.Command(Inetd(s.Form), args...)
-	command.Stdout, command.Stderr = os.Stderr, os.Stderr            // standard output is for reports
+	command.Stdout, command.Stderr = os.Stderr, os.Stderr
 	command.Env = append(command.Environ(), "SYSTEMD_LOG_LEVEL=err") // else there are five lines for each connection
 	if err := command.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", s.Form, err)

@@ -12,6 +12,7 @@
 package subject
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	_ "embed" // for the peer
@@ -59,7 +60,7 @@ type Spec struct {
 	Directory string
 }
 
-// A report is a line of JSON on the process's standard output: the address when it listens, or why it
+// A report is a line of JSON among what the process prints: the address when it listens, or why it
 // cannot; the number of started processes when it ends.
 type report struct {
 	Network string `json:"network,omitempty"`
@@ -78,8 +79,8 @@ type Subject struct {
 	directory string
 
 	reports chan report
-	outputs []*os.File
-	reading sync.WaitGroup // readers of outputs
+	output  *os.File       // what the server prints, read here
+	reading sync.WaitGroup // the reader of output
 	ended   chan struct{}  // closed when the process has been reaped
 	state   *os.ProcessState
 
@@ -169,21 +170,22 @@ func (s *Spec) command(ctx context.Context) (*exec.Cmd, error) {
 
 // start starts the process, sends what to serve and reads the output.
 func (s *Subject) start(command *exec.Cmd, spec *Spec) error {
-	stdout, err := s.output(s.takeReport)
+	// One pipe for both: what was logged before a report is read before it.
+	r, output, err := os.Pipe()
 	if err != nil {
-		return err
+		return fmt.Errorf("make pipe: %w", err)
 	}
-	defer stdout.Close()
-	stderr, err := s.output(func([]byte) bool { return false })
-	if err != nil {
-		return err
-	}
-	defer stderr.Close()
+	defer output.Close()
+	s.output = r
+	s.reading.Go(func() {
+		s.copy(r, s.takeReport)
+		_ = r.Close()
+	})
 	stdin, err := command.StdinPipe() // its end tells the server that this process has ended
 	if err != nil {
 		return fmt.Errorf("make pipe: %w", err)
 	}
-	command.Stdout, command.Stderr = stdout, stderr
+	command.Stdout, command.Stderr = output, output
 	command.Env = append(environment(spec.Directory), command.Env...)
 	// A session of its own: signals of the terminal do not reach it, and its id marks the tree.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -203,20 +205,6 @@ func (s *Subject) start(command *exec.Cmd, spec *Spec) error {
 	// This fails if the process has died, which awaitListening reports.
 	_ = json.NewEncoder(stdin).Encode(spec)
 	return nil
-}
-
-// output returns a pipe whose lines are read until its last writer closes it.
-func (s *Subject) output(intercept func([]byte) bool) (*os.File, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, fmt.Errorf("make pipe: %w", err)
-	}
-	s.outputs = append(s.outputs, r)
-	s.reading.Go(func() {
-		s.copy(r, intercept)
-		_ = r.Close()
-	})
-	return w, nil
 }
 
 // The parts of a program that serves with CPython's socketserver, in their order. It has counterparts of
@@ -252,11 +240,13 @@ func environment(directory string) []string {
 	return append(env, "TMPDIR="+directory)
 }
 
-// takeReport takes a line of standard output if it is a report. There are at most two, so that
-// what a handler prints is not taken for one.
+// takeReport takes a line of output if it is a report. There are at most two, so that what a handler
+// prints is not taken for one; a line of the log has fields that a report has not.
 func (s *Subject) takeReport(line []byte) bool {
 	var r report
-	if json.Unmarshal(line, &r) != nil || r == (report{}) {
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	decoder.DisallowUnknownFields()
+	if decoder.Decode(&r) != nil || r == (report{}) {
 		return false
 	}
 	select {

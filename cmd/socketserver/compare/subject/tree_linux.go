@@ -124,12 +124,14 @@ func (t *tree) await(grace time.Duration) []member {
 // kill ends every process and waits until they are reaped.
 func (t *tree) kill() {
 	for range 50 { // a process may start another one just before it is killed
-		for _, m := range t.members() {
-			t.end(m.pid)
-		}
-		if len(t.await(100*time.Millisecond)) == 0 {
+		all := t.members()
+		if len(all) == 0 {
 			return
 		}
+		for _, m := range all {
+			t.end(m.pid)
+		}
+		t.await(100 * time.Millisecond)
 	}
 }
 
