@@ -85,7 +85,8 @@ func write(t *testing.T, name, text string) string {
 }
 
 func (p *process) read() {
-	for lines := bufio.NewScanner(p.stderr); lines.Scan(); {
+	lines := bufio.NewScanner(p.stderr)
+	for lines.Scan() {
 		e := event{}
 		if json.Unmarshal(bytes.TrimSpace(lines.Bytes()), &e) != nil {
 			e["@message"] = lines.Text()
@@ -95,6 +96,9 @@ func (p *process) read() {
 		close(p.more)
 		p.more = make(chan struct{})
 		p.mu.Unlock()
+	}
+	if err := lines.Err(); err != nil {
+		panic(err) // whoever prints the next line dies of it
 	}
 	_ = p.Wait()
 	close(p.ended)

@@ -23,6 +23,7 @@ import (
 
 const (
 	maxWaiting = 4 << 20                // bytes that wait to be written
+	interval   = 10 * time.Millisecond  // between writes, of all that has come meanwhile
 	patience   = 300 * time.Millisecond // for the rest of them, at the end
 )
 
@@ -112,7 +113,8 @@ func (l *Log) drop(size int, why error) {
 // Lost returns the number of lines that were dropped.
 func (l *Log) Lost() int64 { return l.lost.Load() }
 
-// run writes what waits, all at once, until Close.
+// run writes what waits, all at once, until Close. The first line after a pause is written as it
+// comes; those of a busy server gather, as waking up for each costs more than to write it.
 func (l *Log) run() {
 	defer close(l.closed)
 	var spare []byte
@@ -128,6 +130,10 @@ func (l *Log) run() {
 		l.mu.Unlock()
 		l.write(lines)
 		spare = lines
+		select {
+		case <-time.After(interval):
+		case <-l.closing:
+		}
 	}
 }
 
