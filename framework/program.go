@@ -144,5 +144,10 @@ func AdoptOrphans() (end func()) {
 	return process.EndOrphans
 }
 
+// LeaveOrphans ends the adopting: what is orphaned from now on becomes a child of another process. It
+// is for a program that hands over to one that it has started, which is an orphan itself when a
+// process between them ends first.
+func LeaveOrphans() { process.LeaveOrphans() }
+
 // EndOrphans kills the processes that were adopted and what they have started.
 func EndOrphans() { process.EndOrphans() }

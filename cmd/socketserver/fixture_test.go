@@ -98,7 +98,7 @@ func (p *process) read() {
 		p.mu.Unlock()
 	}
 	if err := lines.Err(); err != nil {
-		panic(err) // whoever prints the next line dies of it
+		p.events = append(p.events, event{"@message": "the log is not read: " + err.Error()})
 	}
 	_ = p.Wait()
 	close(p.ended)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/upgrade"
+	"github.com/go-socketserver/socketserver/framework"
 )
 
 // An upgrader has a new process take the place of this one.
@@ -82,6 +83,7 @@ func (d *daemon) upgrade(ctx context.Context, path string) (pid int, err error) 
 	if err := d.servers.Leave(); err != nil {
 		d.log.Warn("cannot leave a socket to the new process", "error", err)
 	}
+	framework.LeaveOrphans() // or it would adopt, and end, whoever takes over from next
 	next.Release()
 	d.log.Info("upgraded; this process ends with its last request", "pid", next.Pid, "took", time.Since(began).String())
 	return next.Pid, nil

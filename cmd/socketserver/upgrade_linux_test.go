@@ -82,6 +82,21 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	}
 }
 
+// The process that serves stays when those before it end in any order.
+func TestUpgradesThatEndInAnyOrder(t *testing.T) {
+	t.Parallel()
+	r := reloadable(t, timestamps(`"threading" {}`, "", ""))
+	conn := dial(t, r.listeners[0])
+	require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
+	r.upgrade(t)
+	r.upgrade(t)
+	r.await(t, "every server has stopped") // the second one, as the first has a conversation
+	require.NoError(t, conn.Close())
+	_, err := r.Process.Wait()
+	require.NoError(t, err)
+	requireEchoOf(t, r.listeners[0])
+}
+
 // No datagram is lost while another process takes over.
 func TestUpgradeLosesNoDatagram(t *testing.T) {
 	r := reloadable(t, strings.Replace(timestamps(`"threading" {}`, "", "limits {\nper_source = 0\nconnections = 0\nanswers = \"0\"\n}"), `"tcp"`, `"udp"`, 1))

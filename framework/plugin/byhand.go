@@ -163,7 +163,7 @@ func (b *byHand) once(class *framework.HandlerClass, out *os.File) error {
 		HandleError: func(_ *framework.Request, err error) { failed = err },
 	}
 	err := s.HandleRequest()
-	ctx, cancel := context.WithTimeout(context.Background(), patience) // for what the class holds
+	ctx, cancel := context.WithTimeout(context.Background(), grace) // for what the class holds
 	defer cancel()
 	err = cmp.Or(failed, err, s.Shutdown(ctx))
 	if panicked := (*framework.PanicError)(nil); errors.As(err, &panicked) {

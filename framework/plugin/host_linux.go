@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
+	"github.com/go-socketserver/socketserver/internal/patience"
 )
 
 const (
@@ -147,7 +148,7 @@ func (h *host) release() {
 // untilStarted bounds the start of a process.
 func (h *host) untilStarted(ctx context.Context) (context.Context, context.CancelFunc) {
 	h.settings.started.Store(0)
-	return process.WithPatience(ctx, startTimeout, func() int { return int(h.settings.started.Load()) })
+	return patience.WithTimeout(ctx, startTimeout, func() int { return int(h.settings.started.Load()) })
 }
 
 // start starts a process, configures it and asks it for its health.

@@ -24,11 +24,12 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 	"github.com/go-socketserver/socketserver/framework/plugin/control"
+	"github.com/go-socketserver/socketserver/internal/patience"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 const (
-	startTimeout   = 5 * time.Second // from its start until it serves; see process.WithPatience
+	startTimeout   = 5 * time.Second // from its start until it serves; see patience.WithTimeout
 	healthInterval = 2 * time.Second
 	healthDeadline = 2 * time.Second
 	healthMisses   = 3
@@ -244,7 +245,7 @@ func optionErrors(problems []*control.Problem) error {
 
 // end waits for the process, whose channel has ended, and returns why it ended.
 func (i *instance) end() error {
-	overdue := time.AfterFunc(patience, i.runner.kill)
+	overdue := time.AfterFunc(grace, i.runner.kill)
 	defer overdue.Stop()
 	<-i.runner.done
 	return i.runner.problem(errors.New("the server has killed it"))
@@ -274,7 +275,7 @@ func (i *instance) watch(ctx context.Context, log hclog.Logger) {
 }
 
 func (i *instance) checkHealth(ctx context.Context) error {
-	ctx, cancel := process.WithPatience(ctx, healthDeadline, i.runner.pid)
+	ctx, cancel := patience.WithTimeout(ctx, healthDeadline, i.runner.pid)
 	defer cancel()
 	return i.link.health(ctx)
 }
@@ -292,7 +293,7 @@ func (i *instance) stop(drain time.Duration) {
 
 // discard ends the process and releases what it held.
 func (i *instance) discard() {
-	watchdog := time.AfterFunc(patience/2, i.runner.kill)
+	watchdog := time.AfterFunc(grace/2, i.runner.kill)
 	defer watchdog.Stop()
 	i.link.end() // may wait for ever for a process that does not answer
 	if i.runner.ID() != "" {

@@ -20,8 +20,8 @@ import (
 	"github.com/go-socketserver/socketserver/framework/plugin/control"
 )
 
-// patience is the time that each side waits for the other's end.
-const patience = 2 * time.Second
+// grace is the time that each side waits for the other's end.
+const grace = 2 * time.Second
 
 // Serve is the whole main of a plugin; it does not return. It serves the handlers of c until the
 // server has no more requests or has ended. SIGINT and SIGTERM, which terminals and service
@@ -58,7 +58,7 @@ func Serve(c framework.Constructor) {
 	case <-s.done: // the server has no more requests, or has ended
 		select {
 		case <-ended:
-		case <-time.After(patience):
+		case <-time.After(grace):
 		}
 	}
 	os.Exit(0)

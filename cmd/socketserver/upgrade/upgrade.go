@@ -26,11 +26,12 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/internal/patience"
 )
 
 const (
 	checkTime = 5 * time.Minute  // for Check, which may build plugins
-	startTime = 10 * time.Second // for Start
+	startTime = 10 * time.Second // for Start, see package patience
 	logTime   = time.Second      // for what a process has started to let go of its log
 )
 
@@ -136,8 +137,9 @@ func command(path string, channel, stderr *os.File, sockets []supervisor.Passed)
 
 // await waits until the process is ready; [io.EOF]: it never will be.
 func (s *Successor) await(ctx context.Context) error {
-	_ = s.channel.SetReadDeadline(time.Now().Add(startTime))
-	defer context.AfterFunc(ctx, func() { _ = s.channel.SetReadDeadline(time.Unix(1, 0)) })()
+	bounded, cancel := patience.WithTimeout(ctx, startTime, func() int { return s.Pid })
+	defer cancel()
+	defer context.AfterFunc(bounded, func() { _ = s.channel.SetReadDeadline(time.Unix(1, 0)) })()
 	_, err := s.channel.Read(make([]byte, 1))
 	switch {
 	case ctx.Err() != nil:

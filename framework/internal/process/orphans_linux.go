@@ -28,6 +28,8 @@ var own struct {
 	pids sync.Map
 }
 
+const prSetChildSubreaper = 36
+
 // AdoptOrphans makes this process the parent of its orphaned descendants from now on, and
 // reaps them when they end. It leaves its own children to those that wait for them, also
 // those of package os/exec.
@@ -37,13 +39,16 @@ func AdoptOrphans() {
 		for pid := range children() {
 			orphans.older[pid] = true
 		}
-		const prSetChildSubreaper = 36
 		prctl(prSetChildSubreaper, 1)
 		signal.Notify(orphans.look, syscall.SIGCHLD)
 		lookAgain() // for those that ended before
 		go reapForEver()
 	})
 }
+
+// LeaveOrphans leaves to others what would be adopted from now on. Those that were adopted stay
+// children of this process.
+func LeaveOrphans() { prctl(prSetChildSubreaper, 0) }
 
 // EndOrphans kills the adopted processes and what they have started, and reaps them.
 func EndOrphans() {

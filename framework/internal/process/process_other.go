@@ -37,6 +37,7 @@ func Started() int64                                       { return 0 }
 func KeepSpawner(Command) (release func(), err error)      { return nil, errUnsupported }
 func (*Sandbox) Enforceable() (version int, gaps []string) { return 0, []string{"it needs Linux"} }
 func AdoptOrphans()                                        {}
+func LeaveOrphans()                                        {}
 func EndOrphans()                                          {}
 
 // Supported reports whether this system has workers.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/life"
-	"github.com/go-socketserver/socketserver/framework/internal/process"
+	"github.com/go-socketserver/socketserver/internal/patience"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
@@ -63,9 +63,9 @@ func (p *Process) files() int {
 }
 
 // Ready waits for the hello. The time for which the process has no processor does not count, see
-// [process.WithPatience].
+// [patience.WithTimeout].
 func (p *Process) Ready(timeout time.Duration) error {
-	ctx, cancel := process.WithPatience(context.Background(), timeout, func() int { return p.pid })
+	ctx, cancel := patience.WithTimeout(context.Background(), timeout, func() int { return p.pid })
 	defer cancel()
 	select {
 	case <-p.ready:

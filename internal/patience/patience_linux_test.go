@@ -1,4 +1,4 @@
-package process_test
+package patience_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/go-socketserver/socketserver/framework/internal/process"
+	"github.com/go-socketserver/socketserver/internal/patience"
 )
 
 // onFirstProcessor starts a command that runs on the first processor alone.
@@ -49,7 +49,7 @@ func TestPatience(t *testing.T) {
 	})
 	hangs := onFirstProcessor(t, "exec sleep 600")
 	processes = append(processes, hangs)
-	ctx, cancel := process.WithPatience(t.Context(), limit, func() int { return hangs.Process.Pid })
+	ctx, cancel := patience.WithTimeout(t.Context(), limit, func() int { return hangs.Process.Pid })
 	defer cancel()
 	<-ctx.Done()
 	require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
@@ -58,7 +58,7 @@ func TestPatience(t *testing.T) {
 		processes = append(processes, onFirstProcessor(t, "while :; do :; done"))
 	}
 	late := processes[len(processes)-1].Process.Pid
-	ctx, cancel = process.WithPatience(t.Context(), limit, func() int { return late })
+	ctx, cancel = patience.WithTimeout(t.Context(), limit, func() int { return late })
 	defer cancel()
 	for before := delayOf(t, late); delayOf(t, late)-before < 3*limit; {
 		select {

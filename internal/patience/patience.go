@@ -1,4 +1,5 @@
-package process
+// Package patience bounds what other processes do, in time for which they could have done it.
+package patience
 
 import (
 	"context"
@@ -14,19 +15,19 @@ const (
 	again = 500 * time.Millisecond
 )
 
-// WithPatience returns a context that ends with [context.DeadlineExceeded] when a process has had
+// WithTimeout returns a context that ends with [context.DeadlineExceeded] when a process has had
 // limit for something. The time, a minute at most, for which it was ready to run and had no processor
 // does not count: on a loaded machine one that is killed and started again is later still. pid
 // returns the process; 0: it has not started, or it has gone.
-func WithPatience(ctx context.Context, limit time.Duration, pid func() int) (context.Context, context.CancelFunc) {
+func WithTimeout(ctx context.Context, limit time.Duration, pid func() int) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	p := patience{began: time.Now(), limit: limit, pid: pid, before: waited(pid()), end: func() { cancel(context.DeadlineExceeded) }}
+	p := timeout{began: time.Now(), limit: limit, pid: pid, before: waited(pid()), end: func() { cancel(context.DeadlineExceeded) }}
 	p.timer = time.AfterFunc(time.Hour, func() { p.look() })
 	p.timer.Reset(limit)
 	return patient{ctx}, func() { p.timer.Stop(); cancel(nil) }
 }
 
-type patience struct {
+type timeout struct {
 	began  time.Time
 	limit  time.Duration
 	pid    func() int
@@ -36,7 +37,7 @@ type patience struct {
 	end    func()
 }
 
-func (p *patience) look() {
+func (p *timeout) look() {
 	left := p.limit - time.Since(p.began) + min(max(waited(p.pid())-p.before, 0), maxWaited)
 	if left <= 0 && p.late {
 		p.end()

@@ -1,4 +1,4 @@
-package process
+package patience
 
 import (
 	"fmt"
