@@ -21,12 +21,18 @@ type Executor interface {
 
 // A Client is the connection of a client that is copied elsewhere, and back. A write that takes longer than
 // Timeouts.Write fails.
-type Client = conn.Client
+type Client interface {
+	net.Conn
+	// CloseWrite ends what the client is sent, where its connection has a way to.
+	CloseWrite()
+	// Ended returns how the reads have ended: nil if the client has ended what it sends.
+	Ended() error
+}
 
 // FinishElsewhere is FinishRequest for a [Strategy] of another package that has its handlers elsewhere, such as on
 // other machines: r, which is a connection, passes the layers, serve has it served and waits for that in this goroutine,
 // and r is closed. The client is sent the text of an [UnavailableError], or else the banner.
-func (s *BaseServer) FinishElsewhere(r *Request, serve func(*Client) error) {
+func (s *BaseServer) FinishElsewhere(r *Request, serve func(Client) error) {
 	s.conclude(r, func() error {
 		err := serve(conn.NewClient(r.conn, s.timeouts().Write))
 		if errors.As(err, new(*UnavailableError)) {

@@ -40,7 +40,7 @@ func (s *Strategy) ProcessRequest(server *framework.BaseServer, r *framework.Req
 		go server.FinishWith(r, &message{strategy: s})
 		return nil
 	}
-	go server.FinishElsewhere(r, func(client *framework.Client) error { return s.serve(r, client) })
+	go server.FinishElsewhere(r, func(client framework.Client) error { return s.serve(r, client) })
 	return nil
 }
 
@@ -51,7 +51,7 @@ func (s *Strategy) hello(r *framework.Request) *hello {
 	}
 }
 
-func (s *Strategy) serve(r *framework.Request, client *framework.Client) error {
+func (s *Strategy) serve(r *framework.Request, client framework.Client) error {
 	t, release, err := s.Front.connect(r.Context(), s.hello(r))
 	if errors.Is(err, framework.ErrWorkerGone) {
 		reset(r)

@@ -176,7 +176,7 @@ func (c *served) Close() error {
 
 // splice copies between the client of r and a worker until the worker is done, and closes the tunnel. Where the worker
 // has gone before, the client is reset.
-func (t *tunnel) splice(r *framework.Request, client *framework.Client) error {
+func (t *tunnel) splice(r *framework.Request, client framework.Client) error {
 	var in int64
 	var up sync.WaitGroup
 	var left atomic.Pointer[error] // why the client has, or who it is served for
@@ -213,7 +213,7 @@ func (t *tunnel) splice(r *framework.Request, client *framework.Client) error {
 }
 
 // receive passes the answer on, and returns the outcome.
-func (t *tunnel) receive(client *framework.Client) (out int64, outcome []byte, err error) {
+func (t *tunnel) receive(client framework.Client) (out int64, outcome []byte, err error) {
 	from := bufio.NewReaderSize(t, partHead+maxPart)
 	gone := func() error { return lost(t.tcp.RemoteAddr().String()) }
 	for {
