@@ -66,7 +66,7 @@ func TestHistory(t *testing.T) {
 			all = append(all, c.until("\n"))
 		}
 		c.say("/quit")
-		c.hears("-- goodbye\n")
+		c.skips("-- goodbye\n") // and what is said meanwhile
 		require.NoError(t, c.Close())
 		return all
 	}
