@@ -27,6 +27,7 @@ but one address for the daemons, which is announced over NATS. Signals are those
 				catalog.only = "distributed"
 				conf, err := config.Load(file, catalog)
 				if err == nil {
+					conf.Servers = slices.DeleteFunc(conf.Servers, func(s *config.Server) bool { return !catalog.serves(s) })
 					err = workerOf(conf, file)
 				}
 				return conf, err
@@ -39,9 +40,8 @@ but one address for the daemons, which is announced over NATS. Signals are those
 	return c
 }
 
-// workerOf leaves of a configuration what a worker does: its daemons apply limits, and have the sockets.
+// workerOf leaves of the distributed servers of a configuration what a worker does: their daemons apply limits, and have the sockets.
 func workerOf(c *config.Config, file string) error {
-	c.Servers = slices.DeleteFunc(c.Servers, func(s *config.Server) bool { return s.Concurrency.Kind != "distributed" })
 	if len(c.Servers) == 0 {
 		return fmt.Errorf("%s: no server has concurrency \"distributed\", so that there is nothing for a worker to do", file)
 	}

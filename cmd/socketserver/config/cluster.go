@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -67,9 +66,8 @@ func (r *reader) checkDistributed(d *draft) {
 		r.add(d.concurrency, faultf(`add cluster { url = "nats://localhost:4222" } beside the servers`, "%sconcurrency \"distributed\": there is no cluster, by which it finds workers", d.block))
 	}
 	for i, t := range d.Transports {
-		datagrams := slices.Contains([]string{"udp", "unixgram"}, t.Network)
 		switch {
-		case datagrams && d.Concurrency.Via != "bus":
+		case t.Datagrams() && d.Concurrency.Via != "bus":
 			r.add(d.transports[i], faultf(`write via = "bus", by which datagrams get to workers, or another transport`, "%stransport %q: concurrency \"distributed\" passes streams of bytes, and it has datagrams", d.block, t.Network))
 		case t.Network == "unixpacket":
 			r.add(d.transports[i], faultf(`use concurrency "threading", or another transport`, "%stransport %q: concurrency \"distributed\" passes streams of bytes, and it has messages", d.block, t.Network))

@@ -146,6 +146,9 @@ func (t *Transport) Word() string {
 	return t.Network
 }
 
+// Datagrams reports whether requests are datagrams, and not connections.
+func (t *Transport) Datagrams() bool { return t.Network == "udp" || t.Network == "unixgram" }
+
 // A Handler is what a server does.
 type Handler struct {
 	Kind    string          `json:"kind"` // handler: compiled in; plugin: its own program

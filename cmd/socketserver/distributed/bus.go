@@ -211,7 +211,7 @@ type answer struct {
 	text []byte
 }
 
-// request makes the request whose answer it is.
+// request makes the request that a is the answer to.
 func (a *answer) request(h *hello) *framework.Request {
 	if !h.Datagram {
 		return h.complete(framework.NewStreamRequest(h.Network, a))

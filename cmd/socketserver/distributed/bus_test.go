@@ -43,7 +43,7 @@ func TestBus(t *testing.T) {
 	full, _ := startWorker(t, other, "b", 1)
 	f.ask()
 	log.await(t, "worker is known")
-	answer, err = ask("who") // that it has no newline is told by its end
+	answer, err = ask("who") // without a newline; the end of the stream ends it
 	require.NoError(t, err)
 	require.Contains(t, answer, " of tcp asked "+s.Addr().String())
 	answer, err = ask("fail\nwhat is not read")
@@ -99,7 +99,7 @@ func TestDatagramByBus(t *testing.T) {
 	c := frameworktest.Dial(t, s)
 	require.Equal(t, c.LocalAddr().String()+" of udp asked "+s.Addr().String(), frameworktest.Ask(t, c, "who\n"))
 	require.Equal(t, "what follows", frameworktest.Ask(t, c, "echo\nwhat follows"))
-	frameworktest.Send(t, c, "panic\n") // whose stack has more than that
+	frameworktest.Send(t, c, "panic\n") // its stack is longer than that
 	require.EqualError(t, frameworktest.Await(t, errs), "NATS takes 600 bytes, and the answer with its outcome has more")
 	frameworktest.Send(t, c, "wait\n")
 	require.EqualError(t, frameworktest.Await(t, errs), "timeouts.request of 250ms has passed: i/o timeout")

@@ -107,7 +107,7 @@ func startWorker(t testing.TB, conn *nats.Conn, build string, most int) (*Worker
 	return w, frameworktest.Serve(t, s)
 }
 
-// startFront makes a server whose requests those workers serve.
+// startFront makes a server that passes its requests to those workers.
 func startFront(t testing.TB, conn *nats.Conn) (*Front, *framework.BaseServer, *lines) {
 	t.Helper()
 	return startFrontOf(t, conn, "tcp", false)

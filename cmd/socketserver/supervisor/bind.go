@@ -49,7 +49,7 @@ func (i *Instance) newServer(from framework.Transport, t config.Transport, layer
 		ReadBuffer: t.ReadBuffer, WriteBuffer: t.WriteBuffer, MaxLine: i.config.Limits.MaxLine(), OnStop: i.stop,
 	}
 	if i.serves != nil {
-		s.OnStop = func() {} // the daemon that has the client is told, and stops
+		s.OnStop = func() {} // the daemon that has the client is asked to stop
 	}
 	if i.kept != nil {
 		s.State = i.kept.State

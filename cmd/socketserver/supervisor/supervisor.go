@@ -322,7 +322,7 @@ func filesNeeded(c *config.Config) int {
 			continue
 		}
 		each := 2 // beside the connection: what the program prints, and the process
-		if slices.ContainsFunc(s.Transports, func(t config.Transport) bool { return t.Network == "udp" || t.Network == "unixgram" }) {
+		if slices.ContainsFunc(s.Transports, func(t config.Transport) bool { return t.Datagrams() }) {
 			each = 4 // the datagram and its answer, too
 		}
 		programs := s.Limits.Connections
