@@ -6,21 +6,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats-server/v2/server"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
 
-	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
 // Workers of preforking, children of forking and threads share a room over a bus.
 func TestBus(t *testing.T) {
-	nats, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, Username: "u", Password: "canary", JetStream: true, StoreDir: t.TempDir(),
-	})
-	require.NoError(t, err)
-	nats.Start()
-	defer nats.Shutdown()
-	require.True(t, nats.ReadyForConnections(frameworktest.Patience))
+	nats := natstest.Serve(t, &natsserver.Options{Username: "u", Password: "canary", JetStream: true, StoreDir: t.TempDir()})
 	text := ""
 	for _, concurrency := range []string{"preforking", "forking", "threading"} {
 		text += fmt.Sprintf(`

@@ -9,18 +9,13 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
 
-	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
 // startNATS starts a NATS server with a user and password.
 func startNATS(t *testing.T, port int) *natsserver.Server {
 	t.Helper()
-	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: "u", Password: "canary"})
-	require.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	require.True(t, s.ReadyForConnections(frameworktest.Patience))
-	return s
+	return natstest.Serve(t, &natsserver.Options{Port: port, Username: "u", Password: "canary"})
 }
 
 // freePort returns a port of the loopback interface that was free a moment ago.

@@ -18,8 +18,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/go-socketserver/socketserver/cmd/socketserver/natstest"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
 func init() { natstest.Become() }

@@ -23,6 +23,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,12 +36,7 @@ func connect(t testing.TB) *nats.Conn {
 
 func serveNATS(t testing.TB, maxPayload int32) *natsserver.Server {
 	t.Helper()
-	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, MaxPayload: maxPayload})
-	require.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	require.True(t, s.ReadyForConnections(frameworktest.Patience))
-	return s
+	return natstest.Serve(t, &natsserver.Options{MaxPayload: maxPayload})
 }
 
 func connectTo(t testing.TB, s *natsserver.Server) *nats.Conn {
@@ -121,6 +117,11 @@ func startFrontOf(t testing.TB, conn *nats.Conn, network string, bus bool) (*Fro
 	ran := make(chan error, 1)
 	go func() { ran <- f.Run(t.Context(), conn, "test.") }()
 	t.Cleanup(func() { require.NoError(t, <-ran) })
+	require.Eventually(t, func() bool { // it has begun: a request before that finds no NATS
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.bus.conn != nil
+	}, frameworktest.Patience, time.Millisecond)
 	s := frameworktest.NewServer(t, network, class())
 	s.Strategy, s.Limits = &Strategy{Front: f, Server: "s", Build: "b", Bus: bus}, &framework.Limits{Banner: "no worker"}
 	return f, s, log

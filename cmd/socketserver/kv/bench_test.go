@@ -10,11 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
 // BenchmarkGet compares a get of a state with that of nats.go.
 func BenchmarkGet(b *testing.B) {
-	s := openState(b, "s", natsState(serveNATS(b, &natsserver.Options{JetStream: true, StoreDir: b.TempDir()}))).(*bucket)
+	s := openState(b, "s", natsState(natstest.Serve(b, &natsserver.Options{JetStream: true, StoreDir: b.TempDir()}))).(*bucket)
 	_, err := s.Create(b.Context(), "a", []byte("value"))
 	require.NoError(b, err)
 	b.Run("nats.go", func(b *testing.B) {
@@ -42,7 +43,7 @@ func BenchmarkGet(b *testing.B) {
 
 // BenchmarkCounter has 64 clients add to one counter: by nats.go itself, and by a state.
 func BenchmarkCounter(b *testing.B) {
-	s := openState(b, "s", natsState(serveNATS(b, &natsserver.Options{JetStream: true, StoreDir: b.TempDir()}))).(*bucket)
+	s := openState(b, "s", natsState(natstest.Serve(b, &natsserver.Options{JetStream: true, StoreDir: b.TempDir()}))).(*bucket)
 	adders := map[string]func() error{
 		"nats.go": func() error {
 			m := nats.NewMsg(s.subject("$COUNT", "a"))

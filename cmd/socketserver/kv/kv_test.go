@@ -17,11 +17,12 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
 // Every backend has one meaning.
 func TestBackendsAgree(t *testing.T) {
-	server := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
+	server := natstest.Serve(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
 	for name, s := range map[string]framework.State{
 		"memory": framework.NewMemory(), "file": openState(t, "s", fileState(t)), "nats": openState(t, "s", natsState(server)),
 	} {
@@ -121,10 +122,10 @@ func TestDirectoryThatCannotBeHad(t *testing.T) {
 
 // Each thing that is wrong with NATS has its own error, and none hangs.
 func TestWrongNATS(t *testing.T) {
-	plain := serveNATS(t, &natsserver.Options{})
-	closed := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir(), Username: "a", Password: "b"})
-	full := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 1 << 10})
-	foreign := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
+	plain := natstest.Serve(t, &natsserver.Options{})
+	closed := natstest.Serve(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir(), Username: "a", Password: "b"})
+	full := natstest.Serve(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 1 << 10})
+	foreign := natstest.Serve(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
 	state := openState(t, "other", natsState(foreign)).(*bucket)
 	_, err := state.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "foreign"})
 	require.NoError(t, err)
@@ -158,7 +159,7 @@ func TestWrongNATS(t *testing.T) {
 // A server begins without NATS: its calls fail at once, until NATS can be reached, and again when it has gone.
 func TestNATSComesAndGoes(t *testing.T) {
 	dir := t.TempDir()
-	s := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: dir})
+	s := natstest.Serve(t, &natsserver.Options{JetStream: true, StoreDir: dir})
 	how, port := natsState(s), s.Addr().(*net.TCPAddr).Port
 	s.Shutdown()
 	s.WaitForShutdown()
@@ -172,7 +173,7 @@ func TestNATSComesAndGoes(t *testing.T) {
 		require.EqualError(t, err, "state: NATS, which has the state, cannot be reached")
 	}
 	away()
-	s = serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: dir, Port: port})
+	s = natstest.Serve(t, &natsserver.Options{JetStream: true, StoreDir: dir, Port: port})
 	<-connected
 	for n := range 3 {
 		sum, err := state.Add(t.Context(), "n", 1)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
 // TestLinearizable checks histories of clients that use a state at once, from children that are killed and stopped
@@ -30,7 +31,7 @@ func TestLinearizable(t *testing.T) {
 	if os.Getenv("SOCKETSERVER_LONG_TESTS") != "" {
 		runs = 1000
 	}
-	server := serveNATS(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
+	server := natstest.Serve(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
 	for name, state := range map[string]framework.State{
 		"memory": framework.NewMemory(), "file": openState(t, "s", fileState(t)), "nats": openState(t, "s", natsState(server)),
 	} {
@@ -57,7 +58,7 @@ func TestLinearizable(t *testing.T) {
 						}
 						_ = syscall.Kill(pids[0], syscall.SIGCONT)
 					case run%5 == 4 && name == "nats":
-						partition(t, server)
+						natstest.Disconnect(t, server)
 					}
 				})
 				require.True(t, porcupine.CheckOperations(register, history), "run %d with seed %d: %v", run, seed, history)
@@ -66,16 +67,6 @@ func TestLinearizable(t *testing.T) {
 				c.leave()
 			}
 		})
-	}
-}
-
-// partition has NATS drop all connections, which come back after a moment.
-func partition(t *testing.T, server *natsserver.Server) {
-	t.Helper()
-	all, err := server.Connz(nil)
-	require.NoError(t, err)
-	for _, c := range all.Conns {
-		_ = server.DisconnectClientByID(c.Cid)
 	}
 }
 
@@ -185,19 +176,8 @@ type cell struct {
 
 // register is what a state is to be: a register and a counter for each key.
 var register = porcupine.Model{
-	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
-		byKey := map[string][]porcupine.Operation{}
-		for _, o := range history {
-			key := o.Input.(operation).Key
-			byKey[key] = append(byKey[key], o)
-		}
-		var all [][]porcupine.Operation
-		for _, one := range byKey {
-			all = append(all, one)
-		}
-		return all
-	},
-	Init: func() any { return cell{} },
+	Partition: natstest.ByKey(func(o operation) string { return o.Key }),
+	Init:      func() any { return cell{} },
 	Step: func(state, input, output any) (bool, any) {
 		return step(state.(cell), input.(operation), output.(result))
 	},

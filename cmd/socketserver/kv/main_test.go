@@ -93,21 +93,6 @@ func perform(ctx context.Context, s framework.State, o operation) (r result) {
 	return r
 }
 
-// serveNATS runs a server of NATS on a free port, or the one of options.
-func serveNATS(t testing.TB, o *natsserver.Options) *natsserver.Server {
-	t.Helper()
-	o.Host, o.NoLog, o.NoSigs = "127.0.0.1", true, true
-	if o.Port == 0 {
-		o.Port = natsserver.RANDOM_PORT
-	}
-	s, err := natsserver.NewServer(o)
-	require.NoError(t, err)
-	go s.Start()
-	require.True(t, s.ReadyForConnections(time.Minute))
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	return s
-}
-
 // openState opens the state of a server, which the test closes.
 func openState(t testing.TB, server string, how config.State) framework.State {
 	t.Helper()

@@ -19,46 +19,50 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
-// The users of a server that is killed are gone after seconds, and their names are free.
-func TestKilledServer(t *testing.T) {
+// apart has alice and bob enter the room at servers of their own, that of bob in a process that is returned.
+func apart(t *testing.T) (alice, bob *client, process int) {
+	t.Helper()
 	at := port(startNATS(t, -1))
 	one, _ := serve(t, options(at), &framework.Threading{})
 	forking := &framework.Forking{}
 	two, _ := serve(t, options(at), forking)
-	alice := enter(t, one, "alice")
-	enter(t, two, "bob", alice)
-	began := time.Now()
+	alice = enter(t, one, "alice")
+	bob = enter(t, two, "bob", alice)
 	require.Len(t, forking.ActiveChildren(), 1)
-	require.NoError(t, syscall.Kill(forking.ActiveChildren()[0], syscall.SIGKILL))
+	return alice, bob, forking.ActiveChildren()[0]
+}
+
+// takes has c, which is called so, ask for a name until it is free.
+func (c *client) takes(name, called string) {
+	c.t.Helper()
+	for heard := ""; heard != "-- "+called+" is now "+name+"\n"; {
+		c.say("/nick " + name)
+		heard = c.until("\n")
+	}
+}
+
+// The users of a server that is killed are gone after seconds, and their names are free.
+func TestKilledServer(t *testing.T) {
+	alice, _, process := apart(t)
+	began := time.Now()
+	require.NoError(t, syscall.Kill(process, syscall.SIGKILL))
 	alice.skips("bob离开了我们的聊天室!\n")
 	t.Log("told after", time.Since(began).Round(time.Millisecond))
-	for heard := ""; heard != "-- alice is now bob\n"; {
-		alice.say("/nick bob")
-		heard = alice.until("\n")
-	}
+	alice.takes("bob", "alice")
 	t.Log("free after", time.Since(began).Round(time.Millisecond))
 }
 
 // A server that was stopped does not speak with a name that another user has by then.
 func TestStoppedServer(t *testing.T) {
-	at := port(startNATS(t, -1))
-	one, _ := serve(t, options(at), &framework.Threading{})
-	forking := &framework.Forking{}
-	two, _ := serve(t, options(at), forking)
-	alice := enter(t, one, "alice")
-	bob := enter(t, two, "bob", alice)
-	require.Len(t, forking.ActiveChildren(), 1)
-	pid := forking.ActiveChildren()[0]
-	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	alice, bob, process := apart(t)
+	require.NoError(t, syscall.Kill(process, syscall.SIGSTOP))
 	alice.skips("bob离开了我们的聊天室!\n")
-	for heard := ""; heard != "-- alice is now bob\n"; {
-		alice.say("/nick bob")
-		heard = alice.until("\n")
-	}
+	alice.takes("bob", "alice")
 	bob.say("this is bob")
-	require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
+	require.NoError(t, syscall.Kill(process, syscall.SIGCONT))
 	bob.skips(linked)
 	bob.skips("-- the name bob is taken at another server; you are now ")
 	guest := strings.TrimSuffix(bob.until(","), ",")
@@ -97,13 +101,9 @@ func TestLinearizableNames(t *testing.T) {
 				time.Sleep(time.Duration(seed%5) * time.Second) // its lease is for 3
 				_ = syscall.Kill(pids[0], syscall.SIGCONT)
 			case run%5 == 3:
-				all, err := bus.Connz(nil)
-				require.NoError(t, err)
-				for _, c := range all.Conns {
-					_ = bus.DisconnectClientByID(c.Cid)
-				}
+				natstest.Disconnect(t, bus)
 			case run%5 == 4:
-				stopNATS(bus)
+				natstest.Stop(bus)
 				bus = startNATS(t, at, store)
 			}
 		})
@@ -120,19 +120,8 @@ type taking struct {
 
 // owners is what names are to be: each has one owner or none, here a user's number plus one.
 var owners = porcupine.Model{
-	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
-		byName := map[string][]porcupine.Operation{}
-		for _, o := range history {
-			name := o.Input.(taking).name
-			byName[name] = append(byName[name], o)
-		}
-		var all [][]porcupine.Operation
-		for _, one := range byName {
-			all = append(all, one)
-		}
-		return all
-	},
-	Init: func() any { return 0 },
+	Partition: natstest.ByKey(func(o taking) string { return o.name }),
+	Init:      func() any { return 0 },
 	Step: func(state, input, output any) (bool, any) {
 		owner, o := state.(int), input.(taking)
 		mine := owner == o.user+1

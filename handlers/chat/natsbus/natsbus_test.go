@@ -23,6 +23,7 @@ import (
 	"github.com/go-socketserver/socketserver/handlers/chat"
 	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
 	"github.com/go-socketserver/socketserver/handlers/chat/natsbus"
+	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
 func TestMain(m *testing.M) {
@@ -40,26 +41,11 @@ const (
 // startNATS starts a NATS server within this process; port -1 is any. set changes its options.
 func startNATS(t testing.TB, port int, set ...func(*server.Options)) *server.Server {
 	t.Helper()
-	options := &server.Options{
-		Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: "user", Password: "secret",
-		JetStream: true, StoreDir: t.TempDir(),
-	}
+	options := &server.Options{Port: port, Username: "user", Password: "secret", JetStream: true, StoreDir: t.TempDir()}
 	for _, set := range set {
 		set(options)
 	}
-	s, err := server.NewServer(options)
-	require.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() { stopNATS(s) })
-	if options.Cluster.Port == 0 { // else it needs the others
-		require.True(t, s.ReadyForConnections(10*time.Second))
-	}
-	return s
-}
-
-func stopNATS(s *server.Server) {
-	s.Shutdown()
-	s.WaitForShutdown()
+	return natstest.Serve(t, options)
 }
 
 func port(s *server.Server) int { return s.Addr().(*net.TCPAddr).Port }
@@ -234,7 +220,7 @@ func TestNATSReturns(t *testing.T) {
 	dave := enter(t, two, "dave", alice, carol, bob)
 	meet(alice, bob, carol, dave)
 
-	stopNATS(bus)
+	natstest.Stop(bus)
 	for _, c := range []*client{alice, carol, bob, dave} {
 		c.hears(unlinked)
 	}
@@ -286,7 +272,7 @@ func TestNATSReturns(t *testing.T) {
 func TestNATSAwayAtStart(t *testing.T) {
 	bus := startNATS(t, -1)
 	at := port(bus)
-	stopNATS(bus)
+	natstest.Stop(bus)
 	one, log := serve(t, options(at), &framework.Threading{})
 	two, _ := serve(t, options(at), &framework.Threading{})
 	log.Await(t, "[WARN]  the bus cannot be reached")
@@ -627,7 +613,7 @@ func TestRefusedSubject(t *testing.T) {
 func TestUnreachableIsExplained(t *testing.T) {
 	gone := startNATS(t, -1)
 	nothing := port(gone)
-	stopNATS(gone)
+	natstest.Stop(gone)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer silent.Close()

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
 // Two users at two servers take one name at once: exactly one has it.
@@ -92,7 +93,7 @@ func TestHistory(t *testing.T) {
 	require.Equal(t, last, past(two, 5))
 	one.Stop()
 	two.Stop()
-	stopNATS(bus)
+	natstest.Stop(bus)
 
 	startNATS(t, at, store)
 	three, _ := serve(t, with, &framework.Threading{})

@@ -1,4 +1,3 @@
-// Package natstest runs a cluster of three NATS servers, which a test kills, stops and cuts off from each other.
 package natstest
 
 import (
