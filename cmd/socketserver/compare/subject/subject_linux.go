@@ -189,12 +189,12 @@ func (s *Subject) start(command *exec.Cmd, spec *Spec) error {
 	command.Env = append(environment(spec.Directory), command.Env...)
 	// A session of its own: signals of the terminal do not reach it, and its id marks the tree.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := command.Start(); err != nil {
+	if err := firsts.start(command); err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
 	s.process = command.Process
 	go func() {
-		_ = command.Wait() // ProcessState has more
+		firsts.wait(command)
 		s.state = command.ProcessState
 		close(s.ended)
 	}()

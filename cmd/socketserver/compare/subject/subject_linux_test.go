@@ -235,6 +235,15 @@ func TestLeftBehind(t *testing.T) {
 	require.Equal(t, exit, s.Stop())
 }
 
+// An orphan that has ended before anybody saw it is reaped: xinetd may end before it reaps its programs.
+func TestOrphanThatHasEnded(t *testing.T) {
+	s := start(t, specOf(t, result.Compiled, "tcp", `"threading" {}`, echo))
+	parent := exec.Command("python3", "-I", "-c", "import os\nn = os.fork()\nif not n: os.setsid(); os._exit(0)\nos.waitid(os.P_PID, n, os.WEXITED | os.WNOWAIT)")
+	require.NoError(t, parent.Run())
+	require.Equal(t, Left{}, s.Stop().Left)
+	requireNoLeftovers(t)
+}
+
 func TestForced(t *testing.T) {
 	for _, form := range []string{result.Compiled, result.Python} {
 		for _, concurrency := range []string{`"threading" {}`, `"forking" {}`} {

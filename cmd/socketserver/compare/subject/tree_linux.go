@@ -3,12 +3,15 @@ package subject
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/usage"
 )
@@ -51,6 +54,7 @@ func processes() []member {
 }
 
 // has reports whether a process belongs to the tree: it has, or had, its session or its directory.
+// An orphan that ended before anybody looked at it is of no known subject, so it is of any.
 func (t *tree) has(m member) bool {
 	if m.Session == t.session {
 		return true
@@ -59,6 +63,9 @@ func (t *tree) has(m member) bool {
 	defer t.mu.Unlock()
 	id := fmt.Sprint(m.pid, " ", m.Start)
 	if t.known[id] {
+		return true
+	}
+	if m.Dead && m.Parent == os.Getpid() && !firsts.has(m) {
 		return true
 	}
 	environment, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", m.pid))
@@ -73,6 +80,42 @@ func (t *tree) has(m member) bool {
 		return true
 	}
 	return false
+}
+
+// firsts are the first processes of all subjects, which are children of this process and reaped by
+// those that started them. Other children in sessions of their own are orphans.
+var firsts = firstProcesses{pids: map[int]bool{}}
+
+type firstProcesses struct {
+	mu   sync.Mutex
+	pids map[int]bool
+}
+
+// start starts the first process of a subject.
+func (f *firstProcesses) start(command *exec.Cmd) error {
+	f.mu.Lock() // nobody may see it before it is among them
+	defer f.mu.Unlock()
+	if err := command.Start(); err != nil {
+		return err
+	}
+	f.pids[command.Process.Pid] = true
+	return nil
+}
+
+// wait reaps it.
+func (f *firstProcesses) wait(command *exec.Cmd) {
+	_ = command.Wait() // ProcessState has more
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.pids, command.Process.Pid)
+}
+
+// has reports whether a child of this process is a first one, or in this process's own session.
+func (f *firstProcesses) has(m member) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	own, _ := unix.Getsid(0)
+	return m.Session == own || f.pids[m.pid]
 }
 
 // end kills the process, unless its id belongs to another one by now.
