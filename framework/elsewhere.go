@@ -1,7 +1,6 @@
 package framework
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"syscall"
@@ -31,15 +30,9 @@ type Client interface {
 
 // FinishElsewhere is FinishRequest for a [Strategy] of another package that has its handlers elsewhere, such as on
 // other machines: r, which is a connection, passes the layers, serve has it served and waits for that in this goroutine,
-// and r is closed. The client is sent the text of an [UnavailableError], or else the banner.
+// and r is closed.
 func (s *BaseServer) FinishElsewhere(r *Request, serve func(Client) error) {
-	s.conclude(r, func() error {
-		err := serve(conn.NewClient(r.conn, s.timeouts().Write))
-		if errors.As(err, new(*UnavailableError)) {
-			s.sayUnavailable(r, err)
-		}
-		return err
-	})
+	s.conclude(r, func() error { return serve(conn.NewClient(r.conn, s.timeouts().Write)) })
 }
 
 // FinishWith is FinishRequest with h in place of a handler of the class. It is for a [Strategy] as that of FinishElsewhere,
@@ -47,11 +40,8 @@ func (s *BaseServer) FinishElsewhere(r *Request, serve func(Client) error) {
 func (s *BaseServer) FinishWith(r *Request, h Handler) {
 	defer s.tearDown(r)
 	rfile, wfile := s.setUp(r, func() Handler { return h })
-	if r.handler == nil {
-		return
-	}
-	if r.err = h.Handle(rfile, wfile); errors.As(r.err, new(*UnavailableError)) {
-		s.sayUnavailable(r, r.err)
+	if r.handler != nil {
+		r.err = h.Handle(rfile, wfile)
 	}
 }
 

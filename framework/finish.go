@@ -42,6 +42,7 @@ func (s *BaseServer) conclude(r *Request, finish func() error) {
 		}
 		return finish()
 	})
+	s.sayUnavailable(r)
 	s.report(r, r.err)
 }
 
@@ -108,6 +109,7 @@ func (s *BaseServer) tearDown(r *Request) {
 			r.err = err
 		}
 	}
+	s.sayUnavailable(r)
 	s.report(r, r.err)
 }
 

@@ -35,6 +35,28 @@ type RefusalError struct {
 func (e *RefusalError) Error() string { return e.Err.Error() }
 func (e *RefusalError) Unwrap() error { return e.Err }
 
+// An UnavailableError is why nothing can serve a request, such as a plugin that has failed. The client of a
+// connection is sent the text, or else the banner of the limits, before its connection is closed.
+type UnavailableError struct {
+	Text string // empty: the banner
+	Err  error
+}
+
+func (e *UnavailableError) Error() string { return e.Err.Error() }
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// sayUnavailable sends the client of r, which has ended, what an [UnavailableError] says.
+func (s *BaseServer) sayUnavailable(r *Request) {
+	var unavailable *UnavailableError
+	switch {
+	case !errors.As(r.err, &unavailable) || s.isStopped():
+	case unavailable.Text != "":
+		r.say(unavailable.Text, time.Second)
+	default:
+		s.Limits.sendBanner(r)
+	}
+}
+
 // refusePreamble refuses a request whose preamble could not be read.
 func (s *BaseServer) refusePreamble(r *Request, err error) {
 	why := RefusedPreamble

@@ -101,22 +101,12 @@ func (w *Worker) Close() { w.process.Close() }
 func (w *Worker) Disconnect() { w.process.Disconnect() }
 
 // InWorker returns an Executor that hands requests to a process. next returns the process,
-// and waits while that is being started again, until ctx is done. Where it returns an error the
-// client gets the text of an [UnavailableError], or else the banner of the limits. One that has gone, see
-// [Worker.Gone], must not be returned.
+// and waits while that is being started again, until ctx is done. Its error is an [UnavailableError] to the
+// client. One that has gone, see [Worker.Gone], must not be returned.
 //
 // A connection stays open here until the process has it: where the process goes before that,
 // the next one gets the connection, and a process that dies costs only what it had taken.
 func InWorker(next func(ctx context.Context) (*Worker, error)) Executor { return workerExecutor(next) }
-
-// An UnavailableError is why no process can serve a request of [InWorker] or [BaseServer.FinishElsewhere].
-type UnavailableError struct {
-	Text string // sent to the client of a connection; empty: the banner is
-	Err  error
-}
-
-func (e *UnavailableError) Error() string { return e.Err.Error() }
-func (e *UnavailableError) Unwrap() error { return e.Err }
 
 type workerExecutor func(ctx context.Context) (*Worker, error)
 
@@ -125,24 +115,14 @@ func (next workerExecutor) Execute(r *Request) error {
 	return s.handOver(r, true, func(t *worker.Task) error {
 		return worker.Offer(t, func() (*worker.Process, error) {
 			w, err := next(s.context())
-			if err == nil {
+			switch {
+			case err == nil:
 				w.server.Store(s)
 				return w.process, nil
+			case errors.As(err, new(*UnavailableError)):
+				return nil, err
 			}
-			s.sayUnavailable(r, err)
-			return nil, err
+			return nil, &UnavailableError{Err: err}
 		})
 	})
-}
-
-// sayUnavailable sends the client of r the text of an [UnavailableError], or the banner.
-func (s *BaseServer) sayUnavailable(r *Request, err error) {
-	var unavailable *UnavailableError
-	switch {
-	case s.isStopped():
-	case errors.As(err, &unavailable) && unavailable.Text != "":
-		r.say(unavailable.Text, time.Second)
-	default:
-		s.Limits.sendBanner(r)
-	}
 }
