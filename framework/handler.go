@@ -128,10 +128,13 @@ func (c *HandlerClass) Serves() []string {
 
 // CanServe reports whether the class can serve a network. One that serves tcp or unix can serve the
 // connections of vsock and unixpacket, too.
-func (c *HandlerClass) CanServe(network string) bool {
-	serves := c.Serves()
-	like := func(n string) bool { return slices.Contains(serves, n) }
-	return like(network) || !slices.Contains(allNetworks, network) && slices.ContainsFunc(streams, like)
+func (c *HandlerClass) CanServe(network string) bool { return c.canServe(network, streams) }
+
+// canServe reports whether the class can serve a network, or one of those that it is like unless it is
+// one of this package's.
+func (c *HandlerClass) canServe(network string, like []string) bool {
+	serves := func(n string) bool { return slices.Contains(c.Serves(), n) }
+	return serves(network) || !slices.Contains(allNetworks, network) && slices.ContainsFunc(like, serves)
 }
 
 // check reports why the class cannot serve t; nil: any transport. The error ends with what to do.
@@ -142,15 +145,12 @@ func (c *HandlerClass) check(t Transport) error {
 	if t == nil || t.Network() == "" {
 		return nil
 	}
-	network, serves := t.Network(), c.Serves()
-	switch kind, ok := t.(interface{ like() []string }); {
-	case slices.Contains(serves, network):
-		return nil
-	case slices.Contains(allNetworks, network):
-	case !ok && len(serves) > 0: // a foreign transport of a foreign network
-		return nil
-	case ok && slices.ContainsFunc(kind.like(), func(n string) bool { return slices.Contains(serves, n) }):
-		return nil
+	like := c.Serves() // a foreign transport of a foreign network can have any class
+	if kind, ok := t.(interface{ like() []string }); ok {
+		like = kind.like()
 	}
-	return fmt.Errorf("framework: the handler serves %v and cannot serve %s; choose one of its transports", serves, network)
+	if !c.canServe(t.Network(), like) {
+		return fmt.Errorf("framework: the handler serves %v and cannot serve %s; choose one of its transports", c.Serves(), t.Network())
+	}
+	return nil
 }

@@ -143,20 +143,7 @@ func (r *Request) PeerCertificates() [][]byte {
 // Environment returns what a program that serves r has in its environment: the names of CGI and systemd,
 // those of UCSPI and, where r has passed TLS, those of mod_ssl.
 func (r *Request) Environment() []string {
-	protocol := "UNIX"
-	switch r.ClientAddress.(type) {
-	case *net.TCPAddr:
-		protocol = "TCP"
-	case *net.UDPAddr:
-		protocol = "UDP"
-	}
-	remote, remotePort := conn.SplitAddress(r.ClientAddress)
-	local, localPort := conn.SplitAddress(r.LocalAddress)
-	return append(r.TLS.environment(),
-		"PROTO="+protocol, "SERVER="+r.Server, "REMOTE_ADDR="+remote, "REMOTE_PORT="+remotePort,
-		protocol+"REMOTEIP="+remote, protocol+"REMOTEPORT="+remotePort,
-		protocol+"LOCALIP="+local, protocol+"LOCALPORT="+localPort,
-	)
+	return append(append(r.TLS.environment(), "SERVER="+r.Server), conn.Environment(r.ClientAddress, r.LocalAddress)...)
 }
 
 // StopServer stops the server, see [BaseServer.Stop]; from another process when the handler is done.

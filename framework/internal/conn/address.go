@@ -34,8 +34,27 @@ func ParseAddress(network, text string) net.Addr {
 	return net.TCPAddrFromAddrPort(at)
 }
 
-// SplitAddress returns the host and port of an address, or all of it where it has no port.
-func SplitAddress(a net.Addr) (host, port string) {
+// Environment returns what a program has of the addresses of its client in its environment, by the names of
+// CGI and systemd and by those of UCSPI.
+func Environment(client, local net.Addr) []string {
+	protocol := "UNIX"
+	switch client.(type) {
+	case *net.TCPAddr:
+		protocol = "TCP"
+	case *net.UDPAddr:
+		protocol = "UDP"
+	}
+	remote, remotePort := splitAddress(client)
+	own, ownPort := splitAddress(local)
+	return []string{
+		"PROTO=" + protocol, "REMOTE_ADDR=" + remote, "REMOTE_PORT=" + remotePort,
+		protocol + "REMOTEIP=" + remote, protocol + "REMOTEPORT=" + remotePort,
+		protocol + "LOCALIP=" + own, protocol + "LOCALPORT=" + ownPort,
+	}
+}
+
+// splitAddress returns the host and port of an address, or all of it where it has no port.
+func splitAddress(a net.Addr) (host, port string) {
 	text := AddressText(a)
 	if host, port, err := net.SplitHostPort(text); err == nil {
 		return host, port

@@ -7,6 +7,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
 // ErrPeerGone is exported by package framework.
@@ -24,6 +26,17 @@ func PeerError(err error) error {
 		}
 	}
 	return err
+}
+
+// SourceOf returns the source of a client: at a Unix socket its user, where the system knows it. accepted is nil
+// for a datagram.
+func SourceOf(client net.Addr, accepted net.Conn) slots.Key {
+	if _, ok := client.(*net.UnixAddr); ok && accepted != nil {
+		if uid, ok := peerUser(accepted); ok {
+			return slots.KeyOfUser(uid)
+		}
+	}
+	return slots.KeyOf(client)
 }
 
 // EndWrites tells the client that all was written, where conn has a way to. It takes at most half a

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PeerUser returns the user at the other end of a Unix socket, as it was when that connected.
-func PeerUser(c net.Conn) (uid uint32, ok bool) {
+// peerUser returns the user at the other end of a Unix socket, as it was when that connected.
+func peerUser(c net.Conn) (uid uint32, ok bool) {
 	raw := rawConn(c)
 	if raw == nil {
 		return 0, false

@@ -4,5 +4,5 @@ package conn
 
 import "net"
 
-// PeerUser needs Linux.
-func PeerUser(net.Conn) (uid uint32, ok bool) { return 0, false }
+// peerUser needs Linux.
+func peerUser(net.Conn) (uid uint32, ok bool) { return 0, false }

@@ -7,9 +7,10 @@ import (
 	"sync"
 
 	"github.com/go-socketserver/socketserver/framework/internal/cidr"
+	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
-// A Key identifies a source: an IPv4 address, a /64 of IPv6, or at a Unix socket the
+// A Key identifies a source: an IPv4 address, a /64 of IPv6, a machine of VSOCK, or at a Unix socket the
 // user, or the name of the client's socket. The zero Key is that of clients that nothing tells apart.
 type Key struct {
 	prefix netip.Prefix
@@ -18,11 +19,17 @@ type Key struct {
 
 // KeyOf returns the key of a client's address.
 func KeyOf(a net.Addr) Key {
+	switch a := a.(type) {
+	case *vsock.Addr:
+		return KeyOfName("cid " + strconv.FormatUint(uint64(a.CID), 10))
+	case *net.UnixAddr:
+		if a == nil || a.Name == "@" {
+			return Key{}
+		}
+		return KeyOfName(a.Name)
+	}
 	ip := cidr.Of(a)
 	if !ip.IsValid() {
-		if unix, ok := a.(*net.UnixAddr); ok && unix != nil && unix.Name != "@" {
-			return KeyOfName(unix.Name)
-		}
 		return Key{}
 	}
 	bits := 64
