@@ -49,31 +49,29 @@ const (
 func NewMemory() State { return store.NewMemory[Entry]() }
 
 // State is the server's state, wherever the handler runs. The class of the handler has UsesState.
-func (r *Request) State() State { return store.Checked[Entry]{State: r.server.sharedState()} }
+func (r *Request) State() State { return r.server.sharedState() }
 
 // sharedState returns the State of s, or the memory that its class has.
-func (s *BaseServer) sharedState() State {
+func (s *BaseServer) sharedState() store.Checked[Entry] {
 	c := s.Class
 	switch {
 	case !c.UsesState:
-		return store.None[Entry]{Err: errNoState}
+		return store.Checked[Entry]{Err: errors.New("framework: the handler class does not say that it uses the state; set UsesState in it")}
 	case s.State != nil:
-		return s.State
+		return store.Checked[Entry]{State: s.State}
 	}
 	c.state.Do(func() { c.memory = NewMemory() })
-	return c.memory
+	return store.Checked[Entry]{State: c.memory}
 }
 
 // callsOf answers what workers ask of the state of the server that uses them.
 func callsOf(server func() *BaseServer) worker.NewCalls {
 	return func(send func(f *handoff.Frame, wait bool) error) worker.Calls {
-		return store.NewService(func() store.State[Entry] {
+		return store.NewService(func() store.Checked[Entry] {
 			if s := server(); s != nil {
 				return s.sharedState()
 			}
-			return store.None[Entry]{Err: errors.New("framework: a process has the state from its first request on")}
+			return store.Checked[Entry]{Err: errors.New("framework: a process has the state from its first request on")}
 		}, send)
 	}
 }
-
-var errNoState = errors.New("framework: the handler class does not say that it uses the state; set UsesState in it")

@@ -19,9 +19,10 @@ type Schema []option
 // An Option has the fields of the framework's Option, so that one converts to the other. Its
 // type is string, path, number, bool, list or map.
 type Option struct {
-	Name, Type string
-	Default    json.RawMessage
-	Doc        string
+	Name    string          `json:"name"`
+	Type    string          `json:"type"`
+	Default json.RawMessage `json:"default"`
+	Doc     string          `json:"doc"`
 }
 
 type option struct {

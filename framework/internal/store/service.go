@@ -16,7 +16,7 @@ const maxCalls = 1024
 
 // A Service answers what one worker asks of a state.
 type Service[E entry] struct {
-	of   func() State[E]
+	of   func() Checked[E]
 	send func(f *handoff.Frame, wait bool) error
 
 	ctx    context.Context // done when the worker has gone
@@ -28,7 +28,7 @@ type Service[E entry] struct {
 }
 
 // NewService returns the service of a worker that send leads to. With wait it waits for room. of returns the state.
-func NewService[E entry](of func() State[E], send func(f *handoff.Frame, wait bool) error) *Service[E] {
+func NewService[E entry](of func() Checked[E], send func(f *handoff.Frame, wait bool) error) *Service[E] {
 	s := &Service[E]{of: of, send: send, watches: map[uint64]context.CancelFunc{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -48,8 +48,8 @@ func (s *Service[E]) Take(f *handoff.Frame) error {
 		return fmt.Errorf("operation %d of a state", f.Flags)
 	}
 	state := s.of()
-	if _, ok := state.(*Memory[E]); ok && f.Flags != handoff.Watch {
-		answer := do(s.ctx, Checked[E]{state}, f)
+	if _, ok := state.State.(*Memory[E]); ok && f.Flags != handoff.Watch {
+		answer := do(s.ctx, state, f)
 		if err := s.send(answer, false); !errors.Is(err, handoff.ErrFull) {
 			return nil //nolint:nilerr // it has gone, which the end of its channel says
 		}
@@ -63,7 +63,7 @@ func (s *Service[E]) Take(f *handoff.Frame) error {
 		s.begin(call.ID, func() *handoff.Frame { return s.watch(ctx, state, &call) })
 		return nil
 	}
-	s.begin(call.ID, func() *handoff.Frame { return do(s.ctx, Checked[E]{state}, &call) })
+	s.begin(call.ID, func() *handoff.Frame { return do(s.ctx, state, &call) })
 	return nil
 }
 
@@ -117,10 +117,10 @@ func do[E entry](ctx context.Context, state Checked[E], f *handoff.Frame) *hando
 
 // watch sends the entries of a key until the worker has enough of them, or has gone. It returns an answer that is
 // still to be sent, if there is one.
-func (s *Service[E]) watch(ctx context.Context, state State[E], f *handoff.Frame) *handoff.Frame {
+func (s *Service[E]) watch(ctx context.Context, state Checked[E], f *handoff.Frame) *handoff.Frame {
 	defer s.unwatch(f.ID)
 	answer := &handoff.Frame{Kind: handoff.Answer, ID: f.ID}
-	entries, err := Checked[E]{state}.Watch(ctx, f.Key)
+	entries, err := state.Watch(ctx, f.Key)
 	if setError(answer, err); err != nil {
 		return answer
 	}

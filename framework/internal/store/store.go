@@ -48,56 +48,61 @@ const (
 )
 
 // Checked is a State that is asked for keys and values within the bounds only.
-type Checked[E entry] struct{ State State[E] }
+type Checked[E entry] struct {
+	State State[E]
+	Err   error // of every call, as there is no state; nil: there is
+}
 
 func (c Checked[E]) Get(ctx context.Context, key string) ([]byte, uint64, error) {
-	if err := check(key, nil); err != nil {
+	if err := c.check(key, nil); err != nil {
 		return nil, 0, err
 	}
 	return c.State.Get(ctx, key)
 }
 
 func (c Checked[E]) Create(ctx context.Context, key string, value []byte) (uint64, error) {
-	if err := check(key, value); err != nil {
+	if err := c.check(key, value); err != nil {
 		return 0, err
 	}
 	return c.State.Create(ctx, key, value)
 }
 
 func (c Checked[E]) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	if err := check(key, value); err != nil {
+	if err := c.check(key, value); err != nil {
 		return 0, err
 	}
 	return c.State.Update(ctx, key, value, revision)
 }
 
 func (c Checked[E]) Delete(ctx context.Context, key string) error {
-	if err := check(key, nil); err != nil {
+	if err := c.check(key, nil); err != nil {
 		return err
 	}
 	return c.State.Delete(ctx, key)
 }
 
 func (c Checked[E]) Add(ctx context.Context, key string, n int64) (int64, error) {
-	if err := check(key, nil); err != nil {
+	if err := c.check(key, nil); err != nil {
 		return 0, err
 	}
 	return c.State.Add(ctx, key, n)
 }
 
 func (c Checked[E]) Watch(ctx context.Context, key string) (<-chan E, error) {
-	if err := check(key, nil); err != nil {
+	if err := c.check(key, nil); err != nil {
 		return nil, err
 	}
 	return c.State.Watch(ctx, key)
 }
 
-// check reports a key that not every backend could have, and a value that is too large.
-func check(key string, value []byte) error {
+// check reports that there is no state, a key that not every backend could have, and a value that is too large.
+func (c Checked[E]) check(key string, value []byte) error {
 	other := func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-/_=.", r)
 	}
 	switch {
+	case c.Err != nil:
+		return c.Err
 	case key == "" || len(key) > MaxKey:
 		return fmt.Errorf("framework: a key of %d bytes; a key of the state has 1 to %d", len(key), MaxKey)
 	case strings.ContainsFunc(key, other):
@@ -118,13 +123,3 @@ func replace[E entry](c chan E, e Entry) {
 	}
 	c <- E(e)
 }
-
-// None is where there is no state: every call returns Err.
-type None[E entry] struct{ Err error }
-
-func (n None[E]) Get(context.Context, string) ([]byte, uint64, error)            { return nil, 0, n.Err }
-func (n None[E]) Create(context.Context, string, []byte) (uint64, error)         { return 0, n.Err }
-func (n None[E]) Update(context.Context, string, []byte, uint64) (uint64, error) { return 0, n.Err }
-func (n None[E]) Delete(context.Context, string) error                           { return n.Err }
-func (n None[E]) Add(context.Context, string, int64) (int64, error)              { return 0, n.Err }
-func (n None[E]) Watch(context.Context, string) (<-chan E, error)                { return nil, n.Err }

@@ -15,7 +15,7 @@ import (
 func pair(t *testing.T, state State[Entry]) (*Remote[Entry], *Service[Entry]) {
 	t.Helper()
 	var remote *Remote[Entry]
-	service := NewService(func() State[Entry] { return state }, func(f *handoff.Frame, _ bool) error {
+	service := NewService(func() Checked[Entry] { return Checked[Entry]{State: state} }, func(f *handoff.Frame, _ bool) error {
 		answer, err := handoff.Parse(f.Append(nil))
 		require.NoError(t, err)
 		remote.Take(&answer)

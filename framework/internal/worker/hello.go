@@ -2,13 +2,13 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/life"
+	"github.com/go-socketserver/socketserver/framework/internal/options"
 	"github.com/go-socketserver/socketserver/internal/patience"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
@@ -21,20 +21,12 @@ type Hello struct {
 
 	// Of a worker that speaks for itself, as a plugin without control service does.
 
-	Networks []string  `json:"networks,omitempty"`
-	Stateful string    `json:"stateful,omitempty"` // what it keeps in memory between requests
-	Options  []Option  `json:"options,omitempty"`
-	Problems []Problem `json:"problems,omitempty"` // why it does not serve
-	Forks    bool      `json:"forks,omitempty"`    // it has a process of its own for each request
-	Ping     bool      `json:"ping,omitempty"`     // it answers pings
-}
-
-// An Option of a worker has the fields of the framework's.
-type Option struct {
-	Name    string          `json:"name"`
-	Type    string          `json:"type"`
-	Default json.RawMessage `json:"default"`
-	Doc     string          `json:"doc"`
+	Networks []string         `json:"networks,omitempty"`
+	Stateful string           `json:"stateful,omitempty"` // what it keeps in memory between requests
+	Options  []options.Option `json:"options,omitempty"`
+	Problems []Problem        `json:"problems,omitempty"` // why it does not serve
+	Forks    bool             `json:"forks,omitempty"`    // it has a process of its own for each request
+	Ping     bool             `json:"ping,omitempty"`     // it answers pings
 }
 
 // A Problem has the fields of the framework's OptionError.
