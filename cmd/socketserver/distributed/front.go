@@ -234,10 +234,7 @@ var (
 )
 
 // A tunnel is the front's end of one.
-type tunnel struct {
-	*layer.TLSConn
-	tcp *net.TCPConn
-}
+type tunnel struct{ *secured }
 
 // connect has a worker begin with a client. release is called when the request is over.
 func (f *Front) connect(ctx context.Context, h *hello) (t *tunnel, release func(), err error) {
@@ -304,7 +301,7 @@ func (f *Front) dial(ctx context.Context, w *remote, h *hello) (*tunnel, error) 
 	tcp := c.(*net.TCPConn)
 	noticeLoss(tcp)
 	_ = tcp.SetDeadline(time.Now().Add(readyTime))
-	t := &tunnel{layer.ClientConn(tcp, w.config), tcp}
+	t := &tunnel{secure(tcp, w.config, layer.ClientConn)}
 	if err := t.start(ctx, h); err != nil {
 		abort(tcp)
 		return nil, err

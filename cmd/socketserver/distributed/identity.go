@@ -51,7 +51,7 @@ func (i *identity) config(trusted func(fingerprint string) bool) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, CurvePreferences: []tls.CurveID{tls.X25519}, Certificates: []tls.Certificate{i.certificate},
 		ClientAuth: tls.RequireAnyClientCert, InsecureSkipVerify: true, // there is no authority: the fingerprint is what counts
-		ClientSessionCache: tls.NewLRUClientSessionCache(4),
+		ClientSessionCache: tls.NewLRUClientSessionCache(4), DynamicRecordSizingDisabled: true,
 		VerifyConnection: func(s tls.ConnectionState) error {
 			if len(s.PeerCertificates) == 0 || !trusted(fingerprintOf(s.PeerCertificates[0].Raw)) {
 				return errStranger

@@ -1,7 +1,6 @@
 package distributed
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
-	"github.com/go-socketserver/socketserver/framework/layer"
 )
 
 // A tunnel is a connection of TLS between a front and a worker, for one request:
@@ -55,10 +53,10 @@ const (
 	over = 'O' // the outcome of [framework.Request.WhenOver]
 )
 
-// Data, with what precedes it, fits into one record of TLS.
+// The longest part, with what precedes it, fills four records of TLS.
 const (
 	partHead = 3
-	maxPart  = 16<<10 - partHead
+	maxPart  = 4*maxRecord - partHead
 )
 
 const (
@@ -110,20 +108,19 @@ func textOf(a net.Addr) string {
 
 // served is the worker's end of a tunnel.
 type served struct {
-	*layer.TLSConn
-	tcp   *net.TCPConn
+	*secured
 	ended atomic.Bool // what the handler writes
 	leave func()      // frees the slot, once
 }
 
-// parts holds the memory of parts that have been sent.
+// parts holds the memory of parts that nobody sends or has received.
 var parts = sync.Pool{New: func() any { return new([partHead + maxPart]byte) }}
 
 // send sends one part.
 func (c *served) send(kind byte, p []byte) error {
 	memory := parts.Get().(*[partHead + maxPart]byte)
 	defer parts.Put(memory)
-	_, err := c.TLSConn.Write(append(binary.BigEndian.AppendUint16(append(memory[:0], kind), uint16(len(p))), p...))
+	_, err := c.secured.Write(append(binary.BigEndian.AppendUint16(append(memory[:0], kind), uint16(len(p))), p...))
 	return err
 }
 
@@ -214,36 +211,35 @@ func (t *tunnel) splice(r *framework.Request, client framework.Client) error {
 
 // receive passes the answer on, and returns the outcome.
 func (t *tunnel) receive(client framework.Client) (out int64, outcome []byte, err error) {
-	from := bufio.NewReaderSize(t, partHead+maxPart)
-	gone := func() error { return lost(t.tcp.RemoteAddr().String()) }
+	head := make([]byte, partHead)
 	for {
-		head, err := from.Peek(partHead)
-		if err != nil {
-			return out, nil, gone()
+		if _, err := io.ReadFull(t, head); err != nil {
+			return out, nil, lost(t.tcp.RemoteAddr().String())
 		}
-		kind, size := head[0], int(binary.BigEndian.Uint16(head[1:]))
-		_, _ = from.Discard(partHead)
-		switch kind {
-		case data:
-			part, err := from.Peek(size)
-			if err != nil {
-				return out, nil, gone()
-			}
-			n, err := client.Write(part)
-			if out += int64(n); err != nil {
-				return out, nil, err
-			}
-			_, _ = from.Discard(size)
-		case end:
-			client.CloseWrite()
-		case over:
-			outcome = make([]byte, size)
-			if _, err := io.ReadFull(from, outcome); err != nil {
-				return out, nil, gone()
-			}
-			return out, outcome, nil
+		n, outcome, err := t.receivePart(client, head[0], int(binary.BigEndian.Uint16(head[1:])))
+		if out += int64(n); err != nil || outcome != nil {
+			return out, outcome, err
 		}
 	}
+}
+
+// receivePart passes a part on, or returns it if it is the outcome. Its memory is held no longer than it takes.
+func (t *tunnel) receivePart(client framework.Client, kind byte, size int) (n int, outcome []byte, err error) {
+	memory := parts.Get().(*[partHead + maxPart]byte)
+	defer parts.Put(memory)
+	part := memory[:size]
+	if _, err := io.ReadFull(t, part); err != nil {
+		return 0, nil, lost(t.tcp.RemoteAddr().String())
+	}
+	switch kind {
+	case data:
+		n, err = client.Write(part)
+	case end:
+		client.CloseWrite()
+	case over:
+		outcome = slices.Clone(part)
+	}
+	return n, outcome, err
 }
 
 // lost is the error of a request whose worker has gone.

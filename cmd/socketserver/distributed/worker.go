@@ -173,8 +173,7 @@ func (w *Worker) serve(tcp *net.TCPConn) {
 	}
 	noticeLoss(tcp)
 	_ = tcp.SetDeadline(time.Now().Add(helloTime))
-	c := layer.ServerConn(tcp, w.config)
-	t, r, err := w.start(c, tcp)
+	t, r, err := w.start(secure(tcp, w.config, layer.ServerConn))
 	<-w.starting
 	if err != nil {
 		w.log.Debug("a connection to the worker has not begun", "peer", tcp.RemoteAddr().String(), "error", err)
@@ -189,7 +188,7 @@ func (w *Worker) serve(tcp *net.TCPConn) {
 }
 
 // start reads what a front says until the request begins. The slot of the request is taken then.
-func (w *Worker) start(c *layer.TLSConn, tcp *net.TCPConn) (*Transport, *framework.Request, error) {
+func (w *Worker) start(c *secured) (*Transport, *framework.Request, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), helloTime)
 	defer cancel()
 	if err := c.HandshakeContext(ctx); err != nil {
@@ -211,7 +210,7 @@ func (w *Worker) start(c *layer.TLSConn, tcp *net.TCPConn) (*Transport, *framewo
 	if _, err := io.ReadFull(c, said[:]); err != nil {
 		return nil, nil, t.cancel(err)
 	}
-	own := &served{TLSConn: c, tcp: tcp, leave: sync.OnceFunc(t.leave)}
+	own := &served{secured: c, leave: sync.OnceFunc(t.leave)}
 	return t, own.request(&h), nil
 }
 
