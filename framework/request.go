@@ -87,6 +87,10 @@ func NewDatagramRequest(network string, data []byte, client, local net.Addr, ans
 // Context is cancelled when the server stops and when the request is over.
 func (r *Request) Context() context.Context { return r.scope.Context(r.server.context()) }
 
+// Cancel cancels the context of the request, which goes on. It is for a [Transport] that has the requests of another
+// server, when that stops. It may be called at any time.
+func (r *Request) Cancel() { r.scope.End() }
+
 // Timeouts are those of the server for a request that begins now. The server applies them to rfile and
 // wfile; they are for a handler that waits for something else.
 func (r *Request) Timeouts() Timeouts { return *r.server.timeouts() }
@@ -200,7 +204,7 @@ func (r *Request) end(s *BaseServer) {
 // Kill ends the request by force, from anywhere: its context is cancelled, its connection closed, and
 // the process that it has been handed to killed, with all other requests of that process.
 func (r *Request) Kill() {
-	r.scope.Cancel(r.server.context())
+	r.Cancel()
 	r.kill()
 }
 

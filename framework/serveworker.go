@@ -198,7 +198,7 @@ func (t *parentTransport) request(f *handoff.Frame, socket *handoff.Descriptor) 
 		}
 	}
 	rawsock.Monitor()
-	t.parent.Begin(f.ID, func(bool) { r.scope.Cancel(r.server.context()) })
+	t.parent.Begin(f.ID, func(bool) { r.Cancel() })
 	last := f.Flags&handoff.Last != 0
 	r.done = func(r *Request, err error) {
 		t.parent.Finish(r.outcome(outcome, err))

@@ -23,7 +23,8 @@ import (
 //	worker   full or unknown: it has not begun, and another worker is asked; or over, the outcome and the answer;
 //	         or unsent, where NATS does not take those
 //
-// An empty message asks whether the worker is there. Where it is not NATS says so at once.
+// An empty message asks whether the worker is there. Where it is not NATS says so at once. One with a header says that the
+// front of a request stops, also of one in a tunnel.
 type bus struct {
 	conn   *nats.Conn
 	prefix string
@@ -33,8 +34,9 @@ type bus struct {
 func (b bus) subject(worker string) string { return b.prefix + "worker." + worker }
 
 const (
-	unsent    = 'X'
-	lookAgain = 250 * time.Millisecond // whether a worker that has a request is there
+	unsent     = 'X'
+	stopHeader = "Socketserver-Stop"
+	lookAgain  = 250 * time.Millisecond // whether a worker that has a request is there
 )
 
 // A message is the front's handler of one.
@@ -171,6 +173,10 @@ func (b bus) watch(over <-chan struct{}, w *remote, lose context.CancelCauseFunc
 
 // take serves what a front has sent.
 func (w *Worker) take(by bus, m *nats.Msg) {
+	if id := m.Header.Get(stopHeader); id != "" {
+		w.stop(id)
+		return
+	}
 	if len(m.Data) == 0 {
 		_ = m.Respond(nil)
 		return
@@ -181,22 +187,22 @@ func (w *Worker) take(by bus, m *nats.Msg) {
 		_ = m.Respond([]byte{unknown})
 		return
 	}
-	t, refusal := w.reserve(h)
+	a := &answer{Reader: sent, most: by.conn.MaxPayload() * 15 / 16} // the rest is for the outcome
+	r := a.request(&h)
+	t, refusal := w.reserve(h, r)
 	if t == nil {
 		_ = m.Respond([]byte{refusal})
 		return
 	}
-	a := &answer{Reader: sent, most: by.conn.MaxPayload() * 15 / 16} // the rest is for the outcome
-	r := a.request(&h)
 	r.WhenOver(func(outcome []byte) {
-		t.leave()
+		t.leave(h.ID)
 		if err := m.Respond(a.after(outcome)); errors.Is(err, nats.ErrMaxPayload) {
 			_ = m.Respond([]byte{unsent})
 		}
 	})
 	go func() {
 		if !t.pass(r) {
-			t.leave()
+			t.leave(h.ID)
 			_ = m.Respond([]byte{unknown})
 		}
 	}()

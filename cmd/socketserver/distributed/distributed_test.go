@@ -70,6 +70,7 @@ func (h *acting) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 		err = errors.Join(err, errors.New("by request"))
 	case "wait":
 		<-h.Context().Done()
+		_, err = io.WriteString(wfile, "stopped")
 	case "bulk": // and reads nothing more
 		_, err = wfile.Write(bytes.Repeat([]byte("x"), 1<<20))
 	case "flood":
@@ -327,6 +328,42 @@ func TestOutcome(t *testing.T) {
 			frameworktest.Await(t, stopped)
 		})
 	}
+}
+
+// A handler on a worker is told that the front stops, as it would be in the front, and its answer arrives.
+func TestFrontStops(t *testing.T) {
+	conn := connect(t)
+	w, _ := startWorker(t, conn, "b", 10)
+	active := func() int { return 10 - w.offers(conn).Servers[0].Free }
+	for name, bus := range map[string]bool{"tunnel": false, "bus": true} {
+		t.Run(name, func(t *testing.T) {
+			_, s, log := startFrontOf(t, conn, "tcp", bus)
+			frameworktest.Serve(t, s)
+			log.await(t, "worker is known")
+			c := frameworktest.Dial(t, s)
+			frameworktest.Send(t, c, "wait\n")
+			require.Eventually(t, func() bool { return active() == 1 }, frameworktest.Patience, time.Millisecond)
+			s.Stop()
+			require.Equal(t, "stopped", frameworktest.End(t, c))
+			require.Eventually(t, func() bool { return active() == 0 }, frameworktest.Patience, time.Millisecond)
+		})
+	}
+	t.Run("before it begins", func(t *testing.T) {
+		f, s, log := startFront(t, conn)
+		frameworktest.Serve(t, s)
+		log.await(t, "worker is known")
+		remote, _, _, _ := f.pick("s", "b")
+		c, err := f.dial(t.Context(), remote, &hello{ID: "one", Server: "s", Build: "b", Network: "tcp"})
+		require.NoError(t, err)
+		w.stop("one")
+		_, err = c.Write([]byte("Bwait\n"))
+		require.NoError(t, err)
+		part := make([]byte, partHead+len("stopped"))
+		_, err = io.ReadFull(c, part)
+		require.NoError(t, err)
+		require.Equal(t, "stopped", string(part[partHead:]))
+		abort(c.tcp)
+	})
 }
 
 // What waits for a slot of a worker looks again when that is forgotten.

@@ -196,6 +196,17 @@ func (f *Front) pick(server, build string) (best *remote, full, away bool, chang
 	return best, full, away, f.changed
 }
 
+// stop tells a worker that a request is to end soon, if NATS can be reached. The worker has known the request since
+// before it began.
+func (f *Front) stop(w *remote, id string) {
+	f.mu.Lock()
+	by := f.bus
+	f.mu.Unlock()
+	if by.conn != nil {
+		_ = by.conn.PublishMsg(&nats.Msg{Subject: by.subject(w.fingerprint), Header: nats.Header{stopHeader: {id}}})
+	}
+}
+
 // release gives a slot back.
 func (f *Front) release(w *remote, server string) {
 	f.mu.Lock()
@@ -242,6 +253,10 @@ func (f *Front) connect(ctx context.Context, h *hello) (t *tunnel, release func(
 		if t, err = f.dial(ctx, w, h); err != nil {
 			return false, err
 		}
+		if err := ctx.Err(); err != nil {
+			abort(t.tcp)
+			return false, err
+		}
 		if _, err := t.Write([]byte{begin}); err != nil { // it may have begun
 			abort(t.tcp)
 			return true, lost(w.address)
@@ -252,16 +267,19 @@ func (f *Front) connect(ctx context.Context, h *hello) (t *tunnel, release func(
 }
 
 // place has workers try to take a request, until one has taken it: nothing of the request was delivered before. Where
-// all are full it waits; where none can be reached it waits for a moment. release is called when the request is over.
+// all are full it waits; where none can be reached it waits for a moment. When ctx is done the worker is told. release is
+// called when the request is over.
 func (f *Front) place(ctx context.Context, h *hello, try func(*remote) (taken bool, err error)) (release func(), err error) {
 	var late <-chan time.Time
 	for {
 		w, full, away, changed := f.pick(h.Server, h.Build)
 		if w != nil {
+			told := context.AfterFunc(ctx, func() { f.stop(w, h.ID) })
 			taken, err := try(w)
 			if taken && err == nil {
-				return func() { f.release(w, h.Server) }, nil
+				return func() { told(); f.release(w, h.Server) }, nil
 			}
+			told()
 			if taken || ctx.Err() != nil {
 				f.release(w, h.Server)
 				if !taken {

@@ -1,6 +1,7 @@
 package distributed
 
 import (
+	"crypto/rand"
 	"errors"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -47,7 +48,7 @@ func (s *Strategy) ProcessRequest(server *framework.BaseServer, r *framework.Req
 // hello describes the client of r.
 func (s *Strategy) hello(r *framework.Request) *hello {
 	return &hello{
-		Server: s.Server, Build: s.Build, Network: r.Network, Client: textOf(r.ClientAddress), Local: textOf(r.LocalAddress), TLS: r.TLS, Datagram: r.IsDatagram(),
+		ID: rand.Text(), Server: s.Server, Build: s.Build, Network: r.Network, Client: textOf(r.ClientAddress), Local: textOf(r.LocalAddress), TLS: r.TLS, Datagram: r.IsDatagram(),
 	}
 }
 

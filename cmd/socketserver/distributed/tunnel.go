@@ -28,6 +28,7 @@ import (
 
 // A hello describes a client.
 type hello struct {
+	ID      string         `json:"id"` // of the request, by which its front says that it stops
 	Server  string         `json:"server"`
 	Build   string         `json:"build"`
 	Network string         `json:"network"`
@@ -110,7 +111,7 @@ func textOf(a net.Addr) string {
 type served struct {
 	*secured
 	ended atomic.Bool // what the handler writes
-	leave func()      // frees the slot, once
+	leave func()      // frees the slot
 }
 
 // parts holds the memory of parts that nobody sends or has received.

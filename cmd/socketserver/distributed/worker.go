@@ -53,7 +53,7 @@ type Worker struct {
 	mu      sync.Mutex
 	servers []*Transport // open ones; of those of one name the last takes requests
 	fronts  map[string]time.Time
-	active  map[string]int // requests that have a slot, by server: transports of one name share its slots
+	active  map[string]map[string]*framework.Request // by server and ID, those that have a slot: transports of one name share its slots
 }
 
 // NewWorker listens at an address.
@@ -66,7 +66,7 @@ func NewWorker(address string, log hclog.Logger) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{identity: id, listener: l, log: log, starting: make(chan struct{}, maxStarting), fronts: map[string]time.Time{}, active: map[string]int{}}
+	w := &Worker{identity: id, listener: l, log: log, starting: make(chan struct{}, maxStarting), fronts: map[string]time.Time{}, active: map[string]map[string]*framework.Request{}}
 	w.config = id.config(w.trusts)
 	go w.accept()
 	return w, nil
@@ -132,7 +132,7 @@ func (w *Worker) offers(conn *nats.Conn) offers {
 	defer w.mu.Unlock()
 	for _, t := range w.servers {
 		if t == w.serving(t.name) {
-			o.Servers = append(o.Servers, offer{t.name, t.build, max(t.most-w.active[t.name], 0)})
+			o.Servers = append(o.Servers, offer{t.name, t.build, max(t.most-len(w.active[t.name]), 0)})
 		}
 	}
 	return o
@@ -182,8 +182,7 @@ func (w *Worker) serve(tcp *net.TCPConn) {
 	}
 	_ = tcp.SetDeadline(time.Time{})
 	if !t.pass(r) {
-		abort(tcp)
-		t.leave()
+		_ = r.Conn().Close()
 	}
 }
 
@@ -198,9 +197,11 @@ func (w *Worker) start(c *secured) (*Transport, *framework.Request, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	t, answer := w.reserve(h)
+	own := &served{secured: c}
+	r := own.request(&h)
+	t, answer := w.reserve(h, r)
 	if _, err := c.Write([]byte{answer}); err != nil {
-		return nil, nil, t.cancel(err)
+		return nil, nil, t.cancel(h.ID, err)
 	}
 	if answer != ready {
 		_ = c.CloseWrite()
@@ -208,25 +209,39 @@ func (w *Worker) start(c *secured) (*Transport, *framework.Request, error) {
 	}
 	var said [1]byte
 	if _, err := io.ReadFull(c, said[:]); err != nil {
-		return nil, nil, t.cancel(err)
+		return nil, nil, t.cancel(h.ID, err)
 	}
-	own := &served{secured: c, leave: sync.OnceFunc(t.leave)}
-	return t, own.request(&h), nil
+	own.leave = func() { t.leave(h.ID) }
+	return t, r, nil
 }
 
 var errRefused = errors.New("it was refused")
 
-// reserve takes a slot for a client. Without one t is nil.
-func (w *Worker) reserve(h hello) (t *Transport, answer byte) {
+// stop cancels the context of a request, if it has a slot.
+func (w *Worker) stop(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, requests := range w.active {
+		if r := requests[id]; r != nil {
+			r.Cancel()
+		}
+	}
+}
+
+// reserve takes a slot for the request of a client. Without one t is nil.
+func (w *Worker) reserve(h hello, r *framework.Request) (t *Transport, answer byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch t := w.serving(h.Server); {
 	case t == nil || t.build != h.Build:
 		return nil, unknown
-	case w.active[h.Server] >= t.most:
+	case len(w.active[h.Server]) >= t.most:
 		return nil, full
 	default:
-		w.active[h.Server]++
+		if w.active[h.Server] == nil {
+			w.active[h.Server] = map[string]*framework.Request{}
+		}
+		w.active[h.Server][h.ID] = r
 		t.starting++
 		return t, ready
 	}
@@ -313,19 +328,20 @@ func (t *Transport) settle(n int) {
 	}
 }
 
-// leave frees a slot.
-func (t *Transport) leave() {
+// leave frees the slot of a request, if it has one.
+func (t *Transport) leave(id string) {
 	t.worker.mu.Lock()
 	defer t.worker.mu.Unlock()
-	if t.worker.active[t.name]--; t.worker.active[t.name] == 0 {
+	delete(t.worker.active[t.name], id)
+	if len(t.worker.active[t.name]) == 0 {
 		delete(t.worker.active, t.name)
 	}
 }
 
 // cancel undoes reserve, and returns err. t may be nil.
-func (t *Transport) cancel(err error) error {
+func (t *Transport) cancel(id string, err error) error {
 	if t != nil {
-		t.leave()
+		t.leave(id)
 		t.settle(-1)
 	}
 	return err

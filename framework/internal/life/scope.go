@@ -12,35 +12,27 @@ type Scope struct {
 	cancel  context.CancelFunc
 	abort   func() // nil: none is needed
 	stop    bool
-	over    bool
+	ended   bool
 }
 
-// Context is cancelled with parent, by Cancel and when the request is over.
+// Context is cancelled with parent and by End.
 func (s *Scope) Context(parent context.Context) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.context == nil {
 		s.context, s.cancel = context.WithCancel(parent)
-		if s.over {
+		if s.ended {
 			s.cancel()
 		}
 	}
 	return s.context
 }
 
-// Cancel cancels the context, also one that nobody has asked for yet.
-func (s *Scope) Cancel(parent context.Context) {
-	_ = s.Context(parent)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cancel()
-}
-
-// End records that the request is over.
+// End cancels the context, also one that nobody has asked for yet: the request is over, or has to be soon.
 func (s *Scope) End() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.over = true
+	s.ended = true
 	if s.cancel != nil {
 		s.cancel()
 	}
