@@ -19,8 +19,9 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// Patience is how long a test waits for an event before it fails: it ends a test that hangs.
-const Patience = time.Minute
+// Patience is how long a test waits for an event before it fails: it ends a test that hangs, and no other
+// on a loaded machine, where a program takes a minute to build.
+const Patience = 3 * time.Minute
 
 // Networks are the transports that [NewServer] knows.
 var Networks = []string{"tcp", "udp", "unix", "unixgram"}

@@ -133,10 +133,13 @@ func (b *Browser) Open(url string) {
 	require.NoError(b.t, chromedp.Do(b.ctx, chromedp.Navigate(url)))
 }
 
-// Screen makes the screen as wide as that, a phone's below 500 pixels.
+// Screen makes the screen as wide as that, a phone's below 500 pixels, and waits until the page has drawn
+// itself on it.
 func (b *Browser) Screen(width int64) {
 	b.t.Helper()
 	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 800, DeviceScaleFactor: 1, Mobile: width < 500})
+	b.Await(fmt.Sprintf(`matchMedia("(width: %dpx)").matches`, width))
+	b.Await("(window.drawn = (window.drawn ?? 0) + 1) % 3 == 0") // a whole frame lies between
 }
 
 // Heap returns the memory of the page's objects in bytes, without garbage.

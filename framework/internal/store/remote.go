@@ -73,8 +73,8 @@ func (r *Remote[E]) end(id uint64) bool {
 	defer r.mu.Unlock()
 	c, ok := r.watches[id]
 	if ok {
-		close(c)
 		delete(r.watches, id)
+		close(c)
 	}
 	return ok
 }
@@ -154,7 +154,7 @@ func (r *Remote[E]) Close() {
 	defer r.mu.Unlock()
 	close(r.gone)
 	for id, c := range r.watches {
-		close(c)
 		delete(r.watches, id)
+		close(c)
 	}
 }
