@@ -86,6 +86,7 @@ type sharedSocket struct {
 	WriteBuffer int    `json:"write_buffer"`      // bytes; 0: the handler's own; less than 0: none
 	SocketOptions
 	Local []netip.AddrPort `json:"local,omitempty"` // the server's UDP sockets, which are not answered
+	Layer uint64           `json:"layer,omitempty"` // that connections pass; 0: none
 }
 
 // socketTask has workers serve the socket of s.
@@ -95,8 +96,12 @@ func (s *BaseServer) socketTask(socket syscall.Conn) (worker.Task, error) {
 		d := t.Describe()
 		o.SocketOptions, o.Packets, o.Local = SocketOptions(d.Options), d.Packets, d.Local
 	}
+	if s.lent != nil {
+		o.Layer = s.lent.ID
+	}
 	body, err := json.Marshal(o)
 	return worker.Task{
+		Layer: s.lent,
 		Frame: handoff.Frame{Kind: handoff.Listen, Flags: s.counted(), Body: body}, Socket: socket,
 		Stop: s.Done(), Retire: s.life.Retired(), Conclude: errorOf, Event: s.socketEvent, Gone: s.workerGone,
 	}, err
@@ -162,6 +167,11 @@ func (s *BaseServer) workerGone(pid int, err error) {
 
 // errorOf returns the handler's error of an outcome.
 func errorOf(f *handoff.Frame) error {
+	if f.Status&handoff.InHandshake != 0 {
+		within := *f
+		within.Status &^= handoff.InHandshake
+		return &HandshakeError{worker.ErrorOf(&within)}
+	}
 	err := worker.ErrorOf(f)
 	if panicked := (*worker.Panic)(nil); errors.As(err, &panicked) {
 		return (*PanicError)(panicked)

@@ -3,8 +3,10 @@ package framework
 import (
 	"context"
 	"net"
+	"sync/atomic"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
 // A Layer is what a connection passes before a handler sees it, such as TLS.
@@ -13,6 +15,41 @@ type Layer interface {
 	// It runs in the request's goroutine. When ctx is done reads and writes of c fail. The server
 	// closes c on an error.
 	Wrap(ctx context.Context, c net.Conn) (net.Conn, error)
+}
+
+// A Portable is a Layer that workers can have in place of the server: its connections then pass it where their
+// handlers run. It is one where it is the only layer of a server, under a strategy whose workers accept, and
+// [RestoreLayer] is set.
+type Portable interface {
+	Layer
+	// Describe returns what RestoreLayer makes an equal layer of, and a channel that is closed when that has changed.
+	Describe() (description []byte, changed <-chan struct{})
+}
+
+// RestoreLayer makes, in a worker, the layer of a [Portable] of its server; nil: this program has none. It is set
+// before [ServeWorker], in a program whose layers are to be those of its workers and in that of the workers.
+var RestoreLayer func(description []byte) (Layer, error)
+
+// inheritedLayer is a layer of the server in a worker, which the server replaces when it has changed.
+type inheritedLayer struct{ current atomic.Pointer[Layer] }
+
+func (l *inheritedLayer) Wrap(ctx context.Context, c net.Conn) (net.Conn, error) {
+	return (*l.current.Load()).Wrap(ctx, c)
+}
+
+// layerIDs counts the layers that workers have.
+var layerIDs atomic.Uint64
+
+// lendLayer has workers that run command have the layer of s, where it is one for them.
+func (s *BaseServer) lendLayer(command *Program) error {
+	program, _, err := programOf(command, s.Class)
+	if err != nil || len(s.Layers) != 1 || RestoreLayer == nil || program.Path != "" && !program.Layers {
+		return err
+	}
+	if l, ok := s.Layers[0].(Portable); ok {
+		s.lent = &worker.Layer{ID: layerIDs.Add(1), Describe: l.Describe}
+	}
+	return nil
 }
 
 // TLS is what is known of a connection that has passed a TLS layer.
@@ -53,8 +90,8 @@ type HandshakeError struct{ Err error }
 func (e *HandshakeError) Error() string { return "handshake: " + e.Err.Error() }
 func (e *HandshakeError) Unwrap() error { return e.Err }
 
-// wrap passes the connection of r through the layers, outermost first. Where handlers run in
-// workers this process does it, and the layers stay here: a relay connects them to the worker.
+// wrap passes the connection of r through the layers, outermost first. Where this process has accepted
+// it and its handler runs in a worker the layers stay here: a relay connects them to the worker.
 func (s *BaseServer) wrap(r *Request) error {
 	if len(s.Layers) == 0 || r.conn == nil || r.wrapped {
 		return nil

@@ -20,7 +20,9 @@ import (
 // are refused, and so is HandleRequest. Errors are logged. ServiceActions is called every half second, and
 // [BaseServer.Active] does not count requests in workers.
 //
-// Where the transport has no socket that can be shared, the server has layers or a Preamble, or its
+// Workers have the connections that they accept pass the server's layer, if it has one and that is [Portable].
+//
+// Where the transport has no socket that can be shared, the server has other layers or a Preamble, or its
 // limits are about the clients of all workers (Access, Rate, RatePerSource, Refuse), this process
 // accepts, applies the limits and hands each connection to the worker that has the fewest.
 type Preforking struct {
@@ -39,6 +41,9 @@ func (*Preforking) Place() Place { return InWorkers }
 func (p *Preforking) Open(s *BaseServer) error {
 	if s.VerifyRequest != nil || s.HandleError != nil {
 		return errors.New("framework: VerifyRequest and HandleError cannot run in the workers of Preforking; leave them unset, or use Forking")
+	}
+	if err := s.lendLayer(p.Command); err != nil {
+		return err
 	}
 	return p.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine, s.State}, func() (*worker.Set, error) {
 		workers := p.Workers

@@ -32,7 +32,7 @@ func TestFingerprintIsOfAllFiles(t *testing.T) {
 	const module = "github.com/go-socketserver/socketserver/"
 	output, err := exec.Command("go", "list", "-deps", "-f",
 		`{{$at := .ImportPath}}{{range .GoFiles}}{{$at}}/{{.}} {{end}}{{range .IgnoredGoFiles}}{{$at}}/{{.}} {{end}}`,
-		"../cmd/socketserver-worker").Output()
+		"../cmd/socketserver-worker-tls").Output()
 	require.NoError(t, err)
 	trees := map[string]embed.FS{module + "framework/": sourceFiles, module + "internal/": internal.Source}
 	found := map[string]int{}

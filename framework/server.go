@@ -16,6 +16,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/report"
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 	"github.com/go-socketserver/socketserver/framework/internal/socket"
+	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
 // BaseServer gets requests from a transport and has a strategy run them. Its fields are set before
@@ -76,6 +77,7 @@ type state struct {
 	strategy  Strategy
 	changed   atomic.Pointer[Timeouts] // by ChangeTimeouts; nil: Timeouts
 	shared    bool                     // workers serve the socket
+	lent      *worker.Layer            // that they have connections pass, in place of Layers; nil: none
 	reported  sync.Map                 // the requests that they have begun, by reported
 	killsLate bool                     // in a child: its server kills it when its request takes too long
 	killed    atomic.Bool              // workers were ended before they were done
@@ -172,7 +174,7 @@ func (s *BaseServer) openClass() error {
 // shareSocket has the strategy share the socket with its workers, where both can be shared.
 func (s *BaseServer) shareSocket() error {
 	sharer, ok := s.strategy.(SocketSharer)
-	if !ok || len(s.Layers) > 0 || s.Preamble != nil || s.Limits != nil && s.Limits.applied().Bounds().AboutAll() {
+	if !ok || len(s.Layers) > 0 && s.lent == nil || s.Preamble != nil || s.Limits != nil && s.Limits.applied().Bounds().AboutAll() {
 		return nil
 	}
 	t, ok := s.Transport.(shareable)

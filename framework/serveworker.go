@@ -102,7 +102,8 @@ func serveParent(p *worker.Parent, c WorkerConfiguration, class *HandlerClass, c
 	if err := p.SayHello(c.Build, class.UsesState); err != nil { // where the server asks this is its Build, too
 		return err
 	}
-	t := &parentTransport{parent: p, class: class, configuration: c}
+	t := &parentTransport{parent: p, class: class, configuration: c, layers: map[uint64]*inheritedLayer{}}
+	p.Layer = t.describeLayer
 	if class.UsesState {
 		t.state = store.NewRemote[Entry](p.Send)
 		p.Answer = t.state.Take
@@ -133,6 +134,7 @@ type parentTransport struct {
 	configuration WorkerConfiguration
 	state         *store.Remote[Entry] // nil: the class has no use for it
 	sockets       sync.Map             // the servers of those that are served here
+	layers        map[uint64]*inheritedLayer
 }
 
 // server makes a server of this process.
@@ -239,6 +241,23 @@ func (t *parentTransport) serveSocket(f *handoff.Frame, descriptor *handoff.Desc
 	}()
 }
 
+// describeLayer makes a layer of the server's, for the connections to come.
+func (t *parentTransport) describeLayer(id uint64, description []byte) {
+	err := errors.New("this program does not set framework.RestoreLayer")
+	var restored Layer
+	if RestoreLayer != nil {
+		restored, err = RestoreLayer(description)
+	}
+	if err != nil {
+		workerLog("error").Error("a layer cannot be had", "error", err)
+		return
+	}
+	if t.layers[id] == nil {
+		t.layers[id] = &inheritedLayer{}
+	}
+	t.layers[id].current.Store(&restored)
+}
+
 // inherit makes the server of a socket. It owns file.
 func (t *parentTransport) inherit(f *handoff.Frame, file *os.File) (*BaseServer, error) {
 	var o sharedSocket
@@ -248,6 +267,13 @@ func (t *parentTransport) inherit(f *handoff.Frame, file *os.File) (*BaseServer,
 	id := f.ID
 	s := t.server(nil)
 	s.Limits, s.ReadBuffer, s.WriteBuffer = t.configuration.Limits, o.ReadBuffer, o.WriteBuffer
+	if o.Layer != 0 {
+		l := t.layers[o.Layer]
+		if l == nil {
+			return nil, errors.Join(errors.New("the layer of the socket cannot be had"), file.Close())
+		}
+		s.Layers = []Layer{l}
+	}
 	s.OnStop = func() { _ = t.parent.Send(&handoff.Frame{Kind: handoff.Quit, ID: id}) }
 	if f.Flags&handoff.Count != 0 {
 		s.Trace = t.trace(id)
@@ -303,5 +329,12 @@ func setError(f *handoff.Frame, err error) {
 	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
 		err = (*worker.Panic)(panicked)
 	}
+	handshake := (*HandshakeError)(nil)
+	if errors.As(err, &handshake) {
+		err = handshake.Err
+	}
 	worker.SetError(f, err)
+	if handshake != nil {
+		f.Status |= handoff.InHandshake
+	}
 }

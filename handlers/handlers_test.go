@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"crypto/tls"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,10 +16,13 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/framework/layer"
 	"github.com/go-socketserver/socketserver/handlers"
+	"github.com/go-socketserver/socketserver/handlers/echo"
 )
 
 func TestMain(m *testing.M) {
+	framework.RestoreLayer = layer.Restore
 	handlers.ServeWorker()
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // children would sleep a second each
 	goleak.VerifyTestMain(m)
@@ -65,11 +69,11 @@ func TestREADME(t *testing.T) {
 	}
 }
 
-// buildWorker builds the program that children run.
-func buildWorker(t *testing.T) string {
+// buildWorker builds a program that children or workers run.
+func buildWorker(t *testing.T, name string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "socketserver-worker")
-	build := exec.Command("go", "build", "-o", path, "../cmd/socketserver-worker")
+	path := filepath.Join(t.TempDir(), name)
+	build := exec.Command("go", "build", "-o", path, "../cmd/"+name)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	output, err := build.CombinedOutput()
 	require.NoError(t, err, string(output))
@@ -79,7 +83,7 @@ func buildWorker(t *testing.T) string {
 // The worker program is of the same build as this one, though they have little else in
 // common, and serves every handler.
 func TestWorker(t *testing.T) {
-	worker := buildWorker(t)
+	worker := buildWorker(t, "socketserver-worker")
 	for _, e := range handlers.Table {
 		var log strings.Builder
 		s := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, e.Constructor, ""))
@@ -100,10 +104,30 @@ func TestWorker(t *testing.T) {
 	}
 }
 
+// So is the one that ends TLS, and it does that.
+func TestWorkerEndsTLS(t *testing.T) {
+	ca := frameworktest.NewAuthority(t)
+	secure, err := layer.NewTLS(layer.TLSFiles{Pairs: []layer.Pair{layer.Pair(ca.Issue(t, "localhost"))}})
+	require.NoError(t, err)
+	var log strings.Builder
+	s := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, echo.Constructor, ""))
+	s.Log, s.Layers = hclog.New(&hclog.LoggerOptions{Output: &log}), []framework.Layer{secure}
+	s.Strategy = &framework.Preforking{Command: &framework.Program{Path: buildWorker(t, "socketserver-worker-tls"), Build: framework.Build(), Layers: true}, Workers: 1}
+	frameworktest.Serve(t, s)
+	conn := tls.Client(frameworktest.Dial(t, s), &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"})
+	require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
+	require.Zero(t, s.Active(), "requests of this process")
+	require.NoError(t, conn.Close())
+	require.NoError(t, s.Close())
+	require.NotContains(t, log.String(), "another build")
+}
+
 func TestWorkerByHand(t *testing.T) {
-	output, err := exec.Command(buildWorker(t)).CombinedOutput()
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit)
-	require.Equal(t, 2, exit.ExitCode())
-	require.Equal(t, "socketserver-worker: this program is started by socketserver, which finds it beside itself; run socketserver serve\n", string(output))
+	for _, name := range []string{"socketserver-worker", "socketserver-worker-tls"} {
+		output, err := exec.Command(buildWorker(t, name)).CombinedOutput()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+		require.Equal(t, 2, exit.ExitCode())
+		require.Equal(t, name+": this program is started by socketserver, which finds it beside itself; run socketserver serve\n", string(output))
+	}
 }

@@ -9,7 +9,7 @@ ARCH=$(go env GOARCH)
 export OUT VERSION ARCH
 
 mkdir -p "$OUT/bin" "$OUT/completion"
-CGO_ENABLED=0 go build -trimpath -o "$OUT/bin/" ./cmd/socketserver ./cmd/socketserver-worker
+CGO_ENABLED=0 go build -trimpath -o "$OUT/bin/" ./cmd/socketserver ./cmd/socketserver-worker ./cmd/socketserver-worker-tls
 "$OUT/bin/socketserver" man "$OUT/man" >/dev/null
 gzip -9nf "$OUT"/man/*.[15]
 for shell in bash zsh fish; do

@@ -205,7 +205,7 @@ func TestPackages(t *testing.T) {
 		chroot := func(args ...string) string { return run(t, exec.Command("chroot", append([]string{root}, args...)...)) }
 		require.Contains(t, chroot("/usr/bin/socketserver", "version"), "socketserver")
 		for _, path := range []string{
-			"usr/bin/socketserver-worker", "usr/lib/systemd/system/socketserver.service", "usr/lib/sysusers.d/socketserver.conf",
+			"usr/bin/socketserver-worker", "usr/bin/socketserver-worker-tls", "usr/lib/systemd/system/socketserver.service", "usr/lib/sysusers.d/socketserver.conf",
 			"usr/share/man/man1/socketserver.1.gz", "usr/share/man/man5/servers.hcl.5.gz", "usr/share/bash-completion/completions/socketserver",
 		} {
 			require.FileExists(t, filepath.Join(root, path))

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/layer"
 	"github.com/go-socketserver/socketserver/framework/plugin"
 	"github.com/go-socketserver/socketserver/handlers/chat"
 	"github.com/go-socketserver/socketserver/handlers/chat/natsbus"
@@ -25,10 +27,11 @@ func main() {
 }
 
 // becomeWorker makes this process what it was started as: a worker, a plugin or a server under
-// test. Their handlers may use the bus, and their plugins may be modules.
+// test. Their handlers may use the bus, their plugins may be modules, and they may end TLS.
 func becomeWorker() {
 	chat.Buses = natsbus.Driver{}
 	plugin.OpenWasm = openModule
+	framework.RestoreLayer = layer.Restore
 	becomeSubject()
 }
 

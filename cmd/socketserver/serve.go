@@ -143,7 +143,7 @@ func serve(o serving) error {
 	if err := localtime.Check(); err != nil {
 		log.Warn("times are UTC, as the time zone is not understood", "error", err)
 	}
-	options := supervisor.Options{Log: log, Means: config.Means{Worker: findWorker(log)}, OpenState: new(kv.Backends).Open}
+	options := supervisor.Options{Log: log, Means: findWorkers(log), OpenState: new(kv.Backends).Open}
 	access, err := openAccessLog(c.Log.Access, log)
 	if err = c.Places["log"].Wrap(err); err == nil {
 		err = distribute(&options.Means, c, o.worker, log)
@@ -241,9 +241,19 @@ func stopOnSignal(tidy func()) (ctx context.Context, stop func()) {
 	}
 }
 
-// findWorker looks for the small program for forked children beside this one. Where it
+// findWorkers looks for the small programs for children and workers beside this one. Where one
 // is not installed this program is its own worker.
-func findWorker(log hclog.Logger) *framework.Program {
+func findWorkers(log hclog.Logger) config.Means {
+	with := config.Means{Worker: findWorker(log), Secure: findProgram("socketserver-worker-tls", log)}
+	if with.Secure != nil {
+		with.Secure.Layers = true
+	}
+	return with
+}
+
+func findWorker(log hclog.Logger) *framework.Program { return findProgram("socketserver-worker", log) }
+
+func findProgram(name string, log hclog.Logger) *framework.Program {
 	self, err := os.Executable()
 	if err != nil {
 		return nil
@@ -251,10 +261,10 @@ func findWorker(log hclog.Logger) *framework.Program {
 	if resolved, err := filepath.EvalSymlinks(self); err == nil {
 		self = resolved
 	}
-	path := filepath.Join(filepath.Dir(self), "socketserver-worker")
+	path := filepath.Join(filepath.Dir(self), name)
 	if _, err := os.Stat(path); err != nil {
 		if !errors.Is(err, os.ErrNotExist) {
-			log.Warn("cannot use socketserver-worker", "error", err)
+			log.Warn("cannot use "+name, "error", err)
 		}
 		return nil
 	}

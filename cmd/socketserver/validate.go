@@ -39,7 +39,7 @@ are built, and started to be asked for their options, unless --no-plugins says o
 			conf, err := config.Load(file, catalog)
 			if err == nil {
 				warnUnused(catalog.log, conf)
-				err = supervisor.Check(ctx, conf, supervisor.Options{Log: catalog.log, Means: config.Means{Worker: findWorker(catalog.log)}})
+				err = supervisor.Check(ctx, conf, supervisor.Options{Log: catalog.log, Means: findWorkers(catalog.log)})
 			}
 			catalog.close()
 			if err != nil {

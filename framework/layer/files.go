@@ -79,6 +79,12 @@ type loaded struct {
 	expires  time.Time
 	read     hash.Hash         // of all that was read so far
 	sum      [sha256.Size]byte // of all
+
+	clientCAs [][]byte      // in DER
+	changed   chan struct{} // closed when it is not used any more
+	described []byte        // for workers; nil: none has asked for it
+	tickets   [][32]byte    // the keys of session tickets, of workers alone
+	aging     *time.Timer   // gives them another one; nil: there are none
 }
 
 // aead are the cipher suites of TLS 1.2 that are left: those with forward secrecy and without CBC.
@@ -89,9 +95,15 @@ var aead = []uint16{
 	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
+// newConfig returns what all TLS layers have in common.
+func newConfig() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: aead, VerifyConnection: bound}
+}
+
 // load reads the files.
 func (f *TLSFiles) load() (*loaded, error) {
-	l := &loaded{config: &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: aead, NextProtos: f.ALPN, VerifyConnection: bound}, read: sha256.New()}
+	l := &loaded{config: newConfig(), read: sha256.New(), changed: make(chan struct{})}
+	l.config.NextProtos = f.ALPN
 	if f.MinVersion == "1.3" {
 		l.config.MinVersion = tls.VersionTLS13
 	}
@@ -179,13 +191,11 @@ func (l *loaded) authorities(path string) error {
 	if err != nil {
 		return err
 	}
-	l.config.ClientCAs, l.config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 	for _, b := range blocks {
-		c, err := x509.ParseCertificate(b.Bytes)
-		if err != nil {
-			return &FileProblem{path, fmt.Sprintf("a certificate in it cannot be read: %v", trim(err)), "write it anew"}
-		}
-		l.config.ClientCAs.AddCert(c)
+		l.clientCAs = append(l.clientCAs, b.Bytes)
+	}
+	if err := trust(l.config, l.clientCAs); err != nil {
+		return &FileProblem{path, fmt.Sprintf("a certificate in it cannot be read: %v", trim(err)), "write it anew"}
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
 // Package layer has layers of connections that need more than package framework links. A program
-// that imports it links crypto/tls, which workers do without: layers run where requests are accepted.
+// that imports it links crypto/tls, which workers do without unless they end TLS themselves, as with [Restore].
 package layer
 
 import (
@@ -21,7 +21,7 @@ import (
 // it is used.
 type TLS struct {
 	files   TLSFiles
-	reading sync.Mutex // held by Reload
+	reading sync.Mutex // held while loaded is replaced or described
 	loaded  atomic.Pointer[loaded]
 }
 
@@ -45,7 +45,7 @@ func (t *TLS) Reload() (changed bool, err error) {
 	if err != nil || l.sum == t.loaded.Load().sum {
 		return false, err
 	}
-	t.loaded.Store(l)
+	t.replace(l)
 	return true, nil
 }
 

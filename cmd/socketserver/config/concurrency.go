@@ -25,6 +25,7 @@ type Concurrency struct {
 // Means are what a strategy needs of the process that it is made in.
 type Means struct {
 	Worker *framework.Program  // of processes for compiled-in handlers; nil: this program
+	Secure *framework.Program  // likewise, of those that end TLS themselves
 	Front  *distributed.Front  // knows the workers of the cluster; nil: a server is only checked
 	Serves *distributed.Worker // this process is such a worker; nil: it is none
 }
@@ -45,7 +46,11 @@ var kinds = map[string]struct {
 		return &framework.Forking{Command: with.Worker, MaxChildren: c.MaxChildren, Spares: c.Spares, MaxRequests: c.MaxRequests}
 	}},
 	"preforking": {Concurrency{Workers: runtime.GOMAXPROCS(0)}, func(s *Server, with Means) framework.Strategy {
-		return &framework.Preforking{Command: with.Worker, Workers: s.Concurrency.Workers}
+		command := with.Worker
+		if slices.ContainsFunc(s.Transports, func(t Transport) bool { return t.TLS != nil && t.WebSocket == nil }) {
+			command = with.Secure
+		}
+		return &framework.Preforking{Command: command, Workers: s.Concurrency.Workers}
 	}},
 	"distributed": {Concurrency{MaxRequestsPerWorker: 64, Via: "tcp"}, func(s *Server, with Means) framework.Strategy {
 		if with.Serves != nil {

@@ -66,15 +66,21 @@ func (p Process) Under(own Process) Process {
 
 // Strategy makes the strategy of s.
 func (s *Server) Strategy(with Means) framework.Strategy {
-	if s.Process.isSet() {
-		own := framework.Program{}
-		if with.Worker != nil {
-			own = *with.Worker
-		}
-		own.Env, own.Directory, own.Restrictions, own.Sandbox = s.Process.Variables(), s.Process.Directory, s.Process.Limits, s.Process.Sandbox
-		with.Worker = &own
-	}
+	with.Worker, with.Secure = s.Process.of(with.Worker), s.Process.of(with.Secure)
 	return kinds[s.Concurrency.Kind].strategy(s, with)
+}
+
+// of returns a program that has what p says. A program that is nil is this one.
+func (p *Process) of(program *framework.Program) *framework.Program {
+	if !p.isSet() {
+		return program
+	}
+	own := framework.Program{}
+	if program != nil {
+		own = *program
+	}
+	own.Env, own.Directory, own.Restrictions, own.Sandbox = p.Variables(), p.Directory, p.Limits, p.Sandbox
+	return &own
 }
 
 func (b *block) readProcess(h *hclsyntax.Block, p *Process) {

@@ -29,6 +29,7 @@ const (
 	Wake                      // worker: there are events in the journal
 	State                     // worker: its server's state is to do what Flags say; only where hello says that it does so
 	Answer                    // server: what came of State ID; with Changed: an entry of the watch ID
+	Layer                     // server: layer ID is described by Body, and by the Body of the next one of it where More is set; it replaces what was said before
 )
 
 // Status is how a request ended.
@@ -49,6 +50,9 @@ const (
 	Conflict // it has another revision
 )
 
+// InHandshake is added to the status of an Outcome or Event where the client has not passed the layer.
+const InHandshake Status = 1 << 4
+
 // Flags of a frame.
 const (
 	Last    byte = 1 << iota // request: the worker gets no other one
@@ -56,6 +60,7 @@ const (
 	WantAck                  // stream: the server wants an Ack
 	Nagle                    // stream: Nagle's algorithm is on
 	Count                    // request: the server wants the bytes; outcome: it has them
+	More                     // layer: the description goes on in the next frame
 )
 
 // What an Event is about, in its flags.
@@ -199,15 +204,18 @@ func Parse(b []byte) (Frame, error) {
 	case Answer:
 		f.Number = r.number(8)
 		r.text(&f)
-	case Hello, Configure, Cancel, Ack, Listen, Quit, Ping, Pong, Wake:
+	case Hello, Configure, Cancel, Ack, Listen, Quit, Ping, Pong, Wake, Layer:
 	default:
 		return Frame{}, fmt.Errorf("frame of unknown kind %d", f.Kind)
 	}
-	most := TimedOut
-	if f.Kind == Answer {
+	status, most := f.Status, TimedOut
+	switch f.Kind {
+	case Answer:
 		most = Conflict
+	case Outcome, Event:
+		status &^= InHandshake
 	}
-	if r.err == nil && f.Status > most {
+	if r.err == nil && status > most {
 		r.err = fmt.Errorf("frame with status %d", f.Status)
 	}
 	f.Body = r.rest

@@ -69,13 +69,15 @@ func Offer(t *Task, next func() (*Process, error)) error {
 	}
 }
 
-// await waits for the outcome, and passes on that the task is to retire or to stop.
+// await waits for the outcome, and passes on that the task is to retire or to stop, and that its layer has changed.
 func (p *Process) await(t *Task, id uint64, h *inflight) error {
 	stop, retire := t.Stop, t.Retire
-	for {
+	for changed := p.layerChanged(t); ; {
 		select {
 		case err := <-h.outcome:
 			return err
+		case <-changed:
+			changed = p.layerChanged(t)
 		case <-retire:
 			retire = nil
 			p.cancel(&handoff.Frame{Kind: handoff.Cancel, ID: id})
@@ -100,6 +102,11 @@ func (p *Process) handOver(t *Task, id uint64) error {
 	}
 	if t.Socket == nil {
 		return p.handOverDatagram(f)
+	}
+	if t.Layer != nil {
+		if _, err := p.describe(t.Layer); err != nil {
+			return err
+		}
 	}
 	if err := p.sendPatiently(f, t.Socket, t.Stop); err != nil {
 		return err

@@ -25,6 +25,10 @@ type Parent struct {
 	// Answer is called with each answer of the server's state, before Next returns. It is set before
 	// Next is called, and must not keep the body of the frame.
 	Answer func(*handoff.Frame)
+	// Layer is called with each description of a layer, before Next returns. It is set before Next is called.
+	Layer func(id uint64, description []byte)
+
+	described []byte // the parts of a description that have arrived
 
 	mu    sync.Mutex
 	tasks map[uint64]func(stop bool) // under way, with what cancels each
@@ -100,6 +104,12 @@ func (p *Parent) Next(begin func(f *handoff.Frame, socket *handoff.Descriptor) e
 			}
 			rawsock.Monitor() // a handler goes on
 			p.Answer(&f)
+			return nil
+		case handoff.Layer:
+			if p.described = append(p.described, f.Body...); f.Flags&handoff.More == 0 {
+				p.Layer(f.ID, p.described)
+				p.described = nil
+			}
 			return nil
 		default:
 			return fmt.Errorf("frame of kind %d", f.Kind)

@@ -39,6 +39,8 @@ type Process struct {
 	err      error                // why it has gone
 	inFlight slots.Semaphore
 	full     ratelog.Limiter
+
+	layers layers
 }
 
 type inflight struct {

@@ -20,6 +20,8 @@ type Task struct {
 	Frame handoff.Frame
 	// Socket has the descriptor that is sent along; nil: there is none.
 	Socket syscall.Conn
+	// Layer is what the process has connections pass; nil: nothing.
+	Layer *Layer
 	// Stop is closed when the process is to be told to end the task soon.
 	Stop <-chan struct{}
 	// Retire is closed when the process is to take no more requests of a socket; nil: never.

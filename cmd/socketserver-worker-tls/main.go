@@ -1,0 +1,19 @@
+// socketserver-worker-tls is socketserver-worker for workers that end TLS themselves, those of preforking. It is
+// a program of its own, as linking crypto/tls makes each start of a process dearer.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/handlers"
+)
+
+func main() {
+	framework.RestoreLayer = layer.Restore
+	handlers.ServeWorker() // a worker first: this returns only where the process is none
+	fmt.Fprintln(os.Stderr, "socketserver-worker-tls: this program is started by socketserver, which finds it beside itself; run socketserver serve")
+	os.Exit(2)
+}

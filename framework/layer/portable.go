@@ -1,0 +1,128 @@
+package layer
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/go-socketserver/socketserver/framework"
+)
+
+// description is what a worker makes a TLS layer of.
+type description struct {
+	Certificates []certificate `json:"certificates"`
+	ClientCAs    [][]byte      `json:"client_cas,omitempty"` // in DER
+	MinVersion   uint16        `json:"min_version"`
+	ALPN         []string      `json:"alpn,omitempty"`
+	Tickets      [][32]byte    `json:"tickets"` // the keys of session tickets, the one for new tickets first
+}
+
+type certificate struct {
+	Chain [][]byte `json:"chain"` // in DER
+	Key   []byte   `json:"key"`   // in PKCS #8
+}
+
+// A session is resumed with keys of this many days, as by crypto/tls itself.
+const (
+	ticketDays = 7
+	day        = 24 * time.Hour
+)
+
+// Describe implements [framework.Portable]. What it returns has the private keys, and keys of session tickets,
+// which each worker must have so that clients resume sessions in any of them. They are renewed each day.
+func (t *TLS) Describe() (text []byte, changed <-chan struct{}) {
+	t.reading.Lock()
+	defer t.reading.Unlock()
+	l := t.loaded.Load()
+	if l.described == nil {
+		l.renewTickets()
+		l.described = l.describe()
+		l.aging = time.AfterFunc(day, func() { t.age(l) })
+	}
+	return l.described, l.changed
+}
+
+// age gives l, if it is still used, another key for new tickets. Where no worker asks for it nothing follows.
+func (t *TLS) age(l *loaded) {
+	t.reading.Lock()
+	defer t.reading.Unlock()
+	if t.loaded.Load() != l {
+		return
+	}
+	next := *l
+	next.described, next.changed = nil, make(chan struct{})
+	t.replace(&next)
+}
+
+// replace has l used from here on. The caller holds t.reading.
+func (t *TLS) replace(l *loaded) {
+	before := t.loaded.Swap(l)
+	if before.aging != nil {
+		before.aging.Stop()
+	}
+	close(before.changed)
+}
+
+// renewTickets makes a key for new tickets.
+func (l *loaded) renewTickets() {
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // it does not fail
+	l.tickets = append([][32]byte{key}, l.tickets[:min(len(l.tickets), ticketDays)]...)
+}
+
+func (l *loaded) describe() []byte {
+	d := description{ClientCAs: l.clientCAs, MinVersion: l.config.MinVersion, ALPN: l.config.NextProtos, Tickets: l.tickets}
+	for _, c := range l.config.Certificates {
+		key, _ := x509.MarshalPKCS8PrivateKey(c.PrivateKey) // of a kind that was read
+		d.Certificates = append(d.Certificates, certificate{c.Certificate, key})
+	}
+	text, _ := json.Marshal(d) // of plain values
+	return text
+}
+
+// Restore makes the TLS layer of a description. It is for [framework.RestoreLayer].
+func Restore(text []byte) (framework.Layer, error) {
+	var d description
+	if err := json.Unmarshal(text, &d); err != nil {
+		return nil, fmt.Errorf("read the description of TLS: %w", err)
+	}
+	config := newConfig()
+	config.MinVersion, config.NextProtos = d.MinVersion, d.ALPN
+	for _, c := range d.Certificates {
+		key, err := x509.ParsePKCS8PrivateKey(c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read a key of TLS: %w", err)
+		}
+		own := tls.Certificate{Certificate: c.Chain, PrivateKey: key.(crypto.Signer)}
+		if own.Leaf, err = x509.ParseCertificate(c.Chain[0]); err != nil {
+			return nil, fmt.Errorf("read a certificate of TLS: %w", err)
+		}
+		config.Certificates = append(config.Certificates, own)
+	}
+	if err := trust(config, d.ClientCAs); err != nil {
+		return nil, fmt.Errorf("read an authority of TLS: %w", err)
+	}
+	config.SetSessionTicketKeys(d.Tickets)
+	t := &TLS{}
+	t.loaded.Store(&loaded{config: config, changed: make(chan struct{})})
+	return t, nil
+}
+
+// trust has clients show a certificate of one of authorities, in DER; none: they need none.
+func trust(config *tls.Config, authorities [][]byte) error {
+	for _, text := range authorities {
+		c, err := x509.ParseCertificate(text)
+		if err != nil {
+			return err
+		}
+		if config.ClientCAs == nil {
+			config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+		}
+		config.ClientCAs.AddCert(c)
+	}
+	return nil
+}
