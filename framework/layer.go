@@ -24,11 +24,13 @@ type Portable interface {
 	Layer
 	// Describe returns what RestoreLayer makes an equal layer of, and a channel that is closed when that has changed.
 	Describe() (description []byte, changed <-chan struct{})
+	// Answer answers, soon, what a restored layer asks. Workers that do not do what this program says may ask anything.
+	Answer(question []byte) ([]byte, error)
 }
 
-// RestoreLayer makes, in a worker, the layer of a [Portable] of its server; nil: this program has none. It is set
-// before [ServeWorker], in a program whose layers are to be those of its workers and in that of the workers.
-var RestoreLayer func(description []byte) (Layer, error)
+// RestoreLayer makes, in a worker, the layer of a [Portable] of its server, which ask asks; nil: this program has none.
+// It is set before [ServeWorker], in a program whose layers are to be those of its workers and in that of the workers.
+var RestoreLayer func(description []byte, ask func(question []byte) ([]byte, error)) (Layer, error)
 
 // inheritedLayer is a layer of the server in a worker, which the server replaces when it has changed.
 type inheritedLayer struct{ current atomic.Pointer[Layer] }
@@ -47,7 +49,7 @@ func (s *BaseServer) lendLayer(command *Program) error {
 		return err
 	}
 	if l, ok := s.Layers[0].(Portable); ok {
-		s.lent = &worker.Layer{ID: layerIDs.Add(1), Describe: l.Describe}
+		s.lent = &worker.Layer{ID: layerIDs.Add(1), Describe: l.Describe, Answer: l.Answer}
 	}
 	return nil
 }

@@ -246,7 +246,7 @@ func (t *parentTransport) describeLayer(id uint64, description []byte) {
 	err := errors.New("this program does not set framework.RestoreLayer")
 	var restored Layer
 	if RestoreLayer != nil {
-		restored, err = RestoreLayer(description)
+		restored, err = RestoreLayer(description, func(question []byte) ([]byte, error) { return t.parent.Ask(id, question) })
 	}
 	if err != nil {
 		workerLog("error").Error("a layer cannot be had", "error", err)

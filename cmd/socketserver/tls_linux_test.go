@@ -238,36 +238,52 @@ func TestDocumentOfTLS(t *testing.T) {
 	}
 }
 
-// The private key is in the server's memory alone: not in that of children and plugins, their environment or
-// descriptors.
+// An isolated private key is in the server's memory alone: not in that of children, workers and plugins, their
+// environment or descriptors. Workers that end TLS have it otherwise, and no other process does.
 func TestKeyStaysInTheServer(t *testing.T) {
 	t.Parallel()
 	ca := frameworktest.NewAuthority(t)
-	own := ca.Issue(t, "localhost")
-	key, ok := own.Pair(t).PrivateKey.(*ecdsa.PrivateKey)
-	require.True(t, ok)
-	secret, err := key.Bytes()
-	require.NoError(t, err)
+	isolated, shared := ca.Issue(t, "localhost"), ca.Issue(t, "localhost")
 	conf := fmt.Sprintf("plugins { directory = %q }\n", programs(t, map[string]string{"copy.sh": "#!/bin/sh\nexec cat\n"}))
-	for name, handler := range map[string]string{"forking": `handler "echo" {}`, "threading": `plugin "copy.sh" {}`} {
-		conf += fmt.Sprintf("server %q {\n%s\nconcurrency %[1]q {}\n%[3]s\n}\n", name, secureTransport("127.0.0.1:0", own), handler)
+	server := func(name, concurrency, handler string, transport string) {
+		conf += fmt.Sprintf("server %q {\n%s\nconcurrency %q {}\n%s\n}\n", name, transport, concurrency, handler)
 	}
+	alone := strings.Replace(secureTransport("127.0.0.1:0", isolated), "  tls {", "  tls {\n    isolated_key = true", 1)
+	server("forking", "forking", `handler "echo" {}`, alone)
+	server("alone", "preforking", `handler "echo" {}`, alone)
+	server("stdio", "threading", `plugin "copy.sh" {}`, alone)
+	server("shared", "preforking", `handler "echo" {}`, secureTransport("127.0.0.1:0", shared))
 	p, listeners := serveFile(t, conf)
 	for _, l := range listeners {
 		require.Equal(t, "hello", frameworktest.Ask(t, dialTLS(t, l, ca, &tls.Config{}), "hello")) // and stays
 	}
-	require.True(t, remembers(t, p.Process.Pid, secret), "the server has it")
+	secret := func(c frameworktest.Certificate) []byte {
+		key, ok := c.Pair(t).PrivateKey.(*ecdsa.PrivateKey)
+		require.True(t, ok)
+		bytes, err := key.Bytes()
+		require.NoError(t, err)
+		return bytes
+	}
+	require.True(t, remembers(t, p.Process.Pid, secret(isolated)), "the server has it")
 	children := p.children(t)
-	require.GreaterOrEqual(t, len(children), 2)
+	require.GreaterOrEqual(t, len(children), 4)
+	sharing := 0
 	for _, pid := range children {
-		require.False(t, remembers(t, pid, secret), "process %d", pid)
+		require.False(t, remembers(t, pid, secret(isolated)), "process %d", pid)
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		require.NoError(t, err)
+		if has := remembers(t, pid, secret(shared)); has {
+			sharing++
+			require.Contains(t, string(name), "socketserver-worker: shared")
+		}
 		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		require.NoError(t, err)
 		for _, f := range files {
 			path, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, f.Name()))
-			require.NotEqual(t, own.Key, path)
+			require.NotEqual(t, isolated.Key, path)
 		}
 	}
+	require.Positive(t, sharing, "what has a key is found")
 }
 
 // remembers reports whether a process has bytes in its memory, which its environment is part of.

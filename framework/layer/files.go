@@ -26,6 +26,8 @@ type TLSFiles struct {
 	MinVersion string `json:"min_version,omitempty"`
 	// ALPN are the protocols to agree on; empty: any. A client that names others is refused.
 	ALPN []string `json:"alpn,omitempty"`
+	// Isolated means that the keys stay in this process, which signs for workers that end TLS.
+	Isolated bool `json:"isolated,omitempty"`
 }
 
 // A Pair are the paths of a certificate and its key, in PEM. Certificates between it and its
@@ -64,6 +66,9 @@ func (f *TLSFiles) String() string {
 			all = append(all, fmt.Sprintf("%s %q", more.name, more.value))
 		}
 	}
+	if f.Isolated {
+		all = append(all, "isolated keys")
+	}
 	return strings.Join(all, ", ")
 }
 
@@ -80,6 +85,7 @@ type loaded struct {
 	read     hash.Hash         // of all that was read so far
 	sum      [sha256.Size]byte // of all
 
+	isolated  bool          // workers are not given the keys
 	clientCAs [][]byte      // in DER
 	changed   chan struct{} // closed when it is not used any more
 	described []byte        // for workers; nil: none has asked for it
@@ -103,7 +109,7 @@ func newConfig() *tls.Config {
 // load reads the files.
 func (f *TLSFiles) load() (*loaded, error) {
 	l := &loaded{config: newConfig(), read: sha256.New(), changed: make(chan struct{})}
-	l.config.NextProtos = f.ALPN
+	l.config.NextProtos, l.isolated = f.ALPN, f.Isolated
 	if f.MinVersion == "1.3" {
 		l.config.MinVersion = tls.VersionTLS13
 	}

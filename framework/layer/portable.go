@@ -1,7 +1,6 @@
 package layer
 
 import (
-	"crypto"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -22,8 +21,8 @@ type description struct {
 }
 
 type certificate struct {
-	Chain [][]byte `json:"chain"` // in DER
-	Key   []byte   `json:"key"`   // in PKCS #8
+	Chain [][]byte `json:"chain"`         // in DER
+	Key   []byte   `json:"key,omitempty"` // in PKCS #8; none: the server signs
 }
 
 // A session is resumed with keys of this many days, as by crypto/tls itself.
@@ -32,8 +31,8 @@ const (
 	day        = 24 * time.Hour
 )
 
-// Describe implements [framework.Portable]. What it returns has the private keys, and keys of session tickets,
-// which each worker must have so that clients resume sessions in any of them. They are renewed each day.
+// Describe implements [framework.Portable]. What it returns has the private keys, but for isolated ones, and keys of
+// session tickets, which each worker must have so that clients resume sessions in any of them. They are renewed each day.
 func (t *TLS) Describe() (text []byte, changed <-chan struct{}) {
 	t.reading.Lock()
 	defer t.reading.Unlock()
@@ -61,6 +60,7 @@ func (t *TLS) age(l *loaded) {
 // replace has l used from here on. The caller holds t.reading.
 func (t *TLS) replace(l *loaded) {
 	before := t.loaded.Swap(l)
+	t.before.Store(before) // handshakes with its keys may be under way
 	if before.aging != nil {
 		before.aging.Stop()
 	}
@@ -77,15 +77,18 @@ func (l *loaded) renewTickets() {
 func (l *loaded) describe() []byte {
 	d := description{ClientCAs: l.clientCAs, MinVersion: l.config.MinVersion, ALPN: l.config.NextProtos, Tickets: l.tickets}
 	for _, c := range l.config.Certificates {
-		key, _ := x509.MarshalPKCS8PrivateKey(c.PrivateKey) // of a kind that was read
-		d.Certificates = append(d.Certificates, certificate{c.Certificate, key})
+		own := certificate{Chain: c.Certificate}
+		if !l.isolated {
+			own.Key, _ = x509.MarshalPKCS8PrivateKey(c.PrivateKey) // of a kind that was read
+		}
+		d.Certificates = append(d.Certificates, own)
 	}
 	text, _ := json.Marshal(d) // of plain values
 	return text
 }
 
 // Restore makes the TLS layer of a description. It is for [framework.RestoreLayer].
-func Restore(text []byte) (framework.Layer, error) {
+func Restore(text []byte, ask func(question []byte) ([]byte, error)) (framework.Layer, error) {
 	var d description
 	if err := json.Unmarshal(text, &d); err != nil {
 		return nil, fmt.Errorf("read the description of TLS: %w", err)
@@ -93,13 +96,15 @@ func Restore(text []byte) (framework.Layer, error) {
 	config := newConfig()
 	config.MinVersion, config.NextProtos = d.MinVersion, d.ALPN
 	for _, c := range d.Certificates {
-		key, err := x509.ParsePKCS8PrivateKey(c.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read a key of TLS: %w", err)
-		}
-		own := tls.Certificate{Certificate: c.Chain, PrivateKey: key.(crypto.Signer)}
+		own := tls.Certificate{Certificate: c.Chain}
+		var err error
 		if own.Leaf, err = x509.ParseCertificate(c.Chain[0]); err != nil {
 			return nil, fmt.Errorf("read a certificate of TLS: %w", err)
+		}
+		if c.Key == nil {
+			own.PrivateKey = &remoteKey{own.Leaf, ask}
+		} else if own.PrivateKey, err = x509.ParsePKCS8PrivateKey(c.Key); err != nil {
+			return nil, fmt.Errorf("read a key of TLS: %w", err)
 		}
 		config.Certificates = append(config.Certificates, own)
 	}

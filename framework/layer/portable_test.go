@@ -55,7 +55,7 @@ func TestRestore(t *testing.T) {
 	l, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(ca.Issue(t, "a")), Pair(ca.Issue(t, "b"))}, ClientCA: ca.File, MinVersion: "1.3", ALPN: []string{"irc"}})
 	require.NoError(t, err)
 	text, _ := l.Describe()
-	restored, err := Restore(text)
+	restored, err := Restore(text, nil)
 	require.NoError(t, err)
 	was, is := l.loaded.Load().config, restored.(*TLS).loaded.Load().config
 	require.True(t, was.ClientCAs.Equal(is.ClientCAs))

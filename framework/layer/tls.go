@@ -23,6 +23,7 @@ type TLS struct {
 	files   TLSFiles
 	reading sync.Mutex // held while loaded is replaced or described
 	loaded  atomic.Pointer[loaded]
+	before  atomic.Pointer[loaded] // what was loaded before that
 }
 
 // NewTLS reads files. The error joins a [*FileProblem] for each that cannot be used.

@@ -69,7 +69,7 @@ type server struct {
 	failed []error // of requests, in their order
 }
 
-// everywhere runs a test of TLS that ends in the server's process, and in its workers.
+// everywhere runs a test of TLS that ends in the server's process, and in its workers, with the key and without.
 func everywhere(t *testing.T, test func(t *testing.T, strategy func() framework.Strategy)) {
 	t.Run("here", func(t *testing.T) {
 		test(t, func() framework.Strategy { return &framework.Threading{} })
@@ -80,7 +80,16 @@ func everywhere(t *testing.T, test func(t *testing.T, strategy func() framework.
 		}
 		test(t, func() framework.Strategy { return &framework.Preforking{Workers: 2} })
 	})
+	t.Run("in workers without the key", func(t *testing.T) {
+		if runtime.GOOS != "linux" {
+			t.Skip("workers need Linux")
+		}
+		test(t, func() framework.Strategy { return isolating{&framework.Preforking{Workers: 2}} })
+	})
 }
+
+// isolating is a strategy of servers whose keys stay in this process.
+type isolating struct{ *framework.Preforking }
 
 // serve serves with a certificate of ca for 127.0.0.1 and localhost unless files have some.
 func serve(t *testing.T, strategy framework.Strategy, ca *frameworktest.Authority, files layer.TLSFiles, changes ...func(*framework.BaseServer)) *server {
@@ -90,6 +99,7 @@ func serve(t *testing.T, strategy framework.Strategy, ca *frameworktest.Authorit
 	}
 	s := &server{ca: ca}
 	var err error
+	_, files.Isolated = strategy.(isolating)
 	s.layer, err = layer.NewTLS(files)
 	require.NoError(t, err)
 	s.BaseServer = frameworktest.NewServer(t, "tcp", frameworktest.Class(t, constructor, ""))
@@ -113,7 +123,7 @@ func (s *server) errors(t *testing.T) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n, err := range s.failed {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			s.failed[n] = nil
 		}
 	}

@@ -157,6 +157,7 @@ func (r *reader) checkClass(d *draft, block string) {
 		r.add(d.concurrency, faultf(`use "forking"`, "%s\"preforking\" cannot run it, as it is a program that is started for each request", block))
 	}
 	d.checkProcess(r, block)
+	d.checkIsolatedKeys(r)
 	d.checkReplacing(r, block)
 	if d.Class.Stateful != "" && d.Concurrency.UsesProcesses() && !d.Concurrency.IsolatedState {
 		next := `use concurrency "threading", or write isolated_state = true if each process may have its own`
@@ -169,10 +170,24 @@ func (r *reader) checkClass(d *draft, block string) {
 	}
 }
 
+// handlersAreHere reports whether handlers run in the process of the server.
+func (d *draft) handlersAreHere() bool {
+	return (!d.Concurrency.UsesProcesses() || d.Concurrency.InProcess() == "threading") && d.Class.Executor == nil
+}
+
+// checkIsolatedKeys reports private keys that are to be where handlers are not, and are.
+func (d *draft) checkIsolatedKeys(r *reader) {
+	for n, t := range d.Transports {
+		if t.TLS != nil && t.TLS.Isolated && d.handlersAreHere() {
+			r.add(d.transports[n], faultf(`use concurrency "forking" or "preforking", or leave isolated_key out`, "%stransport %q: tls: the key cannot be isolated: handlers run in the process of the server under %q", d.block, t.Word(), d.Concurrency.Kind))
+		}
+	}
+}
+
 // checkProcess reports a process block that applies to nothing, or lets nothing run.
 func (d *draft) checkProcess(r *reader, block string) {
 	at, own := d.blocks["process"]
-	if c := d.Concurrency; own && (!c.UsesProcesses() || c.InProcess() == "threading") && d.Class.Executor == nil {
+	if c := d.Concurrency; own && d.handlersAreHere() {
 		r.add(at, faultf(`use concurrency "forking" or "preforking", or have the server run as another user`, "%sit runs in the process of the server under %q, and process is for other ones", block, c.Kind))
 	} else if most := d.Process.Limits.Processes; most > 0 && d.Class.Program == nil && d.Class.Executor == nil {
 		if need := ThreadsPerProcess * c.Processes(); need > most {

@@ -28,7 +28,14 @@ func (b *block) readTLS(h *hclsyntax.Block, t *Transport) {
 		})
 	}
 	i.read(attributes{
-		"certificate": path(&pair.Certificate), "key": path(&pair.Key), "client_ca": path(&own.ClientCA),
+		"certificate": path(&pair.Certificate), "client_ca": path(&own.ClientCA), "isolated_key": boolean(&own.Isolated),
+		"key": typed(cty.String, `a path in quotes, or "isolated"`, func(key string) *fault {
+			if key == "isolated" { // and in the file of the certificate
+				own.Isolated = true
+				return nil
+			}
+			return path(&pair.Key)(cty.StringVal(key))
+		}),
 		"min_version": choice(func(s string) { own.MinVersion = s }, "1.2", "1.3"),
 		"alpn":        texts(func(names []string) *fault { return checkProtocols(names, &own.ALPN) }),
 	}, nil)
@@ -63,7 +70,7 @@ func (b *block) addTLS(own layer.TLSFiles, t *Transport) {
 		t.TLS = &own
 		return
 	}
-	t.TLS.Pairs = append(t.TLS.Pairs, own.Pairs...)
+	t.TLS.Pairs, t.TLS.Isolated = append(t.TLS.Pairs, own.Pairs...), t.TLS.Isolated || own.Isolated
 	for name, both := range map[string][2]*string{"client_ca": {&t.TLS.ClientCA, &own.ClientCA}, "min_version": {&t.TLS.MinVersion, &own.MinVersion}} {
 		if *both[0] != "" && *both[1] != "" && *both[0] != *both[1] {
 			b.problem(b.place(name), faultf("write it in one of them", "%s: it holds for all certificates of a transport, and another block of it says %q", name, *both[0]))

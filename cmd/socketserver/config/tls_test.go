@@ -52,6 +52,23 @@ func TestTLSBesideTheFile(t *testing.T) {
 	require.Equal(t, []layer.Pair{{Certificate: c.Certificate, Key: c.Certificate}}, loaded.Servers[0].Transports[0].TLS.Pairs)
 }
 
+// The keys stay in the server where one block says so. In place of a path that means the file of the certificate.
+func TestIsolatedKeys(t *testing.T) {
+	c := frameworktest.NewAuthority(t).Issue(t, "localhost")
+	key, err := os.ReadFile(c.Key)
+	require.NoError(t, err)
+	certificate, err := os.ReadFile(c.Certificate)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(c.Certificate, append(key, certificate...), 0o600))
+	for body, paths := range map[string]string{`key = "isolated"`: c.Certificate, fmt.Sprintf("key = %q\nisolated_key = true", c.Key): c.Key} {
+		block := fmt.Sprintf("  tls {\n certificate = %q\n%s\n}\n", c.Certificate, body)
+		other := fmt.Sprintf("  tls {\n certificate = %q\n}\n", c.Certificate)
+		s := parse(t, server("transport \"tcp\" {\n  address = \":1\"\n"+block+other+"}\nconcurrency \"preforking\" {}\n"+echo)).Servers[0]
+		require.True(t, s.Transports[0].TLS.Isolated)
+		require.Equal(t, []layer.Pair{{Certificate: c.Certificate, Key: paths}, {Certificate: c.Certificate, Key: c.Certificate}}, s.Transports[0].TLS.Pairs)
+	}
+}
+
 func TestTLSErrors(t *testing.T) {
 	for _, c := range []struct {
 		bodies []string
@@ -67,6 +84,7 @@ func TestTLSErrors(t *testing.T) {
 		{[]string{"certificate = C\nkey = K\nalpn = [\"\"]"}, `7:8: server "s": transport "tcp": tls: alpn: "" is no name of a protocol, which has 1 to 255 bytes; write names, as in ["irc"]`},
 		{[]string{"certificate = C\nkey = K\nmin_version = \"1.2\"", "certificate = C\nkey = K\nmin_version = \"1.3\""}, `12:15: server "s": transport "tcp": tls: min_version: it holds for all certificates of a transport, and another block of it says "1.2"; write it in one of them`},
 		{[]string{"certificate = C\nkey = K\nalpn = [\"a\"]", "certificate = C\nkey = K\nalpn = [\"b\"]"}, `12:8: server "s": transport "tcp": tls: alpn: it holds for all certificates of a transport, and another block of it has another list; write it in one of them`},
+		{[]string{"certificate = C\nkey = K\nisolated_key = true"}, `3:13: server "s": transport "tcp": tls: the key cannot be isolated: handlers run in the process of the server under "threading"; use concurrency "forking" or "preforking", or leave isolated_key out`},
 	} {
 		src, files, ca := secure(t, c.bodies...)
 		_, err := config.Parse("s.hcl", []byte(src), catalog)

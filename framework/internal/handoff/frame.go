@@ -30,6 +30,8 @@ const (
 	State                     // worker: its server's state is to do what Flags say; only where hello says that it does so
 	Answer                    // server: what came of State ID; with Changed: an entry of the watch ID
 	Layer                     // server: layer ID is described by Body, and by the Body of the next one of it where More is set; it replaces what was said before
+	Ask                       // worker: Body is a question about the layer Number, which may have its answers in the server alone
+	Reply                     // server: Body is the answer to Ask ID; with Text there is none
 )
 
 // Status is how a request ended.
@@ -113,7 +115,7 @@ type Frame struct {
 	Duration int64  // of an Event: of the request, in nanoseconds
 
 	Key    string // of State
-	Number uint64 // of State and Answer
+	Number uint64 // of State, Answer and Ask
 }
 
 const headerSize = 12
@@ -128,6 +130,8 @@ const headerSize = 12
 //	    Event: request, duration, in and out, 8 bytes each; network, client, local; text
 //	    State: number, 8 bytes; key, a length of 2 bytes and its bytes
 //	    Answer: number, 8 bytes; text
+//	    Ask: number, 8 bytes
+//	    Reply: text
 //	..  body, to the end
 func (f *Frame) Append(b []byte) []byte {
 	b = append(b, byte(f.Kind), f.Flags, byte(f.Status), 0)
@@ -153,6 +157,10 @@ func (f *Frame) Append(b []byte) []byte {
 		b = appendWord(binary.BigEndian.AppendUint64(b, f.Number), f.Key)
 	case Answer:
 		b = f.appendText(binary.BigEndian.AppendUint64(b, f.Number))
+	case Ask:
+		b = binary.BigEndian.AppendUint64(b, f.Number)
+	case Reply:
+		b = f.appendText(b)
 	}
 	return append(b, f.Body...)
 }
@@ -203,6 +211,10 @@ func Parse(b []byte) (Frame, error) {
 		f.Number, f.Key = r.number(8), string(r.bytes(r.number(2)))
 	case Answer:
 		f.Number = r.number(8)
+		r.text(&f)
+	case Ask:
+		f.Number = r.number(8)
+	case Reply:
 		r.text(&f)
 	case Hello, Configure, Cancel, Ack, Listen, Quit, Ping, Pong, Wake, Layer:
 	default:

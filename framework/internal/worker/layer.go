@@ -1,9 +1,13 @@
 package worker
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 )
 
 // A Layer is what connections pass in the processes that have tasks with it.
@@ -12,12 +16,36 @@ type Layer struct {
 	ID uint64
 	// Describe returns what a process makes it of, and a channel that is closed when that has changed.
 	Describe func() (description []byte, changed <-chan struct{})
+	// Answer answers what a process asks, soon. It must not keep the question.
+	Answer func(question []byte) ([]byte, error)
 }
 
 // layers are those that a process has.
 type layers struct {
-	sending sync.Mutex                 // held while one is described to the process
-	known   map[uint64]<-chan struct{} // closed when what the process has of it is out of date
+	describing sync.Mutex // held while one is sent
+	mu         sync.Mutex
+	known      map[uint64]known
+}
+
+// known is a layer as a process has it.
+type known struct {
+	*Layer
+	changed <-chan struct{} // closed when that is out of date
+}
+
+func (l *layers) get(id uint64) known {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.known[id]
+}
+
+func (l *layers) set(k known) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known == nil {
+		l.known = map[uint64]known{}
+	}
+	l.known[k.ID] = k
 }
 
 // part is the number of bytes of a description that one frame has.
@@ -26,12 +54,13 @@ const part = handoff.MaxFrame / 2
 // describe makes sure that the process has l as it is now, before what is sent after this. It returns
 // a channel that is closed when l has changed.
 func (p *Process) describe(l *Layer) (changed <-chan struct{}, err error) {
-	p.layers.sending.Lock()
-	defer p.layers.sending.Unlock()
+	p.layers.describing.Lock()
+	defer p.layers.describing.Unlock()
 	description, changed := l.Describe()
-	if p.layers.known[l.ID] == changed {
+	if p.layers.get(l.ID).changed == changed {
 		return changed, nil
 	}
+	p.layers.set(known{l, changed}) // it may ask as soon as it has it; what fails ends the process
 	for more := true; more; {
 		f := &handoff.Frame{Kind: handoff.Layer, ID: l.ID, Body: description[:min(len(description), part)]}
 		description = description[len(f.Body):]
@@ -42,10 +71,6 @@ func (p *Process) describe(l *Layer) (changed <-chan struct{}, err error) {
 			return nil, err
 		}
 	}
-	if p.layers.known == nil {
-		p.layers.known = map[uint64]<-chan struct{}{}
-	}
-	p.layers.known[l.ID] = changed
 	return changed, nil
 }
 
@@ -60,4 +85,98 @@ func (p *Process) layerChanged(t *Task) <-chan struct{} {
 		return nil
 	}
 	return changed
+}
+
+// answer answers a question of the process, which gets no other answer meanwhile: it has no more of this
+// process's time than it could use itself.
+func (p *Process) answer(f *handoff.Frame) error {
+	l := p.layers.get(f.Number)
+	if l.Layer == nil {
+		return fmt.Errorf("a question about layer %d, which it does not have", f.Number)
+	}
+	reply := &handoff.Frame{Kind: handoff.Reply, ID: f.ID}
+	body, err := l.Answer(f.Body)
+	if err != nil {
+		reply.Text = err.Error()
+	} else {
+		reply.Body = body
+	}
+	if err := p.channel.TrySend(reply); errors.Is(err, handoff.ErrFull) {
+		go func() { _ = p.channel.Send(reply, nil) }() // ends with the process at the latest
+	}
+	return nil
+}
+
+// questions are what a process has asked its server.
+type questions struct {
+	mu   sync.Mutex
+	last uint64
+	open map[uint64]chan reply
+	over bool // there are no more replies
+}
+
+type reply struct {
+	body []byte
+	err  error
+}
+
+// Ask has the server answer a question about a layer that it has described.
+func (p *Parent) Ask(layer uint64, question []byte) ([]byte, error) {
+	q := &p.questions
+	replied := make(chan reply, 1)
+	q.mu.Lock()
+	if q.over {
+		q.mu.Unlock()
+		return nil, errServerGone
+	}
+	if q.open == nil {
+		q.open = map[uint64]chan reply{}
+	}
+	q.last++
+	id := q.last
+	q.open[id] = replied
+	q.mu.Unlock()
+	if err := p.Send(&handoff.Frame{Kind: handoff.Ask, ID: id, Number: layer, Body: question}); err != nil {
+		q.take(id)
+		return nil, fmt.Errorf("ask the server: %w", err)
+	}
+	r := <-replied
+	return r.body, r.err
+}
+
+var errServerGone = errors.New("the server has gone")
+
+// take returns what waits for the reply to a question; nil: nothing does.
+func (q *questions) take(id uint64) chan reply {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	replied := q.open[id]
+	delete(q.open, id)
+	return replied
+}
+
+// reply passes the answer to a question on.
+func (q *questions) reply(f *handoff.Frame) error {
+	replied := q.take(f.ID)
+	if replied == nil {
+		return errors.New("an answer that was not asked for")
+	}
+	rawsock.Monitor() // a handshake goes on
+	r := reply{body: bytes.Clone(f.Body)}
+	if f.Text != "" {
+		r.err = errors.New(f.Text)
+	}
+	replied <- r
+	return nil
+}
+
+// end ends what waits: the channel has ended.
+func (q *questions) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.over = true
+	for _, replied := range q.open {
+		replied <- reply{err: errServerGone}
+	}
+	q.open = nil
 }

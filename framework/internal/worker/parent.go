@@ -29,6 +29,7 @@ type Parent struct {
 	Layer func(id uint64, description []byte)
 
 	described []byte // the parts of a description that have arrived
+	questions questions
 
 	mu    sync.Mutex
 	tasks map[uint64]func(stop bool) // under way, with what cancels each
@@ -88,7 +89,7 @@ func (p *Parent) SayHello(build string, state bool) error {
 // that is cancelled, whose cancel function is called. The error is io.EOF when the server has
 // no more tasks or has gone.
 func (p *Parent) Next(begin func(f *handoff.Frame, socket *handoff.Descriptor) error) error {
-	return p.channel.ReceiveSocket(func(f handoff.Frame, socket *handoff.Descriptor, lost bool) error {
+	err := p.channel.ReceiveSocket(func(f handoff.Frame, socket *handoff.Descriptor, lost bool) error {
 		switch f.Kind {
 		case handoff.Datagram:
 		case handoff.Stream, handoff.Listen:
@@ -111,6 +112,8 @@ func (p *Parent) Next(begin func(f *handoff.Frame, socket *handoff.Descriptor) e
 				p.described = nil
 			}
 			return nil
+		case handoff.Reply:
+			return p.questions.reply(&f)
 		default:
 			return fmt.Errorf("frame of kind %d", f.Kind)
 		}
@@ -121,6 +124,10 @@ func (p *Parent) Next(begin func(f *handoff.Frame, socket *handoff.Descriptor) e
 		}
 		return begin(&f, socket)
 	})
+	if err != nil {
+		p.questions.end()
+	}
+	return err
 }
 
 // arrived reports that the descriptor of a frame is missing.

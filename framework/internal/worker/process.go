@@ -167,6 +167,8 @@ func (p *Process) take(f handoff.Frame) error {
 	case f.Kind == handoff.Quit && f.ID == 0:
 		p.quit()
 		return nil
+	case f.Kind == handoff.Ask:
+		return p.answer(&f)
 	case f.Kind == handoff.State && p.calls != nil && p.saidHello() && p.hello.State:
 		return p.calls.Take(&f)
 	}

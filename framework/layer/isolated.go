@@ -1,0 +1,86 @@
+package layer
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A remoteKey is a private key that the server has. It signs what a worker of it asks for.
+type remoteKey struct {
+	certificate *x509.Certificate
+	ask         func(question []byte) ([]byte, error)
+}
+
+// toSign is what a worker asks for.
+type toSign struct {
+	Key    []byte      `json:"key"` // the public one
+	Digest []byte      `json:"digest"`
+	Hash   crypto.Hash `json:"hash"`
+	PSS    bool        `json:"pss,omitempty"`
+}
+
+// Public implements [crypto.Signer].
+func (k *remoteKey) Public() crypto.PublicKey { return k.certificate.PublicKey }
+
+// Sign implements [crypto.Signer].
+func (k *remoteKey) Sign(_ io.Reader, digest []byte, options crypto.SignerOpts) ([]byte, error) {
+	s := toSign{Key: k.certificate.RawSubjectPublicKeyInfo, Digest: digest, Hash: options.HashFunc()}
+	_, s.PSS = options.(*rsa.PSSOptions) // as TLS has them: the salt is as long as the hash
+	question, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	return k.ask(question)
+}
+
+// Answer implements [framework.Portable]: it signs with an isolated key, also with one that has just been replaced.
+func (t *TLS) Answer(question []byte) ([]byte, error) {
+	var s toSign
+	if err := json.Unmarshal(question, &s); err != nil {
+		return nil, fmt.Errorf("read what to sign: %w", err)
+	}
+	for _, l := range []*loaded{t.loaded.Load(), t.before.Load()} {
+		if key := l.isolatedKey(s.Key); key != nil {
+			return s.sign(key)
+		}
+	}
+	return nil, errors.New("there is no isolated key for that certificate")
+}
+
+// isolatedKey returns the key that belongs to a public one; nil: there is none.
+func (l *loaded) isolatedKey(public []byte) crypto.Signer {
+	if l == nil || !l.isolated {
+		return nil
+	}
+	for _, c := range l.config.Certificates {
+		if bytes.Equal(c.Leaf.RawSubjectPublicKeyInfo, public) {
+			return c.PrivateKey.(crypto.Signer)
+		}
+	}
+	return nil
+}
+
+// sign signs as TLS does, and in no other way.
+func (s *toSign) sign(key crypto.Signer) ([]byte, error) {
+	var options crypto.SignerOpts = s.Hash
+	switch s.Hash {
+	case 0: // Ed25519, of a message
+	case crypto.SHA256, crypto.SHA384, crypto.SHA512:
+		if len(s.Digest) != s.Hash.Size() {
+			return nil, fmt.Errorf("a digest of %d bytes", len(s.Digest))
+		}
+	default:
+		return nil, fmt.Errorf("hash %d is none of TLS", s.Hash)
+	}
+	if s.PSS {
+		options = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: s.Hash}
+	}
+	return key.Sign(rand.Reader, s.Digest, options)
+}
