@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"runtime"
 	"strings"
@@ -121,8 +120,7 @@ func TestResetBeforeRead(t *testing.T) {
 			s, failed := straightServer(t, newStrategy[name]())
 			require.NoError(t, s.Listen())
 			conn := frameworktest.Dial(t, s)
-			require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
-			require.NoError(t, conn.Close())
+			frameworktest.Reset(t, conn)
 			frameworktest.Serve(t, s)
 			require.ErrorIs(t, frameworktest.Await(t, failed), framework.ErrPeerGone)
 		})

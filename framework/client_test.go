@@ -20,21 +20,15 @@ import (
 // A client that resets the connection is an error of its kind to the handler, and a
 // line of the log only at debug.
 func TestResetIsLoggedOnlyAtDebug(t *testing.T) {
-	for name, strategy := range newStrategy {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer["tcp"](t, class(t, act))
-			s.Strategy = strategy()
-			book := logOf(s)
-			frameworktest.Serve(t, s)
-			conn := hold(t, s)
-			require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
-			require.NoError(t, conn.Close())
-			book.Await(t, "request ended early")
-			require.NotContains(t, book.String(), "[ERROR]")
-			require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
-		})
-	}
+	underEach(t, newStrategy, "tcp", act, func(t *testing.T, s *framework.BaseServer) {
+		book := logOf(s)
+		frameworktest.Serve(t, s)
+		conn := hold(t, s)
+		frameworktest.Reset(t, conn)
+		book.Await(t, "request ended early")
+		require.NotContains(t, book.String(), "[ERROR]")
+		require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+	})
 }
 
 // So is a write to one that has gone.
@@ -58,39 +52,29 @@ func TestWriteToAPeerThatHasGone(t *testing.T) {
 
 // A client that has ended its half reads the whole answer.
 func TestHalfClosedClientReadsTheAnswer(t *testing.T) {
-	for name, strategy := range newStrategy {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer["tcp"](t, class(t, act))
-			s.Strategy = strategy()
-			frameworktest.Serve(t, s)
-			conn := frameworktest.Dial(t, s)
-			frameworktest.Send(t, conn, "hold\n")
-			require.NoError(t, conn.(*net.TCPConn).CloseWrite())
-			frameworktest.Expect(t, conn, "holding\n")
-			frameworktest.Expect(t, conn, "released \n")
-			frameworktest.ExpectEnd(t, conn)
-		})
-	}
+	underEach(t, newStrategy, "tcp", act, func(t *testing.T, s *framework.BaseServer) {
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
+		frameworktest.Send(t, conn, "hold\n")
+		require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+		frameworktest.Expect(t, conn, "holding\n")
+		frameworktest.Expect(t, conn, "released \n")
+		frameworktest.ExpectEnd(t, conn)
+	})
 }
 
 // So does one that has sent more than anybody reads. Closing with unread bytes would
 // reset the connection and take the answer with it.
 func TestClientThatSentTooMuchReadsTheAnswer(t *testing.T) {
-	for name, strategy := range newStrategy {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer["tcp"](t, class(t, act))
-			s.Strategy = strategy()
-			frameworktest.Serve(t, s)
-			conn := frameworktest.Dial(t, s)
-			frameworktest.Send(t, conn, "echo "+strings.Repeat("answer", 100)+"\n"+strings.Repeat("unread", 10000))
-			require.NoError(t, conn.(*net.TCPConn).CloseWrite())
-			answer, err := io.ReadAll(conn)
-			require.NoError(t, err)
-			require.Equal(t, strings.Repeat("answer", 100)+"\n", string(answer))
-		})
-	}
+	underEach(t, newStrategy, "tcp", act, func(t *testing.T, s *framework.BaseServer) {
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
+		frameworktest.Send(t, conn, "echo "+strings.Repeat("answer", 100)+"\n"+strings.Repeat("unread", 10000))
+		require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+		answer, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		require.Equal(t, strings.Repeat("answer", 100)+"\n", string(answer))
+	})
 }
 
 // A handler gets the bytes as they are, and a line without an end costs no more than

@@ -16,19 +16,14 @@ import (
 // Nothing written is no answer, unlike in socketserver.
 func TestSilentDatagram(t *testing.T) {
 	for _, network := range []string{"udp", "unixgram"} {
-		for name, strategy := range newStrategy {
-			t.Run(network+"/"+name, func(t *testing.T) {
-				t.Parallel()
-				s := newServer[network](t, class(t, act))
-				s.Strategy = strategy()
-				frameworktest.Serve(t, s)
-				conn := frameworktest.Dial(t, s)
-				frameworktest.Send(t, conn, "silent\n")
-				requireSilent(t, conn)
-				frameworktest.Send(t, conn, "echo one datagram\n")
-				frameworktest.Expect(t, conn, "one datagram\n")
-			})
-		}
+		underEach(t, newStrategy, network, act, func(t *testing.T, s *framework.BaseServer) {
+			frameworktest.Serve(t, s)
+			conn := frameworktest.Dial(t, s)
+			frameworktest.Send(t, conn, "silent\n")
+			requireSilent(t, conn)
+			frameworktest.Send(t, conn, "echo one datagram\n")
+			frameworktest.Expect(t, conn, "one datagram\n")
+		})
 	}
 }
 
@@ -61,19 +56,14 @@ func TestDatagramSizes(t *testing.T) {
 
 // An empty datagram is a request whose rfile is at its end.
 func TestEmptyDatagram(t *testing.T) {
-	for name, strategy := range newStrategy {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer["udp"](t, class(t, echo))
-			s.Strategy = strategy()
-			frameworktest.Serve(t, s)
-			conn := frameworktest.Dial(t, s)
-			_, err := conn.Write(nil)
-			require.NoError(t, err)
-			frameworktest.Send(t, conn, "hello\n")
-			frameworktest.Expect(t, conn, "hello\n")
-		})
-	}
+	underEach(t, newStrategy, "udp", echo, func(t *testing.T, s *framework.BaseServer) {
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
+		_, err := conn.Write(nil)
+		require.NoError(t, err)
+		frameworktest.Send(t, conn, "hello\n")
+		frameworktest.Expect(t, conn, "hello\n")
+	})
 }
 
 // An answer to a client that has gone disturbs nobody.
@@ -180,18 +170,14 @@ func TestHandleRequestOfLongDatagrams(t *testing.T) {
 
 // An answer that no datagram can hold is an error of its request and not sent.
 func TestUDPAnswerTooLong(t *testing.T) {
-	for name, strategy := range hooked() {
-		t.Run(name, func(t *testing.T) {
-			s := newServer["udp"](t, class(t, act))
-			s.Strategy = strategy()
-			failed := make(chan error, 1)
-			s.HandleError = func(_ *framework.Request, err error) { failed <- err }
-			frameworktest.Serve(t, s)
-			conn := frameworktest.Dial(t, s)
-			frameworktest.Send(t, conn, "flood 66000\n")
-			require.ErrorContains(t, frameworktest.Await(t, failed), "too long")
-			frameworktest.Send(t, conn, "flood 100\n")
-			frameworktest.Expect(t, conn, strings.Repeat("x", 100))
-		})
-	}
+	underEach(t, hooked(), "udp", act, func(t *testing.T, s *framework.BaseServer) {
+		failed := make(chan error, 1)
+		s.HandleError = func(_ *framework.Request, err error) { failed <- err }
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
+		frameworktest.Send(t, conn, "flood 66000\n")
+		require.ErrorContains(t, frameworktest.Await(t, failed), "too long")
+		frameworktest.Send(t, conn, "flood 100\n")
+		frameworktest.Expect(t, conn, strings.Repeat("x", 100))
+	})
 }

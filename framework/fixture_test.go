@@ -45,6 +45,19 @@ func hooked() map[string]func() framework.Strategy {
 	return all
 }
 
+// underEach runs test with a server of c on a network, under each of the strategies.
+func underEach(t *testing.T, strategies map[string]func() framework.Strategy, network string, c framework.Constructor, test func(*testing.T, *framework.BaseServer)) {
+	t.Helper()
+	for name, strategy := range strategies {
+		t.Run(network+"/"+name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer[network](t, class(t, c))
+			s.Strategy = strategy()
+			test(t, s)
+		})
+	}
+}
+
 // class makes the class of c with its default options.
 func class(t *testing.T, c framework.Constructor) *framework.HandlerClass {
 	t.Helper()

@@ -159,37 +159,27 @@ func TestManyShortChildrenStayBelowMaxChildren(t *testing.T) {
 
 // A panic is told to the server, with its stack, and the child goes on.
 func TestPanicInChildReachesHandleError(t *testing.T) {
-	for name, strategy := range hooked() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer["tcp"](t, class(t, act))
-			s.Strategy = strategy()
-			errs := errorsOf(s)
-			frameworktest.Serve(t, s)
-			require.Empty(t, askAll(t, s, "panic at the disco\n"))
-			var panicked *framework.PanicError
-			require.ErrorAs(t, frameworktest.Await(t, errs), &panicked)
-			require.Equal(t, "panic: at the disco", panicked.Error())
-			require.Contains(t, string(panicked.Stack), "main_test.go")
-			require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
-		})
-	}
+	underEach(t, hooked(), "tcp", act, func(t *testing.T, s *framework.BaseServer) {
+		errs := errorsOf(s)
+		frameworktest.Serve(t, s)
+		require.Empty(t, askAll(t, s, "panic at the disco\n"))
+		var panicked *framework.PanicError
+		require.ErrorAs(t, frameworktest.Await(t, errs), &panicked)
+		require.Equal(t, "panic: at the disco", panicked.Error())
+		require.Contains(t, string(panicked.Stack), "main_test.go")
+		require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+	})
 }
 
 // Where nobody asks to be told it is logged once, with its stack.
 func TestPanicInChildIsLoggedOnce(t *testing.T) {
-	for name, strategy := range newStrategy {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer["tcp"](t, class(t, act))
-			s.Strategy = strategy()
-			book := logOf(s)
-			frameworktest.Serve(t, s)
-			require.Empty(t, askAll(t, s, "panic at the disco\n"))
-			require.Contains(t, book.Await(t, "handler panicked"), "main_test.go")
-			require.Equal(t, 1, book.Count("at the disco"))
-		})
-	}
+	underEach(t, newStrategy, "tcp", act, func(t *testing.T, s *framework.BaseServer) {
+		book := logOf(s)
+		frameworktest.Serve(t, s)
+		require.Empty(t, askAll(t, s, "panic at the disco\n"))
+		require.Contains(t, book.Await(t, "handler panicked"), "main_test.go")
+		require.Equal(t, 1, book.Count("at the disco"))
+	})
 }
 
 // A child that serves several requests survives a panic, and none of os.Exit.

@@ -169,22 +169,18 @@ func TestClientWithThePortOfAServer(t *testing.T) {
 // What a source gets beyond what it sends is bounded, whatever the strategy.
 func TestAnswersAreBounded(t *testing.T) {
 	for _, network := range []string{"udp", "unixgram"} {
-		for name, strategy := range newStrategy {
-			t.Run(network+"/"+name, func(t *testing.T) {
-				t.Parallel()
-				s := newServer[network](t, class(t, act))
-				s.Strategy, s.Limits = strategy(), &framework.Limits{Answers: 1}
-				book := logOf(s)
-				frameworktest.Serve(t, s)
-				conn := frameworktest.Dial(t, s)
-				for range 3 { // one of two workers gets two of them
-					frameworktest.Send(t, conn, "flood 5000\n")
-				}
-				book.Await(t, "answer dropped: limit reached")
-				require.Contains(t, book.String(), "limit=answers")
-				require.Contains(t, book.String(), "value=1")
-			})
-		}
+		underEach(t, newStrategy, network, act, func(t *testing.T, s *framework.BaseServer) {
+			s.Limits = &framework.Limits{Answers: 1}
+			book := logOf(s)
+			frameworktest.Serve(t, s)
+			conn := frameworktest.Dial(t, s)
+			for range 3 { // one of two workers gets two of them
+				frameworktest.Send(t, conn, "flood 5000\n")
+			}
+			book.Await(t, "answer dropped: limit reached")
+			require.Contains(t, book.String(), "limit=answers")
+			require.Contains(t, book.String(), "value=1")
+		})
 	}
 }
 
@@ -207,22 +203,17 @@ func TestEchoIsNotBounded(t *testing.T) {
 
 // An error of a handler that wrote nothing is no answer.
 func TestErrorIsNotAnswered(t *testing.T) {
-	for name, strategy := range hooked() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer["udp"](t, class(t, act))
-			s.Strategy = strategy()
-			failed := errorsOf(s)
-			frameworktest.Serve(t, s)
-			conn := frameworktest.Dial(t, s)
-			for _, verb := range []string{"error", "panic", "unknown"} {
-				frameworktest.Send(t, conn, verb+" for a client\n")
-				frameworktest.Await(t, failed)
-			}
-			frameworktest.Send(t, conn, "echo hello\n")
-			frameworktest.Expect(t, conn, "hello\n")
-		})
-	}
+	underEach(t, hooked(), "udp", act, func(t *testing.T, s *framework.BaseServer) {
+		failed := errorsOf(s)
+		frameworktest.Serve(t, s)
+		conn := frameworktest.Dial(t, s)
+		for _, verb := range []string{"error", "panic", "unknown"} {
+			frameworktest.Send(t, conn, verb+" for a client\n")
+			frameworktest.Await(t, failed)
+		}
+		frameworktest.Send(t, conn, "echo hello\n")
+		frameworktest.Expect(t, conn, "hello\n")
+	})
 }
 
 // namedPackets is a transport of datagrams whose clients have names for addresses.

@@ -47,17 +47,12 @@ func TestShutdownTwice(t *testing.T) {
 // From a handler, which ends in its own time.
 func TestStopFromHandler(t *testing.T) {
 	for network := range newServer {
-		for name, strategy := range newStrategy {
-			t.Run(network+"/"+name, func(t *testing.T) {
-				t.Parallel()
-				s := newServer[network](t, class(t, act))
-				s.Strategy = strategy()
-				served := start(t, s)
-				require.Equal(t, "stopping\n", ask(t, s, "stop\n"))
-				require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
-				frameworktest.Shutdown(t, s)
-			})
-		}
+		underEach(t, newStrategy, network, act, func(t *testing.T, s *framework.BaseServer) {
+			served := start(t, s)
+			require.Equal(t, "stopping\n", ask(t, s, "stop\n"))
+			require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+			frameworktest.Shutdown(t, s)
+		})
 	}
 }
 
@@ -90,42 +85,32 @@ func TestStopServesNothingMore(t *testing.T) {
 
 // Clients are waited for until the deadline and then cut off.
 func TestShutdownDeadline(t *testing.T) {
-	for name, strategy := range newStrategy {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer["tcp"](t, class(t, act))
-			s.Strategy = strategy()
-			served := start(t, s)
-			conn := frameworktest.Dial(t, s)
-			frameworktest.Send(t, conn, "hold\n")
-			frameworktest.Expect(t, conn, "holding\n")
-			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-			defer cancel()
-			require.ErrorIs(t, s.Shutdown(ctx), context.DeadlineExceeded)
-			frameworktest.ExpectEnd(t, conn)
-			require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
-			frameworktest.Shutdown(t, s) // nothing is left to be waited for
-		})
-	}
+	underEach(t, newStrategy, "tcp", act, func(t *testing.T, s *framework.BaseServer) {
+		served := start(t, s)
+		conn := frameworktest.Dial(t, s)
+		frameworktest.Send(t, conn, "hold\n")
+		frameworktest.Expect(t, conn, "holding\n")
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, s.Shutdown(ctx), context.DeadlineExceeded)
+		frameworktest.ExpectEnd(t, conn)
+		require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+		frameworktest.Shutdown(t, s) // nothing is left to be waited for
+	})
 }
 
 // Contexts are cancelled at once, and the handler has time to say goodbye.
 func TestShutdownCancelsContexts(t *testing.T) {
-	for name, strategy := range newStrategy {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer["tcp"](t, class(t, act))
-			s.Strategy = strategy()
-			served := start(t, s)
-			conn := frameworktest.Dial(t, s)
-			frameworktest.Send(t, conn, "wait\n")
-			frameworktest.Expect(t, conn, "waiting\n")
-			frameworktest.Shutdown(t, s)
-			frameworktest.Expect(t, conn, "cancelled\n")
-			frameworktest.ExpectEnd(t, conn)
-			require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
-		})
-	}
+	underEach(t, newStrategy, "tcp", act, func(t *testing.T, s *framework.BaseServer) {
+		served := start(t, s)
+		conn := frameworktest.Dial(t, s)
+		frameworktest.Send(t, conn, "wait\n")
+		frameworktest.Expect(t, conn, "waiting\n")
+		frameworktest.Shutdown(t, s)
+		frameworktest.Expect(t, conn, "cancelled\n")
+		frameworktest.ExpectEnd(t, conn)
+		require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+	})
 }
 
 // The context of a request that is over is cancelled, also for who asks late.

@@ -142,6 +142,13 @@ func End(t testing.TB, conn net.Conn) string {
 	return string(rest)
 }
 
+// Reset ends a connection of TCP at once, as a client does that leaves with unread bytes.
+func Reset(t testing.TB, conn net.Conn) {
+	t.Helper()
+	require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
+	require.NoError(t, conn.Close())
+}
+
 // Await receives from a channel. The message is shown if nothing comes.
 func Await[T any](t testing.TB, event <-chan T, message ...any) T {
 	t.Helper()

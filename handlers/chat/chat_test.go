@@ -113,8 +113,7 @@ func (c *client) address() string {
 // reset ends the connection like a client that leaves data unread.
 func (c *client) reset() {
 	c.t.Helper()
-	require.NoError(c.t, c.Conn.(*net.TCPConn).SetLinger(0))
-	require.NoError(c.t, c.Close())
+	frameworktest.Reset(c.t, c.Conn)
 }
 
 func TestOptions(t *testing.T) {

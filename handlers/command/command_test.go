@@ -3,7 +3,6 @@ package command_test
 import (
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -224,8 +223,7 @@ func TestReset(t *testing.T) {
 	conn := frameworktest.Dial(t, s)
 	_, err := io.WriteString(conn, "ls")
 	require.NoError(t, err)
-	require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
-	require.NoError(t, conn.Close())
+	frameworktest.Reset(t, conn)
 	require.Equal(t, "three", frameworktest.Ask(t, frameworktest.Dial(t, s), "ls a/deep"))
 }
 

@@ -131,8 +131,7 @@ func TestReset(t *testing.T) {
 		conn := frameworktest.Dial(t, s)
 		_, err := io.WriteString(conn, "Hello, world")
 		require.NoError(t, err)
-		require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
-		require.NoError(t, conn.Close())
+		frameworktest.Reset(t, conn)
 	}
 	require.Equal(t, "still there", frameworktest.Ask(t, frameworktest.Dial(t, s), "still there"))
 }

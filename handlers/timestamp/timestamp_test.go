@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -162,8 +161,7 @@ func TestReset(t *testing.T) {
 		conn := frameworktest.Dial(t, s)
 		_, err := io.WriteString(conn, "quit")
 		require.NoError(t, err)
-		require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
-		require.NoError(t, conn.Close())
+		frameworktest.Reset(t, conn)
 	}
 	require.Equal(t, "127.0.0.1发送给我的信息是:hello", frameworktest.Ask(t, frameworktest.Dial(t, s), "hello"))
 }
