@@ -122,6 +122,9 @@ func (r *Request) Conclude(outcome []byte) (appended []byte, err error) {
 	return appended, r.concludeTask(&f)
 }
 
+// AddressText returns an address as text, for ParseAddress; empty for nil.
+func AddressText(a net.Addr) string { return conn.AddressText(a) }
+
 // ParseAddress returns the address of a client that was accepted elsewhere, from the text of it: what is no address and
 // port is the name of a Unix socket.
 func ParseAddress(network, text string) net.Addr { return conn.ParseAddress(network, text) }

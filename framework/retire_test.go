@@ -111,7 +111,7 @@ func TestRetireKeepsContexts(t *testing.T) {
 	cancel()
 	err := s.Retire(soon)
 	require.ErrorIs(t, err, context.Canceled)
-	require.ErrorContains(t, err, "1 requests are under way")
+	require.ErrorContains(t, err, "retire: 1 request under way: ")
 	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 	require.NoError(t, ctx.Err())
 	s.Stop()

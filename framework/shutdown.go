@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/life"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // Stop closes the transport, ends the loop and cancels the contexts of requests, which run to their
@@ -28,7 +29,7 @@ func (s *BaseServer) Retire(ctx context.Context) error {
 	case <-s.life.Finished():
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("retire: %d requests are under way: %w", s.Active(), ctx.Err())
+		return fmt.Errorf("retire: %s under way: %w", text.Counted(s.Active(), "request"), ctx.Err())
 	}
 }
 
@@ -80,7 +81,7 @@ func (s *BaseServer) Shutdown(ctx context.Context) error {
 			s.log().Warn("a handler does not end though its connection is closed", "requests", n)
 		}
 	}
-	return fmt.Errorf("shutdown: %d requests cut off: %w", cut, ctx.Err())
+	return fmt.Errorf("shutdown: %s cut off: %w", text.Counted(cut, "request"), ctx.Err())
 }
 
 // Close stops the server at once: what still runs is cut off.

@@ -111,7 +111,7 @@ func (f eventFrame) print(w io.Writer, asJSON bool) error {
 		lines.WriteString("\n")
 	}
 	if f.Lost > 0 {
-		fmt.Fprintf(&lines, "%s lost, as this did not read fast enough\n", counted(f.Lost, "event"))
+		fmt.Fprintf(&lines, "%s lost, as this did not read fast enough\n", text.Counted(f.Lost, "event"))
 	}
 	_, err := io.WriteString(w, lines.String())
 	return err

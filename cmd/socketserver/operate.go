@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // operate returns what does something with the server of a request, and answers with its status.
@@ -126,7 +127,7 @@ func newOperation(verb, short, long string) *cobra.Command {
 			return err
 		}
 		s := answer.Servers[0] // which is followed by those that it has replaced
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%s is %s, %s under way\n", s.Name, s.State, counted(s.Active, "request"))
+		_, err = fmt.Fprintf(c.OutOrStdout(), "%s is %s, %s under way\n", s.Name, s.State, text.Counted(s.Active, "request"))
 		return err
 	}
 	return c

@@ -51,7 +51,7 @@ func TestSuspendedServer(t *testing.T) {
 			r.reload(t, timestamps(strategy, "1", ""))
 			requireRefused(t, l)
 			require.Equal(t, "0hello", frameworktest.Ask(t, conn, "hello"))
-			require.Equal(t, "1 request is still under way\n", r.refuse(t, "drain", "s", "--wait", "1ms"))
+			require.Equal(t, "1 request still under way\n", r.refuse(t, "drain", "s", "--wait", "1ms"))
 			require.NoError(t, conn.Close())
 			require.Equal(t, "s is suspended, 0 requests under way\n", r.do(t, "drain", "s"))
 			require.Equal(t, "s is serving, 0 requests under way\n", r.do(t, "resume", "s"))

@@ -22,6 +22,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/watch"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/web"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A daemon serves a configuration, which can be read again while it does.
@@ -223,7 +224,7 @@ func (d *daemon) apply(ctx context.Context, load func(*catalog) (*config.Config,
 	outcome := "not reloaded"
 	defer func() {
 		if ctx.Err() == nil { // it has been told that the service stops
-			d.notify.Ready(fmt.Sprintf("%s; serving %s", outcome, counted(len(d.servers.Servers()), "server")))
+			d.notify.Ready(fmt.Sprintf("%s; serving %s", outcome, text.Counted(len(d.servers.Servers()), "server")))
 		}
 	}()
 	plan, c, err := d.attempt(ctx, load, func(c *config.Config) (supervisor.Plan, error) {

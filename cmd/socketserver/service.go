@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/systemd"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // notifySystemd tells systemd that the servers run and, when ctx is done or ended is called,
@@ -19,7 +20,7 @@ func notifySystemd(ctx context.Context, n *systemd.Notifier, servers *supervisor
 			"next", "write a server with that address, or remove it from the socket unit")
 	}
 	alive := func() { servers.Status() }
-	n.Ready(fmt.Sprintf("serving %s", counted(len(servers.Status()), "server")))
+	n.Ready(fmt.Sprintf("serving %s", text.Counted(len(servers.Status()), "server")))
 	rest := n.Watch(alive)
 	var once sync.Once
 	stopping := func() {
@@ -35,12 +36,4 @@ func notifySystemd(ctx context.Context, n *systemd.Notifier, servers *supervisor
 		stopping()
 		rest()
 	}
-}
-
-// counted returns a number with its noun.
-func counted(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 func newValidate() *cobra.Command {
@@ -50,7 +51,7 @@ are built, and started to be asked for their options, unless --no-plugins says o
 					fmt.Fprintf(c.OutOrStdout(), "server %q: %s\n", s.Name, s.State.Durability())
 				}
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s, no errors\n", file, counted(len(conf.Servers), "server"))
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s, no errors\n", file, text.Counted(len(conf.Servers), "server"))
 			return err
 		},
 	}

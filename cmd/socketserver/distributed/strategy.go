@@ -48,7 +48,7 @@ func (s *Strategy) ProcessRequest(server *framework.BaseServer, r *framework.Req
 // hello describes the client of r.
 func (s *Strategy) hello(r *framework.Request) *hello {
 	return &hello{
-		ID: rand.Text(), Server: s.Server, Build: s.Build, Network: r.Network, Client: textOf(r.ClientAddress), Local: textOf(r.LocalAddress), TLS: r.TLS, Datagram: r.IsDatagram(),
+		ID: rand.Text(), Server: s.Server, Build: s.Build, Network: r.Network, Client: framework.AddressText(r.ClientAddress), Local: framework.AddressText(r.LocalAddress), TLS: r.TLS, Datagram: r.IsDatagram(),
 	}
 }
 

@@ -100,13 +100,6 @@ func (h *hello) complete(r *framework.Request) *framework.Request {
 	return r
 }
 
-func textOf(a net.Addr) string {
-	if a == nil {
-		return ""
-	}
-	return a.String()
-}
-
 // served is the worker's end of a tunnel.
 type served struct {
 	*secured

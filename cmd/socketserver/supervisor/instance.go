@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/distributed"
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A State is what an instance does.
@@ -262,14 +262,11 @@ func (i *Instance) atMost() string {
 
 // waitsFor describes what the instance waits for if it is stopped.
 func (i *Instance) waitsFor() []string {
-	switch requests := i.active(); requests {
-	case 0:
+	requests := i.active()
+	if requests == 0 {
 		return nil
-	case 1:
-		return []string{"1 request under way", "at most " + i.atMost()}
-	default:
-		return []string{fmt.Sprintf("%d requests under way", requests), "at most " + i.atMost()}
 	}
+	return []string{text.Counted(requests, "request") + " under way", "at most " + i.atMost()}
 }
 
 func (i *Instance) active() int {

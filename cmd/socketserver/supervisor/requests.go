@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A Request is one that is under way.
@@ -67,12 +68,7 @@ func newRequests() *requests {
 	return &requests{open: map[*framework.Request]*running{}, processes: map[int]*Process{}}
 }
 
-func clientOf(r *framework.Request) string {
-	if r.ClientAddress == nil {
-		return ""
-	}
-	return r.ClientAddress.String()
-}
+func clientOf(r *framework.Request) string { return framework.AddressText(r.ClientAddress) }
 
 // accept adds r and returns its number.
 func (q *requests) accept(r *framework.Request) uint64 {
@@ -174,12 +170,7 @@ func (q *requests) await(ctx context.Context) error {
 }
 
 // underWay is the error of a wait for requests that has ended early.
-func underWay(n int) error {
-	if n == 1 {
-		return errors.New("1 request is still under way")
-	}
-	return fmt.Errorf("%d requests are still under way", n)
-}
+func underWay(n int) error { return errors.New(text.Counted(n, "request") + " still under way") }
 
 // list returns the requests of a server, in no order.
 func (q *requests) list(server string, request time.Duration) []Request {

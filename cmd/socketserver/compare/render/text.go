@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 //go:embed report.tmpl
@@ -53,7 +54,7 @@ func writeMarkdown(b *bytes.Buffer, r *result.Report, _ Options) error {
 // execute parses the template on use: every start of the command would pay for it.
 func (p printer) execute(b *bytes.Buffer, name string, v *view) error {
 	functions := template.FuncMap{
-		"title": p.title, "subtitle": p.subtitle, "prose": p.prose, "columns": p.columns, "chart": p.chart, "pictures": p.pictures, "sweep": p.sweep, "join": strings.Join, "counted": result.Counted,
+		"title": p.title, "subtitle": p.subtitle, "prose": p.prose, "columns": p.columns, "chart": p.chart, "pictures": p.pictures, "sweep": p.sweep, "join": strings.Join, "counted": text.Counted,
 	}
 	return template.Must(template.New("").Funcs(functions).Parse(reportSource)).ExecuteTemplate(b, name, v)
 }

@@ -103,8 +103,8 @@ func compared(r *result.Report) string {
 			ended = " It was " + w + "."
 		}
 	}
-	return fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.%s", what, result.Counted(len(r.Subjects), "subject"),
-		result.Counted(s.Clients, "client"), result.FormatDuration(s.Duration), result.Counted(s.Rounds, "round"), pace, ended)
+	return fmt.Sprintf("%s: %s, %s, %s of load each in %s, %s.%s", what, text.Counted(len(r.Subjects), "subject"),
+		text.Counted(s.Clients, "client"), result.FormatDuration(s.Duration), text.Counted(s.Rounds, "round"), pace, ended)
 }
 
 // facts returns what is known about the environment.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 const (
@@ -33,7 +35,7 @@ func doubt(r *Report) (noise []string) {
 		}
 		all := l.measured()
 		if len(all) > 0 && len(all[0].Rounds) < leastRounds {
-			noise = append(noise, warn("with %s nothing can be told apart; use --rounds %d or more", Counted(len(all[0].Rounds), "round"), leastRounds))
+			noise = append(noise, warn("with %s nothing can be told apart; use --rounds %d or more", text.Counted(len(all[0].Rounds), "round"), leastRounds))
 		}
 		if names, base := undecided(r, l); len(names) > 0 {
 			noise = append(noise, warn("the rounds differ too much to tell %s from %s; use a longer --duration, more --rounds or a quieter machine",
@@ -89,14 +91,14 @@ func (r *Report) unplaced(l *Load, m *Measured) string {
 	var why []string
 	silent := slices.DeleteFunc(slices.Clone(m.Rounds), func(r Round) bool { return r.Rate > 0 })
 	if len(silent) > 0 {
-		why = append(why, fmt.Sprintf("nothing was answered in %d of %s", len(silent), Counted(len(m.Rounds), "round")))
+		why = append(why, fmt.Sprintf("nothing was answered in %d of %s", len(silent), text.Counted(len(m.Rounds), "round")))
 	}
 	if failed, answered := float64(m.failed()), float64(m.requests()); 99*failed > answered {
 		why = append(why, percent(failed/(failed+answered))+" of its requests failed")
 	}
 	// Serving few is easy. Under other kinds of load such a client was only unlucky.
 	if l.Kind == Conversations && m.Unserved > 0 {
-		why = append(why, fmt.Sprintf("%d of %s got no answer", m.Unserved, Counted(r.Settings.Clients, "client")))
+		why = append(why, fmt.Sprintf("%d of %s got no answer", m.Unserved, text.Counted(r.Settings.Clients, "client")))
 	}
 	if asked := r.Settings.Rate; m.Rate < nearly*asked {
 		why = append(why, fmt.Sprintf("it answered %s of the required %s", perSecond.format(m.Rate), perSecond.format(asked)))

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A metric is a number of a subject under a load.
@@ -117,11 +119,11 @@ func (m *metric) value(d *Measured) (v float64, why string) {
 	case v < 0 && answers == 0:
 		return 0, "no request was answered"
 	case v < 0 && m.latency:
-		return 0, fmt.Sprintf("%s of the %d that it needs", Counted(int(answers), "answer"), 1000/m.above)
+		return 0, fmt.Sprintf("%s of the %d that it needs", text.Counted(int(answers), "answer"), 1000/m.above)
 	case v < 0:
 		return 0, "not known"
 	case m.over(d):
-		return 0, fmt.Sprintf("more than %s, as %s failed or still waited when a round ended", m.unit.format(v), Counted(int(d.Unanswered()), "request"))
+		return 0, fmt.Sprintf("more than %s, as %s failed or still waited when a round ended", m.unit.format(v), text.Counted(int(d.Unanswered()), "request"))
 	}
 	return v, ""
 }

@@ -108,11 +108,3 @@ func join(names []string, last string) string {
 	}
 	return strings.Join(names, "")
 }
-
-// Counted returns a number with its noun, as in "1 request" or "2 requests".
-func Counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
