@@ -21,9 +21,3 @@ func TestNearest(t *testing.T) {
 	}
 	require.Empty(t, Nearest("threading", nil))
 }
-
-func TestCounted(t *testing.T) {
-	require.Equal(t, "0 requests", Counted(0, "request"))
-	require.Equal(t, "1 request", Counted(1, "request"))
-	require.Equal(t, "2 requests", Counted(2, "request"))
-}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/load"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // DefaultMessage is what clients send to most handlers.
@@ -40,7 +40,7 @@ func unanswered(p load.Plan, err error) string {
 		return "the first request could not be sent: " + err.Error()
 	}
 	const another = "it may want another --message"
-	sent, got := quote(p.Message), quote(u.Got)
+	sent, got := text.Beginning(p.Message), text.Beginning(u.Got)
 	switch {
 	case u.Kind == load.Timeout && len(u.Got) == 0:
 		return fmt.Sprintf("nothing came back for %s within %s; %s", sent, p.Timeout, another)
@@ -55,18 +55,9 @@ func unanswered(p load.Plan, err error) string {
 	case u.Kind == load.ClosedEarly:
 		return fmt.Sprintf("no line came back for %s before the connection was closed; what arrived: %s; add --answer chunk, or --loads connections", sent, got)
 	case u.Kind == load.WrongAnswer && !bytes.Contains(u.Got, p.Contains):
-		return fmt.Sprintf("the answer to %s does not contain %s; what arrived: %s; change --expect or --message", sent, quote(p.Contains), got)
+		return fmt.Sprintf("the answer to %s does not contain %s; what arrived: %s; change --expect or --message", sent, text.Beginning(p.Contains), got)
 	case u.Kind == load.WrongAnswer:
 		return fmt.Sprintf("the answer to %s is more than one line; what arrived: %s; add --answer chunk, or --loads connections", sent, got)
 	}
 	return "the first request was not answered: " + u.Kind
-}
-
-// quote quotes the beginning of what was sent or received.
-func quote(text []byte) string {
-	const most = 60
-	if len(text) > most {
-		return strconv.Quote(string(text[:most])) + "..."
-	}
-	return strconv.Quote(string(text))
 }

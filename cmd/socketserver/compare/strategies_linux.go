@@ -187,7 +187,7 @@ func set(c *config.Concurrency, word string) error {
 	if len(known) == 0 {
 		return fmt.Errorf("%s has no settings", c.Kind)
 	}
-	return fmt.Errorf("there is no %q; %s has %s", name, c.Kind, result.List(known))
+	return fmt.Errorf("there is no %q; %s has %s", name, c.Kind, text.And(known))
 }
 
 // refuses returns why a strategy does not run the handler, as a predicate; empty: it does.

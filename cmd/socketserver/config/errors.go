@@ -210,8 +210,5 @@ func list(names []string) string {
 	for _, n := range slices.Sorted(slices.Values(names)) {
 		quoted = append(quoted, strconv.Quote(n))
 	}
-	if n := len(quoted); n > 1 {
-		return strings.Join(quoted[:n-1], ", ") + " and " + quoted[n-1]
-	}
-	return strings.Join(quoted, "")
+	return text.And(quoted)
 }

@@ -6,9 +6,10 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A client is a connection of a check, which closes it.
@@ -63,13 +64,13 @@ func (c *client) expect(answer string, bound time.Duration) error {
 	n, err := io.ReadFull(c, got)
 	switch {
 	case string(got[:n]) != answer[:n]:
-		return fmt.Errorf("it answered %s in place of %s", quote(string(got[:n])), quote(answer))
+		return fmt.Errorf("it answered %s in place of %s", text.Beginning(got[:n]), text.Beginning(answer))
 	case err == nil:
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("%w within %s%s", errSilent, bound.Round(100*time.Millisecond), behind(n, answer))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("it ended the connection without the answer %s%s", quote(answer), behind(n, answer))
+		return fmt.Errorf("it ended the connection without the answer %s%s", text.Beginning(answer), behind(n, answer))
 	}
 	return fmt.Errorf("the answer is lost: %w%s", reason(err), behind(n, answer))
 }
@@ -101,13 +102,4 @@ func reason(err error) error {
 		return errno
 	}
 	return err
-}
-
-// quote shows a text, and no more than its beginning.
-func quote(text string) string {
-	const most = 40
-	if len(text) > most {
-		return fmt.Sprintf("%q...", strings.ToValidUTF8(text[:most], ""))
-	}
-	return fmt.Sprintf("%q", text)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // datagrams sends datagrams of all sizes, each followed by one that has to be answered.
@@ -55,7 +57,7 @@ func (t *trial) askDatagram() error {
 		return fmt.Errorf("it is not answered within %s: %w", patience, reason(err))
 	}
 	if got := string(answer[:n]); got != t.kit.Expect {
-		return fmt.Errorf("it is answered by %s in place of %s", quote(got), quote(t.kit.Expect))
+		return fmt.Errorf("it is answered by %s in place of %s", text.Beginning(got), text.Beginning(t.kit.Expect))
 	}
 	t.measured(time.Since(began))
 	return nil

@@ -141,7 +141,7 @@ func groups(rows []result.Observation) []group {
 	}
 	var all []group
 	for _, o := range seen {
-		g := group{Who: result.List(subjects[o]), What: o.Finding}
+		g := group{Who: text.And(subjects[o]), What: o.Finding}
 		if len(seen) == 1 && len(rows) > 1 {
 			g.Who = "all"
 		}

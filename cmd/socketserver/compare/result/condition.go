@@ -134,7 +134,7 @@ func (v vocabulary) operand(text string) (o operand, err error) {
 
 // unknown is the error for a name, with the one that may have been meant or all that there are.
 func unknown(what, name string, names []string) error {
-	return fmt.Errorf("there is no %s %q; %s", what, name, text.Hint(name, names, "there is "+List(names)))
+	return fmt.Errorf("there is no %s %q; %s", what, name, text.Hint(name, names, "there is "+text.And(names)))
 }
 
 func (o operand) String() string {

@@ -39,7 +39,7 @@ func doubt(r *Report) (noise []string) {
 		}
 		if names, base := undecided(r, l); len(names) > 0 {
 			noise = append(noise, warn("the rounds differ too much to tell %s from %s; use a longer --duration, more --rounds or a quieter machine",
-				List(names), base))
+				text.And(names), base))
 		}
 		if share := othersShare(l); share > tooMuchForOthers {
 			noise = append(noise, warn("other programs used up to %s of the machine meanwhile; stop them, or use a quieter machine", percent(share)))
@@ -51,7 +51,7 @@ func doubt(r *Report) (noise []string) {
 		}
 		if names := limitedByGenerator(l); len(names) > 0 {
 			warn("the load generator used more than %s of the machine, so that it was the limit with %s, which could answer more; "+
-				"compare the CPU per request, or use a machine with more cores", percent(tooMuchForGenerator), List(names))
+				"compare the CPU per request, or use a machine with more cores", percent(tooMuchForGenerator), text.And(names))
 		}
 	}
 	r.Noisy = len(noise) > 0

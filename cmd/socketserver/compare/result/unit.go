@@ -96,15 +96,3 @@ func FormatNanoseconds(v float64) string { return nanoseconds.format(v) }
 
 // FormatSize formats bytes, as in 7.6 MiB.
 func FormatSize(bytes int64) string { return size.format(float64(bytes)) }
-
-// List joins names as in "a, b and c".
-func List(names []string) string { return join(names, " and ") }
-
-func either(names []string) string { return join(names, " or ") }
-
-func join(names []string, last string) string {
-	if n := len(names); n > 1 {
-		return strings.Join(names[:n-1], ", ") + last + names[n-1]
-	}
-	return strings.Join(names, "")
-}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // conclude writes the verdict: what to write, when not, and what the handler's state rules out. Noise is
@@ -71,7 +73,7 @@ func (e *evidence) words(name string) string {
 	for i := range lines {
 		lines[i] = strings.Join(strings.Fields(lines[i]), " ")
 	}
-	return strings.TrimSpace(head) + " with " + List(lines)
+	return strings.TrimSpace(head) + " with " + text.And(lines)
 }
 
 // under are the kinds of load in the words of the verdict.
@@ -149,7 +151,7 @@ func (e *evidence) except() {
 		case len(ended) == 0 || chosen != "" && !slices.Contains(ended, chosen):
 			continue
 		case chosen == "":
-			e.Text = fmt.Sprintf("Certain all the same: should a handler %s, the server does not survive it under %s.", risk.words, either(ended))
+			e.Text = fmt.Sprintf("Certain all the same: should a handler %s, the server does not survive it under %s.", risk.words, text.Or(ended))
 		case instead == "":
 			e.Text = fmt.Sprintf("If a handler may %s the server ends with it, and no other choice here survives that.", risk.words)
 		default:
