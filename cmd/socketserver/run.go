@@ -41,11 +41,8 @@ connection as its standard input and output, and one process for each client.`,
 		Args: arguments(1, 1),
 	}
 	f := c.Flags()
-	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, tls://host:port, ws://host:port/path, wss://host:port/path, udp://host:port, unix:///path, unixpacket:///path, unixgram:///path or vsock://CID:port; repeatable (default: "+defaultListen+")")
-	addTLSFlags(c, &flags)
+	addServerFlags(c, &flags, " (default: "+defaultListen+")")
 	f.StringVar(&flags.Concurrency, "concurrency", "", "synchronous, threading, forking or preforking (default: threading; forking for a program on standard input and output)")
-	f.StringArrayVar(&flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
-	f.StringVar(&flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
 	f.BoolVar(&printed, "print", false, "print the servers.hcl that it stands for, and end")
 	live.add(f)
 	logs.add(f)

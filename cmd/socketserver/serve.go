@@ -63,22 +63,24 @@ func newServe() *cobra.Command {
 	}
 	f := c.Flags()
 	addConfigFlag(c, &file)
-	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, tls://host:port, ws://host:port/path, wss://host:port/path, udp://host:port, unix:///path, unixpacket:///path, unixgram:///path or vsock://CID:port; repeatable")
-	addTLSFlags(c, &flags)
+	addServerFlags(c, &flags, "")
 	f.StringVar(&flags.Concurrency, "concurrency", "threading", "synchronous, threading, forking or preforking")
 	f.StringVar(&flags.Handler, "handler", "", "compiled-in handler")
 	f.StringVar(&flags.Plugin, "plugin", "", "plugin, in place of --handler")
-	f.StringArrayVar(&flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
-	f.StringVar(&flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
 	f.StringVar(&console, "console", "", "chat server whose operator sits at this terminal")
 	live.add(f)
 	logs.add(f)
 	return c
 }
 
-func addTLSFlags(c *cobra.Command, flags *config.Flags) {
-	c.Flags().StringVar(&flags.Certificate, "certificate", "", "certificate of addresses tls:// and wss://, a PEM file")
-	c.Flags().StringVar(&flags.Key, "key", "", "its private key, a PEM file (default: the file of the certificate)")
+// addServerFlags adds the flags of a server that is not in a file. otherwise follows the help of --listen.
+func addServerFlags(c *cobra.Command, flags *config.Flags, otherwise string) {
+	f := c.Flags()
+	f.StringArrayVar(&flags.Listen, "listen", nil, "address to listen on, as tcp://host:port, tls://host:port, ws://host:port/path, wss://host:port/path, udp://host:port, unix:///path, unixpacket:///path, unixgram:///path or vsock://CID:port; repeatable"+otherwise)
+	f.StringArrayVar(&flags.Set, "set", nil, "option of the handler, as key=value; repeatable")
+	f.StringVar(&flags.PluginDirectory, "plugins", "plugins", "directory of the plugins")
+	f.StringVar(&flags.Certificate, "certificate", "", "certificate of addresses tls:// and wss://, a PEM file")
+	f.StringVar(&flags.Key, "key", "", "its private key, a PEM file (default: the file of the certificate)")
 }
 
 func addConfigFlag(c *cobra.Command, file *string) {

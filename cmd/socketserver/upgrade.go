@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -146,8 +144,8 @@ func (d *daemon) hasSuccessor() error {
 func (d *daemon) upgradeEndpoint(ctx context.Context) admin.Endpoint {
 	return admin.Endpoint{Pattern: "POST /v1/upgrade", Do: func(r *http.Request) (any, error) {
 		var how upgradeRequest
-		if err := json.NewDecoder(r.Body).Decode(&how); err != nil && !errors.Is(err, io.EOF) {
-			return nil, &admin.Error{Status: http.StatusBadRequest, Err: fmt.Errorf("the body is not {\"to\": PATH}: %w", err)}
+		if err := read(r, &how, `{"to": "/usr/local/bin/socketserver"}`); err != nil {
+			return nil, err
 		}
 		pid, err := d.upgrade(ctx, how.To)
 		return upgradeAnswer{pid}, err
@@ -169,18 +167,16 @@ changes, and the exit status is 1.`,
 	c.Flags().StringVar(&how.To, "to", "", "program to start (default: that of the daemon, as it is on disk)")
 	_ = c.MarkFlagFilename("to")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		socket, err := path()
-		if err != nil {
-			return err
-		}
 		if how.To != "" {
-			if how.To, err = filepath.Abs(how.To); err != nil {
+			to, err := filepath.Abs(how.To)
+			if err != nil {
 				return failed(err)
 			}
+			how.To = to
 		}
-		var answer upgradeAnswer
-		if err := admin.Do(c.Context(), socket, http.MethodPost, "/v1/upgrade", how, &answer); err != nil {
-			return failed(err)
+		answer, err := ask[upgradeAnswer](c, path, http.MethodPost, "/v1/upgrade", how)
+		if err != nil {
+			return err
 		}
 		_, err = fmt.Fprintf(c.OutOrStdout(), "process %d has taken over\n", answer.Pid)
 		return err
