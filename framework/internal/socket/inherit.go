@@ -2,7 +2,6 @@ package socket
 
 import (
 	"fmt"
-	"net"
 	"os"
 )
 
@@ -13,24 +12,17 @@ func KeepInherited(network string, file *os.File, o Options) (*Kept, error) {
 	k := &Kept{network: network, options: o}
 	switch of := networks[network]; {
 	case of.listen != nil:
-		l, err := fileListener(network, file)
+		l, err := fileListener(network, file, o.TCP())
 		if err != nil {
 			return nil, fmt.Errorf("inherit listener: %w", err)
 		}
-		if tcp, ok := l.(*net.TCPListener); ok {
-			l = &inherited{tcp, o.TCP()}
-		}
 		k.address, k.original = l.Addr(), setBacklog(l, o.RequestQueueSize)
 	case of.packets != nil:
-		c, err := net.FilePacketConn(file)
+		c, err := filePackets(file)
 		if err != nil {
 			return nil, fmt.Errorf("inherit datagram socket: %w", err)
 		}
-		packets, err := NewPacketConn(c)
-		if err != nil {
-			return nil, err
-		}
-		k.address, k.original = c.LocalAddr(), packets
+		k.address, k.original = c.LocalAddr(), c
 	default:
 		return nil, errNoNetwork(network)
 	}

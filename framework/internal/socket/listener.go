@@ -102,15 +102,10 @@ type unixListener struct {
 // not answer.
 func (l *unixListener) Close() error { return errors.Join(l.file.Remove(), l.UnixListener.Close()) }
 
-// inherit makes a listener of a descriptor, which is closed in any case. Its connections get
-// the options.
+// inherit makes a listener of a descriptor, which is closed in any case.
 func inherit(network string, file *os.File, o conn.TCPOptions) (net.Listener, error) {
 	defer file.Close()
-	l, err := fileListener(network, file)
-	if tcp, ok := l.(*net.TCPListener); ok {
-		return &inherited{tcp, o}, err
-	}
-	return l, err
+	return fileListener(network, file, o)
 }
 
 // inherited sets the options of connections, as package net's listener of a descriptor sets

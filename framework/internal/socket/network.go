@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/internal/vsock"
 )
@@ -45,10 +46,14 @@ func ListenPacket(network, address string, o *Options) (PacketConn, error) {
 	return networks[network].packets(address, o)
 }
 
-// fileListener returns a listener of a descriptor, which the caller closes.
-func fileListener(network string, file *os.File) (net.Listener, error) {
+// fileListener returns a listener of a descriptor, which the caller closes. Its connections get the options.
+func fileListener(network string, file *os.File, o conn.TCPOptions) (net.Listener, error) {
 	if network != "vsock" {
-		return net.FileListener(file)
+		l, err := net.FileListener(file)
+		if tcp, ok := l.(*net.TCPListener); ok {
+			return &inherited{tcp, o}, err
+		}
+		return l, err
 	}
 	d, err := handoff.Duplicate(file)
 	if err != nil {

@@ -80,6 +80,11 @@ func NewPacketConn(c net.PacketConn) (PacketConn, error) {
 // inheritPackets makes a PacketConn of a descriptor, which is closed in any case.
 func inheritPackets(file *os.File) (PacketConn, error) {
 	defer file.Close()
+	return filePackets(file)
+}
+
+// filePackets returns a PacketConn of a descriptor, which the caller closes.
+func filePackets(file *os.File) (PacketConn, error) {
 	c, err := net.FilePacketConn(file)
 	if err != nil {
 		return nil, err

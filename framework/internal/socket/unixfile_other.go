@@ -34,15 +34,6 @@ func (s *UnixFile) Remove() error {
 	return nil
 }
 
-// receiveUnixgram receives one datagram and the client's address; nil: it has none.
-func receiveUnixgram(c *net.UnixConn, buf []byte) (n int, from net.Addr, err error) {
-	n, client, err := c.ReadFromUnix(buf)
-	if client == nil || client.Name == "" {
-		return n, nil, err
-	}
-	return n, client, err
-}
-
 func replyUnixgram(c *net.UnixConn, p []byte, to net.Addr) error {
 	_, err := c.WriteTo(p, to)
 	return err
