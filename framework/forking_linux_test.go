@@ -124,7 +124,7 @@ func TestManyShortChildrenStayBelowMaxChildren(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pinSelf(t)
 			p := os.Getpid()
-			before := len(childrenOf(t, p))
+			before := len(frameworktest.Children(t, p))
 			files := openFiles(t)
 			f := &framework.Forking{MaxChildren: 4}
 			s := forkingServer(t, f)
@@ -142,7 +142,7 @@ func TestManyShortChildrenStayBelowMaxChildren(t *testing.T) {
 						_, _ = io.WriteString(conn, "pid\n")
 						_, _ = io.ReadAll(conn)
 						_ = conn.Close()
-						if n := len(childrenOf(t, p)); n > before+4 {
+						if n := len(frameworktest.Children(t, p)); n > before+4 {
 							t.Errorf("%d children", n)
 						}
 					}
@@ -151,7 +151,7 @@ func TestManyShortChildrenStayBelowMaxChildren(t *testing.T) {
 			clients.Wait()
 			frameworktest.Shutdown(t, s)
 			require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
-			require.Len(t, childrenOf(t, p), before)
+			require.Len(t, frameworktest.Children(t, p), before)
 			requireOpenFiles(t, files)
 		})
 	}
@@ -366,9 +366,9 @@ func TestChildrenOfAKilledServerEnd(t *testing.T) {
 	frameworktest.Send(t, conn, "hold\n")
 	frameworktest.Expect(t, conn, "holding\n")
 	server := p.cmd.Process.Pid
-	eventually(t, func() bool { return len(childrenOf(t, server)) == 3 }, "spares are missing")
+	eventually(t, func() bool { return len(frameworktest.Children(t, server)) == 3 }, "spares are missing")
 	var children []watched
-	for pid := range childrenOf(t, server) {
+	for pid := range frameworktest.Children(t, server) {
 		children = append(children, watch(t, pid))
 	}
 	p.kill(t)

@@ -161,15 +161,6 @@ func TestChildrenThatHangBeforeTheyBegin(t *testing.T) {
 	}
 }
 
-// freeze stops a child, and returns when all its threads have stopped or it has gone.
-func freeze(pid int) {
-	_ = syscall.Kill(pid, syscall.SIGSTOP)
-	const pPid, wStopped, wNoWait = 1, 2, 0x01000000
-	for errno := syscall.EINTR; errno == syscall.EINTR; {
-		_, _, errno = syscall.Syscall6(syscall.SYS_WAITID, pPid, uintptr(pid), 0, wStopped|wNoWait, 0, 0)
-	}
-}
-
 // An idle child that was stopped is replaced, and costs no request.
 func TestStoppedIdleChildren(t *testing.T) {
 	for name, f := range map[string]*framework.Forking{
@@ -181,7 +172,7 @@ func TestStoppedIdleChildren(t *testing.T) {
 			frameworktest.Serve(t, s)
 			eventually(t, func() bool { return len(f.ActiveChildren()) == f.Spares }, "spares are missing")
 			for _, pid := range f.ActiveChildren() { // also before they are idle
-				freeze(pid)
+				frameworktest.Freeze(t, pid)
 			}
 			for range 4 {
 				require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))

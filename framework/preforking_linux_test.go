@@ -190,7 +190,7 @@ func TestPreforkingServiceActions(t *testing.T) {
 // At the end nothing is left: no process, no descriptor, no file of a socket.
 func TestPreforkingLeavesNothing(t *testing.T) {
 	pinSelf(t)
-	before, children := openFiles(t), len(childrenOf(t, os.Getpid()))
+	before, children := openFiles(t), len(frameworktest.Children(t, os.Getpid()))
 	path := filepath.Join(t.TempDir(), "s")
 	for range 3 {
 		s := framework.NewUnixStreamServer(path, class(t, act))
@@ -206,7 +206,7 @@ func TestPreforkingLeavesNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, entries)
 	}
-	require.Len(t, childrenOf(t, os.Getpid()), children)
+	require.Len(t, frameworktest.Children(t, os.Getpid()), children)
 	requireOpenFiles(t, before)
 }
 
@@ -265,7 +265,7 @@ func TestPreforkingServerKilled(t *testing.T) {
 	frameworktest.Send(t, conn, "hold\n")
 	frameworktest.Expect(t, conn, "holding\n")
 	var workers []watched
-	for pid := range childrenOf(t, p.cmd.Process.Pid) {
+	for pid := range frameworktest.Children(t, p.cmd.Process.Pid) {
 		workers = append(workers, watch(t, pid))
 	}
 	require.Len(t, workers, 2)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
@@ -199,62 +199,31 @@ type watched struct {
 // watch begins to watch a process that lives.
 func watch(t *testing.T, pid int) watched {
 	t.Helper()
-	const pidfdOpen = 434
-	fd, _, errno := syscall.Syscall(pidfdOpen, uintptr(pid), 0, 0)
-	if errno == syscall.ENOSYS {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ENOSYS) {
 		t.Skip("needs pidfd_open, of Linux 5.3")
 	}
-	require.Zero(t, errno)
-	t.Cleanup(func() { _ = syscall.Close(int(fd)) })
-	return watched{pid, int(fd)}
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return watched{pid, fd}
 }
 
 // awaitEnds waits until n of the processes have ended.
 func awaitEnds(t *testing.T, all []watched, n int) {
 	t.Helper()
-	type pollfd struct {
-		fd              int32
-		events, revents int16
-	}
-	var alive []pollfd
+	var alive []unix.PollFd
 	for _, w := range all {
-		alive = append(alive, pollfd{fd: int32(w.fd), events: 1})
+		alive = append(alive, unix.PollFd{Fd: int32(w.fd), Events: unix.POLLIN})
 	}
 	for len(alive) > len(all)-n {
-		left := syscall.NsecToTimespec(frameworktest.Patience.Nanoseconds())
-		ready, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&alive[0])), uintptr(len(alive)), uintptr(unsafe.Pointer(&left)), 0, 0, 0)
-		if errno == syscall.EINTR {
+		ready, err := unix.Poll(alive, int(frameworktest.Patience.Milliseconds()))
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
-		require.Zero(t, errno)
+		require.NoError(t, err)
 		require.NotZero(t, ready, "%d processes live", len(alive))
-		alive = slices.DeleteFunc(alive, func(p pollfd) bool { return p.revents != 0 })
+		alive = slices.DeleteFunc(alive, func(p unix.PollFd) bool { return p.Revents != 0 })
 	}
-}
-
-// childrenOf are the processes that pid started, those that nobody has reaped included,
-// by their state: R, S, D, T or Z.
-func childrenOf(t *testing.T, pid int) map[int]string {
-	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	require.NoError(t, err)
-	if len(stats) == 0 {
-		t.Skip("needs /proc")
-	}
-	children := map[int]string{}
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has gone
-		}
-		_, after, _ := strings.Cut(string(text), ") ") // the name may hold anything
-		fields := strings.Fields(after)
-		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
-			child, _ := strconv.Atoi(strings.Split(path, "/")[2])
-			children[child] = fields[0]
-		}
-	}
-	return children
 }
 
 // A process at its limit keeps the connections that it has, and takes new ones as

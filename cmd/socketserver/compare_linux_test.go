@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -45,8 +43,11 @@ func TestCompareInterrupted(t *testing.T) {
 			lines := bufio.NewScanner(stderr)
 			for until := regexp.MustCompile(c.until); lines.Scan() && !until.MatchString(lines.Text()); { // a line every five seconds
 			}
-			subjects := subjectsOf(t, command.Process.Pid)
-			require.NotEmpty(t, subjects)
+			var subjects map[int]string
+			require.Eventually(t, func() bool { // between two turns there is none
+				subjects = frameworktest.Children(t, command.Process.Pid)
+				return len(subjects) > 0
+			}, frameworktest.Patience, time.Millisecond)
 			require.NoError(t, command.Process.Signal(c.signal))
 			var last string
 			for lines.Scan() {
@@ -56,8 +57,8 @@ func TestCompareInterrupted(t *testing.T) {
 			var exit *exec.ExitError
 			require.ErrorAs(t, err, &exit)
 			require.Regexp(t, c.report, report.String())
-			for _, pid := range subjects {
-				requireGone(t, pid)
+			for pid := range subjects {
+				frameworktest.AwaitEnd(t, pid)
 			}
 			if c.signal == syscall.SIGINT {
 				require.Equal(t, 1, exit.ExitCode())
@@ -84,15 +85,15 @@ func TestCompareInterruptedTwice(t *testing.T) {
 			command.Env = append(os.Environ(), "TMPDIR="+directory)
 			require.NoError(t, command.Start())
 			awaitServers(t, directory, servers)
-			subjects := subjectsOf(t, command.Process.Pid)
+			subjects := frameworktest.Children(t, command.Process.Pid)
 			require.NoError(t, command.Process.Signal(syscall.SIGINT))
 			time.Sleep(between) // a person's, of any length
 			_ = command.Process.Signal(syscall.SIGINT)
 			var exit *exec.ExitError
 			require.ErrorAs(t, command.Wait(), &exit)
 			requireEmpty(t, directory)
-			for _, pid := range subjects {
-				requireGone(t, pid)
+			for pid := range subjects {
+				frameworktest.AwaitEnd(t, pid)
 			}
 		}
 	}
@@ -122,35 +123,4 @@ func awaitServers(t *testing.T, directory string, servers int) {
 		found, _ := filepath.Glob(filepath.Join(directory, "sockcmp-*"))
 		return len(found) >= servers
 	}, frameworktest.Patience, time.Millisecond)
-}
-
-// subjectsOf are the servers that a comparison has started.
-func subjectsOf(t *testing.T, pid int) []int {
-	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	require.NoError(t, err)
-	if len(stats) == 0 {
-		t.Skip("needs /proc")
-	}
-	var all []int
-	for _, path := range stats {
-		text, _ := os.ReadFile(path) // it may have gone
-		var child, parent int
-		var state string
-		before, after, _ := strings.Cut(string(text), " (")
-		_, after, _ = strings.Cut(after, ") ")
-		_, _ = fmt.Sscan(before, &child)
-		if _, err := fmt.Sscan(after, &state, &parent); err == nil && parent == pid {
-			all = append(all, child)
-		}
-	}
-	return all
-}
-
-// requireGone waits until a process has ended that is not ours to wait for.
-func requireGone(t *testing.T, pid int) {
-	t.Helper()
-	for late := time.Now().Add(frameworktest.Patience); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
-		require.True(t, time.Now().Before(late), "process %d is left", pid)
-	}
 }

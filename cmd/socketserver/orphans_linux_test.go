@@ -70,12 +70,8 @@ func runScript(t *testing.T, l listener, script string) (printed string) {
 // zombies counts the children of a process that have ended and are not reaped.
 func zombies(t *testing.T, parent int) (n int) {
 	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	require.NoError(t, err)
-	for _, path := range stats {
-		text, _ := os.ReadFile(path)
-		_, after, _ := strings.Cut(string(text), ") ")
-		if strings.HasPrefix(after, fmt.Sprintf("Z %d ", parent)) {
+	for _, state := range frameworktest.Children(t, parent) {
+		if state == "Z" {
 			n++
 		}
 	}

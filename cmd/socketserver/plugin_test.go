@@ -4,10 +4,11 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,21 +69,7 @@ server "forking" {
 // children are the processes that p has started and not reaped.
 func (p *process) children(t *testing.T) []int {
 	t.Helper()
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.Process.Pid))
-	require.NoError(t, err)
-	if len(tasks) == 0 {
-		t.Skip("this system does not tell who is whose child")
-	}
-	var all []int
-	for _, task := range tasks {
-		text, _ := os.ReadFile(task) // a thread may have gone
-		for field := range strings.FieldsSeq(string(text)) {
-			pid, err := strconv.Atoi(field)
-			require.NoError(t, err)
-			all = append(all, pid)
-		}
-	}
-	return all
+	return slices.Sorted(maps.Keys(frameworktest.Children(t, p.Process.Pid)))
 }
 
 // A plugin that is killed costs the connections that it had. The next connection is served,

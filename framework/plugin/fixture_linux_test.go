@@ -81,20 +81,6 @@ func (c *client) pid(t *testing.T) int {
 	return pid
 }
 
-// freeze stops a process, and returns when all its threads have stopped.
-func freeze(t *testing.T, pid int) {
-	t.Helper()
-	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
-	const pPid, wStopped, wNoWait = 1, 2, 0x01000000
-	for {
-		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, pPid, uintptr(pid), 0, wStopped|wNoWait, 0, 0)
-		if errno != syscall.EINTR {
-			require.Zero(t, errno)
-			return
-		}
-	}
-}
-
 // leaveChildren starts processes that outlive the plugin and hold what it prints to: one
 // in its group and one in a session of its own.
 func leaveChildren() {

@@ -241,7 +241,7 @@ func TestStoppedPluginIsReplaced(t *testing.T) {
 	s, j := serveTCP(t, "subject")
 	held := dial(t, s)
 	pid := held.pid(t)
-	freeze(t, pid)
+	frameworktest.Freeze(t, pid)
 	waiting := dial(t, s) // handed over, and never taken
 	require.NotEqual(t, pid, waiting.pid(t))
 	_, err := held.Read(make([]byte, 1))
@@ -262,7 +262,7 @@ func TestCloseOfAStoppedPluginReturns(t *testing.T) {
 	require.NoError(t, s.Listen())
 	go func() { _ = s.HandleRequest() }()
 	pid := dial(t, s).pid(t)
-	freeze(t, pid)
+	frameworktest.Freeze(t, pid)
 	closed := make(chan error, 1)
 	go func() { closed <- class.Close() }()
 	require.NoError(t, frameworktest.Await(t, closed))

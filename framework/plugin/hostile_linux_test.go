@@ -114,7 +114,7 @@ func TestGrandchildrenDoNotHoldUpClose(t *testing.T) {
 	t.Cleanup(func() { _ = syscall.Kill(pids[1], syscall.SIGKILL) }) // it has left the group, so it survives
 	require.NoError(t, class.Close())
 	require.NoError(t, syscall.Kill(pids[1], 0), "Close has waited for it")
-	requireGone(t, pids[0])
+	frameworktest.AwaitEnd(t, pids[0])
 }
 
 // The same for one that is killed: its requests end, and it is started again.
@@ -146,23 +146,6 @@ func leftBehind(t *testing.T, j *frameworktest.Log) []int {
 		pids = append(pids, pid)
 	}
 	return pids
-}
-
-// requireGone waits until a process that is not ours has ended.
-func requireGone(t *testing.T, pid int) {
-	t.Helper()
-	fd, _, errno := syscall.Syscall(434, uintptr(pid), 0, 0) // pidfd_open
-	if errno == syscall.ESRCH {
-		return
-	}
-	require.Zero(t, errno)
-	f := os.NewFile(fd, "pidfd")
-	defer f.Close()
-	var set syscall.FdSet
-	set.Bits[fd/64] |= 1 << (fd % 64)
-	n, err := syscall.Select(int(fd)+1, &set, nil, nil, &syscall.Timeval{Sec: int64(frameworktest.Patience / time.Second)})
-	require.NoError(t, err)
-	require.Equal(t, 1, n, "process %d lives", pid)
 }
 
 // hostProcess is a server with a plugin that a test kills.
@@ -206,7 +189,7 @@ func TestPluginOfAKilledServerEnds(t *testing.T) {
 
 	require.NoError(t, host.Process.Kill())
 	_ = host.Wait()
-	requireGone(t, pid)
+	frameworktest.AwaitEnd(t, pid)
 	_, err = c.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
 	require.DirExists(t, left[0])

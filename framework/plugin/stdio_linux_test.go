@@ -51,25 +51,7 @@ func awaitGone(t *testing.T, pid string) {
 	t.Helper()
 	number, err := strconv.Atoi(pid)
 	require.NoError(t, err)
-	fd, _, errno := syscall.Syscall(434, uintptr(number), 0, 0) // pidfd_open
-	if errno == syscall.ESRCH {
-		return
-	}
-	require.Zero(t, errno)
-	require.NoError(t, syscall.SetNonblock(int(fd), true))
-	f := os.NewFile(fd, "pidfd")
-	defer f.Close()
-	require.NoError(t, f.SetReadDeadline(time.Now().Add(frameworktest.Patience)))
-	raw, err := f.SyscallConn()
-	require.NoError(t, err)
-	looked := false
-	require.NoError(t, raw.Read(func(uintptr) bool { // readable when it has ended, even if nobody has reaped it
-		state, _ := os.ReadFile("/proc/" + pid + "/stat")
-		_, after, found := strings.Cut(string(state), ") ")
-		ended := !found || strings.HasPrefix(after, "Z") || looked
-		looked = true
-		return ended
-	}))
+	frameworktest.AwaitEnd(t, number)
 }
 
 func line(t *testing.T, conn net.Conn) string {

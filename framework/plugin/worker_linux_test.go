@@ -103,7 +103,7 @@ func TestWorkerThatHangsIsKilled(t *testing.T) {
 	s := serve(t, frameworktest.NewServer(t, "tcp", class), &framework.Threading{}, j)
 	require.Equal(t, "A\n", ask(t, s, "a\n"))
 	pid, _ := class.Executor.(interface{ Process() (int, time.Time) }).Process()
-	freeze(t, pid)
+	frameworktest.Freeze(t, pid)
 	j.Await(t, "plugin does not answer and is killed: plugin=upper checks=3")
 	require.Equal(t, "B\n", ask(t, s, "b\n"))
 }

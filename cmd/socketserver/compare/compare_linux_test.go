@@ -27,6 +27,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
@@ -84,9 +85,7 @@ func temporary(t *testing.T) string {
 // file of a subject and no address where one listened.
 func requireNothing(t *testing.T, directory string, addresses []string) {
 	t.Helper()
-	for _, p := range processes(t) {
-		require.NotEqual(t, os.Getpid(), p.parent, p.pid)
-	}
+	require.Empty(t, frameworktest.Children(t, os.Getpid()))
 	left, err := os.ReadDir(directory)
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -94,27 +93,6 @@ func requireNothing(t *testing.T, directory string, addresses []string) {
 		_, err := net.Dial("tcp", address)
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	}
-}
-
-type process struct{ pid, parent int }
-
-// processes are all of the machine.
-func processes(t *testing.T) []process {
-	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	require.NoError(t, err)
-	var all []process
-	for _, path := range stats {
-		text, _ := os.ReadFile(path) // it may have gone
-		before, after, _ := strings.Cut(string(text), " (")
-		_, after, _ = strings.Cut(after, ") ")
-		if fields := strings.Fields(after); len(fields) > 1 {
-			pid, _ := strconv.Atoi(before)
-			parent, _ := strconv.Atoi(fields[1])
-			all = append(all, process{pid, parent})
-		}
-	}
-	return all
 }
 
 // listeners are the addresses where the children of this process listen by tcp.
@@ -131,11 +109,8 @@ func listeners(t *testing.T) []string {
 		}
 	}
 	var all []string
-	for _, p := range processes(t) {
-		if p.parent != os.Getpid() {
-			continue
-		}
-		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.pid))
+	for pid := range frameworktest.Children(t, os.Getpid()) {
+		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 		for _, path := range open {
 			name, _ := os.Readlink(path)
 			if address := sockets[name]; address != "" {

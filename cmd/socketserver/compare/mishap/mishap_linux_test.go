@@ -3,7 +3,6 @@ package mishap
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
@@ -155,20 +155,7 @@ func TestInterrupted(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, entries)
-	require.Empty(t, children(t))
-}
-
-// children are the processes that this one has started or adopted.
-func children(t *testing.T) []string {
-	t.Helper()
-	paths, err := filepath.Glob("/proc/self/task/*/children")
-	require.NoError(t, err)
-	var all []string
-	for _, path := range paths {
-		text, _ := os.ReadFile(path)
-		all = append(all, strings.Fields(string(text))...)
-	}
-	return all
+	require.Empty(t, frameworktest.Children(t, os.Getpid()))
 }
 
 // A slow server is not taken for one that does not answer.

@@ -7,10 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
@@ -19,10 +17,8 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/mishap/experiment"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
-
-// wait bounds the wait for an event that must happen.
-const wait = 30 * time.Second
 
 // The test binary is the command, with all that it becomes in a comparison.
 func TestMain(m *testing.M) {
@@ -85,18 +81,7 @@ func ask(t *testing.T, s *Subject, text string) string {
 
 func dial(t *testing.T, s *Subject) net.Conn {
 	t.Helper()
-	var conn net.Conn
-	var err error
-	if s.Network == "unixgram" {
-		local := &net.UnixAddr{Net: "unixgram", Name: filepath.Join(t.TempDir(), "c")}
-		conn, err = net.DialUnix("unixgram", local, &net.UnixAddr{Net: "unixgram", Name: s.Address})
-	} else {
-		conn, err = net.Dial(s.Network, s.Address)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(wait)))
-	return conn
+	return frameworktest.DialAddress(t, s.Network, s.Address)
 }
 
 // hold begins an experiment and returns when its handler runs.
