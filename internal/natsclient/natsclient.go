@@ -3,6 +3,8 @@ package natsclient
 
 import (
 	"errors"
+	"io"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -28,6 +30,30 @@ func Options(name string) []nats.Option {
 // IsRefused reports whether NATS does not accept the credentials.
 func IsRefused(err error) bool {
 	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked)
+}
+
+// IsAway reports whether a server may answer later. err is nil where a connection has ended without one.
+func IsAway(err error) bool {
+	var network interface{ Timeout() bool }
+	for _, away := range []error{nats.ErrNoServers, nats.ErrTimeout, nats.ErrStaleConnection, io.EOF} {
+		if errors.Is(err, away) {
+			return true
+		}
+	}
+	return err == nil || errors.As(err, &network)
+}
+
+// Reason returns an error of a connection in the words of a log.
+func Reason(err error) error {
+	switch {
+	case errors.As(err, new(*net.DNSError)):
+		return err
+	case IsRefused(err):
+		return errors.New("NATS refuses the credentials")
+	case IsAway(err):
+		return errors.New("NATS does not answer")
+	}
+	return err
 }
 
 // Hosts returns the servers of a URL without what is secret in it.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -112,31 +111,29 @@ func (l *Link) joined() {
 
 // problem logs a problem unless one of its kind was logged last: the text of each attempt may differ.
 func (l *Link) problem(what string, err error) {
-	next, err := explain(err)
+	next := remedy(err)
 	l.mu.Lock()
 	again := l.logged == what+next
 	l.logged = what + next
 	l.mu.Unlock()
 	if !again {
-		l.log.Warn(what, "error", err, "next", next)
+		l.log.Warn(what, "error", natsclient.Reason(err), "next", next)
 	}
 }
 
-// explain returns an error of NATS with what to do.
-func explain(err error) (next string, explained error) {
-	var network interface{ Timeout() bool }
-	unknown := (*net.DNSError)(nil)
+// remedy returns what to do about an error of NATS.
+func remedy(err error) string {
 	switch {
-	case errors.As(err, &unknown):
-		return "correct cluster.url", err
+	case errors.As(err, new(*net.DNSError)):
+		return "correct cluster.url"
 	case natsclient.IsRefused(err):
-		return "set cluster.credentials, or a user in cluster.url", errors.New("NATS refuses the credentials")
+		return "set cluster.credentials, or a user in cluster.url"
 	case errors.Is(err, nats.ErrPermissionViolation):
-		return "allow the user of the cluster socketserver.>, $SRV.> and _INBOX.>", err
-	case err == nil, errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrStaleConnection), errors.Is(err, io.EOF), errors.As(err, &network):
-		return "start NATS, or correct cluster.url", errors.New("NATS does not answer")
+		return "allow the user of the cluster socketserver.>, $SRV.> and _INBOX.>"
+	case natsclient.IsAway(err):
+		return "start NATS, or correct cluster.url"
 	}
-	return "see the log of NATS", err
+	return "see the log of NATS"
 }
 
 // An Answer is what one daemon of the cluster answers.

@@ -22,7 +22,7 @@ func connect(how config.State, log hclog.Logger) (*nats.Conn, error) {
 	options := append(natsclient.Options("socketserver state"),
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
 			if !c.IsClosed() {
-				log.Warn("the state is lost; requests that use it fail until it is back", "error", err)
+				log.Warn("the state is lost; requests that use it fail until it is back", "error", natsclient.Reason(err))
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info("the state is back") }),
@@ -40,17 +40,11 @@ func connect(how config.State, log hclog.Logger) (*nats.Conn, error) {
 		return c, nil
 	case natsclient.IsRefused(err):
 		return nil, fmt.Errorf("NATS at %s refuses the credentials; set credentials, or a user in url", where)
-	case !unreachable(err):
+	case !natsclient.IsAway(err):
 		return nil, fmt.Errorf("connect to NATS at %s: %w", where, err)
 	}
-	log.Warn("the state cannot be reached; requests that use it fail until it can", "error", err)
+	log.Warn("the state cannot be reached; requests that use it fail until it can", "error", natsclient.Reason(err))
 	return nats.Connect(how.URL, append(options, nats.RetryOnFailedConnect(true))...)
-}
-
-// unreachable reports whether a server may answer later.
-func unreachable(err error) bool {
-	var network interface{ Timeout() bool }
-	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &network)
 }
 
 // explain returns an error of NATS in the words of a state.
