@@ -3,9 +3,11 @@ package natsclient
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -25,6 +27,17 @@ func Options(name string) []nats.Option {
 		nats.ReconnectBufSize(-1), nats.ReconnectWait(ReconnectWait), nats.ReconnectJitter(ReconnectWait, ReconnectWait),
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
 	}
+}
+
+// Credentials returns the options for a file of credentials. Where path is "" there are none.
+func Credentials(path string) ([]nats.Option, error) {
+	if path == "" {
+		return nil, nil
+	}
+	if _, err := os.ReadFile(path); err != nil {
+		return nil, fmt.Errorf("read the credentials: %w", err)
+	}
+	return []nats.Option{nats.UserCredentials(path)}, nil
 }
 
 // IsRefused reports whether NATS does not accept the credentials.

@@ -44,7 +44,11 @@ func Join(c config.Cluster, log hclog.Logger, status func() any) (*Link, error) 
 	l := &Link{Prefix: "socketserver." + c.Name + ".", where: natsclient.Hosts(c.URL)}
 	l.log = log.With("cluster", c.Name, "nats", l.where)
 	machine, _ := os.Hostname()
-	options := append(natsclient.Options("socketserver on "+machine), nats.RetryOnFailedConnect(true),
+	options, err := natsclient.Credentials(c.Credentials)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	options = append(append(options, natsclient.Options("socketserver on "+machine)...), nats.RetryOnFailedConnect(true),
 		nats.ConnectHandler(func(*nats.Conn) { l.joined() }), nats.ReconnectHandler(func(*nats.Conn) { l.joined() }),
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
 			if !c.IsClosed() {
@@ -58,16 +62,12 @@ func Join(c config.Cluster, log hclog.Logger, status func() any) (*Link, error) 
 			l.problem("NATS reports an error", err)
 		}),
 	)
-	if c.Credentials != "" {
-		options = append(options, nats.UserCredentials(c.Credentials))
-	}
 	if c.TLS.CA != "" {
 		options = append(options, nats.RootCAs(c.TLS.CA))
 	}
 	if c.TLS.Certificate != "" {
 		options = append(options, nats.ClientCert(c.TLS.Certificate, c.TLS.Key))
 	}
-	var err error
 	if l.Conn, err = nats.Connect(c.URL, options...); err != nil { // of the options: what NATS answers is no error here
 		return nil, fmt.Errorf("cluster: %w", err)
 	}

@@ -263,6 +263,16 @@ func TestStrangers(t *testing.T) {
 	frameworktest.Send(t, ask, "\n")
 	require.Equal(t, "hello", frameworktest.Ask(t, ask, "hello"))
 	log.await(t, "worker cannot be reached; others are used")
+
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	o.Worker, o.Address = "nobody", closed.Addr().String()
+	offered(t, f, o)
+	ask = frameworktest.Dial(t, s)
+	frameworktest.Send(t, ask, "\n")
+	require.Equal(t, "hello", frameworktest.Ask(t, ask, "hello"))
+	log.await(t, `error="connection refused"`)
 }
 
 // A connection to a worker resumes the session of one before, which saves the signatures of both.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -235,8 +236,21 @@ func (f *Front) refused(w *remote, server string, err error) {
 			defer f.mu.Unlock()
 			f.change()
 		})
-		f.log.Warn("worker cannot be reached; others are used", "worker", w.address, "error", err)
+		f.log.Warn("worker cannot be reached; others are used", "worker", w.address, "error", reason(err))
 	}
+}
+
+// reason returns an error of a connection without what it has kept from being done, and to whom: the log says that.
+func reason(err error) error {
+	var errno syscall.Errno
+	var network net.Error
+	switch {
+	case errors.As(err, &errno):
+		return errno
+	case errors.As(err, &network) && network.Timeout():
+		return errors.New("it does not answer")
+	}
+	return err
 }
 
 var (

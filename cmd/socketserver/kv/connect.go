@@ -3,7 +3,6 @@ package kv
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -19,7 +18,11 @@ const callTimeout = 5 * time.Second // of each call, unless its context ends soo
 func connect(how config.State, log hclog.Logger) (*nats.Conn, error) {
 	where := natsclient.Hosts(how.URL)
 	log = log.With("nats", where)
-	options := append(natsclient.Options("socketserver state"),
+	options, err := natsclient.Credentials(how.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	options = append(append(options, natsclient.Options("socketserver state")...),
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
 			if !c.IsClosed() {
 				log.Warn("the state is lost; requests that use it fail until it is back", "error", natsclient.Reason(err))
@@ -28,12 +31,6 @@ func connect(how config.State, log hclog.Logger) (*nats.Conn, error) {
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info("the state is back") }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("NATS reports an error", "error", err) }),
 	)
-	if how.Credentials != "" {
-		if _, err := os.ReadFile(how.Credentials); err != nil {
-			return nil, fmt.Errorf("read the credentials: %w", err)
-		}
-		options = append(options, nats.UserCredentials(how.Credentials))
-	}
 	c, err := nats.Connect(how.URL, options...)
 	switch {
 	case err == nil:
