@@ -110,7 +110,7 @@ func TestLinesWithinTheLimit(t *testing.T) {
 		line := strings.Repeat("a", size-1) + "\n"
 		for _, write := range []int{7, 4095, 4096, 1 << 20} {
 			for _, buffer := range []int{16, 4096} {
-				count := min(3*maxLine/size+20, 200)
+				count := min(maxLine/size+3, 200)
 				if write == 7 { // thousands of writes for each line
 					count = min(maxLine/size/8+1, 100)
 				}
