@@ -37,8 +37,10 @@ func (s *BaseServer) FinishRequest(r *Request) {
 func (s *BaseServer) conclude(r *Request, finish func() error) {
 	defer s.over(r) // deferred, as finish may call runtime.Goexit
 	r.err = protect(func() error {
-		if err := s.wrap(r); err != nil {
-			return err
+		if s.lent == nil { // else that is for the worker
+			if err := s.wrap(r); err != nil {
+				return err
+			}
 		}
 		return finish()
 	})
@@ -195,7 +197,7 @@ func (s *BaseServer) ShutdownRequest(r *Request) {
 // all was written, it does so unless the request has failed. Close of TLS does so in any case.
 func (s *BaseServer) CloseRequest(r *Request) {
 	if r.conn != nil {
-		if len(s.Layers) > 0 && r.conn != r.accepted && (r.err == nil || errors.Is(r.err, io.EOF)) {
+		if len(r.layers) > 0 && r.conn != r.accepted && (r.err == nil || errors.Is(r.err, io.EOF)) {
 			conn.EndWrites(r.conn)
 		}
 		_ = r.conn.Close()

@@ -43,6 +43,11 @@ func (f *Forking) Open(s *BaseServer) error {
 	if s.Class.Isolates {
 		return nil
 	}
+	if f.MaxRequests > 1 { // the first handshake of a process costs as much as the relay
+		if err := s.lendLayer(f.Command); err != nil {
+			return err
+		}
+	}
 	return f.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine, s.State}, func() (*worker.Pool, error) { return f.newPool(s) })
 }
 
@@ -66,13 +71,17 @@ func (f *Forking) ActiveChildren() []int { return f.users.Get().Pids() }
 
 // ProcessRequest passes r to an idle child or to a new one, for which it waits. Clients that have
 // not said anything hold at most half of the children, unless the class has SpeaksFirst; further
-// ones wait for their first byte without a child, as do those in a handshake with the layers.
+// ones wait for their first byte without a child, after a handshake with the layers here. The children of
+// that half have a [Portable] layer themselves, if they serve more than one request.
 func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 	half := max(f.children()/2, 1)
 	switch {
 	case s.Class.Isolates:
 		return f.execute(s, r)
 	case len(s.Layers) > 0 && r.conn != nil:
+		if s.lent != nil && f.silent.Try(half) {
+			return f.start(s, r, f.silent.Release)
+		}
 		go f.finishWrapped(s, r, half)
 		return nil
 	case r.conn == nil || s.Class.SpeaksFirst:

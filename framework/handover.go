@@ -2,6 +2,7 @@ package framework
 
 import (
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"net/netip"
@@ -25,7 +26,11 @@ func (s *BaseServer) handOver(r *Request, keep bool, do func(*worker.Task) error
 	if r.conn == nil {
 		return do(&t)
 	}
-	if r.TLS != nil {
+	switch {
+	case s.lent != nil && !r.wrapped:
+		t.Layer, t.Frame.Body = s.lent, binary.BigEndian.AppendUint64(nil, s.lent.ID)
+		t.Frame.Flags |= handoff.Layered
+	case r.TLS != nil:
 		t.Frame.Body, _ = json.Marshal(r.TLS) // of plain values
 	}
 	if t.Socket = r.Socket(); t.Socket == nil {

@@ -2,6 +2,7 @@ package framework
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 
@@ -18,8 +19,8 @@ type Layer interface {
 }
 
 // A Portable is a Layer that workers can have in place of the server: its connections then pass it where their
-// handlers run. It is one where it is the only layer of a server, under a strategy whose workers accept, and
-// [RestoreLayer] is set.
+// handlers run. They have it where it is the only layer of a server under [Preforking], or under [Forking] with
+// MaxRequests, and [RestoreLayer] is set.
 type Portable interface {
 	Layer
 	// Describe returns what RestoreLayer makes an equal layer of, and a channel that is closed when that has changed.
@@ -36,7 +37,11 @@ var RestoreLayer func(description []byte, ask func(question []byte) ([]byte, err
 type inheritedLayer struct{ current atomic.Pointer[Layer] }
 
 func (l *inheritedLayer) Wrap(ctx context.Context, c net.Conn) (net.Conn, error) {
-	return (*l.current.Load()).Wrap(ctx, c)
+	current := l.current.Load()
+	if current == nil {
+		return nil, errors.New("the layer cannot be had")
+	}
+	return (*current).Wrap(ctx, c)
 }
 
 // layerIDs counts the layers that workers have.
@@ -95,12 +100,12 @@ func (e *HandshakeError) Unwrap() error { return e.Err }
 // wrap passes the connection of r through the layers, outermost first. Where this process has accepted
 // it and its handler runs in a worker the layers stay here: a relay connects them to the worker.
 func (s *BaseServer) wrap(r *Request) error {
-	if len(s.Layers) == 0 || r.conn == nil || r.wrapped {
+	if len(r.layers) == 0 || r.conn == nil || r.wrapped {
 		return nil
 	}
 	r.wrapped = true
 	err := conn.Handshake(s.context(), r.accepted, s.timeouts().Handshake, func(ctx context.Context) error {
-		for _, layer := range s.Layers {
+		for _, layer := range r.layers {
 			wrapped, err := layer.Wrap(ctx, r.conn)
 			if err != nil {
 				return err

@@ -104,6 +104,9 @@ func (s *BaseServer) getRequest() (*Request, error) {
 		case err == nil && !s.isStopped():
 			s.accept.Reset()
 			r.server, r.Server = s, s.Name
+			if r.layers == nil {
+				r.layers = s.Layers
+			}
 			return r, nil
 		case err == nil: // it came too late
 			s.CloseRequest(r)

@@ -20,7 +20,7 @@ import (
 // are refused, and so is HandleRequest. Errors are logged. ServiceActions is called every half second, and
 // [BaseServer.Active] does not count requests in workers.
 //
-// Workers have the connections that they accept pass the server's layer, if it has one and that is [Portable].
+// Workers have connections pass the server's layer, if it has one and that is [Portable].
 //
 // Where the transport has no socket that can be shared, the server has other layers or a Preamble, or its
 // limits are about the clients of all workers (Access, Rate, RatePerSource, Refuse), this process

@@ -43,8 +43,9 @@ type Request struct {
 	options                 conn.TCPOptions
 	readBuffer, writeBuffer int // in a worker: those of the server that accepted it
 
-	wrapped bool // it has passed the layers
-	early   bool // done is called before its connection is closed
+	layers  []Layer // that its connection passes: those of its server, unless that one has said in a worker
+	wrapped bool    // it has passed them here
+	early   bool    // done is called before its connection is closed
 
 	slot   atomic.Pointer[slots.Source] // what it counts against in the limits
 	done   func(*Request, error)        // called once, when the request is over; may be nil
@@ -158,7 +159,7 @@ func (r *Request) StopServer() {
 
 // armFirstRead arms the first read's deadline before r has a goroutine, see [conn.ArmFirstRead].
 func (r *Request) armFirstRead(s *BaseServer) {
-	if r.conn == nil || s.Class.Executor != nil || len(s.Layers) > 0 {
+	if r.conn == nil || s.Class.Executor != nil || len(r.layers) > 0 {
 		return
 	}
 	r.firstRead = conn.ArmFirstRead(r.conn, s.timeouts().ofStream())

@@ -3,6 +3,7 @@ package framework
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -194,7 +195,10 @@ func (t *parentTransport) request(f *handoff.Frame, socket *handoff.Descriptor) 
 	} else {
 		r = NewStreamRequest(f.Network, conn.FromDescriptor(socket, local, client, conn.OptionsOf(f)))
 		r.readBuffer, r.writeBuffer = int(f.ReadBuffer), int(f.WriteBuffer)
-		if len(f.Body) > 0 {
+		switch {
+		case f.Flags&handoff.Layered != 0:
+			r.layers = []Layer{t.layerOf(binary.BigEndian.Uint64(f.Body))}
+		case len(f.Body) > 0:
 			r.TLS = new(TLS)
 			_ = json.Unmarshal(f.Body, r.TLS) // as the server wrote it
 		}
@@ -252,10 +256,15 @@ func (t *parentTransport) describeLayer(id uint64, description []byte) {
 		workerLog("error").Error("a layer cannot be had", "error", err)
 		return
 	}
+	t.layerOf(id).current.Store(&restored)
+}
+
+// layerOf returns a layer of the server's. Connections do not pass it before the server has described it.
+func (t *parentTransport) layerOf(id uint64) *inheritedLayer {
 	if t.layers[id] == nil {
 		t.layers[id] = &inheritedLayer{}
 	}
-	t.layers[id].current.Store(&restored)
+	return t.layers[id]
 }
 
 // inherit makes the server of a socket. It owns file.
@@ -268,11 +277,7 @@ func (t *parentTransport) inherit(f *handoff.Frame, file *os.File) (*BaseServer,
 	s := t.server(nil)
 	s.Limits, s.ReadBuffer, s.WriteBuffer = t.configuration.Limits, o.ReadBuffer, o.WriteBuffer
 	if o.Layer != 0 {
-		l := t.layers[o.Layer]
-		if l == nil {
-			return nil, errors.Join(errors.New("the layer of the socket cannot be had"), file.Close())
-		}
-		s.Layers = []Layer{l}
+		s.Layers = []Layer{t.layerOf(o.Layer)}
 	}
 	s.OnStop = func() { _ = t.parent.Send(&handoff.Frame{Kind: handoff.Quit, ID: id}) }
 	if f.Flags&handoff.Count != 0 {

@@ -1,5 +1,5 @@
-// socketserver-worker-tls is socketserver-worker for workers that end TLS themselves, those of preforking. It is
-// a program of its own, as linking crypto/tls makes each start of a process dearer.
+// socketserver-worker-tls is socketserver-worker for processes that end TLS themselves: workers of preforking, and
+// children that serve several requests. It is a program of its own, as linking crypto/tls makes each start dearer.
 package main
 
 import (

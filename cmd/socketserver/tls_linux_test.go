@@ -246,13 +246,17 @@ func TestKeyStaysInTheServer(t *testing.T) {
 	isolated, shared := ca.Issue(t, "localhost"), ca.Issue(t, "localhost")
 	conf := fmt.Sprintf("plugins { directory = %q }\n", programs(t, map[string]string{"copy.sh": "#!/bin/sh\nexec cat\n"}))
 	server := func(name, concurrency, handler string, transport string) {
-		conf += fmt.Sprintf("server %q {\n%s\nconcurrency %q {}\n%s\n}\n", name, transport, concurrency, handler)
+		conf += fmt.Sprintf("server %q {\n%s\nconcurrency %s\n%s\n}\n", name, transport, concurrency, handler)
 	}
 	alone := strings.Replace(secureTransport("127.0.0.1:0", isolated), "  tls {", "  tls {\n    isolated_key = true", 1)
-	server("forking", "forking", `handler "echo" {}`, alone)
-	server("alone", "preforking", `handler "echo" {}`, alone)
-	server("stdio", "threading", `plugin "copy.sh" {}`, alone)
-	server("shared", "preforking", `handler "echo" {}`, secureTransport("127.0.0.1:0", shared))
+	common := secureTransport("127.0.0.1:0", shared)
+	server("strict", `"forking" {}`, `handler "echo" {}`, alone)
+	server("reused", `"forking" { max_requests = 5 }`, `handler "echo" {}`, alone)
+	server("alone", `"preforking" {}`, `handler "echo" {}`, alone)
+	server("stdio", `"threading" {}`, `plugin "copy.sh" {}`, alone)
+	server("none", `"forking" {}`, `handler "echo" {}`, common)
+	server("shared.reused", `"forking" { max_requests = 5 }`, `handler "echo" {}`, common)
+	server("shared", `"preforking" {}`, `handler "echo" {}`, common)
 	p, listeners := serveFile(t, conf)
 	for _, l := range listeners {
 		require.Equal(t, "hello", frameworktest.Ask(t, dialTLS(t, l, ca, &tls.Config{}), "hello")) // and stays
@@ -266,15 +270,14 @@ func TestKeyStaysInTheServer(t *testing.T) {
 	}
 	require.True(t, remembers(t, p.Process.Pid, secret(isolated)), "the server has it")
 	children := p.children(t)
-	require.GreaterOrEqual(t, len(children), 4)
-	sharing := 0
+	require.GreaterOrEqual(t, len(children), 7)
+	sharing := map[string]bool{}
 	for _, pid := range children {
 		require.False(t, remembers(t, pid, secret(isolated)), "process %d", pid)
 		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		require.NoError(t, err)
-		if has := remembers(t, pid, secret(shared)); has {
-			sharing++
-			require.Contains(t, string(name), "socketserver-worker: shared")
+		if remembers(t, pid, secret(shared)) {
+			sharing[strings.TrimRight(string(name), "\x00")] = true
 		}
 		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		require.NoError(t, err)
@@ -283,7 +286,7 @@ func TestKeyStaysInTheServer(t *testing.T) {
 			require.NotEqual(t, isolated.Key, path)
 		}
 	}
-	require.Positive(t, sharing, "what has a key is found")
+	require.Equal(t, map[string]bool{"socketserver-worker: shared": true, "socketserver-worker: shared.reused": true}, sharing, "what has the other key")
 }
 
 // remembers reports whether a process has bytes in its memory, which its environment is part of.

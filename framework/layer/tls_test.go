@@ -69,27 +69,32 @@ type server struct {
 	failed []error // of requests, in their order
 }
 
-// everywhere runs a test of TLS that ends in the server's process, and in its workers, with the key and without.
+// everywhere runs a test of TLS that ends in the server's process, and in its workers.
 func everywhere(t *testing.T, test func(t *testing.T, strategy func() framework.Strategy)) {
-	t.Run("here", func(t *testing.T) {
-		test(t, func() framework.Strategy { return &framework.Threading{} })
-	})
-	t.Run("in workers", func(t *testing.T) {
-		if runtime.GOOS != "linux" {
-			t.Skip("workers need Linux")
-		}
-		test(t, func() framework.Strategy { return &framework.Preforking{Workers: 2} })
-	})
-	t.Run("in workers without the key", func(t *testing.T) {
-		if runtime.GOOS != "linux" {
-			t.Skip("workers need Linux")
-		}
-		test(t, func() framework.Strategy { return isolating{&framework.Preforking{Workers: 2}} })
-	})
+	for name, strategy := range map[string]func() framework.Strategy{
+		"here":                       func() framework.Strategy { return &framework.Threading{} },
+		"in workers":                 func() framework.Strategy { return &framework.Preforking{Workers: 2} },
+		"in workers without the key": func() framework.Strategy { return isolating{&framework.Preforking{Workers: 2}} },
+		"in workers that are handed": func() framework.Strategy { return dispatching{&framework.Preforking{Workers: 2}} },
+		"in children":                func() framework.Strategy { return &framework.Forking{MaxRequests: 5, MaxChildren: 8} },
+		"in children without the key": func() framework.Strategy {
+			return isolatingChildren{&framework.Forking{MaxRequests: 5, MaxChildren: 8}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if runtime.GOOS != "linux" && name != "here" {
+				t.Skip("workers need Linux")
+			}
+			test(t, strategy)
+		})
+	}
 }
 
-// isolating is a strategy of servers whose keys stay in this process.
-type isolating struct{ *framework.Preforking }
+type (
+	isolating         struct{ *framework.Preforking } // the keys stay in this process
+	isolatingChildren struct{ *framework.Forking }
+	dispatching       struct{ *framework.Preforking } // this process accepts, as a limit is about all clients
+)
 
 // serve serves with a certificate of ca for 127.0.0.1 and localhost unless files have some.
 func serve(t *testing.T, strategy framework.Strategy, ca *frameworktest.Authority, files layer.TLSFiles, changes ...func(*framework.BaseServer)) *server {
@@ -99,11 +104,17 @@ func serve(t *testing.T, strategy framework.Strategy, ca *frameworktest.Authorit
 	}
 	s := &server{ca: ca}
 	var err error
-	_, files.Isolated = strategy.(isolating)
+	limits := (*framework.Limits)(nil)
+	switch strategy.(type) {
+	case isolating, isolatingChildren:
+		files.Isolated = true
+	case dispatching:
+		limits = &framework.Limits{Rate: framework.Rate{N: 1000, Per: time.Second}}
+	}
 	s.layer, err = layer.NewTLS(files)
 	require.NoError(t, err)
 	s.BaseServer = frameworktest.NewServer(t, "tcp", frameworktest.Class(t, constructor, ""))
-	s.Strategy, s.Layers = strategy, []framework.Layer{s.layer}
+	s.Strategy, s.Layers, s.Limits = strategy, []framework.Layer{s.layer}, limits
 	s.Trace = &framework.Trace{Ended: func(_ *framework.Request, o framework.Outcome) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -353,4 +364,18 @@ func TestWorkersEndTLS(t *testing.T) {
 	conn := s.mustDial(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "alice").Pair(t)}})
 	require.NotEqual(t, fmt.Sprintln(os.Getpid()), frameworktest.Ask(t, conn, "process\n"))
 	require.Zero(t, s.Active(), "requests of this process")
+}
+
+// Clients that are silent after the handshake hold at most half of the children, also where those do it.
+func TestSilentClientsLeaveChildren(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("children need Linux")
+	}
+	f := &framework.Forking{MaxRequests: 5, MaxChildren: 4}
+	s := serve(t, f, frameworktest.NewAuthority(t), layer.TLSFiles{})
+	for range 8 {
+		s.mustDial(t, &tls.Config{})
+	}
+	require.Len(t, f.ActiveChildren(), 2)
+	require.Equal(t, "hello\n", frameworktest.Ask(t, s.mustDial(t, &tls.Config{}), "hello\n"))
 }

@@ -30,6 +30,14 @@ type Means struct {
 	Serves *distributed.Worker // this process is such a worker; nil: it is none
 }
 
+// workerOf returns the program of a server's processes that serve more than one request.
+func (with Means) workerOf(s *Server) *framework.Program {
+	if slices.ContainsFunc(s.Transports, func(t Transport) bool { return t.TLS != nil && t.WebSocket == nil }) {
+		return with.Secure
+	}
+	return with.Worker
+}
+
 // kinds are the words of a concurrency block: their defaults and the strategy of each.
 var kinds = map[string]struct {
 	defaults Concurrency
@@ -42,15 +50,14 @@ var kinds = map[string]struct {
 		return &framework.Threading{MaxThreads: s.Concurrency.MaxThreads}
 	}},
 	"forking": {Concurrency{MaxChildren: 40, MaxRequests: 1}, func(s *Server, with Means) framework.Strategy {
-		c := s.Concurrency
-		return &framework.Forking{Command: with.Worker, MaxChildren: c.MaxChildren, Spares: c.Spares, MaxRequests: c.MaxRequests}
+		c, command := s.Concurrency, with.Worker
+		if c.MaxRequests > 1 { // else they do not end TLS
+			command = with.workerOf(s)
+		}
+		return &framework.Forking{Command: command, MaxChildren: c.MaxChildren, Spares: c.Spares, MaxRequests: c.MaxRequests}
 	}},
 	"preforking": {Concurrency{Workers: runtime.GOMAXPROCS(0)}, func(s *Server, with Means) framework.Strategy {
-		command := with.Worker
-		if slices.ContainsFunc(s.Transports, func(t Transport) bool { return t.TLS != nil && t.WebSocket == nil }) {
-			command = with.Secure
-		}
-		return &framework.Preforking{Command: command, Workers: s.Concurrency.Workers}
+		return &framework.Preforking{Command: with.workerOf(s), Workers: s.Concurrency.Workers}
 	}},
 	"distributed": {Concurrency{MaxRequestsPerWorker: 64, Via: "tcp"}, func(s *Server, with Means) framework.Strategy {
 		if with.Serves != nil {
