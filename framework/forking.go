@@ -158,14 +158,15 @@ func (f *Forking) finish(s *BaseServer, r *Request, slot *worker.Slot) {
 	if slot != nil {
 		defer p.Release(slot)
 	}
-	s.finishIn(r, func(t *worker.Task) (err error) {
+	do := func(t *worker.Task) (err error) {
 		if slot == nil {
 			if slot, err = p.Take(s.Done()); err != nil {
 				return err
 			}
 		}
 		return p.Do(slot, t)
-	})
+	}
+	s.conclude(r, func() error { return s.handOver(r, false, do) })
 }
 
 func (f *Forking) children() int { return cmp.Or(f.MaxChildren, 40) }

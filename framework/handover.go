@@ -14,34 +14,9 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
-// finishIn has a process finish r: do hands a task over and waits until it is over.
-func (s *BaseServer) finishIn(r *Request, do func(*worker.Task) error) {
-	s.conclude(r, func() error { return s.handOver(r, false, do) })
-}
-
-// handOver makes a task of r and has do perform it. With keep the connection stays open here until
-// the process has it, so that do can give it to another one.
+// handOver makes a task of r and has do perform it, which waits until it is over. With keep the connection stays
+// open here until the process has it, so that do can give it to another one.
 func (s *BaseServer) handOver(r *Request, keep bool, do func(*worker.Task) error) error {
-	t := s.newTask(r)
-	if r.conn == nil {
-		return do(&t)
-	}
-	switch {
-	case s.lent != nil && !r.wrapped:
-		t.Layer, t.Frame.Body = s.lent, binary.BigEndian.AppendUint64(nil, s.lent.ID)
-		t.Frame.Flags |= handoff.Layered
-	case r.TLS != nil:
-		t.Frame.Body, _ = json.Marshal(r.TLS) // of plain values
-	}
-	if t.Socket = r.Socket(); t.Socket == nil {
-		return t.Relay(r.conn, s.timeouts().Write, do)
-	}
-	t.WantAck = keep
-	t.Acked = func() { s.CloseRequest(r) } // ours only; shutdown(2) would act on what the process has
-	return do(&t)
-}
-
-func (s *BaseServer) newTask(r *Request) worker.Task {
 	t := worker.Task{
 		Frame: handoff.Frame{
 			Kind: handoff.Datagram, Flags: s.counted(),
@@ -54,12 +29,24 @@ func (s *BaseServer) newTask(r *Request) worker.Task {
 	f := &t.Frame
 	if r.conn == nil {
 		f.Body = r.packet.Data()
-		return t
+		return do(&t)
 	}
 	f.Kind = handoff.Stream
 	f.ReadBuffer, f.WriteBuffer = int32(s.readBuffer), int32(s.WriteBuffer)
 	r.options.Describe(f)
-	return t
+	switch {
+	case s.lent != nil && !r.wrapped:
+		t.Layer, f.Body = s.lent, binary.BigEndian.AppendUint64(nil, s.lent.ID)
+		f.Flags |= handoff.Layered
+	case r.TLS != nil:
+		f.Body, _ = json.Marshal(r.TLS) // of plain values
+	}
+	if t.Socket = r.Socket(); t.Socket == nil {
+		return t.Relay(r.conn, s.timeouts().Write, do)
+	}
+	t.WantAck = keep
+	t.Acked = func() { s.CloseRequest(r) } // ours only; shutdown(2) would act on what the process has
+	return do(&t)
 }
 
 // counted is the flag that asks a worker to count the bytes of requests.

@@ -149,13 +149,13 @@ const (
 func (s *BaseServer) admit(r *Request) {
 	s.beginTrace(r)
 	if s.Preamble == nil || r.conn == nil {
-		s.enterWith(r, nil)
+		s.processRequest(r, nil)
 		return
 	}
 	taken := false
 	err := protect(func() (err error) { taken, err = s.Preamble.Take(r); return err })
 	if taken || err != nil {
-		s.enterWith(r, err)
+		s.processRequest(r, err)
 		return
 	}
 	peer := s.antechamber.Enter(slots.KeyOf(r.ClientAddress), maxPreamblesPerPeer, maxAntechamber)
@@ -171,18 +171,8 @@ func (s *BaseServer) admit(r *Request) {
 		err := s.readPreamble(r)
 		s.antechamber.Leave(peer)
 		s.life.Forget(r)
-		s.enterWith(r, err)
+		s.processRequest(r, err)
 	}()
-}
-
-// enterWith processes r, whose addresses do not change any more. err is that of its preamble.
-func (s *BaseServer) enterWith(r *Request, err error) {
-	s.traceAccepted(r)
-	if err != nil {
-		s.refusePreamble(r, err)
-		return
-	}
-	s.processRequest(r)
 }
 
 func (s *BaseServer) readPreamble(r *Request) error {
@@ -191,8 +181,14 @@ func (s *BaseServer) readPreamble(r *Request) error {
 	})
 }
 
-// processRequest verifies r and passes it to the strategy, which owns it then.
-func (s *BaseServer) processRequest(r *Request) {
+// processRequest verifies r, whose addresses do not change any more, and passes it to the strategy, which owns it
+// then. err is that of its preamble.
+func (s *BaseServer) processRequest(r *Request, err error) {
+	s.traceAccepted(r)
+	if err != nil {
+		s.refusePreamble(r, err)
+		return
+	}
 	if !s.verify(r) {
 		s.refuse(r, RefusedVerify)
 		return

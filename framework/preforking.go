@@ -72,7 +72,7 @@ func (p *Preforking) ActiveChildren() []int { return p.users.Get().Pids() }
 
 // ProcessRequest hands r to a worker. It is called where the socket is not shared.
 func (p *Preforking) ProcessRequest(s *BaseServer, r *Request) error {
-	go s.finishIn(r, p.users.Get().Do)
+	go s.conclude(r, func() error { return s.handOver(r, false, p.users.Get().Do) })
 	return nil
 }
 
