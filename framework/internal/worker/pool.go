@@ -24,6 +24,7 @@ type Pool struct {
 	cut     bool          // children end at once
 	live    int           // children, those being started included
 	warming int           // of them, those that become spares
+	failing int           // of them, those that have failed and keep their places for a while
 	paused  int           // starts for which the system had no room a moment ago
 	idle    []*child      // the one used last at the end
 	changed chan struct{} // closed when a child became idle or has gone
@@ -129,7 +130,9 @@ func (p *Pool) Do(slot *Slot, t *Task) error {
 		if c == nil {
 			var err error
 			if c, err = p.startKnown(); err != nil {
-				go p.startFailed(err, t.Stop)
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.startFailed(err, t.Stop)
 				return err
 			}
 		}
@@ -231,10 +234,9 @@ func (p *Pool) awaitStart(c *child) {
 	c.kill()
 }
 
-// startFailed releases a child's place after a back-off. Where the system has no room for
-// another process none is started until then.
+// startFailed releases a child's place after a back-off, until which no spare takes that. Where the system
+// has no room for another process none is started until then. p.mu is held.
 func (p *Pool) startFailed(err error, done <-chan struct{}) {
-	p.mu.Lock()
 	p.delay = min(max(2*p.delay, minStartDelay), maxStartDelay)
 	delay := p.delay
 	full := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOMEM)
@@ -242,19 +244,22 @@ func (p *Pool) startFailed(err error, done <-chan struct{}) {
 		delay = maxStartDelay
 		p.paused++
 	}
-	p.mu.Unlock()
-	select {
-	case <-time.After(delay):
-	case <-done:
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if full {
-		p.paused--
-	}
-	p.live--
-	p.refill()
-	p.broadcast()
+	p.failing++
+	go func() {
+		select {
+		case <-time.After(delay):
+		case <-done:
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if full {
+			p.paused--
+		}
+		p.failing--
+		p.live--
+		p.refill()
+		p.broadcast()
+	}()
 }
 
 // gone records that a child has been reaped. One that has not said hello is a start that
@@ -269,7 +274,7 @@ func (p *Pool) gone(c *child) {
 		p.idle = slices.Delete(p.idle, i, i+1)
 	}
 	if !c.saidHello() {
-		go p.startFailed(nil, p.done)
+		p.startFailed(nil, p.done)
 		return
 	}
 	p.delay = 0
@@ -280,7 +285,7 @@ func (p *Pool) gone(c *child) {
 
 // refill starts the spares that are missing and may be started.
 func (p *Pool) refill() {
-	for !p.closed && p.paused == 0 && len(p.idle)+p.warming < p.size.Spares && p.live < p.size.Children {
+	for !p.closed && p.paused == 0 && len(p.idle)+p.warming+p.failing < p.size.Spares && p.live < p.size.Children {
 		p.live++
 		p.warming++
 		go p.warm()
@@ -300,13 +305,15 @@ func (p *Pool) warm() {
 	p.warming--
 	if err == nil {
 		p.putLocked(c)
+	} else {
+		p.startFailed(err, p.done)
 	}
 	p.mu.Unlock()
-	if err != nil {
-		if more, ok := p.failed.Allow(1); ok && !errors.Is(err, ErrServerClosed) {
-			p.Log.Error("could not start a spare", ratelog.More(more, "error", err)...)
-		}
-		p.startFailed(err, p.done)
+	if err == nil || errors.Is(err, ErrServerClosed) {
+		return
+	}
+	if more, ok := p.failed.Allow(1); ok {
+		p.Log.Error("could not start a spare", ratelog.More(more, "error", err)...)
 	}
 }
 

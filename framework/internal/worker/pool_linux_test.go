@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"sync"
 	"syscall"
 	"testing"
 
@@ -49,15 +48,14 @@ func TestPauseWhereTheSystemHasNoRoom(t *testing.T) {
 	over, now := make(chan struct{}), make(chan struct{})
 	_, err := p.Take(over)
 	require.NoError(t, err)
-	var failed sync.WaitGroup
-	failed.Go(func() { p.startFailed(syscall.EAGAIN, over) })
-	eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.paused == 1 }, "it does not pause")
+	p.mu.Lock()
+	p.startFailed(syscall.EAGAIN, over)
+	p.mu.Unlock()
 	close(now)
 	_, err = p.Take(now)
 	require.ErrorIs(t, err, ErrServerClosed, "another one is started")
 	close(over)
-	failed.Wait()
-	slot, err := p.Take(now)
+	slot, err := p.Take(p.done)
 	require.NoError(t, err)
 	p.Release(slot)
 }
