@@ -3,7 +3,6 @@ package plugin
 import (
 	"bufio"
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -59,7 +58,7 @@ func ReadLock(path string) (*Lock, error) {
 		sum, rest, _ := strings.Cut(line, " ")
 		kind, name, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
 		name = strings.TrimLeft(name, " ")
-		if !isSum(sum) || name == "" {
+		if !IsSum(sum) || name == "" {
 			return nil, fmt.Errorf("%s:%d: a line is a SHA-256 in hex, a kind and a name; correct it, or remove it and run: socketserver plugin lock", path, n)
 		}
 		l.lines = append(l.lines, commented{Locked{sum, Kind(kind), name}, comments})
@@ -69,11 +68,8 @@ func ReadLock(path string) (*Lock, error) {
 	return l, lines.Err()
 }
 
-// isSum reports whether s is a SHA-256 in hex.
-func isSum(s string) bool {
-	b, err := hex.DecodeString(s)
-	return err == nil && len(b) == 32 && s == strings.ToLower(s)
-}
+// IsSum reports whether text is what sha256sum prints.
+func IsSum(text string) bool { return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == "" }
 
 // Sum returns that of the line with the name; empty: there is none.
 func (l *Lock) Sum(name string) string {

@@ -13,10 +13,11 @@ import (
 	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
-func isUnix(network string) bool { return strings.HasPrefix(network, "unix") }
+// IsUnix reports whether addresses of a network are paths.
+func IsUnix(network string) bool { return strings.HasPrefix(network, "unix") }
 
-// hasIP reports whether clients of a network have IP addresses.
-func hasIP(network string) bool { return !isUnix(network) && network != "vsock" }
+// HasIP reports whether clients of a network have IP addresses.
+func HasIP(network string) bool { return !IsUnix(network) && network != "vsock" }
 
 // isPassed reports whether an address is the name of a socket that a service manager passes.
 func isPassed(address string) bool { return strings.HasPrefix(address, "fd/") }
@@ -28,7 +29,7 @@ const maxSocketPath = 107
 // abstract.
 func address(t *Transport, beside func(string) string) field {
 	check := typed(cty.String, "text in quotes", func(s string) *fault {
-		if isUnix(t.Network) && s != "" && !strings.HasPrefix(s, "@") && !isPassed(s) {
+		if IsUnix(t.Network) && s != "" && !strings.HasPrefix(s, "@") && !isPassed(s) {
 			s = beside(s)
 		}
 		if f := checkAddress(t.Network, s); f != nil {
@@ -53,7 +54,7 @@ func checkAddress(network, address string) *fault {
 		}
 		return nil
 	}
-	if isUnix(network) {
+	if IsUnix(network) {
 		switch {
 		case address == "" || address == "@":
 			return faultf("write the path of the socket", "the address is empty")
@@ -111,7 +112,7 @@ func endpoints(t *Transport) []endpoint {
 	if isPassed(t.Address) {
 		return []endpoint{{"fd", t.Network + t.Address}}
 	}
-	if isUnix(t.Network) && t.Address != "" {
+	if IsUnix(t.Network) && t.Address != "" {
 		path := t.Address
 		if absolute, err := filepath.Abs(path); err == nil && !strings.HasPrefix(path, "@") {
 			path = absolute

@@ -97,7 +97,7 @@ func (r *reader) checkParts(d *draft) {
 	if c := d.Concurrency; c.Spares > c.MaxChildren {
 		r.add(d.spares, faultf("lower spares or raise max_children", "%sconcurrency %q: spares is %d and max_children only %d", d.block, c.Kind, c.Spares, c.MaxChildren))
 	}
-	if at, own := d.blocks["access"]; own && !slices.ContainsFunc(d.Transports, func(t Transport) bool { return hasIP(t.Network) }) && len(d.Transports) > 0 {
+	if at, own := d.blocks["access"]; own && !slices.ContainsFunc(d.Transports, func(t Transport) bool { return HasIP(t.Network) }) && len(d.Transports) > 0 {
 		r.add(at, faultf("remove it; mode of a Unix socket says which users may connect", "%saccess: it is about IP addresses, and clients of these transports have none", d.block))
 	}
 	if l := d.Limits; l.Penalty > 0 && l.RatePerSource.N == 0 {

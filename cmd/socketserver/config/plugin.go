@@ -12,6 +12,7 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
 // A Plugin is a top-level block of that name: how a plugin runs, whichever servers have it. What is
@@ -50,11 +51,6 @@ type Replace struct {
 	// Split: it may be replaced though it keeps state, which its old and its new process then have
 	// apart from each other.
 	Split bool `json:"split"`
-}
-
-// isSHA256 reports whether text is what sha256sum prints.
-func isSHA256(text string) bool {
-	return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // pluginKinds are the words of kind.
@@ -105,7 +101,7 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 			return nil
 		}),
 		"sha256": typed(cty.String, "a SHA-256 in quotes", func(sum string) *fault {
-			if p.Sum = strings.ToLower(sum); !isSHA256(p.Sum) {
+			if p.Sum = strings.ToLower(sum); !plugin.IsSum(p.Sum) {
 				return faultf("write what sha256sum prints: 64 digits and letters from a to f", "%q is not one", sum)
 			}
 			return nil

@@ -141,7 +141,7 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	if i.body.Attributes["address"] == nil {
 		example := "localhost:9000"
 		switch {
-		case isUnix(network):
+		case IsUnix(network):
 			example = "server.sock"
 		case network == "vsock":
 			example = "any:9000"

@@ -47,7 +47,7 @@ func (k *Sockets) openOrInherit(network, address string, o framework.SocketOptio
 		return framework.InheritSocket(network, i.File, o)
 	}
 	s, err := framework.OpenSocket(network, address, o)
-	if errors.Is(err, syscall.EADDRINUSE) && !isUnix(network) {
+	if errors.Is(err, syscall.EADDRINUSE) && !config.IsUnix(network) {
 		_, port, _ := net.SplitHostPort(address)
 		for _, i := range k.inherited {
 			if i.Network == network && strings.HasSuffix(i.Address, ":"+port) {
@@ -60,7 +60,7 @@ func (k *Sockets) openOrInherit(network, address string, o framework.SocketOptio
 
 // find returns the inherited socket of an address, nil if there is none.
 func (k *Sockets) find(network, address string) *systemd.Socket {
-	if isUnix(network) && !strings.HasPrefix(address, "@") {
+	if config.IsUnix(network) && !strings.HasPrefix(address, "@") {
 		if absolute, err := filepath.Abs(address); err == nil {
 			address = absolute
 		}

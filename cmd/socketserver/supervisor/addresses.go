@@ -72,11 +72,6 @@ func familyMissing(err error) bool {
 	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
 }
 
-func isUnix(network string) bool { return strings.HasPrefix(network, "unix") }
-
-// isOne reports whether an address of a network is opened as it is: it stands for no others.
-func isOne(network string) bool { return isUnix(network) || network == "vsock" }
-
 // warnAboutMultipath logs that Multipath TCP was asked for and the system has none. Clients have TCP, as
 // they have where a path between them and the server does not let more through.
 func warnAboutMultipath(t config.Transport, log hclog.Logger) {
@@ -107,7 +102,7 @@ func listenError(network, address string, err error) error {
 			return fmt.Errorf("%s %s is in use by %s; stop it or choose another address", network, address, owner)
 		}
 		return fmt.Errorf("%s %s is in use; stop what uses it or choose another address", network, address)
-	case isUnix(network): // err names the path
+	case config.IsUnix(network): // err names the path
 		return fmt.Errorf("%s: listen: %w", network, err)
 	case !isBind(err): // such as a socket option
 	case errors.Is(err, syscall.EACCES):

@@ -43,7 +43,7 @@ func checkTransport(ctx context.Context, t config.Transport) error {
 	if isNamed(t.Address) { // systemd passes it to the server alone
 		return nil
 	}
-	if isOne(t.Network) {
+	if !config.HasIP(t.Network) {
 		return listenError(t.Network, t.Address, framework.CheckSocket(t.Network, t.Address, t.SocketOptions))
 	}
 	addresses, err := resolve(ctx, t.Address)

@@ -48,7 +48,7 @@ func (k *Sockets) Acquire(ctx context.Context, t config.Transport, owner string,
 	if sockets, ok, err := k.acquireNamed(t); ok {
 		return sockets, err
 	}
-	if isOne(t.Network) {
+	if !config.HasIP(t.Network) {
 		key := socketKey{t.Network, t.Address, ""}
 		if t.Network == "vsock" && strings.HasSuffix(t.Address, ":0") {
 			key.owner = owner
