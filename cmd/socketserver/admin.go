@@ -9,8 +9,10 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/pprof"
+	"net/url"
 	"os"
 	"path/filepath"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -126,6 +128,24 @@ func ask[T any](c *cobra.Command, path func() (string, error), method, what stri
 		return answer, failed(err)
 	}
 	return answer, nil
+}
+
+// askTable asks for what there is of all servers, or of one, and prints it: as JSON, or as a table with a head.
+func askTable[T any](c *cobra.Command, path func() (string, error), what string, server []string, asJSON bool, head string, rows func(answer T, table io.Writer)) error {
+	if len(server) > 0 {
+		what += "?server=" + url.QueryEscape(server[0])
+	}
+	answer, err := ask[T](c, path, http.MethodGet, what, nil)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(c.OutOrStdout(), answer)
+	}
+	table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, head)
+	rows(answer, table)
+	return table.Flush()
 }
 
 // printJSON prints an answer as JSON.

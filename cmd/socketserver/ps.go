@@ -2,10 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +33,20 @@ func (d *daemon) killRequest(r *http.Request) (any, error) {
 	return struct{}{}, d.servers.KillRequest(id)
 }
 
+func (a requestsAnswer) rows(table io.Writer) {
+	for _, r := range a.Requests {
+		pid := strconv.Itoa(r.Pid)
+		if r.Pid == 0 {
+			pid = "waits"
+		}
+		lasts := age(r.Since)
+		if r.Overdue {
+			lasts += ", overdue"
+		}
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Server, r.Network, r.Client, pid, lasts)
+	}
+}
+
 func newPs() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
@@ -43,31 +57,7 @@ func newPs() *cobra.Command {
 	path := addAdminFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		what := "/v1/requests"
-		if len(args) > 0 {
-			what += "?server=" + url.QueryEscape(args[0])
-		}
-		answer, err := ask[requestsAnswer](c, path, http.MethodGet, what, nil)
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return printJSON(c.OutOrStdout(), answer)
-		}
-		table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "ID\tSERVER\tNETWORK\tCLIENT\tPID\tAGE")
-		for _, r := range answer.Requests {
-			pid := strconv.Itoa(r.Pid)
-			if r.Pid == 0 {
-				pid = "waits"
-			}
-			lasts := age(r.Since)
-			if r.Overdue {
-				lasts += ", overdue"
-			}
-			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Server, r.Network, r.Client, pid, lasts)
-		}
-		return table.Flush()
+		return askTable(c, path, "/v1/requests", args, asJSON, "ID\tSERVER\tNETWORK\tCLIENT\tPID\tAGE", requestsAnswer.rows)
 	}
 	return c
 }

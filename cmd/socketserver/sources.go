@@ -3,12 +3,11 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,20 +31,11 @@ func (d *daemon) sources(r *http.Request) (any, error) {
 
 // printSources prints the sources of a server, or of all.
 func printSources(c *cobra.Command, path func() (string, error), args []string, asJSON bool) error {
-	what := "/v1/sources"
-	if len(args) > 0 {
-		what += "?server=" + url.QueryEscape(args[0])
-	}
-	answer, err := ask[sourcesAnswer](c, path, http.MethodGet, what, nil)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(c.OutOrStdout(), answer)
-	}
-	table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SERVER\tSOURCE\tREQUESTS\tREFUSED\tLAST REFUSED")
-	for _, s := range answer.Sources {
+	return askTable(c, path, "/v1/sources", args, asJSON, "SERVER\tSOURCE\tREQUESTS\tREFUSED\tLAST REFUSED", sourcesAnswer.rows)
+}
+
+func (a sourcesAnswer) rows(table io.Writer) {
+	for _, s := range a.Sources {
 		var refused []string
 		for _, why := range slices.Sorted(maps.Keys(s.Refused)) {
 			refused = append(refused, fmt.Sprintf("%s %d", why, s.Refused[why]))
@@ -56,5 +46,4 @@ func printSources(c *cobra.Command, path func() (string, error), args []string, 
 		}
 		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", s.Server, text.Line(cmp.Or(s.Source, "-")), s.Active, cmp.Or(strings.Join(refused, ", "), "-"), last)
 	}
-	return table.Flush()
 }
