@@ -23,7 +23,8 @@ type Layer interface {
 // MaxRequests, and [RestoreLayer] is set.
 type Portable interface {
 	Layer
-	// Describe returns what RestoreLayer makes an equal layer of, and a channel that is closed when that has changed.
+	// Describe returns what RestoreLayer makes an equal layer of, and a channel that is closed when that has changed;
+	// nil: it does not.
 	Describe() (description []byte, changed <-chan struct{})
 	// Answer answers, soon, what a restored layer asks. Workers that do not do what this program says may ask anything.
 	Answer(question []byte) ([]byte, error)

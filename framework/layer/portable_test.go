@@ -1,6 +1,9 @@
 package layer
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/tls"
 	"encoding/json"
 	"testing"
@@ -65,5 +68,35 @@ func TestRestore(t *testing.T) {
 	for n, c := range is.Certificates {
 		require.Equal(t, was.Certificates[n].Certificate, c.Certificate)
 		require.Equal(t, was.Certificates[n].PrivateKey, c.PrivateKey)
+	}
+}
+
+// The server signs for workers as TLS does, with isolated keys, and nothing that a worker says makes it panic.
+func TestAnswer(t *testing.T) {
+	ca := frameworktest.NewAuthority(t)
+	c := ca.Issue(t, "localhost")
+	l, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(c)}, Isolated: true})
+	require.NoError(t, err)
+	public := l.loaded.Load().config.Certificates[0].Leaf
+	digest := make([]byte, 32)
+	restored := &remoteKey{public, l.Answer}
+	signature, err := restored.Sign(nil, digest, crypto.SHA256)
+	require.NoError(t, err)
+	require.True(t, ecdsa.VerifyASN1(public.PublicKey.(*ecdsa.PublicKey), digest, signature))
+	for want, options := range map[string]crypto.SignerOpts{
+		"hash 3 is none of TLS":   crypto.SHA1,
+		"hash 200 is none of TLS": crypto.Hash(200),
+		"a digest of 32 bytes":    &rsa.PSSOptions{Hash: crypto.SHA512},
+	} {
+		_, err := restored.Sign(nil, digest, options)
+		require.EqualError(t, err, want)
+	}
+	_, err = l.Answer([]byte("nonsense"))
+	require.ErrorContains(t, err, "read what to sign")
+	for _, files := range []TLSFiles{{Pairs: []Pair{Pair(ca.Issue(t, "other"))}, Isolated: true}, {Pairs: []Pair{Pair(c)}}} {
+		other, err := NewTLS(files)
+		require.NoError(t, err)
+		_, err = (&remoteKey{public, other.Answer}).Sign(nil, digest, crypto.SHA256)
+		require.EqualError(t, err, "there is no isolated key for that certificate")
 	}
 }

@@ -227,6 +227,17 @@ func TestSilentClient(t *testing.T) {
 	})
 }
 
+// One that is silent after the handshake is gone after timeouts.idle.
+func TestIdleClient(t *testing.T) {
+	everywhere(t, func(t *testing.T, strategy func() framework.Strategy) {
+		s := serve(t, strategy(), frameworktest.NewAuthority(t), layer.TLSFiles{}, func(s *framework.BaseServer) { s.Timeouts.Idle = 50 * time.Millisecond })
+		answer, err := io.ReadAll(s.mustDial(t, &tls.Config{}))
+		require.NoError(t, err)
+		require.Contains(t, string(answer), "bye: timeouts.idle of 50ms has passed")
+		require.ErrorIs(t, s.errors(t), os.ErrDeadlineExceeded)
+	})
+}
+
 // What is below TLS 1.2, and what has no forward secrecy or is CBC, is not spoken.
 func TestWeakClients(t *testing.T) {
 	everywhere(t, func(t *testing.T, strategy func() framework.Strategy) {

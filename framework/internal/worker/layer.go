@@ -14,7 +14,7 @@ import (
 type Layer struct {
 	// ID stands for it in frames; it is not 0.
 	ID uint64
-	// Describe returns what a process makes it of, and a channel that is closed when that has changed.
+	// Describe returns what a process makes it of, and a channel that is closed when that has changed; nil: it does not.
 	Describe func() (description []byte, changed <-chan struct{})
 	// Answer answers what a process asks, soon. It must not keep the question.
 	Answer func(question []byte) ([]byte, error)
@@ -57,7 +57,7 @@ func (p *Process) describe(l *Layer) (changed <-chan struct{}, err error) {
 	p.layers.describing.Lock()
 	defer p.layers.describing.Unlock()
 	description, changed := l.Describe()
-	if p.layers.get(l.ID).changed == changed {
+	if k := p.layers.get(l.ID); k.Layer != nil && k.changed == changed {
 		return changed, nil
 	}
 	p.layers.set(known{l, changed}) // it may ask as soon as it has it; what fails ends the process
