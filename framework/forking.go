@@ -69,6 +69,9 @@ func (f *Forking) newPool(s *BaseServer) (*worker.Pool, error) {
 // ActiveChildren returns the process ids of the children.
 func (f *Forking) ActiveChildren() []int { return f.users.Get().Pids() }
 
+// OneRequestEach says that a process has one request at a time, which can be ended by the process's end.
+func (*Forking) OneRequestEach() {}
+
 // ProcessRequest passes r to an idle child or to a new one, for which it waits. Clients that have
 // not said anything hold at most half of the children, unless the class has SpeaksFirst; further
 // ones wait for their first byte without a child, after a handshake with the layers here. The children of

@@ -26,6 +26,11 @@ const (
 	RefusedClosed        Refusal = limits.Closed        // the server stops
 )
 
+// Refusals are all of them, in an order of their own.
+var Refusals = [...]Refusal{
+	RefusedAccess, RefusedConnections, RefusedPerSource, RefusedRate, RefusedRatePerSource, RefusedVerify, RefusedPreamble, RefusedUntrusted, RefusedClosed,
+}
+
 // A RefusalError is the error of a [Preamble] that has a reason of its own.
 type RefusalError struct {
 	Refusal Refusal

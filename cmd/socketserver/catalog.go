@@ -96,7 +96,7 @@ func definition(p *config.Plugin) plugin.Definition {
 		return plugin.Definition{}
 	}
 	d := plugin.Definition{
-		Kind: plugin.Kind(p.Kind), Path: p.Path, Declared: p.Options, Sum: p.Sum, Restart: plugin.Restart(p.Restart),
+		Kind: p.Kind, Path: p.Path, Declared: p.Options, Sum: p.Sum, Restart: plugin.Restart(p.Restart),
 		Environment: p.Variables(), WorkingDirectory: p.Directory, Limits: p.Limits, Sandbox: p.Sandbox,
 	}
 	if p.Command != nil {

@@ -116,7 +116,7 @@ func (b *bench) run(c *cobra.Command) error {
 	if b.block == nil {
 		b.block = &config.Plugin{}
 	}
-	b.block.Kind, b.block.Path = string(d.Kind), d.Path // what was built is not built again
+	b.block.Kind, b.block.Path = d.Kind, d.Path // what was built is not built again
 	b.networks = is.Networks
 	if len(b.networks) == 0 { // it needs options to be asked
 		b.networks = []string{"tcp"}

@@ -242,12 +242,16 @@ func mode(into *uint32) field {
 	})
 }
 
-func choice(store func(string), words ...string) field {
+func choice[W ~string](store func(W), words ...W) field {
 	return typed(cty.String, "text in quotes", func(s string) *fault {
-		if !slices.Contains(words, s) {
-			return faultf(suggest(s, words), "%q is not known", s)
+		if !slices.Contains(words, W(s)) {
+			all := make([]string, len(words))
+			for i, w := range words {
+				all[i] = string(w)
+			}
+			return faultf(suggest(s, all), "%q is not known", s)
 		}
-		store(s)
+		store(W(s))
 		return nil
 	})
 }

@@ -18,7 +18,7 @@ import (
 // A Plugin is a top-level block of that name: how a plugin runs, whichever servers have it. What is
 // empty is found out.
 type Plugin struct {
-	Kind    string   // go, python, worker, stdio or wasm
+	Kind    plugin.Kind
 	Path    string   // of its file or directory; of the executable of Command
 	Command []string // the name that it is started by, and its arguments
 	Process          // of each of its processes; a module has Environment, and Limits.Memory, alone
@@ -52,9 +52,6 @@ type Replace struct {
 	// apart from each other.
 	Split bool `json:"split"`
 }
-
-// pluginKinds are the words of kind.
-var pluginKinds = []string{"go", "python", "worker", "stdio", "wasm"}
 
 // LoadPlugins returns what the configuration at path says of plugins. What servers have is not checked
 // with their handlers, so that there need not be any.
@@ -91,7 +88,7 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 	b.config.Defined[name] = p
 	of, parts := i.processGrammar(&p.Process)
 	maps.Copy(of, attributes{
-		"kind": choice(func(word string) { p.Kind = word }, pluginKinds...),
+		"kind": choice(func(k plugin.Kind) { p.Kind = k }, plugin.Kinds...),
 		"path": i.path(&p.Path),
 		"command": texts(func(words []string) *fault {
 			if len(words) == 0 || words[0] == "" {

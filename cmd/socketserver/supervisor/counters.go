@@ -28,14 +28,8 @@ const (
 	Unshaken Outcome = "handshake" // the client has not passed the handshake of TLS
 )
 
-// Outcomes are all of them, and Refusals the reasons for which a request is not served.
-var (
-	Outcomes = [...]Outcome{OK, Erred, Panicked, TimedOut, PeerGone, Killed, Cut, Unshaken}
-	Refusals = [...]framework.Refusal{
-		framework.RefusedAccess, framework.RefusedConnections, framework.RefusedPerSource, framework.RefusedRate, framework.RefusedRatePerSource,
-		framework.RefusedVerify, framework.RefusedPreamble, framework.RefusedUntrusted, framework.RefusedClosed,
-	}
-)
+// Outcomes are all of them.
+var Outcomes = [...]Outcome{OK, Erred, Panicked, TimedOut, PeerGone, Killed, Cut, Unshaken}
 
 // OutcomeOf classifies the end of a request.
 func OutcomeOf(o framework.Outcome) Outcome {
@@ -63,7 +57,7 @@ func OutcomeOf(o framework.Outcome) Outcome {
 // so that they never fall when an instance replaces another one. Any goroutine may use them.
 type Counters struct {
 	accepted, started, unstarted atomic.Int64 // unstarted: ended without having been started
-	refused                      [len(Refusals)]atomic.Int64
+	refused                      [len(framework.Refusals)]atomic.Int64
 	sources                      refusedSources
 	ended                        [len(Outcomes)]atomic.Int64
 	in, out                      atomic.Int64 // bytes
@@ -92,7 +86,7 @@ func (c *Counters) trace() framework.Trace {
 		AcceptFailed: func(err error) { c.unaccepted[acceptError(err)].Add(1) },
 		Accepted:     func(*framework.Request) { c.accepted.Add(1) },
 		Refused: func(r *framework.Request, why framework.Refusal) {
-			n := max(slices.Index(Refusals[:], why), 0) // a worker of another build may have others
+			n := max(slices.Index(framework.Refusals[:], why), 0) // a worker of another build may have others
 			c.refused[n].Add(1)
 			c.sources.add(r.Source(), n)
 		},
@@ -229,7 +223,7 @@ func (c *Counters) counts() Counts {
 		n.Ended[o] = c.ended[i].Load()
 		ended += n.Ended[o]
 	}
-	for i, why := range Refusals {
+	for i, why := range framework.Refusals {
 		n.Refused[why] = c.refused[i].Load()
 		refused += n.Refused[why]
 	}

@@ -41,7 +41,7 @@ type refusedSource struct {
 	from   framework.Source
 	total  int64 // of this source and those whose place it has
 	last   time.Time
-	counts [len(Refusals)]int64
+	counts [len(framework.Refusals)]int64
 }
 
 func (s *refusedSources) add(from framework.Source, why int) {
@@ -100,7 +100,7 @@ func (s *Supervisor) Sources(name string) []SourceCounts {
 				c.Last = &r.last
 				for n, count := range r.counts {
 					if count > 0 {
-						c.Refused[Refusals[n]] = count
+						c.Refused[framework.Refusals[n]] = count
 					}
 				}
 			})
