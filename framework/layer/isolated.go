@@ -3,6 +3,7 @@ package layer
 import (
 	"bytes"
 	"crypto"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -69,16 +70,21 @@ func (l *loaded) isolatedKey(public []byte) crypto.Signer {
 
 // sign signs as TLS does, and in no other way.
 func (s *toSign) sign(key crypto.Signer) ([]byte, error) {
-	var options crypto.SignerOpts = s.Hash
-	switch s.Hash {
-	case 0: // Ed25519, of a message
-	case crypto.SHA256, crypto.SHA384, crypto.SHA512:
-		if len(s.Digest) != s.Hash.Size() {
-			return nil, fmt.Errorf("a digest of %d bytes", len(s.Digest))
+	if _, ok := key.(ed25519.PrivateKey); ok { // of a message
+		if s.Hash != 0 {
+			return nil, fmt.Errorf("hash %d for a key that signs messages", s.Hash)
 		}
-	default:
+		return key.Sign(nil, s.Digest, s.Hash)
+	}
+	switch s.Hash {
+	case crypto.SHA256, crypto.SHA384, crypto.SHA512:
+	default: // 0 would sign without a hash; of others crypto/rsa panics
 		return nil, fmt.Errorf("hash %d is none of TLS", s.Hash)
 	}
+	if len(s.Digest) != s.Hash.Size() {
+		return nil, fmt.Errorf("a digest of %d bytes", len(s.Digest))
+	}
+	var options crypto.SignerOpts = s.Hash
 	if s.PSS {
 		options = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: s.Hash}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
+	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
 // A Layer is what connections pass in the processes that have tasks with it.
@@ -25,7 +26,11 @@ type layers struct {
 	describing sync.Mutex // held while one is sent
 	mu         sync.Mutex
 	known      map[uint64]known
+	unread     slots.Semaphore // replies that wait for room in the channel
 }
+
+// maxUnread is more than a process that reads its replies ever leaves unread.
+const maxUnread = 1024
 
 // known is a layer as a process has it.
 type known struct {
@@ -60,7 +65,7 @@ func (p *Process) describe(l *Layer) (changed <-chan struct{}, err error) {
 	if k := p.layers.get(l.ID); k.Layer != nil && k.changed == changed {
 		return changed, nil
 	}
-	p.layers.set(known{l, changed}) // it may ask as soon as it has it; what fails ends the process
+	p.layers.set(known{l, changed}) // it may ask as soon as it has it
 	for more := true; more; {
 		f := &handoff.Frame{Kind: handoff.Layer, ID: l.ID, Body: description[:min(len(description), part)]}
 		description = description[len(f.Body):]
@@ -68,6 +73,9 @@ func (p *Process) describe(l *Layer) (changed <-chan struct{}, err error) {
 			f.Flags = handoff.More
 		}
 		if err := p.channel.Send(f, nil); err != nil {
+			if !channelEnded(err) {
+				p.kill() // it may have a part of the description
+			}
 			return nil, err
 		}
 	}
@@ -101,9 +109,16 @@ func (p *Process) answer(f *handoff.Frame) error {
 	} else {
 		reply.Body = body
 	}
-	if err := p.channel.TrySend(reply); errors.Is(err, handoff.ErrFull) {
-		go func() { _ = p.channel.Send(reply, nil) }() // ends with the process at the latest
+	if err := p.channel.TrySend(reply); !errors.Is(err, handoff.ErrFull) {
+		return nil //nolint:nilerr // it has gone, which the end of its channel says
 	}
+	if !p.layers.unread.Try(maxUnread) {
+		return fmt.Errorf("asks, and has not read %d replies", maxUnread)
+	}
+	go func() { // ends with the process at the latest
+		defer p.layers.unread.Release()
+		_ = p.channel.Send(reply, nil)
+	}()
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"errors"
 	"syscall"
 	"testing"
@@ -68,5 +69,36 @@ func TestAsk(t *testing.T) {
 func TestAskAboutAnotherLayer(t *testing.T) {
 	_, parent, killed := pairOf(t)
 	require.NoError(t, parent.Send(&handoff.Frame{Kind: handoff.Ask, ID: 1, Number: 7}))
+	<-killed
+}
+
+// A process that asks and does not read the replies is ended, as they would fill the memory of the server.
+func TestProcessThatReadsNoReplies(t *testing.T) {
+	p, parent, killed := pairOf(t)
+	layer := &Layer{
+		ID:       1,
+		Describe: func() ([]byte, <-chan struct{}) { return nil, nil },
+		Answer:   func(question []byte) ([]byte, error) { return bytes.Clone(question), nil },
+	}
+	_, err := p.describe(layer)
+	require.NoError(t, err)
+	for n := 0; err == nil && n < 10_000; n++ {
+		err = parent.Send(&handoff.Frame{Kind: handoff.Ask, ID: uint64(n), Number: 1, Body: make([]byte, 512)})
+	}
+	require.True(t, channelEnded(err), err)
+	<-killed
+}
+
+// A process that may have got a part of a description would put the next one behind that, so it is ended.
+func TestDescriptionThatCannotBeSent(t *testing.T) {
+	p, _, killed := pairOf(t)
+	for p.channel.TrySend(&handoff.Frame{Kind: handoff.Wake}) == nil {
+	}
+	var was syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was))
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 1, Max: was.Max})) // to wait for room takes a descriptor
+	_, err := p.describe(&Layer{ID: 1, Describe: func() ([]byte, <-chan struct{}) { return nil, nil }})
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was))
+	require.ErrorIs(t, err, syscall.EMFILE)
 	<-killed
 }
