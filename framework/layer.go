@@ -105,7 +105,7 @@ func (s *BaseServer) wrap(r *Request) error {
 		return nil
 	}
 	r.wrapped = true
-	err := conn.Handshake(s.context(), r.accepted, s.timeouts().Handshake, func(ctx context.Context) error {
+	err := conn.Handshake(r.Context(), r.accepted, s.timeouts().Handshake, func(ctx context.Context) error {
 		for _, layer := range r.layers {
 			wrapped, err := layer.Wrap(ctx, r.conn)
 			if err != nil {

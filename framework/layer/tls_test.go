@@ -238,6 +238,22 @@ func TestIdleClient(t *testing.T) {
 	})
 }
 
+// A server that stops waits for no handshake, wherever that is done.
+func TestStopEndsHandshakes(t *testing.T) {
+	everywhere(t, func(t *testing.T, strategy func() framework.Strategy) {
+		started := make(chan struct{}, 1)
+		s := serve(t, strategy(), frameworktest.NewAuthority(t), layer.TLSFiles{}, func(s *framework.BaseServer) {
+			s.Trace.Started = func(*framework.Request, framework.Place, int) { started <- struct{}{} }
+		})
+		silent := frameworktest.Dial(t, s.BaseServer)
+		frameworktest.Await(t, started)
+		s.Stop()
+		_, err := io.ReadAll(silent)
+		require.NoError(t, err)
+		require.ErrorAs(t, s.errors(t), new(*framework.HandshakeError))
+	})
+}
+
 // What is below TLS 1.2, and what has no forward secrecy or is CBC, is not spoken.
 func TestWeakClients(t *testing.T) {
 	everywhere(t, func(t *testing.T, strategy func() framework.Strategy) {
