@@ -195,14 +195,14 @@ func (w *Worker) take(by bus, m *nats.Msg) {
 		return
 	}
 	r.WhenOver(func(outcome []byte) {
-		t.leave(h.ID)
+		t.leave(r)
 		if err := m.Respond(a.after(outcome)); errors.Is(err, nats.ErrMaxPayload) {
 			_ = m.Respond([]byte{unsent})
 		}
 	})
 	go func() {
 		if !t.pass(r) {
-			t.leave(h.ID)
+			t.leave(r)
 			_ = m.Respond([]byte{unknown})
 		}
 	}()

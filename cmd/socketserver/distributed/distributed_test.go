@@ -376,6 +376,26 @@ func TestFrontStops(t *testing.T) {
 	})
 }
 
+// A request has its own slot, also if its front has tried before with the same ID, as after a timeout.
+func TestSlotsOfOneID(t *testing.T) {
+	conn := connect(t)
+	w, _ := startWorker(t, conn, "b", 10)
+	free := func() int { return w.offers(conn).Servers[0].Free }
+	h := hello{ID: "one", Server: "s", Build: "b", Network: "tcp"}
+	first, second := new(framework.Request), new(framework.Request)
+	for _, r := range []*framework.Request{first, second} {
+		_, answer := w.reserve(h, r)
+		require.EqualValues(t, ready, answer)
+	}
+	require.Equal(t, 8, free())
+	at := w.serving("s")
+	require.ErrorIs(t, at.cancel(first, io.EOF), io.EOF)
+	require.Equal(t, 9, free())
+	w.stop("one")
+	require.ErrorIs(t, at.cancel(second, io.EOF), io.EOF)
+	require.Equal(t, 10, free())
+}
+
 // What waits for a slot of a worker looks again when that is forgotten.
 func TestForgottenWorker(t *testing.T) {
 	conn := connect(t)

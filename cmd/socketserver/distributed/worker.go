@@ -53,7 +53,7 @@ type Worker struct {
 	mu      sync.Mutex
 	servers []*Transport // open ones; of those of one name the last takes requests
 	fronts  map[string]time.Time
-	active  map[string]map[string]*framework.Request // by server and ID, those that have a slot: transports of one name share its slots
+	active  map[string]map[*framework.Request]string // their IDs, by server, of those that have a slot: transports of one name share its slots
 }
 
 // NewWorker listens at an address.
@@ -66,7 +66,7 @@ func NewWorker(address string, log hclog.Logger) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{identity: id, listener: l, log: log, starting: make(chan struct{}, maxStarting), fronts: map[string]time.Time{}, active: map[string]map[string]*framework.Request{}}
+	w := &Worker{identity: id, listener: l, log: log, starting: make(chan struct{}, maxStarting), fronts: map[string]time.Time{}, active: map[string]map[*framework.Request]string{}}
 	w.config = id.config(w.trusts)
 	go w.accept()
 	return w, nil
@@ -201,7 +201,7 @@ func (w *Worker) start(c *secured) (*Transport, *framework.Request, error) {
 	r := own.request(&h)
 	t, answer := w.reserve(h, r)
 	if _, err := c.Write([]byte{answer}); err != nil {
-		return nil, nil, t.cancel(h.ID, err)
+		return nil, nil, t.cancel(r, err)
 	}
 	if answer != ready {
 		_ = c.CloseWrite()
@@ -209,9 +209,9 @@ func (w *Worker) start(c *secured) (*Transport, *framework.Request, error) {
 	}
 	var said [1]byte
 	if _, err := io.ReadFull(c, said[:]); err != nil {
-		return nil, nil, t.cancel(h.ID, err)
+		return nil, nil, t.cancel(r, err)
 	}
-	own.leave = func() { t.leave(h.ID) }
+	own.leave = func() { t.leave(r) }
 	return t, r, nil
 }
 
@@ -222,8 +222,10 @@ func (w *Worker) stop(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, requests := range w.active {
-		if r := requests[id]; r != nil {
-			r.Cancel()
+		for r, its := range requests {
+			if its == id {
+				r.Cancel()
+			}
 		}
 	}
 }
@@ -239,9 +241,9 @@ func (w *Worker) reserve(h hello, r *framework.Request) (t *Transport, answer by
 		return nil, full
 	default:
 		if w.active[h.Server] == nil {
-			w.active[h.Server] = map[string]*framework.Request{}
+			w.active[h.Server] = map[*framework.Request]string{}
 		}
-		w.active[h.Server][h.ID] = r
+		w.active[h.Server][r] = h.ID // a front may try again before a first attempt has given its slot back
 		t.starting++
 		return t, ready
 	}
@@ -329,19 +331,19 @@ func (t *Transport) settle(n int) {
 }
 
 // leave frees the slot of a request, if it has one.
-func (t *Transport) leave(id string) {
+func (t *Transport) leave(r *framework.Request) {
 	t.worker.mu.Lock()
 	defer t.worker.mu.Unlock()
-	delete(t.worker.active[t.name], id)
+	delete(t.worker.active[t.name], r)
 	if len(t.worker.active[t.name]) == 0 {
 		delete(t.worker.active, t.name)
 	}
 }
 
 // cancel undoes reserve, and returns err. t may be nil.
-func (t *Transport) cancel(id string, err error) error {
+func (t *Transport) cancel(r *framework.Request, err error) error {
 	if t != nil {
-		t.leave(id)
+		t.leave(r)
 		t.settle(-1)
 	}
 	return err
