@@ -88,6 +88,9 @@ type HandlerClass struct {
 	// OwnProgram means that a smaller program than this one cannot make the class: children run
 	// this program, also where the strategy has a Command.
 	OwnProgram bool
+	// Foreign means that handlers run code that is not this program's, such as a module of a plugin. Their
+	// processes are not given the layers of the server, which have its keys.
+	Foreign bool
 	// Open acquires what the class holds beside its requests, for a server of that name and with
 	// that server's log. The first server of the class calls it before it serves, in the process
 	// where the handlers run; an error keeps that from listening. It may be nil.

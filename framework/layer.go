@@ -20,7 +20,7 @@ type Layer interface {
 
 // A Portable is a Layer that workers can have in place of the server: its connections then pass it where their
 // handlers run. They have it where it is the only layer of a server under [Preforking], or under [Forking] with
-// MaxRequests, and [RestoreLayer] is set.
+// MaxRequests, whose class is not Foreign, and [RestoreLayer] is set.
 type Portable interface {
 	Layer
 	// Describe returns what RestoreLayer makes an equal layer of, and a channel that is closed when that has changed;
@@ -51,7 +51,7 @@ var layerIDs atomic.Uint64
 // lendLayer has workers that run command have the layer of s, where it is one for them.
 func (s *BaseServer) lendLayer(command *Program) error {
 	program, _, err := programOf(command, s.Class)
-	if err != nil || len(s.Layers) != 1 || RestoreLayer == nil || program.Path != "" && !program.Layers {
+	if err != nil || len(s.Layers) != 1 || RestoreLayer == nil || s.Class.Foreign || program.Path != "" && !program.Layers {
 		return err
 	}
 	if l, ok := s.Layers[0].(Portable); ok {

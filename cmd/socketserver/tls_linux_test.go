@@ -244,7 +244,7 @@ func TestKeyStaysInTheServer(t *testing.T) {
 	t.Parallel()
 	ca := frameworktest.NewAuthority(t)
 	isolated, shared := ca.Issue(t, "localhost"), ca.Issue(t, "localhost")
-	conf := fmt.Sprintf("plugins { directory = %q }\n", programs(t, map[string]string{"copy.sh": "#!/bin/sh\nexec cat\n"}))
+	conf := fmt.Sprintf("plugins { directory = %q }\n", programs(t, map[string]string{"copy.sh": "#!/bin/sh\nexec cat\n", "copy.wasm": echoModule}))
 	server := func(name, concurrency, handler string, transport string) {
 		conf += fmt.Sprintf("server %q {\n%s\nconcurrency %s\n%s\n}\n", name, transport, concurrency, handler)
 	}
@@ -257,6 +257,7 @@ func TestKeyStaysInTheServer(t *testing.T) {
 	server("none", `"forking" {}`, `handler "echo" {}`, common)
 	server("shared.reused", `"forking" { max_requests = 5 }`, `handler "echo" {}`, common)
 	server("shared", `"preforking" {}`, `handler "echo" {}`, common)
+	server("module", `"preforking" {}`, `plugin "copy.wasm" {}`, common)
 	p, listeners := serveFile(t, conf)
 	for _, l := range listeners {
 		require.Equal(t, "hello", frameworktest.Ask(t, dialTLS(t, l, ca, &tls.Config{}), "hello")) // and stays

@@ -47,7 +47,7 @@ func newClass(o Options) (*framework.HandlerClass, error) {
 	return &framework.HandlerClass{
 		New:  func() framework.Handler { return &handler{class: c} },
 		Open: c.open, Check: c.check, Close: c.close,
-		OwnProgram: true,
+		OwnProgram: true, Foreign: true,
 	}, nil
 }
 
