@@ -343,7 +343,7 @@ func TestOutcome(t *testing.T) {
 // A handler on a worker is told that the front stops, as it would be in the front, and its answer arrives.
 func TestFrontStops(t *testing.T) {
 	conn := connect(t)
-	w, _ := startWorker(t, conn, "b", 10)
+	w, worker := startWorker(t, conn, "b", 10)
 	active := func() int { return 10 - w.offers(conn).Servers[0].Free }
 	for name, bus := range map[string]bool{"tunnel": false, "bus": true} {
 		t.Run(name, func(t *testing.T) {
@@ -352,7 +352,7 @@ func TestFrontStops(t *testing.T) {
 			log.await(t, "worker is known")
 			c := frameworktest.Dial(t, s)
 			frameworktest.Send(t, c, "wait\n")
-			require.Eventually(t, func() bool { return active() == 1 }, frameworktest.Patience, time.Millisecond)
+			require.Eventually(t, func() bool { return worker.Active() == 1 }, frameworktest.Patience, time.Millisecond) // it has begun
 			s.Stop()
 			require.Equal(t, "stopped", frameworktest.End(t, c))
 			require.Eventually(t, func() bool { return active() == 0 }, frameworktest.Patience, time.Millisecond)
