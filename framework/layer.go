@@ -2,7 +2,6 @@ package framework
 
 import (
 	"context"
-	"errors"
 	"net"
 	"sync/atomic"
 
@@ -33,17 +32,6 @@ type Portable interface {
 // RestoreLayer makes, in a worker, the layer of a [Portable] of its server, which ask asks; nil: this program has none.
 // It is set before [ServeWorker], in a program whose layers are to be those of its workers and in that of the workers.
 var RestoreLayer func(description []byte, ask func(question []byte) ([]byte, error)) (Layer, error)
-
-// inheritedLayer is a layer of the server in a worker, which the server replaces when it has changed.
-type inheritedLayer struct{ current atomic.Pointer[Layer] }
-
-func (l *inheritedLayer) Wrap(ctx context.Context, c net.Conn) (net.Conn, error) {
-	current := l.current.Load()
-	if current == nil {
-		return nil, errors.New("the layer cannot be had")
-	}
-	return (*current).Wrap(ctx, c)
-}
 
 // layerIDs counts the layers that workers have.
 var layerIDs atomic.Uint64

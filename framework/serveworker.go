@@ -103,8 +103,9 @@ func serveParent(p *worker.Parent, c WorkerConfiguration, class *HandlerClass, c
 	if err := p.SayHello(c.Build, class.UsesState); err != nil { // where the server asks this is its Build, too
 		return err
 	}
-	t := &parentTransport{parent: p, class: class, configuration: c, layers: map[uint64]*inheritedLayer{}}
-	p.Layer = t.describeLayer
+	t := &parentTransport{parent: p, class: class, configuration: c}
+	t.layers = worker.Inherited{Restore: t.restoreLayer, Failed: func(err error) { workerLog("error").Error("a layer cannot be had", "error", err) }}
+	p.Layer = t.layers.Describe
 	if class.UsesState {
 		t.state = store.NewRemote[Entry](p.Send)
 		p.Answer = t.state.Take
@@ -135,7 +136,7 @@ type parentTransport struct {
 	configuration WorkerConfiguration
 	state         *store.Remote[Entry] // nil: the class has no use for it
 	sockets       sync.Map             // the servers of those that are served here
-	layers        map[uint64]*inheritedLayer
+	layers        worker.Inherited
 }
 
 // server makes a server of this process.
@@ -197,7 +198,7 @@ func (t *parentTransport) request(f *handoff.Frame, socket *handoff.Descriptor) 
 		r.readBuffer, r.writeBuffer = int(f.ReadBuffer), int(f.WriteBuffer)
 		switch {
 		case f.Flags&handoff.Layered != 0:
-			r.layers = []Layer{t.layerOf(binary.BigEndian.Uint64(f.Body))}
+			r.layers = []Layer{t.layers.Layer(binary.BigEndian.Uint64(f.Body))}
 		case len(f.Body) > 0:
 			r.TLS = new(TLS)
 			_ = json.Unmarshal(f.Body, r.TLS) // as the server wrote it
@@ -245,26 +246,12 @@ func (t *parentTransport) serveSocket(f *handoff.Frame, descriptor *handoff.Desc
 	}()
 }
 
-// describeLayer makes a layer of the server's, for the connections to come.
-func (t *parentTransport) describeLayer(id uint64, description []byte) {
-	err := errors.New("this program does not set framework.RestoreLayer")
-	var restored Layer
-	if RestoreLayer != nil {
-		restored, err = RestoreLayer(description, func(question []byte) ([]byte, error) { return t.parent.Ask(id, question) })
+// restoreLayer makes a layer of the server's.
+func (t *parentTransport) restoreLayer(id uint64, description []byte) (worker.Wrapper, error) {
+	if RestoreLayer == nil {
+		return nil, errors.New("this program does not set framework.RestoreLayer")
 	}
-	if err != nil {
-		workerLog("error").Error("a layer cannot be had", "error", err)
-		return
-	}
-	t.layerOf(id).current.Store(&restored)
-}
-
-// layerOf returns a layer of the server's. Connections do not pass it before the server has described it.
-func (t *parentTransport) layerOf(id uint64) *inheritedLayer {
-	if t.layers[id] == nil {
-		t.layers[id] = &inheritedLayer{}
-	}
-	return t.layers[id]
+	return RestoreLayer(description, func(question []byte) ([]byte, error) { return t.parent.Ask(id, question) })
 }
 
 // inherit makes the server of a socket. It owns file.
@@ -277,7 +264,7 @@ func (t *parentTransport) inherit(f *handoff.Frame, file *os.File) (*BaseServer,
 	s := t.server(nil)
 	s.Limits, s.ReadBuffer, s.WriteBuffer = t.configuration.Limits, o.ReadBuffer, o.WriteBuffer
 	if o.Layer != 0 {
-		s.Layers = []Layer{t.layerOf(o.Layer)}
+		s.Layers = []Layer{t.layers.Layer(o.Layer)}
 	}
 	s.OnStop = func() { _ = t.parent.Send(&handoff.Frame{Kind: handoff.Quit, ID: id}) }
 	if f.Flags&handoff.Count != 0 {
