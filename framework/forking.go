@@ -62,7 +62,7 @@ func (f *Forking) newPool(s *BaseServer) (*worker.Pool, error) {
 		return nil, err
 	}
 	return worker.NewPool(c, worker.PoolSize{
-		Children: f.children(), Spares: f.Spares, Tasks: max(f.MaxRequests, 1), Request: s.Timeouts.Request,
+		Children: f.children(), Spares: f.Spares, Tasks: max(f.MaxRequests, 1), Request: s.Timeouts.Request, Handshake: s.Timeouts.Handshake,
 	})
 }
 

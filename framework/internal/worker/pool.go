@@ -34,10 +34,22 @@ type Pool struct {
 
 // PoolSize bounds a Pool.
 type PoolSize struct {
-	Children int           // at most, whatever they do
-	Spares   int           // are kept started and idle
-	Tasks    int           // that a child does, one after the other, before it ends; at least 1
-	Request  time.Duration // after which a child that does not end its task is killed; 0: never
+	Children  int           // at most, whatever they do
+	Spares    int           // are kept started and idle
+	Tasks     int           // that a child does, one after the other, before it ends; at least 1
+	Request   time.Duration // after which a child that does not end its task is killed; 0: never
+	Handshake time.Duration // that precedes this where the child has a layer
+}
+
+// patience returns the time after which a child that does not end t is killed; 0: never.
+func (s *PoolSize) patience(t *Task) time.Duration {
+	switch {
+	case s.Request == 0:
+		return 0
+	case t.Layer != nil:
+		return s.Handshake + s.Request + Overtime
+	}
+	return s.Request + Overtime
 }
 
 const (
@@ -158,8 +170,8 @@ func (p *Pool) finish(c *child, t *Task) error {
 	if c.served >= p.size.Tasks {
 		t.Frame.Flags |= handoff.Last
 	}
-	if p.size.Request > 0 {
-		overdue := time.AfterFunc(p.size.Request+Overtime, func() {
+	if patience := p.size.patience(t); patience > 0 {
+		overdue := time.AfterFunc(patience, func() {
 			p.Log.Warn("child killed: its request has timed out", "pid", c.pid, "timeout", p.size.Request)
 			c.kill()
 		})

@@ -3,6 +3,7 @@ package worker
 import (
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -58,4 +59,13 @@ func TestPauseWhereTheSystemHasNoRoom(t *testing.T) {
 	slot, err := p.Take(p.done)
 	require.NoError(t, err)
 	p.Release(slot)
+}
+
+// The time of a request begins after its handshake, also in a child.
+func TestPatience(t *testing.T) {
+	size := PoolSize{Request: time.Minute, Handshake: 5 * time.Second}
+	require.Equal(t, time.Minute+Overtime, size.patience(&Task{}))
+	require.Equal(t, 65*time.Second+Overtime, size.patience(&Task{Layer: &Layer{}}))
+	size.Request = 0
+	require.Zero(t, size.patience(&Task{Layer: &Layer{}}))
 }
