@@ -44,7 +44,7 @@ func TestRequestsAreListedAndKilled(t *testing.T) {
 			}
 			require.Regexp(t, fmt.Sprintf(`(?m)^%d +s +tcp +%s +%d +\d+s$`, first.ID, first.Client, first.Pid), r.do(t, "ps"))
 			if strategy == everyStrategy[2] {
-				require.Equal(t, fmt.Sprintf("request %d cannot be killed alone, as process %d may have others; to end them all: kill %d\n", first.ID, first.Pid, first.Pid), r.refuse(t, "kill", fmt.Sprint(first.ID)))
+				require.Equal(t, fmt.Sprintf("request %d cannot be killed alone, as process %d may have others; to end them all: kill -KILL %d\n", first.ID, first.Pid, first.Pid), r.refuse(t, "kill", fmt.Sprint(first.ID)))
 				return
 			}
 			r.do(t, "kill", fmt.Sprint(first.ID))

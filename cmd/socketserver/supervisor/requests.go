@@ -277,7 +277,7 @@ func (s *Supervisor) KillRequest(id uint64) error {
 			continue
 		}
 		if _, alone := i.strategy.(interface{ OneRequestEach() }); !alone && pid != 0 && pid != os.Getpid() {
-			return fmt.Errorf("request %d cannot be killed alone, as process %d may have others; to end them all: kill %d", id, pid, pid)
+			return fmt.Errorf("request %d cannot be killed alone, as process %d may have others; to end them all: kill -KILL %d", id, pid, pid)
 		}
 		i.log.Info("request killed by the operator", "id", id, "client", clientOf(r), "pid", pid)
 		r.Kill()
