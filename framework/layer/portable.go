@@ -34,8 +34,8 @@ const (
 // Describe implements [framework.Portable]. What it returns has the private keys, but for isolated ones, and keys of
 // session tickets, which each worker must have so that clients resume sessions in any of them. They are renewed each day.
 func (t *TLS) Describe() (text []byte, changed <-chan struct{}) {
-	t.reading.Lock()
-	defer t.reading.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	l := t.loaded.Load()
 	if l.described == nil {
 		l.renewTickets()
@@ -47,8 +47,8 @@ func (t *TLS) Describe() (text []byte, changed <-chan struct{}) {
 
 // age gives l, if it is still used, another key for new tickets. Where no worker asks for it nothing follows.
 func (t *TLS) age(l *loaded) {
-	t.reading.Lock()
-	defer t.reading.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.loaded.Load() != l {
 		return
 	}
@@ -57,7 +57,7 @@ func (t *TLS) age(l *loaded) {
 	t.replace(&next)
 }
 
-// replace has l used from here on. The caller holds t.reading.
+// replace has l used from here on. The caller holds t.mu.
 func (t *TLS) replace(l *loaded) {
 	before := t.loaded.Swap(l)
 	t.before.Store(before) // handshakes with its keys may be under way

@@ -20,10 +20,11 @@ import (
 // TLS is a [framework.Layer] that makes connections TLS ones. Its files may be read again while
 // it is used.
 type TLS struct {
-	files   TLSFiles
-	reading sync.Mutex // held while loaded is replaced or described
-	loaded  atomic.Pointer[loaded]
-	before  atomic.Pointer[loaded] // what was loaded before that
+	files     TLSFiles
+	reloading sync.Mutex // held while files are read, which may take long: what was read last is used
+	mu        sync.Mutex // held while loaded is replaced or described
+	loaded    atomic.Pointer[loaded]
+	before    atomic.Pointer[loaded] // what was loaded before that
 }
 
 // NewTLS reads files. The error joins a [*FileProblem] for each that cannot be used.
@@ -40,11 +41,16 @@ func NewTLS(files TLSFiles) (*TLS, error) {
 // Reload reads the files again, for the connections to come, and reports whether they have changed.
 // On an error what was read before stays.
 func (t *TLS) Reload() (changed bool, err error) {
-	t.reading.Lock()
-	defer t.reading.Unlock()
+	t.reloading.Lock()
+	defer t.reloading.Unlock()
 	l, err := t.files.load()
-	if err != nil || l.sum == t.loaded.Load().sum {
+	if err != nil {
 		return false, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l.sum == t.loaded.Load().sum {
+		return false, nil
 	}
 	t.replace(l)
 	return true, nil
