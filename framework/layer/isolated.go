@@ -41,13 +41,16 @@ func (k *remoteKey) Sign(_ io.Reader, digest []byte, options crypto.SignerOpts) 
 	return k.ask(question)
 }
 
-// Answer implements [framework.Portable]: it signs with an isolated key, also with one that has just been replaced.
+// Answer implements [framework.Portable]: it signs with an isolated key, also with one that was replaced lately.
 func (t *TLS) Answer(question []byte) ([]byte, error) {
 	var s toSign
 	if err := json.Unmarshal(question, &s); err != nil {
 		return nil, fmt.Errorf("read what to sign: %w", err)
 	}
-	for _, l := range []*loaded{t.loaded.Load(), t.before.Load()} {
+	t.mu.Lock()
+	all := append([]*loaded{t.loaded.Load()}, t.before...)
+	t.mu.Unlock()
+	for _, l := range all {
 		if key := l.isolatedKey(s.Key); key != nil {
 			return s.sign(key)
 		}
@@ -57,7 +60,7 @@ func (t *TLS) Answer(question []byte) ([]byte, error) {
 
 // isolatedKey returns the key that belongs to a public one; nil: there is none.
 func (l *loaded) isolatedKey(public []byte) crypto.Signer {
-	if l == nil || !l.isolated {
+	if !l.isolated {
 		return nil
 	}
 	for _, c := range l.config.Certificates {

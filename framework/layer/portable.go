@@ -57,10 +57,14 @@ func (t *TLS) age(l *loaded) {
 	t.replace(&next)
 }
 
+// keptKeys is the number of earlier certificates whose isolated keys still sign, for handshakes that have begun with
+// them: more than are replaced in the time of one.
+const keptKeys = 8
+
 // replace has l used from here on. The caller holds t.mu.
 func (t *TLS) replace(l *loaded) {
 	before := t.loaded.Swap(l)
-	t.before.Store(before) // handshakes with its keys may be under way
+	t.before = append([]*loaded{before}, t.before[:min(len(t.before), keptKeys-1)]...)
 	if before.aging != nil {
 		before.aging.Stop()
 	}

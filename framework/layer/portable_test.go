@@ -100,3 +100,23 @@ func TestAnswer(t *testing.T) {
 		require.EqualError(t, err, "there is no isolated key for that certificate")
 	}
 }
+
+// A handshake that began with a certificate ends also where that was replaced several times meanwhile.
+func TestKeysOfEarlierCertificatesSign(t *testing.T) {
+	ca := frameworktest.NewAuthority(t)
+	l, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(ca.Issue(t, "localhost"))}, Isolated: true})
+	require.NoError(t, err)
+	first := &remoteKey{l.loaded.Load().config.Certificates[0].Leaf, l.Answer}
+	for range keptKeys {
+		l.files.Pairs = []Pair{Pair(ca.Issue(t, "localhost"))}
+		_, err = l.Reload()
+		require.NoError(t, err)
+		_, err = first.Sign(nil, make([]byte, 32), crypto.SHA256)
+		require.NoError(t, err)
+	}
+	l.files.Pairs = []Pair{Pair(ca.Issue(t, "localhost"))}
+	_, err = l.Reload()
+	require.NoError(t, err)
+	_, err = first.Sign(nil, make([]byte, 32), crypto.SHA256)
+	require.EqualError(t, err, "there is no isolated key for that certificate")
+}

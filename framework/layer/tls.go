@@ -24,7 +24,7 @@ type TLS struct {
 	reloading sync.Mutex // held while files are read, which may take long: what was read last is used
 	mu        sync.Mutex // held while loaded is replaced or described
 	loaded    atomic.Pointer[loaded]
-	before    atomic.Pointer[loaded] // what was loaded before that
+	before    []*loaded // what was loaded before that, the latest first
 }
 
 // NewTLS reads files. The error joins a [*FileProblem] for each that cannot be used.
