@@ -17,6 +17,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/upgrade"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // An upgrader has a new process take the place of this one.
@@ -35,7 +36,9 @@ type (
 		To string `json:"to"`
 	}
 	upgradeAnswer struct {
-		Pid int `json:"pid"`
+		Pid      int `json:"pid"`      // that has taken over
+		Old      int `json:"old"`      // that ends with its last request
+		Requests int `json:"requests"` // that the old one still has
 	}
 )
 
@@ -148,7 +151,11 @@ func (d *daemon) upgradeEndpoint(ctx context.Context) admin.Endpoint {
 			return nil, err
 		}
 		pid, err := d.upgrade(ctx, how.To)
-		return upgradeAnswer{pid}, err
+		answer := upgradeAnswer{Pid: pid, Old: os.Getpid()}
+		for _, s := range d.servers.Status() {
+			answer.Requests += s.Active + s.Waiting
+		}
+		return answer, err
 	}}
 }
 
@@ -178,7 +185,9 @@ changes, and the exit status is 1.`,
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "process %d has taken over\n", answer.Pid)
+		if _, err = fmt.Fprintf(c.OutOrStdout(), "process %d has taken over\n", answer.Pid); err == nil && answer.Requests > 0 {
+			_, err = fmt.Fprintf(c.OutOrStdout(), "process %d has %s, and ends with the last; SIGTERM gives it the drain timeout\n", answer.Old, text.Counted(answer.Requests, "request"))
+		}
 		return err
 	}
 	return c

@@ -137,7 +137,7 @@ func TestUpgradeThatFails(t *testing.T) {
 		"it exits":                     {script(t, "echo starting >&2\necho out of order >&2\nexit 3\n"), ": it ended before it was ready: exit status 3; the last line that it printed: out of order\n"},
 		"it exits and prints nothing":  {script(t, "exit 0\n"), ": it ended before it was ready: exit status 0; it printed nothing\n"},
 		"it hangs":                     {script(t, "echo waiting for a disk >&2\nsleep 1000\n"), ": it was not ready within 10s; the last line that it printed: waiting for a disk\n"},
-		"it rejects the configuration": {rejects, " validate -c " + r.file + ": exit status 1; the last line that it printed: line 2 is wrong\n"},
+		"it rejects the configuration": {rejects, " validate -c " + r.file + ": exit status 1\nthe first line\nline 2 is wrong\n"},
 		"there is no such program":     {rejects + "x", "no such file or directory\n"},
 		"it is no socketserver":        {"/bin/false", "/bin/false validate -c " + r.file + ": exit status 1; it printed nothing\n"},
 	} {
@@ -158,10 +158,16 @@ func TestUpgradeThatFails(t *testing.T) {
 	r.write(t, "server {")
 	_, problems, err := r.command("upgrade")
 	require.Equal(t, exitFailed, exitCode(err))
-	require.Contains(t, problems, "exit status 1; the last line that it printed: ")
+	require.Contains(t, problems, "exit status 1\n"+r.file+":2:8: the block has no }")
 	awaitHeld(t, r.process, descriptors, children)
 	require.NoError(t, os.WriteFile(r.file, text, 0o600))
-	r.upgrade(t)
+	out, problems, err := r.command("upgrade")
+	require.NoError(t, err, problems)
+	var pid int
+	_, err = fmt.Sscanf(out, "process %d has taken over\n", &pid)
+	require.NoError(t, err)
+	endWithTest(t, pid)
+	require.Contains(t, out, fmt.Sprintf("\nprocess %d has 1 request, and ends with the last; ", r.Process.Pid))
 	require.Equal(t, "still", frameworktest.Ask(t, conn, "still"))
 	requireEchoOf(t, r.listeners[0])
 }

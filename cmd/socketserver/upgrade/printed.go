@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// maxTail is how much of the end is kept, in bytes.
-const maxTail = 4 << 10
+// maxTail is how much of the end is kept, in bytes. The errors of a configuration have room.
+const maxTail = 32 << 10
 
 // printed is the end of what a program has printed.
 type printed struct{ tail []byte }
@@ -34,11 +34,14 @@ func (p *printed) copy(log io.Writer, r io.Reader) {
 	}
 }
 
-// explain adds the last line to an error.
-func (p *printed) explain(err error) error {
+// explain adds the last line to an error, or the whole text.
+func (p *printed) explain(err error, whole bool) error {
 	text := bytes.TrimSpace(p.tail)
 	if len(text) == 0 {
 		return fmt.Errorf("%w; it printed nothing", err)
+	}
+	if whole {
+		return fmt.Errorf("%w\n%s", err, text)
 	}
 	return fmt.Errorf("%w; the last line that it printed: %s", err, text[bytes.LastIndexByte(text, '\n')+1:])
 }

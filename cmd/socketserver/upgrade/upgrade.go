@@ -50,7 +50,8 @@ type inheritedSocket struct {
 	File, Lock int // in place of those of Passed; Lock 0: none
 }
 
-// Check runs a program, which has to end with status 0.
+// Check runs a program, which has to end with status 0. An error has all that it printed: one of a
+// configuration is several lines, of which the last is a caret.
 func Check(ctx context.Context, path string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
@@ -59,7 +60,7 @@ func Check(ctx context.Context, path string, args ...string) error {
 	c.Stdout, c.Stderr, c.WaitDelay = &printed, &printed, logTime
 	c.SysProcAttr, c.Cancel = ownGroup, func() error { kill(c.Process); return nil }
 	if err := c.Run(); err != nil {
-		return printed.explain(fmt.Errorf("%s %s: %w", path, strings.Join(args, " "), err))
+		return printed.explain(fmt.Errorf("%s %s: %w", path, strings.Join(args, " "), err), true)
 	}
 	return nil
 }
@@ -108,7 +109,7 @@ func Start(ctx context.Context, path string, sockets []supervisor.Passed, log io
 	if errors.Is(err, io.EOF) {
 		err = fmt.Errorf("it ended before it was ready: %s", c.ProcessState)
 	}
-	return nil, printed.explain(fmt.Errorf("%s: %w", path, err))
+	return nil, printed.explain(fmt.Errorf("%s: %w", path, err), false)
 }
 
 // command returns the command of the next process.
