@@ -179,7 +179,7 @@ func (d *draft) handlersAreHere() bool {
 func (d *draft) checkIsolatedKeys(r *reader) {
 	for n, t := range d.Transports {
 		if t.TLS != nil && t.TLS.Isolated && d.handlersAreHere() {
-			r.add(d.transports[n], faultf(`use concurrency "forking" or "preforking", or leave isolated_key out`, "%stransport %q: tls: the key cannot be isolated: handlers run in the process of the server under %q", d.block, t.Word(), d.Concurrency.Kind))
+			r.add(d.isolated[n], faultf(`use concurrency "forking" or "preforking", or leave isolated_key out`, "%stransport %q: tls: the key cannot be isolated: handlers run in the process of the server under %q", d.block, t.Word(), d.Concurrency.Kind))
 		}
 	}
 }

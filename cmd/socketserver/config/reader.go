@@ -42,6 +42,7 @@ type draft struct {
 	// blocks are those present, even invalid ones, so that they are not reported missing.
 	blocks      map[string]hcl.Range
 	transports  []hcl.Range
+	isolated    []hcl.Range // what keeps the keys of each transport in the server, of those of a file
 	concurrency hcl.Range
 	spares      hcl.Range
 	workers     hcl.Range

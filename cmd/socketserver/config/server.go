@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -133,8 +134,9 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 		return
 	}
 	i := b.inner(h)
+	var isolated hcl.Range
 	connected := blocks{
-		"tls":            repeat(func(h *hclsyntax.Block) { i.readTLS(h, &t) }),
+		"tls":            repeat(func(h *hclsyntax.Block) { isolated = cmp.Or(i.readTLS(h, &t), isolated) }),
 		"proxy_protocol": once(func(h *hclsyntax.Block) { i.readProxyProtocol(h, &t.ProxyProtocol) }),
 	}
 	i.readVariant(network, grammar, map[string]blocks{"tcp": connected, "websocket": connected})
@@ -150,7 +152,7 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	}
 	t.At = placeOf(i.place("address"))
 	d.Transports = append(d.Transports, t)
-	d.transports = append(d.transports, i.place("address"))
+	d.transports, d.isolated = append(d.transports, i.place("address")), append(d.isolated, isolated)
 }
 
 // readProxyProtocol reads the block of that name. from has no default: a peer that may send a header

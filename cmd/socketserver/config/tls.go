@@ -13,8 +13,8 @@ import (
 )
 
 // readTLS reads a block tls of a transport. A second one adds a certificate; all else is the
-// transport's.
-func (b *block) readTLS(h *hclsyntax.Block, t *Transport) {
+// transport's. It returns the place of what isolates the keys, if that is in this one.
+func (b *block) readTLS(h *hclsyntax.Block, t *Transport) (isolated hcl.Range) {
 	i := b.bare(h)
 	var own layer.TLSFiles
 	var pair layer.Pair
@@ -42,8 +42,13 @@ func (b *block) readTLS(h *hclsyntax.Block, t *Transport) {
 	if i.body.Attributes["certificate"] == nil {
 		i.problem(i.at, faultf(`add certificate = "server.pem"`, "there is no certificate"))
 	}
+	for _, name := range []string{"key", "isolated_key"} {
+		if own.Isolated && i.body.Attributes[name] != nil {
+			isolated = i.place(name)
+		}
+	}
 	if pair.Certificate == "" {
-		return
+		return isolated
 	}
 	pair.Key = cmp.Or(pair.Key, pair.Certificate)
 	own.Pairs = []layer.Pair{pair}
@@ -58,6 +63,7 @@ func (b *block) readTLS(h *hclsyntax.Block, t *Transport) {
 		i.fileProblem("client_ca", p)
 	}
 	i.addTLS(own, t)
+	return isolated
 }
 
 func (b *block) fileProblem(name string, p *layer.FileProblem) {

@@ -84,7 +84,7 @@ func TestTLSErrors(t *testing.T) {
 		{[]string{"certificate = C\nkey = K\nalpn = [\"\"]"}, `7:8: server "s": transport "tcp": tls: alpn: "" is no name of a protocol, which has 1 to 255 bytes; write names, as in ["irc"]`},
 		{[]string{"certificate = C\nkey = K\nmin_version = \"1.2\"", "certificate = C\nkey = K\nmin_version = \"1.3\""}, `12:15: server "s": transport "tcp": tls: min_version: it holds for all certificates of a transport, and another block of it says "1.2"; write it in one of them`},
 		{[]string{"certificate = C\nkey = K\nalpn = [\"a\"]", "certificate = C\nkey = K\nalpn = [\"b\"]"}, `12:8: server "s": transport "tcp": tls: alpn: it holds for all certificates of a transport, and another block of it has another list; write it in one of them`},
-		{[]string{"certificate = C\nkey = K\nisolated_key = true"}, `3:13: server "s": transport "tcp": tls: the key cannot be isolated: handlers run in the process of the server under "threading"; use concurrency "forking" or "preforking", or leave isolated_key out`},
+		{[]string{"certificate = C\nkey = K\nisolated_key = true"}, `7:16: server "s": transport "tcp": tls: the key cannot be isolated: handlers run in the process of the server under "threading"; use concurrency "forking" or "preforking", or leave isolated_key out`},
 	} {
 		src, files, ca := secure(t, c.bodies...)
 		_, err := config.Parse("s.hcl", []byte(src), catalog)
