@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/plugins"
-CGO_ENABLED=0 go build -o "$dir/" ./cmd/socketserver ./cmd/socketserver-worker
+CGO_ENABLED=0 go build -o "$dir/" ./cmd/socketserver ./cmd/socketserver-worker ./cmd/socketserver-worker-tls
 CGO_ENABLED=0 go build -o "$dir/plugins/" ./plugins/echo ./plugins/timestamp ./plugins/command
 for program in "$dir"/socketserver* "$dir"/plugins/*; do # as an installation would write them
 	cp "$program" "$dir/copy" && mv "$dir/copy" "$program"
