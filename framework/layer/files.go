@@ -89,7 +89,7 @@ type loaded struct {
 	clientCAs [][]byte      // in DER
 	changed   chan struct{} // closed when it is not used any more
 	described []byte        // for workers; nil: none has asked for it
-	tickets   [][32]byte    // the keys of session tickets, of workers alone
+	tickets   [][32]byte    // the keys of session tickets, once there are workers
 	aging     *time.Timer   // gives them another one; nil: there are none
 }
 

@@ -39,6 +39,7 @@ func (t *TLS) Describe() (text []byte, changed <-chan struct{}) {
 	l := t.loaded.Load()
 	if l.described == nil {
 		l.renewTickets()
+		l.config.SetSessionTicketKeys(l.tickets) // where this process ends TLS, too, as under forking
 		l.described = l.describe()
 		l.aging = time.AfterFunc(day, func() { t.age(l) })
 	}

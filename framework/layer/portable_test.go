@@ -6,10 +6,13 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"encoding/json"
+	"io"
+	"net"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/internal/life"
 )
@@ -119,4 +122,33 @@ func TestKeysOfEarlierCertificatesSign(t *testing.T) {
 	require.NoError(t, err)
 	_, err = first.Sign(nil, make([]byte, 32), crypto.SHA256)
 	require.EqualError(t, err, "there is no isolated key for that certificate")
+}
+
+// A client resumes its session also where it meets a worker first and then the server, which ends TLS beside it,
+// or the other way round.
+func TestTicketsOfServerAndWorkers(t *testing.T) {
+	ca := frameworktest.NewAuthority(t)
+	here, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(ca.Issue(t, "localhost"))}})
+	require.NoError(t, err)
+	text, _ := here.Describe()
+	there, err := Restore(text, nil)
+	require.NoError(t, err)
+	client := &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+	for n, l := range []framework.Layer{here, there, here} {
+		theirs, ours := net.Pipe()
+		wrapped := make(chan error, 1)
+		go func() {
+			c, err := l.Wrap(t.Context(), theirs)
+			if err == nil {
+				err = c.Close()
+			}
+			wrapped <- err
+		}()
+		conn := tls.Client(ours, client)
+		_, err := io.ReadAll(conn) // the ticket comes before the end
+		require.NoError(t, err)
+		require.NoError(t, frameworktest.Await(t, wrapped))
+		require.Equal(t, n > 0, conn.ConnectionState().DidResume)
+		require.NoError(t, ours.Close())
+	}
 }
