@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
@@ -91,6 +93,7 @@ func TestHistory(t *testing.T) {
 	for tries := 0; tries < 500 && !slices.Equal(last, past(two, 5)); tries++ {
 	}
 	require.Equal(t, last, past(two, 5))
+	require.Eventually(t, func() bool { return stored(t, bus) == 22 }, frameworktest.Patience, time.Millisecond, "NATS has not kept what was said")
 	one.Stop()
 	two.Stop()
 	natstest.Stop(bus)
@@ -102,6 +105,21 @@ func TestHistory(t *testing.T) {
 	carol.say("/join tea")
 	carol.skips("in the room tea; /help lists the commands\n")
 	carol.hears("bob: to nobody\n")
+}
+
+// stored returns the number of messages in the streams of a server, but for those of KV buckets.
+func stored(t *testing.T, bus *server.Server) (messages uint64) {
+	t.Helper()
+	all, err := bus.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
+	require.NoError(t, err)
+	for _, account := range all.AccountDetails {
+		for _, stream := range account.Streams {
+			if !strings.HasPrefix(stream.Name, "KV_") {
+				messages += stream.State.Msgs
+			}
+		}
+	}
+	return messages
 }
 
 // What NATS lacks or refuses is in the log, and rooms go on.
