@@ -94,6 +94,12 @@ func TestHistory(t *testing.T) {
 	}
 	require.Equal(t, last, past(two, 5))
 	require.Eventually(t, func() bool { return stored(t, bus) == 22 }, frameworktest.Patience, time.Millisecond, "NATS has not kept what was said")
+	late, _ := serve(t, with, &framework.Threading{})
+	dave := enter(t, late, "dave")
+	dave.say("/join tea") // where bob is, at another server that was there first
+	dave.skips("in the room tea, with bob; /help lists the commands\n")
+	dave.hears("bob: to nobody\n")
+	late.Stop()
 	one.Stop()
 	two.Stop()
 	natstest.Stop(bus)

@@ -61,9 +61,14 @@ func (l *link) open(_ string, log hclog.Logger) error {
 		return fmt.Errorf("open the bus: %w", err)
 	}
 	l.rooms.mu.Lock()
-	defer l.rooms.mu.Unlock()
 	l.bus, l.linked, l.isOpen = bus, linked, true
-	l.rooms.open[fold(lobby)].unlinked = !linked // it has no users yet
+	open := slices.Collect(maps.Values(l.rooms.open)) // the lobby, and rooms of users elsewhere
+	l.rooms.mu.Unlock()
+	for _, in := range open {
+		in.mu.Lock()
+		in.unlinked = !linked
+		in.mu.Unlock()
+	}
 	return nil
 }
 
