@@ -175,35 +175,21 @@ func scriptBlock(t *testing.T, dir string, f fence) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(f.text), 0o755))
 }
 
-// goBlock saves a plugin or its test where the page says, runs a test, and compiles the rest.
+// goBlock saves a program or a test where the page says, runs a test, and compiles what is no plugin.
 func goBlock(t *testing.T, dir string, f fence) {
-	name, isPlugin := f.file("// ")
-	if strings.HasPrefix(f.text, "package main") { // the README's
-		name, isPlugin = "plugins/upper/main.go", true
+	name, named := f.file("// ")
+	if !named {
+		name = "plugins/upper/main.go" // the README's
 	}
-	if isPlugin {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(f.text), 0o644))
-		if strings.HasSuffix(path, "_test.go") {
-			goCommand(t, filepath.Dir(path), "test", ".")
-		}
-		return
+	path := filepath.Join(dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(f.text), 0o644))
+	switch {
+	case strings.HasSuffix(path, "_test.go"):
+		goCommand(t, filepath.Dir(path), "test", ".")
+	case strings.HasPrefix(name, "cmd/"):
+		goCommand(t, filepath.Dir(path), "build", "-o", os.DevNull, ".")
 	}
-	program := filepath.Join(dir, "cmd", "readme")
-	require.NoError(t, os.MkdirAll(program, 0o755))
-	text := `package main
-
-import (
-	"log"
-
-	"github.com/go-socketserver/socketserver/framework"
-	greet "github.com/go-socketserver/socketserver/handlers/echo"
-)
-
-` + f.text
-	require.NoError(t, os.WriteFile(filepath.Join(program, "main.go"), []byte(text), 0o644))
-	goCommand(t, dir, "build", "-o", os.DevNull, "./cmd/readme")
 }
 
 // goCommand runs the go command in dir.
