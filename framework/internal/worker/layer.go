@@ -82,17 +82,19 @@ func (p *Process) describe(l *Layer) (changed <-chan struct{}, err error) {
 	return changed, nil
 }
 
-// layerChanged describes the layer of a socket to the process and returns a channel that is closed when it has
-// changed; nil: t is not that of a socket, whose next task finds out, or the process ends.
-func (p *Process) layerChanged(t *Task) <-chan struct{} {
-	if t.Layer == nil || t.Frame.Kind != handoff.Listen {
-		return nil
+// followLayer describes l to the process whenever that has changed, until over is closed.
+func (p *Process) followLayer(l *Layer, over <-chan struct{}) {
+	for {
+		changed, err := p.describe(l)
+		if err != nil {
+			return // the process ends
+		}
+		select {
+		case <-changed:
+		case <-over:
+			return
+		}
 	}
-	changed, err := p.describe(t.Layer)
-	if err != nil {
-		return nil
-	}
-	return changed
 }
 
 // answer answers a question of the process, which gets no other answer meanwhile: it has no more of this

@@ -102,3 +102,23 @@ func TestDescriptionThatCannotBeSent(t *testing.T) {
 	require.ErrorIs(t, err, syscall.EMFILE)
 	<-killed
 }
+
+// The outcome of a socket does not wait for a process that has no room for its new layer.
+func TestLayerOfAProcessThatDoesNotRead(t *testing.T) {
+	p, parent, _ := pairOf(t)
+	described := make(chan struct{}, 1)
+	task := &Task{
+		Frame:    handoff.Frame{Kind: handoff.Listen},
+		Layer:    &Layer{ID: 1, Describe: func() ([]byte, <-chan struct{}) { described <- struct{}{}; return nil, nil }},
+		Conclude: func(*handoff.Frame) error { return errors.New("concluded") },
+	}
+	id, h, err := p.register(task)
+	require.NoError(t, err)
+	for p.channel.TrySend(&handoff.Frame{Kind: handoff.Wake}) == nil {
+	}
+	over := make(chan error, 1)
+	go func() { over <- p.await(task, id, h) }()
+	<-described
+	parent.Finish(&handoff.Frame{Kind: handoff.Outcome, ID: id})
+	require.EqualError(t, <-over, "concluded")
+}

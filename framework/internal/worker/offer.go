@@ -69,15 +69,19 @@ func Offer(t *Task, next func() (*Process, error)) error {
 	}
 }
 
-// await waits for the outcome, and passes on that the task is to retire or to stop, and that its layer has changed.
+// await waits for the outcome, and passes on that the task is to retire or to stop. The layer of a socket is followed
+// meanwhile; that of another task is described with the next one.
 func (p *Process) await(t *Task, id uint64, h *inflight) error {
+	if t.Layer != nil && t.Frame.Kind == handoff.Listen {
+		over := make(chan struct{})
+		defer close(over)
+		go p.followLayer(t.Layer, over) // it may wait for room in the channel, and ends with the process at the latest
+	}
 	stop, retire := t.Stop, t.Retire
-	for changed := p.layerChanged(t); ; {
+	for {
 		select {
 		case err := <-h.outcome:
 			return err
-		case <-changed:
-			changed = p.layerChanged(t)
 		case <-retire:
 			retire = nil
 			p.cancel(&handoff.Frame{Kind: handoff.Cancel, ID: id})
