@@ -29,9 +29,9 @@ type Portable interface {
 	Answer(question []byte) ([]byte, error)
 }
 
-// RestoreLayer makes, in a worker, the layer of a [Portable] of its server, which ask asks; nil: this program has none.
+// RestoreLayer makes, in a worker, the layer of a [Portable] of its server, which ask asks until ctx is done; nil: this program has none.
 // It is set before [ServeWorker], in a program whose layers are to be those of its workers and in that of the workers.
-var RestoreLayer func(description []byte, ask func(question []byte) ([]byte, error)) (Layer, error)
+var RestoreLayer func(description []byte, ask func(ctx context.Context, question []byte) ([]byte, error)) (Layer, error)
 
 // layerIDs counts the layers that workers have.
 var layerIDs atomic.Uint64

@@ -251,7 +251,9 @@ func (t *parentTransport) restoreLayer(id uint64, description []byte) (worker.Wr
 	if RestoreLayer == nil {
 		return nil, errors.New("this program does not set framework.RestoreLayer")
 	}
-	return RestoreLayer(description, func(question []byte) ([]byte, error) { return t.parent.Ask(id, question) })
+	return RestoreLayer(description, func(ctx context.Context, question []byte) ([]byte, error) {
+		return t.parent.Ask(ctx, id, question)
+	})
 }
 
 // inherit makes the server of a socket. It owns file.

@@ -2,21 +2,41 @@ package layer
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // A remoteKey is a private key that the server has. It signs what a worker of it asks for.
 type remoteKey struct {
 	certificate *x509.Certificate
 	ask         func(question []byte) ([]byte, error)
+}
+
+// within returns the config of one handshake: the keys that the server has are asked for until ctx is done.
+func (t *TLS) within(ctx context.Context) *tls.Config {
+	config := t.loaded.Load().config
+	if t.ask == nil {
+		return config
+	}
+	config = config.Clone()
+	config.Certificates = slices.Clone(config.Certificates)
+	ask := func(question []byte) ([]byte, error) { return t.ask(ctx, question) }
+	for n := range config.Certificates {
+		if c := &config.Certificates[n]; c.PrivateKey == nil {
+			c.PrivateKey = &remoteKey{c.Leaf, ask}
+		}
+	}
+	return config
 }
 
 // toSign is what a worker asks for.

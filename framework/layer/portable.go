@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -93,12 +94,12 @@ func (l *loaded) describe() []byte {
 }
 
 // Restore makes the TLS layer of a description. It is for [framework.RestoreLayer].
-func Restore(text []byte, ask func(question []byte) ([]byte, error)) (framework.Layer, error) {
+func Restore(text []byte, ask func(ctx context.Context, question []byte) ([]byte, error)) (framework.Layer, error) {
 	var d description
 	if err := json.Unmarshal(text, &d); err != nil {
 		return nil, fmt.Errorf("read the description of TLS: %w", err)
 	}
-	config := newConfig()
+	config, t := newConfig(), &TLS{}
 	config.MinVersion, config.NextProtos = d.MinVersion, d.ALPN
 	for _, c := range d.Certificates {
 		own := tls.Certificate{Certificate: c.Chain}
@@ -107,7 +108,7 @@ func Restore(text []byte, ask func(question []byte) ([]byte, error)) (framework.
 			return nil, fmt.Errorf("read a certificate of TLS: %w", err)
 		}
 		if c.Key == nil {
-			own.PrivateKey = &remoteKey{own.Leaf, ask}
+			t.ask = ask
 		} else if own.PrivateKey, err = x509.ParsePKCS8PrivateKey(c.Key); err != nil {
 			return nil, fmt.Errorf("read a key of TLS: %w", err)
 		}
@@ -117,7 +118,6 @@ func Restore(text []byte, ask func(question []byte) ([]byte, error)) (framework.
 		return nil, fmt.Errorf("read an authority of TLS: %w", err)
 	}
 	config.SetSessionTicketKeys(d.Tickets)
-	t := &TLS{}
 	t.loaded.Store(&loaded{config: config, changed: make(chan struct{})})
 	return t, nil
 }

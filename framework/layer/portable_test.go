@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
@@ -8,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -151,4 +153,24 @@ func TestTicketsOfServerAndWorkers(t *testing.T) {
 		require.Equal(t, n > 0, conn.ConnectionState().DidResume)
 		require.NoError(t, ours.Close())
 	}
+}
+
+// A handshake whose signature does not come ends with its time.
+func TestSignatureThatDoesNotCome(t *testing.T) {
+	ca := frameworktest.NewAuthority(t)
+	l, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(ca.Issue(t, "localhost"))}, Isolated: true})
+	require.NoError(t, err)
+	text, _ := l.Describe()
+	ctx, cancel := context.WithCancel(t.Context())
+	restored, err := Restore(text, func(ctx context.Context, _ []byte) ([]byte, error) {
+		cancel()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	require.NoError(t, err)
+	theirs, ours := net.Pipe()
+	go func() { _ = tls.Client(ours, &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"}).Handshake() }()
+	_, err = restored.Wrap(ctx, theirs)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.NoError(t, ours.Close())
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,9 @@ type TLS struct {
 	reloading sync.Mutex // held while files are read, which may take long: what was read last is used
 	mu        sync.Mutex // held while loaded is replaced or described
 	loaded    atomic.Pointer[loaded]
-	before    []*loaded // what was loaded before that, the latest first
+	// ask asks the server of this process, which has the keys; nil: they are here.
+	ask    func(ctx context.Context, question []byte) ([]byte, error)
+	before []*loaded // what was loaded before that, the latest first
 }
 
 // NewTLS reads files. The error joins a [*FileProblem] for each that cannot be used.
@@ -63,9 +66,12 @@ func (t *TLS) Warnings() []*FileProblem { return t.loaded.Load().warnings }
 func (t *TLS) Expires() time.Time { return t.loaded.Load().expires }
 
 // Wrap implements [framework.Layer]. A client that does not speak TLS is sent an alert.
-func (t *TLS) Wrap(_ context.Context, c net.Conn) (net.Conn, error) {
-	wrapped := ServerConn(c, t.loaded.Load().config)
+func (t *TLS) Wrap(ctx context.Context, c net.Conn) (net.Conn, error) {
+	wrapped := ServerConn(c, t.within(ctx))
 	if err := wrapped.Handshake(); err != nil {
+		if t.ask != nil && ctx.Err() != nil { // crypto/tls does not wrap the error of a signature
+			return nil, os.ErrDeadlineExceeded
+		}
 		return nil, refuse(c, err)
 	}
 	return wrapped, nil

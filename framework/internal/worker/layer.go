@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -137,8 +138,8 @@ type reply struct {
 	err  error
 }
 
-// Ask has the server answer a question about a layer that it has described.
-func (p *Parent) Ask(layer uint64, question []byte) ([]byte, error) {
+// Ask has the server answer a question about a layer that it has described, and waits for that until ctx is done.
+func (p *Parent) Ask(ctx context.Context, layer uint64, question []byte) ([]byte, error) {
 	q := &p.questions
 	replied := make(chan reply, 1)
 	q.mu.Lock()
@@ -157,8 +158,13 @@ func (p *Parent) Ask(layer uint64, question []byte) ([]byte, error) {
 		q.take(id)
 		return nil, fmt.Errorf("ask the server: %w", err)
 	}
-	r := <-replied
-	return r.body, r.err
+	select {
+	case r := <-replied:
+		return r.body, r.err
+	case <-ctx.Done():
+		q.take(id)
+		return nil, fmt.Errorf("ask the server: %w", context.Cause(ctx))
+	}
 }
 
 var errServerGone = errors.New("the server has gone")
@@ -172,11 +178,11 @@ func (q *questions) take(id uint64) chan reply {
 	return replied
 }
 
-// reply passes the answer to a question on.
+// reply passes the answer to a question on, if that still waits.
 func (q *questions) reply(f *handoff.Frame) error {
 	replied := q.take(f.ID)
 	if replied == nil {
-		return errors.New("an answer that was not asked for")
+		return nil
 	}
 	rawsock.Monitor() // a handshake goes on
 	r := reply{body: bytes.Clone(f.Body)}

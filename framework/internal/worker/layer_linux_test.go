@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"syscall"
 	"testing"
@@ -28,10 +29,11 @@ func pairOf(t *testing.T) (p *Process, parent *Parent, killed chan struct{}) {
 	return p, parent, killed
 }
 
-// A process asks about the layers that it has been described. A question that has no answer gets the reason, and
-// when the server has gone none waits.
+// A process asks about the layers that it has been described. A question that has no answer gets the reason, one
+// whose time has passed does not wait, and when the server has gone none waits.
 func TestAsk(t *testing.T) {
 	p, parent, _ := pairOf(t)
+	asked, released := make(chan struct{}), make(chan struct{})
 	layer := &Layer{
 		ID:       7,
 		Describe: func() ([]byte, <-chan struct{}) { return make([]byte, 2*part+1), nil },
@@ -39,6 +41,9 @@ func TestAsk(t *testing.T) {
 			switch string(question) {
 			case "why":
 				return nil, errors.New("because")
+			case "slow":
+				close(asked)
+				<-released
 			case "end":
 				p.Close() // before it is answered
 			}
@@ -54,13 +59,20 @@ func TestAsk(t *testing.T) {
 	_, err := p.describe(layer)
 	require.NoError(t, err)
 	require.Equal(t, 7+2*part+1, <-described)
-	answer, err := parent.Ask(7, []byte("hello"))
+	answer, err := parent.Ask(t.Context(), 7, []byte("hello"))
 	require.NoError(t, err)
 	require.Equal(t, "hello!", string(answer))
-	_, err = parent.Ask(7, []byte("why"))
+	_, err = parent.Ask(t.Context(), 7, []byte("why"))
 	require.EqualError(t, err, "because")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-asked; cancel() }()
+	_, err = parent.Ask(ctx, 7, []byte("slow"))
+	require.ErrorIs(t, err, context.Canceled)
+	close(released)
+	_, err = parent.Ask(t.Context(), 7, []byte("again")) // the late answer was not for this
+	require.NoError(t, err)
 	for range 2 {
-		_, err = parent.Ask(7, []byte("end"))
+		_, err = parent.Ask(t.Context(), 7, []byte("end"))
 		require.ErrorIs(t, err, errServerGone)
 	}
 }
