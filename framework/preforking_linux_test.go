@@ -178,6 +178,18 @@ func TestPreforkingSharedLimits(t *testing.T) {
 	require.ErrorContains(t, other.Listen(), "the same Class, Timeouts, Limits and MaxLine")
 }
 
+// Sockets are not counted among the connections that a worker may hold.
+func TestPreforkingFewDescriptors(t *testing.T) {
+	c := class(t, act)
+	p := &framework.Preforking{Workers: 1, Command: &framework.Program{Restrictions: framework.Restrictions{Files: 64}}}
+	for _, network := range []string{"tcp", "tcp", "unix"} {
+		s := newServer[network](t, c)
+		s.Strategy = p
+		frameworktest.Serve(t, s)
+		require.Equal(t, "alive\n", ask(t, s, "echo alive\n"))
+	}
+}
+
 // ServiceActions goes on in the server.
 func TestPreforkingServiceActions(t *testing.T) {
 	s := preforkingServer(t, &framework.Preforking{Workers: 1})

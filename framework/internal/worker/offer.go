@@ -16,7 +16,7 @@ import (
 // Do hands t over and waits until it is over. The error wraps ErrNotTaken where another
 // process can be given t.
 func (p *Process) Do(t *Task) error {
-	if files := p.files(); files > 0 {
+	if files := p.files(); files > 0 && t.Frame.Kind != handoff.Listen { // a socket is no connection, and stays for as long as its server
 		if !p.inFlight.Acquire(files, t.Stop) {
 			return ErrServerClosed
 		}
