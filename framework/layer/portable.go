@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+	"weak"
 
 	"github.com/go-socketserver/socketserver/framework"
 )
@@ -42,16 +43,29 @@ func (t *TLS) Describe() (text []byte, changed <-chan struct{}) {
 		l.renewTickets()
 		l.config.SetSessionTicketKeys(l.tickets) // where this process ends TLS, too, as under forking
 		l.described = l.describe()
-		l.aging = time.AfterFunc(day, func() { t.age(l) })
+		l.aging = t.ageLater(l.changed)
 	}
 	return l.described, l.changed
 }
 
-// age gives l, if it is still used, another key for new tickets. Where no worker asks for it nothing follows.
-func (t *TLS) age(l *loaded) {
+// ageLater has what is loaded age in a day, unless it has changed by then. It keeps neither t nor its keys: a server
+// that has ended takes them with it.
+func (t *TLS) ageLater(changed <-chan struct{}) *time.Timer {
+	unlessGone := weak.Make(t)
+	return time.AfterFunc(day, func() {
+		if t := unlessGone.Value(); t != nil {
+			t.age(changed)
+		}
+	})
+}
+
+// age gives what is loaded, unless it has changed, another key for new tickets. Where no worker asks for it nothing
+// follows.
+func (t *TLS) age(changed <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.loaded.Load() != l {
+	l := t.loaded.Load()
+	if l.changed != changed {
 		return
 	}
 	next := *l

@@ -10,7 +10,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,7 +40,7 @@ func TestKeysOfTicketsAge(t *testing.T) {
 	require.Len(t, before, 1)
 	for range 2 * ticketDays {
 		_, changed := l.Describe()
-		l.age(l.loaded.Load())
+		l.age(l.loaded.Load().changed)
 		require.True(t, life.Closed(changed))
 		now := keys()
 		require.Equal(t, before[:min(len(before), ticketDays)], now[1:])
@@ -53,7 +55,7 @@ func TestKeysOfTicketsAge(t *testing.T) {
 	require.False(t, old.aging.Stop(), "its timer has ended")
 	require.NotContains(t, before, keys()[0])
 	require.Len(t, keys(), 1)
-	l.age(old)
+	l.age(old.changed)
 	require.Len(t, keys(), 1)
 }
 
@@ -173,4 +175,24 @@ func TestSignatureThatDoesNotCome(t *testing.T) {
 	_, err = restored.Wrap(ctx, theirs)
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.NoError(t, ours.Close())
+}
+
+// A server that has ended takes its keys with it, though they were to be renewed within a day.
+func TestLayerGone(t *testing.T) {
+	l, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(frameworktest.NewAuthority(t).Issue(t, "localhost"))}})
+	require.NoError(t, err)
+	l.Describe()
+	gone := make(chan struct{})
+	runtime.AddCleanup(l, func(gone chan struct{}) { close(gone) }, gone)
+	runtime.KeepAlive(l)
+	l = nil
+	for late := time.After(frameworktest.Patience); !life.Closed(gone); {
+		runtime.GC()
+		select {
+		case <-gone:
+		case <-late:
+			t.Fatal("the layer is kept")
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
