@@ -43,6 +43,20 @@ func runShell(t *testing.T, script string, r Restrictions, s *Sandbox) string {
 }
 
 // A process in a sandbox has what it is allowed, and this process has all.
+// A program whose loader is out of reach cannot start, and the error says why.
+func TestSandboxWithoutLoader(t *testing.T) {
+	if version := landlockVersion(); version < 1 {
+		t.Skip("this system has no Landlock")
+	}
+	script := filepath.Join(t.TempDir(), "script")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\n"), 0o700)) //nolint:gosec // it is run
+	image, err := Pin(script)
+	require.NoError(t, err)
+	defer image.Close()
+	_, err = Start(Command{Image: image, Args: []string{"script"}, Sandbox: &Sandbox{}})
+	require.ErrorContains(t, Explain(err), "permission denied: its mode, or the sandbox, which must let it read the interpreter")
+}
+
 func TestSandbox(t *testing.T) {
 	if version := landlockVersion(); version < 4 {
 		t.Skipf("this system has version %d of Landlock", version)

@@ -88,6 +88,9 @@ func Start(c Command) (*Process, error) {
 	if errors.Is(err, syscall.EAGAIN) {
 		err = fmt.Errorf("%w: the limit of processes and threads is reached; raise it (TasksMax, docker --pids-limit, ulimit -u) or start fewer", err)
 	}
+	if errors.Is(err, syscall.EACCES) && c.Sandbox != nil {
+		err = errors.New("permission denied: its mode, or the sandbox, which must let it read the interpreter or the loader that it names: add that to read, as in /lib and /lib64, or link it statically, as with CGO_ENABLED=0")
+	}
 	if err != nil {
 		by.release()
 		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
