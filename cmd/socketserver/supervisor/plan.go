@@ -20,7 +20,7 @@ type Action string
 // The actions, from the least.
 const (
 	Keep    Action = "keep"    // nothing
-	Change  Action = "change"  // limits or timeouts change while it serves
+	Change  Action = "change"  // limits, timeouts or certificates change while it serves
 	Replace Action = "replace" // a new instance serves its sockets, the old one drains
 	Start   Action = "start"
 	Stop    Action = "stop"

@@ -237,3 +237,19 @@ func openDescriptors(t *testing.T) []string {
 	}
 	return all
 }
+
+// The plan of a reload names the certificates that it has renewed, although nothing else has changed.
+func TestPlanNamesRenewedCertificates(t *testing.T) {
+	ca := frameworktest.NewAuthority(t)
+	own := ca.Issue(t, "localhost")
+	block := server("s", fmt.Sprintf("transport \"tcp\" {\n address = \"127.0.0.1:0\"\n tls {\n certificate = %q\n key = %q\n}\n}", own.Certificate, own.Key), `"threading" {}`, "", "")
+	other := server("other", anyPort, `"threading" {}`, "", "")
+	s := start(t, other+block)
+	require.Equal(t, []string{"other", "s"}, s.apply(t, other+block).Servers(supervisor.Keep))
+	next := ca.Issue(t, "localhost")
+	require.NoError(t, os.Rename(next.Certificate, own.Certificate))
+	require.NoError(t, os.Rename(next.Key, own.Key))
+	plan := s.apply(t, other+block)
+	require.Equal(t, []string{"other"}, plan.Servers(supervisor.Keep))
+	require.Regexp(t, `^~ s: certificates renewed, the first expires \d{4}-\d\d-\d\dT`, plan.String())
+}

@@ -86,9 +86,13 @@ func (s *Supervisor) Apply(ctx context.Context, c *config.Config) (Plan, error) 
 	if err := s.perform(ctx, t); err != nil {
 		return nil, err
 	}
-	for _, i := range t.next {
-		if !slices.Contains(t.fresh, i) { // which have just read theirs
-			i.renewCertificates()
+	for n, i := range t.next {
+		if slices.Contains(t.fresh, i) { // they have just read theirs
+			continue
+		}
+		if renewed := i.renewCertificates(); len(renewed) > 0 {
+			step := &t.plan[n]
+			step.Action, step.Details = Change, append(step.Details, renewed...)
 		}
 	}
 	s.warnAboutFiles(c)

@@ -52,14 +52,18 @@ func (s *Supervisor) RenewCertificates() {
 	}
 }
 
-func (i *Instance) renewCertificates() {
+// renewCertificates returns what it has renewed, for a [Step].
+func (i *Instance) renewCertificates() (renewed []string) {
 	for _, secure := range i.tls {
 		switch changed, err := secure.Reload(); {
 		case err != nil:
 			i.log.Error("certificates not reloaded; those that were read before stay", "error", err)
 		case changed:
-			i.log.Info("certificates reloaded", "expires", secure.Expires().Format(time.RFC3339))
+			expires := secure.Expires().Format(time.RFC3339)
+			i.log.Info("certificates reloaded", "expires", expires)
 			warnAboutTLS(i.log, secure)
+			renewed = append(renewed, "certificates renewed, the first expires "+expires)
 		}
 	}
+	return renewed
 }
