@@ -104,8 +104,7 @@ func serveParent(p *worker.Parent, c WorkerConfiguration, class *HandlerClass, c
 		return err
 	}
 	t := &parentTransport{parent: p, class: class, configuration: c}
-	t.layers = worker.Inherited{Restore: t.restoreLayer, Failed: func(err error) { workerLog("error").Error("a layer cannot be had", "error", err) }}
-	p.Layer = t.layers.Describe
+	t.layers.Restore, p.Layer = t.restoreLayer, t.describeLayer
 	if class.UsesState {
 		t.state = store.NewRemote[Entry](p.Send)
 		p.Answer = t.state.Take
@@ -244,6 +243,16 @@ func (t *parentTransport) serveSocket(f *handoff.Frame, descriptor *handoff.Desc
 		t.sockets.Delete(s)
 		finish(err)
 	}()
+}
+
+// describeLayer has connections pass a layer as the server describes it. Where that cannot be had this process takes
+// no more requests and ends, and the server starts another one.
+func (t *parentTransport) describeLayer(id uint64, description []byte) error {
+	err := t.layers.Describe(id, description)
+	if err != nil {
+		workerLog("error").Error("worker ends: it cannot have a layer of its server", "error", err)
+	}
+	return err
 }
 
 // restoreLayer makes a layer of the server's.

@@ -16,8 +16,6 @@ type Wrapper interface {
 type Inherited struct {
 	// Restore makes the one of that number of its description.
 	Restore func(id uint64, description []byte) (Wrapper, error)
-	// Failed is called with its error; what was described before stays.
-	Failed func(error)
 
 	all map[uint64]*inherited
 }
@@ -34,14 +32,15 @@ func (l *inherited) Wrap(ctx context.Context, c net.Conn) (net.Conn, error) {
 	return (*current).Wrap(ctx, c)
 }
 
-// Describe has connections to come pass the layer of a description.
-func (i *Inherited) Describe(id uint64, description []byte) {
+// Describe has connections to come pass the layer of a description. After an error the process is of no use: it has
+// no layer, or one that is out of date.
+func (i *Inherited) Describe(id uint64, description []byte) error {
 	restored, err := i.Restore(id, description)
 	if err != nil {
-		i.Failed(err)
-		return
+		return err
 	}
 	i.Layer(id).(*inherited).current.Store(&restored)
+	return nil
 }
 
 // Layer returns the layer of that number.

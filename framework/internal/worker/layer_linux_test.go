@@ -51,7 +51,7 @@ func TestAsk(t *testing.T) {
 		},
 	}
 	described := make(chan int, 1)
-	parent.Layer = func(id uint64, description []byte) { described <- int(id) + len(description) }
+	parent.Layer = func(id uint64, description []byte) error { described <- int(id) + len(description); return nil }
 	go func() {
 		for parent.Next(nil) == nil {
 		}

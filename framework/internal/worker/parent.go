@@ -25,8 +25,9 @@ type Parent struct {
 	// Answer is called with each answer of the server's state, before Next returns. It is set before
 	// Next is called, and must not keep the body of the frame.
 	Answer func(*handoff.Frame)
-	// Layer is called with each description of a layer, before Next returns. It is set before Next is called.
-	Layer func(id uint64, description []byte)
+	// Layer is called with each description of a layer, before Next returns, which returns its error. It is set before
+	// Next is called.
+	Layer func(id uint64, description []byte) error
 
 	described []byte // the parts of a description that have arrived
 	questions questions
@@ -107,11 +108,11 @@ func (p *Parent) Next(begin func(f *handoff.Frame, socket *handoff.Descriptor) e
 			p.Answer(&f)
 			return nil
 		case handoff.Layer:
-			if p.described = append(p.described, f.Body...); f.Flags&handoff.More == 0 {
-				p.Layer(f.ID, p.described)
-				p.described = nil
+			if p.described = append(p.described, f.Body...); f.Flags&handoff.More != 0 {
+				return nil
 			}
-			return nil
+			defer func() { p.described = nil }()
+			return p.Layer(f.ID, p.described)
 		case handoff.Reply:
 			return p.questions.reply(&f)
 		default:
