@@ -273,6 +273,10 @@ func (c *conversation) listen() {
 	defer close(c.ended)
 	for buf := make([]byte, maxMessage); ; {
 		n, err := c.conn.Read(buf)
+		if c.Address.Network == "tcp" && c.received.Load() == 0 && isAlert(buf[:n]) {
+			c.err = &ConnectError{fmt.Errorf("could not connect: %s: it answers with an alert of TLS; write tls://, or wss:// for a WebSocket", c.conn.RemoteAddr())}
+			return
+		}
 		if n > 0 || err == nil {
 			c.received.Add(1)
 			c.Transcript.add('<', buf[:n])
@@ -295,6 +299,11 @@ func (c *conversation) listen() {
 			_ = c.conn.SetReadDeadline(time.Now().Add(silence))
 		}
 	}
+}
+
+// isAlert reports whether bytes are the record of TLS with which a server rejects what is none.
+func isAlert(record []byte) bool {
+	return len(record) >= 7 && bytes.HasPrefix(record, []byte{21, 3}) && record[3] == 0 && record[4] == 2
 }
 
 // pass writes the bytes of one read to Output. It counts the answer before it writes, so that
@@ -332,7 +341,7 @@ func (c *conversation) why(err error) error {
 	case errors.Is(err, layer.ErrTruncated), c.Address.IsSecure() && errors.Is(err, syscall.ECONNRESET):
 		return ErrTruncated
 	case c.Address.datagrams() && c.received.Load() == 0:
-		return &ConnectError{fmt.Errorf("could not connect: %s: %s; %s", c.conn.RemoteAddr(), reason(err), remedy(err))}
+		return &ConnectError{fmt.Errorf("could not connect: %s: %s; %s", c.conn.RemoteAddr(), reason(err), c.remedy(err))}
 	}
 	return fmt.Errorf("%w (%s)", ErrClosed, reason(err))
 }

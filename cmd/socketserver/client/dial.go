@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -46,7 +47,7 @@ func (s *Settings) dial(ctx context.Context) (net.Conn, error) {
 		}
 		failures = append(failures, target+": "+reason(err))
 	}
-	return nil, &ConnectError{fmt.Errorf("could not connect: %s; %s", strings.Join(failures, ", "), remedy(err))}
+	return nil, &ConnectError{fmt.Errorf("could not connect: %s; %s", strings.Join(failures, ", "), s.remedy(err))}
 }
 
 // dialOne uses an equal share of the remaining time for each of the left addresses, so that one
@@ -189,20 +190,26 @@ func reason(err error) string {
 }
 
 // remedy returns what to do about the last failure.
-func remedy(err error) string {
+func (s *Settings) remedy(err error) string {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var record tls.RecordHeaderError
 	var status ws.StatusError
 	switch {
+	case errors.As(err, &authority) && s.TLS != nil && s.TLS.RootCAs != nil:
+		return "name the file of its authority with --ca: the one that was named is of another"
 	case errors.As(err, &authority):
 		return "name the file of its authority with --ca"
 	case errors.As(err, &name):
 		return "name the one that the certificate is for with --server-name"
+	case errors.As(err, &record) && s.Address.Network == "wss":
+		return "if the server does not speak TLS, write ws://"
 	case errors.As(err, &record):
 		return "if the server does not speak TLS, write tcp://"
 	case errors.As(err, &status):
 		return "check the path of the URL, and that the server is one of WebSocket"
+	case s.Address.Network == "ws" && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ws.ErrMalformedResponse) || errors.Is(err, syscall.ECONNRESET)):
+		return "if the server speaks TLS, write wss://; otherwise check that it is one of WebSocket"
 	case errors.Is(err, syscall.ENOENT):
 		return "check the path, or start the server"
 	case errors.Is(err, syscall.EACCES):

@@ -159,6 +159,7 @@ func TestTLS(t *testing.T) {
 		{nil, "with --server-name"}, // is not for an address
 		{&tls.Config{ServerName: "server.example"}, "name the file of its authority with --ca"},
 		{&tls.Config{RootCAs: pool}, "with --server-name"},
+		{&tls.Config{RootCAs: frameworktest.NewAuthority(t).Pool(), ServerName: "server.example"}, "the one that was named is of another"},
 		{&tls.Config{RootCAs: pool, ServerName: "other.example"}, "with --server-name"},
 		{&tls.Config{RootCAs: pool, ServerName: "server.example"}, ""},
 		{&tls.Config{InsecureSkipVerify: true}, ""},
@@ -173,8 +174,23 @@ func TestTLS(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "one\n", got)
 	}
-	_, err := hold(t, Settings{Address: Address{Network: "tls", Host: serve(t, chunks).Host}}, "")
-	require.ErrorContains(t, err, "if the server does not speak TLS, write tcp://")
+	alert := serve(t, func(conn net.Conn) {
+		_ = until(conn, "\n")
+		_, _ = conn.Write([]byte{21, 3, 1, 0, 2, 2, 10}) // as OpenSSL does; Go's servers close
+	}).Host
+	plain := serve(t, chunks).Host
+	for _, test := range []struct{ network, host, err string }{
+		{"tls", plain, "if the server does not speak TLS, write tcp://"},
+		{"wss", plain, "if the server does not speak TLS, write ws://"},
+		{"tcp", alert, "it answers with an alert of TLS; write tls://"},
+		{"ws", address.Host, "if the server speaks TLS, write wss://"},
+	} {
+		got, err := hold(t, Settings{Address: Address{Network: test.network, Host: test.host, Path: "/"}}, "hello world\n")
+		var unconnected *ConnectError
+		require.ErrorAs(t, err, &unconnected, test.network)
+		require.ErrorContains(t, err, test.err)
+		require.Empty(t, got)
+	}
 }
 
 // An answer that was cut off is not taken for a whole one, in any mode.
