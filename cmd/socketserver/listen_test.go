@@ -129,6 +129,17 @@ func hold(t *testing.T, network string) string {
 	return l.Addr().String()
 }
 
+// A port may be a client's, which listens at none.
+func TestPortOfAClient(t *testing.T) {
+	t.Parallel()
+	conn, err := net.Dial("tcp", hold(t, "tcp"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	address := conn.LocalAddr().String()
+	require.Regexp(t, fmt.Sprintf(`^server "echo": tcp %s is in use, and may be by a client's connection, to which the system gives the ports from \d+ to \d+; `, address),
+		refused(t, "--listen", "tcp://"+address, "--handler", "echo"))
+}
+
 // Every listener that cannot be had is told of, each with its server.
 func TestAllInUse(t *testing.T) {
 	t.Parallel()

@@ -101,6 +101,9 @@ func listenError(network, address string, err error) error {
 		default:
 			return fmt.Errorf("%s %s is in use by %s; stop it or choose another address", network, address, owner)
 		}
+		if low, high, ok := clientPorts(network, address); ok {
+			return fmt.Errorf("%s %s is in use, and may be by a client's connection, to which the system gives the ports from %d to %d; see ss -an, and try again or choose a port outside", network, address, low, high)
+		}
 		return fmt.Errorf("%s %s is in use; stop what uses it or choose another address", network, address)
 	case config.IsUnix(network): // err names the path
 		return fmt.Errorf("%s: listen: %w", network, err)

@@ -42,6 +42,18 @@ func socketOwner(network, address string) string {
 	return ""
 }
 
+// clientPorts returns the range of ports from which the system chooses those of clients, and reports
+// whether that of address is one of them.
+func clientPorts(network, address string) (low, high int, inside bool) {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || network != "tcp" && network != "udp" {
+		return 0, 0, false
+	}
+	span, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	_, err = fmt.Sscan(string(span), &low, &high)
+	return low, high, err == nil && low <= int(at.Port()) && int(at.Port()) <= high
+}
+
 // boundSockets returns the inodes of the sockets in a table of the kernel that have port.
 func boundSockets(table string, port uint16, listening bool) []string {
 	f, err := os.Open(table)
