@@ -112,7 +112,7 @@ func addAdminFlag(c *cobra.Command) func() (string, error) {
 			path = admin.DefaultPath()
 		}
 		if path == "" {
-			return "", failed(errors.New("neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set; name the daemon's socket with --admin"))
+			return "", failed(errors.New("neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set; name the daemon's socket with --admin: the daemon has one if its configuration says admin { socket = \"/path/admin.sock\" }"))
 		}
 		return path, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -130,4 +131,20 @@ func TestCommandsWithoutADaemon(t *testing.T) {
 	for _, args := range [][]string{{"status"}, {"ps"}, {"kill", "1"}, {"events"}, {"top", "--once"}, {"drain", "s"}, {"stop"}, {"log-level", "debug"}, {"plugin", "reset", "p"}} {
 		require.Contains(t, r.refuse(t, args...), "no socketserver answers at /nonexistent/admin.sock; start one", args)
 	}
+}
+
+// Without a directory for the default there is no admin socket, which both sides say.
+func TestNoPlaceForAdminSocket(t *testing.T) {
+	t.Parallel()
+	without := []string{"PATH=" + os.Getenv("PATH")}
+	c := exec.Command("socketserver", "serve", "--log-format", "json", "--listen", "tcp://127.0.0.1:0", "--handler", "echo")
+	c.Env = without
+	p := start(t, t.TempDir(), c)
+	warned := p.await(t, "there is no admin socket, as neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set")
+	require.Contains(t, warned["next"], "write admin { socket = ")
+	status := exec.Command("socketserver", "status")
+	status.Env = without
+	out, err := status.CombinedOutput()
+	require.Equal(t, exitFailed, exitCode(err))
+	require.Contains(t, string(out), "name the daemon's socket with --admin: the daemon has one if its configuration says admin { socket = ")
 }

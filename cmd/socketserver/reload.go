@@ -99,6 +99,9 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	d.reloads.Record(nil)
+	if d.admin == nil && closed == nil && c.Admin.Socket == nil {
+		d.log.Warn("there is no admin socket, as neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set", "next", `write admin { socket = "/path/admin.sock" } in the configuration, and name it with --admin`)
+	}
 	if closed != nil { // several daemons of a user share the default
 		d.log.Info("there is no admin socket", "error", closed, "next", "set admin.socket")
 	}

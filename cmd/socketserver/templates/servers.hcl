@@ -32,7 +32,8 @@ server "echo" {
   }
 }
 
-# Where `socketserver status`, `reload` and the others reach the daemon; this is the default.
-# admin { socket = "/run/user/1000/socketserver/admin.sock" }
+# Where `socketserver status`, `reload` and the others reach the daemon. The default is
+# $XDG_RUNTIME_DIR/socketserver/admin.sock. Where that is not set, name one here, and with --admin.
+# admin { socket = "admin.sock" } # beside this file
 
 # metrics { address = "localhost:9090" } # for Prometheus
