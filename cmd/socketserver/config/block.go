@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // block is a block being read, or a whole file.
@@ -70,6 +72,7 @@ func (b *block) read(attributes attributes, blocks blocks) {
 			b.problem(a.NameRange, unknown("attribute", name, attributes, blocks))
 		}
 	}
+	meant := map[string]hcl.Range{} // by a mistyped word
 	for _, h := range b.body.Blocks {
 		part, known := blocks[h.Type]
 		first, again := b.first[h.Type]
@@ -81,6 +84,7 @@ func (b *block) read(attributes attributes, blocks blocks) {
 			b.problem(h.TypeRange, faultf(fmt.Sprintf("write %s = ...", h.Type), "%s is an attribute", h.Type))
 		case !known:
 			b.problem(h.TypeRange, unknown("block", h.Type, attributes, blocks))
+			meant[text.Nearest(h.Type, names(blocks))] = h.DefRange()
 		case again && !part.repeats:
 			b.second(h, h.Type+" block", first)
 		default:
@@ -88,6 +92,8 @@ func (b *block) read(attributes attributes, blocks blocks) {
 			part.read(h)
 		}
 	}
+	maps.Copy(meant, b.first)
+	maps.Copy(b.first, meant)
 }
 
 // second reports a block that is allowed once.

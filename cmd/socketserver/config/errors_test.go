@@ -27,6 +27,7 @@ func TestErrors(t *testing.T) {
 		{"no handler", server(tcp + threading), `1:1: server "s": there is no handler and no plugin; add one, as in handler "echo" {}`},
 		{"handler and plugin", server(tcp + threading + echo + `plugin "shout" {}`), `5:1: server "s": there is a second handler or plugin; the first is in line 4; leave one of them`},
 		{"transport", server(`transport "tpc" { address = ":1" }` + "\n" + threading + echo), `2:11: server "s": there is no transport "tpc"; did you mean "tcp"?`},
+		{"mistyped block", server(`transprt "tcp" { address = ":1" }` + "\n" + threading + echo), `2:1: server "s": there is no block "transprt" here; did you mean "transport"?`},
 		{"vsock", server(`transport "vsock" { address = "9000" }` + "\n" + threading + echo), `2:31: server "s": transport "vsock": address: "9000" is no address of VSOCK, which has a context identifier and a port; write CID:port, as in "any:9000" for the clients of every address, or "local:9000"`},
 		{"multipath of a Unix socket", server("transport \"unixpacket\" {\n  address = \"s\"\n  multipath = true\n}\n" + threading + echo), `4:3: server "s": transport "unixpacket": multipath is for "tcp" and "websocket"; remove it, or change the word`},
 		{"handler", server(tcp + threading + `handler "ehco" {}`), `4:1: server "s": there is no handler "ehco"; did you mean "echo"?`},
