@@ -220,7 +220,7 @@ func TestNoSource(t *testing.T) {
 	require.EqualError(t, err, dir+": there is no .hcl file in this directory; write one, or name another directory")
 	missing := filepath.Join(dir, "servers.hcl")
 	_, err = config.Load(missing, catalog)
-	require.EqualError(t, err, missing+": there is no such file or directory; check the path, or write the file")
+	require.EqualError(t, err, missing+": there is no such file or directory; check the path, or write one to begin with: socketserver init")
 	require.Equal(t, []string{`there is no server; add one, as in server "echo" { ... }`}, problems(t, "# nothing\n"))
 }
 

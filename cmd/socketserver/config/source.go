@@ -42,7 +42,11 @@ func (r *reader) load(path string) {
 	}
 	switch {
 	case err != nil:
-		r.add(hcl.Range{Filename: path}, pathFault(err))
+		f := pathFault(err)
+		if errors.Is(err, fs.ErrNotExist) {
+			f.next = "check the path, or write one to begin with: socketserver init"
+		}
+		r.add(hcl.Range{Filename: path}, f)
 		return
 	case len(files) == 0:
 		r.add(hcl.Range{Filename: path}, faultf("write one, or name another directory", "there is no .hcl file in this directory"))
