@@ -28,6 +28,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/subject"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework/plugin/wasm"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // strategies are the values of --strategies.
@@ -140,6 +141,9 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	}
 	stderr := c.ErrOrStderr()
 	shown := progress.New(stderr, isTerminal(stderr), o.quiet)
+	if o.Rounds < result.LeastRounds {
+		shown.Warn(fmt.Sprintf("with %s nothing can be told apart; use --rounds %d or more", text.Counted(o.Rounds, "round"), result.LeastRounds))
+	}
 	report, interrupted := comparison.Run(ctx, shown)
 	shown.Close()
 	if report == nil {

@@ -34,8 +34,8 @@ func doubt(r *Report) (noise []string) {
 			return text
 		}
 		all := l.measured()
-		if len(all) > 0 && len(all[0].Rounds) < leastRounds {
-			noise = append(noise, warn("with %s nothing can be told apart; use --rounds %d or more", text.Counted(len(all[0].Rounds), "round"), leastRounds))
+		if len(all) > 0 && len(all[0].Rounds) < LeastRounds {
+			noise = append(noise, warn("with %s nothing can be told apart; use --rounds %d or more", text.Counted(len(all[0].Rounds), "round"), LeastRounds))
 		}
 		if names, base := undecided(r, l); len(names) > 0 {
 			noise = append(noise, warn("the rounds differ too much to tell %s from %s; use a longer --duration, more --rounds or a quieter machine",
@@ -45,7 +45,7 @@ func doubt(r *Report) (noise []string) {
 			noise = append(noise, warn("other programs used up to %s of the machine meanwhile; stop them, or use a quieter machine", percent(share)))
 		}
 		for _, m := range all {
-			if why := r.unplaced(l, m); why != "" && len(m.Rounds) >= leastRounds {
+			if why := r.unplaced(l, m); why != "" && len(m.Rounds) >= LeastRounds {
 				warn("%s has no place: %s", m.Subject, why)
 			}
 		}

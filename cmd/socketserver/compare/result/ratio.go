@@ -20,13 +20,13 @@ const (
 	// differ by as much as a tenth.
 	margin = 0.10
 
-	// leastRounds is the number of rounds that an interval needs: two have no reliable spread.
-	leastRounds = 3
+	// LeastRounds is the number of rounds that an interval needs: two have no reliable spread.
+	LeastRounds = 3
 )
 
 // ratioOf compares round i of one subject with round i of the other, so that a slow moment of the
 // machine is in both. Ratios are symmetrical and nearly normal as logarithms; the interval is
-// Student's over these. There is no ratio with fewer than leastRounds, nor if a round has the value
+// Student's over these. There is no ratio with fewer than LeastRounds, nor if a round has the value
 // 0, as leaving it out would flatter. A round with an unknown value, less than 0, is left out.
 func ratioOf(subject, base []float64) (Ratio, bool) {
 	var logs []float64
@@ -40,7 +40,7 @@ func ratioOf(subject, base []float64) (Ratio, bool) {
 		logs = append(logs, math.Log(subject[i]/base[i]))
 	}
 	n := len(logs)
-	if n < leastRounds {
+	if n < LeastRounds {
 		return Ratio{}, false
 	}
 	mean, deviation := spread(logs)
