@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/layer"
@@ -97,6 +98,12 @@ func newRoot() *cobra.Command {
 			return c.Help()
 		},
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if invalid := (*pflag.InvalidValueError)(nil); errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration" {
+			return usage("--%s %q: write a number and its unit, as in 5s, 300ms or 2m", invalid.GetFlag().Name, invalid.GetValue())
+		}
+		return err
+	})
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddCommand(newServe(), newWorker(), newRun(), newInit(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newTheatre(), newImport(), newStatus(), newReload(), newUpgrade(), newPlugin(), newPs(), newKill(), newEvents(), newTop(), newLogLevel(), newVersion(), newMan())
 	root.AddCommand(newOperations()...)
