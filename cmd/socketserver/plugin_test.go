@@ -147,7 +147,7 @@ func TestBadPlugin(t *testing.T) {
 		}, `it does not build: .*broken/main.go:3:15: undefined: nonsense`},
 		"ends":       {script("#!/bin/sh\n# SOCKETSERVER_PLUGIN\necho hello\nexit 3\n"), `exit status 3`},
 		"silent":     {script("#!/bin/sh\n# SOCKETSERVER_PLUGIN\nexec sleep 60\n"), `it did not shake hands within 5s; its main must be plugin.Serve`},
-		"plain-file": {func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, nil, 0o644)) }, `.* is not executable; run: chmod \+x `},
+		"plain-file": {func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, nil, 0o644)) }, `.* is not executable; if it is a program, run: chmod \+x `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

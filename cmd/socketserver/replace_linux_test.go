@@ -327,7 +327,7 @@ func TestBrokenVersionIsLogged(t *testing.T) {
 		require.NoError(t, unix.Renameat2(unix.AT_FDCWD, file, unix.AT_FDCWD, with, unix.RENAME_EXCHANGE))
 	}
 	require.NoError(t, os.Chmod(file, 0o600))
-	refused("is not executable; run: chmod +x")
+	refused("is not executable; if it is a program, run: chmod +x")
 	require.NoError(t, os.Chmod(file, 0o700))
 	require.Equal(t, []any{"versioned"}, r.await(t, "reloaded")["unchanged"])
 	swap(broken)

@@ -126,7 +126,7 @@ func TestRunRefuses(t *testing.T) {
 		"":                      "run needs TARGET",
 		"eco":                   `there is no handler and no plugin "eco", and no such file; did you mean "echo"?`,
 		"./gone":                "./gone: no such file or directory",
-		"./text":                "is not executable; run: chmod +x",
+		"./text":                "is not executable; if it is a program, run: chmod +x",
 		"a b":                   `"b" is one argument too many`,
 		"echo --listen nothing": `this is not a URL; write it as in tcp://localhost:9000`,
 	} {

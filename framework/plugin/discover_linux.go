@@ -217,7 +217,7 @@ func (f *found) identify() error {
 			return err
 		}
 		if mode&0o111 == 0 && f.Kind != Python {
-			return fmt.Errorf("%[1]s is not executable; run: chmod +x %[1]s", f.Path)
+			return fmt.Errorf("%[1]s is not executable; if it is a program, run: chmod +x %[1]s", f.Path)
 		}
 		return f.checkInterpreter()
 	}

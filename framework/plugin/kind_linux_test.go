@@ -55,7 +55,7 @@ func TestDataIsNotRead(t *testing.T) {
 	}
 	require.Empty(t, plugin.Names(dir))
 	_, errs := plugin.Prepare(t.Context(), dir, wanted("data.db"), frameworktest.NewLog().Logger())
-	require.ErrorContains(t, errs["data.db"], "data.db is not executable; run: chmod +x ")
+	require.ErrorContains(t, errs["data.db"], "data.db is not executable; if it is a program, run: chmod +x ")
 }
 
 func TestNameThatMeansTwoPlugins(t *testing.T) {
@@ -106,7 +106,7 @@ func TestScriptThatCannotRun(t *testing.T) {
 		"python env": "is a script for python3.nosuch, which is not installed",
 		"bare":       fmt.Sprintf("there is no %s/sh; a path is relative to the file that names it, and is not looked for in PATH; write %q", dir, sh),
 		"nowhere":    "/nosuch; a path is relative to the file that names it, and is not looked for in PATH",
-		"plain":      "plain.sh is not executable; run: chmod +x ",
+		"plain":      "plain.sh is not executable; if it is a program, run: chmod +x ",
 		"absent":     "there is no /nonexistent/program; a path is relative to the file that names it",
 	} {
 		require.ErrorContains(t, errs[name], want)

@@ -286,7 +286,7 @@ func TestWhatIsNoPlugin(t *testing.T) {
 	wants := map[string]string{
 		"loose":    dir + "/loose.go is a Go file of its own, and a plugin is a directory; run: mkdir " + dir + "/loose && mv " + dir + "/loose.go " + dir + "/loose/main.go",
 		"loose.go": "is a Go file of its own",
-		"plain":    dir + "/plain is not executable; run: chmod +x " + dir + "/plain",
+		"plain":    dir + "/plain is not executable; if it is a program, run: chmod +x " + dir + "/plain",
 		"script":   dir + "/script is a script for /nonexistent/python, which is not installed",
 		"empty":    dir + "/empty has no main.go; put the plugin's main there",
 		"dangling": dir + "/dangling is a symbolic link to nowhere, which does not exist; correct or remove it",
