@@ -80,7 +80,9 @@ const keptKeys = 8
 // replace has l used from here on. The caller holds t.mu.
 func (t *TLS) replace(l *loaded) {
 	before := t.loaded.Swap(l)
-	t.before = append([]*loaded{before}, t.before[:min(len(t.before), keptKeys-1)]...)
+	if before.described = nil; before.isolated {
+		t.before = append([]*loaded{before}, t.before[:min(len(t.before), keptKeys-1)]...)
+	}
 	if before.aging != nil {
 		before.aging.Stop()
 	}

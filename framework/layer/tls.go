@@ -27,7 +27,7 @@ type TLS struct {
 	loaded    atomic.Pointer[loaded]
 	// ask asks the server of this process, which has the keys; nil: they are here.
 	ask    func(ctx context.Context, question []byte) ([]byte, error)
-	before []*loaded // what was loaded before that, the latest first
+	before []*loaded // what was loaded before that and has isolated keys, the latest first
 }
 
 // NewTLS reads files. The error joins a [*FileProblem] for each that cannot be used.
