@@ -105,8 +105,9 @@ func definition(p *config.Plugin) plugin.Definition {
 	return d
 }
 
-// warnUnused logs blocks about plugins that no server of conf has. A misspelt name is one.
-func warnUnused(log hclog.Logger, conf *config.Config) {
+// warnIneffective logs what does nothing as it is written: a limit that another one lowers, and a block about
+// a plugin that no server of conf has, such as a misspelt name.
+func warnIneffective(log hclog.Logger, conf *config.Config) {
 	var used []string
 	for _, s := range conf.Servers {
 		if s.Handler.Kind == "plugin" {
@@ -117,6 +118,11 @@ func warnUnused(log hclog.Logger, conf *config.Config) {
 		if !slices.Contains(used, name) {
 			next := text.Hint(name, used, "name it in a server, or remove the block")
 			log.Warn("no server has this plugin, so its block does nothing", "plugin", name, "next", next)
+		}
+	}
+	for _, s := range conf.Servers {
+		if most := s.Lowered(); most > 0 {
+			log.Warn("limits.per_source is more than half of limits.connections, and lowered to that", "server", s.Name, "per_source", s.Limits.PerSource, "half", most, "next", "lower limits.per_source or raise limits.connections")
 		}
 	}
 }

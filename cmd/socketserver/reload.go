@@ -209,7 +209,7 @@ func (d *daemon) reload(ctx context.Context, dry bool) (supervisor.Plan, error) 
 	var broken *config.Errors
 	switch {
 	case err == nil:
-		warnUnused(d.log, c)
+		warnIneffective(d.log, c)
 		d.follow(c)
 	case d.watcher == nil:
 	case c != nil: // what it needs may come with another change

@@ -141,7 +141,7 @@ func serve(o serving) error {
 		return failed(err)
 	}
 	log := catalog.log
-	warnUnused(log, c)
+	warnIneffective(log, c)
 	if err := localtime.Check(); err != nil {
 		log.Warn("times are UTC, as the time zone is not understood", "error", err)
 	}

@@ -39,7 +39,7 @@ are built, and started to be asked for their options, unless --no-plugins says o
 			catalog.skipPlugins = noPlugins
 			conf, err := config.Load(file, catalog)
 			if err == nil {
-				warnUnused(catalog.log, conf)
+				warnIneffective(catalog.log, conf)
 				err = supervisor.Check(ctx, conf, supervisor.Options{Log: catalog.log, Means: findWorkers(catalog.log)})
 			}
 			catalog.close()

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // says returns what a command of socketserver prints.
@@ -123,4 +125,28 @@ server "connections" {
 	}
 	p.signal(t, os.Interrupt)
 	require.Zero(t, p.exit(t))
+}
+
+// A per_source beyond half of connections does not count, which a warning says, and so does the advice
+// for a client that is refused.
+func TestPerSourceThatIsLowered(t *testing.T) {
+	t.Parallel()
+	file := write(t, "servers.hcl", `server "s" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency "threading" {}
+  handler "echo" {}
+  limits {
+    connections = 2
+    per_source  = 50
+  }
+}
+`)
+	out, err := exec.Command("socketserver", "validate", "-c", file).CombinedOutput()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "limits.per_source is more than half of limits.connections")
+	p, listeners := serveArgs(t, "-c", file)
+	first := dial(t, listeners[0])
+	require.Equal(t, "hello", frameworktest.Ask(t, first, "hello"))
+	dial(t, listeners[0])
+	require.Equal(t, "raise limits.connections", p.await(t, "client refused: limit reached")["next"])
 }

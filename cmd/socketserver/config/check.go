@@ -21,9 +21,6 @@ func (r *reader) check(catalog Catalog) {
 		if d.Limits.PerSource == notSet {
 			d.Limits.PerSource = d.Concurrency.perSource()
 		}
-		if most := d.Limits.Connections; most > 1 { // as the framework does
-			d.Limits.PerSource = min(d.Limits.PerSource, most/2)
-		}
 	}
 	if len(r.servers) == 0 {
 		if len(r.files) > 0 && len(r.list) == 0 {

@@ -195,6 +195,15 @@ func (s *Server) NewLimits() *framework.Limits {
 	}
 }
 
+// Lowered returns what the framework lowers a PerSource to that is not the default; 0: it does not.
+func (s *Server) Lowered() int {
+	most := s.Limits.Connections / 2
+	if most == 0 || s.Limits.PerSource <= most || s.Limits.PerSource == s.Concurrency.perSource() {
+		return 0
+	}
+	return most
+}
+
 // MaxLine returns Line as the framework has it: less than 0 is no limit there.
 func (l Limits) MaxLine() int {
 	if l.Line == 0 {

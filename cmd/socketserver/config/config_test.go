@@ -148,7 +148,7 @@ defaults {
     read = "1h"
   }
 }`)
-	require.Equal(t, config.Limits{Connections: 5, PerSource: 2, Line: 64 << 10, Answers: 64 << 10}, c.Servers[0].Limits)
+	require.Equal(t, config.Limits{Connections: 5, PerSource: 9, Line: 64 << 10, Answers: 64 << 10}, c.Servers[0].Limits)
 	require.Equal(t, time.Hour, c.Servers[0].Timeouts.Idle)
 	require.False(t, c.Servers[0].Timeouts.IdleIsDefault)
 	require.Equal(t, time.Second, c.Servers[0].Timeouts.Read)
@@ -162,8 +162,8 @@ func TestPerSource(t *testing.T) {
 		`"threading" { max_threads = 10 }`:                                     5,
 		`"threading" { max_threads = 1 }`:                                      1,
 		`"forking" { max_children = 3 }`:                                       1,
-		`"threading" {}` + "\nlimits { connections = 20 }":                     10,
-		`"threading" {}` + "\nlimits {\nconnections = 20\nper_source = 64\n}":  10,
+		`"threading" {}` + "\nlimits { connections = 20 }":                     64,
+		`"threading" {}` + "\nlimits {\nconnections = 20\nper_source = 64\n}":  64,
 		`"threading" { max_threads = 10 }` + "\nlimits { connections = 20 }":   5,
 		`"threading" { max_threads = 2 }` + "\nlimits {\nper_source = 9\n}":    9,
 		`"synchronous" {}` + "\nlimits {\nconnections = 20\nper_source = 0\n}": 0,
