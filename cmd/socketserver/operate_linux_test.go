@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,6 +35,13 @@ func (r *reloader) status(t *testing.T, args ...string) (answer statusAnswer) {
 	return answer
 }
 
+// awaitActive waits until the server has so many requests under way: what workers of preforking report is read
+// every 20 ms.
+func (r *reloader) awaitActive(t *testing.T, requests int) {
+	t.Helper()
+	require.Eventually(t, func() bool { return r.status(t).Servers[0].Active == requests }, frameworktest.Patience, time.Millisecond)
+}
+
 var everyStrategy = []string{`"threading" {}`, `"forking" {}`, `"preforking" { workers = 2 }`}
 
 // A suspended server refuses clients, and serves again on the same port; its conversations go on,
@@ -45,6 +53,7 @@ func TestSuspendedServer(t *testing.T) {
 			l := r.listeners[0]
 			conn := dial(t, l)
 			require.Equal(t, "0hello", frameworktest.Ask(t, conn, "hello"))
+			r.awaitActive(t, 1)
 			require.Equal(t, "s is suspended, 1 request under way\n", r.do(t, "suspend", "s"))
 			requireRefused(t, l)
 			require.Equal(t, "s is suspended\n", r.refuse(t, "status", "--ready"))

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,9 +20,9 @@ func TestRequestsAreListedAndKilled(t *testing.T) {
 			require.Equal(t, "hello", frameworktest.Ask(t, one, "hello"))
 			require.Equal(t, "hello", frameworktest.Ask(t, other, "hello"))
 			var answer requestsAnswer
-			require.Eventually(t, func() bool { // what workers of preforking report is read every 20 ms
-				return json.Unmarshal([]byte(r.do(t, "ps", "s", "--json")), &answer) == nil && len(answer.Requests) == 2
-			}, frameworktest.Patience, time.Millisecond)
+			r.awaitActive(t, 2)
+			require.NoError(t, json.Unmarshal([]byte(r.do(t, "ps", "s", "--json")), &answer))
+			require.Len(t, answer.Requests, 2)
 			first := answer.Requests[0]
 			if first.Client != one.LocalAddr().String() {
 				first = answer.Requests[1]
