@@ -15,6 +15,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // Expressions of what a page may not have.
@@ -106,8 +108,10 @@ func (b *Browser) Complaints() []string {
 
 func call[P, R any](b *Browser, command cdp.Command[P, R], parameters P) R {
 	b.t.Helper()
-	answer, err := chromedp.Call(b.ctx, command, parameters)
-	require.NoError(b.t, err)
+	ctx, cancel := context.WithTimeout(b.ctx, frameworktest.Patience)
+	defer cancel()
+	answer, err := chromedp.Call(ctx, command, parameters)
+	require.NoError(b.t, err, "%+v", parameters)
 	return answer
 }
 
@@ -138,7 +142,6 @@ func (b *Browser) Open(url string) {
 func (b *Browser) Screen(width int64) {
 	b.t.Helper()
 	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 800, DeviceScaleFactor: 1, Mobile: width < 500})
-	b.Await(fmt.Sprintf(`matchMedia("(width: %dpx)").matches`, width))
 	b.Await("(window.drawn = (window.drawn ?? 0) + 1) % 3 == 0") // a whole frame lies between
 }
 
