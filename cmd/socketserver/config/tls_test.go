@@ -36,14 +36,21 @@ func TestTLS(t *testing.T) {
 	require.Equal(t, []string{fmt.Sprintf(`transport tcp :1.tls %q with %q, %[1]q with %[2]q, client_ca %q, min_version "1.3", alpn "irc"`, pair.Certificate, pair.Key, ca)}, s.Difference(&plain))
 }
 
-// Paths are relative to the file that has them, and the key may be beside the certificate in one file.
-func TestTLSBesideTheFile(t *testing.T) {
+// issueInOneFile issues a certificate and puts its key in front of it, in the same file.
+func issueInOneFile(t *testing.T) frameworktest.Certificate {
+	t.Helper()
 	c := frameworktest.NewAuthority(t).Issue(t, "localhost")
 	key, err := os.ReadFile(c.Key)
 	require.NoError(t, err)
 	certificate, err := os.ReadFile(c.Certificate)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(c.Certificate, append(key, certificate...), 0o600))
+	return c
+}
+
+// Paths are relative to the file that has them, and the key may be beside the certificate in one file.
+func TestTLSBesideTheFile(t *testing.T) {
+	c := issueInOneFile(t)
 	path := filepath.Join(filepath.Dir(c.Certificate), "servers.hcl")
 	src := server("transport \"tcp\" {\n  address = \":1\"\n  tls { certificate = \"server.pem\" }\n}\n" + threading + echo)
 	require.NoError(t, os.WriteFile(path, []byte(src), 0o600))
@@ -54,12 +61,7 @@ func TestTLSBesideTheFile(t *testing.T) {
 
 // The keys stay in the server where one block says so. In place of a path that means the file of the certificate.
 func TestIsolatedKeys(t *testing.T) {
-	c := frameworktest.NewAuthority(t).Issue(t, "localhost")
-	key, err := os.ReadFile(c.Key)
-	require.NoError(t, err)
-	certificate, err := os.ReadFile(c.Certificate)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(c.Certificate, append(key, certificate...), 0o600))
+	c := issueInOneFile(t)
 	for body, paths := range map[string]string{`key = "isolated"`: c.Certificate, fmt.Sprintf("key = %q\nisolated_key = true", c.Key): c.Key} {
 		block := fmt.Sprintf("  tls {\n certificate = %q\n%s\n}\n", c.Certificate, body)
 		other := fmt.Sprintf("  tls {\n certificate = %q\n}\n", c.Certificate)

@@ -340,7 +340,7 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
-// A handler on a worker is told that the front stops, as it would be in the front, and its answer arrives.
+// When the front stops the context of a handler on a worker is cancelled, as in the front, and its answer arrives.
 func TestFrontStops(t *testing.T) {
 	conn := connect(t)
 	w, worker := startWorker(t, conn, "b", 10)

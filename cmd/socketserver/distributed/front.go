@@ -197,7 +197,7 @@ func (f *Front) pick(server, build string) (best *remote, full, away bool, chang
 	return best, full, away, f.changed
 }
 
-// stop tells a worker that a request is to end soon, if NATS can be reached. The worker has known the request since
+// stop asks a worker to cancel the context of a request, if NATS can be reached. The worker has known the request since
 // before it began.
 func (f *Front) stop(w *remote, id string) {
 	f.mu.Lock()
@@ -281,19 +281,19 @@ func (f *Front) connect(ctx context.Context, h *hello) (t *tunnel, release func(
 }
 
 // place has workers try to take a request, until one has taken it: nothing of the request was delivered before. Where
-// all are full it waits; where none can be reached it waits for a moment. When ctx is done the worker is told. release is
-// called when the request is over.
+// all are full it waits; where none can be reached it waits for a moment. When ctx is done the worker cancels the
+// context of the request. release is called when the request is over.
 func (f *Front) place(ctx context.Context, h *hello, try func(*remote) (taken bool, err error)) (release func(), err error) {
 	var late <-chan time.Time
 	for {
 		w, full, away, changed := f.pick(h.Server, h.Build)
 		if w != nil {
-			told := context.AfterFunc(ctx, func() { f.stop(w, h.ID) })
+			unwatch := context.AfterFunc(ctx, func() { f.stop(w, h.ID) })
 			taken, err := try(w)
 			if taken && err == nil {
-				return func() { told(); f.release(w, h.Server) }, nil
+				return func() { unwatch(); f.release(w, h.Server) }, nil
 			}
-			told()
+			unwatch()
 			if taken || ctx.Err() != nil {
 				f.release(w, h.Server)
 				if !taken {

@@ -63,7 +63,7 @@ const (
 	Nagle                    // stream: Nagle's algorithm is on
 	Count                    // request: the server wants the bytes; outcome: it has them
 	More                     // layer: the description goes on in the next frame
-	Layered                  // stream: it is to pass the layer whose id, 8 bytes, is the Body
+	Layered                  // stream: it passes a layer; Body is the id of that, 8 bytes
 )
 
 // What an Event is about, in its flags.

@@ -43,7 +43,7 @@ func runShell(t *testing.T, script string, r Restrictions, s *Sandbox) string {
 }
 
 // A process in a sandbox has what it is allowed, and this process has all.
-// A program whose loader is out of reach cannot start, and the error says why.
+// A program cannot start where its sandbox hides its loader, and the error names the cause.
 func TestSandboxWithoutLoader(t *testing.T) {
 	if version := landlockVersion(); version < 1 {
 		t.Skip("this system has no Landlock")

@@ -29,8 +29,8 @@ func pairOf(t *testing.T) (p *Process, parent *Parent, killed chan struct{}) {
 	return p, parent, killed
 }
 
-// A process asks about the layers that it has been described. A question that has no answer gets the reason, one
-// whose time has passed does not wait, and when the server has gone none waits.
+// A process asks about the layers that it has been described. A question without an answer returns the reason. Ask
+// does not wait longer than its context, nor after the server has gone.
 func TestAsk(t *testing.T) {
 	p, parent, _ := pairOf(t)
 	asked, released := make(chan struct{}), make(chan struct{})
