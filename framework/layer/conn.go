@@ -57,7 +57,32 @@ func (c *TLSConn) Read(p []byte) (int, error) {
 	if (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && c.under.ended.Load() { // between records, or within one
 		err = ErrTruncated
 	}
-	return n, err
+	return n, peerError(err)
+}
+
+// Write implements [net.Conn].
+func (c *TLSConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, peerError(err)
+}
+
+// A fault is an error that ends the connection for what the peer has sent: an alert, or what is no record of TLS,
+// which is answered with one.
+type fault struct{ error }
+
+func (f fault) Unwrap() []error { return []error{framework.ErrPeerGone, f.error} }
+
+// peerError makes an error a fault where it is one.
+func peerError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var operation *net.OpError
+	var header tls.RecordHeaderError
+	if errors.As(err, &operation) && (operation.Op == "remote error" || operation.Op == "local error") || errors.As(err, &header) {
+		return fault{err}
+	}
+	return err
 }
 
 // TLS describes a connection whose handshake has succeeded, for [framework.Request].

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -189,6 +190,25 @@ func TestTruncation(t *testing.T) {
 			answer, err := io.ReadAll(conn)
 			require.NoError(t, err)
 			require.Equal(t, "hello\nbye: "+layer.ErrTruncated.Error()+"\n", string(answer), name)
+		}
+		_ = s.errors(t)
+		require.Len(t, s.failed, 3)
+		for _, err := range s.failed {
+			require.ErrorIs(t, err, framework.ErrPeerGone)
+		}
+	})
+}
+
+// What is no TLS after the handshake is the client's fault, as its leaving is, and no failure of the request.
+func TestFaultAfterTheHandshake(t *testing.T) {
+	everywhere(t, func(t *testing.T, strategy func() framework.Strategy) {
+		s := serve(t, strategy(), frameworktest.NewAuthority(t), layer.TLSFiles{})
+		for name, rest := range map[string]string{"a forged record": "\x17\x03\x03\x00\x20" + strings.Repeat("x", 32), "a record too long": "\x17\x03\x03\xff\xff", "clear text": "GET / HTTP/1.1\r\n"} {
+			conn := s.mustDial(t, &tls.Config{})
+			frameworktest.Send(t, conn, "hello\n")
+			frameworktest.Send(t, conn.NetConn(), rest)
+			_, err := io.ReadAll(conn)
+			require.Error(t, err, name)
 		}
 		_ = s.errors(t)
 		require.Len(t, s.failed, 3)
