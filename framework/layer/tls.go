@@ -59,6 +59,16 @@ func (t *TLS) Reload() (changed bool, err error) {
 	return true, nil
 }
 
+// Renewal reads the files and reports whether Reload would change anything, and when the first certificate
+// would expire then.
+func (t *TLS) Renewal() (expires time.Time, changed bool, err error) {
+	l, err := t.files.load()
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	return l.expires, l.sum != t.loaded.Load().sum, nil
+}
+
 // Warnings are what is wrong with the files and does not keep them from being used.
 func (t *TLS) Warnings() []*FileProblem { return t.loaded.Load().warnings }
 

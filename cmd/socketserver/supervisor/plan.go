@@ -149,6 +149,20 @@ func (s *Supervisor) prepareRenewal(c *config.Config) (*transition, error) {
 	return t, errors.Join(errs...)
 }
 
+// planRenewals adds to the plan what renew says of each instance that stays: those that are started read the files
+// of TLS themselves.
+func (t *transition) planRenewals(renew func(*Instance) []string) {
+	for n, i := range t.next {
+		if slices.Contains(t.fresh, i) {
+			continue
+		}
+		if renewed := renew(i); len(renewed) > 0 {
+			step := &t.plan[n]
+			step.Action, step.Details = Change, append(step.Details, renewed...)
+		}
+	}
+}
+
 // successor returns the instance that is to run server in place of old, which may be nil: old
 // itself if it can, or one that has to be started.
 func (s *Supervisor) successor(old *Instance, server *config.Server) (*Instance, Step, error) {

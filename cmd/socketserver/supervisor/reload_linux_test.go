@@ -249,7 +249,10 @@ func TestPlanNamesRenewedCertificates(t *testing.T) {
 	next := ca.Issue(t, "localhost")
 	require.NoError(t, os.Rename(next.Certificate, own.Certificate))
 	require.NoError(t, os.Rename(next.Key, own.Key))
+	dry, err := s.Plan(s.parse(t, other+block))
+	require.NoError(t, err)
 	plan := s.apply(t, other+block)
 	require.Equal(t, []string{"other"}, plan.Servers(supervisor.Keep))
 	require.Regexp(t, `^~ s: certificates renewed, the first expires \d{4}-\d\d-\d\dT`, plan.String())
+	require.Equal(t, plan, dry)
 }

@@ -86,15 +86,7 @@ func (s *Supervisor) Apply(ctx context.Context, c *config.Config) (Plan, error) 
 	if err := s.perform(ctx, t); err != nil {
 		return nil, err
 	}
-	for n, i := range t.next {
-		if slices.Contains(t.fresh, i) { // they have just read theirs
-			continue
-		}
-		if renewed := i.renewCertificates(); len(renewed) > 0 {
-			step := &t.plan[n]
-			step.Action, step.Details = Change, append(step.Details, renewed...)
-		}
-	}
+	t.planRenewals((*Instance).renewCertificates)
 	s.warnAboutFiles(c)
 	if first := len(t.plan) == len(t.fresh) && len(t.old) == 0; first {
 		s.warnAboutRoot(c)
@@ -182,6 +174,9 @@ func (s *Supervisor) Plan(c *config.Config) (Plan, error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	t, err := s.prepare(c)
+	if err == nil {
+		t.planRenewals((*Instance).renewals)
+	}
 	t.close(s)
 	return t.plan, err
 }

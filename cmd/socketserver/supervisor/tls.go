@@ -62,7 +62,20 @@ func (i *Instance) renewCertificates() (renewed []string) {
 			expires := secure.Expires().Format(time.RFC3339)
 			i.log.Info("certificates reloaded", "expires", expires)
 			warnAboutTLS(i.log, secure)
-			renewed = append(renewed, "certificates renewed, the first expires "+expires)
+			renewed = append(renewed, renewal+expires)
+		}
+	}
+	return renewed
+}
+
+// renewal is what a [Step] has of certificates, before the time at which the first of them expires.
+const renewal = "certificates renewed, the first expires "
+
+// renewals returns what renewCertificates would. An error is one of the configuration, which has been checked.
+func (i *Instance) renewals() (renewed []string) {
+	for _, secure := range i.tls {
+		if expires, changed, err := secure.Renewal(); err == nil && changed {
+			renewed = append(renewed, renewal+expires.Format(time.RFC3339))
 		}
 	}
 	return renewed
