@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,23 +14,27 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// ownPlugins are those that the test binary can be, by the names that their programs have. Files of tests that
+// build on one system alone add theirs.
+var ownPlugins = map[string]func(){}
+
 // The test binary is the command itself, also as the worker that it forks and as a plugin,
 // so that the scripts and tests start real processes without building anything first.
 func TestMain(m *testing.M) {
-	for name, plugin := range map[string]func(){"leaver": leaver, "versioned": versioned} {
+	for name, plugin := range ownPlugins {
 		if strings.HasPrefix(os.Getenv("SOCKETSERVER_WORKER"), name) { // a process of that plugin
 			plugin()
 		}
 	}
 	becomeWorker()
-	testscript.Main(tests{m}, map[string]func(){
+	commands := map[string]func(){
 		"socketserver": main,
 		"nc":           netcat,
 		"talkative":    talkative,
 		"typing":       func() { os.Exit(typing()) },
-		"leaver":       leaver,
-		"versioned":    versioned,
-	})
+	}
+	maps.Copy(commands, ownPlugins)
+	testscript.Main(tests{m}, commands)
 }
 
 // tests run in an environment in which nothing is left behind.
@@ -81,4 +86,12 @@ compare | fmt | handlers | import | init | man | plugin | validate | version | s
 esac
 exec %s "$@"
 `, plain, race), 0o700)
+}
+
+// often returns n where the long tests are asked for, and else few.
+func often(few, n int) int {
+	if os.Getenv("SOCKETSERVER_LONG_TESTS") != "" {
+		return n
+	}
+	return few
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
+func init() { ownPlugins["leaver"] = leaver }
+
 // leaver is a plugin that has a shell run what it is sent and answers with what that prints.
 func leaver() {
 	plugin.Serve(framework.Func(func(rfile *bufio.Reader, wfile io.Writer) error {

@@ -21,14 +21,6 @@ import (
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// often returns n where the long tests are asked for, and else few.
-func often(few, n int) int {
-	if os.Getenv("SOCKETSERVER_LONG_TESTS") != "" {
-		return n
-	}
-	return few
-}
-
 // A reloader is a daemon whose configuration a test changes.
 type reloader struct {
 	*process

@@ -19,6 +19,8 @@ import (
 	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
+func init() { ownPlugins["versioned"] = versioned }
+
 // versioned is a plugin that answers with its version, which is what its program ends with, and
 // what it was sent. If it is told so it keeps state.
 func versioned() {
