@@ -87,18 +87,23 @@ func parse(b []byte) (header, error) {
 
 // parseLine parses a header of version 1: PROXY TCP4 192.0.2.1 198.51.100.1 56324 443.
 func parseLine(line string) (header, error) {
-	words := strings.Split(line, " ")
-	if len(words) >= 2 && words[1] == "UNKNOWN" {
+	var words [6]string
+	n, more := 0, true
+	for ; more && n < len(words); n++ {
+		words[n], line, more = strings.Cut(line, " ")
+	}
+	family := words[1]
+	if family == "UNKNOWN" {
 		return header{}, nil // whatever follows
 	}
-	if len(words) != 6 || words[1] != "TCP4" && words[1] != "TCP6" {
+	if n < len(words) || more || family != "TCP4" && family != "TCP6" {
 		return header{}, errLine
 	}
-	client, err := parseAddress(words[1], words[2], words[4])
+	client, err := parseAddress(family, words[2], words[4])
 	if err != nil {
 		return header{}, err
 	}
-	local, err := parseAddress(words[1], words[3], words[5])
+	local, err := parseAddress(family, words[3], words[5])
 	return header{client, local}, err
 }
 
@@ -108,7 +113,7 @@ func parseAddress(family, address, port string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, errLine
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || strconv.FormatUint(n, 10) != port {
+	if err != nil || port[0] == '0' && port != "0" {
 		return netip.AddrPort{}, errLine
 	}
 	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), nil

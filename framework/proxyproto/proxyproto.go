@@ -54,13 +54,9 @@ func (p *preamble) Take(r *framework.Request) (bool, error) {
 	}
 	buffer := buffers.Get().(*[maxSize]byte)
 	defer buffers.Put(buffer)
-	c := r.Conn()
-	size := whole(buffer[:conn.Peek(c, buffer[:])])
+	size := conn.ReadArrived(r.Conn(), buffer[:], false, whole)
 	if size == 0 {
 		return false, nil
-	}
-	if _, err := io.ReadFull(c, buffer[:size]); err != nil { // it does not wait
-		return false, err
 	}
 	return true, adopt(r, buffer[:size])
 }
@@ -75,6 +71,9 @@ func (p *preamble) Read(ctx context.Context, r *framework.Request) error {
 		if err := ctx.Err(); err != nil {                // it has replaced the deadline that ctx set
 			return err
 		}
+	}
+	if size := conn.ReadArrived(c, buffer[:], true, whole); size > 0 { // most come in one segment
+		return adopt(r, buffer[:size])
 	}
 	b, err := readHeader(c, buffer)
 	if p.Timeout > 0 && errors.Is(err, os.ErrDeadlineExceeded) {

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"errors"
 	"net"
 	"os"
 	"syscall"
@@ -35,6 +36,24 @@ func Peek(conn net.Conn, p []byte) (n int) {
 	}
 	_ = raw.Control(func(fd uintptr) {
 		n, _ = rawsock.Peek(fd, p)
+	})
+	return n
+}
+
+// ReadArrived reads of what has arrived the bytes that whole counts, into p, and returns their number; 0: there
+// are none, and nothing was read. With wait it waits until something has arrived, the peer has ended, or a deadline of
+// conn has passed.
+func ReadArrived(conn net.Conn, p []byte, wait bool, whole func(arrived []byte) int) (n int) {
+	raw := rawConn(conn)
+	if raw == nil {
+		return 0
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		arrived, err := rawsock.Peek(fd, p)
+		if n = whole(p[:arrived]); n > 0 {
+			_, _ = rawsock.Receive(fd, p[:n]) // they are there
+		}
+		return !wait || !errors.Is(err, syscall.EAGAIN)
 	})
 	return n
 }

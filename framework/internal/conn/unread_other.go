@@ -15,3 +15,6 @@ func HasUnread(net.Conn) bool { return false }
 
 // Peek needs Linux.
 func Peek(net.Conn, []byte) int { return 0 }
+
+// ReadArrived needs Linux.
+func ReadArrived(net.Conn, []byte, bool, func([]byte) int) int { return 0 }
