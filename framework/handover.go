@@ -95,7 +95,7 @@ func (s *BaseServer) socketTask(socket syscall.Conn) (worker.Task, error) {
 	return worker.Task{
 		Layer: s.lent,
 		Frame: handoff.Frame{Kind: handoff.Listen, Flags: s.counted(), Body: body}, Socket: socket,
-		Stop: s.Done(), Retire: s.life.Retired(), Conclude: errorOf, Event: s.socketEvent, Gone: s.workerGone,
+		Stop: s.Done(), Retire: s.life.Retired(), Takers: &s.takers, Conclude: errorOf, Event: s.socketEvent, Gone: s.workerGone,
 	}, err
 }
 

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -154,4 +156,29 @@ func TestRetireOfWorkersKeepsRequests(t *testing.T) {
 	frameworktest.Send(t, conn, "go\n")
 	frameworktest.Expect(t, conn, "went\n")
 	require.NoError(t, frameworktest.Await(t, retired))
+}
+
+// Once Retire has returned no worker takes another client, whether or not its requests are waited for.
+func TestRetireAwaitsWorkers(t *testing.T) {
+	socket, err := framework.OpenSocket("tcp", "127.0.0.1:0", framework.SocketOptions{})
+	require.NoError(t, err)
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 3 {
+		old := generation(t, socket, &framework.Preforking{Workers: 2})
+		talk := frameworktest.DialAddress(t, "tcp", socket.Addr().String())
+		frameworktest.Send(t, talk, "hold\n")
+		frameworktest.Expect(t, talk, "holding\n")
+		next := generation(t, socket, &framework.Threading{})
+		require.ErrorIs(t, old.Retire(over), context.Canceled)
+		for range 10 {
+			conn := frameworktest.DialAddress(t, "tcp", socket.Addr().String())
+			require.Equal(t, fmt.Sprintln(os.Getpid()), frameworktest.Ask(t, conn, "pid\n"))
+		}
+		frameworktest.Send(t, talk, "go\n")
+		frameworktest.Expect(t, talk, "released go\n")
+		frameworktest.Shutdown(t, old)
+		frameworktest.Shutdown(t, next)
+	}
+	require.NoError(t, socket.Close())
 }

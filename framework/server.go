@@ -78,6 +78,7 @@ type state struct {
 	changed   atomic.Pointer[Timeouts] // by ChangeTimeouts; nil: Timeouts
 	shared    bool                     // workers serve the socket
 	lent      *worker.Layer            // that they have connections pass, in place of Layers; nil: none
+	takers    worker.Takers            // those of them that take requests
 	reported  sync.Map                 // the requests that they have begun, by reported
 	killsLate bool                     // in a child: its server kills it when its request takes too long
 	killed    atomic.Bool              // workers were ended before they were done

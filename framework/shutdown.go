@@ -21,10 +21,12 @@ func (s *BaseServer) Stop() {
 // Retire closes the transport and waits until the requests in flight are over, which go on
 // undisturbed: their contexts live. Where another server has a transport of the [Socket] that one
 // gets the next client. When ctx is done first Retire returns an error that wraps that of ctx and
-// nothing else changes; Shutdown may follow.
+// nothing else changes; Shutdown may follow. Workers that accept for themselves are waited for in any
+// case until they have closed the socket, but for a second at most while one does not answer.
 func (s *BaseServer) Retire(ctx context.Context) error {
 	s.initialise()
 	s.life.Retire(s.drained)
+	s.takers.Wait()
 	select {
 	case <-s.life.Finished():
 		return nil

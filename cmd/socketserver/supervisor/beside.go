@@ -47,9 +47,11 @@ func (s *Supervisor) Keep(path string, server *framework.BaseServer) (release fu
 func (b *beside) retire(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
 	for _, servers := range b.servers {
 		for _, s := range servers[:max(len(servers)-n, 0)] {
-			go func() { _ = s.Retire(context.Background()) }()
+			_ = s.Retire(over) // its requests are not waited for
 		}
 	}
 }

@@ -152,7 +152,7 @@ func (i *Instance) become(s *config.Server) {
 
 // Retire makes the instance take no more requests; those under way go on undisturbed, within the
 // drain timeout or, where it is replaced, for as long as most; 0: as they take. It does
-// not wait for them, nor until workers of preforking know it.
+// not wait for them.
 func (i *Instance) Retire(replaced bool, most time.Duration) {
 	i.mu.Lock()
 	i.replaced, i.most = replaced, most

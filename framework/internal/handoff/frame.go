@@ -20,7 +20,7 @@ const (
 	Datagram                  // server: a datagram; Body is its bytes
 	Cancel                    // server: request ID is to end soon; socket ID is to take no more, with Stop its requests are to end soon
 	Outcome                   // worker: request ID is over; Text says why it failed, Body is a datagram's answer
-	Ack                       // worker: the descriptor of stream ID has arrived; only where the server wants to know
+	Ack                       // worker: the descriptor of stream ID has arrived, or it takes no more of socket ID; only where the server wants to know
 	Listen                    // server: a socket to serve, with its descriptor; Body is JSON
 	Quit                      // worker: a handler of the socket ID asks the server to stop; 0: the worker itself does
 	Event                     // worker: a request of the socket ID was accepted, refused or finished; only where the server asks
@@ -59,7 +59,7 @@ const InHandshake Status = 1 << 4
 const (
 	Last    byte = 1 << iota // request: the worker gets no other one
 	Stop                     // outcome: the handler asks the server to stop
-	WantAck                  // stream: the server wants an Ack
+	WantAck                  // stream, cancel of a socket: the server wants an Ack
 	Nagle                    // stream: Nagle's algorithm is on
 	Count                    // request: the server wants the bytes; outcome: it has them
 	More                     // layer: the description goes on in the next frame

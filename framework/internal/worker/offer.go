@@ -84,7 +84,11 @@ func (p *Process) await(t *Task, id uint64, h *inflight) error {
 			return err
 		case <-retire:
 			retire = nil
-			p.cancel(&handoff.Frame{Kind: handoff.Cancel, ID: id})
+			f := &handoff.Frame{Kind: handoff.Cancel, ID: id}
+			if t.Takers != nil {
+				f.Flags |= handoff.WantAck
+			}
+			p.cancel(f)
 		case <-stop:
 			stop, retire = nil, nil
 			p.cancel(&handoff.Frame{Kind: handoff.Cancel, Flags: handoff.Stop, ID: id})

@@ -98,8 +98,7 @@ func (p *Parent) Next(begin func(f *handoff.Frame, socket *handoff.Descriptor) e
 				return p.Send(&handoff.Frame{Kind: handoff.Outcome, ID: f.ID, Status: handoff.Failed, Text: err.Error()})
 			}
 		case handoff.Cancel:
-			p.cancel(f.ID, f.Flags&handoff.Stop != 0)
-			return nil
+			return p.cancel(&f)
 		case handoff.Answer:
 			if p.Answer == nil {
 				return errors.New("an answer that was not asked for")
@@ -150,14 +149,24 @@ func (p *Parent) Begin(id uint64, cancel func(stop bool)) {
 	p.tasks[id] = cancel
 }
 
-func (p *Parent) cancel(id uint64, stop bool) {
+func (p *Parent) cancel(f *handoff.Frame) error {
 	rawsock.Monitor() // the handler goes on without a new request
 	p.mu.Lock()
-	cancel := p.tasks[id]
+	cancel := p.tasks[f.ID]
 	p.mu.Unlock()
-	if cancel != nil {
-		cancel(stop)
+	if cancel == nil {
+		return nil
 	}
+	cancel(f.Flags&handoff.Stop != 0)
+	if f.Flags&handoff.WantAck == 0 {
+		return nil
+	}
+	p.mu.Lock() // what follows the outcome would be about a task that is over
+	defer p.mu.Unlock()
+	if _, underWay := p.tasks[f.ID]; !underWay {
+		return nil
+	}
+	return p.Send(&handoff.Frame{Kind: handoff.Ack, ID: f.ID})
 }
 
 // CloseRead makes Next return the end of the channel.

@@ -175,6 +175,7 @@ func (p *Process) take(f handoff.Frame) error {
 	p.mu.Lock()
 	t := p.pending[f.ID]
 	kept := t != nil && t.kept
+	retired := f.Kind == handoff.Ack && t != nil && t.task.Takers != nil
 	switch {
 	case f.Kind == handoff.Ack && kept:
 		t.kept = false
@@ -184,6 +185,10 @@ func (p *Process) take(f handoff.Frame) error {
 	p.mu.Unlock()
 	switch f.Kind {
 	case handoff.Ack:
+		if retired {
+			t.task.Takers.leave(p)
+			return nil
+		}
 		if !kept {
 			return fmt.Errorf("took request %d, which it was not given", f.ID)
 		}

@@ -87,8 +87,10 @@ func (s *Set) enlist() (*child, error) {
 func (s *Set) give(t *sharedTask, m *child) {
 	t.holders[m] = struct{}{}
 	task := t.task // its frame gets a number of its own
+	task.Takers.enter(m.Process)
 	t.doing.Go(func() {
 		err := m.Do(&task)
+		task.Takers.leave(m.Process)
 		s.mu.Lock()
 		delete(t.holders, m)
 		s.mu.Unlock()

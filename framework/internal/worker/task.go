@@ -26,6 +26,8 @@ type Task struct {
 	Stop <-chan struct{}
 	// Retire is closed when the process is to take no more requests of a socket; nil: never.
 	Retire <-chan struct{}
+	// Takers has the processes that take requests of a socket themselves, until they have retired; nil for a request.
+	Takers *Takers
 	// WantAck makes the process acknowledge the descriptor, so that another process can be
 	// given the task if this one ends before.
 	WantAck bool
