@@ -115,6 +115,9 @@ func (s *BaseServer) tearDown(r *Request) {
 	s.report(r, r.err)
 }
 
+// failed reports whether r has ended by more than the regular end of what the client sends.
+func (r *Request) failed() bool { return r.err != nil && !errors.Is(r.err, io.EOF) }
+
 // report passes an error on to HandleError, unless it is the regular end of what the client sends.
 func (s *BaseServer) report(r *Request, err error) {
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -188,6 +191,9 @@ func (s *BaseServer) closeAside(r *Request, served bool) {
 // has only handed the connection over calls CloseRequest, as shutdown(2) acts on what both share.
 func (s *BaseServer) ShutdownRequest(r *Request) {
 	if r.conn != nil && conn.HasUnread(r.accepted) {
+		if r.failed() {
+			conn.Fail(r.conn) // what follows ends the output
+		}
 		conn.DiscardUnread(r.conn)
 	}
 	s.CloseRequest(r)
@@ -197,7 +203,7 @@ func (s *BaseServer) ShutdownRequest(r *Request) {
 // all was written, it does so unless the request has failed. Close of TLS does so in any case.
 func (s *BaseServer) CloseRequest(r *Request) {
 	if r.conn != nil {
-		if len(r.layers) > 0 && r.conn != r.accepted && (r.err == nil || errors.Is(r.err, io.EOF)) {
+		if len(r.layers) > 0 && r.conn != r.accepted && !r.failed() {
 			conn.EndWrites(r.conn)
 		}
 		_ = r.conn.Close()

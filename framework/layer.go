@@ -13,7 +13,8 @@ import (
 type Layer interface {
 	// Wrap performs a handshake on c and returns the connection to use in its place, which owns c.
 	// It runs in the request's goroutine. When ctx is done reads and writes of c fail. The server
-	// closes c on an error.
+	// closes c on an error. Where what it returns has a method Fail() error, that is called when the request
+	// has failed: it tells the client.
 	Wrap(ctx context.Context, c net.Conn) (net.Conn, error)
 }
 

@@ -41,14 +41,21 @@ func awaitSlot(ctx context.Context, limit time.Duration, silent *slots.Semaphore
 
 // peek reports whether a read would not block. Reading would take the error of a connection
 // that was reset, which is for the child.
-func peek(fd uintptr) bool {
+func peek(fd uintptr) bool { return poll(fd, pollIn) != 0 }
+
+// poll returns which of events have happened, and of those that are always asked for; 0: none.
+func poll(fd uintptr, events int16) int16 {
 	p := struct {
 		fd              int32
 		events, revents int16
-	}{fd: int32(fd), events: pollIn}
+	}{fd: int32(fd), events: events}
 	var now syscall.Timespec
-	n, _, _ := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
-	return n == 1
+	_, _, _ = syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return p.revents
 }
 
-const pollIn = 1 // POLLIN, which package syscall does not name
+// POLLIN and POLLHUP, which package syscall does not name.
+const (
+	pollIn  = 1
+	pollHup = 16
+)

@@ -52,6 +52,16 @@ func closeWrite(c net.Conn) {
 	}
 }
 
+// A failer can tell its client that a request has failed, as a WebSocket can by its close code.
+type failer interface{ Fail() error }
+
+// Fail tells the client that its request has failed, where conn has a way to.
+func Fail(conn net.Conn) {
+	if f, ok := conn.(failer); ok {
+		_ = f.Fail()
+	}
+}
+
 // DiscardUnread reads what the client has sent and the handler has not read: closing with
 // unread bytes resets the connection, and the client could lose the answer. It takes at
 // most half a second and 256 KiB.

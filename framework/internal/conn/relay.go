@@ -76,7 +76,9 @@ func (r *Relay) toClient() {
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
-			r.conn.CloseWrite()
+			if !r.isLeft() {
+				r.conn.CloseWrite()
+			}
 			return
 		case !r.ending.Load() || quiet || !errors.Is(err, os.ErrDeadlineExceeded):
 			return
@@ -85,6 +87,20 @@ func (r *Relay) toClient() {
 			_ = r.pair.SetReadDeadline(time.Now().Add(settling))
 		}
 	}
+}
+
+// isLeft reports whether telling the client of the end is left to who closes conn and knows how the request has ended.
+// That is where the client can be told, and the process has not only ended its output but left, or does so within a moment.
+func (r *Relay) isLeft() (left bool) {
+	if _, tells := r.conn.Conn.(failer); !tells {
+		return false
+	}
+	_ = r.pair.SetReadDeadline(time.Now().Add(settling))
+	_ = r.raw.Read(func(fd uintptr) bool {
+		left = hungUp(fd)
+		return left
+	})
+	return left
 }
 
 // receive waits for what the process writes. The buffer is taken for each attempt, so that a relay that
@@ -105,7 +121,7 @@ func (r *Relay) receive() (buf *[16 << 10]byte, n int, err error) {
 }
 
 // settling is how long a process that is done, or has left its end to another one, may be
-// silent before the relay ends.
+// silent before the relay ends, and how long after the end of its output it may leave.
 const settling = 100 * time.Millisecond
 
 // Finish waits until what the process wrote has been passed on, and ends the relay. It is called

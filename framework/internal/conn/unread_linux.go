@@ -14,6 +14,9 @@ func shutdownWrite(fd uintptr) error {
 	return os.NewSyscallError("shutdown", syscall.Shutdown(int(fd), syscall.SHUT_WR))
 }
 
+// hungUp reports whether the other end of a socketpair is closed, and not only done with its output.
+func hungUp(fd uintptr) bool { return poll(fd, 0)&pollHup != 0 }
+
 // HasUnread reports whether the socket of conn holds bytes that nobody has read.
 func HasUnread(conn net.Conn) bool {
 	raw := rawConn(conn)

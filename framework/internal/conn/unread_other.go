@@ -10,6 +10,9 @@ import (
 // shutdownWrite is for workers, which exist on Linux only.
 func shutdownWrite(uintptr) error { return errors.ErrUnsupported }
 
+// hungUp is for relays to workers.
+func hungUp(uintptr) bool { return false }
+
 // HasUnread cannot be told here; closing may then reset a connection early.
 func HasUnread(net.Conn) bool { return false }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -74,20 +75,24 @@ func (c *Conn) CloseWrite() error {
 	return c.write.close(c, ws.StatusNormalClosure)
 }
 
+// Fail sends a close frame that says that the request has failed, if that takes no time.
+func (c *Conn) Fail() error {
+	if !c.write.mu.TryLock() { // a write blocks
+		return os.ErrDeadlineExceeded
+	}
+	defer c.write.mu.Unlock()
+	if !c.write.closed.Load() {
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(controlTime))
+		_ = c.write.close(c, ws.StatusInternalServerError)
+	}
+	return c.write.err
+}
+
 // Close implements [net.Conn]. A peer that was not told that the conversation is over is told that it
 // has failed, if that takes no time. What it still sends is discarded for a moment: to close with unread bytes
 // resets the connection, and it could lose what it was told.
 func (c *Conn) Close() error {
-	told := false
-	if c.write.mu.TryLock() { // else a write blocks
-		if !c.write.closed.Load() {
-			_ = c.Conn.SetWriteDeadline(time.Now().Add(controlTime))
-			_ = c.write.close(c, ws.StatusInternalServerError)
-		}
-		told = c.write.err == nil
-		c.write.mu.Unlock()
-	}
-	if told {
+	if c.Fail() == nil {
 		select {
 		case leaving <- struct{}{}:
 			go c.leave()

@@ -334,6 +334,11 @@ func TestEnds(t *testing.T) {
 	sent(t, conn, 1, frame(ws.OpText, true, "panic"))
 	require.NoError(t, frameworktest.Await(t, failed))
 	require.Equal(t, []string{"close 1011"}, received(t, conn, r))
+
+	conn, r = begin(t, s)
+	sent(t, conn, 1<<20, frame(ws.OpText, true, "panic"), frame(ws.OpText, true, strings.Repeat("unread", 1<<16)))
+	require.NoError(t, frameworktest.Await(t, failed))
+	require.Equal(t, []string{"close 1011"}, received(t, conn, r))
 }
 
 // The client's side and the server's understand each other.
