@@ -199,8 +199,7 @@ func (d *daemon) run(ctx context.Context, c *config.Config, before *upgrade.Pred
 		d.servers.Kill()
 		return failed(err)
 	}
-	before.Ready()
-	d.servers.Own()
+	before.Ready(d.servers.Own)
 	notified := notifySystemd(ctx, d.notify, d.servers, d.log)
 	d.upgrader.changing.Unlock()
 	go d.upgradeOnSignal(ctx)

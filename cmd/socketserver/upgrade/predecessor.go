@@ -38,14 +38,16 @@ func Inherit() (*Predecessor, error) {
 	return p, nil
 }
 
-// Ready is called when this process serves. It returns when the one before it has let go of the
-// files of the sockets, and takes no more requests.
-func (p *Predecessor) Ready() {
+// Ready is called when this process serves. It has own take over the files of the sockets once the process before
+// has let go of them and takes no more requests; that one says that it was upgraded when own has returned.
+func (p *Predecessor) Ready(own func()) {
 	if p.channel == nil {
+		own()
 		return
 	}
 	_, _ = p.channel.Write([]byte{1})
 	_, _ = io.Copy(io.Discard, p.channel) // it may also have been killed
 	_ = p.channel.Close()
+	own()
 	redirect(p.Stderr)
 }

@@ -7,7 +7,7 @@
 //	                                        serves them, as this process still does
 //	Start returns                      <-   Ready: one byte
 //	leaves it the files of the sockets
-//	Release: end of file               ->   Ready returns
+//	Release: end of file               ->   Ready has the files of sockets owned
 //
 // Until Release nothing has changed for this process. A next one that ends, or is not ready in
 // time, is no more than an error of Start.
