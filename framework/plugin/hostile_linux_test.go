@@ -260,6 +260,29 @@ func TestRuntimeDirectoryIsPrivate(t *testing.T) {
 	require.NoDirExists(t, made[0])
 }
 
+// A plugin that runs as another user has its directory where that user may go, which is not in a login session of root.
+func TestRuntimeDirectoryOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	session, temporary := shortDir(t), shortDir(t)
+	t.Setenv("RUNTIME_DIRECTORY", "")
+	t.Setenv("XDG_RUNTIME_DIR", session)
+	t.Setenv("TMPDIR", temporary)
+	conf := settings(t, "subject", frameworktest.NewLog())
+	conf.Limits = framework.Restrictions{AsUser: true, UID: 65534, GID: 65534}
+	_, err := plugin.Open(context.Background(), conf)
+	require.ErrorContains(t, err, "user 65534, which the plugin runs as, may not enter "+temporary)
+	for _, enterable := range []string{temporary, session} { // the latter is the first then
+		require.NoError(t, os.Chmod(enterable, 0o711))
+		class := open(t, conf)
+		made, err := filepath.Glob(filepath.Join(enterable, "socketserver-plugins-*"))
+		require.NoError(t, err)
+		require.Len(t, made, 1)
+		require.NoError(t, class.Close())
+	}
+}
+
 // Cleaners of temporary files, the end of a login session and people remove it.
 func TestRuntimeDirectoryIsMadeAgain(t *testing.T) {
 	for name, spoil := range map[string]func(base, path string) error{

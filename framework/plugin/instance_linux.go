@@ -83,7 +83,7 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 		return nil, nil, err
 	}
 	defer theirs.Close()
-	dir, err := makeRuntimeDir() // for each process, as cleaners of temporary files may have removed the last one
+	dir, err := makeRuntimeDir(&s.Limits) // for each process, as cleaners of temporary files may have removed the last one
 	if err != nil {
 		_ = syscall.Close(i.channel)
 		return nil, nil, err

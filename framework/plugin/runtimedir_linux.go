@@ -30,15 +30,19 @@ const (
 	unlocked = time.Minute
 )
 
-// makeRuntimeDir makes a directory in the first of the system's places where it can, and
-// removes what dead processes have left there.
-func makeRuntimeDir() (*runtimeDir, error) {
+// makeRuntimeDir makes a directory in the first of the system's places where it can and where the user of r
+// may go, and removes what dead processes have left there.
+func makeRuntimeDir(r *framework.Restrictions) (*runtimeDir, error) {
 	var errs []error
 	for _, base := range runtimeBases() {
 		sweepRuntimeDirs(base)
-		d, err := makeLockedDir(base)
+		err := enterable(base, r)
 		if err == nil {
-			return d, nil
+			d, failed := makeLockedDir(base)
+			if failed == nil {
+				return d, nil
+			}
+			err = failed
 		}
 		errs = append(errs, err)
 	}
@@ -54,6 +58,35 @@ func runtimeBases() []string {
 		}
 	}
 	return bases
+}
+
+// enterable returns an error where the user that a plugin runs as, if it has one of its own, may not enter dir: the
+// XDG_RUNTIME_DIR of a session is for the user of that session alone.
+func enterable(dir string, r *framework.Restrictions) error {
+	if !r.AsUser || r.UID == 0 {
+		return nil
+	}
+	dir, err := filepath.EvalSymlinks(dir)
+	for ; err == nil; dir = filepath.Dir(dir) {
+		info, failed := os.Stat(dir)
+		if failed != nil {
+			return failed
+		}
+		enter, of := os.FileMode(0o001), info.Sys().(*syscall.Stat_t)
+		switch {
+		case of.Uid == r.UID:
+			enter = 0o100
+		case of.Gid == r.GID:
+			enter = 0o010
+		}
+		if info.Mode()&enter == 0 {
+			return fmt.Errorf("user %d, which the plugin runs as, may not enter %s; set RUNTIME_DIRECTORY to a directory that it may enter", r.UID, dir)
+		}
+		if dir == "/" {
+			break
+		}
+	}
+	return err
 }
 
 func makeLockedDir(base string) (*runtimeDir, error) {
