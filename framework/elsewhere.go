@@ -32,7 +32,12 @@ type Client interface {
 // other machines: r, which is a connection, passes the layers, serve has it served and waits for that in this goroutine,
 // and r is closed.
 func (s *BaseServer) FinishElsewhere(r *Request, serve func(Client) error) {
-	s.conclude(r, func() error { return serve(conn.NewClient(r.conn, s.timeouts().Write)) })
+	s.conclude(r, func() error {
+		if err := s.wrap(r); err != nil { // else it has passed them
+			return err
+		}
+		return serve(conn.NewClient(r.conn, s.timeouts().Write))
+	})
 }
 
 // FinishWith is FinishRequest with h in place of a handler of the class. It is for a [Strategy] as that of FinishElsewhere,

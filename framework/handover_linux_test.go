@@ -108,6 +108,22 @@ func TestStoppedWorker(t *testing.T) {
 	frameworktest.Shutdown(t, s)
 }
 
+// A process is given no layer whose description it may not understand.
+func TestProcessOfAnotherVersionHasNoLayers(t *testing.T) {
+	for hello, has := range map[string]bool{`{}`: false, `{"layers": 1}`: true, `{"layers": 2}`: false} {
+		channel, theirs, err := handoff.Sockets()
+		require.NoError(t, err)
+		w, err := framework.NewWorker(channel, 0, hclog.NewNullLogger(), func() error { return nil }, func() {})
+		require.NoError(t, err)
+		_, err = theirs.Write((&handoff.Frame{Kind: handoff.Hello, Body: []byte(hello)}).Append(nil))
+		require.NoError(t, err)
+		require.NoError(t, w.Ready(frameworktest.Patience))
+		require.Equal(t, has, w.HasLayers(), hello)
+		require.NoError(t, theirs.Close())
+		<-w.Gone()
+	}
+}
+
 // A child that is stopped holds up its own requests and nothing else: the loop goes
 // on, and Shutdown returns at its deadline.
 func TestStoppedChild(t *testing.T) {

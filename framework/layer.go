@@ -19,8 +19,9 @@ type Layer interface {
 }
 
 // A Portable is a Layer that workers can have in place of the server: its connections then pass it where their
-// handlers run. They have it where it is the only layer of a server under [Preforking], or under [Forking] with
-// MaxRequests, whose class is not Foreign, and [RestoreLayer] is set.
+// handlers run. They have it where it is the only layer of a server whose class is not Foreign, [RestoreLayer] is set, and
+// processes serve more than one request: workers of [Preforking], children of [Forking] with MaxRequests, and a plugin
+// that is kept.
 type Portable interface {
 	Layer
 	// Describe returns what RestoreLayer makes an equal layer of, and a channel that is closed when that has changed;
@@ -28,11 +29,17 @@ type Portable interface {
 	Describe() (description []byte, changed <-chan struct{})
 	// Answer answers, soon, what a restored layer asks. Workers that do not do what this program says may ask anything.
 	Answer(question []byte) ([]byte, error)
+	// Isolate has what is described from here on be without private keys, which restored layers ask to use. It is
+	// called before a process gets the layer whose program is another one's, as a plugin is.
+	Isolate()
 }
 
 // RestoreLayer makes, in a worker, the layer of a [Portable] of its server, which ask asks until ctx is done; nil: this program has none.
 // It is set before [ServeWorker], in a program whose layers are to be those of its workers and in that of the workers.
 var RestoreLayer func(description []byte, ask func(ctx context.Context, question []byte) ([]byte, error)) (Layer, error)
+
+// layerVersion is that of all descriptions of the layers in this module. A plugin of another version is not given any.
+const layerVersion = 1
 
 // layerIDs counts the layers that workers have.
 var layerIDs atomic.Uint64
@@ -40,13 +47,33 @@ var layerIDs atomic.Uint64
 // lendLayer has workers that run command have the layer of s, where it is one for them.
 func (s *BaseServer) lendLayer(command *Program) error {
 	program, _, err := programOf(command, s.Class)
-	if err != nil || len(s.Layers) != 1 || RestoreLayer == nil || s.Class.Foreign || program.Path != "" && !program.Layers {
-		return err
+	if err == nil {
+		s.lendTo(program)
 	}
-	if l, ok := s.Layers[0].(Portable); ok {
-		s.lent = &worker.Layer{ID: layerIDs.Add(1), Describe: l.Describe, Answer: l.Answer}
+	return err
+}
+
+// lendToExecutor has the process that finishes requests in place of handlers of this one have the layer of s.
+func (s *BaseServer) lendToExecutor() error {
+	if s.Class.Executor != nil && s.Class.Program != nil {
+		s.lendTo(s.Class.Program)
 	}
 	return nil
+}
+
+// lendTo has processes that run program have the layer of s, where it is one for them.
+func (s *BaseServer) lendTo(program *Program) {
+	if len(s.Layers) != 1 || RestoreLayer == nil || s.Class.Foreign || program.Path != "" && !program.Layers {
+		return
+	}
+	l, ok := s.Layers[0].(Portable)
+	if !ok {
+		return
+	}
+	if program == s.Class.Program {
+		l.Isolate()
+	}
+	s.lent = &worker.Layer{ID: layerIDs.Add(1), Over: s.life.Finished(), Describe: l.Describe, Answer: l.Answer}
 }
 
 // TLS is what is known of a connection that has passed a TLS layer.

@@ -53,8 +53,11 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // sayUnavailable sends the client of r, which has ended, what an [UnavailableError] says.
 func (s *BaseServer) sayUnavailable(r *Request) {
 	var unavailable *UnavailableError
-	switch {
-	case !errors.As(r.err, &unavailable) || s.isStopped():
+	if !errors.As(r.err, &unavailable) || s.isStopped() {
+		return
+	}
+	switch { // the process that was to have the layers is not there
+	case s.wrap(r) != nil:
 	case unavailable.Text != "":
 		r.say(unavailable.Text, time.Second)
 	default:

@@ -72,7 +72,7 @@ func serveWorker(name string) error {
 		return fmt.Errorf("handler %d of %d: the server is of another build", c.Constructor, len(own))
 	}
 	if c.Build != "" && c.Build != Build() {
-		return p.SayHello(Build(), false) // the server logs it; serving would run other handlers than it knows
+		return p.SayHello(worker.Hello{Build: Build()}) // the server logs it; serving would run other handlers than it knows
 	}
 	if err := p.OpenJournal(c.Journal); err != nil {
 		return err
@@ -100,7 +100,11 @@ func ServeChannel(descriptor int, stop <-chan struct{}, c WorkerConfiguration, c
 }
 
 func serveParent(p *worker.Parent, c WorkerConfiguration, class *HandlerClass, child bool) error {
-	if err := p.SayHello(c.Build, class.UsesState); err != nil { // where the server asks this is its Build, too
+	hello := worker.Hello{Build: c.Build, State: class.UsesState} // where the server asks this is its Build, too
+	if RestoreLayer != nil {
+		hello.Layers = layerVersion
+	}
+	if err := p.SayHello(hello); err != nil {
 		return err
 	}
 	t := &parentTransport{parent: p, class: class, configuration: c}

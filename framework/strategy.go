@@ -50,9 +50,9 @@ type SocketSharer interface {
 // Synchronous runs one request at a time, in the loop of the server.
 type Synchronous struct{ turn slots.Semaphore }
 
-func (*Synchronous) Place() Place           { return InLoop }
-func (*Synchronous) Open(*BaseServer) error { return nil }
-func (*Synchronous) Close(*BaseServer)      {}
+func (*Synchronous) Place() Place             { return InLoop }
+func (*Synchronous) Open(s *BaseServer) error { return s.lendToExecutor() }
+func (*Synchronous) Close(*BaseServer)        {}
 
 // ProcessRequest runs r to its end. Servers that share the strategy take turns.
 func (t *Synchronous) ProcessRequest(s *BaseServer, r *Request) error {
@@ -72,9 +72,9 @@ type Threading struct {
 	threads    slots.Semaphore
 }
 
-func (*Threading) Place() Place           { return InProcess }
-func (*Threading) Open(*BaseServer) error { return nil }
-func (*Threading) Close(*BaseServer)      {}
+func (*Threading) Place() Place             { return InProcess }
+func (*Threading) Open(s *BaseServer) error { return s.lendToExecutor() }
+func (*Threading) Close(*BaseServer)        {}
 
 // ProcessRequest starts a goroutine for r.
 func (t *Threading) ProcessRequest(s *BaseServer, r *Request) error {

@@ -50,6 +50,7 @@ type WorkerHello struct {
 	Options  []Option // nil: it does not say
 	Forks    bool     // it has a process of its own for each request
 	Ping     bool     // it can be asked whether it is alive
+	Layers   bool     // see [Worker.HasLayers]; of a Go plugin
 }
 
 // Configure tells a process in worker mode what to be, and waits for its hello. Why it does not serve
@@ -90,6 +91,9 @@ func (w *Worker) Ready(timeout time.Duration) error { return w.process.Ready(tim
 
 // UsesState reports whether the process, which is Ready, uses the server's state.
 func (w *Worker) UsesState() bool { return w.process.Hello().State }
+
+// HasLayers reports whether the process, which is Ready, makes layers of what those of this program describe.
+func (w *Worker) HasLayers() bool { return w.process.Hello().Layers == layerVersion }
 
 // Gone is closed when the process has ended.
 func (w *Worker) Gone() <-chan struct{} { return w.process.Gone() }

@@ -85,7 +85,6 @@ type loaded struct {
 	read     hash.Hash         // of all that was read so far
 	sum      [sha256.Size]byte // of all
 
-	isolated  bool          // workers are not given the keys
 	clientCAs [][]byte      // in DER
 	changed   chan struct{} // closed when it is not used any more
 	described []byte        // for workers; nil: none has asked for it
@@ -109,7 +108,7 @@ func newConfig() *tls.Config {
 // load reads the files.
 func (f *TLSFiles) load() (*loaded, error) {
 	l := &loaded{config: newConfig(), read: sha256.New(), changed: make(chan struct{})}
-	l.config.NextProtos, l.isolated = f.ALPN, f.Isolated
+	l.config.NextProtos = f.ALPN
 	if f.MinVersion == "1.3" {
 		l.config.MinVersion = tls.VersionTLS13
 	}

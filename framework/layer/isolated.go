@@ -69,20 +69,20 @@ func (t *TLS) Answer(question []byte) ([]byte, error) {
 	}
 	t.mu.Lock()
 	all := append([]*loaded{t.loaded.Load()}, t.before...)
+	if !t.isolated {
+		all = nil
+	}
 	t.mu.Unlock()
 	for _, l := range all {
-		if key := l.isolatedKey(s.Key); key != nil {
+		if key := l.keyOf(s.Key); key != nil {
 			return s.sign(key)
 		}
 	}
 	return nil, errors.New("there is no isolated key for that certificate")
 }
 
-// isolatedKey returns the key that belongs to a public one; nil: there is none.
-func (l *loaded) isolatedKey(public []byte) crypto.Signer {
-	if !l.isolated {
-		return nil
-	}
+// keyOf returns the key that belongs to a public one; nil: there is none.
+func (l *loaded) keyOf(public []byte) crypto.Signer {
 	for _, c := range l.config.Certificates {
 		if bytes.Equal(c.Leaf.RawSubjectPublicKeyInfo, public) {
 			return c.PrivateKey.(crypto.Signer)

@@ -42,7 +42,7 @@ func (t *TLS) Describe() (text []byte, changed <-chan struct{}) {
 	if l.described == nil {
 		l.renewTickets()
 		l.config.SetSessionTicketKeys(l.tickets) // where this process ends TLS, too, as under forking
-		l.described = l.describe()
+		l.described = l.describe(t.isolated)
 		l.aging = t.ageLater(l.changed)
 	}
 	return l.described, l.changed
@@ -73,6 +73,18 @@ func (t *TLS) age(changed <-chan struct{}) {
 	t.replace(&next)
 }
 
+// Isolate implements [framework.Portable]. Processes that have the keys already are described the layer without them, which
+// takes nothing from them.
+func (t *TLS) Isolate() {
+	t.mu.Lock()
+	isolated, l := t.isolated, t.loaded.Load()
+	t.isolated = true
+	t.mu.Unlock()
+	if !isolated {
+		t.age(l.changed)
+	}
+}
+
 // keptKeys is the number of earlier certificates whose isolated keys still sign, for handshakes that have begun with
 // them: more than are replaced in the time of one.
 const keptKeys = 8
@@ -80,7 +92,7 @@ const keptKeys = 8
 // replace has l used from here on. The caller holds t.mu.
 func (t *TLS) replace(l *loaded) {
 	before := t.loaded.Swap(l)
-	if before.described = nil; before.isolated {
+	if before.described = nil; t.isolated {
 		t.before = append([]*loaded{before}, t.before[:min(len(t.before), keptKeys-1)]...)
 	}
 	if before.aging != nil {
@@ -96,11 +108,11 @@ func (l *loaded) renewTickets() {
 	l.tickets = append([][32]byte{key}, l.tickets[:min(len(l.tickets), ticketDays)]...)
 }
 
-func (l *loaded) describe() []byte {
+func (l *loaded) describe(isolated bool) []byte {
 	d := description{ClientCAs: l.clientCAs, MinVersion: l.config.MinVersion, ALPN: l.config.NextProtos, Tickets: l.tickets}
 	for _, c := range l.config.Certificates {
 		own := certificate{Chain: c.Certificate}
-		if !l.isolated {
+		if !isolated {
 			own.Key, _ = x509.MarshalPKCS8PrivateKey(c.PrivateKey) // of a kind that was read
 		}
 		d.Certificates = append(d.Certificates, own)

@@ -10,9 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -57,6 +55,31 @@ func TestKeysOfTicketsAge(t *testing.T) {
 	require.Len(t, keys(), 1)
 	l.age(old.changed)
 	require.Len(t, keys(), 1)
+}
+
+// From the moment a plugin gets a layer nobody is described its keys, and the server signs. Sessions go on.
+func TestIsolate(t *testing.T) {
+	l, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(frameworktest.NewAuthority(t).Issue(t, "localhost"))}})
+	require.NoError(t, err)
+	described := func() (d description, changed <-chan struct{}) {
+		text, changed := l.Describe()
+		require.NoError(t, json.Unmarshal(text, &d))
+		return d, changed
+	}
+	key := &remoteKey{l.loaded.Load().config.Certificates[0].Leaf, l.Answer}
+	before, changed := described()
+	require.NotEmpty(t, before.Certificates[0].Key)
+	_, err = key.Sign(nil, make([]byte, 32), crypto.SHA256)
+	require.EqualError(t, err, "there is no isolated key for that certificate")
+	l.Isolate()
+	require.True(t, life.Closed(changed))
+	after, changed := described()
+	require.Empty(t, after.Certificates[0].Key)
+	require.Equal(t, before.Tickets, after.Tickets[1:])
+	_, err = key.Sign(nil, make([]byte, 32), crypto.SHA256)
+	require.NoError(t, err)
+	l.Isolate()
+	require.False(t, life.Closed(changed), "nothing has changed")
 }
 
 // What is described is all that a layer has.
@@ -175,24 +198,4 @@ func TestSignatureThatDoesNotCome(t *testing.T) {
 	_, err = restored.Wrap(ctx, theirs)
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.NoError(t, ours.Close())
-}
-
-// A server that has ended takes its keys with it, though they were to be renewed within a day.
-func TestLayerGone(t *testing.T) {
-	l, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(frameworktest.NewAuthority(t).Issue(t, "localhost"))}})
-	require.NoError(t, err)
-	l.Describe()
-	gone := make(chan struct{})
-	runtime.AddCleanup(l, func(gone chan struct{}) { close(gone) }, gone)
-	runtime.KeepAlive(l)
-	l = nil
-	for late := time.After(frameworktest.Patience); !life.Closed(gone); {
-		runtime.GC()
-		select {
-		case <-gone:
-		case <-late:
-			t.Fatal("the layer is kept")
-		case <-time.After(time.Millisecond):
-		}
-	}
 }

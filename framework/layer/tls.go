@@ -26,8 +26,9 @@ type TLS struct {
 	mu        sync.Mutex // held while loaded is replaced or described
 	loaded    atomic.Pointer[loaded]
 	// ask asks the server of this process, which has the keys; nil: they are here.
-	ask    func(ctx context.Context, question []byte) ([]byte, error)
-	before []*loaded // what was loaded before that and has isolated keys, the latest first
+	ask      func(ctx context.Context, question []byte) ([]byte, error)
+	isolated bool      // workers are not given the keys
+	before   []*loaded // what was loaded before that, if its keys are isolated, the latest first
 }
 
 // NewTLS reads files. The error joins a [*FileProblem] for each that cannot be used.
@@ -36,7 +37,7 @@ func NewTLS(files TLSFiles) (*TLS, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &TLS{files: files}
+	t := &TLS{files: files, isolated: files.Isolated}
 	t.loaded.Store(l)
 	return t, nil
 }

@@ -3,6 +3,7 @@ package layer_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -17,14 +18,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/framework/plugin"
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv("SOCKETSERVER_PLUGIN") != "" {
+		plugin.Serve(constructor)
+	}
 	framework.RestoreLayer = layer.Restore
 	framework.ServeWorker(constructor)
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // workers would sleep a second each
@@ -81,6 +87,7 @@ func everywhere(t *testing.T, test func(t *testing.T, strategy func() framework.
 		"in children without the key": func() framework.Strategy {
 			return isolatingChildren{&framework.Forking{MaxRequests: 5, MaxChildren: 8}}
 		},
+		"in a plugin": func() framework.Strategy { return plugged{&framework.Threading{}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if runtime.GOOS != "linux" && name != "here" {
@@ -95,6 +102,7 @@ type (
 	isolating         struct{ *framework.Preforking } // the keys stay in this process
 	isolatingChildren struct{ *framework.Forking }
 	dispatching       struct{ *framework.Preforking } // this process accepts, as a limit is about all clients
+	plugged           struct{ *framework.Threading }  // handlers are a plugin's
 )
 
 // serve serves with a certificate of ca for 127.0.0.1 and localhost unless files have some.
@@ -124,8 +132,23 @@ func serve(t *testing.T, strategy framework.Strategy, ca *frameworktest.Authorit
 	for _, change := range changes {
 		change(s.BaseServer)
 	}
+	if _, ok := strategy.(plugged); ok {
+		s.Class = plug(t, s.Timeouts)
+	}
 	frameworktest.Serve(t, s.BaseServer)
 	return s
+}
+
+// plug returns the class of this program as a plugin.
+func plug(t *testing.T, timeouts framework.Timeouts) *framework.HandlerClass {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	class, err := plugin.Open(t.Context(), plugin.Settings{
+		Name: "lines", Definition: plugin.Definition{Path: self}, Server: "test", Timeouts: timeouts, Log: hclog.NewNullLogger(),
+	})
+	require.NoError(t, err)
+	return class
 }
 
 // errors waits for all requests and returns what they ended with, but for the regular end of what clients send.
@@ -411,6 +434,58 @@ func TestWorkersEndTLS(t *testing.T) {
 	conn := s.mustDial(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "alice").Pair(t)}})
 	require.NotEqual(t, fmt.Sprintln(os.Getpid()), frameworktest.Ask(t, conn, "process\n"))
 	require.Zero(t, s.Active(), "requests of this process")
+}
+
+// A plugin ends TLS itself, and has no private key. The server does so where the plugin cannot, as it was built with
+// another version of this package, and for a process of one request.
+func TestPluginsEndTLS(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("plugins need Linux")
+	}
+	for name, c := range map[string]struct {
+		strategy framework.Strategy
+		layers   bool
+		here     bool
+	}{
+		"synchronous": {strategy: &framework.Synchronous{}, layers: true},
+		"threading":   {strategy: &framework.Threading{}, layers: true},
+		"reused":      {strategy: &framework.Forking{MaxRequests: 5}, layers: true},
+		"preforking":  {strategy: &framework.Preforking{Workers: 1}, layers: true},
+		"forking":     {strategy: &framework.Forking{}, layers: true, here: true},
+		"other":       {strategy: &framework.Threading{}, here: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			known := make(chan *framework.TLS, 1)
+			s := serve(t, c.strategy, frameworktest.NewAuthority(t), layer.TLSFiles{}, func(s *framework.BaseServer) {
+				s.Class = plug(t, framework.Timeouts{})
+				require.True(t, s.Class.Program.Layers)
+				s.Class.Program.Layers = c.layers
+				s.Trace.Ended = func(r *framework.Request, _ framework.Outcome) { known <- r.TLS }
+			})
+			conn := s.mustDial(t, &tls.Config{})
+			require.NotEqual(t, fmt.Sprintln(os.Getpid()), frameworktest.Ask(t, conn, "process\n"))
+			require.Equal(t, "TLSv1.3", whoAmI(t, conn).Version)
+			require.NoError(t, conn.Close())
+			require.Equal(t, c.here, frameworktest.Await(t, known) != nil, "the server has seen its handshake")
+			text, _ := s.layer.Describe()
+			require.Equal(t, c.here, bytes.Contains(text, []byte(`"key"`)), "who gets it gets the key")
+		})
+	}
+}
+
+// A client that no process can serve learns that by TLS, of which the server has what it needs.
+func TestUnavailableByTLS(t *testing.T) {
+	s := serve(t, &framework.Threading{}, frameworktest.NewAuthority(t), layer.TLSFiles{}, func(s *framework.BaseServer) {
+		gone := &framework.UnavailableError{Text: "try later\n", Err: errors.New("it has gone")}
+		s.Class = &framework.HandlerClass{
+			Executor: framework.InWorker(func(context.Context) (*framework.Worker, error) { return nil, gone }),
+			Program:  &framework.Program{Path: "/gone", Layers: true},
+		}
+	})
+	answer, err := io.ReadAll(s.mustDial(t, &tls.Config{}))
+	require.NoError(t, err)
+	require.Equal(t, "try later\n", string(answer))
+	require.ErrorContains(t, s.errors(t), "it has gone")
 }
 
 // Clients that are silent after the handshake hold at most half of the children, also where those do it.

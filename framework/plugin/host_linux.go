@@ -75,7 +75,7 @@ func openKept(ctx context.Context, s Settings, begin beginner) (*framework.Handl
 	go h.supervise(first)
 	return &framework.HandlerClass{
 		Networks: hello.Networks, Stateful: hello.Stateful, UsesState: hello.State, Close: h.close,
-		Executor: executor{framework.InWorker(h.worker), h}, Isolates: hello.Forks, Program: h.program(),
+		Executor: executor{framework.InWorker(h.worker), h}, Isolates: hello.Forks, Program: h.program(hello.Layers),
 	}, nil
 }
 
@@ -324,11 +324,11 @@ func (h *host) worker(ctx context.Context) (*framework.Worker, error) {
 
 // program returns the program of workers: the image that was opened once, so that children run
 // the one that was described.
-func (h *host) program() *framework.Program {
+func (h *host) program(layers bool) *framework.Program {
 	s := h.settings
 	return &framework.Program{
 		Path: h.image.Path(), Name: s.Path, Args: s.Args, Command: s.Command, Env: s.Environment, Directory: s.WorkingDirectory, Options: s.Options,
-		Restrictions: s.Limits, Sandbox: s.Sandbox,
+		Restrictions: s.Limits, Sandbox: s.Sandbox, Layers: layers,
 	}
 }
 

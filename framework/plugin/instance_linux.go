@@ -143,7 +143,7 @@ func beginGo(ctx context.Context, s *Settings, image *process.Image) (*instance,
 		i.discard()
 		return nil, nil, err
 	}
-	return i, &framework.WorkerHello{Networks: answer.Networks, Stateful: answer.Stateful, State: i.worker.UsesState()}, nil
+	return i, &framework.WorkerHello{Networks: answer.Networks, Stateful: answer.Stateful, State: i.worker.UsesState(), Layers: i.worker.HasLayers()}, nil
 }
 
 // configuration is what a process has to know.

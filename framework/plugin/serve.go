@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/internal/process"
+	"github.com/go-socketserver/socketserver/framework/layer"
 	"github.com/go-socketserver/socketserver/framework/plugin/control"
 )
 
@@ -32,6 +33,7 @@ const grace = 2 * time.Second
 // [framework.ServeWorker]. Started by hand it serves its standard input and output, once; with --listen
 // it serves an address, and --describe prints its options.
 func Serve(c framework.Constructor) {
+	framework.RestoreLayer = layer.Restore // go-plugin links crypto/tls already
 	framework.ServeWorker(c)
 	if os.Getenv(handshake.MagicCookieKey) != handshake.MagicCookieValue {
 		os.Exit(startedByHand(c))

@@ -18,6 +18,8 @@ type Hello struct {
 	Build string `json:"build"`           // see framework.Build; empty where it was not asked
 	Files int    `json:"files"`           // its limit of open descriptors; 0: none
 	State bool   `json:"state,omitempty"` // it may ask for the state of its server
+	// Layers is the version of the descriptions that it makes layers of; 0: it makes none.
+	Layers int `json:"layers,omitempty"`
 
 	// Of a worker that speaks for itself, as a plugin without control service does.
 

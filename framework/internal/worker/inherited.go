@@ -32,9 +32,13 @@ func (l *inherited) Wrap(ctx context.Context, c net.Conn) (net.Conn, error) {
 	return (*current).Wrap(ctx, c)
 }
 
-// Describe has connections to come pass the layer of a description. After an error the process is of no use: it has
-// no layer, or one that is out of date.
+// Describe has connections to come pass the layer of a description; an empty one: there are none to come. After an error
+// the process is of no use: it has no layer, or one that is out of date.
 func (i *Inherited) Describe(id uint64, description []byte) error {
+	if len(description) == 0 {
+		delete(i.all, id)
+		return nil
+	}
 	restored, err := i.Restore(id, description)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/life"
 	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
@@ -16,6 +17,8 @@ import (
 type Layer struct {
 	// ID stands for it in frames; it is not 0.
 	ID uint64
+	// Over is closed when no task has it any more; nil: that is not known.
+	Over <-chan struct{}
 	// Describe returns what a process makes it of, and a channel that is closed when that has changed; nil: it does not.
 	Describe func() (description []byte, changed <-chan struct{})
 	// Answer answers what a process asks, soon. It must not keep the question.
@@ -54,6 +57,19 @@ func (l *layers) set(k known) {
 	l.known[k.ID] = k
 }
 
+// forget removes those that are over, and returns their ids: a process may outlive the servers that have lent it theirs.
+func (l *layers) forget() (over []uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, k := range l.known {
+		if k.Over != nil && life.Closed(k.Over) {
+			over = append(over, id)
+			delete(l.known, id)
+		}
+	}
+	return over
+}
+
 // part is the number of bytes of a description that one frame has.
 const part = handoff.MaxFrame / 2
 
@@ -65,6 +81,11 @@ func (p *Process) describe(l *Layer) (changed <-chan struct{}, err error) {
 	description, changed := l.Describe()
 	if k := p.layers.get(l.ID); k.Layer != nil && k.changed == changed {
 		return changed, nil
+	}
+	for _, id := range p.layers.forget() {
+		if err := p.channel.Send(&handoff.Frame{Kind: handoff.Layer, ID: id}, nil); err != nil {
+			return nil, err
+		}
 	}
 	p.layers.set(known{l, changed}) // it may ask as soon as it has it
 	for more := true; more; {

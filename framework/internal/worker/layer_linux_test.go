@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -75,6 +77,36 @@ func TestAsk(t *testing.T) {
 		_, err = parent.Ask(t.Context(), 7, []byte("end"))
 		require.ErrorIs(t, err, errServerGone)
 	}
+}
+
+// A process that outlives the server that has lent it a layer is told to forget that with the next one.
+func TestLayerIsForgotten(t *testing.T) {
+	p, parent, _ := pairOf(t)
+	has := &Inherited{Restore: func(uint64, []byte) (Wrapper, error) { return &inherited{}, nil }}
+	described := make(chan uint64, 4)
+	parent.Layer = func(id uint64, text []byte) error { described <- id; return has.Describe(id, text) }
+	go func() {
+		for parent.Next(nil) == nil {
+		}
+		close(described)
+	}()
+	over := make(chan struct{})
+	text := func() ([]byte, <-chan struct{}) { return []byte("text"), nil }
+	for _, l := range []*Layer{{ID: 1, Over: over, Describe: text}, {ID: 2, Over: make(chan struct{}), Describe: text}} {
+		_, err := p.describe(l)
+		require.NoError(t, err)
+	}
+	close(over)
+	_, err := p.describe(&Layer{ID: 3, Describe: text})
+	require.NoError(t, err)
+	p.Close()
+	var ids []uint64
+	for id := range described {
+		ids = append(ids, id)
+	}
+	require.Equal(t, []uint64{1, 2, 1, 3}, ids)
+	require.Equal(t, []uint64{2, 3}, slices.Sorted(maps.Keys(has.all)))
+	require.Nil(t, p.layers.get(1).Layer)
 }
 
 // One that asks about another layer does not keep to the protocol.

@@ -34,7 +34,7 @@ func serve(name string) {
 	var c struct{}
 	p, err := Adopt(name, &c)
 	if err == nil {
-		err = p.SayHello("", false)
+		err = p.SayHello(Hello{})
 	}
 	for err == nil {
 		err = p.Next(func(f *handoff.Frame, _ *handoff.Descriptor) error {

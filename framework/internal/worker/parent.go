@@ -73,9 +73,10 @@ func (p *Parent) configuration(c any) error {
 	})
 }
 
-// SayHello is to be called once, before Next. state reports whether the process may use its server's state.
-func (p *Parent) SayHello(build string, state bool) error {
-	body, err := json.Marshal(Hello{Build: build, Files: process.OpenFilesLimit(), State: state})
+// SayHello is to be called once, before Next, with what the process says of itself but its limits.
+func (p *Parent) SayHello(h Hello) error {
+	h.Files = process.OpenFilesLimit()
+	body, err := json.Marshal(h)
 	if err != nil {
 		return err
 	}
