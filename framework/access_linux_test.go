@@ -101,6 +101,11 @@ func TestRatePerSource(t *testing.T) {
 			other := from(t, s, "127.0.0.2")
 			frameworktest.Send(t, other, "echo hello\n")
 			frameworktest.Expect(t, other, "hello\n")
+			s.Limits.Change(limits(4)) // which it has at once, whatever it has had
+			for range 4 {
+				require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
+			}
+			frameworktest.Expect(t, from(t, s, "127.0.0.1"), "too often\n")
 			s.Limits.Change(&framework.Limits{})
 			require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
 		})
@@ -119,9 +124,16 @@ func TestRate(t *testing.T) {
 	require.GreaterOrEqual(t, time.Since(began), 150*time.Millisecond)
 
 	s.Limits.Change(&framework.Limits{Rate: framework.Rate{N: 1, Per: time.Hour}, Refuse: true, Banner: "later\n"})
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
 	frameworktest.Expect(t, from(t, s, "127.0.0.1"), "later\n")
 	s.Limits.Change(&framework.Limits{Rate: framework.Rate{N: 1, Per: time.Hour}})
 	waits := from(t, s, "127.0.0.1")
+	frameworktest.Send(t, waits, "echo hello\n")
+	requireSilent(t, waits)
+	s.Limits.Change(&framework.Limits{Rate: framework.Rate{N: 1, Per: time.Minute}}) // which ends the wait
+	frameworktest.Expect(t, waits, "hello\n")
+	require.NoError(t, waits.Close())
+	waits = from(t, s, "127.0.0.1")
 	frameworktest.Send(t, waits, "echo hello\n")
 	requireSilent(t, waits)
 	frameworktest.Shutdown(t, s) // which does not wait for the next hour

@@ -47,7 +47,7 @@ type Limiter struct {
 
 	total   slots.Semaphore
 	sources slots.Sources
-	rate    slots.Bucket
+	pace    atomic.Pointer[pace]
 	rates   slots.Rates
 	answers slots.Rates
 	equal   slots.Rates // answers to equal datagrams
@@ -57,10 +57,14 @@ type Limiter struct {
 }
 
 // Set replaces the bounds. What is under way counts against the new ones, unless nothing bounded it
-// when it came.
+// when it came. A rate or penalty that is another one begins anew, so that a source that was refused gets what it has now.
 func (l *Limiter) Set(b Bounds) {
 	b.allow, b.deny = cidr.NewSet(b.Allow), cidr.NewSet(b.Deny)
-	l.bounds.Store(&b)
+	was := l.bounds.Swap(&b)
+	l.setPace(b.Rate)
+	if was != nil && (was.RatePerSource != b.RatePerSource || was.Penalty != b.Penalty) {
+		l.rates.Forget()
+	}
 	l.total.Resize(b.room())
 }
 
@@ -108,9 +112,7 @@ func (l *Limiter) AwaitRoom(done <-chan struct{}) {
 	if b.Connections > 0 && l.total.Acquire(b.Connections, done) {
 		l.total.Release()
 	}
-	if b.Rate.N > 0 {
-		pause(l.rate.Wait(b.Rate, conn.Now()), done)
-	}
+	l.awaitRate(done)
 }
 
 // Admit returns why a client is refused, after waiting for room if need be; empty: it is not, and has
@@ -132,7 +134,7 @@ func (l *Limiter) Admit(client net.Addr, key func() slots.Key, place bool, done 
 	case place && (b.Connections > 0 || b.PerSource > 0):
 		held, why = l.enter(b, from, done)
 	}
-	if why == "" && !l.takeRate(b, done) {
+	if why == "" && !l.takeRate(b.Refuse, done) {
 		if held != nil {
 			l.Release(held)
 		}
@@ -161,30 +163,4 @@ func (l *Limiter) enter(b *Bounds, key slots.Key, done <-chan struct{}) (held *s
 func (l *Limiter) Release(held *slots.Source) {
 	l.total.Release()
 	l.sources.Leave(held)
-}
-
-// takeRate takes one from the rate of all, and reports whether it was there before done was closed.
-func (l *Limiter) takeRate(b *Bounds, done <-chan struct{}) bool {
-	switch {
-	case b.Rate.N == 0:
-		return true
-	case b.Refuse:
-		return l.rate.Try(b.Rate, conn.Now())
-	}
-	return pause(l.rate.Reserve(b.Rate, conn.Now()), done)
-}
-
-// pause waits for a time and reports whether done was closed only after that.
-func pause(d time.Duration, done <-chan struct{}) bool {
-	if d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-done:
-		return false
-	}
 }
