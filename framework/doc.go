@@ -44,7 +44,7 @@
 //	CloseRequest      the descriptor is closed
 //
 // Preamble, VerifyRequest and HandleError run in the process of the server, also if the handler
-// does not. A [Trace] is called from every strategy.
+// does not; a [PortablePreamble] runs in workers that accept. A [Trace] is called from every strategy.
 //
 // # Who closes what
 //

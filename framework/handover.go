@@ -77,8 +77,9 @@ type sharedSocket struct {
 	ReadBuffer  int    `json:"read_buffer"`       // bytes
 	WriteBuffer int    `json:"write_buffer"`      // bytes; 0: the handler's own; less than 0: none
 	SocketOptions
-	Local []netip.AddrPort `json:"local,omitempty"` // the server's UDP sockets, which are not answered
-	Layer uint64           `json:"layer,omitempty"` // that connections pass; 0: none
+	Local    []netip.AddrPort `json:"local,omitempty"`    // the server's UDP sockets, which are not answered
+	Layer    uint64           `json:"layer,omitempty"`    // that connections pass; 0: none
+	Preamble json.RawMessage  `json:"preamble,omitempty"` // describes what precedes requests; nil: nothing does
 }
 
 // socketTask has workers serve the socket of s.
@@ -91,6 +92,7 @@ func (s *BaseServer) socketTask(socket syscall.Conn) (worker.Task, error) {
 	if s.lent != nil {
 		o.Layer = s.lent.ID
 	}
+	o.Preamble = s.lentPreamble
 	body, err := json.Marshal(o)
 	return worker.Task{
 		Layer: s.lent,

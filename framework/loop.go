@@ -1,17 +1,13 @@
 package framework
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"time"
 
-	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/life"
-	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
 // Serve serves the connections of l, which the server closes, as ServeForever does: l becomes
@@ -123,62 +119,6 @@ func (s *BaseServer) getRequest() (*Request, error) {
 		case <-s.life.Retired():
 		}
 	}
-}
-
-// A Preamble is what precedes a request on its connection, such as a PROXY header. Its methods read that,
-// and not a byte more. They may change the addresses of r, before limits are applied. On an error r is
-// closed, and the refusal is that of a [RefusalError].
-type Preamble interface {
-	// Take reads a preamble that has arrived already. If not all of it has, Take reads nothing and returns
-	// false. It runs in the loop, so it must not wait for the client.
-	Take(r *Request) (taken bool, err error)
-	// Read waits for the preamble. It runs in a goroutine of its own and within Timeouts.Handshake; at
-	// most 1024 connections wait for it, 256 from one source, which often is a proxy.
-	Read(ctx context.Context, r *Request) error
-}
-
-// The antechamber is where connections are between accept and the limits while their preamble
-// is waited for, one goroutine each, so that a silent client holds up nobody else.
-const (
-	maxAntechamber      = 1024 // connections
-	maxPreamblesPerPeer = 256  // of one source, which often is a proxy
-	maxSilentPerPeer    = 64   // of one source, without a child of Forking
-)
-
-// admit passes r on, once its preamble has been read where it has one.
-func (s *BaseServer) admit(r *Request) {
-	s.beginTrace(r)
-	if s.Preamble == nil || r.conn == nil {
-		s.processRequest(r, nil)
-		return
-	}
-	taken := false
-	err := protect(func() (err error) { taken, err = s.Preamble.Take(r); return err })
-	if taken || err != nil {
-		s.processRequest(r, err)
-		return
-	}
-	peer := s.antechamber.Enter(slots.KeyOf(r.ClientAddress), maxPreamblesPerPeer, maxAntechamber)
-	if peer == nil {
-		s.reporter.Refused(r.Log(), "too many connections wait for their preamble")
-		s.traceAccepted(r)
-		s.refuse(r, RefusedPreamble)
-		return
-	}
-	s.life.Enter(r)
-	go func() {
-		defer s.life.Leave()
-		err := s.readPreamble(r)
-		s.antechamber.Leave(peer)
-		s.life.Forget(r)
-		s.processRequest(r, err)
-	}()
-}
-
-func (s *BaseServer) readPreamble(r *Request) error {
-	return conn.Handshake(s.context(), r.accepted, cmp.Or(s.timeouts().Handshake, 5*time.Second), func(ctx context.Context) error {
-		return protect(func() error { return s.Preamble.Read(ctx, r) })
-	})
 }
 
 // processRequest verifies r, whose addresses do not change any more, and passes it to the strategy, which owns it

@@ -20,9 +20,10 @@ import (
 // are refused, and so is HandleRequest. Errors are logged. ServiceActions is called every half second, and
 // [BaseServer.Active] does not count requests in workers.
 //
-// Workers have connections pass the server's layer, if it has one and that is [Portable].
+// Workers have connections pass the server's layer, if it has one and that is [Portable], and read its preamble, if
+// that is a [PortablePreamble].
 //
-// Where the transport has no socket that can be shared, the server has other layers or a Preamble, or its
+// Where the transport has no socket that can be shared, the server has other layers or another Preamble, or its
 // limits are about the clients of all workers (Access, Rate, RatePerSource, Refuse), this process
 // accepts, applies the limits and hands each connection to the worker that has the fewest.
 type Preforking struct {
@@ -42,7 +43,7 @@ func (p *Preforking) Open(s *BaseServer) error {
 	if s.VerifyRequest != nil || s.HandleError != nil {
 		return errors.New("framework: VerifyRequest and HandleError cannot run in the workers of Preforking; leave them unset, or use Forking")
 	}
-	if err := s.lendLayer(p.Command); err != nil {
+	if err := errors.Join(s.lendLayer(p.Command), s.lendPreamble(p.Command)); err != nil {
 		return err
 	}
 	return p.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine, s.State}, func() (*worker.Set, error) {

@@ -36,6 +36,8 @@ type Program struct {
 	Build string
 	// Layers means that it sets [RestoreLayer].
 	Layers bool
+	// Preambles means that it sets [RestorePreamble].
+	Preambles bool
 	// Options are the handler's, as JSON; nil: those of the class.
 	Options []byte
 }
@@ -175,7 +177,7 @@ var Build = func() string { return "" }
 // pattern matches a test, which every worker would carry along.
 //
 //go:embed *[^t].go *[^s]t.go *[^t]est.go
-//go:embed hub/*[^t].go layer/*[^t].go internal/*/*[^t].go internal/*/*[^s]t.go
+//go:embed hub/*[^t].go layer/*[^t].go proxyproto/*[^t].go internal/*/*[^t].go internal/*/*[^s]t.go
 var sourceFiles embed.FS
 
 // Fingerprint names the source of the framework together with that of others, for [Build]. Two

@@ -281,6 +281,11 @@ func (t *parentTransport) inherit(f *handoff.Frame, file *os.File) (*BaseServer,
 	if o.Layer != 0 {
 		s.Layers = []Layer{t.layers.Layer(o.Layer)}
 	}
+	if len(o.Preamble) > 0 {
+		if err := s.restorePreamble(o.Preamble); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+	}
 	s.OnStop = func() { _ = t.parent.Send(&handoff.Frame{Kind: handoff.Quit, ID: id}) }
 	if f.Flags&handoff.Count != 0 {
 		s.Trace = t.trace(id)

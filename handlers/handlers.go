@@ -3,6 +3,7 @@ package handlers
 
 import (
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/proxyproto"
 	"github.com/go-socketserver/socketserver/handlers/chat"
 	"github.com/go-socketserver/socketserver/handlers/command"
 	"github.com/go-socketserver/socketserver/handlers/counter"
@@ -40,9 +41,10 @@ func Lookup(name string) (framework.Constructor, bool) {
 }
 
 // ServeWorker is [framework.ServeWorker] with the handlers of Table, followed by more. It also
-// sets the build of the program, so that a server does not use a worker built from other sources.
+// sets the build of the program, so that a server does not use a worker built from other sources, and
+// has its workers read PROXY headers.
 func ServeWorker(more ...framework.Constructor) {
-	framework.Build = Build
+	framework.Build, framework.RestorePreamble = Build, proxyproto.Restore
 	constructors := make([]framework.Constructor, len(Table), len(Table)+len(more))
 	for i, e := range Table {
 		constructors[i] = e.Constructor

@@ -269,5 +269,5 @@ func findProgram(name string, log hclog.Logger) *framework.Program {
 		}
 		return nil
 	}
-	return &framework.Program{Path: path, Build: framework.Build()}
+	return &framework.Program{Path: path, Build: framework.Build(), Preambles: true}
 }

@@ -150,8 +150,6 @@ func addrPort(ip netip.Addr, port []byte) netip.AddrPort {
 	return netip.AddrPortFrom(ip.Unmap(), binary.BigEndian.Uint16(port))
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 const (
 	extension    = 3    // bytes before the value of an extension (TLV)
 	checksumType = 0x03 // of the extension that has a CRC32C of the header
@@ -185,5 +183,5 @@ func checksumMatches(b, value []byte) bool {
 	want := binary.BigEndian.Uint32(value)
 	clear(value)
 	defer binary.BigEndian.PutUint32(value, want)
-	return crc32.Checksum(b, castagnoli) == want
+	return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) == want
 }

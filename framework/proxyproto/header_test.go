@@ -47,7 +47,7 @@ const (
 // withChecksum adds the CRC32C extension, with an error of so much.
 func withChecksum(rest string, wrong uint32) []byte {
 	b := binaryHeader(0x21, 0x11, rest+"\x03\x00\x04\x00\x00\x00\x00")
-	binary.BigEndian.PutUint32(b[len(b)-4:], crc32.Checksum(b, castagnoli)+wrong)
+	binary.BigEndian.PutUint32(b[len(b)-4:], crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))+wrong)
 	return b
 }
 

@@ -5,6 +5,7 @@ package proxyproto
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,12 +35,24 @@ type Options struct {
 // a request are those of its header then, unless that says that the connection is the proxy's own.
 func Preamble(o Options) framework.Preamble { return &preamble{o, cidr.NewSet(o.From)} }
 
+// Restore makes, in a worker, the preamble of its server. It is for [framework.RestorePreamble].
+func Restore(description []byte) (framework.Preamble, error) {
+	var o Options
+	if err := json.Unmarshal(description, &o); err != nil {
+		return nil, err
+	}
+	return Preamble(o), nil
+}
+
 type preamble struct {
 	Options
 	from cidr.Set
 }
 
 var buffers = sync.Pool{New: func() any { return new([maxSize]byte) }}
+
+// Describe implements [framework.PortablePreamble].
+func (p *preamble) Describe() ([]byte, error) { return json.Marshal(p.Options) }
 
 // Take implements [framework.Preamble].
 func (p *preamble) Take(r *framework.Request) (bool, error) {

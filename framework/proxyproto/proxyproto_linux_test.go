@@ -18,6 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	framework.RestorePreamble = proxyproto.Restore
 	framework.ServeWorker(whoami)
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // children would sleep a second each
 	os.Exit(m.Run())
@@ -87,7 +88,14 @@ func TestAddressesOfTheHeader(t *testing.T) {
 // What does not begin with a header is closed, with a reason of its own; an address that may not
 // send one is not believed.
 func TestNoHeader(t *testing.T) {
-	s, log, refused := serve(t, &framework.Threading{}, proxyproto.Options{From: loopback(), Require: true, Timeout: 50 * time.Millisecond})
+	t.Run("threading", func(t *testing.T) { testNoHeader(t, func() framework.Strategy { return &framework.Threading{} }) })
+	t.Run("preforking", func(t *testing.T) {
+		testNoHeader(t, func() framework.Strategy { return &framework.Preforking{Workers: 1} })
+	})
+}
+
+func testNoHeader(t *testing.T, strategy func() framework.Strategy) {
+	s, log, refused := serve(t, strategy(), proxyproto.Options{From: loopback(), Require: true, Timeout: 50 * time.Millisecond})
 	for text, want := range map[string]string{
 		"GET / HTTP/1.0\r\n\r\n": "client refused: read preamble: it does not begin with a PROXY header",
 		"PROXY TCP4 \x00 \r\n":   "client refused: read preamble: the line of the PROXY header is not valid",
@@ -112,8 +120,18 @@ func TestNoHeader(t *testing.T) {
 	require.Equal(t, framework.RefusedUntrusted, frameworktest.Await(t, refused))
 	log.Await(t, "only the proxies of proxy_protocol.from may connect")
 
-	s, _, _ = serve(t, &framework.Threading{}, proxyproto.Options{From: loopback()})
+	s, _, _ = serve(t, strategy(), proxyproto.Options{From: loopback()})
 	c := spoof(s)
 	frameworktest.Send(t, c, "PROXY TCP4 192.0.2.1 198.51.100.1 1 2\n")
 	frameworktest.Expect(t, c, c.LocalAddr().String()+" "+s.Addr().String()+" PROXY TCP4 192.0.2.1 198.51.100.1 1 2\n")
+}
+
+// Workers of preforking accept and read the header themselves: a hand-over would cost more than half of a short connection.
+func TestWorkersAccept(t *testing.T) {
+	s := frameworktest.NewServer(t, "tcp", frameworktest.Class(t, whoami, ""))
+	s.Strategy, s.Log, s.Preamble = &framework.Preforking{Workers: 1}, frameworktest.NewLog().Logger(), proxyproto.Preamble(proxyproto.Options{From: loopback()})
+	require.NoError(t, s.Listen())
+	defer func() { require.NoError(t, s.Close()) }()
+	s.Timeout = time.Nanosecond // if it did accept
+	require.ErrorContains(t, s.HandleRequest(), "requests come to the workers")
 }
