@@ -83,7 +83,7 @@ func (t *TLS) Wrap(ctx context.Context, c net.Conn) (net.Conn, error) {
 		if t.ask != nil && ctx.Err() != nil { // crypto/tls does not wrap the error of a signature
 			return nil, os.ErrDeadlineExceeded
 		}
-		return nil, refuse(c, err)
+		return nil, refuse(c, err, t.loaded.Load().config.MinVersion)
 	}
 	return wrapped, nil
 }
@@ -91,8 +91,8 @@ func (t *TLS) Wrap(ctx context.Context, c net.Conn) (net.Conn, error) {
 // notTLS is the alert that ends what is not TLS: fatal, protocol_version.
 var notTLS = []byte{21, 3, 1, 0, 2, 2, 70}
 
-// refuse explains the error of a handshake.
-func refuse(c net.Conn, err error) error {
+// refuse explains the error of a handshake, of which versions from oldest on are spoken.
+func refuse(c net.Conn, err error, oldest uint16) error {
 	var header tls.RecordHeaderError
 	var certificate *tls.CertificateVerificationError
 	var operation *net.OpError
@@ -106,6 +106,12 @@ func refuse(c net.Conn, err error) error {
 		return fmt.Errorf("the client's certificate is not accepted: %s", trim(certificate.Err))
 	case errors.As(err, &operation) && operation.Op == "remote error":
 		return fmt.Errorf("the client has refused: %s", trim(operation.Err))
+	case errors.As(err, &operation) && operation.Op == "local error":
+		return fmt.Errorf("the client does not keep to TLS: %s", trim(operation.Err))
+	case strings.Contains(err.Error(), "unsupported versions"):
+		return fmt.Errorf("the client does not speak %s or newer", tls.VersionName(oldest))
+	case strings.Contains(err.Error(), "no cipher suite supported"):
+		return errors.New("the client offers no cipher suite with forward secrecy and without CBC")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w within the handshake", framework.ErrPeerGone)
 	case strings.HasPrefix(err.Error(), "tls: "):

@@ -319,7 +319,25 @@ func TestWeakClients(t *testing.T) {
 		only := serve(t, strategy(), ca, layer.TLSFiles{MinVersion: "1.3"})
 		_, err = only.dial(t, &tls.Config{MaxVersion: tls.VersionTLS12})
 		require.ErrorContains(t, err, "protocol version not supported")
-		only.mustDial(t, &tls.Config{})
+		_ = only.mustDial(t, &tls.Config{}).Close()
+		require.ErrorContains(t, only.errors(t), "the client does not speak TLS 1.3 or newer")
+		err = s.errors(t)
+		require.ErrorContains(t, err, "the client does not speak TLS 1.2 or newer")
+		require.ErrorContains(t, err, "the client offers no cipher suite with forward secrecy and without CBC")
+		require.NotContains(t, err.Error(), "client offered")
+	})
+}
+
+// A client that sends what cannot be TLS within TLS is told so, and the log in words.
+func TestMalformedHello(t *testing.T) {
+	everywhere(t, func(t *testing.T, strategy func() framework.Strategy) {
+		s := serve(t, strategy(), frameworktest.NewAuthority(t), layer.TLSFiles{})
+		conn := frameworktest.Dial(t, s.BaseServer)
+		frameworktest.Send(t, conn, "\x16\x03\x01\x00\x08\x01\x00\x00\x04hell") // a ClientHello that is none
+		answer, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		require.Equal(t, byte(21), answer[0], "an alert")
+		require.EqualError(t, s.errors(t), "handshake: the client does not keep to TLS: error decoding message")
 	})
 }
 

@@ -90,13 +90,21 @@ func (p *preamble) Read(ctx context.Context, r *framework.Request) error {
 	}
 	b, err := readHeader(c, buffer)
 	if p.Timeout > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("the PROXY header has not come within %s: %w", p.Timeout, err)
+		return &lateError{p.Timeout}
 	}
 	if err != nil {
 		return err
 	}
 	return adopt(r, b)
 }
+
+// A lateError is that of a header that takes longer than it may.
+type lateError struct{ after time.Duration }
+
+func (e *lateError) Error() string {
+	return fmt.Sprintf("the PROXY header has not come within %s", e.after)
+}
+func (*lateError) Unwrap() error { return os.ErrDeadlineExceeded }
 
 // adopt gives r the addresses of the header b.
 func adopt(r *framework.Request, b []byte) error {

@@ -99,7 +99,7 @@ func testNoHeader(t *testing.T, strategy func() framework.Strategy) {
 	for text, want := range map[string]string{
 		"GET / HTTP/1.0\r\n\r\n": "client refused: read preamble: it does not begin with a PROXY header",
 		"PROXY TCP4 \x00 \r\n":   "client refused: read preamble: the line of the PROXY header is not valid",
-		"":                       "client refused: read preamble: the PROXY header has not come within 50ms",
+		"":                       "client refused: read preamble: the PROXY header has not come within 50ms: client=",
 	} {
 		c := frameworktest.Dial(t, s)
 		frameworktest.Send(t, c, text)
