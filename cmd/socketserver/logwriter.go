@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	maxUnread  = 1 << 20                // bytes of the log that wait to be written
-	logWait    = 20 * time.Millisecond  // for one line to be written
-	flushLimit = 300 * time.Millisecond // for all of them, at the end
+	maxUnread  = 1 << 20               // bytes of the log that wait to be written
+	logWait    = 20 * time.Millisecond // for one line to be written
+	flushLimit = time.Second           // for all of them, at the end
 )
 
 // A logWriter writes lines to out and never waits long for it: a log that is not read delays
@@ -131,7 +131,8 @@ func (w *logWriter) Write(p []byte) (int, error) {
 	return size, nil
 }
 
-// flush waits until all has been written, and reports whether it has been.
+// flush waits until all has been written, and reports whether it has been. It looks twice within limit: a process
+// that had no processor meanwhile has neither waited nor written.
 func (w *logWriter) flush(limit time.Duration) bool {
 	w.mu.Lock()
 	written := w.written
@@ -139,14 +140,14 @@ func (w *logWriter) flush(limit time.Duration) bool {
 	if written == nil {
 		return true
 	}
-	late := time.NewTimer(limit)
-	defer late.Stop()
-	select {
-	case <-written:
-		return true
-	case <-late.C:
-		return false
+	for range 2 {
+		select {
+		case <-written:
+			return true
+		case <-time.After(limit / 2):
+		}
 	}
+	return false
 }
 
 // drain writes until nothing waits.
