@@ -39,6 +39,13 @@ func IsConflict(err error) bool {
 	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
+// IsUndecided reports whether such a message was refused for another one of its subject that has been sent and is not
+// stored yet, and may never be.
+func IsUndecided(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant
+}
+
 // codes are errors of JetStream by what is to be done about them.
 var codes = map[jetstream.ErrorCode]string{
 	10023: "NATS has no room: its limits or its disk are exhausted",

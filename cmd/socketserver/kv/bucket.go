@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -157,18 +158,34 @@ func (b *bucket) get(ctx context.Context, key string) (m *jetstream.RawStreamMsg
 	return m, m.Header.Get(kvOperation) == "" && m.Header.Get(jetstream.MarkerReasonHeader) == "", nil
 }
 
-// put sets a value, unless the last message of its key is another than revision; 0: there is none.
+// put sets a value, unless the last message of its key is another than revision; 0: there is none. A leader refuses
+// it also for a message that it has not stored yet, as where it is cut off, and would go on to return what was
+// there before: that is a conflict once another message is there.
 func (b *bucket) put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	m := &nats.Msg{Subject: b.subject("$KV", key), Data: value}
-	ack, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(revision))
-	if natsclient.IsConflict(err) {
-		return 0, framework.ErrConflict
+	for pause := minPause; ; pause = min(2*pause, maxPause) {
+		ack, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(revision))
+		switch {
+		case err == nil:
+			return ack.Sequence, nil
+		case !natsclient.IsConflict(err):
+			return 0, err
+		case !natsclient.IsUndecided(err):
+			return 0, framework.ErrConflict
+		}
+		if last, _, err := b.get(ctx, key); err != nil || last.Sequence != revision {
+			return 0, cmp.Or(err, framework.ErrConflict)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
 	}
-	if err != nil {
-		return 0, err
-	}
-	return ack.Sequence, nil
 }
+
+// What a message that is not stored yet is waited for before the next look.
+const minPause, maxPause = time.Millisecond, 50 * time.Millisecond
 
 // Get implements [framework.State].
 func (b *bucket) Get(ctx context.Context, key string) (value []byte, revision uint64, err error) {

@@ -36,7 +36,7 @@ func BenchmarkLeaderLoss(b *testing.B) {
 	b.Cleanup(asks.Close)
 	var byNATS, byState []time.Duration
 	for b.Loop() {
-		leader := nodes.All[awaitLeader(b, nodes, state.(*bucket))]
+		leader := nodes.All[awaitLeader(b, nodes, state.(*bucket).counters)]
 		var killed atomic.Pointer[time.Time]
 		clients := make(chan time.Duration, 4)
 		for n := range cap(clients) {
@@ -93,11 +93,11 @@ func firstAnswered(ctx context.Context, conn *nats.Conn, subject string, killed 
 	}
 }
 
-// awaitLeader waits until all nodes have the counters, and returns which leads.
-func awaitLeader(b *testing.B, nodes *natstest.Nodes, s *bucket) (leader int) {
-	b.Helper()
-	require.Eventually(b, func() bool {
-		info, err := s.counters.Info(b.Context())
+// awaitLeader waits until all nodes have a stream, and returns which leads.
+func awaitLeader(t testing.TB, nodes *natstest.Nodes, s jetstream.Stream) (leader int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		info, err := s.Info(t.Context())
 		if err != nil || info.Cluster == nil || len(info.Cluster.Replicas) != 2 {
 			return false
 		}

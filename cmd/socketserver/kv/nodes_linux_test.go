@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -100,4 +101,52 @@ func TestLinearizableNodes(t *testing.T) {
 	}
 	t.Logf("%d of %d operations had no answer", unknown, all)
 	require.Less(t, unknown, all/2)
+}
+
+// A leader that is cut off answers that a change conflicts with one that it has not stored. Neither has happened as long
+// as the value of before can be read.
+func TestNoConflictWithWhatIsNotStored(t *testing.T) {
+	if os.Getenv("SOCKETSERVER_LONG_TESTS") == "" {
+		t.Skip("SOCKETSERVER_LONG_TESTS is not set")
+	}
+	nodes := natstest.Start(t)
+	open := func(url string) *bucket {
+		var b Backends
+		var state framework.State
+		require.Eventually(t, func() bool {
+			opened, closeState, err := b.Open(t.Context(), "s", config.State{Backend: "nats", URL: url, Bucket: "test"}, hclog.NewNullLogger())
+			if err != nil || opened.(*bucket).values == nil {
+				return false
+			}
+			state = opened
+			t.Cleanup(closeState)
+			return true
+		}, frameworktest.Patience, 100*time.Millisecond)
+		return state.(*bucket)
+	}
+	leader := awaitLeader(t, nodes, open(nodes.URL()).values)
+	state := open(fmt.Sprintf("nats://%s:%d", nodes.All[leader].Host, nodes.All[leader].Port))
+	revision, err := state.Create(t.Context(), "key", []byte("before"))
+	require.NoError(t, err)
+	nodes.Cut(leader, true)
+	answers := make(chan error, 2)
+	for n := range cap(answers) {
+		go func() {
+			_, err := state.Update(t.Context(), "key", fmt.Append(nil, n), revision)
+			answers <- err
+		}()
+	}
+	select {
+	case err := <-answers:
+		t.Fatalf("answered while nothing can be stored: %v", err)
+	case <-time.After(time.Second):
+	}
+	nodes.Cut(leader, false)
+	succeeded := 0
+	for range cap(answers) {
+		if frameworktest.Await(t, answers) == nil {
+			succeeded++
+		}
+	}
+	require.LessOrEqual(t, succeeded, 1)
 }
