@@ -57,9 +57,17 @@ type failer interface{ Fail() error }
 
 // Fail tells the client that its request has failed, where conn has a way to.
 func Fail(conn net.Conn) {
-	if f, ok := conn.(failer); ok {
+	if f, ok := asFailer(conn); ok {
 		_ = f.Fail()
 	}
+}
+
+func asFailer(conn net.Conn) (failer, bool) {
+	if begun, ok := conn.(*begunConn); ok {
+		conn = begun.Conn
+	}
+	f, ok := conn.(failer)
+	return f, ok
 }
 
 // DiscardUnread reads what the client has sent and the handler has not read: closing with

@@ -23,6 +23,7 @@ type Relay struct {
 	pair *os.File
 	raw  syscall.RawConn // of pair
 
+	up     chan struct{}  // closed when nothing is read of conn any more
 	down   sync.WaitGroup // process to client
 	ending atomic.Bool    // the process is done: what it has written is in pair
 	cut    atomic.Bool    // the client's end was no regular one
@@ -39,7 +40,7 @@ func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, 
 	if err != nil {
 		return nil, nil, errors.Join(err, pair.Close(), theirs.Close())
 	}
-	r := &Relay{conn: NewClient(conn, write), pair: pair, raw: raw}
+	r := &Relay{conn: NewClient(conn, write), pair: pair, raw: raw, up: make(chan struct{})}
 	go r.toProcess()
 	r.down.Go(r.toClient)
 	return r, theirs, nil
@@ -52,6 +53,7 @@ var relayBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 // process, too, as a socketpair can say no more. Where the process reads no more the rest
 // stays unread in conn.
 func (r *Relay) toProcess() {
+	defer close(r.up)
 	buf := relayBuffers.Get().(*[16 << 10]byte)
 	defer relayBuffers.Put(buf)
 	_, _ = io.CopyBuffer(struct{ io.Writer }{r.pair}, r.conn, buf[:]) // a file would take a buffer of its own
@@ -92,7 +94,7 @@ func (r *Relay) toClient() {
 // isLeft reports whether telling the client of the end is left to who closes conn and knows how the request has ended.
 // That is where the client can be told, and the process has not only ended its output but left, or does so within a moment.
 func (r *Relay) isLeft() (left bool) {
-	if _, tells := r.conn.Conn.(failer); !tells {
+	if _, tells := asFailer(r.conn.Conn); !tells {
 		return false
 	}
 	_ = r.pair.SetReadDeadline(time.Now().Add(settling))
@@ -124,15 +126,25 @@ func (r *Relay) receive() (buf *[16 << 10]byte, n int, err error) {
 // silent before the relay ends, and how long after the end of its output it may leave.
 const settling = 100 * time.Millisecond
 
-// Finish waits until what the process wrote has been passed on, and ends the relay. It is called
-// when the process is done with its end, and returns ErrPeerGone if the client was cut off. A read
-// of conn that takes no notice of its deadline ends when the caller closes conn.
+// deadlinePatience is what a read may take to notice its deadline, on a loaded machine too.
+const deadlinePatience = 5 * time.Second
+
+// Finish waits until what the process wrote has been passed on, and ends the relay: nothing reads conn
+// then. It is called when the process is done with its end, and returns ErrPeerGone if the client was cut
+// off. A conn whose reads take no notice of a deadline is closed.
 func (r *Relay) Finish() error {
 	r.ending.Store(true)
 	_ = r.pair.SetReadDeadline(time.Now().Add(settling))
 	r.down.Wait()
-	_ = r.conn.SetReadDeadline(past)
+	if r.conn.SetReadDeadline(past) != nil {
+		_ = r.conn.Close()
+	}
 	_ = r.pair.Close()
+	select {
+	case <-r.up:
+	case <-time.After(deadlinePatience):
+		_ = r.conn.Close()
+	}
 	if r.cut.Load() {
 		return ErrPeerGone
 	}

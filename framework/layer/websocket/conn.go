@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,8 +30,9 @@ type Conn struct {
 	text   bool
 	client bool
 
-	read  reader // of the goroutine that reads
-	write writer
+	reading sync.Mutex // held by Read
+	read    reader
+	write   writer
 
 	writeBy atomic.Int64 // the deadline of writes that was set, in Unix nanoseconds; 0: none
 }

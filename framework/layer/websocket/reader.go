@@ -30,6 +30,8 @@ type reader struct {
 // Read implements [net.Conn].
 func (c *Conn) Read(p []byte) (int, error) {
 	c.write.flushLine(c) // the peer may wait for it
+	c.reading.Lock()
+	defer c.reading.Unlock()
 	r := &c.read
 	n := 0
 	for {
