@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/framework/layer"
 	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 )
 
@@ -107,6 +108,35 @@ func TestTLS(t *testing.T) {
 	e = p.await(t, "certificates not reloaded; those that were read before stay", event{"server": threading.server})
 	require.Contains(t, e["error"], "there is no private key in it")
 	require.Equal(t, "still SUCCESS CN=alice,O=Example\n", frameworktest.Ask(t, conn, "still\n"))
+}
+
+// A client resumes its session with the instance that follows by a reload, unless that has another handler or other certificates.
+func TestResumptionAfterReload(t *testing.T) {
+	t.Parallel()
+	ca := frameworktest.NewAuthority(t)
+	own, next := mounted(t, ca.Issue(t, "localhost")), ca.Issue(t, "localhost")
+	server := func(concurrency, handler string) string {
+		return fmt.Sprintf("server \"s\" {\n%s\nconcurrency %s\nhandler \"timestamp\" { %s }\n}\n", secureTransport("127.0.0.1:0", own), concurrency, handler)
+	}
+	r := reloadable(t, server(`"preforking" { workers = 1 }`, ""))
+	c := &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+	resumes := func() bool {
+		conn := dialTLS(t, r.listeners[0], ca, c)
+		require.Contains(t, frameworktest.Ask(t, conn, "hello\n"), "hello\n") // with which the ticket has come
+		require.NoError(t, conn.Close())
+		return conn.(*layer.TLSConn).ConnectionState().DidResume
+	}
+	require.False(t, resumes())
+	for _, concurrency := range []string{`"preforking" { workers = 2 }`, `"forking" { max_requests = 5 }`, `"threading" {}`, `"preforking" {}`} {
+		require.Contains(t, r.reload(t, server(concurrency, "")), "~ s: concurrency")
+		require.True(t, resumes(), concurrency)
+	}
+	r.reload(t, server(`"preforking" {}`, `format = "other {data}"`))
+	require.False(t, resumes(), "the processes of the other handler had the keys of sessions")
+	require.True(t, resumes())
+	remount(t, own, next)
+	require.Contains(t, r.reload(t, server(`"preforking" { workers = 3 }`, `format = "other {data}"`)), "~ s: concurrency")
+	require.False(t, resumes(), "the certificate is another one")
 }
 
 // mounted makes a directory of c as Kubernetes mounts a secret: files are links into a directory that a

@@ -42,6 +42,9 @@ func NewTLS(files TLSFiles) (*TLS, error) {
 	return t, nil
 }
 
+// Files are what the layer was made of.
+func (t *TLS) Files() TLSFiles { return t.files }
+
 // Reload reads the files again, for the connections to come, and reports whether they have changed.
 // On an error what was read before stays.
 func (t *TLS) Reload() (changed bool, err error) {

@@ -39,6 +39,7 @@ func (i *Instance) bind(ctx context.Context) error {
 			i.transports = append(i.transports, t)
 		}
 	}
+	i.before = nil // with the keys that are not used any more
 	return errors.Join(errs...)
 }
 

@@ -49,6 +49,7 @@ type Instance struct {
 	trace      framework.Trace
 	servers    []*framework.BaseServer
 	tls        []*layer.TLS       // of its transports
+	before     []*layer.TLS       // of the instance that it replaces, if the class is the same
 	transports []config.Transport // of each of its servers
 
 	retired context.Context // done when the instance is retired
@@ -83,6 +84,9 @@ func (s *Supervisor) newInstance(server *config.Server, c *class, old *Instance)
 	i.trace = i.follow(i.counters.trace())
 	if old != nil && !sharesSockets(i.strategy) {
 		i.limits = old.limits
+	}
+	if old != nil && old.class == c { // else its processes, which have the keys of sessions, may be others' as well
+		i.before = old.tls
 	}
 	if old != nil && old.class == c && i.strategy.Place() != framework.InWorkers && old.configuration().Concurrency == server.Concurrency {
 		i.strategy = old.strategy // its bound is for the requests of both

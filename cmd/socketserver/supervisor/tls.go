@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -27,9 +29,16 @@ func (i *Instance) layers(t config.Transport) (layers []framework.Layer, err err
 	return layers, nil
 }
 
-// secure returns the TLS layer of a transport.
-func (i *Instance) secure(t config.Transport) (*layer.TLS, error) {
-	secure, err := layer.NewTLS(*t.TLS)
+// secure returns the TLS layer of a transport: that of the instance before where it has the same files, so that
+// clients resume their sessions, or a new one.
+func (i *Instance) secure(t config.Transport) (secure *layer.TLS, err error) {
+	n := slices.IndexFunc(i.before, func(l *layer.TLS) bool { return reflect.DeepEqual(l.Files(), *t.TLS) })
+	if n >= 0 {
+		secure = i.before[n]
+		_, err = secure.Reload()
+	} else {
+		secure, err = layer.NewTLS(*t.TLS)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", t.Word(), t.Address, err)
 	}
