@@ -294,6 +294,52 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// A read of the handler sends the beginning of a line, and neither cuts a rune or the end of a line nor adds one.
+func TestPieces(t *testing.T) {
+	long := strings.Repeat("é", 40000)
+	for name, c := range map[string]struct {
+		writes []string
+		binary bool
+		want   string
+	}{
+		"two messages":          {[]string{"a", "b\n"}, false, "text a, text b"},
+		"rune of two bytes":     {[]string{"h\xc3", "\xa9llo\n"}, false, "text h, text éllo"},
+		"rune of four bytes":    {[]string{"\xf0", "\x9f\x99", "\x82\n"}, false, "text 🙂"},
+		"of a long line":        {[]string{long[:70001], long[70001:70003], long[70003:] + "\n"}, false, "text " + long[:70000] + ", text " + long[70000:70002] + ", text " + long[70002:]},
+		"only its first byte":   {[]string{long + "\xc3", "\xa9", "\n"}, false, "text " + long + ", text é"},
+		"never ended":           {[]string{"h\xc3"}, false, "text h, text \uFFFD"},
+		"not UTF-8":             {[]string{"h\xc3", "\xa9\xff", "\x9f\n"}, false, "text h, text é\uFFFD, text \uFFFD"},
+		"end of a line":         {[]string{"a\r", "\nb\r\n"}, false, "text a, text b"},
+		"return within a line":  {[]string{"10%\r", "20%\r"}, false, "text 10%, text \r20%"},
+		"return at the limit":   {[]string{long[:70000] + "\r", "\n"}, false, "text " + long[:70000]},
+		"newline alone":         {[]string{"a", "\nb\n"}, false, "text a, text b"},
+		"newline of a long one": {[]string{long, "\n", "b\n"}, false, "text " + long + ", text b"},
+		"and an empty line":     {[]string{"a", "\n\n"}, false, "text a, text "},
+		"bytes":                 {[]string{"h\xc3", "\xa9llo\r", "\n"}, true, "binary h\xc3, binary \xa9llo\r, binary \n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, websocket.Options{Binary: c.binary}, func(rfile *bufio.Reader, wfile io.Writer) error {
+				for _, p := range c.writes {
+					if _, err := io.WriteString(wfile, p); err != nil {
+						return err
+					}
+					if _, err := rfile.ReadByte(); err != nil {
+						return err
+					}
+					_, _ = rfile.Discard(rfile.Buffered())
+				}
+				return nil
+			})
+			conn, r := begin(t, s)
+			for range c.writes {
+				sent(t, conn, 1<<20, frame(ws.OpText, true, "x"))
+			}
+			got := strings.Join(received(t, conn, r), ", ")
+			require.True(t, c.want+", close 1000" == got, "%.20q ... %q, %d bytes", got, got[max(len(got)-50, 0):], len(got)) // some are too long to be shown
+		})
+	}
+}
+
 // A line that is not whole is sent while nobody reads, as from a process.
 func TestPrompt(t *testing.T) {
 	wait := make(chan struct{})

@@ -38,7 +38,8 @@ type writer struct {
 // lines is what has been written of a line that is not whole.
 type lines struct {
 	rest  []byte // of a line
-	open  bool   // a part of the line has been sent
+	open  bool   // a part of the line has been sent, of a message that is not whole
+	begun bool   // the line's beginning has been sent as a message of its own
 	timer *time.Timer
 }
 
@@ -83,7 +84,7 @@ func (w *writer) text(c *Conn, p []byte) error {
 		if len(l.rest) > 0 {
 			line = append(l.rest, line...)
 		}
-		if err := w.line(c, bytes.TrimSuffix(line, []byte("\r")), true); err != nil {
+		if err := w.endLine(c, line); err != nil {
 			return err
 		}
 		l.rest = nil
@@ -93,7 +94,7 @@ func (w *writer) text(c *Conn, p []byte) error {
 		return nil
 	}
 	l.rest = append(l.rest, p...)
-	if cut := len(l.rest) - cutRune(l.rest); cut >= maxRest {
+	if cut := len(l.rest) - cutOff(l.rest); cut >= maxRest {
 		if err := w.line(c, l.rest[:cut], false); err != nil {
 			return err
 		}
@@ -112,6 +113,27 @@ func (w *writer) text(c *Conn, p []byte) error {
 	}
 	l.timer.Reset(wait)
 	return nil
+}
+
+// cutOff returns the number of bytes at the end that say nothing without what follows: the beginning of a
+// rune, or of the end of a line.
+func cutOff(p []byte) int {
+	if bytes.HasSuffix(p, []byte("\r")) {
+		return 1
+	}
+	return cutRune(p)
+}
+
+// endLine sends the rest of a line. There may be none of one whose beginning was a message.
+func (w *writer) endLine(c *Conn, rest []byte) error {
+	l := &w.lines
+	rest = bytes.TrimSuffix(rest, []byte("\r"))
+	sent := len(rest) == 0 && l.begun && !l.open
+	l.begun = false
+	if sent {
+		return nil
+	}
+	return w.line(c, rest, true)
 }
 
 // line sends a line, or a part of it that others follow.
@@ -143,15 +165,17 @@ func (w *writer) flushUsable(c *Conn) {
 	}
 }
 
+// flushLocked sends the beginning of a line as a message, but for what is cut off at its end.
 func (w *writer) flushLocked(c *Conn) error {
 	l := &w.lines
-	if len(l.rest) == 0 && !l.open {
+	cut := len(l.rest) - cutOff(l.rest)
+	if cut == 0 && !l.open {
 		return nil
 	}
 	l.timer.Stop()
 	rest := l.rest
-	l.rest = nil
-	return w.line(c, rest, true)
+	l.rest, l.begun = bytes.Clone(rest[cut:]), true
+	return w.line(c, rest[:cut], true)
 }
 
 // close sends a close frame after all that was written, with the peer's code if it has sent one. The
@@ -160,8 +184,9 @@ func (w *writer) close(c *Conn, code ws.StatusCode) error {
 	if w.closed.Swap(true) {
 		return w.err
 	}
-	if w.err == nil && c.text {
-		w.err = w.flushLocked(c)
+	if l := &w.lines; w.err == nil && (len(l.rest) > 0 || l.open) {
+		l.timer.Stop()
+		w.err = w.endLine(c, l.rest)
 	}
 	if w.err != nil {
 		return w.err
