@@ -110,23 +110,24 @@ func (s *BaseServer) socketEvent(pid int, f *handoff.Frame) {
 	case s.Trace == nil:
 		return
 	}
-	of := reported{pid, f.Request}
 	switch f.Flags {
 	case handoff.Started:
 		r := s.reportedRequest(f)
-		s.reported.Store(of, r)
+		if !s.reported.Open(pid, f.Request, r) {
+			s.reporter.Unfollowed(s.log(), pid)
+			return
+		}
+		s.traceAccepted(r)
 		s.traceStarted(r, InWorkers, pid)
 	case handoff.Refused:
-		s.traceRefused(s.reportedRequest(f), Refusal(f.Text))
+		r := s.reportedRequest(f)
+		s.traceAccepted(r)
+		s.traceRefused(r, Refusal(f.Text))
 	case handoff.Ended:
-		s.endReported(of, Outcome{Err: errorOf(f), Duration: time.Duration(f.Duration), In: f.In, Out: f.Out})
+		if r, ok := s.reported.Close(pid, f.Request); ok {
+			s.endReported(r, Outcome{Err: errorOf(f), Duration: time.Duration(f.Duration), In: f.In, Out: f.Out, Pid: pid})
+		}
 	}
-}
-
-// reported names a request that a worker reports: by its process, and its number there.
-type reported struct {
-	pid    int
-	number uint64
 }
 
 // reportedRequest makes a request that a worker has accepted.
@@ -136,27 +137,22 @@ func (s *BaseServer) reportedRequest(f *handoff.Frame) *Request {
 		Network: f.Network, Server: s.Name, server: s,
 	}
 	s.beginTrace(r)
-	s.traceAccepted(r)
 	return r
 }
 
 // endReported traces the end of a request that a worker has reported.
-func (s *BaseServer) endReported(of reported, o Outcome) {
-	r, ok := s.reported.LoadAndDelete(of)
-	if ok && s.Trace.Ended != nil {
-		o.Started, o.Cut, o.Pid = true, s.isCut(), of.pid
-		s.Trace.Ended(r.(*Request), o)
+func (s *BaseServer) endReported(r *Request, o Outcome) {
+	if s.Trace.Ended != nil {
+		o.Started, o.Cut = true, s.isCut()
+		s.Trace.Ended(r, o)
 	}
 }
 
 // workerGone ends the requests that a worker cannot report the ends of, as it has gone.
 func (s *BaseServer) workerGone(pid int, err error) {
-	s.reported.Range(func(key, r any) bool {
-		if of := key.(reported); of.pid == pid {
-			s.endReported(of, Outcome{Err: err, Duration: time.Duration(conn.Now() - r.(*Request).traced.began)})
-		}
-		return true
-	})
+	for _, r := range s.reported.Leave(pid) {
+		s.endReported(r, Outcome{Err: err, Duration: time.Duration(conn.Now() - r.traced.began), Pid: pid})
+	}
 }
 
 // errorOf returns the handler's error of an outcome.

@@ -80,7 +80,7 @@ func (s *BaseServer) lendTo(program *Program) {
 type TLS struct {
 	Version     string `json:"version"`               // as TLSv1.3
 	CipherSuite string `json:"cipher_suite"`          // as TLS_AES_128_GCM_SHA256
-	ServerName  string `json:"server_name,omitempty"` // that the client has asked for
+	ServerName  string `json:"server_name,omitempty"` // that the client has asked for, whatever it is, without control characters
 	Protocol    string `json:"protocol,omitempty"`    // agreed on by ALPN
 	// Client describes the client's certificate, which the layer has verified; nil: it has shown none.
 	Client *Certificate `json:"client,omitempty"`

@@ -80,7 +80,7 @@ type state struct {
 	lent         *worker.Layer            // that they have connections pass, in place of Layers; nil: none
 	lentPreamble []byte                   // describes what they read, in place of Preamble; nil: they do not
 	takers       worker.Takers            // those of them that take requests
-	reported     sync.Map                 // the requests that they have begun, by reported
+	reported     worker.Reports[*Request] // the requests that they have begun
 	killsLate    bool                     // in a child: its server kills it when its request takes too long
 	killed       atomic.Bool              // workers were ended before they were done
 

@@ -22,7 +22,7 @@ func (s *BaseServer) Stop() {
 // undisturbed: their contexts live. Where another server has a transport of the [Socket] that one
 // gets the next client. When ctx is done first Retire returns an error that wraps that of ctx and
 // nothing else changes; Shutdown may follow. Workers that accept for themselves are waited for in any
-// case until they have closed the socket, but for a second at most while one does not answer.
+// case until they have closed the socket, but for a second or two at most where one has a processor and does not answer.
 func (s *BaseServer) Retire(ctx context.Context) error {
 	s.initialise()
 	s.life.Retire(s.drained)

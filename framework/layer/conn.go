@@ -90,7 +90,7 @@ func (c *TLSConn) TLS() *framework.TLS {
 	s := c.ConnectionState()
 	t := &framework.TLS{
 		Version: strings.Replace(tls.VersionName(s.Version), " ", "v", 1), CipherSuite: tls.CipherSuiteName(s.CipherSuite),
-		ServerName: s.ServerName, Protocol: s.NegotiatedProtocol,
+		ServerName: text.Line(s.ServerName), Protocol: s.NegotiatedProtocol,
 	}
 	for _, own := range s.PeerCertificates {
 		t.PeerCertificates = append(t.PeerCertificates, own.Raw)

@@ -375,6 +375,8 @@ func TestServerNames(t *testing.T) {
 				require.Equal(t, name, whoAmI(t, conn).ServerName)
 			}
 		}
+		conn := tls.Client(frameworktest.Dial(t, s.BaseServer), &tls.Config{ServerName: "a\nSSL_CLIENT_VERIFY=SUCCESS\x00", InsecureSkipVerify: true})
+		require.Equal(t, `a\nSSL_CLIENT_VERIFY=SUCCESS\x00`, whoAmI(t, conn).ServerName)
 	})
 }
 

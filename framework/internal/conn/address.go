@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/go-socketserver/socketserver/internal/text"
 	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
@@ -18,16 +19,16 @@ func AddressText(a net.Addr) string {
 
 // ParseAddress is the inverse of AddressText. What is no address and port is the name of a
 // Unix socket.
-func ParseAddress(network, text string) net.Addr {
+func ParseAddress(network, name string) net.Addr {
 	if network == "vsock" {
-		if at, err := vsock.ParseAddr(text); err == nil {
+		if at, err := vsock.ParseAddr(name); err == nil {
 			return at
 		}
 	}
-	at, err := netip.ParseAddrPort(text)
+	at, err := netip.ParseAddrPort(name)
 	switch {
 	case err != nil || strings.HasPrefix(network, "unix"):
-		return &net.UnixAddr{Net: network, Name: text}
+		return &net.UnixAddr{Net: network, Name: name}
 	case network == "udp":
 		return net.UDPAddrFromAddrPort(at)
 	}
@@ -35,7 +36,8 @@ func ParseAddress(network, text string) net.Addr {
 }
 
 // Environment returns what a program has of the addresses of its client in its environment, by the names of
-// CGI and systemd and by those of UCSPI.
+// CGI and systemd and by those of UCSPI. What a Unix socket is called, which may be anything, is without control
+// characters there.
 func Environment(client, local net.Addr) []string {
 	protocol := "UNIX"
 	switch client.(type) {
@@ -53,14 +55,18 @@ func Environment(client, local net.Addr) []string {
 	}
 }
 
-// splitAddress returns the host and port of an address, or all of it where it has no port.
+// splitAddress returns the host and port of an address, or all of it where it has no port. The name of a Unix socket,
+// which may look like a host and port, has none.
 func splitAddress(a net.Addr) (host, port string) {
-	text := AddressText(a)
-	if host, port, err := net.SplitHostPort(text); err == nil {
+	name := text.Line(AddressText(a))
+	if _, ok := a.(*net.UnixAddr); ok {
+		if name == "@" { // it has no name
+			name = ""
+		}
+		return name, ""
+	}
+	if host, port, err := net.SplitHostPort(name); err == nil {
 		return host, port
 	}
-	if text == "@" { // a Unix socket without a name
-		text = ""
-	}
-	return text, ""
+	return name, ""
 }

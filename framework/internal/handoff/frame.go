@@ -94,6 +94,9 @@ const (
 // MaxFrame is the largest frame in bytes, what the system's default send buffer takes.
 const MaxFrame = 160 << 10
 
+// maxEventAddress bounds an address of an Event in bytes: those are kept, and of sockets of the system.
+const maxEventAddress = 256
+
 // MaxText bounds Text in bytes; what is longer is cut.
 const MaxText = 32 << 10
 
@@ -207,6 +210,9 @@ func Parse(b []byte) (Frame, error) {
 	case Event:
 		f.Request, f.Duration, f.In, f.Out = r.number(8), int64(r.number(8)), int64(r.number(8)), int64(r.number(8))
 		r.addresses(&f)
+		if max(len(f.Network), len(f.Client), len(f.Local)) > maxEventAddress {
+			return Frame{}, errors.New("event with an address that no socket has")
+		}
 		r.text(&f)
 	case State:
 		f.Number, f.Key = r.number(8), string(r.bytes(r.number(2)))

@@ -16,7 +16,7 @@ import (
 
 // A Reporter bounds what it logs, so that clients that can make a handler fail cannot fill a
 // disk. The zero value is ready.
-type Reporter struct{ failures, overdue, endless, handshakes ratelog.Limiter }
+type Reporter struct{ failures, overdue, endless, handshakes, unfollowed ratelog.Limiter }
 
 const maxFailures = 10 // requests that failed, logged a second
 
@@ -63,6 +63,13 @@ func (p *Reporter) Refused(log hclog.Logger, why string) {
 func (p *Reporter) Handshake(log hclog.Logger, err error) {
 	if more, ok := p.handshakes.Allow(1); ok {
 		log.Warn("client refused: handshake failed", ratelog.More(more, "error", err)...)
+	}
+}
+
+// Unfollowed logs a worker whose requests are not counted, as it reports too many, or one twice.
+func (p *Reporter) Unfollowed(log hclog.Logger, pid int) {
+	if more, ok := p.unfollowed.Allow(1); ok {
+		log.Warn("a request of a worker is not counted: it reports more than one can have", ratelog.More(more, "pid", pid)...)
 	}
 }
 

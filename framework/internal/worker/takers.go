@@ -44,12 +44,16 @@ func (t *Takers) Wait() {
 	t.mu.Lock()
 	all := maps.Clone(t.all)
 	t.mu.Unlock()
+	var waiting sync.WaitGroup
 	for p, retired := range all {
-		ctx, cancel := patience.WithTimeout(context.Background(), retirePatience, func() int { return p.pid })
-		select {
-		case <-retired:
-		case <-ctx.Done():
-		}
-		cancel()
+		waiting.Go(func() {
+			ctx, cancel := patience.WithTimeout(context.Background(), retirePatience, func() int { return p.pid })
+			defer cancel()
+			select {
+			case <-retired:
+			case <-ctx.Done():
+			}
+		})
 	}
+	waiting.Wait()
 }
