@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // A remoteKey is a private key that the server has. It signs what a worker of it asks for.
@@ -39,20 +42,25 @@ func (t *TLS) within(ctx context.Context) *tls.Config {
 	return config
 }
 
-// toSign is what a worker asks for.
+// toSign is what a worker asks for. The server hashes the message itself, so that it knows what it signs.
 type toSign struct {
-	Key    []byte      `json:"key"` // the public one
-	Digest []byte      `json:"digest"`
-	Hash   crypto.Hash `json:"hash"`
-	PSS    bool        `json:"pss,omitempty"`
+	Key     []byte      `json:"key"` // the public one
+	Message []byte      `json:"message"`
+	Hash    crypto.Hash `json:"hash"`
+	PSS     bool        `json:"pss,omitempty"`
 }
 
 // Public implements [crypto.Signer].
 func (k *remoteKey) Public() crypto.PublicKey { return k.certificate.PublicKey }
 
 // Sign implements [crypto.Signer].
-func (k *remoteKey) Sign(_ io.Reader, digest []byte, options crypto.SignerOpts) ([]byte, error) {
-	s := toSign{Key: k.certificate.RawSubjectPublicKeyInfo, Digest: digest, Hash: options.HashFunc()}
+func (k *remoteKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("the server signs messages, and no digests")
+}
+
+// SignMessage implements [crypto.MessageSigner], as which crypto/tls uses a key.
+func (k *remoteKey) SignMessage(_ io.Reader, message []byte, options crypto.SignerOpts) ([]byte, error) {
+	s := toSign{Key: k.certificate.RawSubjectPublicKeyInfo, Message: message, Hash: options.HashFunc()}
 	_, s.PSS = options.(*rsa.PSSOptions) // as TLS has them: the salt is as long as the hash
 	question, err := json.Marshal(s)
 	if err != nil {
@@ -75,7 +83,7 @@ func (t *TLS) Answer(question []byte) ([]byte, error) {
 	t.mu.Unlock()
 	for _, l := range all {
 		if key := l.keyOf(s.Key); key != nil {
-			return s.sign(key)
+			return s.sign(key, l.config.MinVersion)
 		}
 	}
 	return nil, errors.New("there is no isolated key for that certificate")
@@ -91,25 +99,56 @@ func (l *loaded) keyOf(public []byte) crypto.Signer {
 	return nil
 }
 
-// sign signs as TLS does, and in no other way.
-func (s *toSign) sign(key crypto.Signer) ([]byte, error) {
+// sign signs what a server signs in TLS of at least the version, and nothing else.
+func (s *toSign) sign(key crypto.Signer, version uint16) ([]byte, error) {
+	if !signedIn13(s.Message) && (version >= tls.VersionTLS13 || !signedIn12(s.Message)) {
+		return nil, errors.New("a message that no server signs in TLS")
+	}
 	if _, ok := key.(ed25519.PrivateKey); ok { // of a message
 		if s.Hash != 0 {
 			return nil, fmt.Errorf("hash %d for a key that signs messages", s.Hash)
 		}
-		return key.Sign(nil, s.Digest, s.Hash)
+		return key.Sign(nil, s.Message, s.Hash)
 	}
 	switch s.Hash {
 	case crypto.SHA256, crypto.SHA384, crypto.SHA512:
 	default: // 0 would sign without a hash; of others crypto/rsa panics
 		return nil, fmt.Errorf("hash %d is none of TLS", s.Hash)
 	}
-	if len(s.Digest) != s.Hash.Size() {
-		return nil, fmt.Errorf("a digest of %d bytes", len(s.Digest))
-	}
+	hash := s.Hash.New()
+	hash.Write(s.Message)
 	var options crypto.SignerOpts = s.Hash
 	if s.PSS {
 		options = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: s.Hash}
 	}
-	return key.Sign(rand.Reader, s.Digest, options)
+	return key.Sign(rand.Reader, hash.Sum(nil), options)
+}
+
+// before13 precedes the hash of a handshake where a server signs that, RFC 8446 section 4.4.3.
+var before13 = []byte(strings.Repeat(" ", 64) + "TLS 1.3, server CertificateVerify\x00")
+
+// signedIn13 reports whether a server signs a message in TLS 1.3.
+func signedIn13(message []byte) bool {
+	transcript, ok := bytes.CutPrefix(message, before13)
+	return ok && (len(transcript) == crypto.SHA256.Size() || len(transcript) == crypto.SHA384.Size())
+}
+
+// curves12 are those of TLS 1.2 in crypto/tls.
+var curves12 = map[tls.CurveID]ecdh.Curve{
+	tls.X25519: ecdh.X25519(), tls.CurveP256: ecdh.P256(), tls.CurveP384: ecdh.P384(), tls.CurveP521: ecdh.P521(),
+}
+
+// signedIn12 reports whether a server signs a message in TLS 1.2: two random numbers of 32 bytes, and a point of a curve
+// that has a number, RFC 8422 section 5.4.
+func signedIn12(message []byte) bool {
+	const namedCurve, head = 3, 64 + 4
+	if len(message) < head || message[64] != namedCurve || int(message[67]) != len(message)-head {
+		return false
+	}
+	curve := curves12[tls.CurveID(binary.BigEndian.Uint16(message[65:]))]
+	if curve == nil {
+		return false
+	}
+	_, err := curve.NewPublicKey(message[head:])
+	return err == nil
 }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,14 +70,14 @@ func TestIsolate(t *testing.T) {
 	key := &remoteKey{l.loaded.Load().config.Certificates[0].Leaf, l.Answer}
 	before, changed := described()
 	require.NotEmpty(t, before.Certificates[0].Key)
-	_, err = key.Sign(nil, make([]byte, 32), crypto.SHA256)
+	_, err = key.SignMessage(nil, asSigned, crypto.SHA256)
 	require.EqualError(t, err, "there is no isolated key for that certificate")
 	l.Isolate()
 	require.True(t, life.Closed(changed))
 	after, changed := described()
 	require.Empty(t, after.Certificates[0].Key)
 	require.Equal(t, before.Tickets, after.Tickets[1:])
-	_, err = key.Sign(nil, make([]byte, 32), crypto.SHA256)
+	_, err = key.SignMessage(nil, asSigned, crypto.SHA256)
 	require.NoError(t, err)
 	l.Isolate()
 	require.False(t, life.Closed(changed), "nothing has changed")
@@ -101,6 +102,9 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+// asSigned is what a server signs in TLS 1.3.
+var asSigned = append(slices.Clone(before13), make([]byte, sha256.Size)...)
+
 // The server signs for workers as TLS does, with isolated keys, and nothing that a worker says makes it panic.
 func TestAnswer(t *testing.T) {
 	ca := frameworktest.NewAuthority(t)
@@ -108,17 +112,18 @@ func TestAnswer(t *testing.T) {
 	l, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(c)}, Isolated: true})
 	require.NoError(t, err)
 	public := l.loaded.Load().config.Certificates[0].Leaf
-	digest := make([]byte, 32)
 	restored := &remoteKey{public, l.Answer}
-	signature, err := restored.Sign(nil, digest, crypto.SHA256)
+	signature, err := restored.SignMessage(nil, asSigned, crypto.SHA256)
 	require.NoError(t, err)
-	require.True(t, ecdsa.VerifyASN1(public.PublicKey.(*ecdsa.PublicKey), digest, signature))
+	digest := sha256.Sum256(asSigned)
+	require.True(t, ecdsa.VerifyASN1(public.PublicKey.(*ecdsa.PublicKey), digest[:], signature))
+	_, err = restored.Sign(nil, digest[:], crypto.SHA256)
+	require.EqualError(t, err, "the server signs messages, and no digests")
 	for want, options := range map[string]crypto.SignerOpts{
 		"hash 3 is none of TLS":   crypto.SHA1,
 		"hash 200 is none of TLS": crypto.Hash(200),
-		"a digest of 32 bytes":    &rsa.PSSOptions{Hash: crypto.SHA512},
 	} {
-		_, err := restored.Sign(nil, digest, options)
+		_, err := restored.SignMessage(nil, asSigned, options)
 		require.EqualError(t, err, want)
 	}
 	_, err = l.Answer([]byte("nonsense"))
@@ -126,7 +131,7 @@ func TestAnswer(t *testing.T) {
 	for _, files := range []TLSFiles{{Pairs: []Pair{Pair(ca.Issue(t, "other"))}, Isolated: true}, {Pairs: []Pair{Pair(c)}}} {
 		other, err := NewTLS(files)
 		require.NoError(t, err)
-		_, err = (&remoteKey{public, other.Answer}).Sign(nil, digest, crypto.SHA256)
+		_, err = (&remoteKey{public, other.Answer}).SignMessage(nil, asSigned, crypto.SHA256)
 		require.EqualError(t, err, "there is no isolated key for that certificate")
 	}
 }
@@ -141,13 +146,13 @@ func TestKeysOfEarlierCertificatesSign(t *testing.T) {
 		l.files.Pairs = []Pair{Pair(ca.Issue(t, "localhost"))}
 		_, err = l.Reload()
 		require.NoError(t, err)
-		_, err = first.Sign(nil, make([]byte, 32), crypto.SHA256)
+		_, err = first.SignMessage(nil, asSigned, crypto.SHA256)
 		require.NoError(t, err)
 	}
 	l.files.Pairs = []Pair{Pair(ca.Issue(t, "localhost"))}
 	_, err = l.Reload()
 	require.NoError(t, err)
-	_, err = first.Sign(nil, make([]byte, 32), crypto.SHA256)
+	_, err = first.SignMessage(nil, asSigned, crypto.SHA256)
 	require.EqualError(t, err, "there is no isolated key for that certificate")
 }
 
