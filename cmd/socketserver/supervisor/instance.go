@@ -163,9 +163,11 @@ func (i *Instance) Retire(replaced bool, most time.Duration) {
 	i.mu.Unlock()
 	i.enter(Draining)
 	i.retire()
+	var retiring sync.WaitGroup
 	for _, s := range i.servers {
-		_ = s.Retire(i.retired) // which is done, so this does not wait
+		retiring.Go(func() { _ = s.Retire(i.retired) }) // which is done: requests are not waited for
 	}
+	retiring.Wait()
 }
 
 // run serves until ctx is done, or the instance is retired or stopped by one of its requests.
