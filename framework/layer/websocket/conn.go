@@ -34,7 +34,8 @@ type Conn struct {
 	read    reader
 	write   writer
 
-	writeBy atomic.Int64 // the deadline of writes that was set, in Unix nanoseconds; 0: none
+	writeBy  atomic.Int64 // the deadline of writes that was set, in Unix nanoseconds; 0: none
+	writeFor atomic.Int64 // how far away it was, in nanoseconds
 }
 
 // newConn returns a Conn on c, of which r has read what it holds.
@@ -62,18 +63,45 @@ func (c *Conn) SetDeadline(t time.Time) error {
 
 // SetWriteDeadline implements [net.Conn].
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	at := int64(0)
+	at, within := int64(0), int64(0)
 	if !t.IsZero() {
-		at = t.UnixNano()
+		at, within = t.UnixNano(), int64(time.Until(t))
 	}
+	c.writeFor.Store(within)
 	c.writeBy.Store(at)
 	return c.Conn.SetWriteDeadline(t)
+}
+
+// extendDeadline gives a write that no deadline was set for as much time as the last one had that there was one for, which
+// may have passed. One that was in the past when it was set, to cut the peer off, stays.
+func (c *Conn) extendDeadline() {
+	by, within := c.writeBy.Load(), c.writeFor.Load()
+	if within <= 0 {
+		return
+	}
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(time.Duration(within)))
+	if c.writeBy.Load() != by { // it has been set meanwhile
+		c.restoreDeadline()
+	}
+}
+
+// restoreDeadline sets the deadline of writes again that was set by the owner of c.
+func (c *Conn) restoreDeadline() {
+	for at := int64(-1); at != c.writeBy.Load(); { // it may be set meanwhile
+		at = c.writeBy.Load()
+		by := time.Time{}
+		if at != 0 {
+			by = time.Unix(0, at)
+		}
+		_ = c.Conn.SetWriteDeadline(by)
+	}
 }
 
 // CloseWrite sends a close frame: the peer answers with its own, which is io.EOF for a read.
 func (c *Conn) CloseWrite() error {
 	c.write.mu.Lock()
 	defer c.write.mu.Unlock()
+	c.extendDeadline()
 	return c.write.close(c, ws.StatusNormalClosure)
 }
 
@@ -131,14 +159,7 @@ func (c *Conn) control(op ws.OpCode, payload []byte) {
 	if err := c.write.frame(c, op, true, payload); err != nil {
 		c.write.err = err // a part of it may have been sent
 	}
-	for at := int64(-1); at != c.writeBy.Load(); { // it may be set meanwhile
-		at = c.writeBy.Load()
-		by := time.Time{}
-		if at != 0 {
-			by = time.Unix(0, at)
-		}
-		_ = c.Conn.SetWriteDeadline(by)
-	}
+	c.restoreDeadline()
 }
 
 var _ interface{ CloseWrite() error } = (*Conn)(nil)

@@ -175,6 +175,8 @@ func (w *writer) flushLocked(c *Conn) error {
 	l.timer.Stop()
 	rest := l.rest
 	l.rest, l.begun = bytes.Clone(rest[cut:]), true
+	c.extendDeadline()
+	defer c.restoreDeadline()
 	return w.line(c, rest[:cut], true)
 }
 
