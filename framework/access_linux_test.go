@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,4 +155,21 @@ func TestPerSourceOfUsers(t *testing.T) {
 	frameworktest.ExpectEnd(t, frameworktest.Dial(t, s))
 	require.Equal(t, fmt.Sprintf("uid %d per_source", os.Getuid()), frameworktest.Await(t, source))
 	frameworktest.Send(t, held, "go\n")
+}
+
+// A client of one transport of a server cannot take the share of a user at another one by the name of its socket.
+func TestNamesAreNotUsers(t *testing.T) {
+	t.Chdir(t.TempDir())
+	limits := &framework.Limits{RatePerSource: framework.Rate{N: 2, Per: time.Hour}, Penalty: time.Hour, Banner: "too often\n"}
+	s, packets := newServer["unix"](t, class(t, act)), framework.NewUnixDatagramServer("packets", class(t, act))
+	s.Limits, packets.Limits = limits, limits
+	frameworktest.Serve(t, s)
+	book := logOf(&packets.BaseServer)
+	frameworktest.Serve(t, &packets.BaseServer)
+	client := bindUnixgram(t, fmt.Sprintf("uid %d", os.Geteuid()))
+	for range 3 {
+		require.NoError(t, syscall.Sendto(client, []byte("client\n"), 0, &syscall.SockaddrUnix{Name: "packets"}))
+	}
+	book.Await(t, "limit=rate_per_source")
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
 }

@@ -161,9 +161,9 @@ func (r *Rates) find(source uint64) *bucket {
 }
 
 func (r *Rates) hash(k Key) uint64 {
-	if k.prefix.IsValid() {
+	if k.kind == network { // the usual one, and this is faster
 		ip := k.prefix.Addr().As16()
 		return maphash.Bytes(r.seed, ip[:])
 	}
-	return maphash.String(r.seed, k.name)
+	return maphash.Comparable(r.seed, k)
 }

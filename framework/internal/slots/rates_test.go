@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
 const second = int64(time.Second)
@@ -53,12 +55,36 @@ func TestKeys(t *testing.T) {
 		udp("192.0.2.1", 1): "192.0.2.1", udp("192.0.2.1", 2): "192.0.2.1", tcp("::ffff:192.0.2.1", ""): "192.0.2.1",
 		tcp("2001:db8::1", ""): "2001:db8::/64", udp("2001:db8::ffff:2", 9): "2001:db8::/64", tcp("2001:db8:0:1::1", ""): "2001:db8:0:1::/64",
 		tcp("fe80::1", "eth0"): "fe80::/64", &net.UnixAddr{Name: "/a"}: "/a", &net.UnixAddr{Name: "@"}: "", &net.UnixAddr{}: "",
+		&net.UnixAddr{Name: "uid 1000"}: `"uid 1000"`, &net.UnixAddr{Name: "192.0.2.1"}: `"192.0.2.1"`, &net.UnixAddr{Name: `"\n"`}: `"\n"`,
+		&vsock.Addr{CID: 3, Port: 1}: "cid 3",
 	} {
 		require.Equal(t, want, KeyOf(a).String(), a)
 		require.Equal(t, want == "", KeyOf(a).IsZero(), a)
 	}
 	require.Equal(t, "uid 1000", KeyOfUser(1000).String())
 	require.NotEqual(t, KeyOfUser(1), KeyOfUser(2))
+}
+
+// What has one kind of address cannot use up the rate of what has another one, whatever it is called.
+func TestKindsOfKeys(t *testing.T) {
+	name := func(name string) Key { return KeyOf(&net.UnixAddr{Name: name, Net: "unixgram"}) }
+	ip := netip.MustParseAddr("2001:db8::")
+	bytes := ip.As16()
+	for _, keys := range [][]Key{
+		{KeyOfUser(3), name("uid 3"), KeyOfName("uid 3")},
+		{KeyOf(&vsock.Addr{CID: 3}), name("cid 3"), KeyOfUser(3)},
+		{KeyOf(&net.UDPAddr{IP: ip.AsSlice()}), name("2001:db8::/64"), name(string(bytes[:]))},
+		{KeyOf(&net.UDPAddr{IP: net.IPv4(192, 0, 2, 1)}), name("192.0.2.1"), KeyOfName("192.0.2.1")},
+	} {
+		var r Rates
+		var s Sources
+		for _, k := range keys {
+			require.True(t, r.Allow(k, 1, perSecond(1), 0, second), k)
+			require.False(t, r.Allow(k, 1, perSecond(1), 0, second), k)
+			require.NotNil(t, s.Enter(k, 1, 0), k)
+			require.Nil(t, s.Enter(k, 1, 0), k)
+		}
+	}
 }
 
 // A source that exceeded its rate is out for the penalty, however often it tries in that time, and
