@@ -184,6 +184,26 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
+// A source whose answers were dropped has at once what a reload gives it.
+func TestAnswersAfterARaise(t *testing.T) {
+	s := newServer["udp"](t, class(t, act))
+	s.Limits = &framework.Limits{Answers: 1}
+	book := logOf(s)
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	answered := func() {
+		frameworktest.Send(t, conn, "flood 5000\n")
+		n, err := conn.Read(make([]byte, 10000))
+		require.NoError(t, err)
+		require.Equal(t, 5000, n)
+	}
+	answered() // which it pays for in an hour
+	frameworktest.Send(t, conn, "flood 5000\n")
+	book.Await(t, "answer dropped: limit reached")
+	s.Limits.Change(&framework.Limits{Answers: 64 << 10})
+	answered()
+}
+
 // Answers that are no longer than what was sent are not counted, and a client may send equal datagrams
 // for long.
 func TestEchoIsNotBounded(t *testing.T) {

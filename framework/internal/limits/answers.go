@@ -21,8 +21,8 @@ const serverPortAnswers, firstClientPort = 10, 32768
 
 // MayAnswer reports whether d may have an answer that is so many bytes longer than it is.
 func (l *Limiter) MayAnswer(log hclog.Logger, d *conn.Datagram, longer int) bool {
-	now, most := conn.Now(), l.Bounds().Answers
-	if most == 0 {
+	now, b := conn.Now(), l.Bounds()
+	if b.Answers == 0 {
 		return true
 	}
 	if udp, ok := d.Client.(*net.UDPAddr); ok {
@@ -39,8 +39,8 @@ func (l *Limiter) MayAnswer(log hclog.Logger, d *conn.Datagram, longer int) bool
 	if to.IsZero() && d.Client != nil { // of a transport with addresses of its own
 		to = slots.KeyOfName(d.Client.String())
 	}
-	if longer > 0 && !l.answers.Allow(to, longer, slots.Rate{N: most, Per: time.Second}, 0, now) {
-		l.logDropped(log, d, "answer dropped: limit reached", "limit", "answers", "value", most, "next", "raise limits.answers")
+	if longer > 0 && !b.answers.Allow(to, longer, slots.Rate{N: b.Answers, Per: time.Second}, 0, now) {
+		l.logDropped(log, d, "answer dropped: limit reached", "limit", "answers", "value", b.Answers, "next", "raise limits.answers")
 		return false
 	}
 	return true

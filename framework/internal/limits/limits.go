@@ -29,6 +29,9 @@ type Bounds struct {
 	Answers             int
 
 	allow, deny cidr.Set
+	// What sources have had of RatePerSource, with Penalty, and of Answers. Bounds that have others begin anew, also
+	// where a request is being counted with the old ones: what is due at those would keep a source out.
+	rates, answers *slots.Rates
 }
 
 // The reasons for which a client is refused.
@@ -48,8 +51,6 @@ type Limiter struct {
 	total   slots.Semaphore
 	sources slots.Sources
 	pace    atomic.Pointer[pace]
-	rates   slots.Rates
-	answers slots.Rates
 	equal   slots.Rates // answers to equal datagrams
 
 	refused sync.Map // of *ratelog.Limiter, by reason
@@ -57,14 +58,21 @@ type Limiter struct {
 }
 
 // Set replaces the bounds. What is under way counts against the new ones, unless nothing bounded it
-// when it came. A rate or penalty that is another one begins anew, so that a source that was refused gets what it has now.
+// when it came. A rate, penalty or bound of answers that is another one begins anew, so that a source that was refused
+// or not answered gets what it has now.
 func (l *Limiter) Set(b Bounds) {
 	b.allow, b.deny = cidr.NewSet(b.Allow), cidr.NewSet(b.Deny)
-	was := l.bounds.Swap(&b)
-	l.setPace(b.Rate)
-	if was != nil && (was.RatePerSource != b.RatePerSource || was.Penalty != b.Penalty) {
-		l.rates.Forget()
+	b.rates, b.answers = new(slots.Rates), new(slots.Rates)
+	if was := l.Bounds(); was != nil {
+		if was.RatePerSource == b.RatePerSource && was.Penalty == b.Penalty {
+			b.rates = was.rates
+		}
+		if was.Answers == b.Answers {
+			b.answers = was.answers
+		}
 	}
+	l.bounds.Store(&b)
+	l.setPace(b.Rate)
 	l.total.Resize(b.room())
 }
 
@@ -129,7 +137,7 @@ func (l *Limiter) Admit(client net.Addr, key func() slots.Key, place bool, done 
 		from = key()
 	}
 	switch {
-	case b.RatePerSource.N > 0 && !from.IsZero() && !l.rates.Allow(from, 1, b.RatePerSource, b.Penalty, conn.Now()):
+	case b.RatePerSource.N > 0 && !from.IsZero() && !b.rates.Allow(from, 1, b.RatePerSource, b.Penalty, conn.Now()):
 		why = RatePerSource
 	case place && (b.Connections > 0 || b.PerSource > 0):
 		held, why = l.enter(b, from, done)

@@ -110,13 +110,6 @@ func (r *Rates) AllowEqual(from netip.AddrPort, sum uint64, n int, rate Rate, no
 	return r.allow(maphash.Bytes(r.seed, key[:]), n, rate, 0, now)
 }
 
-// Forget has every source begin anew.
-func (r *Rates) Forget() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.sets = nil
-}
-
 func (r *Rates) make() {
 	if r.sets == nil {
 		r.seed, r.sets = maphash.MakeSeed(), new([sets][ways]bucket)
