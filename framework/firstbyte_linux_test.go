@@ -110,6 +110,10 @@ func TestTooManySilentClients(t *testing.T) {
 	log := frameworktest.NewLog()
 	s := forkingServer(t, &framework.Forking{MaxChildren: 1})
 	s.Log = log.Logger()
+	refused := make(chan framework.Refusal, 1)
+	s.Trace = &framework.Trace{
+		Refused: func(_ *framework.Request, why framework.Refusal) { refused <- why },
+	}
 	frameworktest.Serve(t, s)
 	first := hold(t, s) // has the child
 	const perPeer = 64
@@ -118,6 +122,7 @@ func TestTooManySilentClients(t *testing.T) {
 	}
 	frameworktest.ExpectEnd(t, frameworktest.Dial(t, s))
 	log.Await(t, "client refused: too many connections have not said anything")
+	require.Equal(t, framework.RefusedSilent, frameworktest.Await(t, refused))
 	eventually(t, func() bool { return s.Active() == 1+perPeer }, "the refused client counts")
 	frameworktest.Send(t, first, "go\n")
 	frameworktest.Expect(t, first, "released go\n")

@@ -2,6 +2,7 @@ package framework
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
@@ -94,8 +95,7 @@ func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 	}
 	peer := s.antechamber.Enter(r.key(), maxSilentPerPeer, maxAntechamber)
 	if peer == nil {
-		s.reporter.Refused(r.Log(), "too many connections have not said anything")
-		return ErrServerClosed
+		return &RefusalError{RefusedSilent, errors.New("too many connections have not said anything")}
 	}
 	go func() {
 		release, err := conn.AwaitClient(s.context(), r.accepted, s.timeouts().Idle, &f.silent, half)

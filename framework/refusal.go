@@ -23,15 +23,16 @@ const (
 	RefusedVerify        Refusal = "verify"             // VerifyRequest
 	RefusedPreamble      Refusal = "preamble"           // no preamble in time, or too many that wait for one
 	RefusedUntrusted     Refusal = "untrusted"          // the peer may not send a preamble, and has to
+	RefusedSilent        Refusal = "silent"             // too many wait under Forking without having said anything
 	RefusedClosed        Refusal = limits.Closed        // the server stops
 )
 
 // Refusals are all of them, in an order of their own.
 var Refusals = [...]Refusal{
-	RefusedAccess, RefusedConnections, RefusedPerSource, RefusedRate, RefusedRatePerSource, RefusedVerify, RefusedPreamble, RefusedUntrusted, RefusedClosed,
+	RefusedAccess, RefusedConnections, RefusedPerSource, RefusedRate, RefusedRatePerSource, RefusedVerify, RefusedPreamble, RefusedUntrusted, RefusedSilent, RefusedClosed,
 }
 
-// A RefusalError is the error of a [Preamble] that has a reason of its own.
+// A RefusalError is the error of a [Preamble] or [Strategy] that has a reason of its own not to serve a request.
 type RefusalError struct {
 	Refusal Refusal
 	Err     error

@@ -18,7 +18,8 @@ type Strategy interface {
 	Open(s *BaseServer) error
 
 	// ProcessRequest has FinishRequest called for r, now or later, here or elsewhere. It may wait
-	// while a bound is reached, until s.Done is closed. On an error it has not taken r.
+	// while a bound is reached, until s.Done is closed. On an error it has not taken r, which is refused
+	// where that is a [RefusalError].
 	ProcessRequest(s *BaseServer, r *Request) error
 
 	// Close releases what is held for s. All its requests are over.
