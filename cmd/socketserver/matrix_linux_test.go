@@ -35,12 +35,12 @@ func TestMatrix(t *testing.T) {
 				require.Regexp(t, `"(preforking|unixpacket)" cannot (run|serve) it, as it is a program `, string(said))
 			}
 			_, listeners := serveFile(t, text)
-			require.Len(t, listeners, 32-len(refused))
+			require.Len(t, listeners, 36-len(refused))
 			for _, l := range listeners {
 				t.Run(l.server, func(t *testing.T) {
 					t.Parallel()
 					switch network, _, _ := strings.Cut(l.server, "-"); network {
-					case "tls":
+					case "tls", "proxy":
 						secureCell(t, l, ca)
 					case "ws", "wss":
 						webCell(t, l, network, ca)
@@ -70,7 +70,7 @@ func matrix(t *testing.T, kind string, c frameworktest.Certificate) (text string
 	}
 	head := fmt.Sprintf("plugins { directory = %q }\n", plugins)
 	text = head
-	for _, network := range []string{"tcp", "tls", "ws", "wss", "udp", "unix", "unixpacket", "unixgram"} {
+	for _, network := range []string{"tcp", "tls", "proxy", "ws", "wss", "udp", "unix", "unixpacket", "unixgram"} {
 		for _, strategy := range []string{"synchronous", "threading", "forking", "preforking"} {
 			name, address := network+"-"+strategy, "127.0.0.1:0"
 			if strings.HasPrefix(network, "unix") {
@@ -80,6 +80,8 @@ func matrix(t *testing.T, kind string, c frameworktest.Certificate) (text string
 			switch network {
 			case "tls":
 				transport = secureTransport(address, c)
+			case "proxy":
+				transport = strings.Replace(secureTransport(address, c), "tls {", "proxy_protocol { from = [\"127.0.0.1\"] }\n  tls {", 1)
 			case "ws":
 				transport = "transport \"websocket\" {\n  address = \"127.0.0.1:0\"\n  message = \"binary\"\n}"
 			case "wss":
@@ -111,10 +113,15 @@ func secureTransport(address string, c frameworktest.Certificate) string {
 	return fmt.Sprintf("transport \"tcp\" {\n  address = %q\n  tls {\n    certificate = %q\n    key = %q\n  }\n}", address, c.Certificate, c.Key)
 }
 
-// secureCell has clients of TLS, one after the other, who end what they send before what they read.
+// secureCell has clients of TLS, one after the other, who end what they send before what they read. A proxy may be
+// before them.
 func secureCell(t *testing.T, l listener, ca *frameworktest.Authority) {
 	for range 2 {
-		conn := dialTLS(t, l, ca, &tls.Config{})
+		under := dial(t, l)
+		if strings.HasPrefix(l.server, "proxy") {
+			frameworktest.Send(t, under, "PROXY TCP4 192.0.2.1 198.51.100.1 1 2\r\n")
+		}
+		conn := secured(under, ca, &tls.Config{})
 		require.Equal(t, "hello", frameworktest.Ask(t, conn, "hello"))
 		frameworktest.Send(t, conn, "last")
 		require.Equal(t, "last", frameworktest.End(t, conn))
@@ -145,8 +152,13 @@ func webCell(t *testing.T, l listener, scheme string, ca *frameworktest.Authorit
 // dialTLS connects to a server with a certificate for localhost. Its end without close_notify is an error.
 func dialTLS(t *testing.T, l listener, ca *frameworktest.Authority, c *tls.Config) net.Conn {
 	t.Helper()
+	return secured(dial(t, l), ca, c)
+}
+
+// secured is the client's side of TLS on conn, with a server as for dialTLS.
+func secured(conn net.Conn, ca *frameworktest.Authority, c *tls.Config) net.Conn {
 	c.RootCAs, c.ServerName = ca.Pool(), "localhost"
-	return layer.ClientConn(dial(t, l), c)
+	return layer.ClientConn(conn, c)
 }
 
 // cell has several clients at once. Those of a synchronous server that have connections get
