@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -16,6 +17,26 @@ import (
 )
 
 var port = regexp.MustCompile(`(localhost):\d+`)
+
+// TestSecurityNamesItsTests finds the tests that show what the document claims.
+func TestSecurityNamesItsTests(t *testing.T) {
+	text, err := os.ReadFile("../../docs/security.md")
+	require.NoError(t, err)
+	var tests strings.Builder
+	require.NoError(t, filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, "_test.go") {
+			var source []byte
+			source, err = os.ReadFile(path)
+			tests.Write(source)
+		}
+		return err
+	}))
+	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(string(text), -1)
+	require.NotEmpty(t, named)
+	for _, name := range named {
+		require.True(t, strings.Contains(tests.String(), "\nfunc "+name[1]+"("), "there is no %s", name[1]) // the text is too long to be shown
+	}
+}
 
 // TestExamples validates every configuration that the documentation shows, and runs those
 // of the handlers, on ports that are free.

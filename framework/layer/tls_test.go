@@ -409,6 +409,27 @@ func TestClientCertificates(t *testing.T) {
 	})
 }
 
+// What a client's certificate says has no control characters, and there is a bound on its certificates.
+func TestHostileCertificate(t *testing.T) {
+	everywhere(t, func(t *testing.T, strategy func() framework.Strategy) {
+		ca := frameworktest.NewAuthority(t)
+		s := serve(t, strategy(), ca, layer.TLSFiles{ClientCA: ca.File})
+		mallory := ca.Issue(t, "mallory\x1b[2J\nCN=root").Pair(t)
+		conn := s.mustDial(t, &tls.Config{Certificates: []tls.Certificate{mallory}})
+		subject := whoAmI(t, conn).Client.Subject
+		require.Contains(t, subject, "mallory")
+		require.NotRegexp(t, `[[:cntrl:]]`, subject)
+		require.NoError(t, conn.Close())
+		for size := 0; size <= 64<<10; size += len(mallory.Leaf.Raw) {
+			mallory.Certificate = append(mallory.Certificate, mallory.Leaf.Raw)
+		}
+		conn, err := s.dial(t, &tls.Config{Certificates: []tls.Certificate{mallory}, MaxVersion: tls.VersionTLS12})
+		require.Error(t, err)
+		_, _ = io.Copy(io.Discard, conn.NetConn()) // until the server is done with it
+		require.Regexp(t, "the client's certificates have [0-9]+ bytes, and at most 65536 are accepted", s.errors(t))
+	})
+}
+
 // New files are used by the connections to come; those that are wrong are not.
 func TestReload(t *testing.T) {
 	everywhere(t, func(t *testing.T, strategy func() framework.Strategy) {

@@ -251,6 +251,9 @@ func TestStrangers(t *testing.T) {
 		_, err = c.Read(make([]byte, 1))
 	}
 	require.ErrorContains(t, err, "bad certificate")
+	older := stranger.config(func(string) bool { return true })
+	older.MinVersion, older.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
+	require.ErrorContains(t, tls.Client(frameworktest.DialAddress(t, "tcp", w.listener.Addr().String()), older).Handshake(), "protocol version")
 
 	f, s, log := startFront(t, conn)
 	frameworktest.Serve(t, s)
