@@ -88,18 +88,21 @@ func TestAddressesOfTheHeader(t *testing.T) {
 // What does not begin with a header is closed, with a reason of its own; an address that may not
 // send one is not believed.
 func TestNoHeader(t *testing.T) {
-	t.Run("threading", func(t *testing.T) { testNoHeader(t, func() framework.Strategy { return &framework.Threading{} }) })
+	t.Run("threading", func(t *testing.T) {
+		testNoHeader(t, func() framework.Strategy { return &framework.Threading{} }, "client=")
+	})
 	t.Run("preforking", func(t *testing.T) {
-		testNoHeader(t, func() framework.Strategy { return &framework.Preforking{Workers: 1} })
+		testNoHeader(t, func() framework.Strategy { return &framework.Preforking{Workers: 1} }, "pid=") // of the worker
 	})
 }
 
-func testNoHeader(t *testing.T, strategy func() framework.Strategy) {
+// testNoHeader is TestNoHeader under a strategy whose log goes on with next after its message.
+func testNoHeader(t *testing.T, strategy func() framework.Strategy, next string) {
 	s, log, refused := serve(t, strategy(), proxyproto.Options{From: loopback(), Require: true, Timeout: 50 * time.Millisecond})
 	for text, want := range map[string]string{
 		"GET / HTTP/1.0\r\n\r\n": "client refused: read preamble: it does not begin with a PROXY header",
 		"PROXY TCP4 \x00 \r\n":   "client refused: read preamble: the line of the PROXY header is not valid",
-		"":                       "client refused: read preamble: the PROXY header has not come within 50ms: client=",
+		"":                       "client refused: read preamble: the PROXY header has not come within 50ms: " + next,
 	} {
 		c := frameworktest.Dial(t, s)
 		frameworktest.Send(t, c, text)
