@@ -110,7 +110,7 @@ func TestStoppedWorker(t *testing.T) {
 
 // A process is given no layer whose description it may not understand.
 func TestProcessOfAnotherVersionHasNoLayers(t *testing.T) {
-	for hello, has := range map[string]bool{`{}`: false, `{"layers": 1}`: true, `{"layers": 2}`: false} {
+	for hello, has := range map[string]bool{`{}`: false, `{"layers": 1}`: false, `{"layers": 2}`: true, `{"layers": 3}`: false} {
 		channel, theirs, err := handoff.Sockets()
 		require.NoError(t, err)
 		w, err := framework.NewWorker(channel, 0, hclog.NewNullLogger(), func() error { return nil }, func() {})

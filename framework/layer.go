@@ -38,8 +38,9 @@ type Portable interface {
 // It is set before [ServeWorker], in a program whose layers are to be those of its workers and in that of the workers.
 var RestoreLayer func(description []byte, ask func(ctx context.Context, question []byte) ([]byte, error)) (Layer, error)
 
-// layerVersion is that of all descriptions of the layers in this module. A plugin of another version is not given any.
-const layerVersion = 1
+// layerVersion is that of all descriptions of the layers and preambles in this module. A plugin of another version is
+// not given any.
+const layerVersion = 2
 
 // layerIDs counts the layers that workers have.
 var layerIDs atomic.Uint64

@@ -92,7 +92,7 @@ func (w *Worker) Ready(timeout time.Duration) error { return w.process.Ready(tim
 // UsesState reports whether the process, which is Ready, uses the server's state.
 func (w *Worker) UsesState() bool { return w.process.Hello().State }
 
-// HasLayers reports whether the process, which is Ready, makes layers of what those of this program describe.
+// HasLayers reports whether the process, which is Ready, makes layers and preambles of what those of this program describe.
 func (w *Worker) HasLayers() bool { return w.process.Hello().Layers == layerVersion }
 
 // Gone is closed when the process has ended.

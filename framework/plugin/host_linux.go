@@ -328,7 +328,7 @@ func (h *host) program(layers bool) *framework.Program {
 	s := h.settings
 	return &framework.Program{
 		Path: h.image.Path(), Name: s.Path, Args: s.Args, Command: s.Command, Env: s.Environment, Directory: s.WorkingDirectory, Options: s.Options,
-		Restrictions: s.Limits, Sandbox: s.Sandbox, Layers: layers,
+		Restrictions: s.Limits, Sandbox: s.Sandbox, Layers: layers, Preambles: layers, // Serve sets what restores both
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/process"
 	"github.com/go-socketserver/socketserver/framework/layer"
 	"github.com/go-socketserver/socketserver/framework/plugin/control"
+	"github.com/go-socketserver/socketserver/framework/proxyproto"
 )
 
 // grace is the time that each side waits for the other's end.
@@ -34,6 +35,7 @@ const grace = 2 * time.Second
 // it serves an address, and --describe prints its options.
 func Serve(c framework.Constructor) {
 	framework.RestoreLayer = layer.Restore // go-plugin links crypto/tls already
+	framework.RestorePreamble = proxyproto.Restore
 	framework.ServeWorker(c)
 	if os.Getenv(handshake.MagicCookieKey) != handshake.MagicCookieValue {
 		os.Exit(startedByHand(c))
