@@ -53,6 +53,12 @@ func (e *ProtocolError) Error() string {
 	return fmt.Sprintf("websocket: %s (close code %d)", e.What, e.Code)
 }
 
+// A CloseError is the end of what a server sends to a client that it has not served in good order, with 1011 if the
+// request has failed.
+type CloseError struct{ Code ws.StatusCode }
+
+func (e *CloseError) Error() string { return fmt.Sprintf("close code %d", e.Code) }
+
 // errNoClose is the end of a connection without a close frame.
 var errNoClose = fmt.Errorf("%w: the connection has ended without a close frame of WebSocket", framework.ErrPeerGone)
 

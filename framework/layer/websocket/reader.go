@@ -238,7 +238,10 @@ func (c *Conn) end(payload []byte) error {
 	}
 	c.write.code.Store(int32(cmp.Or(code, ws.StatusNoStatusRcvd)))
 	c.read.err = io.EOF
-	return io.EOF
+	if c.client && code > ws.StatusGoingAway && code < 3000 && code != ws.StatusNoStatusRcvd { // others are the application's
+		c.read.err = &CloseError{code}
+	}
+	return c.read.err
 }
 
 // fail ends the conversation with a peer that does not keep to the protocol.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -382,6 +383,14 @@ func TestEnds(t *testing.T) {
 	require.Equal(t, []string{"close 1011"}, received(t, conn, r))
 
 	conn, r = begin(t, s)
+	web, err := websocket.Client(frameworktest.Dial(t, s), &url.URL{Scheme: "ws", Host: "localhost", Path: "/"})
+	require.NoError(t, err)
+	frameworktest.Send(t, web, "panic\n")
+	require.NoError(t, frameworktest.Await(t, failed))
+	_, err = io.ReadAll(web)
+	require.EqualError(t, err, "close code 1011")
+	require.ErrorAs(t, err, new(*websocket.CloseError))
+
 	sent(t, conn, 1<<20, frame(ws.OpText, true, "panic"), frame(ws.OpText, true, strings.Repeat("unread", 1<<16)))
 	require.NoError(t, frameworktest.Await(t, failed))
 	require.Equal(t, []string{"close 1011"}, received(t, conn, r))
