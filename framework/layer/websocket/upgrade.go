@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func (o *Options) upgrade(c net.Conn) (*Conn, error) {
 	head, err := readHead(r)
 	var protocol, key string
 	if err == nil {
-		protocol, key, err = o.accept(head)
+		protocol, key, err = o.accept(c, head)
 	}
 	if no := (*refusal)(nil); errors.As(err, &no) {
 		body := no.why + "\n"
@@ -91,7 +92,7 @@ func startsLikeHTTP(head []byte) bool {
 }
 
 // accept checks a request and returns what its answer needs. The error is a refusal.
-func (o *Options) accept(head []byte) (protocol, key string, err error) {
+func (o *Options) accept(c net.Conn, head []byte) (protocol, key string, err error) {
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 	if err != nil {
 		return "", "", &refusal{status: http.StatusBadRequest, why: "the request is malformed"}
@@ -102,6 +103,7 @@ func (o *Options) accept(head []byte) (protocol, key string, err error) {
 	key = r.Header.Get("Sec-WebSocket-Key")
 	decoded, notBase64 := base64.StdEncoding.DecodeString(key)
 	asked := tokens(r.Header.Values("Sec-WebSocket-Protocol"))
+	stranger := o.refusePage(c, r)
 	no := func(status int, why, headers string) error { return &refusal{status, why, headers} }
 	switch {
 	case r.URL.Path != o.Path:
@@ -116,8 +118,8 @@ func (o *Options) accept(head []byte) (protocol, key string, err error) {
 		err = no(http.StatusUpgradeRequired, "the version of WebSocket is 13", "Sec-WebSocket-Version: 13\r\n")
 	case notBase64 != nil || len(decoded) != 16:
 		err = no(http.StatusBadRequest, "the header Sec-WebSocket-Key has to be 16 bytes in base64", "")
-	case !o.isFrom(r):
-		err = no(http.StatusForbidden, "pages of another origin may not connect", "")
+	case stranger != "":
+		err = no(http.StatusForbidden, stranger, "")
 	case len(asked) > 0 && !slices.Contains(asked, o.Subprotocol):
 		err = no(http.StatusBadRequest, "none of the subprotocols that the client asks for is spoken here", "")
 	case len(asked) > 0:
@@ -126,17 +128,45 @@ func (o *Options) accept(head []byte) (protocol, key string, err error) {
 	return protocol, key, err
 }
 
-// isFrom reports whether the page that the request comes from may connect.
-func (o *Options) isFrom(r *http.Request) bool {
+// refusePage returns why the page that the request comes from may not connect; empty: it may.
+func (o *Options) refusePage(c net.Conn, r *http.Request) string {
+	const other = "pages of another origin may not connect"
 	origin := r.Header.Get("Origin")
 	if origin == "" || slices.Contains(o.Origins, "*") {
-		return true
+		return ""
 	}
 	if len(o.Origins) > 0 {
-		return slices.ContainsFunc(o.Origins, func(allowed string) bool { return strings.EqualFold(allowed, origin) })
+		if slices.ContainsFunc(o.Origins, func(allowed string) bool { return strings.EqualFold(allowed, origin) }) {
+			return ""
+		}
+		return other
 	}
 	from, err := url.Parse(origin)
-	return err == nil && from.Host != "" && strings.EqualFold(from.Host, r.Host)
+	switch {
+	case err != nil || from.Host == "" || !strings.EqualFold(from.Host, r.Host):
+		return other
+	case isLocal(c) && !isOwn(from.Hostname()):
+		return fmt.Sprintf("pages of %q may connect from this machine only if origins names them, as the name of any page can be made to lead here", from.Hostname())
+	}
+	return ""
+}
+
+// isLocal reports whether the client is on this machine, and no certificate has proved to it that the server has the name
+// by which it came. A browser also comes here for a name that somebody else has lead here (DNS rebinding).
+func isLocal(c net.Conn) bool {
+	if _, proved := c.(interface{ TLS() *framework.TLS }); proved {
+		return false
+	}
+	local, isTCP := c.LocalAddr().(*net.TCPAddr)
+	remote, ok := c.RemoteAddr().(*net.TCPAddr)
+	return isTCP && ok && (local.IP.IsLoopback() || local.IP.Equal(remote.IP))
+}
+
+// isOwn reports whether host is a name that nobody can have lead here, or no name.
+func isOwn(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	_, err := netip.ParseAddr(host)
+	return err == nil || host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // tokens returns the elements of headers that are lists.

@@ -15,8 +15,9 @@ type Options struct {
 	// Path is that of the URL, as "/chat". Empty means "/".
 	Path string `json:"path"`
 	// Origins are the pages that may connect, as "https://example.com"; "*" stands for all. Where it
-	// is empty those of the server's own host and port may. Clients that are no browsers name no
-	// origin and may always connect.
+	// is empty those of the host and port that they connect to may; from this machine and without TLS only
+	// if that host is localhost or an IP address, as any other name may be one that the page has had lead here. Clients
+	// that are no browsers name no origin and may always connect.
 	Origins []string `json:"origins,omitempty"`
 	// Subprotocol is the one that the server speaks, for clients that ask for it. A client that asks
 	// for others only is refused. Empty: none.

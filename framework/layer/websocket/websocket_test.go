@@ -81,7 +81,8 @@ func TestUpgrade(t *testing.T) {
 	}{
 		"plain":               {plain, request, 101, ""},
 		"with a query":        {plain, strings.Replace(request, "GET /", "GET /?token=1", 1), 101, ""},
-		"same origin":         {plain, request + "Origin: http://EXAMPLE.com:8000\r\n", 101, ""},
+		"same origin":         {plain, strings.Replace(request, "example.com", "localhost", 1) + "Origin: http://LOCALHOST:8000\r\n", 101, ""},
+		"a name of its own":   {plain, request + "Origin: http://example.com:8000\r\n", 403, ""},
 		"other port":          {plain, request + "Origin: http://example.com\r\n", 403, ""},
 		"other origin":        {plain, request + "Origin: https://evil.example\r\n", 403, ""},
 		"opaque origin":       {plain, request + "Origin: null\r\n", 403, ""},
