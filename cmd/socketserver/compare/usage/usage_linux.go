@@ -5,6 +5,7 @@ package usage
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -26,15 +27,17 @@ type Usage struct {
 // Of returns the usage of the process and all its living descendants, which may come and go
 // meanwhile. It is an error if the process has ended. It takes up to some milliseconds for each
 // process.
-func Of(pid int) (Usage, error) {
+func Of(pid int) (Usage, error) { return of(pid, family()) }
+
+func of(pid int, known map[int][]int) (Usage, error) {
 	stat, err := ReadStat(pid)
 	if err != nil {
 		return Usage{}, fmt.Errorf("usage of process %d: %w", pid, err)
 	}
 	u := Usage{Processes: 1, Threads: stat.Threads, Descriptors: len(names(pid, "fd"))}
 	u.Resident, u.Proportional = memory(pid)
-	for _, child := range children(pid) {
-		below, err := Of(child)
+	for _, child := range known[pid] {
+		below, err := of(child, known)
 		if err != nil {
 			continue
 		}
@@ -55,30 +58,31 @@ func Of(pid int) (Usage, error) {
 // waited for. It moves from child to parent, so that the difference of two moments is right while
 // children come and go, to a clock tick (10 ms) for each process that ends. It is light enough to call
 // while a load is measured.
-func CPU(pid int) time.Duration {
+func CPU(pid int) time.Duration { return cpu(pid, family()) }
+
+func cpu(pid int, known map[int][]int) time.Duration {
 	below := map[int]time.Duration{}
-	for _, child := range children(pid) {
-		below[child] = max(0, CPU(child))
+	for _, child := range known[pid] {
+		below[child] = max(0, cpu(child, known))
 	}
 	// The time of a child that was waited for meanwhile is part of the process's, which is read until
 	// it stays the same: what is left of the children is not.
 	stat, err := ReadStat(pid)
-	left := children(pid)
 	const tries = 10
 	for i := 0; i < tries && err == nil && len(below) > 0; i++ {
+		maps.DeleteFunc(below, func(child int, _ time.Duration) bool { _, gone := ReadStat(child); return gone != nil })
 		before := stat.Waited
 		if stat, err = ReadStat(pid); stat.Waited == before {
 			break
 		}
-		left = children(pid)
 	}
 	sum := clock(pid)
 	if err != nil || sum < 0 {
 		return -1
 	}
 	sum += stat.Waited
-	for _, child := range left {
-		sum += below[child]
+	for _, left := range below {
+		sum += left
 	}
 	return sum
 }
@@ -136,13 +140,18 @@ func ReadStat(pid int) (Stat, error) {
 	}, nil
 }
 
-// children returns those of all threads of a process, zombies included.
-func children(pid int) []int {
-	var all []int
-	for _, thread := range names(pid, "task") {
-		list, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, thread))
-		for word := range strings.FieldsSeq(string(list)) {
-			all = append(all, int(number(word)))
+// family returns the children of each process of the machine, zombies included. Each thread has a list of its own, below
+// /proc/PID/task: Linux reaps a process dearly after somebody has looked there, for milliseconds of its parent.
+func family() map[int][]int {
+	all := map[int][]int{}
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if stat, err := ReadStat(pid); err == nil {
+			all[stat.Parent] = append(all[stat.Parent], pid)
 		}
 	}
 	return all
