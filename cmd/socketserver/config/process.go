@@ -25,7 +25,8 @@ type Process struct {
 	Sandbox     *framework.Sandbox     `json:"sandbox,omitempty"`
 
 	named   bool // a user is chosen, which may be root
-	grouped bool // it has a group of its own, in place of that of its user
+	grouped bool // its block has a group, in place of that of its user
+	niced   bool // nice is chosen, which may be 0
 }
 
 // NamesUser reports whether the configuration chooses the user. A group alone does not.
@@ -52,7 +53,10 @@ func (p Process) Under(own Process) Process {
 	is.Limits.Memory, is.Limits.CPU = cmp.Or(limits.Memory, p.Limits.Memory), cmp.Or(limits.CPU, p.Limits.CPU)
 	is.Limits.Files, is.Limits.Processes = cmp.Or(limits.Files, p.Limits.Files), cmp.Or(limits.Processes, p.Limits.Processes)
 	is.Limits.FileSize = cmp.Or(limits.FileSize, p.Limits.FileSize)
-	is.Limits.Nice, is.Limits.Umask = cmp.Or(limits.Nice, p.Limits.Nice), cmp.Or(limits.Umask, p.Limits.Umask)
+	is.Limits.Umask = cmp.Or(limits.Umask, p.Limits.Umask)
+	if !own.niced {
+		is.Limits.Nice, is.niced = p.Limits.Nice, p.niced
+	}
 	is.Limits.AsUser, is.named = limits.AsUser || p.Limits.AsUser, own.named || p.named
 	if !own.named { // a group alone replaces only the group
 		is.Home, is.Limits.UID = p.Home, p.Limits.UID
@@ -83,7 +87,9 @@ func (p *Process) of(program *framework.Program) *framework.Program {
 	return &own
 }
 
+// readProcess reads a process block over what the defaults say.
 func (b *block) readProcess(h *hclsyntax.Block, p *Process) {
+	p.grouped = false
 	i := b.bare(h)
 	i.read(i.processGrammar(p))
 }
@@ -94,7 +100,7 @@ func (b *block) processGrammar(p *Process) (attributes, blocks) {
 	of := attributes{
 		"directory": b.path(&p.Directory),
 		"environment": typed(cty.Map(cty.String), `a map of text, as in { LC_ALL = "C" }`, func(values map[string]string) *fault {
-			p.Environment = nil
+			p.Environment = slices.Clip(p.Environment) // it is the defaults', for all servers
 			for _, name := range names(values) {
 				if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(values[name], "\x00") {
 					return faultf("write another name or value", "%q cannot be in an environment", name)
@@ -106,7 +112,7 @@ func (b *block) processGrammar(p *Process) (attributes, blocks) {
 		"user":  typed(cty.String, "the name of a user in quotes", p.runAs),
 		"group": typed(cty.String, "the name of a group in quotes", p.runInGroup),
 		"nice": integerOf(-20, 19, func(n int) *fault {
-			l.Nice = n
+			l.Nice, p.niced = n, true
 			if n < 0 && os.Geteuid() != 0 {
 				return faultf("write 0 or more, or start the server as root", "only root can run a process before others")
 			}

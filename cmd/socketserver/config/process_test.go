@@ -18,7 +18,7 @@ defaults {
   process {
     nice        = 5
     umask       = "0000"
-    environment = { A = "1" }
+    environment = { A = "1", B = "1", C = "1" }
     limits {
       files     = 64
       file_size = "1MiB"
@@ -35,8 +35,12 @@ server "x" {
     sandbox { write = ["data"] }
   }
 }
+server "y" {
+  process { environment = { D = "4" } }
+}
 plugin "p" {
   environment = { B = "3" }
+  nice        = 0
   limits { files = 32 }
   sandbox { network = true }
 }
@@ -45,20 +49,23 @@ plugin "p" {
 	require.NoError(t, r.err())
 	is := r.config.Servers[0].Process
 	require.Equal(t, Process{
-		Environment: []string{"B=2"}, Directory: "/conf/run",
+		Environment: []string{"A=1", "B=1", "C=1", "B=2"}, Directory: "/conf/run",
 		Limits:  framework.Restrictions{Nice: 5, Umask: 0o022, CPU: 10 * time.Second, Files: 64, FileSize: 1 << 20},
 		Sandbox: &framework.Sandbox{Read: []string{"/conf/lib", "/usr"}, Write: []string{"/conf/data"}},
+		niced:   true,
 	}, is)
+	require.Equal(t, []string{"A=1", "B=1", "C=1", "D=4"}, r.config.Servers[1].Process.Environment)
 	require.Nil(t, r.process.Sandbox.Write, "what servers have is not the defaults'")
 	require.Equal(t, Process{
-		Environment: []string{"B=2", "B=3"}, Directory: "/conf/run",
-		Limits:  framework.Restrictions{Nice: 5, Umask: 0o022, CPU: 10 * time.Second, Files: 32, FileSize: 1 << 20},
+		Environment: []string{"A=1", "B=1", "C=1", "B=2", "B=3"}, Directory: "/conf/run",
+		Limits:  framework.Restrictions{Umask: 0o022, CPU: 10 * time.Second, Files: 32, FileSize: 1 << 20},
 		Sandbox: &framework.Sandbox{Network: true},
+		niced:   true,
 	}, is.Under(r.config.Defined["p"].Process))
 
 	forking, ok := (&Server{Concurrency: DefaultConcurrency("forking"), Process: is}).Strategy(Means{Worker: &framework.Program{Path: "/worker", Build: "b"}}).(*framework.Forking)
 	require.True(t, ok)
-	require.Equal(t, &framework.Program{Path: "/worker", Build: "b", Env: []string{"B=2"}, Directory: "/conf/run", Restrictions: is.Limits, Sandbox: is.Sandbox}, forking.Command)
+	require.Equal(t, &framework.Program{Path: "/worker", Build: "b", Env: is.Environment, Directory: "/conf/run", Restrictions: is.Limits, Sandbox: is.Sandbox}, forking.Command)
 }
 
 // A group goes before that of the user, whichever is written first.
@@ -87,10 +94,15 @@ func TestProcessUserOfPlugin(t *testing.T) {
 	require.Nil(t, group.runInGroup("daemon"))
 	nobody, its, daemon := user.Limits.UID, user.Limits.GID, group.Limits.GID
 	for _, c := range []struct {
-		server, plugin string
-		uid, gid       uint32
-		named          bool
+		defaults, server, plugin string
+		uid, gid                 uint32
+		named                    bool
 	}{
+		{defaults: `user = "nobody"`, server: `group = "daemon"`, uid: nobody, gid: daemon, named: true},
+		{defaults: `group = "daemon"`, server: `user = "nobody"`, uid: nobody, gid: its, named: true},
+		{defaults: `user = "nobody"`, plugin: `group = "daemon"`, uid: nobody, gid: daemon, named: true},
+		{defaults: `group = "daemon"`, plugin: `user = "nobody"`, uid: nobody, gid: its, named: true},
+		{defaults: "user = \"nobody\"\n group = \"daemon\"", server: "nice = 1", plugin: "nice = 0", uid: nobody, gid: daemon, named: true},
 		{server: `user = "nobody"`, plugin: `group = "daemon"`, uid: nobody, gid: daemon, named: true},
 		{server: `user = "nobody"`, uid: nobody, gid: its, named: true},
 		{server: "user = \"nobody\"\n group = \"daemon\"", uid: nobody, gid: daemon, named: true},
@@ -99,9 +111,9 @@ func TestProcessUserOfPlugin(t *testing.T) {
 		{plugin: `group = "daemon"`, gid: daemon},
 		{server: `group = "daemon"`, gid: daemon},
 	} {
-		t.Run(c.server+", "+c.plugin, func(t *testing.T) {
+		t.Run(c.defaults+", "+c.server+", "+c.plugin, func(t *testing.T) {
 			r := newReader()
-			r.parse("servers.hcl", []byte("server \"x\" {\n process {\n"+c.server+"\n}\n}\nplugin \"p\" {\n"+c.plugin+"\n}\n"))
+			r.parse("servers.hcl", []byte("defaults {\n process {\n"+c.defaults+"\n}\n}\nserver \"x\" {\n process {\n"+c.server+"\n}\n}\nplugin \"p\" {\n"+c.plugin+"\n}\n"))
 			r.readFiles()
 			require.NoError(t, r.err())
 			server, own := r.config.Servers[0].Process, r.config.Defined["p"].Process
