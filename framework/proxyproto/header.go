@@ -122,7 +122,10 @@ func parseAddress(family, address, port string) (netip.AddrPort, error) {
 // parseBinary parses a header of version 2.
 func parseBinary(b []byte) (header, error) {
 	command, family, protocol, rest := b[12], b[13]>>4, b[13]&0xf, b[fixed:]
-	if command != 0x20 && command != 0x21 || family > 3 || protocol > 2 {
+	if command == 0x20 { // LOCAL: whatever follows
+		return header{}, nil
+	}
+	if command != 0x21 || family > 3 || protocol > 2 {
 		return header{}, fmt.Errorf("the PROXY header has the unknown version and command %#x or protocol %#x", command, b[13])
 	}
 	size := [...]int{0, 12, 36, 216}[family] // of its addresses
@@ -133,7 +136,7 @@ func parseBinary(b []byte) (header, error) {
 		return header{}, err
 	}
 	var h header
-	if command == 0x21 && protocol == 1 {
+	if protocol == 1 {
 		switch family {
 		case 1:
 			h.client = addrPort(netip.AddrFrom4([4]byte(rest)), rest[8:])

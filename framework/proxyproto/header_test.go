@@ -65,6 +65,11 @@ func TestHeaders(t *testing.T) {
 		string(binaryHeader(0x21, 0x21, six)):                                               "[2001:db8::1]:1 198.51.100.1:2",
 		string(binaryHeader(0x20, 0x00, "")):                                                "own",
 		string(binaryHeader(0x20, 0x11, four)):                                              "own",
+		string(binaryHeader(0x20, 0x11, "")):                                                "own", // LOCAL, whatever follows
+		string(binaryHeader(0x20, 0x21, four)):                                              "own",
+		string(binaryHeader(0x20, 0xff, "")):                                                "own",
+		string(binaryHeader(0x20, 0x00, "\x01\x00")):                                        "own",
+		string(binaryHeader(0x20, 0x00, "\x03\x00\x04\x00\x00\x00\x00")):                    "own",
 		string(binaryHeader(0x21, 0x00, "\x01\x00\x00")):                                    "own",
 		string(binaryHeader(0x21, 0x31, strings.Repeat("\x00", 216))):                       "own",
 		string(binaryHeader(0x21, 0x12, four)):                                              "own", // of datagrams
