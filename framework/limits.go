@@ -17,7 +17,7 @@ type Timeouts struct {
 	Write     time.Duration `json:"write"`     // one write to a client that does not read
 	Request   time.Duration `json:"request"`   // the whole request
 	Drain     time.Duration `json:"drain"`     // what a worker takes for the requests it holds when its server has gone
-	Handshake time.Duration `json:"handshake"` // the preamble and the layers of a connection; of the preamble 5 s if zero
+	Handshake time.Duration `json:"handshake"` // the preamble and the layers of a connection; of the preamble PreambleTimeout if zero
 
 	// IdleIsDefault means that Idle does not bound requests of a class that is [HandlerClass.Quiet].
 	IdleIsDefault bool `json:"idle_is_default"`

@@ -23,6 +23,9 @@ type Preamble interface {
 	Read(ctx context.Context, r *Request) error
 }
 
+// PreambleTimeout bounds a preamble where Timeouts.Handshake is zero.
+const PreambleTimeout = 5 * time.Second
+
 // A PortablePreamble is a Preamble that workers of [Preforking] can read in place of the server, from the connections
 // that they accept. They do where [RestorePreamble] is set and their class is not Foreign.
 type PortablePreamble interface {
@@ -97,7 +100,7 @@ func (s *BaseServer) admit(r *Request) {
 }
 
 func (s *BaseServer) readPreamble(r *Request) error {
-	return conn.Handshake(s.context(), r.accepted, cmp.Or(s.timeouts().Handshake, 5*time.Second), func(ctx context.Context) error {
+	return conn.Handshake(s.context(), r.accepted, cmp.Or(s.timeouts().Handshake, PreambleTimeout), func(ctx context.Context) error {
 		return protect(func() error { return s.Preamble.Read(ctx, r) })
 	})
 }

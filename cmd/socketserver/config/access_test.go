@@ -81,6 +81,23 @@ func TestProxyProtocol(t *testing.T) {
 	require.Equal(t, []string{`4:3: server "s": transport "tcp": proxy_protocol: there is no from; add from = ["10.0.0.0/8"], the networks of the proxies`},
 		problems(t, with("proxy_protocol {}")))
 	require.Contains(t, problems(t, with(`proxy_protocol { from = [] }`))[0], "the list is empty")
+	for _, c := range []struct{ timeout, handshake, bound string }{
+		{`timeout = "8s"`, "", "5s"},
+		{`timeout = "8s"`, `timeouts { handshake = "6s" }`, "6s"},
+		{`timeout = "8s"`, `timeouts { handshake = "0" }`, "5s"}, // a header always has an end
+		{`timeout = "8s"`, `timeouts { handshake = "8s" }`, ""},
+		{`timeout = "5s"`, "", ""},
+		{`timeout = "0"`, `timeouts { handshake = "1s" }`, ""},
+		{"", `timeouts { handshake = "1s" }`, ""}, // the default is no choice
+	} {
+		src := server("transport \"tcp\" {\naddress = \":0\"\nproxy_protocol {\nfrom = [\"::1\"]\n" + c.timeout + "\n}\n}\n" + threading + echo + c.handshake)
+		if c.bound != "" {
+			require.Equal(t, []string{`6:11: server "s": transport "tcp": proxy_protocol: timeout is 8s, and timeouts.handshake ends the wait after ` + c.bound + `; lower it, or write as much there`}, problems(t, src))
+			continue
+		}
+		_, err := config.Parse("servers.hcl", []byte(src), catalog)
+		require.NoError(t, err, "%v", c)
+	}
 	for _, network := range []string{"udp", "unix"} {
 		src := server("transport \"" + network + "\" {\n  address = \"localhost:1\"\n  proxy_protocol { from = [\"::1\"] }\n}\n" + threading + echo)
 		require.Equal(t, []string{`4:3: server "s": transport "` + network + `": proxy_protocol is for "tcp" and "websocket"; remove it, or change the word`}, problems(t, src))

@@ -100,9 +100,21 @@ func (r *reader) checkParts(d *draft) {
 	if l := d.Limits; l.Penalty > 0 && l.RatePerSource.N == 0 {
 		r.add(d.at, faultf(`add rate_per_source = "20/10s", or remove penalty`, "%slimits: penalty is for sources that exceed rate_per_source, which is not set", d.block))
 	}
+	d.checkPreambles(r)
 	r.checkDistributed(d)
 	if c, most := d.Concurrency, d.Limits.Connections; most > 0 && c.Workers > most {
 		r.add(d.workers, faultf("lower workers or raise limits.connections", "%sconcurrency %q: workers is %d and limits.connections only %d", d.block, c.Kind, c.Workers, most))
+	}
+}
+
+// checkPreambles reports times for a PROXY header that are cut short. A header that may take any time has as much as
+// the server gives it.
+func (d *draft) checkPreambles(r *reader) {
+	bound := cmp.Or(d.Timeouts.Handshake, framework.PreambleTimeout)
+	for n, at := range d.preambles {
+		if o := d.Transports[n].ProxyProtocol; at != (hcl.Range{}) && o.Timeout > bound {
+			r.add(at, faultf("lower it, or write as much there", "%stransport %q: proxy_protocol: timeout is %s, and timeouts.handshake ends the wait after %s", d.block, d.Transports[n].Word(), o.Timeout, bound))
+		}
 	}
 }
 

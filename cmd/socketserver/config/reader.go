@@ -43,6 +43,7 @@ type draft struct {
 	blocks      map[string]hcl.Range
 	transports  []hcl.Range
 	isolated    []hcl.Range // what keeps the keys of each transport in the server, of those of a file
+	preambles   []hcl.Range // the time for a PROXY header of each transport, likewise
 	concurrency hcl.Range
 	spares      hcl.Range
 	workers     hcl.Range

@@ -134,10 +134,10 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 		return
 	}
 	i := b.inner(h)
-	var isolated hcl.Range
+	var isolated, preamble hcl.Range
 	connected := blocks{
 		"tls":            repeat(func(h *hclsyntax.Block) { isolated = cmp.Or(i.readTLS(h, &t), isolated) }),
-		"proxy_protocol": once(func(h *hclsyntax.Block) { i.readProxyProtocol(h, &t.ProxyProtocol) }),
+		"proxy_protocol": once(func(h *hclsyntax.Block) { preamble = i.readProxyProtocol(h, &t.ProxyProtocol) }),
 	}
 	i.readVariant(network, grammar, map[string]blocks{"tcp": connected, "websocket": connected})
 	if i.body.Attributes["address"] == nil {
@@ -153,18 +153,23 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 	t.At = placeOf(i.place("address"))
 	d.Transports = append(d.Transports, t)
 	d.transports, d.isolated = append(d.transports, i.place("address")), append(d.isolated, isolated)
+	d.preambles = append(d.preambles, preamble)
 }
 
 // readProxyProtocol reads the block of that name. from has no default: a peer that may send a header
-// can claim any client address.
-func (b *block) readProxyProtocol(h *hclsyntax.Block, into **proxyproto.Options) {
+// can claim any client address. It returns where timeout is, of a block that has one.
+func (b *block) readProxyProtocol(h *hclsyntax.Block, into **proxyproto.Options) (timeout hcl.Range) {
 	o := &proxyproto.Options{Require: true, Timeout: 3 * time.Second}
 	i := b.bare(h)
 	i.read(attributes{"from": someNetworks(&o.From), "require": boolean(&o.Require), "timeout": duration(&o.Timeout)}, nil)
 	if i.body.Attributes["from"] == nil {
 		i.problem(i.at, faultf(`add from = ["10.0.0.0/8"], the networks of the proxies`, "there is no from"))
 	}
+	if i.body.Attributes["timeout"] != nil {
+		timeout = i.place("timeout")
+	}
 	*into = o
+	return timeout
 }
 
 // readVariant reads a block by the grammar of its label. The error for an attribute or block of
