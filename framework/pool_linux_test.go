@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -159,6 +160,15 @@ func TestChildrenThatHangBeforeTheyBegin(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The time that a child takes to start is not its request's.
+func TestSlowStartIsNotTheRequest(t *testing.T) {
+	program, _ := hanging(t, "sleep 0.8") // twice, which is longer than a handler may take to notice its timeout
+	s := forkingServer(t, &framework.Forking{Command: program})
+	s.Timeouts.Request = 50 * time.Millisecond
+	frameworktest.Serve(t, s)
+	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
 }
 
 // An idle child that was stopped is replaced, and costs no request.

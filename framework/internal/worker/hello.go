@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/life"
 	"github.com/go-socketserver/socketserver/framework/internal/options"
@@ -108,6 +109,14 @@ func (p *Process) Ping(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// readyAt is when the process said hello; now, if it has not.
+func (p *Process) readyAt() int64 {
+	if !p.saidHello() {
+		return conn.Now()
+	}
+	return p.began
 }
 
 func (p *Process) saidHello() bool { return life.Closed(p.ready) }

@@ -2,11 +2,13 @@ package worker
 
 import (
 	"errors"
+	"math"
 	"runtime"
 	"slices"
 	"syscall"
 	"time"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 	"github.com/go-socketserver/socketserver/internal/ratelog"
@@ -171,13 +173,26 @@ func (p *Pool) finish(c *child, t *Task) error {
 		t.Frame.Flags |= handoff.Last
 	}
 	if patience := p.size.patience(t); patience > 0 {
-		overdue := time.AfterFunc(patience, func() {
-			p.Log.Warn("child killed: its request has timed out", "pid", c.pid, "timeout", p.size.Request)
-			c.kill()
-		})
-		defer overdue.Stop()
+		defer p.killLate(c, patience)()
 	}
 	return c.Do(t)
+}
+
+// killLate kills c unless stop is called within patience. The time before its hello, which has a bound of its own, does
+// not count.
+func (p *Pool) killLate(c *child, patience time.Duration) (stop func() bool) {
+	began := conn.Now()
+	var overdue *time.Timer
+	overdue = time.AfterFunc(math.MaxInt64, func() {
+		if left := patience - time.Duration(conn.Now()-max(began, c.readyAt())); left > 0 {
+			overdue.Reset(left)
+			return
+		}
+		p.Log.Warn("child killed: its request has timed out", "pid", c.pid, "timeout", p.size.Request)
+		c.kill()
+	})
+	overdue.Reset(patience)
+	return overdue.Stop
 }
 
 // put makes c idle, or has it end where it may not have another task. It has ended already

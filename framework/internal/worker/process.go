@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 	"github.com/go-socketserver/socketserver/internal/ratelog"
@@ -29,6 +30,7 @@ type Process struct {
 	log     hclog.Logger
 
 	ready chan struct{} // closed when hello has arrived
+	began int64         // when that was
 	gone  chan struct{} // closed when the process has ended
 	pong  chan struct{} // has one when it has answered a ping
 	hello Hello
@@ -152,6 +154,7 @@ func (p *Process) take(f handoff.Frame) error {
 		if err := json.Unmarshal(f.Body, &p.hello); err != nil {
 			return fmt.Errorf("read hello: %w", err)
 		}
+		p.began = conn.Now()
 		close(p.ready)
 		return nil
 	}
