@@ -24,7 +24,7 @@ type Worker struct {
 // NewWorker returns the Worker of a process that was started with the other end of a pair of
 // SOCK_SEQPACKET sockets as descriptor 3. It owns descriptor. end is called once, when the
 // process has closed its end: it must make sure that the process goes, wait for it, and return
-// why it went. kill ends the process at once; it may be called at any time.
+// why it went. kill ends the process at once; it may be called at any time. On an error the descriptor is closed.
 func NewWorker(descriptor, pid int, log hclog.Logger, end func() error, kill func()) (*Worker, error) {
 	channel, err := handoff.FromDescriptor(descriptor)
 	if err != nil {

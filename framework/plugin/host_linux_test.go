@@ -117,6 +117,7 @@ func TestPluginsThatDoNotStart(t *testing.T) {
 		"silent":  `plugin "silent": it did not shake hands within 5s; its main must be plugin.Serve`,
 		"version": `plugin "version": it speaks version 9 of the protocol and this server version 1; build it again with this version of socketserver`,
 		"netrpc":  `plugin "netrpc": it serves netrpc over unix instead of grpc over unix; write it with plugin.Serve`,
+		"secure":  `plugin "secure": it wants TLS with this server; write it with plugin.Serve`,
 		"nowhere": `dial unix /nowhere`,
 		"crash":   `crashed before the handshake`,
 	} {

@@ -191,7 +191,9 @@ func (i *instance) configure(ctx context.Context, l *grpcLink, s *Settings) (*co
 
 // connect begins to use descriptor 3.
 func (i *instance) connect(s *Settings) (err error) {
-	i.worker, err = framework.NewWorker(i.channel, i.runner.pid(), s.Log, i.end, i.runner.kill)
+	channel := i.channel
+	i.channel = -1 // it is the worker's, also on an error
+	i.worker, err = framework.NewWorker(channel, i.runner.pid(), s.Log, i.end, i.runner.kill)
 	if err != nil {
 		return err
 	}
@@ -302,7 +304,7 @@ func (i *instance) discard() {
 	}
 	if i.worker != nil {
 		<-i.worker.Gone()
-	} else {
+	} else if i.channel >= 0 {
 		_ = syscall.Close(i.channel)
 	}
 	i.link.close()

@@ -2,10 +2,15 @@ package plugin_test
 
 import (
 	"bufio"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"os"
 	"os/exec"
 	"runtime"
@@ -217,6 +222,10 @@ var hostile = map[string]func(){
 	"silent":  func() { time.Sleep(time.Hour) },
 	"version": func() { fmt.Println("1|9|unix|/nowhere|grpc|"); time.Sleep(time.Hour) },
 	"netrpc":  func() { fmt.Println("1|1|unix|/nowhere|netrpc|"); time.Sleep(time.Hour) },
+	"secure": func() { // as go-plugin says it where the host has asked for TLS
+		fmt.Println("1|1|unix|/nowhere|grpc|" + base64.RawStdEncoding.EncodeToString(certificate()))
+		time.Sleep(time.Hour)
+	},
 	"nowhere": func() { fmt.Println("1|1|unix|/nowhere|grpc|"); time.Sleep(time.Hour) },
 	"crash":   func() { panic("crashed before the handshake") },
 	"daemon":  leaveChildren,
@@ -235,4 +244,18 @@ func ignored() string {
 		return err.Error()
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// certificate is one that signs itself, in DER.
+func certificate() []byte {
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }

@@ -115,8 +115,9 @@ func (r *runner) wait(output *os.File) {
 	close(r.done)
 }
 
-// handshakeLine matches the end of a line: what was printed before may lack its newline.
-var handshakeLine = regexp.MustCompile(`1\|(\d+)\|([a-z]+)\|[^|]+\|([a-z]*)(\|[^|]*)*$`)
+// handshakeLine matches the end of a line: what was printed before may lack its newline. After the protocol comes the
+// certificate of a program that wants TLS.
+var handshakeLine = regexp.MustCompile(`(1\|(\d+)\|([a-z]+)\|[^|]+\|([a-z]*))(?:\|([^|]*))?(\|[^|]*)*$`)
 
 // find passes the handshake on to go-plugin and returns the rest of the line, before it.
 func (r *runner) find(line string) string {
@@ -128,14 +129,17 @@ func (r *runner) find(line string) string {
 		return line
 	}
 	r.found = true
-	version, network, protocol := line[at[2]:at[3]], line[at[4]:at[5]], line[at[6]:at[7]]
+	part := func(n int) string { return line[max(at[2*n], 0):max(at[2*n+1], 0)] }
+	handshake, version, network, protocol, certificate := part(1), part(2), part(3), part(4), part(5)
 	switch {
 	case version != strconv.Itoa(protocolVersion):
 		r.refuse(fmt.Errorf("it speaks version %s of the protocol and this server version %d; build it again with this version of socketserver", version, protocolVersion))
 	case network != "unix" || protocol != "grpc":
 		r.refuse(fmt.Errorf("it serves %s over %s instead of grpc over unix; write it with plugin.Serve", protocol, network))
-	default:
-		_, _ = io.WriteString(r.handshaken, line[at[0]:]+"\n")
+	case certificate != "":
+		r.refuse(errors.New("it wants TLS with this server; write it with plugin.Serve"))
+	default: // go-plugin gets nothing that it was not asked for: it panics for a certificate
+		_, _ = io.WriteString(r.handshaken, handshake+"\n")
 	}
 	return line[:at[0]]
 }
