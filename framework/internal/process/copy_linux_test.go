@@ -111,9 +111,11 @@ func TestStartOfAProgramThatIsBeingWritten(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// No process is forked while a copy is open for writing: it would have the copy open, too, and
-// the system starts no such file.
-func TestNothingIsForkedWhileACopyIsWritten(t *testing.T) {
+// While a copy is written no process is forked: it would have the copy open, too, and the system starts
+// no such file. And the copy has no name by which another user could read it.
+func TestCopyIsPrivate(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
 	path := filepath.Join(t.TempDir(), "program")
 	require.NoError(t, syscall.Mkfifo(path, 0o700))
 	program, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -125,6 +127,9 @@ func TestNothingIsForkedWhileACopyIsWritten(t *testing.T) {
 	_, err = program.Write(make([]byte, 1<<20)) // more than waits in between: it is being copied
 	require.NoError(t, err)
 	require.False(t, syscall.ForkLock.TryLock())
+	named, err := os.ReadDir(tmp)
+	require.NoError(t, err)
+	require.Empty(t, named)
 	require.NoError(t, program.Close())
 	written := <-copied
 	require.NotNil(t, written)

@@ -162,13 +162,16 @@ func privateCopy(f *os.File) *os.File {
 	if err != nil {
 		return nil
 	}
-	defer os.Remove(to.Name())
-	// Through memory: what the system copies by itself keeps the pieces as they are.
-	_, err = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{f}, make([]byte, 1<<20))
-	if errors.Join(err, to.Chmod(0o555), to.Close()) != nil {
+	defer to.Close()
+	if os.Remove(to.Name()) != nil { // while it is empty and this user's alone: all may read it, but by the descriptor
 		return nil
 	}
-	copied, err := os.Open(to.Name()) // not the one for writing, which would keep it from being run
+	// Through memory: what the system copies by itself keeps the pieces as they are.
+	_, err = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{f}, make([]byte, 1<<20))
+	if errors.Join(err, to.Chmod(0o555)) != nil {
+		return nil
+	}
+	copied, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", to.Fd())) // not to, which would keep it from being run
 	if err != nil {
 		return nil
 	}
