@@ -63,6 +63,11 @@ func Start(c Command) (*Process, error) {
 	if c.Foreign {
 		attr.Sys.PidFD = &pidfd
 	}
+	limiter, err := c.Restrictions.limiter()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
+	}
+	defer func() { _ = limiter.end() }()
 	by, err := acquireSpawner(c.inherited())
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
@@ -72,7 +77,7 @@ func Start(c Command) (*Process, error) {
 		by.do(func() {
 			prctl(syscall.PR_SET_TIMERSLACK, uintptr(slack))
 			if p, err = c.Image.start(c.Args, attr, c.Foreign); err == nil {
-				unlimited = c.Restrictions.apply(p.Pid)
+				unlimited = limiter.limit(p.Pid)
 			}
 		})
 		return p, err

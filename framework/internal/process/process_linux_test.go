@@ -19,6 +19,14 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("TEST_CHILD") {
 	case "exit":
 		return
+	case "attack":
+		attack()
+		return
+	case "server":
+		if err := serveAttacker(); err != nil {
+			panic(err)
+		}
+		return
 	case "1":
 		leaveGroup()
 		fmt.Printf("ready\n%d\n", slack())

@@ -11,38 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// isLimited reports whether there is something to apply.
+func (r *Restrictions) isLimited() bool { // the rest is set before the start
+	return *r != (Restrictions{Nice: r.Nice, Umask: r.Umask, AsUser: r.AsUser, UID: r.UID, GID: r.GID})
+}
+
 // apply limits a process that has been started, and the children that it has by now: later ones have
-// its limits. It is called by a thread that is locked.
+// its limits.
 func (r *Restrictions) apply(pid int) error {
-	if *r == (Restrictions{Nice: r.Nice, Umask: r.Umask, AsUser: r.AsUser, UID: r.UID, GID: r.GID}) { // set before the start
-		return nil
-	}
-	uid, gid := os.Getuid(), os.Getgid()
-	err := r.applyTo(pid)
-	if !errors.Is(err, unix.EPERM) || !r.AsUser {
-		return err
-	}
-	// Only a process of its user may, without a capability that root does not have in every container.
-	if err = setRealUser(int(r.UID), int(r.GID)); err == nil {
-		err = r.applyTo(pid)
-	}
-	return errors.Join(err, setRealUser(uid, gid)) // other processes are started by this thread, too
-}
-
-// setRealUser sets the real user and group of the calling thread alone. What it may do depends on
-// the effective ones.
-func setRealUser(uid, gid int) error {
-	const same = ^uintptr(0)
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(gid), same, same); errno != 0 {
-		return fmt.Errorf("become the group of a process: %w", errno)
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), same, same); errno != 0 {
-		return fmt.Errorf("become the user of a process: %w", errno)
-	}
-	return nil
-}
-
-func (r *Restrictions) applyTo(pid int) error {
 	if err := r.limit(pid); err != nil {
 		return err
 	}
@@ -50,7 +26,7 @@ func (r *Restrictions) applyTo(pid int) error {
 	for _, child := range strings.Fields(string(children)) {
 		n, err := strconv.Atoi(child)
 		if err == nil {
-			err = r.applyTo(n)
+			err = r.apply(n)
 		}
 		if err != nil {
 			return err
