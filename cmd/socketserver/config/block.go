@@ -107,7 +107,7 @@ func (b *block) second(h *hclsyntax.Block, what string, first hcl.Range) {
 
 // set evaluates an attribute into a field.
 func (b *block) set(a *hclsyntax.Attribute, set field) {
-	v, diags := a.Expr.Value(b.source.context)
+	v, diags := evaluate(a.Expr, b.source.context)
 	if diags.HasErrors() {
 		b.diagnose(b.name+a.Name+": ", diags)
 		return

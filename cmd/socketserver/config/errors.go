@@ -138,6 +138,9 @@ func (p *problems) diagnose(block string, diags hcl.Diagnostics) {
 }
 
 func translate(d *hcl.Diagnostic) *fault {
+	if f, ok := hcl.DiagnosticExtra[*fault](d); ok {
+		return f
+	}
 	if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d); ok && call.FunctionCallError() != nil {
 		f := &fault{message: lowerFirst(call.FunctionCallError().Error())}
 		_ = errors.As(call.FunctionCallError(), &f)

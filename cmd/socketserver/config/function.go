@@ -34,9 +34,12 @@ var standard = map[string]function.Function{
 }
 
 // functions are those that a file may call.
-func functions(s *source) map[string]function.Function {
+func functions(s *source, g *guard) map[string]function.Function {
 	all := maps.Clone(standard)
 	all["env"], all["file"] = env, file(s)
+	for name, f := range all {
+		all[name] = g.bounded(name, f)
+	}
 	return all
 }
 

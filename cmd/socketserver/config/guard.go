@@ -2,6 +2,8 @@ package config
 
 import (
 	"bytes"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -17,8 +19,8 @@ const (
 	maxDepth  = 64      // brackets, quotes, templates and blocks inside each other
 )
 
-// guard bounds the sources of a configuration, all files together.
-type guard struct{ bytes, tokens int }
+// guard bounds the sources of a configuration, all files together, and what they make.
+type guard struct{ bytes, tokens, made int }
 
 // check returns src without a byte order mark, and the first fault with its place.
 func (g *guard) check(name string, src []byte) ([]byte, hcl.Range, *fault) {
@@ -54,6 +56,10 @@ func (g *guard) measure(name string, src []byte) (hcl.Range, *fault) {
 	depth := 0
 	for _, t := range tokens {
 		switch t.Type {
+		case hclsyntax.TokenNumberLit:
+			if f := g.number(string(t.Bytes)); f != nil {
+				return t.Range, f
+			}
 		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOQuote, hclsyntax.TokenOHeredoc,
 			hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
 			depth++
@@ -66,4 +72,11 @@ func (g *guard) measure(name string, src []byte) (hcl.Range, *fault) {
 		}
 	}
 	return hcl.Range{}, nil
+}
+
+// number counts a number by its exponent, in bits: a short one may have more digits than a file has bytes.
+func (g *guard) number(literal string) *fault {
+	_, exponent, _ := strings.Cut(strings.ToLower(literal), "e")
+	digits, _ := strconv.ParseFloat("0"+strings.TrimLeft(exponent, "+-"), 64)
+	return g.take(4 * digits)
 }

@@ -50,16 +50,35 @@ var bombs = map[string]struct{ src, want string }{
 	"lines": {strings.Repeat("a\n", 60_000), long},
 	"large": {strings.Repeat("#", 1<<20+1), "larger than 1 MiB"},
 
-	"directives":     {option(`"` + strings.Repeat(`%{if true}`, 1000) + `"`), "unexpected end of template"},
-	"minus":          {option(strings.Repeat("-", 10_000) + "1"), "is a number where a string is wanted"},
-	"exponent":       {option(`1e999999999`), "this value cannot be passed to a handler"},
-	"name":           {strings.Repeat("a", 100_000), "this is no configuration of socketserver"},
-	"blocks unknown": {strings.Repeat("b {}\n", 8_000), "there is no block"},
+	"directives":       {option(`"` + strings.Repeat(`%{if true}`, 1000) + `"`), "unexpected end of template"},
+	"minus":            {option(strings.Repeat("-", 10_000) + "1"), "is a number where a string is wanted"},
+	"exponent":         {option(`1e999999999`), much},
+	"digits":           {option(`"${1e9999999}"`), much},
+	"name":             {strings.Repeat("a", 100_000), "this is no configuration of socketserver"},
+	"loops":            {option(`[for a in range(1000) : [for b in range(1000) : [for c in range(1000) : c]]]`), much},
+	"loops of none":    {option(`[for a in range(1000) : [for b in range(1000) : [for c in range(1000) : c if false]]]`), much},
+	"laughs":           {option(`[for x in ["lol"] : ` + strings.Repeat(`[for x in ["${x}${x}${x}${x}"] : `, 20) + "x" + strings.Repeat("]", 21)), much},
+	"laughs in a list": {option("[for x in [1] : " + strings.Repeat("[for x in [[x, x, x, x]] : ", 20) + "x" + strings.Repeat("]", 21)), much},
+	"product":          {option("[for x in [1e99] : " + strings.Repeat("[for x in [x * x * x] : ", 20) + `"${x}"` + strings.Repeat("]", 21)), much},
+	"error in loops":   {option(`[for a in range(1000) : [for b in range(1000) : [for c in range(1000) : jsondecode("")]]]`), "jsondecode(): EOF"},
+	"json":             {option(`jsondecode(replace(format("%999999s", ""), " ", "["))`), "the JSON is nested more than 64 deep"},
+	"width":            {option(`jsondecode(replace(format("%30000000s", ""), " ", "["))`), much},
+	"widths":           {option(`formatlist("%999999s", range(1000))`), much},
+	"precision":        {option(`format("%.99999999999999999999f", 1)`), much},
+	"indent":           {option(`indent(9000000000, "\n")`), much},
+	"indent by less":   {option(`indent(-1, "\n")`), "indent(): it is not defined for these arguments"},
+	"replace":          {option(`replace(replace(format("%5000s", ""), " ", format("%500s", "")), " ", format("%9000s", ""))`), much},
+	"regexreplace":     {option(`regexreplace(format("%999999s", ""), "(.*)", replace(format("%999s", ""), " ", "$1"))`), much},
+	"regexall":         {option(`regexall(replace(format("%999s", ""), " ", "()"), format("%9999s", ""))`), much},
+	"join":             {option(`join(format("%999999s", ""), range(1000))`), much},
+	"setproduct":       {option(`setproduct(range(200), range(200), range(200))`), much},
+	"blocks unknown":   {strings.Repeat("b {}\n", 8_000), "there is no block"},
 }
 
 const (
 	deep = "are nested more than 64 deep"
 	long = "more than 50000 words and signs"
+	much = "the expressions of the configuration make more than 4 MiB"
 )
 
 func option(expression string) string {
@@ -110,9 +129,12 @@ func TestOrdinaryExpressions(t *testing.T) {
 		`replace("a-b-c", "-", "+")`:                                    "a+b+c",
 		`format("%d", strlen(replace(join("", [for i in range(1000) : "${i}${i}"]), "1", "` + strings.Repeat("y", 500) + `")))`: "305180",
 		`join(",", [for p in setproduct(["a"], ["b", "c"]) : join("", p)])`:                                                     "ab,ac",
-		"<<EOT\nhello\nworld\nEOT":             "hello\nworld\n",
-		`1 == 1 ? "yes" : "no"`:                "yes",
-		`([{ a = "x" }, { a = "y" }][*].a)[1]`: "y",
+		"<<EOT\nhello\nworld\nEOT":                "hello\nworld\n",
+		`1 == 1 ? "yes" : "no"`:                   "yes",
+		`format("%05.1f %-3s|%3d", 1.25, "a", 7)`: "001.2 a  |  7",
+		`regexreplace("aXbX", "(X)", "<$1>")`:     "a<X>b<X>",
+		`indent(2, "a\nb")`:                       "a\n  b",
+		`([{ a = "x" }, { a = "y" }][*].a)[1]`:    "y",
 	} {
 		c := parse(t, server(tcp+threading+"handler \"greet\" {\n greeting = "+expression+"\n}"))
 		require.JSONEq(t, fmt.Sprintf(`{"greeting": %q}`, want), string(c.Servers[0].Handler.Options), expression)

@@ -91,7 +91,8 @@ func (r *reader) parse(name string, src []byte) {
 		r.broken = true
 		return
 	}
-	s.context = &hcl.EvalContext{Functions: functions(s)}
+	_ = hclsyntax.Walk(s.body, meter{&r.guard}) // which has no complaints
+	s.context = &hcl.EvalContext{Functions: functions(s, &r.guard)}
 	r.files = append(r.files, s)
 	r.include(s)
 }
