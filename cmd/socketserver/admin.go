@@ -27,7 +27,7 @@ func (d *daemon) endpoints(ctx context.Context) []admin.Endpoint {
 		{Pattern: "GET /v1/status", Do: d.status},
 		{Pattern: "GET /v1/status/{server}", Do: d.status},
 		{Pattern: "GET /v1/cluster/status", Do: d.clusterStatus},
-		{Pattern: "POST /v1/reload", Do: func(r *http.Request) (any, error) {
+		{Pattern: "POST /v1/reload", Waits: true, Do: func(r *http.Request) (any, error) {
 			var how reloadRequest
 			if err := read(r, &how, `{"dry_run": true}`); err != nil {
 				return nil, err
@@ -35,15 +35,15 @@ func (d *daemon) endpoints(ctx context.Context) []admin.Endpoint {
 			plan, err := d.reload(ctx, how.DryRun)
 			return reloadAnswer{plan}, err
 		}},
-		{Pattern: "POST /v1/plugins/{plugin}/reload", Do: func(r *http.Request) (any, error) {
+		{Pattern: "POST /v1/plugins/{plugin}/reload", Waits: true, Do: func(r *http.Request) (any, error) {
 			plan, err := d.reloadPlugin(ctx, r.PathValue("plugin"))
 			return reloadAnswer{plan}, err
 		}},
 		d.upgradeEndpoint(ctx),
 		{Pattern: "GET /metrics", Handler: d.scrape()},
 		{Pattern: "GET /healthz", Handler: metrics.Health(d.servers.Status)},
-		{Pattern: "GET /debug/pprof/", Handler: http.HandlerFunc(pprof.Index)},
-		{Pattern: "GET /debug/pprof/profile", Handler: http.HandlerFunc(pprof.Profile)},
+		{Pattern: "GET /debug/pprof/", Waits: true, Handler: http.HandlerFunc(pprof.Index)},
+		{Pattern: "GET /debug/pprof/profile", Waits: true, Handler: http.HandlerFunc(pprof.Profile)},
 		{Pattern: "POST /v1/plugins/{plugin}/reset", Do: func(r *http.Request) (any, error) {
 			return struct{}{}, d.servers.ResetPlugin(r.PathValue("plugin"))
 		}},
@@ -54,10 +54,10 @@ func (d *daemon) endpoints(ctx context.Context) []admin.Endpoint {
 		{Pattern: "PUT /v1/log-level", Do: d.logLevel},
 		{Pattern: "POST /v1/servers/{server}/suspend", Do: d.operate(func(_ *http.Request, name string) error { return d.servers.Suspend(name) })},
 		{Pattern: "POST /v1/servers/{server}/resume", Do: d.operate(func(_ *http.Request, name string) error { return d.servers.Resume(name) })},
-		{Pattern: "POST /v1/servers/{server}/drain", Do: d.operate(d.drain)},
-		{Pattern: "POST /v1/servers/{server}/stop", Do: d.operate(func(r *http.Request, name string) error { return d.servers.Stop(r.Context(), name) })},
-		{Pattern: "POST /v1/servers/{server}/start", Do: d.operate(func(_ *http.Request, name string) error { return d.startServer(ctx, name) })},
-		{Pattern: "POST /v1/servers/{server}/restart", Do: d.operate(func(_ *http.Request, name string) error { return d.restart(ctx, name) })},
+		{Pattern: "POST /v1/servers/{server}/drain", Waits: true, Do: d.operate(d.drain)},
+		{Pattern: "POST /v1/servers/{server}/stop", Waits: true, Do: d.operate(func(r *http.Request, name string) error { return d.servers.Stop(r.Context(), name) })},
+		{Pattern: "POST /v1/servers/{server}/start", Waits: true, Do: d.operate(func(_ *http.Request, name string) error { return d.startServer(ctx, name) })},
+		{Pattern: "POST /v1/servers/{server}/restart", Waits: true, Do: d.operate(func(_ *http.Request, name string) error { return d.restart(ctx, name) })},
 		{Pattern: "POST /v1/stop", Do: d.stop},
 	}
 }

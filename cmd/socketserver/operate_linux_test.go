@@ -3,13 +3,17 @@ package main
 import (
 	"encoding/json"
 	"net"
+	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
@@ -43,6 +47,27 @@ func (r *reloader) awaitActive(t *testing.T, requests int) {
 }
 
 var everyStrategy = []string{`"threading" {}`, `"forking" {}`, `"preforking" { workers = 2 }`}
+
+// More drains than the admin socket has places do not shut it.
+func TestDrainsLeaveTheAdminSocketToOthers(t *testing.T) {
+	t.Parallel()
+	const drains = 17
+	r := reloadable(t, timestamps(`"threading" {}`, "0", ""))
+	conn := dial(t, r.listeners[0])
+	require.Equal(t, "0hello", frameworktest.Ask(t, conn, "hello"))
+	var draining sync.WaitGroup
+	for range drains {
+		draining.Go(func() {
+			assert.NoError(t, admin.Do(t.Context(), r.socket, http.MethodPost, "/v1/servers/s/drain", nil, nil))
+		})
+	}
+	for range drains {
+		r.await(t, "admin request", event{"request": "POST /v1/servers/s/drain"})
+	}
+	require.Equal(t, "s is serving, 1 request under way\n", r.do(t, "resume", "s"))
+	require.NoError(t, conn.Close())
+	draining.Wait()
+}
 
 // A suspended server refuses clients, and serves again on the same port; its conversations go on,
 // also where a reload replaces it meanwhile.

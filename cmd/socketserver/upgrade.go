@@ -145,7 +145,7 @@ func (d *daemon) hasSuccessor() error {
 
 // upgradeEndpoint is the admin socket's way to upgrade.
 func (d *daemon) upgradeEndpoint(ctx context.Context) admin.Endpoint {
-	return admin.Endpoint{Pattern: "POST /v1/upgrade", Do: func(r *http.Request) (any, error) {
+	return admin.Endpoint{Pattern: "POST /v1/upgrade", Waits: true, Do: func(r *http.Request) (any, error) {
 		var how upgradeRequest
 		if err := read(r, &how, `{"to": "/usr/local/bin/socketserver"}`); err != nil {
 			return nil, err

@@ -23,6 +23,7 @@ import (
 
 const (
 	maxConnections = 16
+	maxWaiting     = 64              // further connections with commands that wait
 	maxBody        = 64 << 10        // bytes of a request
 	patience       = 5 * time.Second // for a client to send its request, and to take the answer
 )
@@ -35,6 +36,9 @@ type Endpoint struct {
 	Do func(r *http.Request) (any, error)
 	// Handler is what answers in place of Do, not in JSON. Nothing bounds the time that it takes.
 	Handler http.Handler
+	// Waits says that the answer may take as long as requests and processes do. The connection leaves its
+	// place to others then.
+	Waits bool
 }
 
 // An Error is one with a status of its own.
@@ -76,6 +80,13 @@ func Serve(socket *framework.Socket, allow []string, endpoints []Endpoint, log h
 	mux := http.NewServeMux()
 	for _, e := range endpoints {
 		mux.HandleFunc(e.Pattern, func(w http.ResponseWriter, r *http.Request) {
+			if e.Waits {
+				if !connectionOf(r.Context()).wait() {
+					answer(w, nil, &Error{http.StatusServiceUnavailable, fmt.Errorf("%d commands wait already", maxWaiting)})
+					return
+				}
+				w.Header().Set("Connection", "close") // as others have its place
+			}
 			if e.Handler != nil {
 				_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would cancel r
 				e.Handler.ServeHTTP(w, r)
@@ -90,7 +101,7 @@ func Serve(socket *framework.Socket, allow []string, endpoints []Endpoint, log h
 		IdleTimeout:    patience,
 		MaxHeaderBytes: maxBody,
 		ErrorLog:       log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
-		ConnContext:    withPeer,
+		ConnContext:    withConnection,
 	}}
 	go func() { _ = s.http.Serve(l) }() // its end is Close's
 	return s, nil
@@ -146,16 +157,15 @@ func answer(w http.ResponseWriter, result any, err error) {
 	_ = http.NewResponseController(w).Flush() // before the request is over, which may end this process
 }
 
-type peerKey struct{}
+type connectionKey struct{}
 
-func withPeer(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, peerKey{}, c.(*connection).peer)
+func withConnection(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, c)
 }
 
-func peerOf(ctx context.Context) peer {
-	p, _ := ctx.Value(peerKey{}).(peer)
-	return p
-}
+func connectionOf(ctx context.Context) *connection { return ctx.Value(connectionKey{}).(*connection) }
+
+func peerOf(ctx context.Context) peer { return connectionOf(ctx).peer }
 
 // permit refuses clients that are not allowed.
 func permit(allow []string, next http.Handler) http.Handler {

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -130,4 +132,36 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusOK, response.StatusCode)
+}
+
+// Commands that wait leave the socket to others, as many as there are; those that are too many are told so.
+func TestWaitingCommandsLeaveTheSocketToOthers(t *testing.T) {
+	const slots, places = 16, 64
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	socket, err := framework.OpenSocket("unix", path, admin.SocketOptions(nil))
+	require.NoError(t, err)
+	begun, end := make(chan struct{}), make(chan struct{})
+	s, err := admin.Serve(socket, nil, append([]admin.Endpoint{{Pattern: "POST /v1/wait", Waits: true, Do: func(*http.Request) (any, error) {
+		begun <- struct{}{}
+		<-end
+		return "over", nil
+	}}}, endpoints...), hclog.NewNullLogger())
+	require.NoError(t, err)
+	var waiting sync.WaitGroup
+	for range places {
+		waiting.Go(func() {
+			var answer string
+			assert.NoError(t, admin.Do(t.Context(), path, http.MethodPost, "/v1/wait", nil, &answer))
+			assert.Equal(t, "over", answer)
+		})
+		frameworktest.Await(t, begun)
+	}
+	require.EqualError(t, admin.Do(t.Context(), path, http.MethodPost, "/v1/wait", nil, nil), "64 commands wait already")
+	for range slots + 1 {
+		require.NoError(t, admin.Do(t.Context(), path, http.MethodGet, "/v1/things/a", nil, nil))
+	}
+	close(end)
+	waiting.Wait()
+	require.NoError(t, s.Close())
+	require.NoError(t, socket.Close())
 }

@@ -7,11 +7,12 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/web"
 	"github.com/go-socketserver/socketserver/framework"
 )
 
 // A listener accepts at most maxConnections at once; more wait. Clients that are not permitted have a
-// few slots of their own, to be told so. It keeps a descriptor in reserve, so that it accepts one client
+// few slots of their own, to be told so, and commands that wait for something have others. It keeps a descriptor in reserve, so that it accepts one client
 // where the process has no other descriptor left.
 type listener struct {
 	socket    *framework.Socket
@@ -19,6 +20,7 @@ type listener struct {
 	allow     []string
 	slots     chan struct{}
 	strangers chan struct{}
+	waiting   chan struct{}
 	closed    chan struct{}
 	once      sync.Once
 
@@ -30,7 +32,7 @@ type listener struct {
 func listen(socket *framework.Socket, allow []string) (*listener, error) {
 	l := &listener{
 		socket: socket, transport: socket.Transport(), allow: allow,
-		slots: make(chan struct{}, maxConnections), strangers: make(chan struct{}, 4), closed: make(chan struct{}),
+		slots: make(chan struct{}, maxConnections), strangers: make(chan struct{}, 4), waiting: make(chan struct{}, maxWaiting), closed: make(chan struct{}),
 	}
 	if err := l.transport.Open(); err != nil {
 		return nil, err
@@ -73,21 +75,14 @@ func (l *listener) accept() (net.Conn, error) {
 	if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && l.spend() {
 		r, err = l.transport.GetRequest()
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return r.Conn(), nil
-	case errors.Is(err, net.ErrClosed):
-		return nil, err
 	}
-	l.hold()
-	return nil, passing{err}
+	if !errors.Is(err, net.ErrClosed) {
+		l.hold()
+	}
+	return nil, web.Passing(err)
 }
-
-// passing is an error after which http.Server accepts again, with back-off.
-type passing struct{ error }
-
-func (passing) Temporary() bool { return true }
-func (passing) Timeout() bool   { return false }
 
 // hold opens the reserve.
 func (l *listener) hold() {
@@ -127,8 +122,28 @@ type connection struct {
 	net.Conn
 	peer     peer
 	listener *listener
-	slots    chan struct{}
 	once     sync.Once
+
+	mu    sync.Mutex
+	slots chan struct{} // nil: it is closed
+}
+
+// wait exchanges the slot for one of those that wait, and reports whether there was one.
+func (c *connection) wait() bool {
+	select {
+	case c.listener.waiting <- struct{}{}:
+	default:
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.slots == nil {
+		<-c.listener.waiting
+		return true
+	}
+	<-c.slots
+	c.slots = c.listener.waiting
+	return true
 }
 
 // Close closes the connection.
@@ -136,7 +151,10 @@ func (c *connection) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
 		c.listener.hold()
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		<-c.slots
+		c.slots = nil
 	})
 	return err
 }

@@ -9,14 +9,12 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"golang.org/x/net/netutil"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
-	"github.com/go-socketserver/socketserver/framework"
 )
 
 const (
-	maxConnections = 64
+	maxConnections = 64               // of a listener
 	patience       = 5 * time.Second  // for a client to send its request, and to take the answer
 	idle           = 90 * time.Second // between two requests
 )
@@ -33,7 +31,8 @@ func New(handler http.Handler, log hclog.Logger) *Server {
 	return &Server{&http.Server{
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		Handler:     handler, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: idle, MaxHeaderBytes: 16 << 10,
-		ErrorLog: log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
+		ConnState: changed,
+		ErrorLog:  log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
 	}, end}
 }
 
@@ -41,7 +40,7 @@ func New(handler http.Handler, log hclog.Logger) *Server {
 // addresses.
 func (s *Server) Serve(sockets []*supervisor.Socket) (at []net.Addr, err error) {
 	for _, socket := range sockets {
-		l := listener{socket.Transport()}
+		l := transport{socket.Transport()}
 		if err := l.Open(); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -53,7 +52,7 @@ func (s *Server) Serve(sockets []*supervisor.Socket) (at []net.Addr, err error) 
 
 // Listen answers at a listener until Close, which closes it.
 func (s *Server) Listen(l net.Listener) {
-	go func() { _ = s.http.Serve(netutil.LimitListener(l, maxConnections)) }() // its end is Close's
+	go func() { _ = s.http.Serve(limit(l)) }() // its end is Close's
 }
 
 // Close ends what is being answered, also where a handler has taken over the connection and heeds the
@@ -61,16 +60,4 @@ func (s *Server) Listen(l net.Listener) {
 func (s *Server) Close() error {
 	s.end()
 	return s.http.Close()
-}
-
-// A listener is a transport as package http knows it.
-type listener struct{ framework.Transport }
-
-// Accept returns the next connection.
-func (l listener) Accept() (net.Conn, error) {
-	r, err := l.GetRequest()
-	if err != nil {
-		return nil, err
-	}
-	return r.Conn(), nil
 }
