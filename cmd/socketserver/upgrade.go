@@ -150,6 +150,9 @@ func (d *daemon) upgradeEndpoint(ctx context.Context) admin.Endpoint {
 		if err := read(r, &how, `{"to": "/usr/local/bin/socketserver"}`); err != nil {
 			return nil, err
 		}
+		if how.To != "" && !admin.IsOwner(r) { // it would run as this user, root perhaps
+			return nil, &admin.Error{Status: http.StatusForbidden, Err: errors.New("only root and the user of the daemon may choose the program; upgrade without --to starts that of the daemon, as it is on disk")}
+		}
 		pid, err := d.upgrade(ctx, how.To)
 		answer := upgradeAnswer{Pid: pid, Old: os.Getpid()}
 		for _, s := range d.servers.Status() {
@@ -167,7 +170,7 @@ func newUpgrade() *cobra.Command {
 		Long: `Have the running daemon start its program again, or that at PATH, with the same arguments. The
 new process takes over the sockets when it has read the configuration and serves; the old one
 ends with its last request. Where the new process does not serve within 10 seconds nothing
-changes, and the exit status is 1.`,
+changes, and the exit status is 1. --to is for root and the user of the daemon.`,
 		Args: noArguments,
 	}
 	path := addAdminFlag(c)

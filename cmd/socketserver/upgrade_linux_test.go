@@ -337,3 +337,32 @@ func TestUpgradeOfProcess1(t *testing.T) {
 	require.Equal(t, "this is process 1, with which its container ends; start a container of the new version instead\n", string(out))
 	requireEchoOf(t, l)
 }
+
+// A user whom admin.allow has may upgrade, and not choose the program, which would run as the daemon's user.
+func TestAllowedUserChoosesNoProgram(t *testing.T) {
+	curl, err := exec.LookPath("curl")
+	if err != nil || os.Geteuid() != 0 {
+		t.Skip("it takes curl, and root to become another user")
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+	socket, ran := filepath.Join(dir, "admin.sock"), filepath.Join(dir, "ran")
+	p, listeners := serveFile(t, fmt.Sprintf("admin {\n  socket = %q\n  allow = [\"user:nobody\"]\n}\n", socket)+timestamps(`"threading" {}`, "", ""))
+	ask := func(body string) string {
+		c := exec.Command(curl, "-s", "-w", " %{http_code}", "--unix-socket", socket, "-d", body, "http://x/v1/upgrade")
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := c.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+	program := script(t, "exit 1\n")
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\ntouch "+ran+"\nexit 1\n"), 0o700))
+	answer := ask(fmt.Sprintf(`{"to": %q}`, program))
+	require.NoFileExists(t, ran)
+	require.Contains(t, answer, "only root and the user of the daemon may choose the program")
+	require.True(t, strings.HasSuffix(answer, " 403"), answer)
+	requireEchoOf(t, listeners[0])
+	require.True(t, strings.HasSuffix(ask("{}"), " 200"))
+	p.awaitUpgrade(t)
+	requireEchoOf(t, listeners[0])
+}

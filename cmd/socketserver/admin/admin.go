@@ -167,6 +167,10 @@ func connectionOf(ctx context.Context) *connection { return ctx.Value(connection
 
 func peerOf(ctx context.Context) peer { return connectionOf(ctx).peer }
 
+// IsOwner reports whether the client of a request to an [Endpoint] is root or the user of this process,
+// rather than one whom the configuration allows to operate its servers.
+func IsOwner(r *http.Request) bool { return peerOf(r.Context()).owns() }
+
 // permit refuses clients that are not allowed.
 func permit(allow []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -21,7 +21,7 @@ func (p peer) permitted(allow []string) bool {
 	if !p.known {
 		return false
 	}
-	return p.uid == 0 || p.uid == os.Geteuid() || slices.ContainsFunc(allow, func(who string) bool {
+	return p.owns() || slices.ContainsFunc(allow, func(who string) bool {
 		kind, name, _ := strings.Cut(who, ":")
 		if kind == "user" {
 			u, err := user.Lookup(name)
@@ -31,6 +31,9 @@ func (p peer) permitted(allow []string) bool {
 		return err == nil && slices.Contains(p.groups(), g.Gid)
 	})
 }
+
+// owns reports whether the peer is root or this user, who can do whatever this process can.
+func (p peer) owns() bool { return p.known && (p.uid == 0 || p.uid == os.Geteuid()) }
 
 func (p peer) groups() []string {
 	groups := []string{strconv.Itoa(p.gid)}

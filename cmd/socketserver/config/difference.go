@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,12 +34,17 @@ func (s *Server) Difference(old *Server) []string {
 		case is == "":
 			changes = append(changes, name+" removed")
 		case was == "":
-			changes = append(changes, fmt.Sprintf("%s %s", name, is))
+			changes = append(changes, withoutLogins(name+" "+is))
 		default:
-			changes = append(changes, fmt.Sprintf("%s %s -> %s", name, was, is))
+			changes = append(changes, withoutLogins(fmt.Sprintf("%s %s -> %s", name, was, is)))
 		}
 	}
 	return changes
+}
+
+// withoutLogins hides the users and passwords of URLs: who may see what changes may not see those.
+func withoutLogins(text string) string {
+	return regexp.MustCompile(`://[^/"]*@`).ReplaceAllString(text, "://***@")
 }
 
 // implied reports whether an attribute differs because its block is another one.

@@ -82,3 +82,11 @@ func TestDifference(t *testing.T) {
 	}` + "\n" + threading + `handler "greet" { requests = 1 }`)
 	require.Equal(t, []string{"transport tcp localhost:9000.no_delay true -> false"}, parse(t, same).Servers[0].Difference(old.Servers[0]))
 }
+
+// Who may see what changes is not shown the passwords in it.
+func TestDifferenceHasNoPassword(t *testing.T) {
+	of := func(password string) *config.Server {
+		return parse(t, server(counting+"state {\nbackend = \"nats\"\nurl = \"nats://u:"+password+"@a,nats://u:"+password+"@b\"\n}\n")).Servers[0]
+	}
+	require.Equal(t, []string{`state.url "nats://***@a,nats://***@b" -> "nats://***@a,nats://***@b"`}, of("canary").Difference(of("p@ss")))
+}
