@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -142,18 +141,17 @@ func askTable[T any](c *cobra.Command, path func() (string, error), what string,
 	if asJSON {
 		return printJSON(c.OutOrStdout(), answer)
 	}
-	table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, head)
+	table := newTable(c.OutOrStdout(), head)
 	rows(answer, table)
 	return table.Flush()
 }
 
-// printJSON prints an answer as JSON.
+// printJSON prints an answer as JSON that is safe to show.
 func printJSON(w io.Writer, answer any) error {
 	text, err := json.MarshalIndent(answer, "", "  ")
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(w, string(text))
+	_, err = fmt.Fprintln(w, string(escapeHidden(text)))
 	return err
 }

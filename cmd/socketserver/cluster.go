@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +16,6 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/cluster"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
-	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A machineStatus is the status of one daemon of the cluster.
@@ -62,7 +60,7 @@ func (d *daemon) clusterStatus(r *http.Request) (any, error) {
 	}
 	all := make([]machineStatus, 0, len(answers))
 	for _, a := range answers {
-		one := machineStatus{Machine: text.Line(a.Machine)}
+		one := machineStatus{Machine: a.Machine}
 		if err := json.Unmarshal(a.Status, &one.statusAnswer); err == nil {
 			all = append(all, one)
 		}
@@ -92,10 +90,9 @@ func printAll(c *cobra.Command, path func() (string, error), names []string, asJ
 	if asJSON {
 		return printJSON(c.OutOrStdout(), all)
 	}
-	table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, machineHead+statusHead)
+	table := newTable(c.OutOrStdout(), machineHead+statusHead)
 	for _, a := range all {
-		a.rows(table, fmt.Sprintf("%s\t%d\t", a.Machine, a.Pid))
+		a.rows(table, a.Machine, a.Pid)
 	}
 	return table.Flush()
 }
@@ -130,10 +127,9 @@ type machineTop struct {
 
 func (all clusterTop) String() string {
 	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, machineHead+topHead)
+	table := newTable(&text, machineHead+topHead)
 	for _, a := range all {
-		a.rows(table, fmt.Sprintf("%s\t%d\t", a.Machine, a.Pid))
+		a.rows(table, a.Machine, a.Pid)
 	}
 	_ = table.Flush()
 	return text.String()

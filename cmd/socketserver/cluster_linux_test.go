@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // startNATS starts a NATS server with a user and password.
@@ -25,6 +28,36 @@ func freePort(t *testing.T) int {
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// What a daemon of the cluster answers that was taken over neither acts on the terminal nor looks like another row.
+func TestHostileDaemon(t *testing.T) {
+	nats := startNATS(t, 0)
+	conn, err := natsgo.Connect(nats.ClientURL(), natsgo.UserInfo("u", "canary"))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	const hostile = `h\u001b]0;owned\u0007\u001b[2J\nFAKE\tROW\u009b31m\u202e`
+	long := hostile + strings.Repeat("x", 50_000)
+	_, err = conn.Subscribe("$SRV.STATS.>", func(m *natsgo.Msg) {
+		_ = m.Respond([]byte(strings.ReplaceAll(`{"metadata": {"machine": "HOSTILE"}, "endpoints": [{"name": "status", "data": {"pid": 1, "config": ["HOSTILE"], "servers": [{
+			"name": "HOSTILE", "state": "HOSTILE", "strategy": "HOSTILE", "handler": "HOSTILE", "problem": "HOSTILE", "refused": {"HOSTILE": 1},
+			"listeners": [{"network": "HOSTILE", "address": "HOSTILE", "path": "HOSTILE"}], "workers": [{"kind": "HOSTILE"}]}]}}]}`, "HOSTILE", long)))
+	})
+	require.NoError(t, err)
+	require.NoError(t, conn.Flush())
+	url := strings.Replace(nats.ClientURL(), "://", "://u:canary@", 1)
+	r := reloadable(t, fmt.Sprintf("cluster { url = %q }\n%s", url, timestamps(`"threading" {}`, "", "")))
+	r.await(t, "cluster joined")
+	for _, command := range [][]string{{"status", "--all"}, {"status", "--all", "--json"}, {"top", "--all", "--once", "--interval", "10ms"}} {
+		out := r.do(t, command...)
+		require.Contains(t, out, "owned")
+		require.False(t, strings.ContainsFunc(out, text.Block.Hides), "%q", out)
+		if command[len(command)-1] != "--json" {
+			require.Len(t, strings.Split(strings.TrimSpace(out), "\n"), 3, out) // the head, the daemon and the hostile one
+			require.Contains(t, out, `\nFAKE\tROW`)
+			require.Less(t, len(out), 3*10*2*maxCell)
+		}
+	}
 }
 
 // A daemon serves without its cluster, joins it when it can be reached, and shows all daemons then.

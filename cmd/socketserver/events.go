@@ -93,10 +93,14 @@ func (f eventFrame) print(w io.Writer, asJSON bool) error {
 	var lines strings.Builder
 	for _, e := range f.Events {
 		if asJSON {
-			_ = json.NewEncoder(&lines).Encode(e)
+			text, err := json.Marshal(e)
+			if err != nil {
+				return err
+			}
+			lines.Write(append(escapeHidden(text), '\n'))
 			continue
 		}
-		fmt.Fprintf(&lines, "%s %s %s", e.At.Format("15:04:05.000"), e.Server, e.Kind)
+		fmt.Fprintf(&lines, "%s %s %s", e.At.Format("15:04:05.000"), text.Line(e.Server), e.Kind)
 		if e.Request != 0 {
 			fmt.Fprintf(&lines, " #%d", e.Request)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 type (
@@ -38,6 +39,6 @@ func askReload(c *cobra.Command, path func() (string, error), what string, body 
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(c.OutOrStdout(), answer.Plan)
+	_, err = fmt.Fprintln(c.OutOrStdout(), text.Lines(answer.Plan.String())) // it may quote what a plugin says
 	return err
 }

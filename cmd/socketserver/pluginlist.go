@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,13 +10,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework/plugin"
-	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A directory of plugins, and the configuration that uses it.
@@ -113,20 +112,13 @@ func (p *pluginPlace) list() []*listedPlugin {
 }
 
 func (p *pluginPlace) print(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tKIND\tSERVERS\tPATH\tWHY")
+	table := newTable(w, "NAME\tKIND\tSERVERS\tPATH\tWHY")
 	for _, l := range p.list() {
 		why := l.Why
 		if l.problem != nil {
 			why = "problem: " + l.problem.Error()
 		}
-		row := []string{l.name, string(l.Kind), strings.Join(l.servers, ", "), l.Path, why}
-		for i, cell := range row {
-			if row[i] = text.Line(cell); cell == "" {
-				row[i] = "-"
-			}
-		}
-		fmt.Fprintln(table, strings.Join(row, "\t"))
+		writeRow(table, cmp.Or(l.name, "-"), cmp.Or(l.Kind, "-"), cmp.Or(strings.Join(l.servers, ", "), "-"), cmp.Or(l.Path, "-"), cmp.Or(why, "-"))
 	}
 	return table.Flush()
 }

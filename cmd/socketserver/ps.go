@@ -43,7 +43,7 @@ func (a requestsAnswer) rows(table io.Writer) {
 		if r.Overdue {
 			lasts += ", overdue"
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Server, r.Network, r.Client, pid, lasts)
+		writeRow(table, r.ID, r.Server, r.Network, r.Client, pid, lasts)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
-	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A sourcesAnswer is where the clients of servers come from.
@@ -44,6 +43,6 @@ func (a sourcesAnswer) rows(table io.Writer) {
 		if s.Last != nil {
 			last = time.Since(*s.Last).Round(time.Second).String() + " ago"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", s.Server, text.Line(cmp.Or(s.Source, "-")), s.Active, cmp.Or(strings.Join(refused, ", "), "-"), last)
+		writeRow(table, s.Server, cmp.Or(s.Source, "-"), s.Active, cmp.Or(strings.Join(refused, ", "), "-"), last)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,21 +99,20 @@ func (a statusAnswer) ready() error {
 const statusHead = "SERVER\tSTATE\tSTRATEGY\tHANDLER\tREQUESTS\tACCEPTED\tREFUSED\tFAILED\tPROCESSES\tLISTENS ON"
 
 // rows writes a row for each server, which begins with first.
-func (a statusAnswer) rows(table io.Writer, first string) {
+func (a statusAnswer) rows(table io.Writer, first ...any) {
 	for _, s := range a.Servers {
 		var listeners []string
 		for _, l := range s.Listeners {
 			listeners = append(listeners, l.Scheme()+" "+l.Address+l.Path)
 		}
-		fmt.Fprintf(table, "%s%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", first, s.Name, s.State, s.Strategy, s.Handler,
-			s.Active, s.Accepted, refusals(s), s.Failed, len(processes(s)), strings.Join(listeners, ", "))
+		writeRow(table, append(slices.Clip(first), s.Name, s.State, s.Strategy, s.Handler,
+			s.Active, s.Accepted, refusals(s), s.Failed, len(processes(s)), strings.Join(listeners, ", "))...)
 	}
 }
 
 func (a statusAnswer) print(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, statusHead)
-	a.rows(table, "")
+	table := newTable(w, statusHead)
+	a.rows(table)
 	err := table.Flush()
 	for _, s := range a.Servers {
 		if s.Problem != "" {
@@ -143,15 +141,15 @@ func processes(s supervisor.Status) []supervisor.Process {
 
 // printDetails prints why clients were refused, and the processes.
 func (a statusAnswer) printDetails(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	table := newTable(w, "")
 	for _, s := range a.Servers {
 		for _, why := range slices.Sorted(maps.Keys(s.Refused)) {
 			if n := s.Refused[why]; n > 0 {
-				fmt.Fprintf(table, "refused\t%s\t%d\n", why, n)
+				writeRow(table, "refused", why, n)
 			}
 		}
 		for _, p := range processes(s) {
-			fmt.Fprintf(table, "%s\t%d\tserved %d\tage %s\n", p.Kind, p.Pid, p.Served, age(p.Since))
+			writeRow(table, p.Kind, p.Pid, fmt.Sprintf("served %d", p.Served), "age "+age(p.Since))
 		}
 	}
 	return table.Flush()

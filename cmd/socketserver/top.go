@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/charmbracelet/x/term"
@@ -63,9 +63,8 @@ func (a topAnswer) String() string {
 		active += float64(s.Active)
 	}
 	fmt.Fprintf(&text, "pid %d, up %s, generation %d: %.0f accepted/s, %.0f under way\n\n", a.Pid, age(a.Since), a.Generation, accepted, active)
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, topHead)
-	a.rows(table, "")
+	table := newTable(&text, topHead)
+	a.rows(table)
 	_ = table.Flush()
 	return text.String()
 }
@@ -73,9 +72,10 @@ func (a topAnswer) String() string {
 const topHead = "SERVER\tSTATE\tREQUESTS\tWAITING\tACCEPTED/S\tREFUSED/S\tFAILED/S\tPROCESSES"
 
 // rows writes a row for each server, which begins with first.
-func (a topAnswer) rows(table io.Writer, first string) {
+func (a topAnswer) rows(table io.Writer, first ...any) {
+	rate := func(perSecond float64) string { return fmt.Sprintf("%.0f", perSecond) }
 	for _, s := range a.Servers {
-		fmt.Fprintf(table, "%s%s\t%s\t%d\t%d\t%.0f\t%.0f\t%.0f\t%d\n", first, s.Name, s.State, s.Active, s.Waiting, s.Accepted, s.Refused, s.Failed, s.Processes)
+		writeRow(table, append(slices.Clip(first), s.Name, s.State, s.Active, s.Waiting, rate(s.Accepted), rate(s.Refused), rate(s.Failed), s.Processes)...)
 	}
 }
 
