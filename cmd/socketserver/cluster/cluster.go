@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,16 @@ const (
 	quiet       = 250 * time.Millisecond // after which no other answer is waited for
 )
 
+// What is taken in answer to one question. Whoever can publish in the account may answer it, as often as it likes.
+const (
+	maxTime    = 5 * time.Second
+	maxAnswers = 4096
+	maxBytes   = 16 << 20
+	maxObjects = 1 << 18 // of JSON, as what is decoded of a small one takes a hundred times its bytes
+)
+
+var errTooMuch = fmt.Errorf("more answers come than daemons give: over %d, or %d MiB, or for %v; find who else answers in their place, or give the daemons an account of NATS of their own", maxAnswers, maxBytes>>20, maxTime)
+
 // A Link is the connection of a daemon to its cluster.
 type Link struct {
 	Conn    *nats.Conn
@@ -33,6 +44,7 @@ type Link struct {
 	Prefix  string // of the subjects of the cluster, with a dot at its end
 	where   string
 	log     hclog.Logger
+	within  time.Duration // all answers to a question; maxTime but in tests
 
 	mu     sync.Mutex
 	logged string // the kind of problem that was logged last; empty: none since it was joined
@@ -41,7 +53,7 @@ type Link struct {
 // Join joins a cluster, now or as soon as it can be reached. status returns what the daemon does; its JSON is an
 // object.
 func Join(c config.Cluster, log hclog.Logger, status func() any) (*Link, error) {
-	l := &Link{Prefix: "socketserver." + c.Name + ".", where: natsclient.Hosts(c.URL)}
+	l := &Link{Prefix: "socketserver." + c.Name + ".", where: natsclient.Hosts(c.URL), within: maxTime}
 	l.log = log.With("cluster", c.Name, "nats", l.where)
 	machine, _ := os.Hostname()
 	options, err := natsclient.Credentials(c.Credentials)
@@ -166,7 +178,8 @@ func (l *Link) Status(ctx context.Context) ([]Answer, error) {
 	return answers, err
 }
 
-// gather asks at a subject and calls add with each answer, until none comes for a while.
+// gather asks at a subject and calls add with each answer, until none comes for a while. More than daemons would answer is
+// an error.
 func (l *Link) gather(ctx context.Context, subject string, add func(*nats.Msg)) error {
 	inbox := l.Conn.NewRespInbox()
 	answers, err := l.Conn.SubscribeSync(inbox)
@@ -174,22 +187,34 @@ func (l *Link) gather(ctx context.Context, subject string, add func(*nats.Msg)) 
 		return err
 	}
 	defer func() { _ = answers.Unsubscribe() }()
+	if err := answers.SetPendingLimits(maxAnswers, maxBytes); err != nil {
+		return err
+	}
 	if err := l.Conn.PublishRequest(subject, inbox, nil); err != nil {
 		return err
 	}
+	all, cancel := context.WithTimeoutCause(ctx, l.within, errTooMuch)
+	defer cancel()
+	var number, size, objects int
 	for wait := firstAnswer; ; wait = quiet {
-		within, cancel := context.WithTimeout(ctx, wait)
+		within, cancel := context.WithTimeout(all, wait)
 		m, err := answers.NextMsgWithContext(within)
 		cancel()
 		switch {
 		case err == nil:
-			add(m)
-		case ctx.Err() != nil:
-			return ctx.Err()
+		case all.Err() != nil:
+			return context.Cause(all)
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrNoResponders):
 			return nil
+		case errors.Is(err, nats.ErrSlowConsumer): // it was not read as fast as it came
+			return errTooMuch
 		default:
 			return err
 		}
+		number, size, objects = number+1, size+len(m.Data), objects+bytes.Count(m.Data, []byte("{"))
+		if number > maxAnswers || size > maxBytes || objects > maxObjects {
+			return errTooMuch
+		}
+		add(m)
 	}
 }

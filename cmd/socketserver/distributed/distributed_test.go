@@ -270,12 +270,80 @@ func TestStrangers(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, closed.Close())
-	o.Worker, o.Address = "nobody", closed.Addr().String()
+	o.Worker, o.Address = strings.Repeat("0", 64), closed.Addr().String()
 	offered(t, f, o)
 	ask = frameworktest.Dial(t, s)
 	frameworktest.Send(t, ask, "\n")
 	require.Equal(t, "hello", frameworktest.Ask(t, ask, "hello"))
 	log.await(t, `error="connection refused"`)
+}
+
+// What somebody else in the account announces neither fills the memory or the log of a front and a worker, nor takes the place
+// of those that are there.
+func TestAnnouncementsAreBounded(t *testing.T) {
+	var log bytes.Buffer
+	f, err := NewFront(hclog.New(&hclog.LoggerOptions{Output: &log}))
+	require.NoError(t, err)
+	f.use("s", 1)
+	of := func(n int) string { return fmt.Sprintf("%064x", n) }
+	mine := []offer{{"s", "b", 1}}
+	for _, o := range []offers{
+		{"", "127.0.0.1:1", mine},
+		{"w", "127.0.0.1:1", mine},
+		{strings.Repeat("w", 64), "127.0.0.1:1", mine},
+		{strings.Repeat("A", 64), "127.0.0.1:1", mine},
+		{of(1) + strings.Repeat("0", 900_000), "127.0.0.1:1", mine},
+		{of(1), "evil\nline\x1b[2J", mine},
+		{of(1), "localhost:1", mine},
+		{of(1), "127.0.0.1:0", mine},
+		{of(1), "[fe80::1%" + strings.Repeat("x", maxAddress) + "]:1", mine},
+		{of(1), "127.0.0.1:1", []offer{{"s", strings.Repeat("b", maxOffers), 1}}},
+	} {
+		offered(t, f, o)
+		require.Empty(t, f.workers, "%.80q", o)
+	}
+	offered(t, f, offers{of(0), "127.0.0.1:1", append([]offer{{"another", "b", 1}, {"s", strings.Repeat("b", maxBuild+1), 1}}, mine...)})
+	require.Equal(t, map[string]*offer{"s": &mine[0]}, f.workers[of(0)].servers)
+	for n := range 2 * maxWorkers {
+		offered(t, f, offers{of(n), "127.0.0.1:1", mine})
+	}
+	require.Equal(t, maxWorkers, len(f.workers)) // which Len would print
+	require.Contains(t, f.workers, of(0))
+	require.Less(t, bytes.Count(log.Bytes(), []byte("\n")), maxWorkers/2)
+
+	w, _ := startWorker(t, connect(t), "b", 1)
+	require.True(t, w.trust(of(0)))
+	for n := range 2 * maxFronts {
+		require.Equal(t, n < maxFronts, w.trust(of(n)), n)
+	}
+	require.True(t, w.trusts(of(0)))
+	w.mu.Lock()
+	w.fronts[of(1)] = time.Now().Add(-silent) // it has left
+	w.mu.Unlock()
+	require.True(t, w.trust(of(maxFronts)))
+	require.False(t, w.trusts(of(1)))
+	require.False(t, w.trust(of(maxFronts+1)))
+}
+
+// A worker tells its offers to a front, and to nobody that cannot be one.
+func TestQuestionOfNoFront(t *testing.T) {
+	conn := connect(t)
+	w, _ := startWorker(t, conn, "b", 1)
+	inbox := conn.NewRespInbox()
+	answers, err := conn.SubscribeSync(inbox)
+	require.NoError(t, err)
+	known := strings.Repeat("0", 64)
+	for _, front := range []string{"", "x", strings.Repeat("x", 500_000), known} {
+		text, err := json.Marshal(question{front})
+		require.NoError(t, err)
+		require.NoError(t, conn.PublishRequest("test."+offersEndpoint, inbox, text))
+	}
+	_, err = answers.NextMsg(frameworktest.Patience) // that to the last one, as they are taken in turn
+	require.NoError(t, err)
+	require.True(t, w.trusts(known))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	require.Len(t, w.fronts, 1)
 }
 
 // A connection to a worker resumes the session of one before, which saves the signatures of both.
@@ -404,8 +472,8 @@ func TestForgottenWorker(t *testing.T) {
 	conn := connect(t)
 	f, err := NewFront(hclog.NewNullLogger())
 	require.NoError(t, err)
-	f.use(1)
-	f.learn([]byte(`{"worker": "w", "address": "127.0.0.1:1", "servers": [{"server": "s", "build": "b", "free": 0}]}`))
+	f.use("s", 1)
+	offered(t, f, offers{strings.Repeat("0", 64), "127.0.0.1:1", []offer{{"s", "b", 0}}})
 	_, full, _, changed := f.pick("s", "b")
 	require.True(t, full)
 	for range maxMiss {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 const (
@@ -35,12 +36,23 @@ type Front struct {
 	nudge    chan struct{} // asks now
 
 	mu      sync.Mutex
-	users   int                // servers
+	users   map[string]int     // of the front, by the name of their server
 	asked   int                // questions that were due
 	bus     bus                // from Run on
 	workers map[string]*remote // by fingerprint
 	changed chan struct{}      // closed when a slot may have become free
+
+	// Whoever can publish in the account may announce as many workers as it likes.
+	news, losses, others, troubles ratelog.Limiter // that come, go, are of another build and cannot be reached
 }
+
+// What is kept of the answers that come.
+const (
+	maxWorkers = 1024
+	maxOffers  = 256 << 10 // bytes of the answer of one
+	maxBuild   = 256
+	loggedNews = 10 // a second
+)
 
 // A remote is a worker as a front knows it.
 type remote struct {
@@ -61,7 +73,7 @@ func NewFront(log hclog.Logger) (*Front, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Front{identity: id, log: log, nudge: make(chan struct{}, 1), workers: map[string]*remote{}, changed: make(chan struct{})}, nil
+	return &Front{identity: id, log: log, nudge: make(chan struct{}, 1), users: map[string]int{}, workers: map[string]*remote{}, changed: make(chan struct{})}, nil
 }
 
 // Run asks the workers of a cluster until ctx is done. prefix is that of the subjects.
@@ -105,7 +117,7 @@ func (f *Front) Run(ctx context.Context, conn *nats.Conn, prefix string) error {
 func (f *Front) mayAsk(conn *nats.Conn, due bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.users == 0 || !conn.IsConnected() {
+	if len(f.users) == 0 || !conn.IsConnected() {
 		return false
 	}
 	if !due {
@@ -114,7 +126,9 @@ func (f *Front) mayAsk(conn *nats.Conn, due bool) bool {
 	f.asked++
 	for fingerprint, w := range f.workers {
 		if f.asked-w.answered > maxMiss {
-			f.log.Info("worker is gone", "worker", w.address)
+			if more, ok := f.losses.Allow(loggedNews); ok {
+				f.log.Info("worker is gone", ratelog.More(more, "worker", w.address)...)
+			}
 			delete(f.workers, fingerprint)
 			close(w.gone)
 			f.change() // who waits for a slot of it
@@ -123,23 +137,34 @@ func (f *Front) mayAsk(conn *nats.Conn, due bool) bool {
 	return true
 }
 
-// learn keeps what a worker has answered.
+// learn keeps what a worker has answered about the servers of this front. Where there are too many workers those that are
+// known stay.
 func (f *Front) learn(answer []byte) {
 	var o offers
-	if json.Unmarshal(answer, &o) != nil || o.Worker == "" {
+	if len(answer) > maxOffers || json.Unmarshal(answer, &o) != nil || !o.plausible() {
 		return // as where NATS says that nobody answers
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	w := f.workers[o.Worker]
+	if w == nil && len(f.workers) >= maxWorkers {
+		if more, ok := f.news.Allow(loggedNews); ok {
+			f.log.Warn("worker is not used, as there are too many", ratelog.More(more, "worker", o.Address, "most", maxWorkers)...)
+		}
+		return
+	}
 	if w == nil || w.address != o.Address {
 		w = &remote{fingerprint: o.Worker, address: o.Address, config: f.identity.config(func(shown string) bool { return shown == o.Worker }), gone: make(chan struct{}), logged: map[string]bool{}}
 		f.workers[o.Worker] = w
-		f.log.Info("worker is known", "worker", o.Address)
+		if more, ok := f.news.Allow(loggedNews); ok {
+			f.log.Info("worker is known", ratelog.More(more, "worker", o.Address)...)
+		}
 	}
 	w.answered, w.servers = f.asked, map[string]*offer{}
 	for _, one := range o.Servers {
-		w.servers[one.Server] = &one
+		if f.users[one.Server] > 0 && len(one.Build) <= maxBuild {
+			w.servers[one.Server] = &one
+		}
 	}
 	f.change()
 }
@@ -150,10 +175,12 @@ func (f *Front) change() {
 	f.changed = make(chan struct{})
 }
 
-// use has the front ask, for one more server or one less.
-func (f *Front) use(n int) {
+// use has the front ask, for one more server of that name or one less.
+func (f *Front) use(server string, n int) {
 	f.mu.Lock()
-	f.users += n
+	if f.users[server] += n; f.users[server] == 0 {
+		delete(f.users, server)
+	}
 	f.mu.Unlock()
 	f.ask()
 }
@@ -180,7 +207,9 @@ func (f *Front) pick(server, build string) (best *remote, full, away bool, chang
 		case o.Build != build:
 			if !w.logged[server] {
 				w.logged[server] = true
-				f.log.Warn("worker is of another build or configuration, and is not used", "server", server, "worker", w.address, "next", "give both the same version and the same servers.hcl")
+				if more, ok := f.others.Allow(loggedNews); ok {
+					f.log.Warn("worker is of another build or configuration, and is not used", ratelog.More(more, "server", server, "worker", w.address, "next", "give both the same version and the same servers.hcl")...)
+				}
 			}
 			continue
 		case now.Before(w.away):
@@ -236,7 +265,9 @@ func (f *Front) refused(w *remote, server string, err error) {
 			defer f.mu.Unlock()
 			f.change()
 		})
-		f.log.Warn("worker cannot be reached; others are used", "worker", w.address, "error", reason(err))
+		if more, ok := f.troubles.Allow(loggedNews); ok {
+			f.log.Warn("worker cannot be reached; others are used", ratelog.More(more, "worker", w.address, "error", reason(err))...)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 )
 
@@ -43,6 +44,15 @@ func newIdentity() (*identity, error) {
 func fingerprintOf(certificate []byte) string {
 	sum := sha256.Sum256(certificate)
 	return hex.EncodeToString(sum[:])
+}
+
+// isFingerprint reports whether text, which anybody in the account may have sent, may be a fingerprint.
+func isFingerprint(text string) bool {
+	if len(text) != hex.EncodedLen(sha256.Size) {
+		return false
+	}
+	_, err := hex.DecodeString(text)
+	return err == nil && text == strings.ToLower(text)
 }
 
 // config returns what both sides have in common: they show their own certificate, and accept one that trusted

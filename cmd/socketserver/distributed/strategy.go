@@ -23,7 +23,7 @@ func (*Strategy) Place() framework.Place { return framework.InWorkers }
 // Open implements [framework.Strategy].
 func (s *Strategy) Open(*framework.BaseServer) error {
 	if s.Front != nil {
-		s.Front.use(1)
+		s.Front.use(s.Server, 1)
 	}
 	return nil
 }
@@ -31,7 +31,7 @@ func (s *Strategy) Open(*framework.BaseServer) error {
 // Close implements [framework.Strategy].
 func (s *Strategy) Close(*framework.BaseServer) {
 	if s.Front != nil {
-		s.Front.use(-1)
+		s.Front.use(s.Server, -1)
 	}
 }
 

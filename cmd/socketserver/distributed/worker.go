@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/internal/ratelog"
 )
 
 // question is what a front asks all workers, again and again.
@@ -31,6 +33,14 @@ type offers struct {
 	Address string  `json:"address"`
 	Servers []offer `json:"servers"`
 }
+
+// plausible reports whether a worker may have sent it.
+func (o *offers) plausible() bool {
+	at, err := netip.ParseAddrPort(o.Address)
+	return err == nil && at.Port() != 0 && len(o.Address) <= maxAddress && isFingerprint(o.Worker)
+}
+
+const maxAddress = 128 // bytes, with a zone
 
 // An offer is what a worker has for one server.
 type offer struct {
@@ -51,8 +61,9 @@ type Worker struct {
 	starting chan struct{} // has an element for each connection that has not begun
 
 	mu      sync.Mutex
-	servers []*Transport // open ones; of those of one name the last takes requests
-	fronts  map[string]time.Time
+	servers []*Transport         // open ones; of those of one name the last takes requests
+	fronts  map[string]time.Time // when they have asked last
+	crowd   ratelog.Limiter
 	active  map[string]map[*framework.Request]string // their IDs, by server, of those that have a slot: transports of one name share its slots
 }
 
@@ -84,31 +95,41 @@ func (w *Worker) Announce(service micro.Service, conn *nats.Conn, prefix string)
 	}
 	return service.AddEndpoint(offersEndpoint, micro.HandlerFunc(func(r micro.Request) {
 		var q question
-		if json.Unmarshal(r.Data(), &q) != nil || q.Front == "" {
-			return
+		if json.Unmarshal(r.Data(), &q) == nil && isFingerprint(q.Front) && w.trust(q.Front) {
+			_ = r.RespondJSON(w.offers(conn))
 		}
-		w.trust(q.Front)
-		_ = r.RespondJSON(w.offers(conn))
 	}), micro.WithEndpointSubject(prefix+offersEndpoint))
 }
 
-// maxFronts bounds the fronts that are trusted. The one that has not asked for longest is forgotten.
-const maxFronts = 1024
+// maxFronts bounds the fronts that are trusted. One that asks is not forgotten for others.
+const (
+	maxFronts = 1024
+	silent    = 10 * askEvery // after which a front may be
+)
 
-func (w *Worker) trust(front string) {
+// trust reports whether a front that asks is trusted from now on. Where there are too many the one that has not asked for
+// longest is forgotten, if it has left.
+func (w *Worker) trust(front string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.fronts[front] = time.Now()
-	if len(w.fronts) <= maxFronts {
-		return
-	}
-	oldest := front
-	for f, asked := range w.fronts {
-		if asked.Before(w.fronts[oldest]) {
-			oldest = f
+	now := time.Now()
+	if _, known := w.fronts[front]; !known && len(w.fronts) >= maxFronts {
+		oldest, last := "", now
+		for f, asked := range w.fronts {
+			if asked.Before(last) {
+				oldest, last = f, asked
+			}
 		}
+		if now.Sub(last) < silent {
+			if more, ok := w.crowd.Allow(1); ok {
+				w.log.Warn("front is not trusted, as there are too many", ratelog.More(more, "most", maxFronts)...)
+			}
+			return false
+		}
+		delete(w.fronts, oldest)
 	}
-	delete(w.fronts, oldest)
+	w.fronts[front] = now
+	return true
 }
 
 func (w *Worker) trusts(fingerprint string) bool {

@@ -1,0 +1,65 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
+)
+
+// What answers in the place of daemons neither holds up who asks nor fills its memory.
+func TestAnswersAreBounded(t *testing.T) {
+	server := natstest.Serve(t, &natsserver.Options{})
+	l, err := Join(config.Cluster{URL: server.ClientURL(), Name: "c"}, hclog.NewNullLogger(), func() any { return map[string]int{"pid": 1} })
+	require.NoError(t, err)
+	defer l.Close()
+	require.NoError(t, l.Conn.Flush())
+	all, err := l.Status(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+
+	liar, err := nats.Connect(server.ClientURL())
+	require.NoError(t, err)
+	defer liar.Close()
+	for name, c := range map[string]struct {
+		answer string
+		times  int
+		pause  time.Duration
+	}{
+		"bytes":   {strings.Repeat("x", 900_000), 30, 0},
+		"objects": {"[" + strings.Repeat("{},", 100_000) + "{}]", 4, 0},
+		"number":  {"{}", 2 * maxAnswers, 0},
+		"time":    {"{}", 1000, quiet / 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			over := make(chan struct{})
+			defer close(over)
+			lies, err := liar.Subscribe("$SRV.STATS.>", func(m *nats.Msg) {
+				for range c.times {
+					_ = m.Respond([]byte(c.answer))
+					select {
+					case <-time.After(c.pause):
+					case <-over:
+						return
+					}
+				}
+			})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, lies.Unsubscribe()) }()
+			require.NoError(t, liar.Flush())
+			l.within = maxTime
+			if name == "time" {
+				l.within = 4 * quiet
+			}
+			_, err = l.Status(t.Context())
+			require.ErrorIs(t, err, errTooMuch)
+		})
+	}
+}
