@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -25,6 +26,7 @@ type bucket struct {
 	conn          *nats.Conn
 	js            jetstream.JetStream
 	broken        context.Context // done when nothing can be written any more
+	log           hclog.Logger
 
 	mu               sync.Mutex // held while the streams are opened
 	values, counters jetstream.Stream
@@ -34,8 +36,8 @@ type bucket struct {
 var _ framework.State = (*bucket)(nil)
 
 // openBucket opens the bucket of a server, or makes it, as soon as NATS can be reached. It owns conn.
-func openBucket(ctx context.Context, conn *nats.Conn, service, name string, broken context.Context) (*bucket, error) {
-	b := &bucket{service: service, name: name, conn: conn, broken: broken}
+func openBucket(ctx context.Context, conn *nats.Conn, service, name string, broken context.Context, log hclog.Logger) (*bucket, error) {
+	b := &bucket{service: service, name: name, conn: conn, broken: broken, log: log}
 	var err error
 	if b.js, err = jetstream.New(conn); err == nil {
 		if err = b.open(ctx); errors.Is(err, errAway) {
@@ -83,6 +85,9 @@ func (b *bucket) open(ctx context.Context) error {
 		return explain(err)
 	}
 	b.values, b.counters = values, counters
+	if values.CachedInfo().State.LastSeq == 0 && counters.CachedInfo().State.LastSeq == 0 {
+		b.log.Info("the state is empty", "bucket", b.name)
+	}
 	return nil
 }
 

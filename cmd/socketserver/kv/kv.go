@@ -29,7 +29,7 @@ func (b *Backends) Open(ctx context.Context, server string, how config.State, lo
 		if err != nil {
 			return nil, nil, err
 		}
-		s, err := openBucket(ctx, conn, server, how.Bucket, context.Background())
+		s, err := openBucket(ctx, conn, server, how.Bucket, context.Background(), log)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -42,7 +42,12 @@ func (b *Backends) Open(ctx context.Context, server string, how config.State, lo
 	var s *bucket
 	conn, err := f.connect()
 	if err == nil {
-		s, err = openBucket(ctx, conn, server, how.Bucket, f.broken)
+		s, err = openBucket(ctx, conn, server, how.Bucket, f.broken, log)
+	}
+	if err == nil {
+		if err = s.warnOfLoss(ctx, how.Path); err != nil {
+			s.close()
+		}
 	}
 	if err != nil {
 		b.release(how.Path, f)

@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -108,6 +109,71 @@ func TestFileOutlivesServer(t *testing.T) {
 		require.EqualError(t, err, how.Path+" is in use by another process; give each its own path, and restart a server in place of an upgrade")
 		closeState()
 		closeOther()
+	}
+}
+
+// What could not be read is logged, and the end of a process that has lost nothing, or that of a new state, is not.
+func TestLossIsLogged(t *testing.T) {
+	overwrite := func(block string) error {
+		info, err := os.Stat(block)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(block, bytes.Repeat([]byte{0xa5}, int(info.Size())), 0o600)
+	}
+	const lost = "the state has lost data"
+	for name, c := range map[string]struct {
+		damage func(block string) error
+		want   string
+	}{
+		"nothing":     {func(string) error { return nil }, ""},
+		"cut":         {func(block string) error { return os.Truncate(block, 20) }, lost},
+		"overwritten": {overwrite, lost},
+		"removed":     {os.Remove, lost},
+		"all of it":   {func(block string) error { return os.RemoveAll(filepath.Join(filepath.Dir(block), "..", "..")) }, "the state is empty"},
+	} {
+		for _, killed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, killed %v", name, killed), func(t *testing.T) {
+				how := fileState(t)
+				var log bytes.Buffer
+				var b Backends
+				open := func() (framework.State, func()) {
+					log.Reset()
+					s, closeState, err := b.Open(t.Context(), "s", how, hclog.New(&hclog.LoggerOptions{Output: &log}))
+					require.NoError(t, err)
+					return s, closeState
+				}
+				for n := range 2 { // there is an index after the first time, which is older than what follows where the process is killed
+					s, closeState := open()
+					_, err := s.Add(t.Context(), "n", 2)
+					require.NoError(t, err)
+					require.NoError(t, s.Delete(t.Context(), "other"))
+					if killed && n == 1 {
+						left := t.TempDir()
+						require.NoError(t, os.CopyFS(left, os.DirFS(how.Path)))
+						closeState()
+						how.Path = left
+						continue
+					}
+					closeState()
+				}
+				blocks, err := filepath.Glob(filepath.Join(how.Path, "jetstream", "*", "streams", "COUNT_test", "msgs", "*.blk"))
+				require.NoError(t, err)
+				require.Len(t, blocks, 1)
+				require.NoError(t, c.damage(blocks[0]))
+				s, closeState := open()
+				defer closeState()
+				sum, err := s.Add(t.Context(), "n", 0)
+				require.NoError(t, err)
+				if c.want == "" {
+					require.Empty(t, log.String())
+					require.EqualValues(t, 4, sum)
+					return
+				}
+				require.Contains(t, log.String(), c.want)
+				require.Zero(t, sum)
+			})
+		}
 	}
 }
 
