@@ -420,6 +420,57 @@ func TestPythonPrints(t *testing.T) {
 	require.Regexp(t, regexp.MustCompile(`(?s)Received from 127\.0\.0\.1:.*b'hello'`), j.String())
 }
 
+// A request that ends strangely is over all the same: what it counted against is free.
+func TestPythonRequestsEnd(t *testing.T) {
+	const text = `import os, socketserver, sys
+class Unprintable(Exception):
+    def __str__(self): raise ValueError("no text")
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        word = self.rfile.readline()
+        self.wfile.write(word)
+        if word == b"raise\n": raise Unprintable
+        if word == b"close\n": os.close(self.request.fileno())
+class Server(socketserver.TCPServer):
+    def shutdown_request(self, request): sys.exit("not shut down")
+Server(("", 0), Handler).serve_forever()
+`
+	path := t.TempDir() + "/ends.py"
+	write(t, path, text, 0o644)
+	for concurrency, strategy := range map[string]framework.Strategy{"threading": &framework.Threading{}, "preforking": &framework.Preforking{Workers: 1}} {
+		t.Run(concurrency, func(t *testing.T) {
+			t.Parallel()
+			j := frameworktest.NewLog()
+			s := frameworktest.NewServer(t, "tcp", open(t, scriptAt(path, concurrency, j)))
+			s.Limits = &framework.Limits{Connections: 1}
+			serve(t, s, strategy, j)
+			for _, word := range []string{"raise\n", "close\n", "end\n"} {
+				require.Equal(t, word, ask(t, s, word))
+			}
+			j.Await(t, "Unprintable: it has no text")
+			j.Await(t, "not shut down")
+		})
+	}
+}
+
+// The datagram of a client without an address is over, too, though there is no way to answer it.
+func TestPythonAnswersNobody(t *testing.T) {
+	t.Parallel()
+	j := frameworktest.NewLog()
+	ended := make(chan framework.Outcome, 4)
+	s := frameworktest.NewServer(t, "unixgram", open(t, script(t, "answers", "preforking", j)))
+	s.Limits = &framework.Limits{Connections: 1}
+	s.Trace = &framework.Trace{Ended: func(_ *framework.Request, o framework.Outcome) { ended <- o }}
+	serve(t, s, &framework.Preforking{Workers: 1}, j)
+	conn, err := net.Dial("unixgram", s.Addr().String())
+	require.NoError(t, err)
+	frameworktest.Send(t, frameworktest.Adopt(t, conn), "me")
+	o := frameworktest.Await(t, ended)
+	require.ErrorIs(t, o.Err, framework.ErrPeerGone)
+	require.ErrorContains(t, o.Err, "it has no address to answer to")
+	require.Equal(t, "hello you", ask(t, s, "you"))
+}
+
 // The name of a client need not be UTF-8.
 func TestPythonNameOfClient(t *testing.T) {
 	for _, concurrency := range []string{"threading", "forking", "preforking"} {

@@ -141,20 +141,24 @@ class Listener:
         request.admit()
 
     def ended(self, request, status, text):
-        received, sent = request.bytes()
-        source = request.counts_for or request.peer
-        if request.answer is not None and sent and self.runner.limits.allow(source, sent - received):
-            try:
-                self.socket.sendto(request.answer.data, request.name)
-            except OSError as error:
-                status, text = status or FAILED, text or f"send answer: {error}"
-        if status in (FAILED, PANICKED):
-            self.log(request.peer, text)
-        duration = int((time.monotonic() - request.began) * 1e9)
-        self.event(ENDED, request.id, request.peer, status, text, duration, received, sent)
-        self.runner.limits.leave(request.counts_for)
-        self.requests.discard(request)
-        self.runner.wake()  # there may be room now
+        try:
+            received, sent = request.bytes()
+            source = request.counts_for or request.peer
+            if sent and request.name is None:
+                status, text = status or PEER_GONE, text or "it has no address to answer to"
+            elif sent and request.answer is not None and self.runner.limits.allow(source, sent - received):
+                try:
+                    self.socket.sendto(request.answer.data, request.name)
+                except OSError as error:
+                    status, text = status or FAILED, text or f"send answer: {error}"
+            if status in (FAILED, PANICKED):
+                self.log(request.peer, text)
+            duration = int((time.monotonic() - request.began) * 1e9)
+            self.event(ENDED, request.id, request.peer, status, text, duration, received, sent)
+        finally:
+            self.runner.limits.leave(request.counts_for)
+            self.requests.discard(request)
+            self.runner.wake()  # there may be room now
 
     @staticmethod
     def log(client, text):

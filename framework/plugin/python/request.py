@@ -55,10 +55,10 @@ class Request:
             except BaseException:  # some raise the exception again
                 traceback.print_exc()
         if isinstance(error, (TimeoutError, socket.timeout)):
-            return TIMED_OUT, str(error)
+            return TIMED_OUT, said(error)
         if isinstance(error, ConnectionError):
-            return PEER_GONE, str(error)
-        first = " ".join(f"{type(error).__name__}: {error}".split())
+            return PEER_GONE, said(error)
+        first = " ".join(f"{type(error).__name__}: {said(error)}".split())
         trace = error.__traceback__.tb_next or error.__traceback__  # without this program's own
         return PANICKED, first + "\n" + "".join(traceback.format_exception(type(error), error, trace))
 
@@ -68,17 +68,19 @@ class Request:
             self.connection.drain(patience)
         try:
             self.server.shutdown_request(self.argument)
-        except Exception as error:
-            status, text = status or FAILED, text or str(error)
+        except BaseException as error:
+            status, text = status or FAILED, text or said(error)
         self.over(status, text)
 
     def over(self, status, text=""):
         if self.late:
             status, text = TIMED_OUT, "the request took longer than it may"
-        self.close()
-        self.source.ended(self, status, text)
-        self.runner.forget(self)
-        self.argument = self.connection = None  # a timer may have the request for long
+        try:
+            self.close()
+            self.source.ended(self, status, text)
+        finally:
+            self.runner.forget(self)
+            self.argument = self.connection = None  # a timer may have the request for long
 
     def cancel(self):
         """The server stops: what the client has sent can still be read, and then the end."""
@@ -100,14 +102,25 @@ class Request:
 
     def close(self):
         for mine in self.connection, self.pipe:
-            if mine is not None:
-                mine.close()
+            try:
+                if mine is not None:
+                    mine.close()
+            except OSError:
+                pass  # the handler has closed the descriptor itself
 
     def bytes(self):
         """How many there were of the client and to it."""
         if self.answer is not None:
             return len(self.argument[0]), len(self.answer.data)
         return self.connection.received, self.connection.sent
+
+
+def said(error):
+    """Return the text of an exception of the file, whose own __str__ may raise one."""
+    try:
+        return str(error)
+    except Exception:
+        return "it has no text"
 
 
 class Here:
