@@ -420,6 +420,13 @@ func TestPythonPrints(t *testing.T) {
 	require.Regexp(t, regexp.MustCompile(`(?s)Received from 127\.0\.0\.1:.*b'hello'`), j.String())
 }
 
+// Parts of the worker, by themselves.
+func TestPythonParts(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("python3", "-I", "testdata/python_parts.py").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
 // A request that ends strangely is over all the same: what it counted against is free.
 func TestPythonRequestsEnd(t *testing.T) {
 	const text = `import os, socketserver, sys

@@ -18,6 +18,7 @@ state.py     State                  what handlers keep between requests, in the 
 runner.py    Runner                 the loop, and the file
 """
 
+import errno
 import json
 import os
 import select

@@ -60,7 +60,8 @@ class Listener:
         self.socket.settimeout(0)  # never None: O_NONBLOCK is shared with the others
         self.local, self.own = self.text(self.socket.getsockname()), how.get("local") or ()
         self.size, self.datagrams = how.get("max_packet_size") or 8192, how.get("packets") or self.network in PACKETS
-        self.last, self.requests, self.retired, self.paused = 0, set(), False, True
+        self.last, self.requests, self.retired, self.paused, self.resting = 0, set(), False, True, False
+        self.quiet, self.more = 0, 0  # of what warn logs: until when, and how much
         if self.network == "tcp":  # accepted sockets inherit these
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, not how.get("nagle"))
             interval = int((how.get("keep_alive") or 15e9) / 1e9)
@@ -78,7 +79,7 @@ class Listener:
         return "@" + os.fsdecode(name[1:]) if isinstance(name, bytes) else name or ""
 
     def resume(self):
-        if self.paused and not self.retired and not self.runner.limits.full():
+        if self.paused and not self.resting and not self.retired and not self.runner.limits.full():
             self.paused = False
             ready = self.receive if self.datagrams else self.accept
             self.runner.watch(self.socket.fileno(), ready, select.EPOLLIN | select.EPOLLEXCLUSIVE)
@@ -88,15 +89,25 @@ class Listener:
             self.paused = True
             self.runner.unwatch(self.socket.fileno())
 
+    def rest(self):
+        """Accept nothing for a moment, whatever ends meanwhile: what is wrong lasts."""
+        self.pause()
+        self.resting = True
+        self.runner.later(0.1, self.rested)
+
+    def rested(self):
+        self.resting = False
+        self.resume()
+
     def accept(self, _):
         try:
             accepted, name = self.socket.accept()
         except (BlockingIOError, ConnectionError):
             return  # another process was faster, or the client has left
         except OSError as error:
-            print(f"accept: {error}", file=sys.stderr)
-            self.pause()
-            return self.runner.later(0.1, self.resume)
+            if error.errno != errno.EINVAL:  # that is a socket that is suspended
+                self.warn("could not get a request; waiting", error=str(error))
+            return self.rest()
         user = None
         if self.network == "unix":
             peer = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # pid, uid, gid
@@ -159,6 +170,15 @@ class Listener:
             self.runner.limits.leave(request.counts_for)
             self.requests.discard(request)
             self.runner.wake()  # there may be room now
+
+    def warn(self, message, **details):
+        """Log what may come often: one line a second, which counts the others."""
+        if time.monotonic() < self.quiet:
+            self.more += 1
+            return
+        entry = {"@level": "warn", "@message": message, **details, **({"more": self.more} if self.more else {})}
+        self.quiet, self.more = time.monotonic() + 1, 0
+        print(json.dumps(entry), file=sys.stderr)
 
     @staticmethod
     def log(client, text):
