@@ -24,9 +24,7 @@ class Request:
             return self.conclude(*self.failure(error), patience=0)
         if not admitted:
             return self.conclude(OK, patience=0)
-        self.runner.requests[self] = None
-        if self.runner.longest:
-            self.runner.later(self.runner.longest, self.expire)
+        self.runner.remember(self)
         try:
             self.runner.place.start(self)
         except Exception as error:  # there is no room for a process or a thread
@@ -80,7 +78,6 @@ class Request:
             self.source.ended(self, status, text)
         finally:
             self.runner.forget(self)
-            self.argument = self.connection = None  # a timer may have the request for long
 
     def cancel(self):
         """The server stops: what the client has sent can still be read, and then the end."""
@@ -88,10 +85,9 @@ class Request:
 
     def expire(self):
         """End a request that takes longer than it may."""
-        if self in self.runner.requests:
-            self.late = True
-            if not self.child or self.runner.place.kill(self):
-                self.shut(socket.SHUT_RDWR)
+        self.late = True
+        if not self.child or self.runner.place.kill(self):
+            self.shut(socket.SHUT_RDWR)
 
     def shut(self, how):
         try:

@@ -46,6 +46,7 @@ class Runner:
         self.kinds = [type("Connection", (base,), {"limit": self.limit}) for base in (Connection, CountedConnection)]
         self.made, self.serving, self.waiting, self.place = [], [], set(), None  # server objects, threads
         self.requests, self.listeners, self.timers, self.begun = {}, {}, [], 0
+        self.expiring, self.lock = {}, threading.Lock()  # the requests that are not late, the oldest first
         self.stopping = self.over = self.own_loop = self.broken = False
         self.state = None  # of a file that uses one
         self.changed, self.finished = threading.Condition(), threading.Event()
@@ -72,8 +73,9 @@ class Runner:
 
     def poll(self, seconds):
         """Wait for one of the watched descriptors, and do what it is for."""
-        if self.timers:
-            until = max(self.timers[0][0] - time.monotonic(), 0)
+        ends = [at for at, *_ in self.timers[:1]] + self.expire()
+        if ends:
+            until = max(min(ends) - time.monotonic(), 0)
             seconds = until if seconds is None else min(until, seconds)
         for descriptor, _ in self.poller.poll(seconds):
             if descriptor in self.watched:
@@ -82,6 +84,17 @@ class Runner:
             self.timers.pop(0)[2]()
         for listener in list(self.listeners.values()):
             listener.tend()
+
+    def expire(self):
+        """End the requests that take longer than they may. Return when the next one will, if there is one."""
+        while self.longest:
+            with self.lock:
+                oldest = next(iter(self.expiring), None)
+                if oldest is None or oldest.began + self.longest > time.monotonic():
+                    return [oldest.began + self.longest] if oldest else []
+                del self.expiring[oldest]
+            oldest.expire()
+        return []
 
     def loop(self, poll_interval):
         busy = [server for server in self.serving if type(server).service_actions not in ACTIONS]
@@ -177,8 +190,14 @@ class Runner:
             self.place.reported[os.getpid()] = 1
         self.channel.send(OUTCOME, request.id, request.count | (STOP if self.stopping else 0), status, rest)
 
+    def remember(self, request):
+        with self.lock:
+            self.requests[request] = self.expiring[request] = None
+
     def forget(self, request):
-        self.requests.pop(request, None)
+        with self.lock:
+            self.requests.pop(request, None)
+            self.expiring.pop(request, None)
         if self.over:
             self.wake()
 

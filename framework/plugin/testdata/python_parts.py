@@ -3,6 +3,7 @@
 import pathlib
 import types
 import unittest
+import weakref
 
 text = "".join((pathlib.Path("python") / f"{part}.py").read_text() for part in ("channel", "request", "listener", "state", "runner"))
 worker = types.ModuleType("worker")
@@ -14,9 +15,49 @@ def runner(**attributes):
     """A Runner that has no channel."""
     made = object.__new__(worker.Runner)
     made.limits, made.timers, made.listeners, made.requests = worker.Limits({}), [], {}, {}
-    made.poller, made.watched, made.over, made.longest = select.epoll(), {}, False, None
+    made.expiring, made.lock, made.over, made.longest = {}, worker.threading.Lock(), False, None
+    made.poller, made.watched, made.serving, made.place = select.epoll(), {}, [], worker.Here()
     vars(made).update(attributes)
     return made
+
+
+class Source:
+    """Where requests come from. None of them is kept."""
+
+    def ended(self, request, status, text):
+        self.status = status
+
+
+class Server(worker.socketserver.UDPServer):
+    def __init__(self, handle):
+        super().__init__(("", 0), handle, False)
+        self.socket.close()
+
+
+class Requests(unittest.TestCase):
+    def test_a_request_that_is_over_is_not_kept(self):
+        run, source = runner(longest=600), Source()
+        run.serving = [Server(lambda *_: None)]
+        request = worker.Request(run, source, 1, ("udp", "127.0.0.1:1", "127.0.0.1:2"), None, b"x" * 8000, 0)
+        gone = weakref.ref(request)
+        request.admit()
+        del request
+        self.assertEqual(worker.OK, source.status)
+        self.assertIsNone(gone())
+
+    def test_the_oldest_request_is_late_first(self):
+        run, source = runner(longest=600), Source()
+        run.serving, run.place = [Server(None)], Source()
+        run.place.start = lambda request: None  # it does not end
+        first, second = (worker.Request(run, source, id, ("udp", "127.0.0.1:1", "127.0.0.1:2"), None, b"", 0) for id in (1, 2))
+        first.admit()
+        second.admit()
+        self.assertEqual([first.began + 600], run.expire())
+        first.began -= 601
+        self.assertEqual([second.began + 600], run.expire())
+        self.assertTrue(first.late)
+        self.assertFalse(second.late)
+        self.assertEqual([first, second], list(run.requests))
 
 
 class Listeners(unittest.TestCase):
