@@ -352,13 +352,15 @@ func TestPythonTimeouts(t *testing.T) {
 	for _, c := range []struct {
 		concurrency string
 		timeouts    framework.Timeouts
+		sent        string
 		logged      string
 	}{
-		{"threading", framework.Timeouts{Idle: 50 * time.Millisecond}, "timed out"},
-		{"forking", framework.Timeouts{Request: 50 * time.Millisecond}, "the request took longer than it may"},
-		{"threading", framework.Timeouts{Request: 50 * time.Millisecond}, "the request took longer than it may"},
+		{"threading", framework.Timeouts{Idle: 50 * time.Millisecond}, "wait\n", "timed out"},
+		{"threading", framework.Timeouts{Write: 50 * time.Millisecond}, strings.Repeat("big\n", 400), "timed out"},
+		{"forking", framework.Timeouts{Request: 50 * time.Millisecond}, "wait\n", "the request took longer than it may"},
+		{"threading", framework.Timeouts{Request: 50 * time.Millisecond}, "wait\n", "the request took longer than it may"},
 	} {
-		t.Run(c.concurrency+"/"+c.logged, func(t *testing.T) {
+		t.Run(c.concurrency+"/"+c.sent[:4]+"/"+c.logged, func(t *testing.T) {
 			t.Parallel()
 			j := frameworktest.NewLog()
 			conf := script(t, "subject", c.concurrency, j)
@@ -368,7 +370,7 @@ func TestPythonTimeouts(t *testing.T) {
 			s.Timeouts, s.HandleError = c.timeouts, func(_ *framework.Request, err error) { errs <- err }
 			serve(t, s, strategies[c.concurrency](), j)
 			conn := frameworktest.Dial(t, s)
-			frameworktest.Send(t, conn, "wait\n")
+			frameworktest.Send(t, conn, c.sent)
 			err := frameworktest.Await(t, errs)
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			require.ErrorContains(t, err, c.logged)

@@ -87,7 +87,7 @@ class Channel:
 class Connection(socket.socket):
     """A client's socket. A handler may shorten the server's timeout and cannot lengthen it."""
 
-    limit = FOREVER
+    limit = write_limit = FOREVER  # of a wait until there is something to read, and until the client takes some more
     tls = None  # or a dict: what is known of the TLS that the connection has passed
     received = sent = 0
 
@@ -96,6 +96,38 @@ class Connection(socket.socket):
 
     def setblocking(self, flag):
         self.settimeout(None if flag else 0)
+
+    def room(self):
+        """Wait until the client takes some more."""
+        timeout, descriptor = self.gettimeout(), self.fileno()
+        if timeout and descriptor >= 0:  # else send says why not
+            poller = select.poll()
+            poller.register(descriptor, select.POLLOUT)
+            seconds = self.write_limit if timeout == self.limit else min(timeout, self.write_limit)
+            if not poller.poll(min(1000 * seconds, 1 << 30)):
+                raise socket.timeout("timed out")
+
+    def send(self, *args):
+        self.room()
+        n = super().send(*args)
+        self.sent += n
+        return n
+
+    def sendmsg(self, *args):
+        self.room()
+        n = super().sendmsg(*args)
+        self.sent += n
+        return n
+
+    def sendall(self, data, *flags):
+        """Send all, however long a client takes that reads: socket's own bounds the whole call."""
+        data, at = memoryview(data).cast("B"), 0
+        while at < len(data):
+            at += self.send(data[at:], *flags)
+
+    def sendfile(self, file, offset=0, count=None):
+        file.seek(offset)
+        return self._sendfile_use_send(file, offset, count)  # by send
 
     def drain(self, seconds):
         """Read what the handler has not: closing with unread bytes would cost the client its answer."""
@@ -123,7 +155,7 @@ class Connection(socket.socket):
 
 
 class CountedConnection(Connection):
-    """A Connection that counts its bytes, for metrics and the access log."""
+    """A Connection that counts what it receives, too, for metrics and the access log."""
 
     def recv(self, *args):
         data = super().recv(*args)
@@ -134,20 +166,6 @@ class CountedConnection(Connection):
         n = super().recv_into(*args, **kwargs)
         self.received += n
         return n
-
-    def send(self, *args):
-        n = super().send(*args)
-        self.sent += n
-        return n
-
-    def sendmsg(self, *args):
-        n = super().sendmsg(*args)
-        self.sent += n
-        return n
-
-    def sendall(self, data, *args):
-        super().sendall(data, *args)
-        self.sent += memoryview(data).nbytes
 
 
 class Answer:

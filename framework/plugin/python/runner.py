@@ -39,11 +39,11 @@ class Runner:
             os.close(self.configuration["journal"])  # shared memory for events, which are sent instead
         timeouts = self.configuration.get("timeouts") or {}
         seconds = {name: value / 1e9 for name, value in timeouts.items() if value}
-        self.limit = min(seconds.get("idle", FOREVER), seconds.get("read", FOREVER))
+        self.limit, write_limit = (min(seconds.get("idle", FOREVER), seconds.get(name, FOREVER)) for name in ("read", "write"))
         self.longest, self.patience = seconds.get("request"), seconds.get("drain", 10)
         self.concurrency = self.configuration.get("concurrency", "threading")
         self.limits = Limits(self.configuration.get("limits") or {})
-        self.kinds = [type("Connection", (base,), {"limit": self.limit}) for base in (Connection, CountedConnection)]
+        self.kinds = [type("Connection", (base,), {"limit": self.limit, "write_limit": write_limit}) for base in (Connection, CountedConnection)]
         self.made, self.serving, self.waiting, self.place = [], [], set(), None  # server objects, threads
         self.requests, self.listeners, self.timers, self.begun = {}, {}, [], 0
         self.expiring, self.lock = {}, threading.Lock()  # the requests that are not late, the oldest first

@@ -1,6 +1,8 @@
 """Tests parts of the worker in directory python, with sockets and without a server."""
 
+import array
 import pathlib
+import tempfile
 import types
 import unittest
 import weakref
@@ -21,6 +23,74 @@ def runner(**attributes):
     return made
 
 
+class Poller:
+    """A select.poll whose waits another program uses as it likes."""
+
+    def __init__(self, waits, meanwhile):
+        self.waits, self.meanwhile = waits, meanwhile
+
+    def register(self, *_):
+        pass
+
+    def poll(self, milliseconds):
+        self.waits.append(milliseconds)
+        return self.meanwhile()
+
+
+class Connections(unittest.TestCase):
+    def setUp(self):
+        ours, self.client = socket.socketpair()
+        self.connection = worker.Connection(fileno=ours.detach())
+        self.connection.limit, self.connection.write_limit = 0.01, 3
+        self.addCleanup(self.connection.close)
+        self.addCleanup(self.client.close)
+        self.addCleanup(setattr, select, "poll", select.poll)
+        self.waits, self.received = [], 0
+        select.poll = lambda: Poller(self.waits, self.read)
+
+    def read(self):
+        self.client.setblocking(False)
+        try:
+            self.received += len(self.client.recv(1 << 20))
+        except BlockingIOError:
+            pass  # nothing has been sent
+        return [1]
+
+    def test_each_piece_has_the_write_timeout(self):
+        self.connection.settimeout(None)
+        self.connection.sendall(array.array("L", bytes(4 << 20)))
+        self.read()
+        self.assertEqual(4 << 20, self.received)
+        self.assertEqual(4 << 20, self.connection.sent)
+        self.assertGreater(len(self.waits), 2)
+        self.assertEqual({3000}, set(self.waits), "read bounds no write")
+        self.connection.settimeout(0.005)
+        self.connection.send(b"x")
+        self.assertEqual(5, self.waits.pop(), "the handler's own is shorter")
+
+    def test_a_client_does_not_read(self):
+        self.connection.settimeout(None)
+        self.read = lambda: []
+        with self.assertRaises(TimeoutError):
+            self.connection.sendall(b"x")
+
+    def test_a_closed_socket(self):
+        self.connection.settimeout(None)
+        self.connection.close()
+        for send in self.connection.send, self.connection.sendall:
+            with self.assertRaises(OSError):
+                send(b"x")
+
+    def test_a_file_is_sent_in_pieces(self):
+        self.connection.settimeout(None)
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(1 << 20))
+            self.assertEqual(1 << 20, self.connection.sendfile(file))
+        self.read()
+        self.assertEqual(1 << 20, self.received)
+        self.assertEqual(1 << 20, self.connection.sent)
+
+
 class Source:
     """Where requests come from. None of them is kept."""
 
@@ -31,7 +101,7 @@ class Source:
 class Server(worker.socketserver.UDPServer):
     def __init__(self, handle):
         super().__init__(("", 0), handle, False)
-        self.socket.close()
+        self.server_close()
 
 
 class Requests(unittest.TestCase):
