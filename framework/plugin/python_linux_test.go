@@ -378,6 +378,30 @@ func TestPythonTimeouts(t *testing.T) {
 	}
 }
 
+// A coroutine does not wait for ever for a client that does not read, where it waits itself or at its end.
+func TestPythonCoroutineTimeouts(t *testing.T) {
+	for name, last := range map[string]string{"drains": "await writer.drain()", "returns": "pass", "closes": "writer.close(); await writer.wait_closed()"} {
+		path := t.TempDir() + "/writes.py"
+		write(t, path, "import asyncio\nasync def handle(reader, writer):\n    writer.write(bytes(50_000_000))\n    "+last+"\n", 0o644)
+		for _, concurrency := range []string{"threading", "forking"} {
+			t.Run(name+"/"+concurrency, func(t *testing.T) {
+				t.Parallel()
+				j := frameworktest.NewLog()
+				conf := scriptAt(path, concurrency, j)
+				conf.Timeouts = framework.Timeouts{Write: 50 * time.Millisecond}
+				errs := make(chan error, 1)
+				s := frameworktest.NewServer(t, "tcp", open(t, conf))
+				s.HandleError = func(_ *framework.Request, err error) { errs <- err }
+				serve(t, s, strategies[concurrency](), j)
+				frameworktest.Dial(t, s)
+				err := frameworktest.Await(t, errs)
+				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+				require.ErrorContains(t, err, "timed out")
+			})
+		}
+	}
+}
+
 // Coroutines of one process take turns; an exception is the request's.
 func TestPythonCoroutines(t *testing.T) {
 	t.Parallel()

@@ -217,10 +217,10 @@ class Forks:
 class Tasks:
     """A task for each request, all in one asyncio loop."""
 
-    def __init__(self, handle, limit):
+    def __init__(self, handle):
         import asyncio
 
-        self.handle, self.limit, self.submit = handle, limit, asyncio.run_coroutine_threadsafe
+        self.handle, self.submit = handle, asyncio.run_coroutine_threadsafe
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
@@ -230,31 +230,52 @@ class Tasks:
     async def finish(self, request):
         result = OK, ""
         try:
-            await handle_streams(self.handle, request.connection, self.limit)
+            await handle_streams(self.handle, request.connection)
         except BaseException as error:
             result = request.failure(error)
         request.conclude(*result)
 
 
-async def handle_streams(handle, connection, limit):
-    """Run ``async def handle(reader, writer)``. limit bounds each wait for the client, in seconds."""
+async def handle_streams(handle, connection):
+    """Run ``async def handle(reader, writer)``. The limits of the connection bound each wait for its client."""
     import asyncio
 
-    class Reader(asyncio.StreamReader):
-        async def read(self, n=-1):
-            return await asyncio.wait_for(super().read(n), limit)
+    limit = connection.limit
 
-        async def readuntil(self, separator=b"\n"):
+    class Reader(asyncio.StreamReader):
+        async def _wait_for_data(self, name):
+            await asyncio.wait_for(super()._wait_for_data(name), limit)
+
+        async def readuntil(self, separator=b"\n"):  # as a whole
             return await asyncio.wait_for(super().readuntil(separator), limit)
 
-        async def readexactly(self, n):
-            return await asyncio.wait_for(super().readexactly(n), limit)
+    class Writer(asyncio.StreamWriter):
+        async def drain(self):
+            await self.sent(super().drain())
+
+        async def wait_closed(self):
+            await self.sent(asyncio.shield(super().wait_closed()))  # others may wait for it, too
+
+        async def sent(self, wait):
+            """Wait for as long as the client takes some of what is to be sent."""
+            task, sent = asyncio.ensure_future(wait), -1
+            try:
+                while not task.done():
+                    if sent == connection.sent:
+                        self.transport.abort()
+                        await asyncio.sleep(0)  # which closes the socket
+                        raise socket.timeout("timed out")
+                    sent = connection.sent
+                    await asyncio.wait([task], timeout=connection.write_limit)
+                await task
+            finally:
+                task.cancel()
 
     loop = asyncio.get_running_loop()
     reader = (Reader if limit < FOREVER else asyncio.StreamReader)(loop=loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     transport, _ = await loop.create_connection(lambda: protocol, sock=connection)
-    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    writer = Writer(transport, protocol, reader, loop)
     try:
         await handle(reader, writer)
     finally:
@@ -262,14 +283,14 @@ async def handle_streams(handle, connection, limit):
         await writer.wait_closed()
 
 
-def server_of(handle, limit):
+def server_of(handle):
     """Make the server object of a file that has ``async def handle(reader, writer)`` and no other."""
 
     class Server(socketserver.TCPServer):
         def finish_request(self, request, client_address):  # under forking; see Tasks
             import asyncio
 
-            asyncio.run(handle_streams(handle, request, limit))
+            asyncio.run(handle_streams(handle, request))
 
     return Server(("", 0), socketserver.StreamRequestHandler, bind_and_activate=False)
 

@@ -39,11 +39,11 @@ class Runner:
             os.close(self.configuration["journal"])  # shared memory for events, which are sent instead
         timeouts = self.configuration.get("timeouts") or {}
         seconds = {name: value / 1e9 for name, value in timeouts.items() if value}
-        self.limit, write_limit = (min(seconds.get("idle", FOREVER), seconds.get(name, FOREVER)) for name in ("read", "write"))
+        limit, write_limit = (min(seconds.get("idle", FOREVER), seconds.get(name, FOREVER)) for name in ("read", "write"))
         self.longest, self.patience = seconds.get("request"), seconds.get("drain", 10)
         self.concurrency = self.configuration.get("concurrency", "threading")
         self.limits = Limits(self.configuration.get("limits") or {})
-        self.kinds = [type("Connection", (base,), {"limit": self.limit, "write_limit": write_limit}) for base in (Connection, CountedConnection)]
+        self.kinds = [type("Connection", (base,), {"limit": limit, "write_limit": write_limit}) for base in (Connection, CountedConnection)]
         self.made, self.serving, self.waiting, self.place = [], [], set(), None  # server objects, threads
         self.requests, self.listeners, self.timers, self.begun = {}, {}, [], 0
         self.expiring, self.lock = {}, threading.Lock()  # the requests that are not late, the oldest first
@@ -365,8 +365,8 @@ class Runner:
         handle = names.get("handle")
         if getattr(getattr(handle, "__code__", None), "co_flags", 0) & 0x80:  # a coroutine function
             if self.concurrency != "forking":
-                self.place = Tasks(handle, self.limit)
-            return server_of(handle, self.limit).serve_forever()
+                self.place = Tasks(handle)
+            return server_of(handle).serve_forever()
         base = socketserver.BaseRequestHandler
         own = [c for c in names.values() if isinstance(c, type) and issubclass(c, base) and c.__module__ == "__main__"]
         leaves = [c for c in own if not any(other is not c and issubclass(other, c) for other in own)]

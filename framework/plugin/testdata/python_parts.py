@@ -1,11 +1,13 @@
 """Tests parts of the worker in directory python, with sockets and without a server."""
 
 import array
+import asyncio
 import pathlib
 import tempfile
 import types
 import unittest
 import weakref
+from unittest import mock
 
 text = "".join((pathlib.Path("python") / f"{part}.py").read_text() for part in ("channel", "request", "listener", "state", "runner"))
 worker = types.ModuleType("worker")
@@ -89,6 +91,25 @@ class Connections(unittest.TestCase):
         self.read()
         self.assertEqual(1 << 20, self.received)
         self.assertEqual(1 << 20, self.connection.sent)
+
+
+class Coroutines(unittest.TestCase):
+    def test_each_wait_for_the_client_has_the_limit(self):
+        ours, client = socket.socketpair()
+        connection = worker.Connection(fileno=ours.detach())
+        connection.limit, waits = 5, []
+
+        async def wait_for(wait, limit):
+            waits.append(limit)
+            client.send(b"x")
+            return await wait
+
+        async def handle(reader, writer):
+            await reader.readexactly(3)
+
+        with client, mock.patch("asyncio.wait_for", wait_for):
+            asyncio.run(worker.handle_streams(handle, connection))
+        self.assertEqual([5, 5, 5], waits)
 
 
 class Source:
