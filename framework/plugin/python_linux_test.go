@@ -347,6 +347,24 @@ func TestPythonAnswers(t *testing.T) {
 	require.Equal(t, "hello you", frameworktest.Ask(t, conn, "you"), "nothing else has come")
 }
 
+// A datagram that is longer than it may be is dropped, not cut short, wherever it is received.
+func TestPythonDropsLongDatagrams(t *testing.T) {
+	for _, concurrency := range []string{"threading", "preforking"} {
+		t.Run(concurrency, func(t *testing.T) {
+			t.Parallel()
+			s, j := serveScript(t, "answers", "udp", concurrency)
+			conn := frameworktest.Dial(t, s)
+			for range 3 {
+				frameworktest.Send(t, conn, strings.Repeat("x", 8193))
+			}
+			require.Equal(t, "hello you", frameworktest.Ask(t, conn, "you"))
+			require.Len(t, frameworktest.Ask(t, conn, strings.Repeat("x", 8192)), 8192+len("hello "))
+			j.Await(t, "datagram dropped: it is longer than max_packet_size")
+			j.Await(t, "max_packet_size=8192")
+		})
+	}
+}
+
 // The timeouts of the server hold, whatever the handler sets.
 func TestPythonTimeouts(t *testing.T) {
 	for _, c := range []struct {

@@ -116,9 +116,12 @@ class Listener:
 
     def receive(self, _):
         try:
-            data, name = self.socket.recvfrom(self.size)
+            data, name = self.socket.recvfrom(self.size + 1)
         except OSError:
             return  # another process was faster, or an earlier answer has not arrived
+        if len(data) > self.size:
+            details = {"client": self.text(name), "max_packet_size": self.size, "next": "raise max_packet_size"}
+            return self.warn("datagram dropped: it is longer than max_packet_size", **details)
         if self.network == "udp":
             text = self.text(name)
             loopback = text.startswith(("127.", "[::1]"))
