@@ -17,6 +17,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/plugin"
+	"github.com/go-socketserver/socketserver/internal/vsock"
 )
 
 // script returns the settings of a script of testdata under a strategy.
@@ -462,6 +463,37 @@ func TestPythonPrints(t *testing.T) {
 	require.Equal(t, "HELLO", ask(t, s, "hello\n"))
 	j.Await(t, "b'hello'")
 	require.Regexp(t, regexp.MustCompile(`(?s)Received from 127\.0\.0\.1:.*b'hello'`), j.String())
+}
+
+// A worker serves the sockets of every network, and knows who their clients are.
+func TestPythonOnEveryStream(t *testing.T) {
+	for network, address := range map[string]string{"unixpacket": "s", "vsock": "local:0"} {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			if network == "unixpacket" {
+				address = filepath.Join(t.TempDir(), address)
+			}
+			socket, err := framework.OpenSocket(network, address, framework.SocketOptions{})
+			if network == "vsock" && err != nil {
+				t.Skip("needs the module vsock_loopback:", err)
+			}
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = socket.Close() })
+			j := frameworktest.NewLog()
+			s := &framework.BaseServer{Class: open(t, script(t, "subject", "preforking", j)), Transport: socket.Transport(), Limits: &framework.Limits{Connections: 4, PerSource: 1}}
+			serve(t, s, &framework.Preforking{Workers: 1}, j)
+			connect := func() *client {
+				if network == "vsock" {
+					conn, err := vsock.Dial(t.Context(), s.Addr().(*vsock.Addr))
+					require.NoError(t, err)
+					return newClient(frameworktest.Adopt(t, conn))
+				}
+				return newClient(frameworktest.DialAddress(t, network, address))
+			}
+			require.Equal(t, "1", connect().ask(t, "count"))
+			frameworktest.ExpectEnd(t, connect())
+		})
+	}
 }
 
 // Parts of the worker, by themselves.

@@ -37,6 +37,7 @@ STARTED, REFUSED, ENDED = 1, 2, 3  # flags of an event
 OK, FAILED, PANICKED, PEER_GONE, TIMED_OUT = range(5)  # statuses
 
 MAX_FRAME, MAX_TEXT, MAX_ANSWER = 163840, 32768, 65507
+ANY_CID = 0xFFFFFFFF  # of vsock: the address that is any of this machine's
 STREAMS, PACKETS = ["tcp", "unix"], ["udp", "unixgram"]
 FOREVER = 1e8  # seconds. Not None, which would clear O_NONBLOCK: the server shares it
 
@@ -190,9 +191,12 @@ class Answer:
 
 def address(network, text, server):
     """The address that accept() or recvfrom() of a server of that family would return."""
+    if network == "vsock":
+        cid, _, port = text.partition(":")
+        return ANY_CID if cid == "any" else int(cid), int(port)
     if network not in ("tcp", "udp"):
         if text in ("", "@"):  # it is not bound
-            return "" if network == "unix" else None
+            return None if network == "unixgram" else ""
         return b"\0" + os.fsencode(text[1:]) if text.startswith("@") else text
     host, _, port = text.rpartition(":")
     host = host.strip("[]")

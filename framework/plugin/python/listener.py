@@ -11,7 +11,9 @@ class Limits:
 
     @staticmethod
     def source(network, client):
-        """What counts as one: an IPv4 address or a /64 of IPv6. A datagram of a Unix socket is none."""
+        """What counts as one: an IPv4 address, a /64 of IPv6 or a machine of vsock. A datagram of a Unix socket is none."""
+        if network == "vsock":
+            return "cid", client.partition(":")[0]
         if network not in ("tcp", "udp"):
             return None
         host = client.rpartition(":")[0].strip("[]").partition("%")[0]
@@ -73,6 +75,8 @@ class Listener:
     @staticmethod
     def text(name):
         """The text of an address, as the server writes it."""
+        if isinstance(name, tuple) and isinstance(name[0], int):  # of vsock
+            return f"{'any' if name[0] == ANY_CID else name[0]}:{name[1]}"
         if isinstance(name, tuple):
             host = name[0][7:] if name[0].startswith("::ffff:") else name[0]
             return f"[{host}]:{name[1]}" if ":" in host else f"{host}:{name[1]}"
@@ -109,7 +113,7 @@ class Listener:
                 self.warn("could not get a request; waiting", error=str(error))
             return self.rest()
         user = None
-        if self.network == "unix":
+        if self.network in ("unix", "unixpacket"):
             peer = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # pid, uid, gid
             user = "uid", int.from_bytes(peer[4:8], sys.byteorder)
         self.begin(name, accepted.detach(), None, user)

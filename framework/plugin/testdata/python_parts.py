@@ -151,6 +151,28 @@ class Requests(unittest.TestCase):
         self.assertEqual([first, second], list(run.requests))
 
 
+class Addresses(unittest.TestCase):
+    def test_vsock(self):
+        for name, text in ((3, 9000), "3:9000"), ((0xFFFFFFFF, 5), "any:5"):
+            self.assertEqual(text, worker.Listener.text(name))
+            self.assertEqual(name, worker.address("vsock", text, None))
+        self.assertEqual(("cid", "3"), worker.Limits.source("vsock", "3:9000"))
+
+    def test_listener_of_vsock(self):
+        try:
+            server = socket.socket(socket.AF_VSOCK)
+            server.bind((socket.VMADDR_CID_ANY, socket.VMADDR_PORT_ANY))
+        except OSError as error:
+            self.skipTest(f"there is no vsock: {error}")
+        server.listen()
+        port = server.getsockname()[1]
+        self.assertEqual(f"any:{port}", worker.Listener(runner(), 1, 0, {"network": "vsock"}, server.detach()).local)
+
+    def test_client_without_a_name(self):
+        for network, name in ("unix", ""), ("unixpacket", ""), ("unixgram", None):
+            self.assertEqual(name, worker.address(network, "", None))
+
+
 class Listeners(unittest.TestCase):
     def test_error_of_accept_lasts(self):
         server = socket.create_server(("127.0.0.1", 0))
