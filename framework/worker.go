@@ -83,7 +83,8 @@ func (w *Worker) Configure(c WorkerConfiguration, timeout time.Duration) (*Worke
 	return hello, errors.Join(problems...)
 }
 
-// Ping waits until the process answers, which it does if its hello says so. One call at a time.
+// Ping waits until the process answers, which it does if its hello says so, or sends anything else.
+// What it has sent since the last Ping is an answer to this one. One call at a time.
 func (w *Worker) Ping(ctx context.Context) error { return w.process.Ping(ctx) }
 
 // Ready waits until the process has said what it is.

@@ -92,17 +92,20 @@ func (p *Process) Configure(as []byte) {
 // Hello returns what the process has said, once it is Ready.
 func (p *Process) Hello() *Hello { return &p.hello }
 
-// Ping waits until the process has answered. One call at a time.
+// Ping returns once the process has sent something, whatever it is, since the last Ping; if it has
+// not, it is asked to. One call at a time.
 func (p *Process) Ping(ctx context.Context) error {
-	select { // the answer to one that was given up
-	case <-p.pong:
+	select {
+	case <-p.heard:
+		return nil
 	default:
 	}
-	if err := p.channel.TrySend(&handoff.Frame{Kind: handoff.Ping}); err != nil {
+	// A full channel says nothing: what is to be read there may be read yet.
+	if err := p.channel.TrySend(&handoff.Frame{Kind: handoff.Ping}); err != nil && !errors.Is(err, handoff.ErrFull) {
 		return err
 	}
 	select {
-	case <-p.pong:
+	case <-p.heard:
 		return nil
 	case <-p.gone:
 		return p.err

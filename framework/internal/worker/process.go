@@ -32,7 +32,7 @@ type Process struct {
 	ready chan struct{} // closed when hello has arrived
 	began int64         // when that was
 	gone  chan struct{} // closed when the process has ended
-	pong  chan struct{} // has one when it has answered a ping
+	heard chan struct{} // has one when the process has sent something since the last Ping
 	hello Hello
 
 	mu       sync.Mutex
@@ -74,7 +74,7 @@ func NewProcess(channel *handoff.Conn, pid int, log hclog.Logger, end func() err
 func newProcess(channel *handoff.Conn, events *events, pid int, log hclog.Logger, end func() error, kill, quit func(), calls NewCalls) *Process {
 	p := &Process{
 		channel: channel, events: events, pid: pid, log: log, end: end, kill: kill, quit: quit, pending: map[uint64]*inflight{},
-		ready: make(chan struct{}), gone: make(chan struct{}), pong: make(chan struct{}, 1),
+		ready: make(chan struct{}), gone: make(chan struct{}), heard: make(chan struct{}, 1),
 	}
 	if calls != nil {
 		p.calls = calls(p.send)
@@ -144,6 +144,10 @@ func (p *Process) receive() {
 // take handles one frame, after the events that precede it. An error means that the process cannot
 // be trusted any more.
 func (p *Process) take(f handoff.Frame) error {
+	select {
+	case p.heard <- struct{}{}:
+	default: // it was heard already
+	}
 	if err := p.events.read(); err != nil {
 		return err
 	}
@@ -161,11 +165,7 @@ func (p *Process) take(f handoff.Frame) error {
 	switch {
 	case f.Kind == handoff.Wake: // its events have been read
 		return nil
-	case f.Kind == handoff.Pong:
-		select {
-		case p.pong <- struct{}{}:
-		default: // nobody waits for it any more
-		}
+	case f.Kind == handoff.Pong: // it has been heard
 		return nil
 	case f.Kind == handoff.Quit && f.ID == 0:
 		p.quit()
