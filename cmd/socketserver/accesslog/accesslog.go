@@ -24,7 +24,7 @@ import (
 const (
 	maxWaiting = 4 << 20                // bytes that wait to be written
 	interval   = 10 * time.Millisecond  // between writes, of all that has come meanwhile
-	patience   = 300 * time.Millisecond // for the rest of them, at the end
+	patience   = 300 * time.Millisecond // for what a pipe does not take, when it is reopened and at the end
 )
 
 // Standard is the path that stands for standard output.
@@ -44,9 +44,10 @@ type Log struct {
 	closing chan struct{}
 	closed  chan struct{} // closed when the goroutine has written the rest
 
-	writing sync.Mutex // guards what follows
-	file    *os.File
-	torn    bool // the last line was written in part
+	reopening sync.Mutex // held while file changes
+	writing   sync.Mutex // guards what follows, and is held while a pipe does not take it
+	file      *os.File
+	torn      bool // the last line was written in part
 }
 
 // Open opens the file at path, to which lines are appended, and begins to write. log is for
@@ -166,8 +167,11 @@ func (l *Log) Reopen() error {
 	if err != nil {
 		return err
 	}
-	l.writing.Lock()
+	l.reopening.Lock()
+	defer l.reopening.Unlock()
 	old := l.file
+	_ = old.SetWriteDeadline(time.Now().Add(patience)) // wakes the writer of a pipe that nobody reads; others have none
+	l.writing.Lock()
 	l.file, l.torn = file, false
 	l.writing.Unlock()
 	return old.Close()

@@ -122,6 +122,24 @@ func TestAPipeThatIsNotReadDelaysNobody(t *testing.T) {
 	require.Contains(t, log.String(), "access log lines dropped")
 }
 
+// Nor does it delay the signal that reopens it, whose handling the daemon waits for when it stops.
+func TestAPipeThatIsNotReadIsReopened(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	reader, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	require.NoError(t, err)
+	defer reader.Close()
+	l, err := accesslog.Open(path, hclog.NewNullLogger())
+	require.NoError(t, err)
+	for l.Lost() == 0 {
+		l.Add(request, outcome)
+	}
+	reopened := make(chan error, 1)
+	go func() { reopened <- l.Reopen() }()
+	require.NoError(t, frameworktest.Await(t, reopened))
+	require.NoError(t, l.Close())
+}
+
 func TestAFullDiskIsReported(t *testing.T) {
 	log := frameworktest.NewLog()
 	l, err := accesslog.Open("/dev/full", hclog.New(&hclog.LoggerOptions{Output: log}))

@@ -66,7 +66,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	defer l.mu.Unlock()
 	for l.open == maxConnections && !l.closed {
 		if first := l.silent.Front(); first != nil {
-			l.end(first.Value.(*connection))
+			_ = l.end(first.Value.(*connection))
 			continue
 		}
 		l.freed.Wait()

@@ -44,6 +44,7 @@ func status(t *testing.T, conn net.Conn) int {
 	require.NoError(t, err)
 	_, err = io.Copy(io.Discard, response.Body)
 	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
 	return response.StatusCode
 }
 
