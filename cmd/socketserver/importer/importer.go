@@ -38,24 +38,31 @@ func Formats() []string { return names(readers) }
 var readers = map[string]func([]file) []*server{"xinetd": readXinetd, "inetd": readInetd, "systemd": readSystemd}
 
 // A file is a file of a source.
-type file struct{ path, text string }
+type file struct {
+	path, text string
+	unread     error // of one in a directory, instead of its text
+}
 
 // Import returns servers.hcl for files, and for the files in directories. format is one of
 // [Formats], or empty: then each file's content decides. check returns what is wrong with a
 // configuration, of which the last server is the one in question.
 func Import(format string, paths []string, check func(src string) error) (string, error) {
 	files := map[string][]file{}
+	var servers []*server
 	for _, path := range paths {
 		found, err := readPath(path)
 		if err != nil {
 			return "", err
 		}
 		for _, f := range found {
+			if f.unread != nil {
+				servers = append(servers, comment("Not carried over: %v", f.unread))
+				continue
+			}
 			kind := cmp.Or(format, detect(f))
 			files[kind] = append(files[kind], f)
 		}
 	}
-	var servers []*server
 	for _, kind := range names(files) {
 		servers = append(servers, readers[kind](files[kind])...)
 	}
@@ -86,13 +93,13 @@ func readFile(path string) (file, error) {
 	if len(src) > maxFile {
 		return file{}, fmt.Errorf("%s: it is larger than 1 MiB", path)
 	}
-	return file{path, strings.ReplaceAll(string(src), "\r\n", "\n")}, nil
+	return file{path: path, text: strings.ReplaceAll(string(src), "\r\n", "\n")}, nil
 }
 
 // leftover are files of editors and package managers, which the super servers ignore, too.
 var leftover = regexp.MustCompile(`^\.|~$|\.(bak|orig|rpmsave|rpmnew|rpmorig|dpkg-\w+|swp)$`)
 
-// readPath reads a file, or the files of a directory with the drop-ins of systemd's units.
+// readPath reads a file, or the files of a directory, as far as they can be read, with the drop-ins of systemd's units.
 func readPath(path string) ([]file, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -112,8 +119,8 @@ func readPath(path string) ([]file, error) {
 			continue
 		}
 		found, err := readPath(filepath.Join(path, e.Name()))
-		if err != nil {
-			return nil, err
+		if err != nil { // as of a unit that is masked, or a link that leads nowhere
+			found = []file{{path: filepath.Join(path, e.Name()), unread: err}}
 		}
 		all = append(all, found...)
 	}

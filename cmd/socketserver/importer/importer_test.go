@@ -199,3 +199,72 @@ func FuzzImport(f *testing.F) {
 		}
 	})
 }
+
+// A server is off where what restricts its clients or its program there has no counterpart.
+func TestRestrictionsOfSystemd(t *testing.T) {
+	const socket, service = "[Socket]\nListenStream=7777\nAccept=yes\n", "[Service]\nExecStart=/bin/cat\nStandardInput=socket\nUser=nobody\n"
+	imported := func(socket, service string) string {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "a.socket"), []byte(socket), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "a@.service"), []byte(service), 0o600))
+		got, err := Import("", []string{dir}, check)
+		require.NoError(t, err)
+		requireValid(t, got)
+		return got
+	}
+	require.Contains(t, imported(socket, service), "\nserver \"a\"")
+	require.Contains(t, imported(socket+"BindToDevice=lo\nBindToDevice=\n", service), "\nserver \"a\"", "it is cleared")
+	for _, restriction := range []string{"BindToDevice=lo", "SmackLabelIPIn=x", "IPIngressFilterPath=/x", "[Unit]\nConditionHost=x", "[Unit]\nAssertPathExists=/x"} {
+		require.NotContains(t, imported(socket+restriction+"\n", service), "\nserver \"a\"", restriction)
+	}
+	for _, restriction := range []string{
+		"RootDirectory=/x", "RootImage=/x", "ExecCondition=/x", "PAMName=x", "InaccessiblePaths=/x", "TemporaryFileSystem=/", "NetworkNamespacePath=/x", "AppArmorProfile=x",
+		"[Unit]\nConditionUser=x",
+	} {
+		require.NotContains(t, imported(socket, service+restriction+"\n"), "\nserver \"a\"", restriction)
+	}
+}
+
+// An entry of a directory that cannot be read, as a unit that is masked, is a comment.
+func TestUnreadableEntries(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.socket"), []byte("[Socket]\nListenStream=7777\nAccept=yes\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a@.service"), []byte("[Service]\nExecStart=/bin/cat\nStandardInput=socket\n"), 0o600))
+	require.NoError(t, os.Symlink("/dev/null", filepath.Join(dir, "masked.service")))
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling.socket")))
+	got, err := Import("", []string{dir}, check)
+	require.NoError(t, err)
+	require.Contains(t, got, "\nserver \"a\"")
+	require.Contains(t, got, "# Not carried over: "+filepath.Join(dir, "masked.service")+": it is not a regular file\n")
+	require.Contains(t, got, "# Not carried over: "+filepath.Join(dir, "dangling.socket")+": there is no such file")
+	_, err = Import("", []string{filepath.Join(dir, "dangling.socket")}, check)
+	require.Error(t, err, "it was named")
+}
+
+// -= takes words from the list of the entry, or of the defaults, and says nothing about environments.
+func TestRemovedFromLists(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "xinetd.conf")
+	require.NoError(t, os.WriteFile(at, []byte(`defaults
+{
+	no_access = 192.0.2.1 192.0.2.2
+}
+service a
+{
+	socket_type = stream
+	port        = 7777
+	wait        = no
+	user        = nobody
+	server      = /bin/cat
+	only_from   = 198.51.100.1 198.51.100.2
+	only_from  -= 198.51.100.2
+	no_access  -= 192.0.2.2
+}
+`), 0o600))
+	got, err := Import("", []string{at}, check)
+	require.NoError(t, err)
+	requireValid(t, got)
+	require.Regexp(t, `allow = \["198.51.100.1"\]`, got)
+	require.Regexp(t, `deny += \["192.0.2.1"\]`, got)
+	require.NotContains(t, got, "environment of allowed names (")
+	require.NotContains(t, got, "Different: programs get an environment")
+}

@@ -16,6 +16,8 @@ type setting struct {
 	text  string   // as the source has it
 	words []string // its value
 	adds  bool     // to that of the defaults
+
+	removed []string // of the defaults' words
 }
 
 func (x setting) value() string { return strings.Join(x.words, " ") }

@@ -145,6 +145,8 @@ func (s *server) applyUnit(section string, x setting) {
 	case strings.HasPrefix(x.name, "X-"):
 	case section == "Socket" || section == "Service":
 		s.apply(systemdRules, x)
+	case strings.HasPrefix(x.name, "Condition"), strings.HasPrefix(x.name, "Assert"):
+		s.refuse(x, "it is served under a condition there")
 	case section == "Install", x.name != "Description" && x.name != "Documentation":
 		s.lose(x, "dependencies of units belong to the daemon's own unit")
 	}

@@ -11,10 +11,11 @@ const (
 	socketOption = "this option of a socket is the system's"
 	hardening    = "it hardens one service; here the unit of the daemon is hardened, for all servers"
 	ofManager    = "systemd runs the daemon, not its servers"
+	asksFirst    = "a program that says whether a client is served is not asked"
 )
 
 // systemdRules are the settings of the sections Socket and Service.
-var systemdRules = withAll(map[string]rule{
+var systemdRules = withVital(withAll(map[string]rule{
 	"ListenStream": {}, "ListenDatagram": {}, "Accept": {}, "Service": {}, "BindIPv6Only": {}, "SocketMode": {}, "SocketUser": {}, "SocketGroup": {},
 	"NoDelay": {}, "ReusePort": {}, "Backlog": {}, "IPAddressAllow": {}, "IPAddressDeny": {}, "FileDescriptorName": {}, "RemoveOnStop": {},
 	"ExecStart": {}, "StandardInput": {}, "StandardOutput": {}, "StandardError": {}, "Environment": {do: systemdEnvironment},
@@ -53,29 +54,38 @@ var systemdRules = withAll(map[string]rule{
 	"a socket that is triggered too often is not closed": {"TriggerLimitIntervalSec", "TriggerLimitBurst"},
 	socketOption: {
 		"KeepAliveTimeSec", "KeepAliveIntervalSec", "KeepAliveProbes", "DeferAcceptSec", "ReceiveBuffer", "SendBuffer", "IPTOS", "IPTTL", "Mark", "FreeBind",
-		"Transparent", "Broadcast", "PassCredentials", "PassSecurity", "PassPacketInfo", "Timestamping", "TCPCongestion", "BindToDevice", "DirectoryMode",
-		"Priority", "Writable", "SocketProtocol", "SmackLabel", "SELinuxContextFromNet", "MaxConnectionsPerUser",
+		"Transparent", "Broadcast", "PassCredentials", "PassSecurity", "PassPacketInfo", "Timestamping", "TCPCongestion", "DirectoryMode",
+		"Priority", "Writable", "SocketProtocol", "MaxConnectionsPerUser",
 	},
 	hardening: {
-		"AmbientCapabilities", "CapabilityBoundingSet", "DevicePolicy", "DeviceAllow", "InaccessiblePaths", "LockPersonality", "MemoryDenyWriteExecute",
+		"AmbientCapabilities", "CapabilityBoundingSet", "DevicePolicy", "DeviceAllow", "LockPersonality", "MemoryDenyWriteExecute",
 		"NoNewPrivileges", "PrivateDevices", "PrivateMounts", "PrivateNetwork", "PrivateTmp", "PrivateUsers", "PrivateIPC", "ProcSubset", "ProtectClock",
 		"ProtectControlGroups", "ProtectHome", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc",
 		"ProtectSystem", "ReadOnlyPaths", "ReadWritePaths", "RemoveIPC", "RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime",
-		"RestrictSUIDSGID", "RootDirectory", "SecureBits", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallFilter", "TemporaryFileSystem",
+		"RestrictSUIDSGID", "SecureBits", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallFilter",
 		"BindPaths", "BindReadOnlyPaths", "ExecPaths", "NoExecPaths", "KeyringMode", "SupplementaryGroups",
 	},
 	"a process has limits of memory, cpu, files, processes and file size": {
 		"MemoryMax", "MemoryHigh", "MemoryLimit", "TasksMax", "CPUQuota", "CPUWeight", "CPUShares", "IOWeight", "LimitCORE", "LimitDATA", "LimitSTACK",
 		"LimitRSS", "LimitMEMLOCK", "LimitNICE", "LimitRTPRIO", "OOMScoreAdjust", "IOSchedulingClass", "CPUSchedulingPolicy",
 	},
-	"the program alone is started": {"ExecStartPre", "ExecStartPost", "ExecStopPost", "ExecStop", "ExecReload", "ExecCondition", "ExecStopPre"},
+	"the program alone is started": {"ExecStartPre", "ExecStartPost", "ExecStopPost", "ExecStop", "ExecReload", "ExecStopPre"},
 	ofManager: {
 		"Restart", "RestartSec", "KillMode", "KillSignal", "TimeoutStopSec", "TimeoutSec", "RemainAfterExit", "SuccessExitStatus", "PIDFile", "Slice", "CollectMode",
 		"OOMPolicy", "NotifyAccess", "SyslogIdentifier", "SyslogFacility", "SyslogLevel", "NonBlocking", "FlushPending", "RuntimeDirectory", "StateDirectory",
 		"CacheDirectory", "LogsDirectory", "ConfigurationDirectory", "RuntimeDirectoryMode", "StateDirectoryMode", "Delegate", "IgnoreSIGPIPE", "SendSIGHUP", "Symlinks",
-		"WatchdogSec", "PAMName", "TTYPath", "UtmpIdentifier", "LoadCredential", "SetCredential", "ImportCredential", "PassEnvironment", "UnsetEnvironment",
+		"WatchdogSec", "TTYPath", "UtmpIdentifier", "LoadCredential", "SetCredential", "ImportCredential", "PassEnvironment", "UnsetEnvironment",
 		"StartLimitIntervalSec", "StartLimitBurst", "Sockets",
 	},
+}), map[string][]string{
+	"clients of one interface, network or label alone reach it there": {
+		"BindToDevice", "SmackLabel", "SmackLabelIPIn", "SmackLabelIPOut", "SELinuxContextFromNet", "NetworkNamespacePath", "RestrictNetworkInterfaces",
+		"IPIngressFilterPath", "IPEgressFilterPath", "BPFProgram",
+	},
+	"there is no jail for a program": {
+		"RootDirectory", "RootImage", "RootMStack", "InaccessiblePaths", "TemporaryFileSystem", "SELinuxContext", "AppArmorProfile", "SmackProcessLabel",
+	},
+	asksFirst: {"ExecCondition", "PAMName"},
 })
 
 // withAll adds rules for settings that are lost for the same reason.
@@ -83,6 +93,16 @@ func withAll(rules map[string]rule, lost map[string][]string) map[string]rule {
 	for why, all := range lost {
 		for _, name := range all {
 			rules[name] = rule{lost: why}
+		}
+	}
+	return rules
+}
+
+// withVital adds rules for settings without which a server must not run.
+func withVital(rules map[string]rule, lost map[string][]string) map[string]rule {
+	for why, all := range lost {
+		for _, name := range all {
+			rules[name] = rule{lost: why, vital: true}
 		}
 	}
 	return rules

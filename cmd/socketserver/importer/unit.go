@@ -28,9 +28,11 @@ func dropIns(path string) []file {
 	var all []file
 	paths, _ := filepath.Glob(filepath.Join(escapeGlob(path)+".d", "*.conf"))
 	for _, p := range paths {
-		if f, err := readFile(p); err == nil {
-			all = append(all, f)
+		f, err := readFile(p)
+		if err != nil {
+			f = file{path: p, unread: err}
 		}
+		all = append(all, f)
 	}
 	return all
 }
@@ -75,7 +77,7 @@ func (u *unit) read(f file) {
 		x := setting{at: fmt.Sprintf("%s:%d", f.path, n), name: strings.TrimSpace(name), text: text, words: strings.Fields(value)}
 		if len(x.words) == 0 {
 			u.sections[section] = slices.DeleteFunc(u.sections[section], func(old setting) bool { return old.name == x.name })
-			if systemdRules[x.name].lost == "" {
+			if r := systemdRules[x.name]; r.lost == "" || r.vital {
 				continue
 			}
 		}

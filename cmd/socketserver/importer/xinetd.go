@@ -126,15 +126,23 @@ func (e *entry) add(operator string, s setting) {
 		e.problem("Not carried over: xinetd ignores it, too", s)
 		return
 	case operator == "+=":
-		s.words, s.adds = append(slices.Clone(old.words), s.words...), !again || old.adds
+		s.words, s.adds, s.removed = append(slices.Clone(old.words), s.words...), !again || old.adds, old.removed
 	case operator == "-=":
-		e.problem("Different: programs get an environment of allowed names", s)
-		s.words = slices.DeleteFunc(slices.Clone(old.words), func(w string) bool { return slices.Contains(s.words, w) })
+		if s.name == "env" || s.name == "passenv" {
+			e.problem("Different: programs get an environment of allowed names", s)
+		}
+		s.removed, s.adds = append(slices.Clone(old.removed), s.words...), !again || old.adds
+		s.words = without(old.words, s.removed)
 	}
 	if !again {
 		e.order = append(e.order, s.name)
 	}
 	e.settings[s.name] = s
+}
+
+// without returns words but for those that are removed.
+func without(words, removed []string) []string {
+	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return slices.Contains(removed, w) })
 }
 
 func (e *entry) problem(fate string, s setting) {
@@ -153,7 +161,7 @@ func (e *entry) with(defaults *entry) *entry {
 	for _, name := range e.order {
 		own := e.settings[name]
 		if own.adds {
-			own.words = append(slices.Clone(all.settings[name].words), own.words...)
+			own.words = append(without(all.settings[name].words, own.removed), own.words...)
 		}
 		if _, there := all.settings[name]; !there {
 			all.order = append(all.order, name)
