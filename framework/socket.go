@@ -44,11 +44,14 @@ func InheritSocket(network string, file *os.File, o SocketOptions) (*Socket, err
 // them. lock is of the lock beside the file of a Unix socket; nil: there is none.
 func (k *Socket) Files() (socket, lock *os.File, err error) { return k.kept.Files() }
 
-// Disown leaves the file of a Unix socket to the process that has inherited the socket.
+// Disown leaves the socket to the process that has inherited it: Suspend, Resume and Close do nothing
+// any more to what both have, such as the file of a Unix socket. A process that may fail disowns what it
+// has inherited, until the other process has disowned it.
 func (k *Socket) Disown() error { return k.kept.Disown() }
 
-// Own takes over the file of an inherited Unix socket, which its process has disowned: Close
-// removes it. The socket owns lock from then on.
+// Own takes over an inherited socket, which its process has disowned. lock is that of the file of a Unix
+// socket, which Close removes from then on; nil: there is none, or the file is another's. The socket owns
+// lock.
 func (k *Socket) Own(lock *os.File) { k.kept.Own(lock) }
 
 // Addr returns the address of the socket, with the real port.
@@ -64,10 +67,11 @@ func (k *Socket) Transport() Transport {
 
 // Suspend has the system refuse clients of the socket, whatever process serves it, until Resume: those
 // of tcp are refused, those of unix find no file, and datagrams are dropped. Clients that wait in the
-// backlog of tcp are refused, too. The address stays taken, and requests in flight go on. It needs Linux.
+// backlog of tcp are refused, too. The address stays taken, and requests in flight go on. A process that
+// inherits the socket finds it suspended. It needs Linux.
 func (k *Socket) Suspend() error { return k.kept.Suspend() }
 
-// Resume has the socket take clients again, at the same address.
+// Resume has the socket take clients again, at the same address, whatever process has suspended it.
 func (k *Socket) Resume() error { return k.kept.Resume() }
 
 // Waiting returns the number of clients that the system has connected and no server has accepted, and

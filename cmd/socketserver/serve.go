@@ -163,7 +163,7 @@ func serve(o serving) error {
 	servers := supervisor.New(options)
 	operator.Keep = servers.Keep
 	servers.Inherit(sockets)
-	if err := servers.Adopt(before.Sockets); err != nil {
+	if err := servers.Adopt(before.Sockets, before.Suspended); err != nil {
 		return failed(err)
 	}
 	d = &daemon{means: options.Means, load: o.load, end: stop, logs: logs, log: log, servers: servers, notify: systemd.NewNotifier(log), causes: hangups, upgrader: upgrader{file: o.file, signals: upgrades}}

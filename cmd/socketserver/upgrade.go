@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/upgrade"
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/internal/text"
@@ -69,20 +70,18 @@ func (d *daemon) upgrade(ctx context.Context, path string) (pid int, err error) 
 	defer d.upgrader.changing.Unlock()
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	next, err := d.startNext(ctx, path)
-	if err != nil {
+	if path, err = d.checkNext(ctx, path); err != nil {
 		return 0, err
 	}
-	d.upgrader.successor = next.Pid
-	d.notify.MainPID(next.Pid)
-	d.closeWatchers()
-	if d.admin != nil {
-		d.admin.Retire()
-	}
-	d.closeMetrics()
-	d.closePage(d.page)
-	if err := d.servers.Leave(); err != nil {
-		d.log.Warn("cannot leave a socket to the new process", "error", err)
+	var next *upgrade.Successor
+	err = d.servers.HandOver(func(sockets []supervisor.Passed, suspended []string) (err error) {
+		if next, err = upgrade.Start(ctx, path, sockets, suspended, standardError); err == nil {
+			d.leaveTo(next.Pid)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
 	}
 	framework.LeaveOrphans() // or it would adopt, and end, whoever takes over from next
 	next.Release()
@@ -90,36 +89,37 @@ func (d *daemon) upgrade(ctx context.Context, path string) (pid int, err error) 
 	return next.Pid, nil
 }
 
-// startNext starts the next process, if it accepts the configuration.
-func (d *daemon) startNext(ctx context.Context, path string) (*upgrade.Successor, error) {
+// checkNext returns the path of the program of the next process, if that accepts the configuration.
+func (d *daemon) checkNext(ctx context.Context, path string) (string, error) {
 	if err := d.refuseSuccessor(); err != nil {
-		return nil, err
+		return "", err
 	}
 	if path == "" {
 		path = os.Args[0] // which may be a link, and lead elsewhere by now
 	}
 	path, err := exec.LookPath(path)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if path, err = filepath.Abs(path); err != nil {
-		return nil, err
+		return "", err
 	}
 	if d.upgrader.file != "" {
-		if err := upgrade.Check(ctx, path, "validate", "-c", d.upgrader.file); err != nil {
-			return nil, err
-		}
+		err = upgrade.Check(ctx, path, "validate", "-c", d.upgrader.file)
 	}
-	sockets, err := d.servers.Pass()
-	if err != nil {
-		return nil, err
+	return path, err
+}
+
+// leaveTo leaves all but the servers to the next process.
+func (d *daemon) leaveTo(pid int) {
+	d.upgrader.successor = pid
+	d.notify.MainPID(pid)
+	d.closeWatchers()
+	if d.admin != nil {
+		d.admin.Retire()
 	}
-	defer func() {
-		for _, s := range sockets {
-			s.Close()
-		}
-	}()
-	return upgrade.Start(ctx, path, sockets, standardError)
+	d.closeMetrics()
+	d.closePage(d.page)
 }
 
 // refuseSuccessor returns why no other process can take the place of this one.

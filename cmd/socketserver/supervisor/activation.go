@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,7 +45,7 @@ func (s *Supervisor) Unclaimed() []systemd.Socket {
 // openOrInherit opens a socket, or takes the inherited one of that address.
 func (k *Sockets) openOrInherit(network, address string, o framework.SocketOptions) (*framework.Socket, error) {
 	if i := k.find(network, address); i != nil {
-		return framework.InheritSocket(network, i.File, o)
+		return k.inherit(network, i.File, o)
 	}
 	s, err := framework.OpenSocket(network, address, o)
 	if errors.Is(err, syscall.EADDRINUSE) && !config.IsUnix(network) {
@@ -56,6 +57,21 @@ func (k *Sockets) openOrInherit(network, address string, o framework.SocketOptio
 		}
 	}
 	return s, err
+}
+
+// inherit makes a socket of one that another process has. While adopting that process may go on with it.
+func (k *Sockets) inherit(network string, file *os.File, o framework.SocketOptions) (*framework.Socket, error) {
+	s, err := framework.InheritSocket(network, file, o)
+	if err == nil && k.adopting {
+		err = s.Disown()
+	}
+	return s, err
+}
+
+func (k *Sockets) isAdopting() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.adopting
 }
 
 // find returns the inherited socket of an address, nil if there is none.

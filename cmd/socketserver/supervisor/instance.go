@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,7 +79,8 @@ func (s *Supervisor) newInstance(server *config.Server, c *class, old *Instance)
 		name: server.Name, config: server, log: s.options.Log.With("server", server.Name), sockets: s.sockets,
 		strategy: server.Strategy(s.options.Means), serves: s.options.Serves, class: c, kept: s.stateOf(server), limits: server.NewLimits(),
 		counters: s.countersOf(server.Name), events: s.events,
-		state: Starting, since: time.Now(), over: make(chan struct{}), follows: old != nil, suspended: old.is(Suspended),
+		state: Starting, since: time.Now(), over: make(chan struct{}), follows: old != nil,
+		suspended: old.is(Suspended) || old == nil && slices.Contains(s.suspended, server.Name),
 	}
 	i.requests = newRequests()
 	i.trace = i.follow(i.counters.trace())

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,7 +10,7 @@ import (
 )
 
 // Suspend has clients of a server refused, until Resume. Its addresses stay taken, and its requests
-// go on. A server that replaces it is suspended, too.
+// go on. A server that replaces it by name is suspended, too, also in a process that takes the place of this one.
 func (s *Supervisor) Suspend(name string) error {
 	return s.operate(name, (*Instance).suspend, Serving, Suspended)
 }
@@ -107,6 +108,9 @@ func (s *Supervisor) ResetPlugin(name string) error {
 func (s *Supervisor) operate(name string, do func(*Instance) error, states ...State) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	if s.sockets.isAdopting() {
+		return errors.New("this process is taking over from another one; try again")
+	}
 	i, err := s.find(name)
 	if err != nil {
 		return err
@@ -132,23 +136,35 @@ func (s *Supervisor) find(name string) (*Instance, error) {
 func (i *Instance) suspend() error {
 	for _, socket := range i.boundSockets() {
 		if err := socket.Suspend(); err != nil {
-			_ = i.resume()
-			return fmt.Errorf("server %q: suspend %s %s: %w", i.name, socket.key.network, socket.Addr(), err)
+			err = fmt.Errorf("server %q: suspend %s %s: %w", i.name, socket.key.network, socket.Addr(), err)
+			return errors.Join(err, i.resume())
 		}
 	}
 	i.enter(Suspended)
 	return nil
 }
 
-// resume undoes suspend.
+// resume undoes suspend, and what another instance has suspended.
 func (i *Instance) resume() error {
 	for _, socket := range i.boundSockets() {
 		if err := socket.Resume(); err != nil {
+			i.enter(Suspended)
 			return fmt.Errorf("server %q: resume %s %s: %w", i.name, socket.key.network, socket.Addr(), err)
 		}
 	}
 	i.enter(Serving)
 	return nil
+}
+
+// settle has an instance serve or be suspended, and its sockets, which others may have had, agree.
+func (i *Instance) settle(suspended bool) {
+	if !suspended {
+		if err := i.resume(); err != nil {
+			i.log.Error("suspended, as one of its sockets still is", "error", err)
+		}
+	} else if err := i.suspend(); err != nil { // of a socket that the one before did not have
+		i.log.Error("not suspended, though the server before it was", "error", err)
+	}
 }
 
 func (i *Instance) boundSockets() []*Socket {

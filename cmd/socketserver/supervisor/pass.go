@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -28,8 +27,38 @@ func (p *Passed) Close() {
 	}
 }
 
-// Pass returns the open sockets for another process. The caller closes them.
-func (s *Supervisor) Pass() (all []Passed, err error) {
+// HandOver has start start the process that takes the place of this one, with the open sockets and the
+// names of suspended servers. If that succeeds it leaves the sockets to that process, and retires every
+// server, without a drain timeout, also where their plugins have replace.drain. Run returns when their
+// requests are over. Meanwhile nothing is applied and the operator does nothing, so that what the process
+// was told stays true.
+func (s *Supervisor) HandOver(start func(sockets []Passed, suspended []string) error) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	sockets, err := s.pass()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, p := range sockets {
+			p.Close()
+		}
+	}()
+	var suspended []string
+	for _, i := range s.running() {
+		if i.is(Suspended) {
+			suspended = append(suspended, i.name)
+		}
+	}
+	if err := start(sockets, suspended); err != nil {
+		return err
+	}
+	s.leave()
+	return nil
+}
+
+// pass returns the open sockets for another process. The caller closes them.
+func (s *Supervisor) pass() (all []Passed, err error) {
 	k := s.sockets
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -52,18 +81,21 @@ func (s *Supervisor) Pass() (all []Passed, err error) {
 	return all, nil
 }
 
-// Adopt has servers use the sockets that another process has passed to this one. It is called
-// before Apply; until Own is called that process owns their files.
-func (s *Supervisor) Adopt(all []Passed) error {
+// Adopt has servers use the sockets that another process has passed to this one, and be suspended if it
+// has suspended them. It is called before Apply; until Own is called that process owns the sockets, and
+// may go on with them as if nothing had happened.
+func (s *Supervisor) Adopt(all []Passed, suspended []string) error {
+	s.suspended = suspended
 	k := s.sockets
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.adopting = len(all) > 0
 	for _, p := range all {
 		if p.Manager {
 			k.inherited = append(k.inherited, p.Socket)
 			continue
 		}
-		socket, err := framework.InheritSocket(p.Network, p.File, p.Options)
+		socket, err := k.inherit(p.Network, p.File, p.Options)
 		_ = p.File.Close()
 		if err != nil {
 			return fmt.Errorf("adopt the socket %s %s: %w", p.Network, p.Address, err)
@@ -74,28 +106,46 @@ func (s *Supervisor) Adopt(all []Passed) error {
 	return nil
 }
 
-// Own takes over the files of adopted sockets, and closes the sockets that no server uses.
+// Own takes over adopted sockets, has them agree with whether their servers are suspended, and closes
+// those that no server uses. Without adopted sockets it does nothing.
 func (s *Supervisor) Own() {
-	k := s.sockets
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, open := range k.open {
-		if open.lock != nil {
-			open.Own(open.lock)
-			open.lock = nil
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	s.suspended = nil
+	if !s.sockets.own() {
+		return
+	}
+	for _, i := range s.running() {
+		if i.is(Serving) || i.is(Suspended) {
+			i.settle(i.is(Suspended))
 		}
-		k.closeUnused(open)
 	}
 }
 
-// Leave leaves the files of all sockets to the process that has adopted them, and retires every
-// server, without a drain timeout, also where their plugins have replace.drain. Run returns when their requests are over.
-func (s *Supervisor) Leave() error {
+// own reports whether there was something to take over.
+func (k *Sockets) own() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.adopting {
+		return false
+	}
+	k.adopting = false
+	for _, open := range k.open {
+		open.Own(open.lock)
+		open.lock = nil
+		k.closeUnused(open)
+	}
+	return true
+}
+
+// leave leaves all sockets to the process that has adopted them.
+func (s *Supervisor) leave() {
 	k := s.sockets
 	k.mu.Lock()
-	var errs []error
 	for _, open := range k.open {
-		errs = append(errs, open.Disown())
+		if err := open.Disown(); err != nil {
+			s.options.Log.Warn("cannot leave a socket to the new process", "error", err)
+		}
 	}
 	k.mu.Unlock()
 	s.beside.retire(0)
@@ -103,7 +153,6 @@ func (s *Supervisor) Leave() error {
 	for _, i := range s.running() {
 		i.Retire(true, 0)
 	}
-	return errors.Join(errs...)
 }
 
 // Open opens a socket that is none of a server, such as the admin socket, in the way of theirs:

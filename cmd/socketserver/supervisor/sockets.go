@@ -24,6 +24,7 @@ type Sockets struct {
 	mu        sync.Mutex
 	open      map[socketKey]*Socket
 	inherited []systemd.Socket
+	adopting  bool // another process owns those that it has, too, until Own
 }
 
 // socketKey finds a socket. address is as configured, one key for each that a host name means.

@@ -31,7 +31,8 @@ type Supervisor struct {
 
 	events *Events
 
-	applying sync.Mutex // held by Apply and by what the operator does
+	applying  sync.Mutex // held by Apply and by what the operator does
+	suspended []string   // servers of the process before this one that are to begin so; guarded by applying
 
 	mu        sync.Mutex
 	counters  map[string]*Counters // by the name of the server
@@ -126,6 +127,7 @@ func (s *Supervisor) perform(ctx context.Context, t *transition) error {
 	}
 	for _, i := range t.fresh {
 		i.limits.Change(i.configuration().NewLimits()) // which it may have of another one
+		i.settle(i.suspended)
 		i.announce()
 		s.begin(i)
 	}
@@ -140,14 +142,8 @@ func (s *Supervisor) perform(ctx context.Context, t *transition) error {
 	return nil
 }
 
-// begin has an instance serve, unless the one that it replaces was suspended.
+// begin runs an instance.
 func (s *Supervisor) begin(i *Instance) {
-	i.enter(Serving)
-	if i.suspended {
-		if err := i.suspend(); err != nil { // of a socket that the one before did not have
-			i.log.Error("not suspended, though the server before it was", "error", err)
-		}
-	}
 	c := i.configuration()
 	elsewhere := c.Concurrency.Kind == "distributed" && i.serves == nil // its process serves nothing
 	if s.options.Recycle != nil && c.Recycle != (config.Recycle{}) && !elsewhere {

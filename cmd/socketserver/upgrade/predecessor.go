@@ -11,9 +11,10 @@ import (
 
 // A Predecessor is the process in whose place this one was started. Without one all is zero.
 type Predecessor struct {
-	Sockets []supervisor.Passed // that are its, and are served here as well
-	Stderr  *os.File            // standard error from Ready on
-	channel *os.File
+	Sockets   []supervisor.Passed // that are its, and are served here as well
+	Suspended []string            // its servers that are
+	Stderr    *os.File            // standard error from Ready on
+	channel   *os.File
 }
 
 // Inherit takes what the process before this one has passed on, once.
@@ -27,7 +28,7 @@ func Inherit() (*Predecessor, error) {
 	if err := json.Unmarshal([]byte(text), &i); err != nil {
 		return nil, fmt.Errorf("read %s: %w", variable, err)
 	}
-	p := &Predecessor{channel: open(i.Channel, "channel"), Stderr: open(i.Stderr, "stderr")}
+	p := &Predecessor{channel: open(i.Channel, "channel"), Stderr: open(i.Stderr, "stderr"), Suspended: i.Suspended}
 	for _, s := range i.Sockets {
 		s.Passed.File = open(s.File, s.Name)
 		if s.Lock != 0 {
@@ -38,7 +39,7 @@ func Inherit() (*Predecessor, error) {
 	return p, nil
 }
 
-// Ready is called when this process serves. It has own take over the files of the sockets once the process before
+// Ready is called when this process serves. It has own take over the sockets once the process before
 // has let go of them and takes no more requests; that one says that it was upgraded when own has returned.
 func (p *Predecessor) Ready(own func()) {
 	if p.channel == nil {

@@ -6,8 +6,8 @@
 //	Start: it inherits the sockets     ->   Inherit
 //	                                        serves them, as this process still does
 //	Start returns                      <-   Ready: one byte
-//	leaves it the files of the sockets
-//	Release: end of file               ->   Ready has the files of sockets owned
+//	leaves it the sockets
+//	Release: end of file               ->   Ready has the sockets owned
 //
 // Until Release nothing has changed for this process. A next one that ends, or is not ready in
 // time, is no more than an error of Start.
@@ -43,6 +43,8 @@ type inheritance struct {
 	Channel int // one end of a stream, as the package describes
 	Stderr  int // standard error from Ready on; before, that is a pipe to this process
 	Sockets []inheritedSocket
+
+	Suspended []string // servers
 }
 
 type inheritedSocket struct {
@@ -73,8 +75,8 @@ type Successor struct {
 }
 
 // Start starts the program at path with the arguments and the environment of this process and the
-// sockets, and waits until it is ready. Until Release log gets what it prints.
-func Start(ctx context.Context, path string, sockets []supervisor.Passed, log io.Writer) (*Successor, error) {
+// sockets, and waits until it is ready. suspended are servers. Until Release log gets what it prints.
+func Start(ctx context.Context, path string, sockets []supervisor.Passed, suspended []string, log io.Writer) (*Successor, error) {
 	ours, theirs, err := pair()
 	if err != nil {
 		return nil, err
@@ -83,7 +85,7 @@ func Start(ctx context.Context, path string, sockets []supervisor.Passed, log io
 	if err != nil {
 		return nil, errors.Join(err, ours.Close(), theirs.Close())
 	}
-	c := command(path, theirs, w, sockets)
+	c := command(path, theirs, w, sockets, suspended)
 	err = c.Start()
 	_ = theirs.Close()
 	_ = w.Close()
@@ -113,7 +115,7 @@ func Start(ctx context.Context, path string, sockets []supervisor.Passed, log io
 }
 
 // command returns the command of the next process.
-func command(path string, channel, stderr *os.File, sockets []supervisor.Passed) *exec.Cmd {
+func command(path string, channel, stderr *os.File, sockets []supervisor.Passed, suspended []string) *exec.Cmd {
 	c := exec.Command(path, os.Args[1:]...)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, stderr
 	c.SysProcAttr = ownGroup
@@ -121,7 +123,7 @@ func command(path string, channel, stderr *os.File, sockets []supervisor.Passed)
 		c.ExtraFiles = append(c.ExtraFiles, f)
 		return 2 + len(c.ExtraFiles)
 	}
-	i := inheritance{Channel: pass(channel), Stderr: pass(os.Stderr)}
+	i := inheritance{Channel: pass(channel), Stderr: pass(os.Stderr), Suspended: suspended}
 	for _, p := range sockets {
 		own := inheritedSocket{Passed: p, File: pass(p.File)}
 		if p.Lock != nil {

@@ -24,8 +24,8 @@ type Kept struct {
 	original   io.Closer           // a net.Listener or a PacketConn, for the first user; nil: it has it
 	descriptor *handoff.Descriptor // nil: this system cannot duplicate one
 
-	suspending sync.Mutex
-	suspended  bool // clients are refused
+	owning sync.Mutex // held by what the owner alone does
+	theirs bool       // another process has it, too, and owns it
 }
 
 // Keep opens a socket.
@@ -142,10 +142,14 @@ func (k *Kept) duplicate() (*handoff.Descriptor, error) {
 	return handoff.Duplicate(k.descriptor)
 }
 
-// Close frees the address, when the last user has closed, and removes the file. Another process that
-// has the socket, too, finds it resumed.
+// Close frees the address, when the last user has closed, and removes the file. A service manager that
+// has the socket, too, finds it resumed; another process that owns it finds it as it was.
 func (k *Kept) Close() error {
-	errs := []error{k.Resume(), k.file.Remove()}
+	var errs []error
+	if k.descriptor != nil {
+		errs = append(errs, k.Resume())
+	}
+	errs = append(errs, k.file.Remove())
 	if original := k.take(); original != nil {
 		errs = append(errs, original.Close())
 	}

@@ -46,10 +46,14 @@ func setProbes(fd int, c net.KeepAliveConfig) error {
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // setBacklog sets the length of l's accept queue. Package net asks for the system's maximum;
-// listen(2) may be called again and then changes it.
+// listen(2) may be called again and then changes it. A socket that does not listen is suspended, and stays so.
 func setBacklog(l net.Listener, size int) net.Listener {
 	if raw, err := l.(syscall.Conn).SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = syscall.Listen(int(fd), backlog(size)) })
+		_ = raw.Control(func(fd uintptr) {
+			if on, _ := listens(int(fd)); on {
+				_ = syscall.Listen(int(fd), backlog(size))
+			}
+		})
 	}
 	return l
 }

@@ -32,16 +32,27 @@ func duplicateFile(f syscall.Conn) (*os.File, error) {
 	return d.File(), nil
 }
 
-// Disown leaves the file to another process, which has the lock, too: Close does not remove it.
+// Disown leaves the socket to another process, which has the lock, too: from then on nothing is done to
+// what both have, its file and whether clients are refused.
 func (k *Kept) Disown() error {
-	if k.file == nil {
-		return nil
-	}
+	k.owning.Lock()
+	defer k.owning.Unlock()
+	k.theirs = true
 	lock := k.file.held()
 	k.file = nil
+	if lock == nil {
+		return nil
+	}
 	return lock.Close()
 }
 
-// Own is called when the other process has disowned the file. From then on the lock belongs to k,
-// and Close removes the file.
-func (k *Kept) Own(lock *os.File) { k.file = owned(k.address.String(), lock) }
+// Own is called when the other process has disowned the socket. From then on the lock belongs to k,
+// and Close removes the file; nil: the socket has no file, or that is another's.
+func (k *Kept) Own(lock *os.File) {
+	k.owning.Lock()
+	defer k.owning.Unlock()
+	k.theirs = false
+	if lock != nil {
+		k.file = owned(k.address.String(), lock)
+	}
+}

@@ -9,36 +9,34 @@ import (
 
 // Suspend has the system refuse clients, for every process that serves the socket: those of tcp are
 // refused, those of unix find no file, and datagrams are dropped. The address stays taken, and
-// what was accepted goes on.
-func (k *Kept) Suspend() error {
-	k.suspending.Lock()
-	defer k.suspending.Unlock()
-	if k.suspended {
-		return nil
-	}
-	err := k.refuse()
-	k.suspended = err == nil
-	return err
-}
+// what was accepted goes on. Whether they are refused is known to the system alone, as another process
+// may have suspended the socket before this one had it; so this may be asked for again. Where another
+// process owns the socket it stays as it is.
+func (k *Kept) Suspend() error { return k.asOwner(k.refuse) }
 
-// Resume undoes Suspend.
-func (k *Kept) Resume() error {
-	k.suspending.Lock()
-	defer k.suspending.Unlock()
-	if !k.suspended {
+// Resume undoes Suspend, whatever process has called that.
+func (k *Kept) Resume() error { return k.asOwner(k.accept) }
+
+func (k *Kept) asOwner(do func() error) error {
+	k.owning.Lock()
+	defer k.owning.Unlock()
+	if k.theirs {
 		return nil
 	}
-	err := k.accept()
-	k.suspended = err != nil
-	return err
+	return do()
 }
 
 func (k *Kept) refuse() error {
 	switch k.network {
 	case "tcp":
-		return k.control("shutdown", func(fd int) error { return syscall.Shutdown(fd, syscall.SHUT_RD) })
+		return k.control("shutdown", func(fd int) error {
+			if on, err := listens(fd); !on { // its connections would inherit a second shutdown
+				return err
+			}
+			return syscall.Shutdown(fd, syscall.SHUT_RD)
+		})
 	case "unix", "unixpacket": // one that was shut down refuses clients for ever
-		return k.file.hide()
+		return k.file.hide(k.network)
 	case "vsock":
 		return errors.New("a socket of VSOCK cannot be suspended; stop the server")
 	}
@@ -51,11 +49,23 @@ func (k *Kept) refuse() error {
 func (k *Kept) accept() error {
 	switch k.network {
 	case "tcp":
-		return k.control("listen", func(fd int) error { return syscall.Listen(fd, backlog(k.options.RequestQueueSize)) })
+		return k.control("listen", func(fd int) error {
+			if on, err := listens(fd); on || err != nil {
+				return err
+			}
+			return syscall.Listen(fd, backlog(k.options.RequestQueueSize))
+		})
 	case "unix", "unixpacket":
 		return k.file.show()
+	case "vsock":
+		return nil
 	}
-	return k.control("setsockopt", func(fd int) error { return syscall.DetachLsf(fd) }) //nolint:staticcheck // as above
+	return k.control("setsockopt", func(fd int) error {
+		if err := syscall.DetachLsf(fd); !errors.Is(err, syscall.ENOENT) { //nolint:staticcheck // as above
+			return err
+		}
+		return nil // there is no filter
+	})
 }
 
 func (k *Kept) control(call string, do func(fd int) error) error {
@@ -72,29 +82,54 @@ func awaitListening(f *os.File) error {
 		return err
 	}
 	return raw.Read(func(fd uintptr) bool {
-		listens, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
-		return err != nil || listens != 0
+		on, err := listens(int(fd))
+		return err != nil || on
 	})
+}
+
+// listens reports whether a socket listens, which one of tcp that is suspended does not.
+func listens(fd int) (bool, error) {
+	on, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+	return on != 0, err
 }
 
 // isSuspended reports whether err is that of accept on a socket that does not listen.
 func isSuspended(err error) bool { return errors.Is(err, syscall.EINVAL) }
 
 // hide takes the file of the socket away, so that no client finds it.
-func (s *UnixFile) hide() error {
-	if s == nil || s.file == nil {
+func (s *UnixFile) hide(network string) error {
+	switch {
+	case s == nil || s.file == nil:
 		return errors.New("a Unix socket that has no file of this process cannot be suspended; stop the server")
+	case s.at == s.hidden():
+		return nil
 	}
-	return os.Rename(s.path, s.hidden())
+	if err := removeStale(network, s.hidden()); err != nil {
+		return err
+	}
+	return s.move(s.hidden())
 }
 
 // show undoes hide.
 func (s *UnixFile) show() error {
-	if _, err := os.Lstat(s.path); !errors.Is(err, os.ErrNotExist) {
-		return errors.Join(err, fmt.Errorf("there is another file at %s; remove it", s.path))
+	if s == nil || s.file == nil || s.at == s.path {
+		return nil
 	}
-	return os.Rename(s.hidden(), s.path)
+	return s.move(s.path)
 }
 
-// hidden is where the file is while it is hidden.
-func (s *UnixFile) hidden() string { return s.path + ".suspended" }
+// move renames the file, and never replaces another one, as rename(2) would.
+func (s *UnixFile) move(to string) error {
+	if found, err := os.Lstat(s.at); err != nil || !os.SameFile(found, s.file) {
+		return fmt.Errorf("the file of the socket is not at %s any more; restart the server", s.at)
+	}
+	if err := os.Link(s.at, to); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("there is another file at %s; remove it", to)
+		}
+		return err
+	}
+	from := s.at
+	s.at = to
+	return os.Remove(from)
+}

@@ -20,6 +20,7 @@ import (
 // killed, and is removed; nothing else ever is.
 type UnixFile struct {
 	path string // empty: abstract, without a file
+	at   string // where the file is: at path, or hidden while the socket is suspended
 	mode os.FileMode
 	lock *os.File
 	file fs.FileInfo // the socket as bind made it
@@ -35,7 +36,7 @@ func claim(network, path string, mode uint32) (*UnixFile, error) {
 	if strings.HasPrefix(path, "@") {
 		return s, nil
 	}
-	s.path = path
+	s.path, s.at = path, path
 	err := checkPath(path)
 	if err != nil {
 		return nil, err
@@ -43,27 +44,32 @@ func claim(network, path string, mode uint32) (*UnixFile, error) {
 	if s.lock, err = lockFile(path + ".lock"); err != nil {
 		return nil, err
 	}
-	if err := s.removeStale(network); err != nil {
+	if err := removeStale(network, path); err != nil {
 		return nil, errors.Join(err, s.abandon())
 	}
+	_ = removeStale(network, s.hidden()) // another file there is in the way of a suspension alone
 	return s, nil
 }
 
-func (s *UnixFile) removeStale(network string) error {
-	if _, err := os.Lstat(s.path); errors.Is(err, fs.ErrNotExist) {
+// hidden is where the file is while the socket is suspended.
+func (s *UnixFile) hidden() string { return s.path + ".suspended" }
+
+// removeStale removes what a server that was killed has left at the path. Anything else there is an error.
+func removeStale(network, path string) error {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err := checkPath(s.path); err != nil { // a file that is no socket would be removed below
+	if err := checkPath(path); err != nil { // a file that is no socket would be removed below
 		return err
 	}
-	c, err := net.DialTimeout(network, s.path, time.Second)
+	c, err := net.DialTimeout(network, path, time.Second)
 	if err == nil {
 		_ = c.Close()
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return inUse(s.path)
+		return inUse(path)
 	}
-	return os.Remove(s.path)
+	return os.Remove(path)
 }
 
 func inUse(path string) error {
@@ -98,8 +104,8 @@ func (s *UnixFile) Remove() error {
 		return nil
 	}
 	var err error
-	if found, failed := os.Lstat(s.path); failed == nil && s.file != nil && os.SameFile(found, s.file) {
-		err = os.Remove(s.path)
+	if found, failed := os.Lstat(s.at); failed == nil && s.file != nil && os.SameFile(found, s.file) {
+		err = os.Remove(s.at)
 	}
 	s.file = nil // what is at the path from now on is another server's
 	return errors.Join(err, s.abandon())
@@ -123,10 +129,16 @@ func (s *UnixFile) held() *os.File {
 	return s.lock
 }
 
-// owned returns the file at path, which another process has made and locked.
+// owned returns the file at path, or hidden, which another process has made and locked.
 func owned(path string, lock *os.File) *UnixFile {
-	file, _ := os.Lstat(path) // without it nothing is removed
-	return &UnixFile{path: path, lock: lock, file: file}
+	s := &UnixFile{path: path, at: path, lock: lock}
+	for _, at := range []string{path, s.hidden()} {
+		if found, err := os.Lstat(at); err == nil && found.Mode().Type() == fs.ModeSocket {
+			s.at, s.file = at, found // without it nothing is removed
+			break
+		}
+	}
+	return s
 }
 
 // lockFile locks the file at path. A holder removes the file before it unlocks it, so the
