@@ -12,17 +12,17 @@ import (
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// freeAddress returns an address that can be bound.
+// freeAddress returns an address that can be bound. Clients have ports of another address of the loopback network.
 func freeAddress(t *testing.T, network string) string {
 	t.Helper()
 	switch network {
 	case "tcp":
-		l, err := net.Listen(network, "127.0.0.1:0")
+		l, err := net.Listen(network, "127.0.0.77:0")
 		require.NoError(t, err)
 		require.NoError(t, l.Close())
 		return l.Addr().String()
 	case "udp":
-		c, err := net.ListenPacket(network, "127.0.0.1:0")
+		c, err := net.ListenPacket(network, "127.0.0.77:0")
 		require.NoError(t, err)
 		require.NoError(t, c.Close())
 		return c.LocalAddr().String()
