@@ -130,9 +130,10 @@ func TestStoppedServerIsStartedAgain(t *testing.T) {
 	}
 }
 
+// freeAddress returns one that can be bound. Clients have ports of another address of the loopback network.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.77:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
 	return l.Addr().String()
