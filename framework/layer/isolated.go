@@ -2,7 +2,6 @@ package layer
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ed25519"
@@ -25,15 +24,14 @@ type remoteKey struct {
 	ask         func(question []byte) ([]byte, error)
 }
 
-// within returns the config of one handshake: the keys that the server has are asked for until ctx is done.
-func (t *TLS) within(ctx context.Context) *tls.Config {
+// asking returns the config of one handshake, which asks for what the keys that the server has are to sign.
+func (t *TLS) asking(ask func(question []byte) ([]byte, error)) *tls.Config {
 	config := t.loaded.Load().config
 	if t.ask == nil {
 		return config
 	}
 	config = config.Clone()
 	config.Certificates = slices.Clone(config.Certificates)
-	ask := func(question []byte) ([]byte, error) { return t.ask(ctx, question) }
 	for n := range config.Certificates {
 		if c := &config.Certificates[n]; c.PrivateKey == nil {
 			c.PrivateKey = &remoteKey{c.Leaf, ask}

@@ -81,9 +81,14 @@ func (t *TLS) Expires() time.Time { return t.loaded.Load().expires }
 
 // Wrap implements [framework.Layer]. A client that does not speak TLS is sent an alert.
 func (t *TLS) Wrap(ctx context.Context, c net.Conn) (net.Conn, error) {
-	wrapped := ServerConn(c, t.within(ctx))
+	unanswered := false
+	wrapped := ServerConn(c, t.asking(func(question []byte) ([]byte, error) {
+		answer, err := t.ask(ctx, question)
+		unanswered = err != nil && ctx.Err() != nil
+		return answer, err
+	}))
 	if err := wrapped.Handshake(); err != nil {
-		if t.ask != nil && ctx.Err() != nil { // crypto/tls does not wrap the error of a signature
+		if unanswered { // crypto/tls does not wrap the error of a signature
 			return nil, os.ErrDeadlineExceeded
 		}
 		return nil, refuse(c, err, t.loaded.Load().config.MinVersion)
