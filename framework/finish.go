@@ -37,7 +37,7 @@ func (s *BaseServer) FinishRequest(r *Request) {
 func (s *BaseServer) conclude(r *Request, finish func() error) {
 	defer s.over(r) // deferred, as finish may call runtime.Goexit
 	r.err = protect(func() error {
-		if s.lent == nil { // else that is for the worker
+		if s.workerLayer == nil { // else that is for the worker
 			if err := s.wrap(r); err != nil {
 				return err
 			}
@@ -115,12 +115,12 @@ func (s *BaseServer) tearDown(r *Request) {
 	s.report(r, r.err)
 }
 
-// failed reports whether r has ended by more than the regular end of what the client sends.
-func (r *Request) failed() bool { return r.err != nil && !errors.Is(r.err, io.EOF) }
+// failed reports whether err is more than the regular end of what the client sends.
+func failed(err error) bool { return err != nil && !errors.Is(err, io.EOF) }
 
-// report passes an error on to HandleError, unless it is the regular end of what the client sends.
+// report passes the error of a failed request on to HandleError.
 func (s *BaseServer) report(r *Request, err error) {
-	if err != nil && !errors.Is(err, io.EOF) {
+	if failed(err) {
 		s.handleError(r, err)
 	}
 }
@@ -191,7 +191,7 @@ func (s *BaseServer) closeAside(r *Request, served bool) {
 // has only handed the connection over calls CloseRequest, as shutdown(2) acts on what both share.
 func (s *BaseServer) ShutdownRequest(r *Request) {
 	if r.conn != nil && conn.HasUnread(r.accepted) {
-		if r.failed() {
+		if failed(r.err) {
 			conn.Fail(r.conn) // what follows ends the output
 		}
 		conn.DiscardUnread(r.conn)
@@ -203,7 +203,7 @@ func (s *BaseServer) ShutdownRequest(r *Request) {
 // all was written, it does so unless the request has failed. Close of TLS does so in any case.
 func (s *BaseServer) CloseRequest(r *Request) {
 	if r.conn != nil {
-		if len(r.layers) > 0 && r.conn != r.accepted && !r.failed() {
+		if len(r.layers) > 0 && r.conn != r.accepted && !failed(r.err) {
 			conn.EndWrites(r.conn)
 		}
 		_ = r.conn.Close()

@@ -45,9 +45,11 @@ func (f *Forking) Open(s *BaseServer) error {
 		return nil
 	}
 	if f.MaxRequests > 1 { // the first handshake of a process costs as much as the relay
-		if err := s.lendLayer(f.Command); err != nil {
+		program, _, err := programOf(f.Command, s.Class)
+		if err != nil {
 			return err
 		}
+		s.delegateLayer(program)
 	}
 	return f.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine, s.State}, func() (*worker.Pool, error) { return f.newPool(s) })
 }
@@ -83,7 +85,7 @@ func (f *Forking) ProcessRequest(s *BaseServer, r *Request) error {
 	case s.Class.Isolates:
 		return f.execute(s, r)
 	case len(s.Layers) > 0 && r.conn != nil:
-		if s.lent != nil && f.silent.Try(half) {
+		if s.workerLayer != nil && f.silent.Try(half) {
 			return f.start(s, r, f.silent.Release)
 		}
 		go f.finishWrapped(s, r, half)

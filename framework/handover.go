@@ -35,8 +35,8 @@ func (s *BaseServer) handOver(r *Request, keep bool, do func(*worker.Task) error
 	f.ReadBuffer, f.WriteBuffer = int32(s.readBuffer), int32(s.WriteBuffer)
 	r.options.Describe(f)
 	switch {
-	case s.lent != nil && !r.wrapped:
-		t.Layer, f.Body = s.lent, binary.BigEndian.AppendUint64(nil, s.lent.ID)
+	case s.workerLayer != nil && !r.wrapped:
+		t.Layer, f.Body = s.workerLayer, binary.BigEndian.AppendUint64(nil, s.workerLayer.ID)
 		f.Flags |= handoff.Layered
 	case r.TLS != nil:
 		f.Body, _ = json.Marshal(r.TLS) // of plain values
@@ -89,13 +89,13 @@ func (s *BaseServer) socketTask(socket syscall.Conn) (worker.Task, error) {
 		d := t.Describe()
 		o.SocketOptions, o.Packets, o.Local = SocketOptions(d.Options), d.Packets, d.Local
 	}
-	if s.lent != nil {
-		o.Layer = s.lent.ID
+	if s.workerLayer != nil {
+		o.Layer = s.workerLayer.ID
 	}
-	o.Preamble = s.lentPreamble
+	o.Preamble = s.workerPreamble
 	body, err := json.Marshal(o)
 	return worker.Task{
-		Layer: s.lent,
+		Layer: s.workerLayer,
 		Frame: handoff.Frame{Kind: handoff.Listen, Flags: s.counted(), Body: body}, Socket: socket,
 		Stop: s.Done(), Retire: s.life.Retired(), Takers: &s.takers, Conclude: errorOf, Event: s.socketEvent, Gone: s.workerGone,
 	}, err

@@ -45,25 +45,15 @@ const layerVersion = 2
 // layerIDs counts the layers that workers have.
 var layerIDs atomic.Uint64
 
-// lendLayer has workers that run command have the layer of s, where it is one for them.
-func (s *BaseServer) lendLayer(command *Program) error {
-	program, _, err := programOf(command, s.Class)
-	if err == nil {
-		s.lendTo(program)
-	}
-	return err
-}
-
-// lendToExecutor has the process that finishes requests in place of handlers of this one have the layer of s.
-func (s *BaseServer) lendToExecutor() error {
+// delegateToExecutor has the process that finishes requests in place of handlers of this one have the layer of s.
+func (s *BaseServer) delegateToExecutor() {
 	if s.Class.Executor != nil && s.Class.Program != nil {
-		s.lendTo(s.Class.Program)
+		s.delegateLayer(s.Class.Program)
 	}
-	return nil
 }
 
-// lendTo has processes that run program have the layer of s, where it is one for them.
-func (s *BaseServer) lendTo(program *Program) {
+// delegateLayer has processes that run program have the layer of s, where it is one for them.
+func (s *BaseServer) delegateLayer(program *Program) {
 	if len(s.Layers) != 1 || RestoreLayer == nil || s.Class.Foreign || program.Path != "" && !program.Layers {
 		return
 	}
@@ -74,7 +64,7 @@ func (s *BaseServer) lendTo(program *Program) {
 	if program == s.Class.Program {
 		l.Isolate()
 	}
-	s.lent = &worker.Layer{ID: layerIDs.Add(1), Over: s.life.Finished(), Describe: l.Describe, Answer: l.Answer}
+	s.workerLayer = &worker.Layer{ID: layerIDs.Add(1), Over: s.life.Finished(), Describe: l.Describe, Answer: l.Answer}
 }
 
 // TLS is what is known of a connection that has passed a TLS layer.

@@ -141,14 +141,8 @@ func (s *BaseServer) processRequest(r *Request, err error) {
 	if r.conn != nil { // a datagram has nothing to be closed
 		s.life.Remember(r)
 	}
-	err = s.strategy.ProcessRequest(s, r)
-	if refusal := (*RefusalError)(nil); errors.As(err, &refusal) {
-		s.reporter.Refused(r.Log(), err.Error())
-		s.life.Forget(r)
-		s.refuse(r, refusal.Refusal)
-		s.life.Uncount()
-	} else if err != nil {
-		s.fail(r, err)
+	if err := s.strategy.ProcessRequest(s, r); err != nil {
+		s.notTaken(r, err)
 	}
 }
 

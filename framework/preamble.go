@@ -35,22 +35,21 @@ type PortablePreamble interface {
 }
 
 // RestorePreamble makes, in a worker, the preamble of a [PortablePreamble] of its server; nil: this program has none. It is
-// set before [ServeWorker], in a program whose preamble is to be that of its workers and in that of the workers.
+// set before [ServeWorker], in the program of the server and in that of its workers.
 var RestorePreamble func(description []byte) (Preamble, error)
 
-// lendPreamble has workers that run command read the preamble of s, where it is one for them.
-func (s *BaseServer) lendPreamble(command *Program) error {
-	program, _, err := programOf(command, s.Class)
-	if err != nil || RestorePreamble == nil || s.Class.Foreign || program.Path != "" && !program.Preambles {
-		return err
+// delegatePreamble has workers that run program read the preamble of s, where it is one for them.
+func (s *BaseServer) delegatePreamble(program *Program) (err error) {
+	if RestorePreamble == nil || s.Class.Foreign || program.Path != "" && !program.Preambles {
+		return nil
 	}
 	if p, ok := s.Preamble.(PortablePreamble); ok {
-		s.lentPreamble, err = p.Describe()
+		s.workerPreamble, err = p.Describe()
 	}
 	return err
 }
 
-// restorePreamble is for a worker: its server has lent it the preamble.
+// restorePreamble is for a worker that reads the preamble of its server.
 func (s *BaseServer) restorePreamble(description []byte) (err error) {
 	if RestorePreamble == nil {
 		return errors.New("this program does not set framework.RestorePreamble")

@@ -43,7 +43,12 @@ func (p *Preforking) Open(s *BaseServer) error {
 	if s.VerifyRequest != nil || s.HandleError != nil {
 		return errors.New("framework: VerifyRequest and HandleError cannot run in the workers of Preforking; leave them unset, or use Forking")
 	}
-	if err := errors.Join(s.lendLayer(p.Command), s.lendPreamble(p.Command)); err != nil {
+	program, _, err := programOf(p.Command, s.Class)
+	if err != nil {
+		return err
+	}
+	s.delegateLayer(program)
+	if err := s.delegatePreamble(program); err != nil {
 		return err
 	}
 	return p.users.Open(workerKey{s.Class, s.Timeouts, s.Limits, s.MaxLine, s.State}, func() (*worker.Set, error) {

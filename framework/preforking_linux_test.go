@@ -153,6 +153,9 @@ func TestPreforkingRefuses(t *testing.T) {
 		require.ErrorContains(t, s.Listen(), name)
 		require.NoError(t, s.Close())
 	}
+	byHand := newServer["tcp"](t, &framework.HandlerClass{New: func() framework.Handler { return &direct{} }})
+	byHand.Strategy = &framework.Preforking{}
+	require.EqualError(t, byHand.Listen(), "framework: a child cannot make this handler class: make it with the Class method of a constructor that is given to ServeWorker")
 	s := preforkingServer(t, &framework.Preforking{Workers: 1})
 	require.ErrorContains(t, s.HandleRequest(), "call ServeForever")
 	require.NoError(t, s.Close())

@@ -86,6 +86,19 @@ func (s *BaseServer) refusePreamble(r *Request, err error) {
 	s.refuse(r, why)
 }
 
+// notTaken ends a request that the strategy has not taken.
+func (s *BaseServer) notTaken(r *Request, err error) {
+	refusal := (*RefusalError)(nil)
+	if !errors.As(err, &refusal) {
+		s.fail(r, err)
+		return
+	}
+	s.reporter.Refused(r.Log(), err.Error())
+	s.life.Forget(r)
+	s.refuse(r, refusal.Refusal)
+	s.life.Uncount()
+}
+
 // refuse ends a request that is not served.
 func (s *BaseServer) refuse(r *Request, why Refusal) {
 	s.traceRefused(r, why)

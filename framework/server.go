@@ -73,16 +73,16 @@ type BaseServer struct {
 
 // state is what a server keeps while it lives.
 type state struct {
-	life         life.Life[*Request]
-	strategy     Strategy
-	changed      atomic.Pointer[Timeouts] // by ChangeTimeouts; nil: Timeouts
-	shared       bool                     // workers serve the socket
-	lent         *worker.Layer            // that they have connections pass, in place of Layers; nil: none
-	lentPreamble []byte                   // describes what they read, in place of Preamble; nil: they do not
-	takers       worker.Takers            // those of them that take requests
-	reported     worker.Reports[*Request] // the requests that they have begun
-	killsLate    bool                     // in a child: its server kills it when its request takes too long
-	killed       atomic.Bool              // workers were ended before they were done
+	life           life.Life[*Request]
+	strategy       Strategy
+	changed        atomic.Pointer[Timeouts] // by ChangeTimeouts; nil: Timeouts
+	shared         bool                     // workers serve the socket
+	workerLayer    *worker.Layer            // that they have connections pass, in place of Layers; nil: none
+	workerPreamble []byte                   // describes what they read, in place of Preamble; nil: they do not
+	takers         worker.Takers            // those of them that take requests
+	reported       worker.Reports[*Request] // the requests that they have begun
+	killsLate      bool                     // in a child: its server kills it when its request takes too long
+	killed         atomic.Bool              // workers were ended before they were done
 
 	readBuffer, maxLine int // the fields of that name, in bytes; maxLine is 0 where there is none
 
@@ -176,7 +176,7 @@ func (s *BaseServer) openClass() error {
 // shareSocket has the strategy share the socket with its workers, where both can be shared.
 func (s *BaseServer) shareSocket() error {
 	sharer, ok := s.strategy.(SocketSharer)
-	if !ok || len(s.Layers) > 0 && s.lent == nil || s.Preamble != nil && s.lentPreamble == nil || s.Limits != nil && s.Limits.applied().Bounds().AboutAll() {
+	if !ok || len(s.Layers) > 0 && s.workerLayer == nil || s.Preamble != nil && s.workerPreamble == nil || s.Limits != nil && s.Limits.applied().Bounds().AboutAll() {
 		return nil
 	}
 	t, ok := s.Transport.(shareable)

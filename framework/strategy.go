@@ -51,9 +51,14 @@ type SocketSharer interface {
 // Synchronous runs one request at a time, in the loop of the server.
 type Synchronous struct{ turn slots.Semaphore }
 
-func (*Synchronous) Place() Place             { return InLoop }
-func (*Synchronous) Open(s *BaseServer) error { return s.lendToExecutor() }
-func (*Synchronous) Close(*BaseServer)        {}
+func (*Synchronous) Place() Place      { return InLoop }
+func (*Synchronous) Close(*BaseServer) {}
+
+// Open refuses no server.
+func (*Synchronous) Open(s *BaseServer) error {
+	s.delegateToExecutor()
+	return nil
+}
 
 // ProcessRequest runs r to its end. Servers that share the strategy take turns.
 func (t *Synchronous) ProcessRequest(s *BaseServer, r *Request) error {
@@ -73,9 +78,14 @@ type Threading struct {
 	threads    slots.Semaphore
 }
 
-func (*Threading) Place() Place             { return InProcess }
-func (*Threading) Open(s *BaseServer) error { return s.lendToExecutor() }
-func (*Threading) Close(*BaseServer)        {}
+func (*Threading) Place() Place      { return InProcess }
+func (*Threading) Close(*BaseServer) {}
+
+// Open refuses no server.
+func (*Threading) Open(s *BaseServer) error {
+	s.delegateToExecutor()
+	return nil
+}
 
 // ProcessRequest starts a goroutine for r.
 func (t *Threading) ProcessRequest(s *BaseServer, r *Request) error {
