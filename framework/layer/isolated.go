@@ -97,29 +97,26 @@ func (l *loaded) keyOf(public []byte) crypto.Signer {
 	return nil
 }
 
+// hashes are those of signatures in TLS.
+var hashes = []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512}
+
 // sign signs what a server signs in TLS of at least the version, and nothing else.
 func (s *toSign) sign(key crypto.Signer, version uint16) ([]byte, error) {
 	if !signedIn13(s.Message) && (version >= tls.VersionTLS13 || !signedIn12(s.Message)) {
 		return nil, errors.New("a message that no server signs in TLS")
 	}
-	if _, ok := key.(ed25519.PrivateKey); ok { // of a message
-		if s.Hash != 0 {
-			return nil, fmt.Errorf("hash %d for a key that signs messages", s.Hash)
-		}
-		return key.Sign(nil, s.Message, s.Hash)
-	}
-	switch s.Hash {
-	case crypto.SHA256, crypto.SHA384, crypto.SHA512:
-	default: // 0 would sign without a hash; of others crypto/rsa panics
+	_, ofMessage := key.(ed25519.PrivateKey)
+	switch {
+	case ofMessage && s.Hash != 0:
+		return nil, fmt.Errorf("hash %d for a key that signs messages", s.Hash)
+	case !ofMessage && !slices.Contains(hashes, s.Hash): // 0 would sign without a hash; of others crypto/rsa panics
 		return nil, fmt.Errorf("hash %d is none of TLS", s.Hash)
 	}
-	hash := s.Hash.New()
-	hash.Write(s.Message)
 	var options crypto.SignerOpts = s.Hash
 	if s.PSS {
 		options = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: s.Hash}
 	}
-	return key.Sign(rand.Reader, hash.Sum(nil), options)
+	return crypto.SignMessage(key, rand.Reader, s.Message, options)
 }
 
 // before13 precedes the hash of a handshake where a server signs that, RFC 8446 section 4.4.3.
@@ -131,9 +128,19 @@ func signedIn13(message []byte) bool {
 	return ok && (len(transcript) == crypto.SHA256.Size() || len(transcript) == crypto.SHA384.Size())
 }
 
-// curves12 are those of TLS 1.2 in crypto/tls.
-var curves12 = map[tls.CurveID]ecdh.Curve{
-	tls.X25519: ecdh.X25519(), tls.CurveP256: ecdh.P256(), tls.CurveP384: ecdh.P384(), tls.CurveP521: ecdh.P521(),
+// curveOf returns the curve of that number in TLS 1.2; nil: crypto/tls has none.
+func curveOf(id tls.CurveID) ecdh.Curve {
+	switch id {
+	case tls.X25519:
+		return ecdh.X25519()
+	case tls.CurveP256:
+		return ecdh.P256()
+	case tls.CurveP384:
+		return ecdh.P384()
+	case tls.CurveP521:
+		return ecdh.P521()
+	}
+	return nil
 }
 
 // signedIn12 reports whether a server signs a message in TLS 1.2: two random numbers of 32 bytes, and a point of a curve
@@ -143,7 +150,7 @@ func signedIn12(message []byte) bool {
 	if len(message) < head || message[64] != namedCurve || int(message[67]) != len(message)-head {
 		return false
 	}
-	curve := curves12[tls.CurveID(binary.BigEndian.Uint16(message[65:]))]
+	curve := curveOf(tls.CurveID(binary.BigEndian.Uint16(message[65:])))
 	if curve == nil {
 		return false
 	}
