@@ -15,7 +15,7 @@ const (
 )
 
 // systemdRules are the settings of the sections Socket and Service.
-var systemdRules = withVital(withAll(map[string]rule{
+var systemdRules = withAll(withAll(map[string]rule{
 	"ListenStream": {}, "ListenDatagram": {}, "Accept": {}, "Service": {}, "BindIPv6Only": {}, "SocketMode": {}, "SocketUser": {}, "SocketGroup": {},
 	"NoDelay": {}, "ReusePort": {}, "Backlog": {}, "IPAddressAllow": {}, "IPAddressDeny": {}, "FileDescriptorName": {}, "RemoveOnStop": {},
 	"ExecStart": {}, "StandardInput": {}, "StandardOutput": {}, "StandardError": {}, "Environment": {do: systemdEnvironment},
@@ -77,7 +77,7 @@ var systemdRules = withVital(withAll(map[string]rule{
 		"WatchdogSec", "TTYPath", "UtmpIdentifier", "LoadCredential", "SetCredential", "ImportCredential", "PassEnvironment", "UnsetEnvironment",
 		"StartLimitIntervalSec", "StartLimitBurst", "Sockets",
 	},
-}), map[string][]string{
+}, false), map[string][]string{
 	"clients of one interface, network or label alone reach it there": {
 		"BindToDevice", "SmackLabel", "SmackLabelIPIn", "SmackLabelIPOut", "SELinuxContextFromNet", "NetworkNamespacePath", "RestrictNetworkInterfaces",
 		"IPIngressFilterPath", "IPEgressFilterPath", "BPFProgram",
@@ -86,23 +86,13 @@ var systemdRules = withVital(withAll(map[string]rule{
 		"RootDirectory", "RootImage", "RootMStack", "InaccessiblePaths", "TemporaryFileSystem", "SELinuxContext", "AppArmorProfile", "SmackProcessLabel",
 	},
 	asksFirst: {"ExecCondition", "PAMName"},
-})
+}, true)
 
-// withAll adds rules for settings that are lost for the same reason.
-func withAll(rules map[string]rule, lost map[string][]string) map[string]rule {
+// withAll adds rules for settings that are lost for the same reason; without those that are vital a server must not run.
+func withAll(rules map[string]rule, lost map[string][]string, vital bool) map[string]rule {
 	for why, all := range lost {
 		for _, name := range all {
-			rules[name] = rule{lost: why}
-		}
-	}
-	return rules
-}
-
-// withVital adds rules for settings without which a server must not run.
-func withVital(rules map[string]rule, lost map[string][]string) map[string]rule {
-	for why, all := range lost {
-		for _, name := range all {
-			rules[name] = rule{lost: why, vital: true}
+			rules[name] = rule{lost: why, vital: vital}
 		}
 	}
 	return rules
