@@ -77,7 +77,7 @@ func (m metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	return v, diags
 }
 
-// evaluate returns the value of an expression whose parts [meter] has metered.
+// evaluate returns the value of an expression that [meter] has walked.
 func evaluate(e hclsyntax.Expression, ctx *hcl.EvalContext) (v cty.Value, diags hcl.Diagnostics) {
 	defer func() {
 		switch why := recover().(type) {
@@ -116,7 +116,7 @@ func (m meter) Exit(n hclsyntax.Node) hcl.Diagnostics {
 	return nil
 }
 
-// bounded returns a function whose results are counted, and which is not called where they would be too large.
+// bounded returns f with its results counted. It is not called where they would be too large.
 func (g *guard) bounded(name string, f function.Function) function.Function {
 	check := func(args []cty.Value) error {
 		for _, a := range args {

@@ -4,12 +4,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/zclconf/go-cty/cty"
 )
 
-// growing are the functions whose result may be larger than their arguments by more than a small factor: each
-// returns at least its size.
+// growing are the functions that may return far more than they are given, with an estimate of the size of the
+// result, which is never too low.
 var growing = map[string]func(args []cty.Value) float64{
 	"replace": func(args []cty.Value) float64 {
 		s := args[0].AsString()
@@ -55,8 +56,8 @@ func matches(pattern, text cty.Value) float64 {
 	return float64(len(r.FindAllStringIndex(text.AsString(), -1)))
 }
 
-// verb is a verb of format, up to its letter.
-var verb = regexp.MustCompile(`%[-+# 0]*(\d*)(?:\.(\d*))?`)
+// verb is a verb of format, up to its letter. It is compiled on first use, as workers have no use for it.
+var verb = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`%[-+# 0]*(\d*)(?:\.(\d*))?`) })
 
 // verbsOf is for a text with verbs, and for a list of as many texts as the longest argument has elements.
 func verbsOf(args []cty.Value) float64 {
@@ -67,7 +68,7 @@ func verbsOf(args []cty.Value) float64 {
 		}
 	}
 	each := size(args[0])
-	for _, v := range verb.FindAllStringSubmatch(args[0].AsString(), -1) {
+	for _, v := range verb().FindAllStringSubmatch(args[0].AsString(), -1) {
 		width, _ := strconv.ParseFloat("0"+v[1], 64)
 		precision, _ := strconv.ParseFloat("0"+v[2], 64)
 		each += width + precision + longest/texts

@@ -91,6 +91,10 @@ func TestBombs(t *testing.T) {
 			_, err := config.Parse("servers.hcl", []byte(bomb.src), catalog)
 			require.ErrorContains(t, err, bomb.want)
 			require.Less(t, len(err.Error()), 20_000)
+			if len(bomb.src) < slowToFuzz {
+				require.NotEmpty(t, linesOf(t, err))
+				requireSteadyFormat(t, []byte(bomb.src))
+			}
 		})
 	}
 }
