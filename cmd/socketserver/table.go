@@ -9,7 +9,7 @@ import (
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
-// newTable aligns the columns of the rows that are written to it, below a head whose columns are separated by tabs.
+// newTable aligns the columns of the rows that are written to it, below a head with tabs between its columns.
 func newTable(w io.Writer, head string) *tabwriter.Writer {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if head != "" {

@@ -122,7 +122,7 @@ func TestAPipeThatIsNotReadDelaysNobody(t *testing.T) {
 	require.Contains(t, log.String(), "access log lines dropped")
 }
 
-// Nor does it delay the signal that reopens it, whose handling the daemon waits for when it stops.
+// Nor does it delay the signal that reopens it: a daemon that stops waits until that has been handled.
 func TestAPipeThatIsNotReadIsReopened(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(path, 0o600))

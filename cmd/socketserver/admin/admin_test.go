@@ -134,7 +134,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 
-// Commands that wait leave the socket to others, as many as there are; those that are too many are told so.
+// Commands that wait leave the socket to others, as many as there are; further ones get an error.
 func TestWaitingCommandsLeaveTheSocketToOthers(t *testing.T) {
 	const slots, places = 16, 64
 	path := filepath.Join(t.TempDir(), "admin.sock")

@@ -60,11 +60,11 @@ type Worker struct {
 	config   *tls.Config
 	starting chan struct{} // has an element for each connection that has not begun
 
-	mu      sync.Mutex
-	servers []*Transport         // open ones; of those of one name the last takes requests
-	fronts  map[string]time.Time // when they have asked last
-	crowd   ratelog.Limiter
-	active  map[string]map[*framework.Request]string // their IDs, by server, of those that have a slot: transports of one name share its slots
+	mu       sync.Mutex
+	servers  []*Transport                             // open ones; of those of one name the last takes requests
+	fronts   map[string]time.Time                     // when they have asked last
+	refusals ratelog.Limiter                          // of fronts
+	active   map[string]map[*framework.Request]string // their IDs, by server, of those that have a slot: transports of one name share its slots
 }
 
 // NewWorker listens at an address.
@@ -121,7 +121,7 @@ func (w *Worker) trust(front string) bool {
 			}
 		}
 		if now.Sub(last) < silent {
-			if more, ok := w.crowd.Allow(1); ok {
+			if more, ok := w.refusals.Allow(1); ok {
 				w.log.Warn("front is not trusted, as there are too many", ratelog.More(more, "most", maxFronts)...)
 			}
 			return false

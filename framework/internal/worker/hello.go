@@ -96,7 +96,7 @@ func (p *Process) Hello() *Hello { return &p.hello }
 // not, it is asked to. One call at a time.
 func (p *Process) Ping(ctx context.Context) error {
 	select {
-	case <-p.heard:
+	case <-p.answered:
 		return nil
 	default:
 	}
@@ -105,7 +105,7 @@ func (p *Process) Ping(ctx context.Context) error {
 		return err
 	}
 	select {
-	case <-p.heard:
+	case <-p.answered:
 		return nil
 	case <-p.gone:
 		return p.err

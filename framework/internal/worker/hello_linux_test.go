@@ -35,7 +35,7 @@ func TestBusyProcessAnswersPings(t *testing.T) {
 	require.NoError(t, <-answered)
 
 	say(handoff.Pong) // a late one
-	eventually(t, func() bool { return len(p.heard) == 1 }, "it was not heard")
+	eventually(t, func() bool { return len(p.answered) == 1 }, "it was not heard")
 	over, end := context.WithCancel(t.Context())
 	end()
 	require.NoError(t, p.Ping(over))

@@ -57,7 +57,7 @@ func (l *layers) set(k known) {
 	l.known[k.ID] = k
 }
 
-// forget removes those that are over, and returns their ids: a process may outlive the servers that have lent it theirs.
+// forget removes those that are over, and returns their ids: a process may outlive the servers that it has them of.
 func (l *layers) forget() (over []uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

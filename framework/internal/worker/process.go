@@ -29,11 +29,11 @@ type Process struct {
 	pid     int
 	log     hclog.Logger
 
-	ready chan struct{} // closed when hello has arrived
-	began int64         // when that was
-	gone  chan struct{} // closed when the process has ended
-	heard chan struct{} // has one when the process has sent something since the last Ping
-	hello Hello
+	ready    chan struct{} // closed when hello has arrived
+	began    int64         // when that was
+	gone     chan struct{} // closed when the process has ended
+	answered chan struct{} // has one when the process has sent something since the last Ping
+	hello    Hello
 
 	mu       sync.Mutex
 	last     uint64
@@ -74,7 +74,7 @@ func NewProcess(channel *handoff.Conn, pid int, log hclog.Logger, end func() err
 func newProcess(channel *handoff.Conn, events *events, pid int, log hclog.Logger, end func() error, kill, quit func(), calls NewCalls) *Process {
 	p := &Process{
 		channel: channel, events: events, pid: pid, log: log, end: end, kill: kill, quit: quit, pending: map[uint64]*inflight{},
-		ready: make(chan struct{}), gone: make(chan struct{}), heard: make(chan struct{}, 1),
+		ready: make(chan struct{}), gone: make(chan struct{}), answered: make(chan struct{}, 1),
 	}
 	if calls != nil {
 		p.calls = calls(p.send)
@@ -145,8 +145,8 @@ func (p *Process) receive() {
 // be trusted any more.
 func (p *Process) take(f handoff.Frame) error {
 	select {
-	case p.heard <- struct{}{}:
-	default: // it was heard already
+	case p.answered <- struct{}{}:
+	default: // it has one already
 	}
 	if err := p.events.read(); err != nil {
 		return err
@@ -165,7 +165,7 @@ func (p *Process) take(f handoff.Frame) error {
 	switch {
 	case f.Kind == handoff.Wake: // its events have been read
 		return nil
-	case f.Kind == handoff.Pong: // it has been heard
+	case f.Kind == handoff.Pong: // which has answered
 		return nil
 	case f.Kind == handoff.Quit && f.ID == 0:
 		p.quit()

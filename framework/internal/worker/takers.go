@@ -38,8 +38,8 @@ func (t *Takers) leave(p *Process) {
 	}
 }
 
-// Wait waits until no process takes requests any more, as they have been told to retire; for a moment where one
-// does not say so.
+// Wait waits until no process takes requests any more, after they were asked to retire; for a moment where one
+// does not acknowledge that.
 func (t *Takers) Wait() {
 	t.mu.Lock()
 	all := maps.Clone(t.all)

@@ -103,7 +103,7 @@ func (o *Options) accept(c net.Conn, head []byte) (protocol, key string, err err
 	key = r.Header.Get("Sec-WebSocket-Key")
 	decoded, notBase64 := base64.StdEncoding.DecodeString(key)
 	asked := tokens(r.Header.Values("Sec-WebSocket-Protocol"))
-	stranger := o.refusePage(c, r)
+	why := o.refusePage(c, r)
 	no := func(status int, why, headers string) error { return &refusal{status, why, headers} }
 	switch {
 	case r.URL.Path != o.Path:
@@ -118,8 +118,8 @@ func (o *Options) accept(c net.Conn, head []byte) (protocol, key string, err err
 		err = no(http.StatusUpgradeRequired, "the version of WebSocket is 13", "Sec-WebSocket-Version: 13\r\n")
 	case notBase64 != nil || len(decoded) != 16:
 		err = no(http.StatusBadRequest, "the header Sec-WebSocket-Key has to be 16 bytes in base64", "")
-	case stranger != "":
-		err = no(http.StatusForbidden, stranger, "")
+	case why != "":
+		err = no(http.StatusForbidden, why, "")
 	case len(asked) > 0 && !slices.Contains(asked, o.Subprotocol):
 		err = no(http.StatusBadRequest, "none of the subprotocols that the client asks for is spoken here", "")
 	case len(asked) > 0:

@@ -53,10 +53,10 @@ class Request:
             except BaseException:  # some raise the exception again
                 traceback.print_exc()
         if isinstance(error, (TimeoutError, socket.timeout)):
-            return TIMED_OUT, said(error)
+            return TIMED_OUT, text_of(error)
         if isinstance(error, ConnectionError):
-            return PEER_GONE, said(error)
-        first = " ".join(f"{type(error).__name__}: {said(error)}".split())
+            return PEER_GONE, text_of(error)
+        first = " ".join(f"{type(error).__name__}: {text_of(error)}".split())
         trace = error.__traceback__.tb_next or error.__traceback__  # without this program's own
         return PANICKED, first + "\n" + "".join(traceback.format_exception(type(error), error, trace))
 
@@ -67,7 +67,7 @@ class Request:
         try:
             self.server.shutdown_request(self.argument)
         except BaseException as error:
-            status, text = status or FAILED, text or said(error)
+            status, text = status or FAILED, text or text_of(error)
         self.over(status, text)
 
     def over(self, status, text=""):
@@ -111,7 +111,7 @@ class Request:
         return self.connection.received, self.connection.sent
 
 
-def said(error):
+def text_of(error):
     """Return the text of an exception of the file, whose own __str__ may raise one."""
     try:
         return str(error)

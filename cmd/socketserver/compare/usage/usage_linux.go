@@ -140,8 +140,8 @@ func ReadStat(pid int) (Stat, error) {
 	}, nil
 }
 
-// family returns the children of each process of the machine, zombies included. Each thread has a list of its own, below
-// /proc/PID/task: Linux reaps a process dearly after somebody has looked there, for milliseconds of its parent.
+// family returns the children of each process of the machine, zombies included. The lists that
+// threads have below /proc/PID/task are not read: after that Linux takes milliseconds of the parent to reap the process.
 func family() map[int][]int {
 	all := map[int][]int{}
 	entries, _ := os.ReadDir("/proc")
