@@ -28,7 +28,6 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -79,38 +78,21 @@ func testEcho(t *testing.T, s *framework.BaseServer) {
 		require.NoError(t, unrelated.Start())
 	}
 	served := start(t, s)
-	address := s.Addr()
+	socket := socketOf(t, s)
 	if network := s.Transport.Network(); network == "tcp" || network == "udp" {
-		require.NotRegexp(t, ":0$", address.String())
+		require.NotRegexp(t, ":0$", s.Addr().String())
 	}
 	for range 3 {
 		require.Equal(t, "hello world\n", ask(t, s, "hello world\n"))
 	}
 	frameworktest.Shutdown(t, s)
 	require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
-	requireClosed(t, s, address)
+	socket.requireClosed(t)
 	if f, ok := s.Strategy.(*framework.Forking); ok {
 		require.Empty(t, f.ActiveChildren())
 		var exit *exec.ExitError
 		require.ErrorAs(t, unrelated.Wait(), &exit)
 		require.Equal(t, 72, exit.ExitCode())
-	}
-}
-
-// requireClosed expects nobody to listen at address.
-func requireClosed(t *testing.T, s *framework.BaseServer, address net.Addr) {
-	t.Helper()
-	network := address.Network()
-	if network == "udp" { // nobody refuses a datagram; whoever binds the address owns it
-		conn, err := net.ListenPacket("udp", address.String())
-		require.NoError(t, err)
-		require.NoError(t, conn.Close())
-		return
-	}
-	if conn, err := net.Dial(network, address.String()); err == nil { // another test has got the port
-		require.NoError(t, conn.Close())
-		_, err := s.Transport.GetRequest()
-		require.Error(t, err)
 	}
 }
 
@@ -143,13 +125,13 @@ func testBindLeak(t *testing.T) {
 func testContextManager(t *testing.T) {
 	before := openFiles(t)
 	s := newServer["tcp"](t, class(t, echo))
-	var address net.Addr
+	var socket listening
 	func() {
 		require.NoError(t, s.Listen())
 		defer s.Close()
-		address = s.Addr()
+		socket = socketOf(t, s)
 	}()
-	requireClosed(t, s, address)
+	socket.requireClosed(t)
 	requireOpenFiles(t, before)
 }
 

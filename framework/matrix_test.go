@@ -66,12 +66,12 @@ var contract = map[string]func(t *testing.T, s *framework.BaseServer, dial func(
 	},
 	"nothing is left after Shutdown": func(t *testing.T, s *framework.BaseServer, dial func() net.Conn) {
 		served := start(t, s)
-		address := s.Addr()
+		socket := socketOf(t, s)
 		require.Equal(t, "hello\n", frameworktest.Ask(t, dial(), "echo hello\n"))
 		frameworktest.Shutdown(t, s)
 		require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
 		require.Zero(t, s.Active())
-		requireClosed(t, s, address)
+		socket.requireClosed(t)
 		require.ErrorIs(t, s.Listen(), framework.ErrServerClosed)
 	},
 }

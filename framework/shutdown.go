@@ -60,6 +60,8 @@ func (s *BaseServer) drained(opened bool) {
 // wraps that of ctx. It may be called often, from anywhere and before the server serves; from a
 // handler it would wait for that handler, which calls Stop instead.
 // block_on_close of socketserver is the choice of ctx; without waiting it is Stop.
+// A process that this one is starting meanwhile has a copy of the socket until it runs its program, about a
+// millisecond: to listen at the same TCP or UDP address at once may be refused with EADDRINUSE.
 func (s *BaseServer) Shutdown(ctx context.Context) error {
 	s.Stop()
 	select {

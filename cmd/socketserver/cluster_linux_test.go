@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
@@ -19,15 +18,6 @@ import (
 func startNATS(t *testing.T, port int) *natsserver.Server {
 	t.Helper()
 	return natstest.Serve(t, &natsserver.Options{Port: port, Username: "u", Password: "canary"})
-}
-
-// freePort returns a port of the loopback interface that was free a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // What a daemon of the cluster answers that was taken over neither acts on the terminal nor looks like another row.
@@ -62,7 +52,7 @@ func TestHostileDaemon(t *testing.T) {
 
 // A daemon serves without its cluster, joins it when it can be reached, and shows all daemons then.
 func TestCluster(t *testing.T) {
-	port := freePort(t)
+	port := natstest.Port(t)
 	configuration := func(user string) string {
 		return fmt.Sprintf("cluster { url = \"nats://%s@127.0.0.1:%d\" }\n%s", user, port, timestamps(`"threading" {}`, "", ""))
 	}

@@ -110,7 +110,7 @@ func requireRefused(t *testing.T, l listener) {
 func TestStoppedServerIsStartedAgain(t *testing.T) {
 	for _, strategy := range everyStrategy[:often(1, 3)] {
 		t.Run(strategy, func(t *testing.T) {
-			r := reloadable(t, strings.Replace(timestamps(strategy, "", ""), "127.0.0.1:0", freeAddress(t), 1))
+			r := reloadable(t, strings.Replace(timestamps(strategy, "", ""), "127.0.0.1:0", frameworktest.Address(t, "tcp"), 1))
 			l := r.listeners[0]
 			require.Equal(t, "hello", askOnce(t, l, "hello"))
 			require.Equal(t, "s is stopped, 0 requests under way\n", r.do(t, "stop", "s"))
@@ -128,13 +128,4 @@ func TestStoppedServerIsStartedAgain(t *testing.T) {
 			require.Zero(t, r.exit(t))
 		})
 	}
-}
-
-// freeAddress returns one that can be bound. Clients have ports of another address of the loopback network.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.77:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
 }

@@ -24,7 +24,7 @@ func addressOf(t *testing.T, network string) string {
 	t.Helper()
 	switch network {
 	case "tcp":
-		return freeAddress(t)
+		return frameworktest.Address(t, network)
 	case "udp":
 		return "127.0.0.1:0"
 	}

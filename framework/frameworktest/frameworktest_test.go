@@ -8,8 +8,10 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -127,6 +129,25 @@ func fails(t *testing.T, check func(t testing.TB)) {
 	r := &recorder{TB: t}
 	defer func() { require.True(t, recover() == r && r.failed) }()
 	check(r)
+}
+
+// Nobody serves at an address until the test does.
+func TestAddress(t *testing.T) {
+	datagrams, err := net.Dial("udp", frameworktest.Address(t, "udp"))
+	require.NoError(t, err)
+	_, err = datagrams.Write([]byte("hello"))
+	require.NoError(t, err)
+	_, err = datagrams.Read(make([]byte, 1))
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	require.NoError(t, datagrams.Close())
+
+	address := frameworktest.Address(t, "tcp")
+	_, err = net.Dial("tcp", address)
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	s := &framework.NewTCPServer(address, frameworktest.Class(t, upper, "")).BaseServer
+	s.Log = hclog.NewNullLogger()
+	frameworktest.Serve(t, s)
+	require.Equal(t, "HELLO\n", frameworktest.Ask(t, frameworktest.Dial(t, s), "hello\n"))
 }
 
 func TestChecksFail(t *testing.T) {

@@ -1,13 +1,14 @@
 package client
 
 import (
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 func bracketed(text string) []string { return []string{"[" + text + "]"} }
@@ -68,11 +69,9 @@ func TestDatagramEmpty(t *testing.T) {
 
 func TestDatagramNobody(t *testing.T) {
 	t.Parallel()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, conn.Close())
+	nobody := Address{Network: "udp", Host: frameworktest.Address(t, "udp")}
 	for _, mode := range []string{Duplex, Ask, Once} {
-		_, err = hold(t, Settings{Address: Address{Network: "udp", Host: conn.LocalAddr().String()}, Mode: mode}, "one\n")
+		_, err := hold(t, Settings{Address: nobody, Mode: mode}, "one\n")
 		var unconnected *ConnectError
 		require.ErrorAs(t, err, &unconnected)
 		require.ErrorContains(t, err, ": connection refused; start the server")

@@ -114,10 +114,7 @@ func TestAllAddresses(t *testing.T) {
 
 func TestNobody(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	_, port, err := net.SplitHostPort(frameworktest.Address(t, "tcp"))
 	require.NoError(t, err)
 	var unconnected *ConnectError
 	for _, mode := range []string{Duplex, Each} {

@@ -267,10 +267,7 @@ func TestStrangers(t *testing.T) {
 	require.Equal(t, "hello", frameworktest.Ask(t, ask, "hello"))
 	log.await(t, "worker cannot be reached; others are used")
 
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, closed.Close())
-	o.Worker, o.Address = strings.Repeat("0", 64), closed.Addr().String()
+	o.Worker, o.Address = strings.Repeat("0", 64), frameworktest.Address(t, "tcp")
 	offered(t, f, o)
 	ask = frameworktest.Dial(t, s)
 	frameworktest.Send(t, ask, "\n")

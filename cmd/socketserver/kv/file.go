@@ -47,7 +47,7 @@ func openFile(path string, sync time.Duration, log hclog.Logger) (*file, error) 
 	return f, nil
 }
 
-// lockDirectory makes a directory and its lock, which is released when it is closed.
+// lockDirectory makes a directory and its lock, which the caller unlocks and closes.
 func lockDirectory(path string) (*os.File, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (f *file) close() {
 		f.server.WaitForShutdown()
 	}
 	f.broke(nil)
-	_ = f.lock.Close()
+	_, _ = unlock(f.lock), f.lock.Close()
 }
 
 // A natsLog has the log of a server in this process: its warnings and errors.

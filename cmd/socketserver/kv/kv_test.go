@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -107,6 +108,9 @@ func TestFileOutlivesServer(t *testing.T) {
 		var process Backends
 		_, _, err = process.Open(t.Context(), "s", how, hclog.NewNullLogger())
 		require.EqualError(t, err, how.Path+" is in use by another process; give each its own path, and restart a server in place of an upgrade")
+		copied, err := syscall.Dup(int(b.files[how.Path].lock.Fd())) // as a process that is being started has one
+		require.NoError(t, err)
+		defer syscall.Close(copied)
 		closeState()
 		closeOther()
 	}

@@ -12,15 +12,12 @@ import (
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// freeAddress returns an address that can be bound. Clients have ports of another address of the loopback network.
+// freeAddress returns an address that can be bound: of udp one of the loopback network that no client has.
 func freeAddress(t *testing.T, network string) string {
 	t.Helper()
 	switch network {
 	case "tcp":
-		l, err := net.Listen(network, "127.0.0.77:0")
-		require.NoError(t, err)
-		require.NoError(t, l.Close())
-		return l.Addr().String()
+		return frameworktest.Address(t, network)
 	case "udp":
 		c, err := net.ListenPacket(network, "127.0.0.77:0")
 		require.NoError(t, err)

@@ -3,7 +3,12 @@
 package natstest
 
 import (
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
 	"testing"
+	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
@@ -11,14 +16,21 @@ import (
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// Serve runs a server in this process until the test ends: at a free port of the loopback interface, or the one of o,
+// Serve runs a server in this process until the test ends: at a [Port] of the loopback interface, or the one of o,
 // which may have set anything else but the host.
 func Serve(t testing.TB, o *natsserver.Options) *natsserver.Server {
 	t.Helper()
 	o.Host, o.NoLog, o.NoSigs = "127.0.0.1", true, true
-	if o.Port == 0 {
-		o.Port = natsserver.RANDOM_PORT
+	if o.Port <= 0 {
+		o.Port = Port(t)
 	}
+	// What this process has listened with is free once no process is being started: those have a copy.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	require.Eventually(t, func() bool {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", o.Port))
+		return err == nil && l.Close() == nil
+	}, frameworktest.Patience, time.Millisecond)
 	s, err := natsserver.NewServer(o)
 	require.NoError(t, err)
 	s.Start()
@@ -27,6 +39,12 @@ func Serve(t testing.TB, o *natsserver.Options) *natsserver.Server {
 		require.True(t, s.ReadyForConnections(frameworktest.Patience))
 	}
 	return s
+}
+
+// Port returns a port of the loopback interface that no server but that of t can have.
+func Port(t testing.TB) int {
+	t.Helper()
+	return int(netip.MustParseAddrPort(frameworktest.Address(t, "tcp")).Port())
 }
 
 // Stop ends a server before its test ends.

@@ -84,11 +84,9 @@ func TestDies(t *testing.T) {
 
 // What refuses is not hammered.
 func TestRefused(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
+	nobody := frameworktest.Address(t, "tcp")
 	for _, rate := range []float64{0, 100_000} {
-		p := connections(l.Addr().String())
+		p := connections(nobody)
 		p.Rate = rate
 		r := run(t, p)
 		require.Equal(t, []string{Refused}, kindsOf(r))
