@@ -20,6 +20,8 @@ func complete(t *testing.T, args ...string) []string {
 
 func TestCompletions(t *testing.T) {
 	t.Chdir(t.TempDir())
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // operators of other servers are completed, too
+	t.Setenv("TMPDIR", t.TempDir())
 	require.NoError(t, os.WriteFile("servers.hcl", []byte("server \"one\" {}\nserver \"two\" { nonsense = }\n"), 0o644))
 	require.NoError(t, os.WriteFile("other.hcl", []byte("server \"three\" {}\nserver \"four\" {}\n"), 0o644))
 	for _, name := range []string{"plugins/upper", "programs/lower"} {
