@@ -113,8 +113,8 @@ func (b *block) processGrammar(p *Process) (attributes, blocks) {
 		"group": typed(cty.String, "the name of a group in quotes", p.runInGroup),
 		"nice": integerOf(-20, 19, func(n int) *fault {
 			l.Nice, p.niced = n, true
-			if n < 0 && os.Geteuid() != 0 {
-				return faultf("write 0 or more, or start the server as root", "only root can run a process before others")
+			if n < 0 {
+				return onlyRoot("run a process before others", lacking(first))
 			}
 			return nil
 		}),
@@ -166,10 +166,21 @@ func (b *block) paths(into *[]string) field {
 	})
 }
 
+// onlyRoot is the fault of what only root can do, and only with the capability that it lacks, if it lacks one.
+func onlyRoot(do, lacks string) *fault {
+	switch {
+	case os.Geteuid() != 0:
+		return faultf("remove it, or start the server as root", "only root can %s", do)
+	case lacks != "":
+		return faultf("remove it, or start the server with "+lacks, "this process lacks %s, without which root cannot %s", lacks, do)
+	}
+	return nil
+}
+
 // runAs sets a user of the system, with that user's group.
 func (p *Process) runAs(name string) *fault {
-	if os.Geteuid() != 0 {
-		return faultf("remove it, or start the server as root", "only root can run a process as another user")
+	if f := onlyRoot("run a process as another user, and end it", lacking(asAnother)); f != nil {
+		return f
 	}
 	u, err := user.Lookup(name)
 	if err != nil {
@@ -189,8 +200,8 @@ func (p *Process) runAs(name string) *fault {
 
 // runInGroup sets a group of the system.
 func (p *Process) runInGroup(name string) *fault {
-	if os.Geteuid() != 0 {
-		return faultf("remove it, or start the server as root", "only root can run a process in another group")
+	if f := onlyRoot("run a process in another group", lacking(asAnother)); f != nil {
+		return f
 	}
 	g, err := user.LookupGroup(name)
 	if err != nil {

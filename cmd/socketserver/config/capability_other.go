@@ -1,0 +1,7 @@
+//go:build !linux
+
+package config
+
+var asAnother, first []struct{}
+
+func lacking([]struct{}) string { return "" }
