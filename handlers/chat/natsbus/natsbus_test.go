@@ -138,11 +138,19 @@ func meet(people ...*client) {
 	}
 }
 
-// names requires that /names lists these, and that nothing else comes before.
+// names awaits that /names lists these, and requires that nothing else comes before. A server has the names at
+// others from a table of its own, which may come later than what their users say.
 func (c *client) names(list string) {
 	c.t.Helper()
-	c.say("/names")
-	c.hears("-- in the room lobby: " + list + "\n")
+	for late := time.Now().Add(frameworktest.Patience); ; {
+		c.say("/names")
+		line := c.until("\n")
+		if line == "-- in the room lobby: "+list+"\n" {
+			return
+		}
+		require.Regexp(c.t, "^-- in the room lobby: ", line)
+		require.True(c.t, time.Now().Before(late), "%q, not %q", line, list)
+	}
 }
 
 // Messages, arrivals and departures at one server reach the other, once. Names are unique among
