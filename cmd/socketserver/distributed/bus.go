@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,8 +24,9 @@ import (
 //	worker   full or unknown: it has not begun, and another worker is asked; or over, the outcome and the answer;
 //	         or unsent, where NATS does not take those
 //
-// An empty message asks whether the worker is there. Where it is not NATS says so at once. One with a header says that the
-// front of a request stops, also of one in a tunnel.
+// An empty message asks whether the worker is there; where it is not NATS says so at once. With the header Socketserver-Look it
+// asks for a request, too, and the worker answers unknown where it has that no more: what it has sent may be lost, as NATS
+// delivers a message once or never. The header Socketserver-Stop says that the front of a request stops, also of one in a tunnel.
 type bus struct {
 	conn   *nats.Conn
 	prefix string
@@ -36,7 +38,9 @@ func (b bus) subject(worker string) string { return b.prefix + "worker." + worke
 const (
 	unsent     = 'X'
 	stopHeader = "Socketserver-Stop"
-	lookAgain  = 250 * time.Millisecond // whether a worker that has a request is there
+	lookHeader = "Socketserver-Look"
+	lookAgain  = 250 * time.Millisecond // whether a worker has a request still
+	answerTime = 5 * time.Second        // that an answer waits for NATS, when its front has given up
 )
 
 // A message is the front's handler of one.
@@ -56,7 +60,7 @@ func (m *message) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 		return err
 	}
 	reply, err := m.ask(sent)
-	if errors.Is(err, framework.ErrWorkerGone) && !m.IsDatagram() {
+	if (errors.Is(err, framework.ErrWorkerGone) || errors.Is(err, errNoAnswer)) && !m.IsDatagram() {
 		reset(m.Request)
 	}
 	if err != nil {
@@ -99,7 +103,7 @@ func (m *message) ask(sent []byte) (reply []byte, err error) {
 	}
 	release, err := f.place(m.Context(), h, func(w *remote) (taken bool, err error) {
 		m.Started(0, func() { end(net.ErrClosed) })
-		reply, taken, err = by.ask(begun, end, w, whole.Bytes())
+		reply, taken, err = by.ask(begun, end, w, h.ID, whole.Bytes())
 		return taken, err
 	})
 	if err != nil {
@@ -111,11 +115,14 @@ func (m *message) ask(sent []byte) (reply []byte, err error) {
 
 var errNoBus = &framework.UnavailableError{Err: errors.New("NATS, by which requests get to workers, cannot be reached")}
 
-// ask has one worker answer. It ends with ctx, by what ctx was ended with, and by end where the worker is lost.
-func (b bus) ask(ctx context.Context, end context.CancelCauseFunc, w *remote, whole []byte) (reply []byte, taken bool, err error) {
+// errNoAnswer is the error of a request that a worker may have served.
+var errNoAnswer = errors.New("the answer is lost")
+
+// ask has one worker answer. It ends with ctx, by what ctx was ended with, and by end where the worker or the answer is lost.
+func (b bus) ask(ctx context.Context, end context.CancelCauseFunc, w *remote, id string, whole []byte) (reply []byte, taken bool, err error) {
 	over := make(chan struct{})
 	defer close(over)
-	look := time.AfterFunc(lookAgain, func() { b.watch(over, w, end) })
+	look := time.AfterFunc(lookAgain, func() { b.watch(over, w, id, end) })
 	defer look.Stop()
 	answer, err := b.conn.RequestWithContext(ctx, b.subject(w.fingerprint), whole)
 	switch {
@@ -141,8 +148,8 @@ func (b bus) ask(ctx context.Context, end context.CancelCauseFunc, w *remote, wh
 	return answer.Data[1:], true, nil
 }
 
-// watch looks until over whether a worker is there.
-func (b bus) watch(over <-chan struct{}, w *remote, lose context.CancelCauseFunc) {
+// watch looks until over whether a worker has a request still. A worker that knows no such look answers as if it had.
+func (b bus) watch(over <-chan struct{}, w *remote, id string, lose context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
@@ -151,14 +158,16 @@ func (b bus) watch(over <-chan struct{}, w *remote, lose context.CancelCauseFunc
 	}()
 	for {
 		within, cancel := context.WithTimeout(ctx, lookAgain)
-		_, err := b.conn.RequestWithContext(within, b.subject(w.fingerprint), nil)
-		<-within.Done() // an answer that was sent before the worker went comes first
+		m, err := b.conn.RequestMsgWithContext(within, &nats.Msg{Subject: b.subject(w.fingerprint), Header: nats.Header{lookHeader: {id}}})
+		<-within.Done() // an answer that was sent before comes first
 		cancel()
 		switch {
 		case !b.conn.IsConnected():
-			lose(errors.New("the answer is lost, as NATS has gone"))
+			lose(fmt.Errorf("%w, as NATS has gone", errNoAnswer))
 		case errors.Is(err, nats.ErrNoResponders):
 			lose(lost(w.address))
+		case err == nil && bytes.Equal(m.Data, []byte{unknown}):
+			lose(fmt.Errorf("%w: the worker on %s has the request no more, and nothing has come of it", errNoAnswer, w.address))
 		}
 		select {
 		case <-over:
@@ -177,35 +186,67 @@ func (w *Worker) take(by bus, m *nats.Msg) {
 		w.stop(id)
 		return
 	}
-	if len(m.Data) == 0 {
-		_ = m.Respond(nil)
+	if len(m.Data) == 0 { // nobody waits for what cannot be said: the front looks again
+		var has []byte
+		if id := m.Header.Get(lookHeader); id != "" {
+			if _, held := w.held.Load(id); !held {
+				has = []byte{unknown}
+			}
+		}
+		_ = m.Respond(has)
 		return
 	}
 	sent := bytes.NewReader(m.Data)
 	h, err := receiveHello(sent)
 	if err != nil {
-		_ = m.Respond([]byte{unknown})
+		by.respond(m, unknown)
 		return
 	}
 	a := &answer{Reader: sent, most: by.conn.MaxPayload() * 15 / 16} // the rest is for the outcome
 	r := a.request(&h)
 	t, refusal := w.reserve(h, r)
 	if t == nil {
-		_ = m.Respond([]byte{refusal})
+		by.respond(m, refusal)
 		return
 	}
-	r.WhenOver(func(outcome []byte) {
-		t.leave(r)
-		if err := m.Respond(a.after(outcome)); errors.Is(err, nats.ErrMaxPayload) {
-			_ = m.Respond([]byte{unsent})
-		}
-	})
+	w.held.Store(h.ID, nil)
+	conclude := func(kind byte, text ...[]byte) {
+		t.leave(r) // first: the front may have the slot taken again on receipt of the answer
+		by.respond(m, kind, text...)
+		w.held.Delete(h.ID)
+	}
+	r.WhenOver(func(outcome []byte) { conclude(over, outcome, a.all()) })
 	go func() {
 		if !t.pass(r) {
-			t.leave(r)
-			_ = m.Respond([]byte{unknown})
+			conclude(unknown)
 		}
 	}()
+}
+
+// respond sends what has become of a request, again where NATS does not take it while its connection moves.
+func (b bus) respond(m *nats.Msg, kind byte, text ...[]byte) {
+	answer := slices.Concat([]byte{kind}, slices.Concat(text...))
+	send := func() error {
+		err := m.Respond(answer)
+		if errors.Is(err, nats.ErrMaxPayload) {
+			answer = []byte{unsent}
+			err = m.Respond(answer)
+		}
+		return err
+	}
+	if send() == nil {
+		return
+	}
+	moved := b.conn.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	defer b.conn.RemoveStatusListener(moved)
+	late := time.After(answerTime)
+	for send() != nil && !b.conn.IsClosed() {
+		select {
+		case <-moved:
+		case <-late:
+			return
+		}
+	}
 }
 
 // An answer is the connection of a client that is not here: it has sent one line, and the answer is kept.
@@ -229,11 +270,11 @@ func (a *answer) request(h *hello) *framework.Request {
 	}))
 }
 
-// after returns what a front is sent.
-func (a *answer) after(outcome []byte) []byte {
+// all returns the answer when the request is over.
+func (a *answer) all() []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return append(append([]byte{over}, outcome...), a.text...)
+	return a.text
 }
 
 // Write implements [net.Conn].

@@ -1,9 +1,11 @@
 package distributed
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -108,4 +110,106 @@ func TestDatagramByBus(t *testing.T) {
 	frameworktest.Await(t, gone)
 	frameworktest.Send(t, c, "who\n")
 	require.EqualError(t, frameworktest.Await(t, errs), "NATS, by which requests get to workers, cannot be reached")
+}
+
+// A losing connection of NATS loses what has answer in it, as one does that ends before the system has sent that.
+type losing struct {
+	net.Conn
+	answer string
+}
+
+func (c *losing) Write(p []byte) (int, error) {
+	if c.answer != "" && bytes.Contains(p, []byte(c.answer)) {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// A dialer makes losing connections, unless it is down, and has the last one.
+type dialer struct {
+	answer string
+	down   atomic.Bool
+	last   atomic.Pointer[losing]
+}
+
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	if d.down.Load() {
+		return nil, syscall.ECONNREFUSED
+	}
+	c, err := net.Dial(network, address)
+	if err != nil {
+		return nil, err
+	}
+	l := &losing{c, d.answer}
+	d.last.Store(l)
+	return l, nil
+}
+
+// An answer that NATS does not deliver ends the request with an error, though the worker is there.
+func TestAnswerIsLost(t *testing.T) {
+	server := serveNATS(t, 1<<20)
+	conn, err := nats.Connect(server.ClientURL(), nats.SetCustomDialer(&dialer{answer: " of tcp asked "}))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	startWorker(t, conn, "b", 10)
+	f, s, log := startFrontOf(t, connectTo(t, server), "tcp", true)
+	errs := make(chan error, 1)
+	s.HandleError = func(_ *framework.Request, err error) { errs <- err }
+	frameworktest.Serve(t, s)
+	f.ask()
+	log.await(t, "worker is known")
+	c := frameworktest.Dial(t, s)
+	frameworktest.Send(t, c, "wait\n")
+	other := frameworktest.Dial(t, s)
+	frameworktest.Send(t, other, "who\n")
+	_, err = io.ReadAll(other)
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+	require.ErrorIs(t, frameworktest.Await(t, errs), errNoAnswer)
+	s.Stop()
+	frameworktest.Expect(t, c, "stopped") // the worker has had this one all the time
+}
+
+// A worker answers again where NATS did not take the answer, and says which requests it has.
+func TestWorkerAnswersAgain(t *testing.T) {
+	server := serveNATS(t, 1<<20)
+	d := &dialer{}
+	conn, err := nats.Connect(server.ClientURL(), nats.SetCustomDialer(d), nats.ReconnectBufSize(-1), nats.ReconnectWait(time.Millisecond), nats.ReconnectJitter(0, 0))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	w, s := startWorker(t, conn, "b", 10)
+	nc := connectTo(t, server)
+	subject := bus{prefix: "test."}.subject(w.identity.fingerprint)
+	has := func(id string) string {
+		m, err := nc.RequestMsg(&nats.Msg{Subject: subject, Header: nats.Header{lookHeader: {id}}}, frameworktest.Patience)
+		require.NoError(t, err)
+		return string(m.Data)
+	}
+	answers, err := nc.SubscribeSync("answers")
+	require.NoError(t, err)
+	var sent bytes.Buffer
+	h := hello{ID: "its", Server: "s", Build: "b", Network: "tcp"}
+	require.NoError(t, h.send(&sent))
+	sent.WriteString("wait\n")
+	require.NoError(t, nc.PublishRequest(subject, "answers", sent.Bytes()))
+	require.Empty(t, has("its"))
+	require.Equal(t, string(rune(unknown)), has("another"))
+	m, err := nc.Request(subject, nil, frameworktest.Patience) // as a front of an older version
+	require.NoError(t, err)
+	require.Empty(t, m.Data)
+
+	d.down.Store(true)
+	gone := conn.StatusChanged(nats.RECONNECTING)
+	require.NoError(t, d.last.Load().Close())
+	frameworktest.Await(t, gone)
+	s.Stop()
+	require.Eventually(t, func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.active) == 0 // which is so just before it answers
+	}, frameworktest.Patience, time.Millisecond)
+	d.down.Store(false)
+	m, err = answers.NextMsg(frameworktest.Patience)
+	require.NoError(t, err)
+	require.Equal(t, byte(over), m.Data[0])
+	require.Contains(t, string(m.Data), "stopped")
 }

@@ -486,3 +486,26 @@ func TestForgottenWorker(t *testing.T) {
 	_, full, away, _ := f.pick("s", "b")
 	require.False(t, full || away)
 }
+
+// A worker that is known by another address has the requests that it had, and is gone with them.
+func TestWorkerHasMoved(t *testing.T) {
+	conn := connect(t)
+	f, err := NewFront(hclog.NewNullLogger())
+	require.NoError(t, err)
+	f.use("s", 1)
+	worker := strings.Repeat("0", 64)
+	offered(t, f, offers{worker, "127.0.0.1:1", nil})
+	before := f.workers[worker]
+	offered(t, f, offers{worker, "127.0.0.1:2", nil})
+	require.Equal(t, "127.0.0.1:2", f.workers[worker].address)
+	for range maxMiss + 1 {
+		select {
+		case <-before.gone:
+			t.Fatal("it is taken for gone")
+		default:
+		}
+		f.mayAsk(conn, true)
+	}
+	require.Empty(t, f.workers)
+	frameworktest.Await(t, before.gone)
+}

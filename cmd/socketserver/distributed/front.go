@@ -154,7 +154,11 @@ func (f *Front) learn(answer []byte) {
 		return
 	}
 	if w == nil || w.address != o.Address {
-		w = &remote{fingerprint: o.Worker, address: o.Address, config: f.identity.config(func(shown string) bool { return shown == o.Worker }), gone: make(chan struct{}), logged: map[string]bool{}}
+		gone := make(chan struct{})
+		if w != nil { // the process has moved with the requests that it has
+			gone = w.gone
+		}
+		w = &remote{fingerprint: o.Worker, address: o.Address, config: f.identity.config(func(shown string) bool { return shown == o.Worker }), gone: gone, logged: map[string]bool{}}
 		f.workers[o.Worker] = w
 		if more, ok := f.news.Allow(loggedNews); ok {
 			f.log.Info("worker is known", ratelog.More(more, "worker", o.Address)...)

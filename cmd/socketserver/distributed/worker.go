@@ -59,6 +59,7 @@ type Worker struct {
 	log      hclog.Logger
 	config   *tls.Config
 	starting chan struct{} // has an element for each connection that has not begun
+	held     sync.Map      // the IDs of requests by the bus whose answer has not been sent
 
 	mu       sync.Mutex
 	servers  []*Transport                             // open ones; of those of one name the last takes requests
