@@ -24,7 +24,8 @@ type State interface {
 	// Delete removes the value and the counter of a key. It is no error where there are none. A counter that others add
 	// to at the same time may go on, where the state is on several machines.
 	Delete(ctx context.Context, key string) error
-	// Add adds n to a counter, which begins at 0, and returns the sum. With 0 it reads the counter.
+	// Add adds n to a counter, which begins at 0, and returns the sum. With 0 it reads the counter. A sum beyond 64 bits is an
+	// error, and the counter stays as it was; where the state is on several machines others may see such a sum for a moment.
 	Add(ctx context.Context, key string, n int64) (int64, error)
 	// Watch returns a channel that has the value of the key, if there is one, and then what becomes of it. A
 	// slow reader gets only the latest change. The channel is closed when ctx is done, and when the

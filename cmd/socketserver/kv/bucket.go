@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"strconv"
 	"sync"
 	"time"
@@ -259,23 +260,45 @@ func (b *bucket) Delete(ctx context.Context, key string) error {
 	})
 }
 
-// Add implements [framework.State].
+// Add implements [framework.State]. JetStream counts beyond 64 bits and cannot be told not to, so such a sum is undone; until then
+// others may see it.
 func (b *bucket) Add(ctx context.Context, key string, n int64) (sum int64, err error) {
-	err = b.change(ctx, func(ctx context.Context) error {
+	err = b.change(ctx, func(within context.Context) error {
+		var err error
 		if n == 0 {
-			var err error
-			sum, err = b.count(ctx, key)
+			sum, err = b.count(within, key)
 			return err
 		}
-		m := nats.NewMsg(b.subject("$COUNT", key))
-		m.Header.Set("Nats-Incr", strconv.FormatInt(n, 10))
-		ack, err := b.js.PublishMsg(ctx, m)
-		if err != nil {
-			return err
+		if sum, err = b.increase(within, key, big.NewInt(n)); errors.Is(err, errBeyond) {
+			undoing, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+			defer cancel()
+			undone := new(big.Int).Neg(big.NewInt(n))
+			if _, failed := b.increase(undoing, key, undone); failed != nil && !errors.Is(failed, errBeyond) {
+				return fmt.Errorf("the counter is beyond 64 bits, as that could not be undone: %w", failed)
+			}
 		}
-		sum, err = strconv.ParseInt(ack.Value, 10, 64) // it may be beyond 64 bits
 		return err
 	})
+	if err != nil {
+		return 0, err
+	}
+	return sum, nil
+}
+
+var errBeyond = errors.New("the counter would be beyond 64 bits")
+
+// increase adds to a counter. With errBeyond it has done so, too.
+func (b *bucket) increase(ctx context.Context, key string, n *big.Int) (int64, error) {
+	m := nats.NewMsg(b.subject("$COUNT", key))
+	m.Header.Set("Nats-Incr", n.String())
+	ack, err := b.js.PublishMsg(ctx, m)
+	if err != nil {
+		return 0, err
+	}
+	sum, err := strconv.ParseInt(ack.Value, 10, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		err = errBeyond
+	}
 	return sum, err
 }
 
@@ -285,13 +308,20 @@ func (b *bucket) count(ctx context.Context, key string) (int64, error) {
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, nil
 	}
+	if err != nil {
+		return 0, err
+	}
 	var counter struct {
-		Value int64 `json:"val,string"`
+		Value string `json:"val"`
 	}
-	if err == nil {
-		err = json.Unmarshal(m.Data, &counter)
+	if err := json.Unmarshal(m.Data, &counter); err != nil {
+		return 0, fmt.Errorf("read the counter: %w", err)
 	}
-	return counter.Value, err
+	sum, err := strconv.ParseInt(counter.Value, 10, 64)
+	if errors.Is(err, strconv.ErrRange) { // another client of NATS has added to it, or one has gone before it could undo that
+		err = errors.New("the counter is beyond 64 bits; add what brings it back, or delete its key")
+	}
+	return sum, err
 }
 
 // Watch implements [framework.State].

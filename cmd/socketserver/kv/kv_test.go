@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -15,10 +17,12 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/internal/natsclient/natstest"
 )
 
@@ -52,9 +56,49 @@ func TestBackendsAgree(t *testing.T) {
 			require.Equal(t, "conflict", do(operation{Verb: "update", Key: "a/b", Revision: second.Revision}).Err)
 			again := do(operation{Verb: "create", Key: "a/b", Value: strings.Repeat("x", framework.MaxStateValue)})
 			require.Greater(t, again.Revision, second.Revision)
+			overflowing(t, s)
 			watching(t, s)
 		})
 	}
+}
+
+// overflowing checks that a counter which would be beyond 64 bits stays as it is, whoever adds at the same time.
+func overflowing(t *testing.T, s framework.State) {
+	for key, to := range map[string]int64{"max": math.MaxInt64, "min": math.MinInt64} {
+		_, err := s.Add(t.Context(), key, to)
+		require.NoError(t, err)
+		var all sync.WaitGroup
+		for n := range int64(8) {
+			all.Go(func() {
+				sum, err := s.Add(t.Context(), key, to/(n+1))
+				assert.ErrorContains(t, err, "the counter would be beyond 64 bits")
+				assert.Zero(t, sum)
+			})
+		}
+		all.Wait()
+		sum, err := s.Add(t.Context(), key, 0)
+		require.NoError(t, err)
+		require.Equal(t, to, sum)
+	}
+}
+
+// A number beyond 64 bits that another client of NATS has left is an error until it is brought back.
+func TestCounterBeyond64Bits(t *testing.T) {
+	server := natstest.Serve(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
+	s := openState(t, "s", natsState(server))
+	require.Equal(t, result{N: math.MaxInt64}, perform(t.Context(), s, operation{Verb: "add", Key: "n", N: math.MaxInt64}))
+	conn, err := nats.Connect(server.ClientURL())
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	m := nats.NewMsg("$COUNT.test.n")
+	m.Header.Set("Nats-Incr", "10")
+	_, err = conn.RequestMsg(m, frameworktest.Patience)
+	require.NoError(t, err)
+	for _, n := range []int64{0, 1, -9} {
+		_, err = s.Add(t.Context(), "n", n)
+		require.ErrorContains(t, err, "beyond 64 bits")
+	}
+	require.Equal(t, result{N: math.MaxInt64}, perform(t.Context(), s, operation{Verb: "add", Key: "n", N: -10}))
 }
 
 // watching checks the entries of a key.
