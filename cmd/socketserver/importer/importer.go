@@ -40,7 +40,8 @@ var readers = map[string]func([]file) []*server{"xinetd": readXinetd, "inetd": r
 // A file is a file of a source.
 type file struct {
 	path, text string
-	unread     error // of one in a directory, instead of its text
+	unread     error  // of one in a directory, instead of its text
+	of         string // the unit that it is a drop-in of; empty: it was found by itself
 }
 
 // Import returns servers.hcl for files, and for the files in directories. format is one of
@@ -55,7 +56,7 @@ func Import(format string, paths []string, check func(src string) error) (string
 			return "", err
 		}
 		for _, f := range found {
-			if f.unread != nil {
+			if f.unread != nil && !isOfUnit(f) {
 				servers = append(servers, comment("Not carried over: %v", f.unread))
 				continue
 			}
@@ -115,7 +116,7 @@ func readPath(path string) ([]file, error) {
 	}
 	var all []file
 	for _, e := range entries {
-		if leftover.MatchString(e.Name()) || e.IsDir() && !unitDropIns.MatchString(e.Name()) {
+		if leftover.MatchString(e.Name()) || e.IsDir() && !unitDropIns.MatchString(e.Name()) || unitDropIns.MatchString(filepath.Base(path)) && !isDropIn(e.Name()) {
 			continue
 		}
 		found, err := readPath(filepath.Join(path, e.Name()))
@@ -128,14 +129,19 @@ func readPath(path string) ([]file, error) {
 }
 
 // unitDropIns are the directories in which drop-ins of units lie.
-var unitDropIns = regexp.MustCompile(`\.(socket|service)\.d$`)
+var unitDropIns = regexp.MustCompile(`(^|\.)(socket|service)\.d$`)
 
 var xinetdEntry = regexp.MustCompile(`(?m)^\s*(service\s+\S+|defaults)\s*\{?\s*$`)
+
+// isOfUnit reports whether a file is a drop-in.
+func isOfUnit(f file) bool {
+	return f.of != "" || unitDropIns.MatchString(filepath.Base(f.path)) || unitDropIns.MatchString(filepath.Base(filepath.Dir(f.path)))
+}
 
 // detect finds out the format of a file.
 func detect(f file) string {
 	switch ext := filepath.Ext(f.path); {
-	case ext == ".socket", ext == ".service", unitSection.MatchString(f.text):
+	case ext == ".socket", ext == ".service", isOfUnit(f), unitSection.MatchString(f.text):
 		return "systemd"
 	case xinetdEntry.MatchString(f.text):
 		return "xinetd"

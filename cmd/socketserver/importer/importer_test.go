@@ -268,3 +268,117 @@ service a
 	require.NotContains(t, got, "environment of allowed names (")
 	require.NotContains(t, got, "Different: programs get an environment")
 }
+
+// What restricts access adds to what another setting has put there.
+func TestAccessRulesAddUp(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "xinetd.conf")
+	const service = "service a\n{\n socket_type = stream\n port = 7777\n wait = no\n server = /bin/cat\n%s}\n"
+	for _, settings := range []string{" only_from =\n no_access = 192.0.2.1\n", " no_access = 192.0.2.1\n only_from =\n"} {
+		for _, text := range []string{fmt.Sprintf(service, settings), "defaults\n{\n only_from =\n}\n" + fmt.Sprintf(service, " no_access = 192.0.2.1\n")} {
+			require.NoError(t, os.WriteFile(at, []byte(text), 0o600))
+			got, err := Import("", []string{at}, check)
+			require.NoError(t, err)
+			requireValid(t, got)
+			for _, address := range []string{"0.0.0.0/0", "::/0", "192.0.2.1"} {
+				require.Regexp(t, `deny = \[.*"`+address+`"`, got)
+			}
+		}
+	}
+}
+
+// An allowed network is not everybody, as the other family is still denied.
+func TestAllowedFamilyIsNotEverybody(t *testing.T) {
+	got := importUnits(t, "[Socket]\nListenStream=7777\nAccept=yes\nIPAddressDeny=any\nIPAddressAllow=0.0.0.0/0\n", map[string]string{"lib/a-b@.service": echoService})
+	require.Contains(t, got, `access { allow = ["0.0.0.0/0"] }`)
+}
+
+const (
+	echoSocket  = "[Socket]\nListenStream=7777\nAccept=yes\n"
+	echoService = "[Service]\nExecStart=/bin/cat\nStandardInput=socket\n"
+)
+
+// importUnits imports a.socket of usr/lib/systemd/system in a tree with other units and drop-ins, where etc
+// and lib stand for the directories of the system.
+func importUnits(t *testing.T, socket string, others map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	write := func(name, text string) {
+		at := filepath.Join(root, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(at), 0o700))
+		if text == "unreadable" { // by root, too
+			require.NoError(t, os.Mkdir(at, 0o700))
+			return
+		}
+		require.NoError(t, os.WriteFile(at, []byte(text), 0o600))
+	}
+	write("usr/lib/systemd/system/a-b.socket", socket)
+	for name, text := range others {
+		place, rest, _ := strings.Cut(name, "/")
+		write(map[string]string{"etc": "etc", "lib": "usr/lib"}[place]+"/systemd/system/"+rest, text)
+	}
+	got, err := Import("", []string{filepath.Join(root, "usr/lib/systemd/system/a-b.socket")}, check)
+	require.NoError(t, err)
+	requireValid(t, got)
+	return got
+}
+
+// Drop-ins and services are looked for where systemd does.
+func TestLoadPathOfUnits(t *testing.T) {
+	service := map[string]string{"lib/a-b@.service": echoService}
+	with := func(more ...string) map[string]string {
+		all := map[string]string{"lib/a-b@.service": echoService}
+		for i := 0; i < len(more); i += 2 {
+			all[more[i]] = more[i+1]
+		}
+		return all
+	}
+	require.NotContains(t, importUnits(t, echoSocket, service), "access")
+	const deny = "[Socket]\nIPAddressDeny=192.0.2.1\n"
+	for _, directory := range []string{"lib/a-b.socket.d", "etc/a-b.socket.d", "etc/a-.socket.d", "etc/socket.d", "lib/socket.d"} {
+		got := importUnits(t, echoSocket, with(directory+"/x.conf", deny))
+		require.Contains(t, got, "\nserver \"a-b\"", directory)
+		require.Contains(t, got, "access { deny = [\"192.0.2.1\"] }", directory)
+	}
+	for _, directory := range []string{"etc/a-b@.service.d", "etc/a-.service.d", "etc/a-@.service.d", "etc/service.d"} {
+		require.Contains(t, importUnits(t, echoSocket, with(directory+"/x.conf", "[Service]\nRootDirectory=/x\n")), "\n# Disabled: there is no jail", directory)
+	}
+	require.Contains(t, importUnits(t, echoSocket, map[string]string{"lib/a-b@.service": echoService, "etc/a-b@.service": echoService + "RootDirectory=/x\n"}), "\n# Disabled: there is no jail")
+	require.Contains(t, importUnits(t, echoSocket, with("etc/a-b.socket", echoSocket)), "etc/systemd/system/a-b.socket in place of ")
+	got := importUnits(t, echoSocket, with("etc/a-b.socket.d/x.conf", "[Socket]\nIPAddressDeny=192.0.2.2\n", "lib/a-b.socket.d/x.conf", deny))
+	require.Contains(t, got, "access { deny = [\"192.0.2.2\"] }", "the first directory counts")
+}
+
+// A drop-in that cannot be read may have what restricts clients or the program.
+func TestUnreadableDropInDisables(t *testing.T) {
+	for _, name := range []string{"lib/a-b.socket.d/x.conf", "lib/a-b@.service.d/x.conf", "etc/service.d/x.conf", "etc/a-b@.service"} {
+		got := importUnits(t, echoSocket, map[string]string{"lib/a-b@.service": echoService, name: "unreadable"})
+		require.NotContains(t, got, "\nserver", name)
+		require.Contains(t, got, "without it is not known what restricts clients or the program", name)
+	}
+	got := importUnits(t, echoSocket, map[string]string{"lib/a-b@.service": echoService, "etc/a-b.socket.d": "not a directory"})
+	require.NotContains(t, got, "\nserver")
+	dir := t.TempDir() // found by itself, in a directory
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.socket"), []byte(echoSocket), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a@.service"), []byte(echoService), 0o600))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "a@.service.d", "x.conf"), 0o700))
+	got, err := Import("", []string{dir}, check)
+	require.NoError(t, err)
+	require.NotContains(t, got, "\nserver")
+	require.NoError(t, os.Remove(filepath.Join(dir, "a@.service.d", "x.conf")))
+	require.NoError(t, os.Symlink(os.DevNull, filepath.Join(dir, "a@.service.d", "x.conf")))
+	got, err = Import("", []string{dir}, check)
+	require.NoError(t, err)
+	require.Contains(t, got, "\nserver", "a link to /dev/null hides a drop-in")
+}
+
+// A file that xinetd includes may have the defaults of all services.
+func TestUnreadableIncludeOfXinetd(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "xinetd.conf")
+	const service = "include nowhere\nservice a\n{\n socket_type = stream\n port = 7777\n wait = no\n server = /bin/cat\n}\n"
+	for text, enabled := range map[string]bool{service: false, "defaults\n{\n instances = 5\n}\n" + service: true} {
+		require.NoError(t, os.WriteFile(at, []byte(text), 0o600))
+		got, err := Import("", []string{at}, check)
+		require.NoError(t, err)
+		require.Equal(t, enabled, strings.Contains(got, "\nserver"), got)
+	}
+}

@@ -117,10 +117,31 @@ func (s *server) rate(attribute, n, per string) {
 	s.values["limits."+attribute] = cty.StringVal(n + "/" + per)
 }
 
+// access adds to a list of addresses. What other settings have put there stays.
+func (s *server) access(list string, prefixes []string) {
+	all := slices.Clone(prefixes)
+	if old, ok := s.values[list]; ok {
+		all = nil
+		for _, p := range old.AsValueSlice() {
+			all = append(all, p.AsString())
+		}
+		for _, p := range prefixes {
+			if !has(old, p) {
+				all = append(all, p)
+			}
+		}
+	}
+	s.values[list] = texts(all)
+}
+
+func has(list cty.Value, prefix string) bool {
+	return slices.ContainsFunc(list.AsValueSlice(), func(p cty.Value) bool { return p.AsString() == prefix })
+}
+
 // finish drops what means nothing here.
 func (s *server) finish() {
-	if v, ok := s.values["access.allow"]; ok && slices.ContainsFunc(v.AsValueSlice(), func(p cty.Value) bool { return p.AsString() == "0.0.0.0/0" }) {
-		delete(s.values, "access.allow") // everybody
+	if v, ok := s.values["access.allow"]; ok && !slices.ContainsFunc(everyone, func(p string) bool { return !has(v, p) }) {
+		delete(s.values, "access.allow")
 	}
 	if s.handler != "" { // it runs in the daemon, as it ran in the super server
 		maps.DeleteFunc(s.values, func(path string, _ cty.Value) bool { return strings.HasPrefix(path, "process.") })

@@ -39,35 +39,53 @@ func readSystemd(files []file) []*server {
 	return servers
 }
 
-// collect makes units of files. A drop-in belongs to the unit that its directory names.
+// collect makes units of files, and adds their drop-ins.
 func (r *systemd) collect(files []file) {
-	var later []file
-	seen := map[string]bool{}
+	units := map[string]*unit{}
 	for _, f := range files {
-		ext := filepath.Ext(f.path)
-		switch {
-		case seen[f.path]:
-		case ext == ".socket" || ext == ".service":
-			r.unit(f)
-		default:
-			later = append(later, f)
+		if f.of == "" && isUnit(f.path) && units[f.path] == nil {
+			units[f.path] = r.unit(f)
 		}
-		seen[f.path] = true
 	}
-	for _, f := range later {
-		name := strings.TrimSuffix(filepath.Base(filepath.Dir(f.path)), ".d")
-		if i := slices.IndexFunc(r.units, func(u *unit) bool { return u.name() == name }); i >= 0 {
-			r.units[i].read(f)
-			continue
+	read := map[[2]string]bool{}
+	used := map[string]bool{}
+	for _, f := range files {
+		if u := units[f.of]; u != nil && !read[[2]string{f.of, f.path}] {
+			read[[2]string{f.of, f.path}], used[f.path] = true, true
+			u.read(f)
 		}
+	}
+	for _, f := range files {
+		if f.of == "" && !isUnit(f.path) && !used[f.path] {
+			used[f.path] = true
+			r.addFound(f)
+		}
+	}
+}
+
+// addFound adds a drop-in that was found by itself to the units that its directory names.
+func (r *systemd) addFound(f file) {
+	directory := filepath.Base(f.path)
+	if !unitDropIns.MatchString(directory) {
+		directory = filepath.Base(filepath.Dir(f.path))
+	}
+	belongs := false
+	for _, u := range r.units {
+		if slices.Contains(dropInNames(u.path), strings.TrimSuffix(directory, ".d")) {
+			belongs = true
+			u.read(f)
+		}
+	}
+	if !belongs {
 		r.comments = append(r.comments, comment("%s: not carried over, as it changes a unit that was not read; name that unit, too", f.path))
 	}
 }
 
-func (r *systemd) unit(f file) {
-	u := &unit{f.path, map[string][]setting{}}
+func (r *systemd) unit(f file) *unit {
+	u := &unit{path: f.path, sections: map[string][]setting{}}
 	u.read(f)
 	r.units = append(r.units, u)
+	return u
 }
 
 // service returns the service of a socket; nil if there is none.
@@ -81,8 +99,12 @@ func (r *systemd) service(socket *unit, accept bool) (*unit, string) {
 	}
 	find := func() int { return slices.IndexFunc(r.units, func(u *unit) bool { return u.name() == name }) }
 	i := find()
-	if i < 0 {
-		r.collect(beside(socket.path, name))
+	if at := unitFile(socket.path, name); i < 0 && at != "" {
+		f, err := readFile(at)
+		if err != nil {
+			f = file{path: at, unread: err}
+		}
+		r.collect(append([]file{f}, dropIns(at)...))
 		i = find()
 	}
 	if i < 0 {
@@ -101,6 +123,17 @@ func (r *systemd) convert(socket *unit) *server {
 	accept := socket.yes("Socket", "Accept")
 	service, wanted := r.service(socket, accept)
 	systemdListen(s, socket)
+	for _, u := range []*unit{socket, service} {
+		if u == nil {
+			continue
+		}
+		for _, why := range u.unread {
+			s.disable(why)
+		}
+		if at := unitFile(u.path, u.name()); at != "" && at != u.path {
+			s.disable(fmt.Sprintf("systemd takes %s in place of %s; name that file", at, u.path))
+		}
+	}
 	switch {
 	case !accept:
 		why := wantsSocket

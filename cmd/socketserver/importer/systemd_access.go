@@ -34,9 +34,9 @@ func systemdAccess(s *server, socket, service *unit) {
 	switch {
 	case len(deny) == 0:
 	case slices.Contains(deny, everyone[0]) && slices.Contains(deny, everyone[1]) && len(allow) > 0:
-		s.values["access.allow"] = texts(allow)
+		s.access("access.allow", allow)
 	default:
-		s.values["access.deny"] = texts(deny)
+		s.access("access.deny", deny)
 		if overlap(allow, deny) {
 			s.disable("it allows addresses out of those that it denies, and here denying wins")
 		}

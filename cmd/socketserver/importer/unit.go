@@ -2,7 +2,6 @@ package importer
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,46 +15,17 @@ var unitSection = regexp.MustCompile(`(?m)^\[(Unit|Socket|Service|Install)\]\s*$
 type unit struct {
 	path     string
 	sections map[string][]setting
+	unread   []string // what of it could not be read
 }
 
 func (u *unit) name() string { return filepath.Base(u.path) }
 
-// dropIns reads the drop-ins of a unit that is a file.
-func dropIns(path string) []file {
-	if ext := filepath.Ext(path); ext != ".socket" && ext != ".service" {
-		return nil
-	}
-	var all []file
-	paths, _ := filepath.Glob(filepath.Join(escapeGlob(path)+".d", "*.conf"))
-	for _, p := range paths {
-		f, err := readFile(p)
-		if err != nil {
-			f = file{path: p, unread: err}
-		}
-		all = append(all, f)
-	}
-	return all
-}
-
-func escapeGlob(path string) string {
-	return regexp.MustCompile(`[*?[\\]`).ReplaceAllString(path, `\$0`)
-}
-
-// beside reads a unit of that name that lies beside another one.
-func beside(path, name string) []file {
-	at := filepath.Join(filepath.Dir(path), name)
-	if _, err := os.Stat(at); err != nil {
-		return nil
-	}
-	all, err := readPath(at)
-	if err != nil {
-		return nil
-	}
-	return all
-}
-
 // read adds what a file, the unit's or a drop-in, says. An empty value clears a list.
 func (u *unit) read(f file) {
+	if f.unread != nil {
+		u.unread = append(u.unread, f.unread.Error()+"; without it is not known what restricts clients or the program")
+		return
+	}
 	section := ""
 	lines := strings.Split(f.text, "\n")
 	for i := 0; i < len(lines); i++ {

@@ -18,6 +18,7 @@ type xinetd struct {
 	services []*entry
 	comments []*server
 	included map[string]bool
+	unread   string // a file that is included and could not be read
 }
 
 // An entry is a service or the defaults.
@@ -82,6 +83,7 @@ func (x *xinetd) include(at, what, path string) {
 	if what == "includedir" {
 		entries, err := os.ReadDir(path)
 		if err != nil {
+			x.unread = path
 			x.comments = append(x.comments, comment("%s: %s %s: the directory cannot be read here; name the copy of it, too", at, what, path))
 			return
 		}
@@ -99,6 +101,7 @@ func (x *xinetd) include(at, what, path string) {
 		x.included[p] = true
 		f, err := readFile(p)
 		if err != nil {
+			x.unread = p
 			x.comments = append(x.comments, comment("%s: %s %s: the file cannot be read here; name the copy of it, too", at, what, path))
 			continue
 		}
@@ -199,6 +202,9 @@ func (x *xinetd) convert(e *entry) *server {
 		s.disable("the defaults of xinetd do not list it as enabled")
 	case listed("disabled"), !only && strings.EqualFold(e.value("disable"), "yes"):
 		s.disable("it is disabled in xinetd")
+	}
+	if x.unread != "" && len(x.defaults.order) == 0 {
+		s.disable(x.unread + " could not be read, and may have defaults that restrict clients")
 	}
 	x.listen(s, e)
 	x.program(s, e)

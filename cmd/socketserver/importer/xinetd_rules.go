@@ -94,24 +94,27 @@ func xinetdRate(s *server, x setting) {
 
 func xinetdAllow(s *server, x setting) {
 	if len(x.words) == 0 {
-		s.values["access.deny"] = texts(everyone)
+		s.access("access.deny", everyone)
 		s.differ(x, "an empty list lets nobody in")
 		return
 	}
-	setPrefixes(s, x, "access.allow")
+	addPrefixes(s, x, "access.allow")
 }
 
 func xinetdDeny(s *server, x setting) {
-	setPrefixes(s, x, "access.deny")
+	addPrefixes(s, x, "access.deny")
 	if slices.Contains(x.words, "0.0.0.0/0") || slices.Contains(x.words, "0.0.0.0") {
 		s.differ(x, "nobody gets in, as in xinetd, where denying wins, too")
 	}
 }
 
-func setPrefixes(s *server, x setting, to string) {
+func addPrefixes(s *server, x setting, to string) {
 	all, err := prefixes(x.words)
 	if err != nil {
 		s.refuse(x, err.Error())
 	}
-	s.values[to] = texts(all)
+	if to == "access.allow" && slices.Contains(all, everyone[0]) { // of xinetd's manual: all Internet addresses
+		all = everyone
+	}
+	s.access(to, all)
 }

@@ -1,0 +1,143 @@
+package importer
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+)
+
+// loadPaths are the directories of systemd.unit(5) in their order: a file hides those of its name in the
+// directories behind its own.
+var loadPaths = map[string][]string{
+	"system": {
+		"etc/systemd/system.control", "run/systemd/system.control", "run/systemd/transient", "run/systemd/generator.early",
+		"etc/systemd/system", "etc/systemd/system.attached", "run/systemd/system", "run/systemd/system.attached", "run/systemd/generator",
+		"usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system", "run/systemd/generator.late",
+	},
+	"user": {"etc/systemd/user", "run/systemd/user", "usr/local/share/systemd/user", "usr/share/systemd/user", "usr/local/lib/systemd/user", "usr/lib/systemd/user"},
+}
+
+// loadPath returns the directories in which systemd looks for units, where directory is one of them, in a
+// copy of the file system, too. Another directory is the only one.
+func loadPath(directory string) []string {
+	absolute, err := filepath.Abs(directory)
+	if err != nil {
+		return []string{directory}
+	}
+	for _, among := range loadPaths {
+		i := slices.IndexFunc(among, func(d string) bool { return strings.HasSuffix(filepath.ToSlash(absolute), "/"+d) })
+		if i < 0 {
+			continue
+		}
+		root := strings.TrimSuffix(filepath.ToSlash(absolute), among[i])
+		var all []string
+		for _, d := range among {
+			if at := filepath.Join(root, d); at == absolute {
+				all = append(all, directory) // as it was named
+			} else {
+				all = append(all, at)
+			}
+		}
+		return all
+	}
+	if filepath.Base(absolute) == "user" && filepath.Base(filepath.Dir(absolute)) == "systemd" { // of one user
+		all := []string{directory}
+		for _, d := range loadPaths["user"] {
+			all = append(all, filepath.Join("/", d))
+		}
+		return all
+	}
+	return []string{directory}
+}
+
+// dropIns reads the drop-ins of a unit that is a file, in the order in which they count. What cannot be
+// read is among them.
+func dropIns(path string) []file {
+	if !isUnit(path) {
+		return nil
+	}
+	found := map[string]file{}
+	for _, directory := range loadPath(filepath.Dir(path)) {
+		for _, name := range dropInNames(path) {
+			at := filepath.Join(directory, name+".d")
+			entries, err := os.ReadDir(at)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				found[at] = file{path: at, unread: config.PathError(at, err)}
+			}
+			for _, e := range entries {
+				if _, hidden := found[e.Name()]; !hidden && isDropIn(e.Name()) {
+					found[e.Name()] = readDropIn(filepath.Join(at, e.Name()))
+				}
+			}
+		}
+	}
+	var all []file
+	for _, name := range names(found) {
+		f := found[name]
+		f.of = path
+		all = append(all, f)
+	}
+	return all
+}
+
+func isUnit(path string) bool {
+	ext := filepath.Ext(path)
+	return ext == ".socket" || ext == ".service"
+}
+
+func isDropIn(name string) bool {
+	return filepath.Ext(name) == ".conf" && !strings.HasPrefix(name, ".")
+}
+
+// readDropIn reads a drop-in. A link to /dev/null hides others and says nothing.
+func readDropIn(path string) file {
+	if target, err := os.Readlink(path); err == nil && target == os.DevNull {
+		return file{path: path}
+	}
+	f, err := readFile(path)
+	if err != nil {
+		return file{path: path, unread: err}
+	}
+	return f
+}
+
+// dropInNames returns the names of the directories of a unit's drop-ins, without .d: for a-b@.service
+// these are a-b@.service, a-.service and service, and those of the unit that it is a link to.
+func dropInNames(path string) []string {
+	units := []string{filepath.Base(path)}
+	if target, err := filepath.EvalSymlinks(path); err == nil && filepath.Base(target) != units[0] && isUnit(target) {
+		units = append(units, filepath.Base(target))
+	}
+	var all []string
+	for _, unit := range units {
+		all = append(all, unit)
+		ext := filepath.Ext(unit)
+		name, _, template := strings.Cut(strings.TrimSuffix(unit, ext), "@")
+		if template && !strings.HasSuffix(unit, "@"+ext) { // an instance
+			all = append(all, name+"@"+ext)
+		}
+		for i := strings.LastIndexByte(strings.TrimRight(name, "-"), '-'); i > 0; i = strings.LastIndexByte(name[:i], '-') {
+			if template {
+				all = append(all, name[:i+1]+"@"+ext)
+			}
+			all = append(all, name[:i+1]+ext)
+		}
+	}
+	return append(all, strings.TrimPrefix(filepath.Ext(path), "."))
+}
+
+// unitFile returns the file that systemd takes as the unit of a name, for a unit at path; empty: there is none.
+func unitFile(path, name string) string {
+	for _, directory := range loadPath(filepath.Dir(path)) {
+		at := filepath.Join(directory, name)
+		if _, err := os.Lstat(at); err == nil {
+			return at
+		}
+	}
+	return ""
+}
