@@ -77,7 +77,7 @@ func (r *Request) Started(pid int, abort func()) {
 }
 
 // Moved records the number of bytes that were passed from the client of r to where it runs, and back, where
-// [Request.Conclude] does not.
+// [Request.Conclude] does not; less than 0: nobody has counted them. Those of a datagram are known.
 func (r *Request) Moved(in, out int64) {
 	if r.traced != nil {
 		r.traced.in, r.traced.out = in, out

@@ -59,7 +59,9 @@ func (s *BaseServer) counted() byte {
 
 // concludeTask does what the outcome of a request asks for.
 func (r *Request) concludeTask(f *handoff.Frame) error {
-	r.Moved(f.In, f.Out)
+	if f.Flags&handoff.Count != 0 {
+		r.Moved(f.In, f.Out)
+	}
 	if f.Flags&handoff.Stop != 0 {
 		r.StopServer()
 	}
@@ -151,7 +153,7 @@ func (s *BaseServer) endReported(r *Request, o Outcome) {
 // workerGone ends the requests that a worker cannot report the ends of, as it has gone.
 func (s *BaseServer) workerGone(pid int, err error) {
 	for _, r := range s.reported.Leave(pid) {
-		s.endReported(r, Outcome{Err: err, Duration: time.Duration(conn.Now() - r.traced.began), Pid: pid})
+		s.endReported(r, Outcome{Err: err, Duration: time.Duration(conn.Now() - r.traced.began), In: -1, Out: -1, Pid: pid})
 	}
 }
 

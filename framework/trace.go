@@ -34,7 +34,7 @@ type Outcome struct {
 	Wait     time.Duration // until it began to run
 	Started  bool          // it has begun to run
 	Cut      bool          // the server was ending its requests by force
-	In, Out  int64         // bytes from the client and to it
+	In, Out  int64         // bytes from the client and to it; less than 0: nobody has counted them
 	Pid      int           // of the worker; 0: this process
 }
 
@@ -51,7 +51,7 @@ type traced struct {
 	waited  int64  // until it started
 	started bool   // a worker that goes without taking it is followed by another
 	pid     int    // of its worker
-	in, out int64  // bytes that a worker has reported
+	in, out int64  // bytes that a worker has reported; -1: it has not
 	number  uint64 // in a worker: what it calls the request in events
 }
 
@@ -88,6 +88,9 @@ func (s *BaseServer) traceStarted(r *Request, at Place, pid int) {
 	r.traced.started, r.traced.pid = true, pid
 	if first {
 		r.traced.waited = conn.Now() - r.traced.began
+		if at == InWorkers {
+			r.traced.in, r.traced.out = -1, -1 // until Moved
+		}
 	}
 	if first && s.Trace.Started != nil {
 		s.Trace.Started(r, at, pid)
@@ -112,9 +115,11 @@ func (s *BaseServer) traceWorker(pid int, ended bool, err error) {
 	}
 }
 
-// bytes returns the number of bytes that the client has sent and been sent.
+// bytes returns the number of bytes that the client has sent and been sent; less than 0: nobody has counted them.
 func (r *Request) bytes() (in, out int64) {
 	switch {
+	case r.packet != nil:
+		return r.packet.Bytes()
 	case r.files != nil:
 		return r.files.Bytes()
 	case r.traced != nil:

@@ -156,5 +156,7 @@ func TestTraceOfAKilledProcess(t *testing.T) {
 		require.ErrorContains(t, o.Err, "signal: killed")
 		require.NotZero(t, o.Pid)
 		require.True(t, o.Started)
+		require.Negative(t, o.In, "nobody has counted them")
+		require.Negative(t, o.Out)
 	}
 }

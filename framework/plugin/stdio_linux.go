@@ -101,11 +101,11 @@ func (p *program) Execute(r *framework.Request) error {
 		}
 		return r.Answer(answer)
 	}
-	socket := r.Socket()
-	if socket == nil {
-		return run.Relay(r.Conn())
+	serve := func() error { return run.Relay(r.Conn()) }
+	if socket := r.Socket(); socket != nil {
+		serve = func() error { return run.Serve(socket) }
 	}
-	err := run.Serve(socket)
+	err := serve()
 	r.Moved(run.In, run.Out)
 	return err
 }

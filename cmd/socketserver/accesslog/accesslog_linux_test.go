@@ -48,7 +48,7 @@ func TestLine(t *testing.T) {
 	l, err := accesslog.Open(path, hclog.NewNullLogger())
 	require.NoError(t, err)
 	l.Add(request, outcome)
-	l.Add(&framework.Request{Server: "ü", Network: "unix", ClientAddress: &net.UnixAddr{Name: "a\"\n\u202e\U0001f600"}}, framework.Outcome{Err: errors.New("no")})
+	l.Add(&framework.Request{Server: "ü", Network: "unix", ClientAddress: &net.UnixAddr{Name: "a\"\n\u202e\U0001f600"}}, framework.Outcome{Err: errors.New("no"), In: -1, Out: -1})
 	require.NoError(t, l.Close())
 	all := lines(t, path)
 	require.Len(t, all, 2)
@@ -66,6 +66,7 @@ func TestLine(t *testing.T) {
 	require.Equal(t, "a\"\n\u202e\U0001f600", got["client"])
 	require.Equal(t, "ü", got["server"])
 	require.Equal(t, "error", got["outcome"])
+	require.Contains(t, string(all[1]), `"in":null,"out":null`)
 	require.Less(t, bytes.IndexFunc(all[1], func(r rune) bool { return r > '~' }), 0)
 }
 

@@ -31,6 +31,10 @@ func appendLine(b []byte, at time.Time, r *framework.Request, o framework.Outcom
 		{"pid", int64(o.Pid)}, {"duration_us", o.Duration.Microseconds()}, {"wait_us", o.Wait.Microseconds()}, {"in", o.In}, {"out", o.Out},
 	} {
 		b = append(append(append(b, `,"`...), field.name...), `":`...)
+		if field.value < 0 {
+			b = append(b, "null"...) // nobody has counted them
+			continue
+		}
 		b = strconv.AppendInt(b, field.value, 10)
 	}
 	b = append(b, `,"outcome":`...)

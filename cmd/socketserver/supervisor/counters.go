@@ -92,8 +92,8 @@ func (c *Counters) trace() framework.Trace {
 		},
 		Started: func(*framework.Request, framework.Place, int) { c.started.Add(1) },
 		Ended: func(_ *framework.Request, o framework.Outcome) {
-			c.in.Add(o.In)
-			c.out.Add(o.Out)
+			c.in.Add(max(o.In, 0)) // less: nobody has counted them
+			c.out.Add(max(o.Out, 0))
 			c.duration.Add(int64(o.Duration))
 			c.durations[bucket(o.Duration)].Add(1)
 			if !o.Started {

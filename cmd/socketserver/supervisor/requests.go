@@ -245,7 +245,7 @@ func (i *Instance) follow(next framework.Trace) framework.Trace {
 			next.Ended(r, o)
 			id := q.end(r, o.Pid)
 			i.emit(id, func() Event {
-				return Event{Kind: "ended", Server: i.name, Request: id, Client: clientOf(r), Pid: o.Pid, Detail: string(OutcomeOf(o)), Seconds: o.Duration.Seconds(), In: o.In, Out: o.Out}
+				return Event{Kind: "ended", Server: i.name, Request: id, Client: clientOf(r), Pid: o.Pid, Detail: string(OutcomeOf(o)), Seconds: o.Duration.Seconds(), In: max(o.In, 0), Out: max(o.Out, 0)}
 			})
 		},
 		Worker: func(e framework.WorkerEvent) {

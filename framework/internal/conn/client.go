@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,8 @@ type Client struct {
 	net.Conn
 	write time.Duration // bounds one write; 0: no bound
 	err   error         // of the last read
+
+	in, out atomic.Int64 // bytes that were read and written
 }
 
 // NewClient returns the Client of c, which stays the caller's.
@@ -21,6 +24,7 @@ func NewClient(c net.Conn, write time.Duration) *Client { return &Client{Conn: c
 // Read implements [io.Reader].
 func (c *Client) Read(p []byte) (n int, err error) {
 	n, c.err = c.Conn.Read(p)
+	c.in.Add(int64(n))
 	return n, c.err
 }
 
@@ -38,6 +42,7 @@ func (c *Client) Write(p []byte) (int, error) {
 		_ = c.SetWriteDeadline(time.Now().Add(c.write))
 	}
 	n, err := c.Conn.Write(p)
+	c.out.Add(int64(n))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, &TimeoutError{"write", c.write, err}
 	}

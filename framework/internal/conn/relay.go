@@ -151,6 +151,9 @@ func (r *Relay) Finish() error {
 	return nil
 }
 
+// Bytes returns the number of bytes that were read of the client and written to it.
+func (r *Relay) Bytes() (in, out int64) { return r.conn.in.Load(), r.conn.out.Load() }
+
 // Abort ends the relay at once; Finish still has to be called.
 func (r *Relay) Abort() {
 	_ = r.conn.SetDeadline(past)

@@ -12,8 +12,13 @@ import (
 
 // The states of a TCP connection that matter here.
 const (
+	tcpFinWait1  = 4 // the program has ended its output
+	tcpFinWait2  = 5 // the same, and the client knows
+	tcpTimeWait  = 6 // both sides have ended
 	tcpClose     = 7 // nothing is left of it: the client has reset it, or both sides are done
 	tcpCloseWait = 8 // the client has sent its end
+	tcpLastAck   = 9 // both sides have ended
+	tcpClosing   = 11
 )
 
 // tcpInfo returns what the system knows of a TCP connection; nil: it is none.
@@ -26,22 +31,45 @@ func (s socket) tcpInfo() (info *unix.TCPInfo) {
 	return info
 }
 
-// bytes returns the number of bytes from the client and to it; 0: the system does not count them.
+// bytes returns the number of bytes from the client and to it; -1: the system does not count them.
 func (s socket) bytes() (in, out int64) {
 	info := s.tcpInfo()
 	if info == nil {
-		return 0, 0
+		return -1, -1
 	}
-	in, out = int64(info.Bytes_received), int64(info.Bytes_acked)
-	if info.State == tcpCloseWait {
-		in-- // its end counts as one
+	in, out = int64(info.Bytes_received), int64(info.Bytes_acked)+s.queued(unix.TIOCOUTQ)
+	switch info.State { // an end counts as one
+	case tcpCloseWait:
+		in--
+	case tcpFinWait1, tcpFinWait2:
+		out--
+	case tcpTimeWait, tcpLastAck, tcpClosing:
+		in, out = in-1, out-1
 	}
+	return in, out
+}
+
+// queued returns how many bytes one of the socket's queues holds.
+func (s socket) queued(queue uint) (n int64) {
 	_ = s.raw.Control(func(fd uintptr) {
-		if queued, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ); err == nil {
-			out += int64(queued)
+		if queued, err := unix.IoctlGetInt(int(fd), queue); err == nil {
+			n = int64(queued)
 		}
 	})
-	return in, out
+	return n
+}
+
+// taken returns how many of the bytes from the client have been read, such as those of a PROXY header. None
+// is read meanwhile, but more may arrive between two looks.
+func (s socket) taken() int64 {
+	for in, _ := s.bytes(); ; {
+		unread := s.queued(unix.TIOCINQ)
+		again, _ := s.bytes()
+		if again == in {
+			return max(in-unread, 0)
+		}
+		in = again
+	}
 }
 
 // isGone reports whether no client is left: it has reset the connection, or closed it so that

@@ -42,6 +42,7 @@ func (r *Run) Serve(c syscall.Conn) error {
 		return err
 	}
 	s := socket{raw}
+	before := s.taken()
 	s.lend(r.Timeouts)
 	defer s.takeBack()
 	file, err := s.file(c)
@@ -56,6 +57,9 @@ func (r *Run) Serve(c syscall.Conn) error {
 	g := &guard{running: p, half: s.closeRead, activity: newActivity(&s, p.process.Pid, r.Timeouts.Idle)}
 	err = g.watch(p.wait)
 	r.In, r.Out = s.bytes()
+	if before > 0 {
+		r.In -= before
+	}
 	gone := s.isGone()
 	s.closeWrite()
 	return p.outcome(err, gone)
@@ -73,7 +77,9 @@ func (r *Run) Relay(c net.Conn) error {
 	}
 	err = r.Serve(theirs)
 	_ = theirs.Close()
-	return cmp.Or(err, relay.Finish())
+	err = cmp.Or(err, relay.Finish())
+	r.In, r.Out = relay.Bytes()
+	return err
 }
 
 // Datagram runs the program with a datagram as its input, and returns what it printed; nil: nothing.

@@ -19,7 +19,7 @@ type Run struct {
 	// Killable is called with what ends the process, once it has started.
 	Killable func(pid int, kill func())
 
-	// In and Out are the bytes from the client and to it, where the system counts them. They are
-	// set at the end.
+	// In and Out are the bytes from the client and to it, set when a connection has been served. They
+	// are less than 0 where nobody counts them: a Unix socket that the program itself has.
 	In, Out int64
 }
