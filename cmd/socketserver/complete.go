@@ -46,10 +46,12 @@ var flagValues = map[string]cobra.CompletionFunc{
 	"answer":      one("line", "chunk", "eof"),
 	"output":      one(render.Formats()...),
 
-	"mode":       one(client.Modes...),
-	"framing":    one(client.Framings...),
-	"ca":         cobra.FixedCompletions([]string{"pem", "crt"}, cobra.ShellCompDirectiveFilterFileExt),
-	"transcript": cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault),
+	"mode":        one(client.Modes...),
+	"framing":     one(client.Framings...),
+	"ca":          cobra.FixedCompletions([]string{"pem", "crt"}, cobra.ShellCompDirectiveFilterFileExt),
+	"certificate": cobra.FixedCompletions([]string{"pem", "crt"}, cobra.ShellCompDirectiveFilterFileExt),
+	"key":         cobra.FixedCompletions([]string{"pem", "key"}, cobra.ShellCompDirectiveFilterFileExt),
+	"transcript":  cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault),
 }
 
 // argumentValues complete the arguments of commands. Other commands have none.

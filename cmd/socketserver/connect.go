@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/client"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
+	"github.com/go-socketserver/socketserver/framework/layer"
 	"github.com/go-socketserver/socketserver/handlers/chat/room"
 )
 
@@ -32,6 +34,8 @@ type connectFlags struct {
 	transcript     string
 	ca, serverName string
 	insecure       bool
+
+	certificate, key string // of the client
 }
 
 func newConnect() *cobra.Command {
@@ -84,6 +88,8 @@ connect, 4 no answer in time.`,
 	flags.StringVar(&f.transcript, "transcript", "", "file to append to what is sent and received, with times")
 	flags.StringVar(&f.ca, "ca", "", "tls: PEM file of the authorities to trust, in place of the system's")
 	flags.StringVar(&f.serverName, "server-name", "", "tls: name that the certificate must be for, in place of the host's")
+	flags.StringVar(&f.certificate, "certificate", "", "tls: PEM file of the certificate to show to the server, with those between it and its authority")
+	flags.StringVar(&f.key, "key", "", "tls: PEM file of its key (default: that of the certificate)")
 	flags.BoolVar(&f.insecure, "insecure", false, "tls: do not verify the server")
 	return c
 }
@@ -147,12 +153,22 @@ func (f *connectFlags) check(c *cobra.Command, args []string) (err error) {
 
 func (f *connectFlags) checkTLS() error {
 	if !f.Address.IsSecure() {
-		if f.ca != "" || f.serverName != "" || f.insecure {
-			return usage("--ca, --server-name and --insecure belong to tls:// and wss://; write the address as tls://host:port")
+		if f.ca != "" || f.serverName != "" || f.certificate != "" || f.key != "" || f.insecure {
+			return usage("--ca, --server-name, --certificate, --key and --insecure belong to tls:// and wss://; write the address as tls://host:port")
 		}
 		return nil
 	}
 	f.TLS = &tls.Config{ServerName: f.serverName, InsecureSkipVerify: f.insecure}
+	switch {
+	case f.certificate != "":
+		own, err := layer.Pair{Certificate: f.certificate, Key: cmp.Or(f.key, f.certificate)}.Load()
+		if err != nil {
+			return usage("--certificate and --key: %s", strings.ReplaceAll(err.Error(), "\n", ", and "))
+		}
+		f.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil } // whoever the server trusts: its log has the reason
+	case f.key != "":
+		return usage("--key is that of a certificate; name its file with --certificate")
+	}
 	if f.ca == "" {
 		return nil
 	}

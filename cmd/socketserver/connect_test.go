@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/pem"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
 // connect runs the client on pipes until it ends, and returns what it printed, what it
@@ -68,21 +72,24 @@ func TestConnectUsage(t *testing.T) {
 	empty := write(t, "empty.pem", "")
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "plugins"), 0o755))
 	for args, want := range map[string]string{
-		"localhost:1":                        `"localhost:1" is not a URL; write it as in tcp://`,
-		"http://localhost:1":                 `there is no "http"; there are tcp, udp, unix, unixpacket, unixgram, vsock, tls`,
-		"--port echo":                        `"echo" is no port; write a number from 1 to 65535`,
-		"--host localhost tcp://localhost:1": "exclude each other; leave one",
-		"--mode twice":                       `--mode "twice": there are duplex, ask, each, once`,
-		"--framing word":                     `--framing "word": there are line, chunk`,
-		"--crlf --framing chunk":             "leave one of them out",
-		"--timeout 0":                        "write a duration above 0",
-		"--timeout soon":                     `--timeout "soon": write a number and its unit, as in 5s`,
-		"--timeout 5":                        `--timeout "5": write a number and its unit, as in 5s`,
-		"--insecure tcp://localhost:1":       "write the address as tls://host:port",
-		"--ca missing tls://localhost:1":     "--ca: open missing",
-		"--ca " + empty + " tls://a:1":       "there is no certificate in it; name a PEM file",
-		"unix://a unix://b":                  "one argument too many",
-		"--transcript " + dir + "/plugins/t": "choose another directory",
+		"localhost:1":                                   `"localhost:1" is not a URL; write it as in tcp://`,
+		"http://localhost:1":                            `there is no "http"; there are tcp, udp, unix, unixpacket, unixgram, vsock, tls`,
+		"--port echo":                                   `"echo" is no port; write a number from 1 to 65535`,
+		"--host localhost tcp://localhost:1":            "exclude each other; leave one",
+		"--mode twice":                                  `--mode "twice": there are duplex, ask, each, once`,
+		"--framing word":                                `--framing "word": there are line, chunk`,
+		"--crlf --framing chunk":                        "leave one of them out",
+		"--timeout 0":                                   "write a duration above 0",
+		"--timeout soon":                                `--timeout "soon": write a number and its unit, as in 5s`,
+		"--timeout 5":                                   `--timeout "5": write a number and its unit, as in 5s`,
+		"--insecure tcp://localhost:1":                  "write the address as tls://host:port",
+		"--ca missing tls://localhost:1":                "--ca: open missing",
+		"--ca " + empty + " tls://a:1":                  "there is no certificate in it; name a PEM file",
+		"unix://a unix://b":                             "one argument too many",
+		"--transcript " + dir + "/plugins/t":            "choose another directory",
+		"--certificate " + empty:                        "--certificate, --key and --insecure belong to tls://",
+		"--certificate " + empty + " tls://localhost:1": "empty.pem: there is no certificate in it",
+		"--key " + empty + " tls://localhost:1":         "name its file with --certificate",
 	} {
 		out, complaints, status := connect(t, "hello\n", strings.Fields(args)...)
 		require.Equal(t, 2, status, args)
@@ -200,5 +207,32 @@ func TestConnectTLS(t *testing.T) {
 		require.Equal(t, want.status, status, "%s %s", args, complaints)
 		require.Regexp(t, want.complaints, complaints)
 		require.Equal(t, want.status == 0, strings.HasSuffix(out, "\r\n\r\nhello"), out)
+	}
+}
+
+// A client can show a certificate, whose key may be in the same file.
+func TestConnectShowsACertificate(t *testing.T) {
+	t.Parallel()
+	ca := frameworktest.NewAuthority(t)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.TLS.PeerCertificates[0].Subject.CommonName)
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	alice := ca.Issue(t, "alice")
+	both := write(t, "both.pem", "")
+	for _, path := range []string{alice.Certificate, alice.Key} {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		f, err := os.OpenFile(both, os.O_APPEND|os.O_WRONLY, 0)
+		require.NoError(t, err)
+		_, err = f.Write(text)
+		require.NoError(t, errors.Join(err, f.Close()))
+	}
+	for _, args := range [][]string{{"--certificate", alice.Certificate, "--key", alice.Key}, {"--certificate", both}} {
+		out, complaints, status := connect(t, "GET / HTTP/1.0\n\n", append(args, "--insecure", "--crlf", "tls://"+server.Listener.Addr().String())...)
+		require.Zero(t, status, complaints)
+		require.True(t, strings.HasSuffix(out, "\r\n\r\nalice"), out)
 	}
 }

@@ -138,11 +138,23 @@ func bound(s tls.ConnectionState) error {
 	return nil
 }
 
+// Load reads a certificate and its key.
+func (p Pair) Load() (tls.Certificate, error) {
+	l := &loaded{config: &tls.Config{}, read: sha256.New()}
+	if err := l.pair(p); err != nil {
+		return tls.Certificate{}, err
+	}
+	return l.config.Certificates[0], nil
+}
+
 // pair loads a certificate and its key.
 func (l *loaded) pair(p Pair) error {
-	chain, err := l.blocks(p.Certificate, "CERTIFICATE")
-	key, failed := l.blocks(p.Key, "PRIVATE KEY")
-	if err = errors.Join(err, failed); err != nil {
+	chain, err := l.blocks(p.Certificate, "CERTIFICATE", "certificate")
+	key, failed := l.blocks(p.Key, "PRIVATE KEY", "private key")
+	if err == nil || p.Key != p.Certificate { // else it says it all
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
 		return err
 	}
 	var all []byte
@@ -192,7 +204,7 @@ func (l *loaded) warn(p Pair, leaf *x509.Certificate) {
 
 // authorities loads the authorities of clients.
 func (l *loaded) authorities(path string) error {
-	blocks, err := l.blocks(path, "CERTIFICATE")
+	blocks, err := l.blocks(path, "CERTIFICATE", "authorities' certificates")
 	if err != nil {
 		return err
 	}
@@ -205,8 +217,8 @@ func (l *loaded) authorities(path string) error {
 	return nil
 }
 
-// blocks returns the PEM blocks of a file whose type ends with kind, at least one.
-func (l *loaded) blocks(path, kind string) ([]*pem.Block, error) {
+// blocks returns the PEM blocks of a file whose type ends with kind, at least one. wanted is what the file should have.
+func (l *loaded) blocks(path, kind, wanted string) ([]*pem.Block, error) {
 	text, err := readFile(path)
 	if err != nil {
 		return nil, err
@@ -226,7 +238,7 @@ func (l *loaded) blocks(path, kind string) ([]*pem.Block, error) {
 	case len(blocks) > 0:
 		return blocks, nil
 	case others != "":
-		return nil, &FileProblem{path, fmt.Sprintf("there is no %s in it, but PEM of type %q", what, others), "name the file of the " + what}
+		return nil, &FileProblem{path, fmt.Sprintf("there is no %s in it, but PEM of type %q", what, others), "name the file of the " + wanted}
 	}
 	return nil, &FileProblem{path, fmt.Sprintf("there is no %s in it: it is not PEM", what), `write it as PEM, which begins with "-----BEGIN ` + kind + `-----"`}
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -341,7 +342,9 @@ func (c *conversation) why(err error) error {
 	case errors.Is(err, layer.ErrTruncated), c.Address.IsSecure() && errors.Is(err, syscall.ECONNRESET):
 		return ErrTruncated
 	case c.Address.datagrams() && c.received.Load() == 0:
-		return &ConnectError{fmt.Errorf("could not connect: %s: %s; %s", c.conn.RemoteAddr(), reason(err), c.remedy(err))}
+		return &ConnectError{fmt.Errorf("could not connect: %s: %s; %s", c.conn.RemoteAddr(), reason(err), cmp.Or(c.remedy(err), absent))}
+	case isRejected(err) && c.received.Load() == 0: // of TLS 1.3, whose client has finished by then
+		return &ConnectError{fmt.Errorf("could not connect: %s: %s; %s", c.conn.RemoteAddr(), reason(err), c.remedyRejected(err))}
 	}
 	return fmt.Errorf("%w (%s)", ErrClosed, reason(err))
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"os"
@@ -39,6 +38,7 @@ func (s *Settings) dial(ctx context.Context) (net.Conn, error) {
 		return nil, &ConnectError{fmt.Errorf("%w; check the name, or write an address", err)}
 	}
 	var failures []string
+	next := ""
 	for i, target := range targets {
 		var conn net.Conn
 		conn, err = s.dialOne(ctx, target, len(targets)-i)
@@ -46,8 +46,9 @@ func (s *Settings) dial(ctx context.Context) (net.Conn, error) {
 			return conn, nil
 		}
 		failures = append(failures, target+": "+reason(err))
+		next = cmp.Or(next, s.remedy(err)) // of the first failure that tells more than that nobody is there
 	}
-	return nil, &ConnectError{fmt.Errorf("could not connect: %s; %s", strings.Join(failures, ", "), s.remedy(err))}
+	return nil, &ConnectError{fmt.Errorf("could not connect: %s; %s", strings.Join(failures, ", "), cmp.Or(next, absent))}
 }
 
 // dialOne uses an equal share of the remaining time for each of the left addresses, so that one
@@ -189,12 +190,45 @@ func reason(err error) string {
 	return text.Line(strings.TrimPrefix(err.Error(), "tls: "))
 }
 
-// remedy returns what to do about the last failure.
+// absent is the remedy where nobody answers.
+const absent = "start the server, or check the address"
+
+// remedy returns what to do about a failure; empty: nobody answers, and no more is known.
 func (s *Settings) remedy(err error) string {
-	var authority x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var record tls.RecordHeaderError
 	var status ws.StatusError
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		return "check the path, or start the server"
+	case errors.Is(err, syscall.EACCES):
+		return "run as the owner of the socket"
+	case errors.As(err, &status):
+		return "check the path of the URL, and that the server is one of WebSocket"
+	case errors.Is(err, ws.ErrMalformedResponse) && s.Address.Network == "wss":
+		return "check that the server is one of WebSocket; if not, write tls://"
+	case !isReached(err):
+		return ""
+	case s.Address.IsSecure():
+		return s.remedyTLS(err)
+	case s.Address.Network == "ws":
+		return "if the server speaks TLS, write wss://; otherwise check that it is one of WebSocket"
+	}
+	return ""
+}
+
+// isReached reports whether there was a connection before err.
+func isReached(err error) bool {
+	var operation *net.OpError
+	return !errors.As(err, &operation) || operation.Op != "dial"
+}
+
+// remedyTLS returns what to do about a failure of TLS.
+func (s *Settings) remedyTLS(err error) string {
+	var (
+		authority    x509.UnknownAuthorityError
+		name         x509.HostnameError
+		invalid      x509.CertificateInvalidError
+		verification *tls.CertificateVerificationError
+	)
 	switch {
 	case errors.As(err, &authority) && s.TLS != nil && s.TLS.RootCAs != nil:
 		return "name the file of its authority with --ca: the one that was named is of another"
@@ -202,18 +236,31 @@ func (s *Settings) remedy(err error) string {
 		return "name the file of its authority with --ca"
 	case errors.As(err, &name):
 		return "name the one that the certificate is for with --server-name"
-	case errors.As(err, &record) && s.Address.Network == "wss":
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the server's certificate, or check this machine's clock"
+	case errors.As(err, &verification):
+		return "mend the server's certificate"
+	case isRejected(err):
+		return s.remedyRejected(err)
+	case s.Address.Network == "wss":
 		return "if the server does not speak TLS, write ws://"
-	case errors.As(err, &record):
-		return "if the server does not speak TLS, write tcp://"
-	case errors.As(err, &status):
-		return "check the path of the URL, and that the server is one of WebSocket"
-	case s.Address.Network == "ws" && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ws.ErrMalformedResponse) || errors.Is(err, syscall.ECONNRESET)):
-		return "if the server speaks TLS, write wss://; otherwise check that it is one of WebSocket"
-	case errors.Is(err, syscall.ENOENT):
-		return "check the path, or start the server"
-	case errors.Is(err, syscall.EACCES):
-		return "run as the owner of the socket"
 	}
-	return "start the server, or check the address"
+	return "if the server does not speak TLS, write tcp://"
+}
+
+// isRejected reports whether the server has ended TLS with an alert.
+func isRejected(err error) bool {
+	var operation *net.OpError
+	return errors.As(err, &operation) && operation.Op == "remote error"
+}
+
+// remedyRejected returns what to do about the alert of a server.
+func (s *Settings) remedyRejected(err error) string {
+	switch shown := s.TLS != nil && s.TLS.GetClientCertificate != nil; {
+	case !shown && strings.Contains(err.Error(), "certificate required"):
+		return "show a certificate with --certificate and --key"
+	case shown && strings.Contains(err.Error(), "certificate"):
+		return "show a certificate of an authority that the server trusts; its log has the reason"
+	}
+	return "look at the server's log"
 }

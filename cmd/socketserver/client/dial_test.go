@@ -181,6 +181,7 @@ func TestTLS(t *testing.T) {
 		{"wss", plain, "if the server does not speak TLS, write ws://"},
 		{"tcp", alert, "it answers with an alert of TLS; write tls://"},
 		{"ws", address.Host, "if the server speaks TLS, write wss://"},
+		{"tls", serve(t, func(conn net.Conn) { _ = until(conn, "\n") }).Host, "if the server does not speak TLS, write tcp://"},
 	} {
 		got, err := hold(t, Settings{Address: Address{Network: test.network, Host: test.host, Path: "/"}}, "hello world\n")
 		var unconnected *ConnectError
@@ -203,6 +204,67 @@ func TestTLSTruncated(t *testing.T) {
 		got, err := hold(t, Settings{Address: Address{Network: "tls", Host: l.Addr().String()}, Mode: mode, TLS: &tls.Config{InsecureSkipVerify: true}}, "one\n")
 		require.ErrorIs(t, err, ErrTruncated, mode)
 		require.Equal(t, "answer\n", got)
+	}
+}
+
+// Of several addresses the failure that tells most has the advice: a server that is there, not that none is at the other one.
+func TestRemedyOfSeveralAddresses(t *testing.T) {
+	t.Parallel()
+	authority := frameworktest.NewAuthority(t)
+	certificate := authority.Issue(t, "localhost").Pair(t)
+	_, port, err := net.SplitHostPort(frameworktest.Address(t, "tcp"))
+	require.NoError(t, err)
+	l, err := tls.Listen("tcp", "127.0.0.1:"+port, &tls.Config{Certificates: []tls.Certificate{certificate}})
+	require.NoError(t, err)
+	serveOn(t, l, func(conn net.Conn) {
+		_ = until(conn, "\n")
+		fmt.Fprint(conn, "no HTTP\r\n\r\n")
+	})
+	trusting := &tls.Config{RootCAs: authority.Pool()}
+	for _, test := range []struct {
+		network string
+		config  *tls.Config
+		err     string
+	}{
+		{"tls", nil, "; name the file of its authority with --ca"},
+		{"wss", trusting, "; check that the server is one of WebSocket; if not, write tls://"},
+	} {
+		_, err = hold(t, Settings{Address: Address{Network: test.network, Host: "localhost:" + port, Path: "/"}, TLS: test.config}, "")
+		require.ErrorContains(t, err, "[::1]:"+port+": ", test.network)
+		require.ErrorContains(t, err, test.err)
+		require.NotContains(t, err.Error(), "start the server")
+	}
+}
+
+// What is wrong with certificates is said by the one who can mend it.
+func TestRemedyOfCertificates(t *testing.T) {
+	t.Parallel()
+	authority := frameworktest.NewAuthority(t)
+	own := authority.Issue(t, "localhost").Pair(t)
+	show := func(c tls.Certificate) *tls.Config {
+		return &tls.Config{RootCAs: authority.Pool(), GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c, nil }}
+	}
+	for want, test := range map[string]struct {
+		server tls.Certificate
+		client *tls.Config
+	}{
+		"; renew the server's certificate":               {authority.IssueUntil(t, time.Now().Add(-time.Hour), "localhost").Pair(t), &tls.Config{RootCAs: authority.Pool()}},
+		"; show a certificate with --certificate and":    {own, &tls.Config{RootCAs: authority.Pool()}},
+		"; show a certificate of an authority that the ": {own, show(frameworktest.NewAuthority(t).Issue(t, "alice").Pair(t))},
+		"": {own, show(authority.Issue(t, "alice").Pair(t))},
+	} {
+		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{test.server}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority.Pool()})
+		require.NoError(t, err)
+		serveOn(t, l, echo)
+		test.client.ServerName = "localhost"
+		_, err = hold(t, Settings{Address: Address{Network: "tls", Host: l.Addr().String()}, TLS: test.client}, "")
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		var unconnected *ConnectError
+		require.ErrorAs(t, err, &unconnected)
+		require.ErrorContains(t, err, want)
 	}
 }
 

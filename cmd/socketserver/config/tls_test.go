@@ -81,7 +81,7 @@ func TestTLSErrors(t *testing.T) {
 		{[]string{`certificate = "none.pem"`}, `5:15: server "s": transport "tcp": tls: certificate: none.pem: there is no such file; check the path, or write the file`},
 		{[]string{"certificate = C"}, `5:15: server "s": transport "tcp": tls: certificate: CERTIFICATE: there is no private key in it, but PEM of type "CERTIFICATE"; name the file of the private key`},
 		{[]string{"certificate = C\nkey = A"}, `6:7: server "s": transport "tcp": tls: key: AUTHORITY: there is no private key in it, but PEM of type "CERTIFICATE"; name the file of the private key`},
-		{[]string{"certificate = C\nkey = K\nclient_ca = K"}, `7:13: server "s": transport "tcp": tls: client_ca: KEY: there is no certificate in it, but PEM of type "PRIVATE KEY"; name the file of the certificate`},
+		{[]string{"certificate = C\nkey = K\nclient_ca = K"}, `7:13: server "s": transport "tcp": tls: client_ca: KEY: there is no certificate in it, but PEM of type "PRIVATE KEY"; name the file of the authorities' certificates`},
 		{[]string{"certificate = C\nkey = K\nmin_version = \"1.1\""}, `7:15: server "s": transport "tcp": tls: min_version: "1.1" is not known; did you mean "1.2"?`},
 		{[]string{"certificate = C\nkey = K\nalpn = [\"\"]"}, `7:8: server "s": transport "tcp": tls: alpn: "" is no name of a protocol, which has 1 to 255 bytes; write names, as in ["irc"]`},
 		{[]string{"certificate = C\nkey = K\nmin_version = \"1.2\"", "certificate = C\nkey = K\nmin_version = \"1.3\""}, `12:15: server "s": transport "tcp": tls: min_version: it holds for all certificates of a transport, and another block of it says "1.2"; write it in one of them`},
