@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -22,6 +23,9 @@ func urlPath(into *string) field {
 func checkOrigins(all []string, into *[]string) *fault {
 	for _, origin := range all {
 		u, err := url.Parse(origin)
+		if bare := strings.TrimSuffix(origin, "/"); err == nil && u.Host != "" && u.Scheme+"://"+u.Host == bare && bare != origin {
+			return faultf(fmt.Sprintf("write %q", bare), "%q ends with a slash, which no origin of a page does", origin)
+		}
 		if origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
 			return faultf(`write origins as in "https://example.com", or "*" for all`, "%q is no origin of a page", origin)
 		}

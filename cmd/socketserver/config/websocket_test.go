@@ -29,6 +29,7 @@ func TestWebSocketErrors(t *testing.T) {
 		`path = "chat"`:                 `path: "chat" is no path of a URL; write it as in "/chat"`,
 		`path = "/chat?x=1"`:            `path: "/chat?x=1" is no path of a URL; write it as in "/chat"`,
 		`origins = ["example.com"]`:     `origins: "example.com" is no origin of a page; write origins as in "https://example.com", or "*" for all`,
+		`origins = ["https://a.com/"]`:  `origins: "https://a.com/" ends with a slash, which no origin of a page does; write "https://a.com"`,
 		`origins = ["https://a.com/b"]`: `origins: "https://a.com/b" is no origin of a page; write origins as in "https://example.com", or "*" for all`,
 		`subprotocol = "a b"`:           `subprotocol: "a b" is no name of a subprotocol; write it as in "chat.example.com"`,
 		`message = "json"`:              `message: "json" is not known; there is "binary" and "text"`,

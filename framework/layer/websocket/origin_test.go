@@ -94,9 +94,40 @@ func TestNameOfPage(t *testing.T) {
 				host, _, _ := strings.Cut(c.host, ":")
 				require.ErrorContains(t, err, host)
 				require.ErrorContains(t, err, "only if origins names them")
+				require.ErrorContains(t, err, "origins = [")
 			}
 			status, _ = try(func(p placed) net.Conn { return proved{p} })
 			require.Equal(t, len(c.origins) > 0 && c.status == http.StatusForbidden, status == http.StatusForbidden, "with a certificate")
 		})
+	}
+}
+
+// A page of another origin is the most common mistake: the log has the origin, as a value that cannot be taken for more, and
+// the next step.
+func TestOtherOriginIsNamed(t *testing.T) {
+	for origin, c := range map[string]struct {
+		origins []string
+		want    string
+	}{
+		"https://page.example": {nil, `this one is of "https://page.example" (status 403); if the page is yours, name its origin in the transport, as in origins = ["https://example.com"]`},
+		"http://page.example":  {[]string{"https://page.example"}, `this one is of "http://page.example" (status 403); if the page is yours, add its origin to origins of the transport`},
+		"null":                 {nil, `this one is of "null" (status 403); a page that was opened as a file has no origin: serve it by HTTP, or write origins = ["*"] in the transport`},
+		"\u202e\"; rm" + strings.Repeat("x", 999): {nil, `this one is of "\u202e\"; rm` + strings.Repeat("x", 94) + `" (status 403); if`},
+	} {
+		ours, theirs := net.Pipe()
+		wrapped := make(chan error, 1)
+		go func() {
+			_, err := websocket.New(websocket.Options{Origins: c.origins}).Wrap(t.Context(), ours)
+			wrapped <- err
+		}()
+		_, err := io.WriteString(theirs, request+"Origin: "+origin+"\r\n\r\n")
+		require.NoError(t, err)
+		answer, err := http.ReadResponse(bufio.NewReader(theirs), nil)
+		require.NoError(t, err)
+		_, _ = io.Copy(io.Discard, answer.Body)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, http.StatusForbidden, answer.StatusCode)
+		require.ErrorContains(t, <-wrapped, c.want)
+		_, _ = ours.Close(), theirs.Close()
 	}
 }

@@ -25,10 +25,15 @@ type refusal struct {
 	status  int
 	why     string
 	headers string // each with its end of line
+	next    string // step of who runs the server; empty: it is the client's
 }
 
 func (r *refusal) Error() string {
-	return fmt.Sprintf("not upgraded to WebSocket: %s (status %d)", r.why, r.status)
+	text := fmt.Sprintf("not upgraded to WebSocket: %s (status %d)", r.why, r.status)
+	if r.next != "" {
+		text += "; " + r.next
+	}
+	return text
 }
 
 // upgrade reads a request and answers it.
@@ -103,8 +108,10 @@ func (o *Options) accept(c net.Conn, head []byte) (protocol, key string, err err
 	key = r.Header.Get("Sec-WebSocket-Key")
 	decoded, notBase64 := base64.StdEncoding.DecodeString(key)
 	asked := tokens(r.Header.Values("Sec-WebSocket-Protocol"))
-	why := o.refusePage(c, r)
-	no := func(status int, why, headers string) error { return &refusal{status, why, headers} }
+	why, next := o.refusePage(c, r)
+	no := func(status int, why, headers string) error {
+		return &refusal{status: status, why: why, headers: headers}
+	}
 	switch {
 	case r.URL.Path != o.Path:
 		err = no(http.StatusNotFound, "there is nothing at this path", "")
@@ -119,7 +126,7 @@ func (o *Options) accept(c net.Conn, head []byte) (protocol, key string, err err
 	case notBase64 != nil || len(decoded) != 16:
 		err = no(http.StatusBadRequest, "the header Sec-WebSocket-Key has to be 16 bytes in base64", "")
 	case why != "":
-		err = no(http.StatusForbidden, why, "")
+		err = &refusal{status: http.StatusForbidden, why: why, next: next}
 	case len(asked) > 0 && !slices.Contains(asked, o.Subprotocol):
 		err = no(http.StatusBadRequest, "none of the subprotocols that the client asks for is spoken here", "")
 	case len(asked) > 0:
@@ -128,27 +135,36 @@ func (o *Options) accept(c net.Conn, head []byte) (protocol, key string, err err
 	return protocol, key, err
 }
 
-// refusePage returns why the page that the request comes from may not connect; empty: it may.
-func (o *Options) refusePage(c net.Conn, r *http.Request) string {
-	const other = "pages of another origin may not connect"
+// maxOrigin is how many characters of the origin of a page are shown.
+const maxOrigin = 100
+
+const nameOrigin = `if the page is yours, name its origin in the transport, as in origins = ["https://example.com"]`
+
+// refusePage returns why the page that the request comes from may not connect, and what to do if it should; empty: it may.
+func (o *Options) refusePage(c net.Conn, r *http.Request) (why, next string) {
 	origin := r.Header.Get("Origin")
 	if origin == "" || slices.Contains(o.Origins, "*") {
-		return ""
-	}
-	if len(o.Origins) > 0 {
-		if slices.ContainsFunc(o.Origins, func(allowed string) bool { return strings.EqualFold(allowed, origin) }) {
-			return ""
-		}
-		return other
+		return "", ""
 	}
 	from, err := url.Parse(origin)
 	switch {
+	case len(o.Origins) > 0:
+		if slices.ContainsFunc(o.Origins, func(allowed string) bool { return strings.EqualFold(allowed, origin) }) {
+			return "", ""
+		}
+		next = "if the page is yours, add its origin to origins of the transport"
 	case err != nil || from.Host == "" || !strings.EqualFold(from.Host, r.Host):
-		return other
+		next = nameOrigin
 	case isLocal(c) && !isOwn(from.Hostname()):
-		return fmt.Sprintf("pages of %q may connect from this machine only if origins names them, as the name of any page can be made to lead here", from.Hostname())
+		return fmt.Sprintf("pages of %.*q may connect from this machine only if origins names them, as the name of any page can be made to lead here", maxOrigin, from.Hostname()),
+			nameOrigin
+	default:
+		return "", ""
 	}
-	return ""
+	if origin == "null" { // which no list can name
+		next = `a page that was opened as a file has no origin: serve it by HTTP, or write origins = ["*"] in the transport`
+	}
+	return fmt.Sprintf("pages of another origin may not connect, and this one is of %.*q", maxOrigin, origin), next
 }
 
 // isLocal reports whether the client is on this machine, and no certificate has proved to it that the server has the name
