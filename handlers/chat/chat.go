@@ -22,7 +22,7 @@ type Options struct {
 	Raw             bool           `json:"raw" doc:"relay control bytes and invalid UTF-8 unchanged; they act on the terminals of others"`
 	Commands        bool           `json:"commands" doc:"in a room: names before messages, and /nick, /names, /msg, /me, /join, /help and /quit"`
 	Greeting        bool           `json:"greeting" doc:"in a room: tell the others who enters and who leaves"`
-	History         int            `json:"history" doc:"in a room: number of messages that a newcomer receives"`
+	History         int            `json:"history" doc:"in a room: number of messages that a newcomer receives, together at most 64 KiB"`
 	Queue           int            `json:"queue" doc:"messages that may wait for a client that does not read, together at most 96 KiB"`
 	Slow            Slow           `json:"slow" doc:"what happens to a client with more: drop, it misses messages; disconnect"`
 	Rate            float64        `json:"rate" doc:"messages a second that are read from a client after the first five; 0 means no limit"`

@@ -30,8 +30,8 @@ type Bus interface {
 	// Release removes a user of this server from the table. If that fails the bus loses its link, and
 	// all is made right when it is linked again.
 	Release(key string)
-	// History returns the last frames that were said in a room, oldest first. It blocks for some
-	// seconds at most.
+	// History returns the last frames that were said in a room, oldest first, and of very long ones
+	// fewer. It blocks for some seconds at most.
 	History(room string) ([]Stored, error)
 	// Close sends the frames that wait, within a second, and closes the bus.
 	Close() error
@@ -52,7 +52,7 @@ type Station struct {
 
 	Receive func(frame []byte) // from another server
 	Stored  func(Stored)       // what was said anywhere is in the history now
-	Present func(Presence)     // a user of another server is in the table, or has changed
+	Present func(Presence)     // a user of another server is in the table, which has a bound, or has changed
 	Absent  func(Presence)     // it is there no more
 	Join    func() error       // claims all users, before Linked(true)
 	Linked  func(bool)         // the link is up, or down

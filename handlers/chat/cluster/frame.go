@@ -37,9 +37,9 @@ type Presence struct {
 
 // Limits of what comes from the bus, which is trusted no more than a client's message.
 const (
-	MaxName  = 1024      // bytes of a name that is an address
+	MaxName  = 1024      // bytes of a name that is an address, and of any other
+	MaxText  = 16 << 10  // bytes of a message that was made visible: of a line of 8 KiB and a read, or of a read of 1024, which that makes six times as long
 	maxFrame = 256 << 10 // bytes
-	maxText  = 16 << 10  // bytes; a message of 1024 grows by a factor of six when made visible
 	idLength = 16
 )
 
@@ -49,16 +49,21 @@ func Parse(data []byte) (*Frame, error) {
 	if err := unmarshal(data, f); err != nil {
 		return nil, err
 	}
-	if !isID(f.From) || len(f.Text) > maxText {
+	if !IsID(f.From) || len(f.Text) > MaxText {
 		return nil, errors.New("a frame that no server sends")
 	}
 	return f, nil
 }
 
-// ParsePresence parses a user. Its name and room are not checked.
+// ParsePresence parses a user. Of its name and room the lengths are checked.
 func ParsePresence(data []byte) (p Presence, err error) {
-	if err = unmarshal(data, &p); err == nil && (!isID(p.Server) || p.ID == 0) {
+	err = unmarshal(data, &p)
+	switch {
+	case err != nil:
+	case !IsID(p.Server) || p.ID == 0:
 		err = errors.New("a user of no server")
+	case len(p.Name) > MaxName || len(p.Room) > MaxName:
+		err = errors.New("a user with too long a name")
 	}
 	return p, err
 }
@@ -73,4 +78,5 @@ func unmarshal(data []byte, to any) error {
 	return nil
 }
 
-func isID(s string) bool { return len(s) == idLength && strings.Trim(s, "0123456789abcdef") == "" }
+// IsID reports whether a server may have that ID.
+func IsID(s string) bool { return len(s) == idLength && strings.Trim(s, "0123456789abcdef") == "" }

@@ -34,8 +34,8 @@ type link struct {
 
 	logged sync.Map // warnings, each of which is logged once
 
-	mu     sync.Mutex        // serializes what the bus reports, but the table
-	heard  map[string]uint64 // the number of the last line of each other server
+	mu     sync.Mutex // serializes what the bus reports, but the table
+	heard  recent     // lines of other servers
 	isOpen bool
 
 	// Guarded by rooms.mu.
@@ -50,7 +50,7 @@ type link struct {
 func (l *link) open(_ string, log hclog.Logger) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.id, l.log, l.heard = fmt.Sprintf("%016x", rand.Uint64()), log, map[string]uint64{}
+	l.id, l.log = fmt.Sprintf("%016x", rand.Uint64()), log
 	l.servers = map[string]*server{}
 	o := l.rooms.options
 	bus, linked, err := o.Driver.Open(o.Bus, cluster.Station{
@@ -155,7 +155,7 @@ func (l *link) receive(data []byte) {
 		return
 	}
 	if f.To == 0 {
-		l.hear(f)
+		l.hear(f, data)
 		return
 	}
 	r := l.rooms
@@ -171,16 +171,12 @@ func (l *link) receive(data []byte) {
 	}
 }
 
-// hear broadcasts a line of another server, which comes by itself and with the history: whichever is first. l.mu
-// is held.
-func (l *link) hear(f *cluster.Frame) {
-	if f.From == l.id || f.Number <= l.heard[f.From] {
+// hear broadcasts a line of another server, which comes by itself and with the history: whichever is first. Anybody on the
+// bus may send any number in any name, so the frame itself is compared. l.mu is held.
+func (l *link) hear(f *cluster.Frame, data []byte) {
+	if f.From == l.id || !l.heard.add(data) {
 		return
 	}
-	if len(l.heard) > maxServers {
-		clear(l.heard)
-	}
-	l.heard[f.From] = f.Number
 	if in := l.rooms.find(f.Room); in != nil {
 		_ = l.rooms.broadcast(in, nil, func() (line, error) {
 			return line{from: f.From, number: f.Number, text: f.Text}, nil
@@ -202,10 +198,13 @@ func (l *link) sanitize(f *cluster.Frame) error {
 	form := l.rooms.options.Form()
 	if !l.rooms.options.Commands {
 		f.Text = form.Append(nil, f.Text)
-		return nil
+	} else {
+		line := bytes.ReplaceAll(bytes.TrimRight(f.Text, "\r\n"), []byte("\n"), []byte(`\u000a`))
+		f.Text = append(form.Append(nil, line), '\n')
 	}
-	line := bytes.ReplaceAll(bytes.TrimRight(f.Text, "\r\n"), []byte("\n"), []byte(`\u000a`))
-	f.Text = append(form.Append(nil, line), '\n')
+	if len(f.Text) > cluster.MaxText {
+		return fmt.Errorf("a frame of %d bytes of text when it is made visible", len(f.Text))
+	}
 	return nil
 }
 

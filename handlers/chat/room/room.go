@@ -22,7 +22,7 @@ type Options struct {
 	client.Options
 	Commands bool           // users have names, and there are commands
 	Greeting bool           // a room is notified of arrivals and departures
-	History  int            // messages that a newcomer receives
+	History  int            // messages that a newcomer receives, within maxPast
 	Bus      string         // address of the bus; empty: none
 	Driver   cluster.Driver // opens it
 }
@@ -76,10 +76,11 @@ type room struct {
 
 	users, remote map[*user]struct{} // here and at other servers; guarded by rooms.mu
 
-	mu       sync.Mutex
-	history  history
-	recalled bool // history has what was said before at all servers
-	unlinked bool // the users know that other servers are out of reach
+	mu        sync.Mutex
+	history   history
+	recalled  bool          // history has what was said before at all servers
+	recalling chan struct{} // closed when that has been read; nil: nobody reads it
+	unlinked  bool          // the users know that other servers are out of reach
 }
 
 // A user is a client in a room. Its fields are guarded by rooms.mu; only its own handler changes
