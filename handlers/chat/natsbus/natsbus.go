@@ -129,7 +129,10 @@ type bus struct {
 	up      chan struct{} // the connection has been made again
 	closed  chan struct{}
 	working sync.WaitGroup
-	users   map[string]user // of other servers, by key; for the goroutine that joins and keeps sessions
+
+	// For the goroutine that joins and keeps sessions.
+	users map[string]user // of other servers, by key
+	size  int             // what they take
 
 	reporting sync.Mutex              // serializes Linked
 	joined    atomic.Pointer[session] // the one whose keys may be claimed
@@ -209,26 +212,40 @@ func (b *bus) probe() error {
 func (b *bus) logFailure(err error) {
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
-		b.logOnce("NATS refuses a subject of the bus; rooms are not linked to other servers", "error", err,
+		b.logEach(err, "NATS refuses a subject of the bus; rooms are not linked to other servers",
 			"next", "allow the NATS user to publish and subscribe to "+b.tree+", and to publish to $JS.API.> and $KV."+b.name+".>")
 	case errors.Is(err, nats.ErrSlowConsumer):
 		b.logOnce("messages from other servers are lost: they come faster than this one takes them", "error", err)
 	default:
-		b.logOnce("the bus reports an error", "error", err)
+		b.logEach(err, "the bus reports an error")
 	}
 }
 
-// logOnce logs an error once until the link is up again. The first two arguments tell errors of
-// the same message apart.
+// logOnce logs a message once until the link is up again, whatever its arguments are: others may choose those.
 func (b *bus) logOnce(message string, args ...any) {
-	b.mu.Lock()
-	key := message + fmt.Sprint(args[:min(len(args), 2)]...)
-	again := b.logged[key]
-	b.logged[key] = true
-	b.mu.Unlock()
-	if !again {
+	if b.isNew(message) {
 		b.log.Error(message, args...)
 	}
+}
+
+// logEach logs an error of NATS once until the link is up again.
+func (b *bus) logEach(err error, message string, args ...any) {
+	if b.isNew(err.Error()) {
+		b.log.Error(message, append([]any{"error", err}, args...)...)
+	}
+}
+
+const maxLogged = 32 // that are logged until the link is up again
+
+// isNew reports whether what was not logged is to be.
+func (b *bus) isNew(what string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.logged[what] || len(b.logged) >= maxLogged {
+		return false
+	}
+	b.logged[what] = true
+	return true
 }
 
 // Send implements [cluster.Bus].

@@ -65,6 +65,16 @@ type user struct {
 	revision uint64
 }
 
+// What is kept of the table. Whoever may write to the bucket may put there what it likes.
+const (
+	maxServers = 10_000
+	maxTable   = 128 << 20 // bytes of all users, which are 100 000 about
+	perUser    = 1 << 10   // bytes beside those of its texts, in a room as well
+)
+
+// cost is what a user takes.
+func (u user) cost(key string) int { return perUser + len(key) + len(u.Name) + len(u.Room) }
+
 var began = time.Now()
 
 func (s *session) hasLease() bool { return time.Since(began) < time.Duration(s.until.Load()) }

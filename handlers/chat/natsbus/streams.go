@@ -14,6 +14,7 @@ import (
 const (
 	maxLines       = 1000     // of a room
 	maxHistory     = 64 << 20 // bytes of the histories of all rooms of a tree
+	maxPast        = 1 << 20  // bytes of the frames that are read of a room, several times what a newcomer receives
 	historyTimeout = 2 * time.Second
 )
 
@@ -89,10 +90,18 @@ func (b *bus) History(room string) ([]cluster.Stored, error) {
 		return nil, natsclient.Explain(err)
 	}
 	var all []cluster.Stored
+	size := 0
 	for m := range batch.Messages() {
-		if meta, err := m.Metadata(); err == nil {
-			all = append(all, cluster.Stored{Sequence: meta.Sequence.Stream, Frame: m.Data()})
+		meta, err := m.Metadata()
+		if err != nil {
+			continue
+		}
+		all, size = append(all, cluster.Stored{Sequence: meta.Sequence.Stream, Frame: m.Data()}), size+len(m.Data())
+		for len(all) > b.station.History || size > maxPast && len(all) > 1 {
+			size -= len(all[0].Frame)
+			all[0] = cluster.Stored{} // or the array would keep it
+			all = all[1:]
 		}
 	}
-	return all[max(0, len(all)-b.station.History):], natsclient.Explain(batch.Error())
+	return all, natsclient.Explain(batch.Error())
 }

@@ -19,7 +19,9 @@ func (s *session) readTable(ctx context.Context) (own map[string]uint64, err err
 		return nil, err
 	}
 	own = map[string]uint64{}
-	found := map[string]bool{}
+	for key := range s.bus.users {
+		s.missing[key] = true // until it comes: NATS may have lost the table
+	}
 	for {
 		select {
 		case e, ok := <-s.watcher.Updates():
@@ -27,14 +29,10 @@ func (s *session) readTable(ctx context.Context) (own map[string]uint64, err err
 			case !ok:
 				return nil, errors.New("the watch has ended")
 			case e != nil:
-				found[e.Key()] = true
 				if p := s.apply(e); p.Server == s.bus.station.ID {
 					own[e.Key()] = e.Revision()
 				}
 				continue
-			}
-			for key := range s.bus.users {
-				s.missing[key] = !found[key] // NATS may have lost the table
 			}
 			return own, nil
 		case <-ctx.Done():
@@ -43,13 +41,12 @@ func (s *session) readTable(ctx context.Context) (own map[string]uint64, err err
 	}
 }
 
-// apply does what an entry of the bucket says, and returns the user in it.
+// apply does what an entry of the bucket says, and returns the user in it. Between two entries of a key others may have
+// been, which a watch leaves out.
 func (s *session) apply(e jetstream.KeyValueEntry) (p cluster.Presence) {
 	b, gone := s.bus, e.Operation() != jetstream.KeyValuePut
 	if server, is := strings.CutPrefix(e.Key(), serverKey); is {
-		if s.alive[server] = !gone; gone && s.settled {
-			s.bury()
-		}
+		s.heardOf(server, !gone)
 		return p
 	}
 	if gone {
@@ -60,19 +57,57 @@ func (s *session) apply(e jetstream.KeyValueEntry) (p cluster.Presence) {
 	switch {
 	case err != nil || !strings.HasPrefix(e.Key(), userKey):
 		b.logOnce("another program uses the bucket of the bus; its keys are ignored", "key", e.Key(), "error", err)
-	case p.Server != b.station.ID:
-		b.users[e.Key()] = user{p, e.Revision()}
-		delete(s.missing, e.Key())
-		if b.station.Present(p); !s.alive[p.Server] {
-			s.overdue.Reset(grace)
-		}
+		s.drop(e.Key())
+	case p.Server == b.station.ID:
+		s.drop(e.Key())
+	default:
+		s.put(e.Key(), user{p, e.Revision()})
 	}
 	return p
+}
+
+// heardOf records whether a server has a key.
+func (s *session) heardOf(server string, is bool) {
+	switch {
+	case !is:
+		if delete(s.alive, server); s.settled {
+			s.bury()
+		}
+	case !cluster.IsID(server) || len(s.alive) >= maxServers && !s.alive[server]:
+		s.bus.logOnce("another program uses the bucket of the bus, or there are too many servers; further ones are ignored", "most", maxServers)
+	default:
+		s.alive[server] = true
+	}
+}
+
+// put adds a user of another server, or changes it.
+func (s *session) put(key string, u user) {
+	b := s.bus
+	before, known := b.users[key]
+	if known && (before.Server != u.Server || before.ID != u.ID) {
+		s.drop(key)
+		known = false
+	}
+	more := u.cost(key)
+	if known {
+		more -= before.cost(key)
+	}
+	if b.size+more > maxTable {
+		b.logOnce("there are too many users on the bus; further ones are not known here", "users", len(b.users))
+		s.drop(key)
+		return
+	}
+	b.users[key], b.size = u, b.size+more
+	delete(s.missing, key)
+	if b.station.Present(u.Presence); !s.alive[u.Server] {
+		s.overdue.Reset(grace)
+	}
 }
 
 func (s *session) drop(key string) {
 	if u, is := s.bus.users[key]; is {
 		delete(s.bus.users, key)
+		s.bus.size -= u.cost(key)
 		s.bus.station.Absent(u.Presence)
 	}
 }

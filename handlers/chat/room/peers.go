@@ -5,11 +5,6 @@ import (
 	"github.com/go-socketserver/socketserver/handlers/chat/cluster"
 )
 
-const (
-	maxServers = 10_000
-	maxUsers   = 100_000 // of one server
-)
-
 // A server is another server on the bus. It and its users are guarded by rooms.mu.
 type server struct {
 	id    string
@@ -61,21 +56,15 @@ func (r *rooms) remote(in *room) map[*user]struct{} {
 	return in.remote
 }
 
-// put adds a user of another server, or changes its name or room. rooms.mu is held.
+// put adds a user of another server, of whom the bus bounds the number, or changes its name or room. rooms.mu is held.
 func (l *link) put(p cluster.Presence) []notice {
 	r, s := l.rooms, l.servers[p.Server]
 	if s == nil {
-		if len(l.servers) >= maxServers {
-			return nil
-		}
 		s = &server{id: p.Server, users: map[uint64]*user{}}
 		l.servers[p.Server] = s
 	}
 	u := s.users[p.ID]
 	if u == nil {
-		if len(s.users) >= maxUsers {
-			return nil
-		}
 		u = &user{id: p.ID, server: s}
 		s.users[p.ID] = u
 	}
