@@ -51,12 +51,17 @@ func (s *BaseServer) FinishWith(r *Request, h Handler) {
 }
 
 // Socket has the descriptor of r's connection, for another process; nil: the connection has none, or its
-// bytes pass through layers, or r is a datagram.
+// bytes pass through layers, or r is a datagram. Whatever that process does to the description, which it shares, blocks
+// nothing of this one from here on.
 func (r *Request) Socket() syscall.Conn {
-	if r.conn != r.accepted {
+	if !r.isBare() {
 		return nil
 	}
-	socket, _ := r.conn.(syscall.Conn)
+	socket, _ := r.accepted.(syscall.Conn)
+	if socket != nil && r.shared == nil {
+		r.shared = conn.Shared(r.accepted)
+		r.conn = r.shared
+	}
 	return socket
 }
 

@@ -203,7 +203,7 @@ func (s *BaseServer) ShutdownRequest(r *Request) {
 // all was written, it does so unless the request has failed. Close of TLS does so in any case.
 func (s *BaseServer) CloseRequest(r *Request) {
 	if r.conn != nil {
-		if len(r.layers) > 0 && r.conn != r.accepted && !failed(r.err) {
+		if len(r.layers) > 0 && !r.isBare() && !failed(r.err) {
 			conn.EndWrites(r.conn)
 		}
 		_ = r.conn.Close()

@@ -124,7 +124,7 @@ func (l *Limits) sendBanner(r *Request) {
 
 // say writes text to a connection, within a time, unless the client expects a handshake.
 func (r *Request) say(text string, within time.Duration) {
-	expected := len(r.layers) > 0 && r.conn == r.accepted
+	expected := len(r.layers) > 0 && r.isBare()
 	if r.conn != nil && !expected {
 		_ = r.conn.SetWriteDeadline(time.Now().Add(within))
 		_, _ = r.conn.Write([]byte(text))

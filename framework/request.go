@@ -27,6 +27,7 @@ type Request struct {
 
 	server   *BaseServer
 	accepted net.Conn       // what the transport accepted; nil for a datagram
+	shared   net.Conn       // accepted, for this process, once another one has its descriptor; nil: none has
 	conn     net.Conn       // what the handler uses: accepted, or the outcome of layers
 	packet   *conn.Datagram // nil for a connection
 	files    files          // while the handler runs
@@ -165,6 +166,9 @@ func (r *Request) armFirstRead(s *BaseServer) {
 	r.firstRead = conn.ArmFirstRead(r.conn, s.timeouts().ofStream())
 }
 
+// isBare reports whether the bytes of r pass no layer of this process.
+func (r *Request) isBare() bool { return r.conn == r.accepted || r.conn == r.shared }
+
 // newFiles makes rfile and wfile.
 func (r *Request) newFiles(s *BaseServer) files {
 	if r.conn == nil {
@@ -213,6 +217,6 @@ func (r *Request) Kill() {
 func (r *Request) kill() {
 	r.scope.Abort()
 	if r.accepted != nil { // a layer would wait for the client
-		_ = r.accepted.Close()
+		conn.Kill(r.accepted)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
@@ -42,6 +43,36 @@ func (h *optionsHandler) Handle(_ *bufio.Reader, wfile io.Writer) error {
 		}
 		fmt.Fprint(wfile, values)
 	})
+}
+
+// A worker that has had a listening socket cannot have the connections of the next server linger.
+func TestInheritedListenerDoesNotLinger(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	file, err := l.(*net.TCPListener).File()
+	require.NoError(t, err)
+	defer file.Close()
+	require.NoError(t, syscall.SetsockoptLinger(int(file.Fd()), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1, Linger: 3600}))
+	socket, err := framework.InheritSocket("tcp", file, framework.SocketOptions{})
+	require.NoError(t, err)
+	defer socket.Close()
+	transport := socket.Transport()
+	require.NoError(t, transport.Open())
+	defer transport.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	r, err := transport.GetRequest()
+	require.NoError(t, err)
+	defer r.Conn().Close()
+	raw, err := r.Conn().(*net.TCPConn).SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		lingers, err := unix.GetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER)
+		require.NoError(t, err)
+		require.Zero(t, lingers.Onoff)
+	}))
 }
 
 func TestSocketOptions(t *testing.T) {

@@ -347,3 +347,53 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	require.Equal(t, before, count())
 }
+
+// A script that has every connection block, and dies before it has taken one, ends its own service alone: no thread of the
+// server waits for a client that has sent what nobody reads, and the server ends.
+func TestPluginThatClearsNonblock(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/blocks.py"
+	write(t, path, `import fcntl, os, socket, socketserver, sys
+receive = socket.socket.recvmsg_into
+def block(self, *arguments):
+    got = receive(self, *arguments)
+    if got[1]:
+        descriptor = int.from_bytes(got[1][0][2], sys.byteorder)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) & ~os.O_NONBLOCK)
+        os._exit(3)
+    return got
+socket.socket.recvmsg_into = block
+socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.StreamRequestHandler).serve_forever()
+`, 0o644)
+	j := frameworktest.NewLog()
+	s := frameworktest.NewServer(t, "tcp", open(t, scriptAt(path, "threading", j)))
+	s.Limits = &framework.Limits{Banner: "unavailable\n"}
+	serve(t, s, &framework.Threading{}, j)
+	for range 3 {
+		frameworktest.Send(t, frameworktest.Dial(t, s), strings.Repeat("x", 5000))
+	}
+	j.Await(t, "plugin started again")
+	frameworktest.Shutdown(t, s) // which cuts nothing off
+}
+
+// A program that has its connection linger keeps no thread of the server in a close, though the client reads nothing.
+func TestProgramThatLingers(t *testing.T) {
+	t.Parallel()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("there is no python3")
+	}
+	ended := make(chan framework.Outcome, 1)
+	s := newProgram(t, "tcp", python, "-c", `import socket, struct
+s = socket.socket(fileno=0)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+try:
+    while True: s.send(bytes(65536), socket.MSG_DONTWAIT)
+except BlockingIOError: pass
+`)
+	s.Trace = &framework.Trace{Ended: func(_ *framework.Request, o framework.Outcome) { ended <- o }}
+	s.serve(t)
+	frameworktest.Dial(t, s.BaseServer)
+	require.NoError(t, frameworktest.Await(t, ended).Err)
+	frameworktest.Shutdown(t, s.BaseServer)
+}

@@ -140,7 +140,7 @@ func (l *Life[R]) drain(loop chan struct{}, opened bool, drained func(opened boo
 	close(l.finished)
 }
 
-// Cut ends by force what runs and what is about to.
+// Cut ends by force what runs and what is about to. It does not wait for that.
 func (l *Life[R]) Cut() {
 	l.mu.Lock()
 	if !Closed(l.cut) {
@@ -152,7 +152,7 @@ func (l *Life[R]) Cut() {
 	}
 	l.mu.Unlock()
 	for _, r := range active {
-		l.kill(r)
+		go l.kill(r) // one that takes its time keeps no other alive
 	}
 }
 

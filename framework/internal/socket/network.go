@@ -51,6 +51,7 @@ func fileListener(network string, file *os.File, o conn.TCPOptions) (net.Listene
 	if network != "vsock" {
 		l, err := net.FileListener(file)
 		if tcp, ok := l.(*net.TCPListener); ok {
+			conn.StopLingering(tcp)
 			return &inherited{tcp, o}, err
 		}
 		return l, err

@@ -34,8 +34,8 @@ type running struct {
 	state   *os.ProcessState
 }
 
-// Serve runs the program on a connection, which stays open here until the program has ended. The
-// output is shut down then: the client reads its end, whatever else may hold the socket.
+// Serve runs the program on a connection, which stays open here until the program has ended and blocks from
+// then on, see [conn.Shared]. The output is shut down then: the client reads its end, whatever else may hold the socket.
 func (r *Run) Serve(c syscall.Conn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -44,7 +44,6 @@ func (r *Run) Serve(c syscall.Conn) error {
 	s := socket{raw}
 	before := s.taken()
 	s.lend(r.Timeouts)
-	defer s.takeBack()
 	file, err := s.file(c)
 	if err != nil {
 		return err
@@ -196,7 +195,7 @@ func (r routine) Unwrap() error { return r.kind }
 type socket struct{ raw syscall.RawConn }
 
 // lend makes the connection one that programs expect: it blocks, and the system applies timeouts
-// to their reads and writes.
+// to their reads and writes. It stays so: this process uses it by [conn.Shared].
 func (s socket) lend(t *conn.Timeouts) {
 	_ = s.raw.Control(func(fd uintptr) {
 		_ = syscall.SetNonblock(int(fd), false)
@@ -207,11 +206,6 @@ func (s socket) lend(t *conn.Timeouts) {
 			}
 		}
 	})
-}
-
-// takeBack undoes lend: a read of this process must not block a thread.
-func (s socket) takeBack() {
-	_ = s.raw.Control(func(fd uintptr) { _ = syscall.SetNonblock(int(fd), true) })
 }
 
 // file returns a descriptor of its own, which the caller closes.
