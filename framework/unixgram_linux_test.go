@@ -1,6 +1,8 @@
 package framework_test
 
 import (
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,7 +37,6 @@ func TestUnixgramNames(t *testing.T) {
 	dir, err := os.MkdirTemp("", "")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	t.Chdir(dir)
 	unique := filepath.Base(dir)
 	long := filepath.Join(dir, "p")
 	long += strings.Repeat("p", 108-len(long))
@@ -45,8 +46,7 @@ func TestUnixgramNames(t *testing.T) {
 		"\x00" + unique + "\n\xff":                                 `"@` + unique + `\n\xff"`,
 		"\x00" + unique:                                            "@" + unique,
 		"\x00\x00\x00" + unique:                                    `"@\x00\x00` + unique + `"`,
-		"@" + unique:                                               `"@` + unique + `"`, // a file
-		"two\nlines\u202e":                                         `"two\nlines\u202e"`,
+		dir + "/two\nlines\u202e":                                  `"` + dir + `/two\nlines\u202e"`,
 		long:                                                       long,
 		dir + "/plain":                                             dir + "/plain",
 	} {
@@ -59,7 +59,7 @@ func TestUnixgramNames(t *testing.T) {
 				s.Strategy = strategy()
 				frameworktest.Serve(t, &s.BaseServer)
 				victim, _, _ := strings.Cut(strings.TrimPrefix(name, "\x00"), "\x00")
-				if victim = "\x00" + strings.TrimPrefix(victim, "@"); victim == name || len(victim) == 1 || len(victim) > 108 {
+				if victim = "\x00" + victim; victim == name || len(victim) == 1 || len(victim) > 108 {
 					victim = "\x00not" + unique
 				}
 				other := bindUnixgram(t, victim)
@@ -75,4 +75,87 @@ func TestUnixgramNames(t *testing.T) {
 			})
 		}
 	}
+}
+
+// receiveNothing expects that no datagram is there.
+func receiveNothing(t *testing.T, fd int) {
+	t.Helper()
+	_, _, err := syscall.Recvfrom(fd, make([]byte, 100), syscall.MSG_DONTWAIT)
+	require.ErrorIs(t, err, syscall.EAGAIN, "another socket has an answer")
+}
+
+// A relative name leads elsewhere from the directory of the server, where it may be the name of a socket that the client
+// could not send to.
+func TestRelativeUnixgramNameIsNotAnswered(t *testing.T) {
+	theirs, ours := t.TempDir(), t.TempDir()
+	for name, strategy := range newStrategy {
+		for _, as := range []string{"s", "@" + name} {
+			t.Run(name+"/"+as, func(t *testing.T) {
+				t.Chdir(theirs)
+				client := bindUnixgram(t, as)
+				t.Chdir(ours)
+				files, abstract := bindUnixgram(t, as), bindUnixgram(t, "\x00"+name)
+				t.Cleanup(func() { _ = errors.Join(os.Remove(filepath.Join(theirs, as)), os.Remove(filepath.Join(ours, as))) })
+				s := newServer["unixgram"](t, class(t, echo))
+				s.Strategy = strategy()
+				book := logOf(s)
+				frameworktest.Serve(t, s)
+				require.NoError(t, syscall.Sendto(client, []byte("x\n"), 0, &syscall.SockaddrUnix{Name: s.Addr().String()}))
+				book.Await(t, "datagram not answered: its client's name is a relative path")
+				for _, fd := range []int{client, files, abstract} {
+					receiveNothing(t, fd)
+				}
+				require.Equal(t, "hello\n", ask(t, s, "hello\n"))
+			})
+		}
+	}
+}
+
+// An absolute name gets the answer where it leads to a socket of the client's user, through no link of its own.
+func TestUnixgramNameOfAnotherSocketIsNotAnswered(t *testing.T) {
+	for replaced, replace := range map[string]func(path, victim string) error{
+		"by a link": func(path, victim string) error { return errors.Join(os.Remove(path), os.Symlink(victim, path)) },
+		"by a file": func(path, victim string) error { return errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o600)) },
+		"by a socket of another user": func(path, victim string) error {
+			if os.Geteuid() != 0 {
+				t.Skip("needs root")
+			}
+			return errors.Join(os.Rename(victim, path), os.Lchown(path, 65534, 65534))
+		},
+	} {
+		underEach(t, newStrategy, "unixgram", echo, func(t *testing.T, s *framework.BaseServer) {
+			dir := t.TempDir()
+			path, beside := filepath.Join(dir, "client"), filepath.Join(dir, "victim")
+			client, victim := bindUnixgram(t, path), bindUnixgram(t, beside)
+			require.NoError(t, replace(path, beside), replaced)
+			book := logOf(s)
+			frameworktest.Serve(t, s)
+			for range 2 {
+				require.NoError(t, syscall.Sendto(client, []byte("x\n"), 0, &syscall.SockaddrUnix{Name: s.Addr().String()}))
+			}
+			book.Await(t, "datagram not answered: what its client's name leads to here is no socket of the user that it comes from")
+			receiveNothing(t, client)
+			receiveNothing(t, victim)
+			require.Equal(t, "hello\n", ask(t, s, "hello\n"))
+		})
+	}
+}
+
+// A datagram from before there was a server has no user: the socket of a service manager has some.
+func TestUnixgramOfUnknownUserIsNotAnswered(t *testing.T) {
+	dir := t.TempDir()
+	listening, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: filepath.Join(dir, "s")})
+	require.NoError(t, err)
+	early := bindUnixgram(t, filepath.Join(dir, "client"))
+	require.NoError(t, syscall.Sendto(early, []byte("early\n"), 0, &syscall.SockaddrUnix{Name: filepath.Join(dir, "s")}))
+	s := &framework.BaseServer{Transport: framework.PacketConn("unixgram", listening), Class: class(t, echo)}
+	book := logOf(s)
+	frameworktest.Serve(t, s)
+	book.Await(t, "PassCredentials=yes")
+	receiveNothing(t, early)
+	require.NoError(t, syscall.Sendto(early, []byte("late\n"), 0, &syscall.SockaddrUnix{Name: filepath.Join(dir, "s")}))
+	answer := make([]byte, 100)
+	n, _, err := syscall.Recvfrom(early, answer, 0)
+	require.NoError(t, err)
+	require.Equal(t, "late\n", string(answer[:n]))
 }

@@ -554,6 +554,36 @@ func TestPythonAnswersNobody(t *testing.T) {
 	require.Equal(t, "hello you", ask(t, s, "you"))
 }
 
+// A path gets the answer only where it is absolute and leads to a socket of the client's user.
+func TestPythonAnswersNoOtherSocket(t *testing.T) {
+	j := frameworktest.NewLog()
+	s := frameworktest.NewServer(t, "unixgram", open(t, script(t, "answers", "preforking", j)))
+	serve(t, s, &framework.Preforking{Workers: 1}, j)
+	t.Chdir(t.TempDir())
+	beside, err := filepath.Abs("victim")
+	require.NoError(t, err)
+	bind := func(name string) *net.UnixConn {
+		c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: name})
+		require.NoError(t, err)
+		return frameworktest.Adopt(t, c).(*net.UnixConn)
+	}
+	victim, client := bind(beside), bind(beside+"-client")
+	require.NoError(t, os.Rename(beside+"-client", beside+"-moved"))
+	require.NoError(t, os.Symlink(beside, beside+"-client"))
+	for why, from := range map[string]*net.UnixConn{
+		"its client's name is a relative path":                                             bind("client"),
+		"what its client's name leads to here is no socket of the user that it comes from": client,
+	} {
+		_, err = from.WriteTo([]byte("x"), s.Addr())
+		require.NoError(t, err)
+		j.Await(t, why)
+	}
+	require.Equal(t, "hello you", ask(t, s, "you"))
+	require.NoError(t, victim.SetReadDeadline(time.Unix(1, 0)))
+	_, err = victim.Read(make([]byte, 9))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+}
+
 // The name of a client need not be UTF-8.
 func TestPythonNameOfClient(t *testing.T) {
 	for _, concurrency := range []string{"threading", "forking", "preforking"} {

@@ -72,6 +72,13 @@ func NewPacketConn(c net.PacketConn) (PacketConn, error) {
 	case *net.UDPConn:
 		return newUDP(c)
 	case *net.UnixConn:
+		raw, err := c.SyscallConn()
+		if err == nil {
+			err = control(passCredentials)("", "", raw)
+		}
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
 		return unixgram{c, nil}, nil
 	}
 	return foreignPackets{c}, nil

@@ -33,7 +33,9 @@ func listenUnixgram(path string, o *Options) (PacketConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := net.ListenConfig{Control: control(file.prepare)}
+	config := net.ListenConfig{Control: control(func(fd int) error {
+		return errors.Join(file.prepare(fd), passCredentials(fd))
+	})}
 	c, err := config.ListenPacket(context.Background(), "unixgram", path)
 	if err != nil {
 		return nil, errors.Join(err, file.abandon())
@@ -68,8 +70,8 @@ type Packets struct {
 
 	buf []byte // one byte longer than the maximum, which shows the datagrams that are too long
 
-	long    ratelog.Limiter
-	refused ratelog.Limiter
+	long       ratelog.Limiter
+	unanswered sync.Map // of *ratelog.Limiter: by why there is no answer
 }
 
 // NewPackets returns Packets of what listen opens.
@@ -184,7 +186,28 @@ func (p *Packets) Reply(d *conn.Datagram, answer []byte) error {
 		return net.ErrClosed
 	}
 	defer p.Release()
-	return p.opened().Reply(d, answer)
+	err := p.opened().Reply(d, answer)
+	if why := (*unanswered)(nil); errors.As(err, &why) {
+		p.logUnanswered(d.Client, why.why, "next", why.next)
+	}
+	return err
+}
+
+// unanswered is why a datagram is not answered that could be, and what to do about it.
+type unanswered struct{ why, next string }
+
+func (u *unanswered) Error() string { return u.why }
+func (*unanswered) Unwrap() error   { return conn.ErrNotAnswered }
+
+// errRelativeName is for a client whose name leads elsewhere from the directory of this process.
+var errRelativeName = &unanswered{"its client's name is a relative path", "bind the client to an absolute path or to an abstract name"}
+
+// logUnanswered logs one line a second of each reason.
+func (p *Packets) logUnanswered(client net.Addr, why string, more ...any) {
+	limiter, _ := p.unanswered.LoadOrStore(why, new(ratelog.Limiter))
+	if n, ok := limiter.(*ratelog.Limiter).Allow(1); ok {
+		p.Log().Warn("datagram not answered: "+why, ratelog.More(n, append([]any{"client", conn.AddressText(client)}, more...)...)...)
+	}
 }
 
 func (p *Packets) logTooLong(client net.Addr) {
@@ -211,9 +234,7 @@ func (p *Packets) isServer(a net.Addr) bool {
 	default:
 		return false
 	}
-	if more, ok := p.refused.Allow(1); ok {
-		p.Log().Warn("datagram not answered: "+why, ratelog.More(more, "client", conn.AddressText(a))...)
-	}
+	p.logUnanswered(a, why)
 	return true
 }
 

@@ -4,11 +4,15 @@ package socket
 
 import (
 	"net"
+	"path/filepath"
 	"syscall"
 )
 
-// sendUnixgram sends without blocking.
+// sendUnixgram sends without blocking. This system does not say whose socket has the name.
 func sendUnixgram(c *net.UnixConn, p []byte, to net.Addr) error {
+	if !filepath.IsAbs(to.String()) {
+		return errRelativeName
+	}
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err

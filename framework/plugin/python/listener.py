@@ -63,13 +63,15 @@ class Listener:
         self.local, self.own = self.text(self.socket.getsockname()), how.get("local") or ()
         self.size, self.datagrams = how.get("max_packet_size") or 8192, how.get("packets") or self.network in PACKETS
         self.last, self.requests, self.retired, self.paused, self.resting = 0, set(), False, True, False
-        self.quiet, self.more = 0, 0  # of what warn logs: until when, and how much
+        self.quiet = {}  # by what warn logs: until when, and how much
         if self.network == "tcp":  # accepted sockets inherit these
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, not how.get("nagle"))
             interval = int((how.get("keep_alive") or 15e9) / 1e9)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, interval > 0)
             for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL) if interval > 0 else ():
                 self.socket.setsockopt(socket.IPPROTO_TCP, option, interval)
+        if self.network == "unixgram":
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.resume()
 
     @staticmethod
@@ -120,7 +122,10 @@ class Listener:
 
     def receive(self, _):
         try:
-            data, name = self.socket.recvfrom(self.size + 1)
+            if self.network == "unixgram":
+                data, control, _, name = self.socket.recvmsg(self.size + 1, socket.CMSG_SPACE(12))
+            else:
+                (data, name), control = self.socket.recvfrom(self.size + 1), None
         except OSError:
             return  # another process was faster, or an earlier answer has not arrived
         if len(data) > self.size:
@@ -131,9 +136,17 @@ class Listener:
             loopback = text.startswith(("127.", "[::1]"))
             if text in self.own or name[1] == 0 or name[1] < 1024 and not loopback:
                 return  # two servers would answer each other for ever
-        self.begin(name, None, data)
+        self.begin(name, None, data, sender=self.sender(control))
 
-    def begin(self, name, descriptor, data, user=None):
+    @staticmethod
+    def sender(control):
+        """The user that sent a datagram to a Unix socket; None: the system does not know, and reports the user nobody without a process."""
+        if not control or control[0][:2] != (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            return None
+        pid, uid = (int.from_bytes(control[0][2][at : at + 4], sys.byteorder) for at in (0, 4))
+        return uid if (pid, uid) != (0, 65534) else None
+
+    def begin(self, name, descriptor, data, user=None, sender=None):
         limits, client = self.runner.limits, self.text(name)
         source = user or limits.source(self.network, client)
         if not limits.enter(source):
@@ -149,7 +162,7 @@ class Listener:
             self.log(client, str(error))
             self.event(ENDED, self.last, client, FAILED, str(error))
             return limits.leave(source)
-        request.counts_for, request.name = source, name
+        request.counts_for, request.name, request.sender = source, name, sender
         self.requests.add(request)
         if limits.full():
             for listener in self.runner.listeners.values():
@@ -166,7 +179,7 @@ class Listener:
                 status, text = status or PEER_GONE, text or "it has no address to answer to"
             elif sent and request.answer is not None and self.runner.limits.allow(source, sent - received):
                 try:
-                    self.socket.sendto(request.answer.data, request.name)
+                    self.send(request)
                 except OSError as error:
                     status, text = status or FAILED, text or f"send answer: {error}"
             if status in (FAILED, PANICKED):
@@ -178,13 +191,32 @@ class Listener:
             self.requests.discard(request)
             self.runner.wake()  # there may be room now
 
-    def warn(self, message, **details):
-        """Log what may come often: one line a second, which counts the others."""
-        if time.monotonic() < self.quiet:
-            self.more += 1
+    def send(self, request):
+        """Send the answer to a datagram. A path leads where this process has that: only a socket of the sender's user gets the answer."""
+        if self.network != "unixgram" or isinstance(request.name, bytes):
+            self.socket.sendto(request.answer.data, request.name)
             return
-        entry = {"@level": "warn", "@message": message, **details, **({"more": self.more} if self.more else {})}
-        self.quiet, self.more = time.monotonic() + 1, 0
+        why, file = "its client's name is a relative path", -1
+        try:
+            if request.name.startswith("/"):
+                file = os.open(request.name, os.O_PATH | os.O_NOFOLLOW)
+                found, why = os.fstat(file), "what its client's name leads to here is no socket of the user that it comes from"
+                if stat.S_ISSOCK(found.st_mode) and found.st_uid == request.sender:
+                    self.socket.sendto(request.answer.data, f"/proc/self/fd/{file}")
+                    return
+        finally:
+            if file >= 0:
+                os.close(file)
+        self.warn("datagram not answered: " + why, client=request.peer)
+
+    def warn(self, message, **details):
+        """Log what may come often: one line a second of each kind, which counts the others."""
+        until, more = self.quiet.get(message, (0, 0))
+        if time.monotonic() < until:
+            self.quiet[message] = until, more + 1
+            return
+        entry = {"@level": "warn", "@message": message, **details, **({"more": more} if more else {})}
+        self.quiet[message] = time.monotonic() + 1, 0
         print(json.dumps(entry), file=sys.stderr)
 
     @staticmethod
