@@ -103,7 +103,7 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: startTimeout}),
 		},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (pluginrunner.Runner, error) {
-			if err := giveTo(&s.Limits, dir.path, sockets); err != nil {
+			if err := giveTo(&s.Limits, sockets, dir.path); err != nil { // the inner one first, while nobody else can replace it
 				return nil, err
 			}
 			i.runner.env = process.Unique(slices.Concat(process.Environment(), s.Environment, cmd.Env)) // cmd itself would read the terminal

@@ -118,13 +118,14 @@ func lockDir(path string) (*runtimeDir, error) {
 	return &runtimeDir{path, f}, nil
 }
 
-// giveTo makes the directories those of the user that a plugin runs as, if it has one of its own.
+// giveTo makes the directories those of the user that a plugin runs as, if it has one of its own. Other processes of that
+// user may be at work in those that it has already, so links are not followed.
 func giveTo(r *framework.Restrictions, directories ...string) error {
 	if !r.AsUser {
 		return nil
 	}
 	for _, dir := range directories {
-		if err := os.Chown(dir, int(r.UID), int(r.GID)); err != nil {
+		if err := os.Lchown(dir, int(r.UID), int(r.GID)); err != nil {
 			return err
 		}
 	}
