@@ -44,7 +44,7 @@ func TestValidateRefusesWhatServeRefuses(t *testing.T) {
 		{"unixgram", "absent/d", "unixgram: listen: there is no directory DIR/absent; make it, or choose another path"},
 		{"unix", "file/s", "unix: listen: DIR/file is not a directory; choose another path"},
 		{"unix", "file", "unix: listen: DIR/file exists and is not a socket; remove it or choose another path"},
-		{"unix", "closed/s", "unix: listen: cannot make a file in DIR/closed: permission denied; let this user write there, or choose another path"},
+		{"unix", "closed/s", "unix: listen: cannot make a file in DIR/closed: permission denied; let this user read and write there, or choose another path"},
 		{"unix", "locked", "unix: listen: lock socket: open DIR/locked.lock: is a directory; choose another path"},
 		{"tcp", "192.0.2.1:9000", "tcp 192.0.2.1:9000 is no address of this machine; choose one that is"},
 		{"udp", "192.0.2.1:9000", "udp 192.0.2.1:9000 is no address of this machine; choose one that is"},

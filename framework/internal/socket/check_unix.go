@@ -75,9 +75,9 @@ func checkPath(path string) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory; choose another path", dir)
 	}
-	const mayCreate = 2 | 1 // W_OK, X_OK
+	const mayCreate = 4 | 2 | 1 // R_OK, as the directory is opened when a file is removed; W_OK, X_OK
 	if err := syscall.Access(dir, mayCreate); err != nil {
-		return fmt.Errorf("cannot make a file in %s: %w; let this user write there, or choose another path", dir, err)
+		return fmt.Errorf("cannot make a file in %s: %w; let this user read and write there, or choose another path", dir, err)
 	}
 	if found, err := os.Lstat(path); err == nil && found.Mode().Type() != fs.ModeSocket {
 		return fmt.Errorf("%s exists and is not a socket; remove it or choose another path", path)

@@ -64,7 +64,7 @@ func listenUnix(network, path string, o *Options) (net.Listener, error) {
 		return nil, errors.Join(err, file.abandon())
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err := file.bound(); err != nil {
+	if err := file.bound(l.(syscall.Conn)); err != nil {
 		return nil, errors.Join(err, l.Close(), file.Remove())
 	}
 	return &unixListener{setBacklog(l, o.RequestQueueSize).(*net.UnixListener), file}, nil

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -40,7 +41,7 @@ func listenUnixgram(path string, o *Options) (PacketConn, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.abandon())
 	}
-	if err := file.bound(); err != nil {
+	if err := file.bound(c.(syscall.Conn)); err != nil {
 		return nil, errors.Join(err, c.Close(), file.Remove())
 	}
 	return unixgram{c.(*net.UnixConn), file}, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -120,16 +121,17 @@ func (s *UnixFile) show() error {
 
 // move renames the file, and never replaces another one, as rename(2) would.
 func (s *UnixFile) move(to string) error {
-	if found, err := os.Lstat(s.at); err != nil || !os.SameFile(found, s.file) {
-		return fmt.Errorf("the file of the socket is not at %s any more; restart the server", s.at)
-	}
-	if err := os.Link(s.at, to); err != nil {
-		if errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("there is another file at %s; remove it", to)
+	return inDirectory(s.at, func(dir *os.Root, name string) error {
+		if found, err := dir.Lstat(name); err != nil || !os.SameFile(found, s.file) {
+			return fmt.Errorf("the file of the socket is not at %s any more; restart the server", s.at)
 		}
-		return err
-	}
-	from := s.at
-	s.at = to
-	return os.Remove(from)
+		if err := dir.Link(name, filepath.Base(to)); err != nil {
+			if errors.Is(err, os.ErrExist) {
+				return fmt.Errorf("there is another file at %s; remove it", to)
+			}
+			return err
+		}
+		s.at = to
+		return dir.Remove(name)
+	})
 }

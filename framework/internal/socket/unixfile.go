@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -56,7 +57,8 @@ func (s *UnixFile) hidden() string { return s.path + ".suspended" }
 
 // removeStale removes what a server that was killed has left at the path. Anything else there is an error.
 func removeStale(network, path string) error {
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+	stale, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err := checkPath(path); err != nil { // a file that is no socket would be removed below
@@ -69,7 +71,32 @@ func removeStale(network, path string) error {
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return inUse(path)
 	}
-	return os.Remove(path)
+	return removeSame(path, stale)
+}
+
+// inDirectory calls do with the directory of path and the name there: whoever may rename directories on the way cannot have
+// do act on files of two of them.
+func inDirectory(path string, do func(dir *os.Root, name string) error) error {
+	dir, err := os.OpenRoot(filepath.Dir(path) + "/") // the slash: it does not wait for a writer of a FIFO there
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return do(dir, filepath.Base(path))
+}
+
+// removeSame removes the file at path if it is still that one.
+func removeSame(path string, file fs.FileInfo) error {
+	err := inDirectory(path, func(dir *os.Root, name string) error {
+		if found, err := dir.Lstat(name); err != nil || !os.SameFile(found, file) {
+			return err
+		}
+		return dir.Remove(name)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func inUse(path string) error {
@@ -86,15 +113,14 @@ func (s *UnixFile) prepare(fd int) error {
 }
 
 // bound records the file and restores the bits that the umask took.
-func (s *UnixFile) bound() (err error) {
+func (s *UnixFile) bound(socket syscall.Conn) (err error) {
 	if s.path == "" {
 		return nil
 	}
-	if err := os.Chmod(s.path, s.mode); err != nil {
+	if s.file, err = setMode(socket, s.path, s.mode); err != nil {
 		return fmt.Errorf("set mode of socket: %w", err)
 	}
-	s.file, err = os.Lstat(s.path)
-	return err
+	return nil
 }
 
 // Remove removes the socket if it is still the one that was bound, and gives up the claim. A
@@ -104,8 +130,8 @@ func (s *UnixFile) Remove() error {
 		return nil
 	}
 	var err error
-	if found, failed := os.Lstat(s.at); failed == nil && s.file != nil && os.SameFile(found, s.file) {
-		err = os.Remove(s.at)
+	if s.file != nil {
+		err = removeSame(s.at, s.file)
 	}
 	s.file = nil // what is at the path from now on is another server's
 	return errors.Join(err, s.abandon())
@@ -116,7 +142,11 @@ func (s *UnixFile) abandon() error {
 	if s.lock == nil {
 		return nil
 	}
-	err := errors.Join(os.Remove(s.path+".lock"), s.lock.Close())
+	held, err := s.lock.Stat()
+	if err == nil {
+		err = removeSame(s.path+".lock", held)
+	}
+	err = errors.Join(err, s.lock.Close())
 	s.lock = nil
 	return err
 }

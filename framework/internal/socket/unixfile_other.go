@@ -5,6 +5,7 @@ package socket
 import (
 	"net"
 	"os"
+	"syscall"
 )
 
 // UnixFile is the file of a Unix socket; this system keeps no lock beside it.
@@ -16,10 +17,10 @@ func claim(_, path string, _ uint32) (*UnixFile, error) { return &UnixFile{path}
 // Check finds nothing here: only an attempt to listen tells.
 func Check(_, _ string, _ *Options) error { return nil }
 
-func (s *UnixFile) prepare(int) error { return nil }
-func (s *UnixFile) bound() error      { return nil }
-func (s *UnixFile) abandon() error    { return nil }
-func (s *UnixFile) held() *os.File    { return nil }
+func (s *UnixFile) prepare(int) error        { return nil }
+func (s *UnixFile) bound(syscall.Conn) error { return nil }
+func (s *UnixFile) abandon() error           { return nil }
+func (s *UnixFile) held() *os.File           { return nil }
 
 func owned(path string, _ *os.File) *UnixFile { return &UnixFile{path} }
 
