@@ -1,6 +1,7 @@
 package framework_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -168,16 +169,25 @@ func TestHandleRequestOfLongDatagrams(t *testing.T) {
 	require.Zero(t, served)
 }
 
-// An answer that no datagram can hold is an error of its request and not sent.
-func TestUDPAnswerTooLong(t *testing.T) {
-	underEach(t, hooked(), "udp", act, func(t *testing.T, s *framework.BaseServer) {
-		failed := make(chan error, 1)
-		s.HandleError = func(_ *framework.Request, err error) { failed <- err }
-		frameworktest.Serve(t, s)
-		conn := frameworktest.Dial(t, s)
-		frameworktest.Send(t, conn, "flood 66000\n")
-		require.ErrorContains(t, frameworktest.Await(t, failed), "too long")
-		frameworktest.Send(t, conn, "flood 100\n")
-		frameworktest.Expect(t, conn, strings.Repeat("x", 100))
-	})
+// An answer that no datagram can hold is an error of its request and not sent, also where the handler does not look at errors of
+// its writes.
+func TestAnswerTooLong(t *testing.T) {
+	const most = 65507
+	for _, network := range []string{"udp", "unixgram"} {
+		underEach(t, hooked(), network, act, func(t *testing.T, s *framework.BaseServer) {
+			failed := make(chan error, 1)
+			s.HandleError = func(_ *framework.Request, err error) { failed <- err }
+			frameworktest.Serve(t, s)
+			conn := frameworktest.Dial(t, s)
+			for _, verb := range []string{"flood", "drip"} {
+				frameworktest.Send(t, conn, fmt.Sprintln(verb, most+1))
+				require.ErrorContains(t, frameworktest.Await(t, failed), "the answer is longer than 65507 bytes")
+				frameworktest.Send(t, conn, fmt.Sprintln(verb, most))
+				answer := make([]byte, 1<<17)
+				n, err := conn.Read(answer)
+				require.NoError(t, err)
+				require.Equal(t, most, n)
+			}
+		})
+	}
 }

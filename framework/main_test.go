@@ -152,6 +152,10 @@ func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 		_, err = fmt.Fprintln(wfile, "stopping")
 	case "flood":
 		_, err = io.WriteString(wfile, strings.Repeat("x", number))
+	case "drip": // whatever comes of it
+		for range number {
+			_, _ = io.WriteString(wfile, "x")
+		}
 	case "kill", "files", "linger", "gate":
 		err = verbs[verb](wfile, number)
 	default:

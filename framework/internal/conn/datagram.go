@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"io"
 	"net"
@@ -63,24 +64,40 @@ func (d *Datagram) SetClient(from netip.AddrPort) net.Addr {
 	return &d.address
 }
 
+// MaxAnswer is the size in bytes of the largest answer to a datagram of any network, that of UDP over IPv4.
+const MaxAnswer = 65507
+
+// ErrAnswerTooLong is the error of an answer that is longer than MaxAnswer. Nothing of it is sent.
+var ErrAnswerTooLong = fmt.Errorf("the answer is longer than %d bytes, the most that a datagram has", MaxAnswer)
+
 // datagramWriter collects the answer.
 type datagramWriter struct {
 	mu     sync.Mutex
 	answer *[]byte // nil: nothing yet
+	err    error   // after which there is no answer
 	over   bool
 }
 
-// answers holds the buffers of answers that have been sent.
+// answers holds the buffers of answers that have been sent, but for large ones.
 var answers bufferPool
+
+// keptAnswer is the size in bytes of the largest buffer in answers, as large as a datagram is by default.
+const keptAnswer = 8 << 10
 
 func (w *datagramWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over {
+	switch {
+	case w.over:
 		return 0, errUsedLate
+	case w.err != nil:
+		return 0, w.err
+	case w.answer == nil:
+		w.answer = answers.get(min(len(p), MaxAnswer))
 	}
-	if w.answer == nil {
-		w.answer = answers.get(len(p))
+	if len(*w.answer)+len(p) > MaxAnswer {
+		w.answer, w.err = nil, ErrAnswerTooLong
+		return 0, w.err
 	}
 	*w.answer = append(*w.answer, p...)
 	return len(p), nil
@@ -115,16 +132,18 @@ func (d *Datagram) Data() []byte {
 func (d *Datagram) Flush() error { return nil }
 
 // Close sends the answer. An empty one is not sent, unlike in socketserver, so that a
-// handler can stay silent.
+// handler can stay silent, nor is one that was too long, which is an error of the request.
 func (d *Datagram) Close() error {
 	d.wfile.mu.Lock()
 	d.wfile.over = true
-	answer := d.wfile.answer
+	answer, err := d.wfile.answer, d.wfile.err
 	d.wfile.mu.Unlock()
 	if answer == nil {
-		return nil
+		return err
 	}
-	defer answers.put(answer)
+	if cap(*answer) <= keptAnswer {
+		defer answers.put(answer)
+	}
 	if len(*answer) == 0 {
 		return nil
 	}

@@ -17,9 +17,6 @@ import (
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
 )
 
-// MaxAnswer is the size in bytes of the largest answer to a datagram, that of UDP over IPv4.
-const MaxAnswer = 65507
-
 // settling is the time that a pipe may stay open when its process has been reaped: something
 // that has left the process's group may hold it.
 const settling = 500 * time.Millisecond
@@ -106,7 +103,7 @@ func (r *Run) Datagram(payload []byte) ([]byte, error) {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		if printed, _ = io.ReadAll(io.LimitReader(answer, MaxAnswer+1)); len(printed) > MaxAnswer {
+		if printed, _ = io.ReadAll(io.LimitReader(answer, conn.MaxAnswer+1)); len(printed) > conn.MaxAnswer {
 			p.process.Kill()
 		}
 	}()
@@ -115,8 +112,8 @@ func (r *Run) Datagram(payload []byte) ([]byte, error) {
 	_ = feed.SetWriteDeadline(time.Now())
 	_ = answer.SetReadDeadline(time.Now().Add(settling))
 	<-read
-	if len(printed) > MaxAnswer {
-		return nil, fmt.Errorf("the answer is longer than %d bytes", MaxAnswer)
+	if len(printed) > conn.MaxAnswer {
+		return nil, conn.ErrAnswerTooLong
 	}
 	return printed, p.outcome(err, false)
 }

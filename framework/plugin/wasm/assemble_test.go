@@ -112,6 +112,9 @@ var (
 		branchIf(1)+i32(8)+load+eqz+branchIf(1)+
 		write(1, 2048, i32(8)+load)+branch(0)+end+end, "")
 
+	// Writes 1024 bytes again and again, whatever comes of it.
+	flood = assemble(loop+write(1, 2048, i32(1024))+branch(0)+end, "")
+
 	spin = assemble(loop+branch(0)+end, "")
 
 	// Grows its memory until that is refused; exits with the number of pages.

@@ -23,6 +23,7 @@ type handler struct {
 	framework.BaseRequestHandler
 	class  *class
 	failed error          // the first error of a read or write; the module gets no more than a number
+	end    func()         // ends the instance
 	log    *logline.Relay // of what is printed; nil: nothing was
 }
 
@@ -34,6 +35,7 @@ func (h *handler) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 	defer func() { _ = h.class.release() }()
 	ctx, cancel := h.limit()
 	defer cancel()
+	h.end = cancel
 	config := withEnvironment(h.class.config, h.Environment()).
 		WithStdin(input{h, rfile}).WithStdout(output{h, wfile}).WithStderr(printed{h}).
 		WithNanosleep(func(ns int64) { sleep(ctx, time.Duration(ns)) })
@@ -129,7 +131,8 @@ func (i input) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// output is a module's standard output.
+// output is a module's standard output. An error ends the instance, as SIGPIPE ends a process: one that only writes would go on
+// for ever.
 type output struct {
 	*handler
 	wfile io.Writer
@@ -137,7 +140,10 @@ type output struct {
 
 func (o output) Write(p []byte) (int, error) {
 	n, err := o.wfile.Write(p)
-	o.fail(err)
+	if err != nil {
+		o.fail(err)
+		o.end()
+	}
 	return n, err
 }
 

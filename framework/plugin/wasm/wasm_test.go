@@ -187,6 +187,29 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// What is collected of an answer is bounded, and a module that does not look at the errors of its writes is ended by the first.
+func TestWritesThatFail(t *testing.T) {
+	for network, want := range map[string]string{
+		"udp": "the answer is longer than 65507 bytes", "unixgram": "the answer is longer than 65507 bytes",
+		"tcp": "timeouts.write of 10ms has passed", // the client reads nothing
+	} {
+		if network == "unixgram" && runtime.GOOS == "windows" {
+			continue
+		}
+		for name := range strategies() {
+			t.Run(network+" "+name, func(t *testing.T) {
+				log := frameworktest.NewLog()
+				s := frameworktest.NewServer(t, network, open(t, options(t, flood)))
+				s.Strategy, s.Log, s.Timeouts.Write = strategies()[name], log.Logger(), 10*time.Millisecond
+				frameworktest.Serve(t, s)
+				conn := frameworktest.Dial(t, s)
+				frameworktest.Send(t, conn, "x")
+				log.Await(t, want)
+			})
+		}
+	}
+}
+
 func TestInstanceOutlivesItsClass(t *testing.T) {
 	class := open(t, options(t, echo))
 	s := frameworktest.NewServer(t, "tcp", class)
