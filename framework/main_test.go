@@ -156,6 +156,10 @@ func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 		for range number {
 			_, _ = io.WriteString(wfile, "x")
 		}
+	case "close": // what is left to read then
+		h.CloseRead()
+		left, failed := io.ReadAll(rfile)
+		_, err = fmt.Fprintln(wfile, len(left), failed)
 	case "kill", "files", "linger", "gate":
 		err = verbs[verb](wfile, number)
 	default:

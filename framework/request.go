@@ -137,6 +137,16 @@ func (r *Request) TryWrite(p []byte) (int, error) {
 	return s.TryWrite(p)
 }
 
+// CloseRead ends what the handler reads of its connection, as if the client had ended what it sends: rfile has what has
+// arrived and then returns io.EOF, also to a read that waits. From then on the server sets no deadline of reads: one that is
+// set on Conn stays, and what has arrived is given up once it has passed. Any goroutine may call CloseRead. For a datagram,
+// or before Setup, it does nothing.
+func (r *Request) CloseRead() {
+	if s, ok := r.files.(*conn.Stream); ok {
+		s.CloseRead(r.accepted)
+	}
+}
+
 // PeerCertificates returns the certificates that the client has shown, its own first, as ASN.1 DER;
 // nil: it has shown none, or there is no TLS. The first is verified; the others are what the client sent.
 func (r *Request) PeerCertificates() [][]byte {

@@ -2,10 +2,12 @@ package hub_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +19,8 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/hub"
+	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 )
 
 // A talker sends each line of its client to the hub.
@@ -310,6 +314,62 @@ func TestMemberCut(t *testing.T) {
 	m.Cut(why)
 	frameworktest.Await(t, m.Done()) // also where nobody has asked before
 	require.Equal(t, why, frameworktest.Await(t, ts.ended))
+}
+
+// A handler that has not read yet is ended as well, whatever its connection passes: the deadlines of the server do not put that
+// off, nor does a client that goes on.
+func TestMemberCutBeforeARead(t *testing.T) {
+	secure, err := layer.NewTLS(layer.TLSFiles{Pairs: []layer.Pair{layer.Pair(frameworktest.NewAuthority(t).Issue(t, "localhost"))}})
+	require.NoError(t, err)
+	web := websocket.New(websocket.Options{})
+	dialTLS := func(c net.Conn) (net.Conn, error) {
+		conn := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+		return conn, conn.Handshake()
+	}
+	for name, c := range map[string]struct {
+		foreign bool
+		layers  []framework.Layer
+		dial    func(net.Conn) (net.Conn, error)
+	}{
+		"tcp":     {false, nil, func(c net.Conn) (net.Conn, error) { return c, nil }},
+		"tls":     {false, []framework.Layer{secure}, dialTLS},
+		"foreign": {true, []framework.Layer{secure}, dialTLS},
+		"websocket": {false, []framework.Layer{web}, func(c net.Conn) (net.Conn, error) {
+			return websocket.Client(c, &url.URL{Scheme: "ws", Host: "localhost", Path: "/"})
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			why, joined := errors.New("why"), make(chan struct{})
+			ts, s := serveTalkers(t, "tcp", func(s *framework.BaseServer) {
+				if s.Layers, s.Timeouts.Idle = c.layers, time.Hour; c.foreign {
+					l, err := net.Listen("tcp", "127.0.0.1:0")
+					require.NoError(t, err)
+					s.Transport = framework.Listener("carrier", bare{l})
+				}
+			}, func(m *hub.Member) { <-joined; m.Cut(why) })
+			conn, err := c.dial(frameworktest.Dial(t, s))
+			require.NoError(t, err)
+			left := make(chan struct{})
+			go func() {
+				defer close(left)
+				for err := error(nil); err == nil; {
+					_, err = io.WriteString(conn, "and on\n")
+				}
+			}()
+			close(joined)
+			require.Equal(t, why, frameworktest.Await(t, ts.ended))
+			_ = conn.Close()
+			<-left
+		})
+	}
+}
+
+// A bare listener has connections that can do what a net.Conn can, and no more.
+type bare struct{ net.Listener }
+
+func (l bare) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return struct{ net.Conn }{c}, err
 }
 
 func TestMemberOfDatagram(t *testing.T) {

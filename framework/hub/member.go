@@ -97,11 +97,8 @@ func (m *Member) cut(why error) {
 	m.err = why
 	m.waiting, m.ends = nil, nil
 	close(m.cutOff)
-	conn := m.request.Conn()
-	if half, ok := conn.(interface{ CloseRead() error }); ok {
-		_ = half.CloseRead() // unlike a deadline nothing undoes it
-	}
-	_ = conn.SetDeadline(time.Unix(1, 0))
+	m.request.CloseRead() // or the next read would replace the deadline
+	_ = m.request.Conn().SetDeadline(time.Unix(1, 0))
 }
 
 // Close waits until the client has taken what waits for it, unless it was cut off. Nothing is

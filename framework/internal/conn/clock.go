@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -28,6 +29,9 @@ type clock struct {
 	readBy   int64 // the armed deadlines
 	writeBy  atomic.Int64
 	last     atomic.Int64 // when a byte was last written
+
+	arming sync.Mutex // held while a deadline of reads is armed, or ended set
+	ended  bool       // no deadline of reads is armed any more: one that is set stays
 }
 
 const never = math.MaxInt64
@@ -73,15 +77,33 @@ func (c *clock) beforeRead(began int64) {
 	}
 	latest := c.latest(began, limit)
 	if c.readBy < limit || c.readBy > latest {
-		c.readBy = latest
-		_ = c.conn.SetReadDeadline(deadline(latest))
+		c.armRead(latest)
 	}
 }
 
 // readWithin makes the next read time out after wait.
-func (c *clock) readWithin(wait time.Duration) {
-	c.readBy = Now() + int64(wait)
-	_ = c.conn.SetReadDeadline(deadline(c.readBy))
+func (c *clock) readWithin(wait time.Duration) { c.armRead(Now() + int64(wait)) }
+
+func (c *clock) armRead(at int64) {
+	c.arming.Lock()
+	defer c.arming.Unlock()
+	if c.readBy = at; !c.ended {
+		_ = c.conn.SetReadDeadline(deadline(at))
+	}
+}
+
+// endReads has no deadline of reads armed from here on.
+func (c *clock) endReads() {
+	c.arming.Lock()
+	c.ended = true
+	c.arming.Unlock()
+}
+
+// hasEnded reports whether reads have been ended.
+func (c *clock) hasEnded() bool {
+	c.arming.Lock()
+	defer c.arming.Unlock()
+	return c.ended
 }
 
 // early reports whether a read that began then met the deadline armed for it before any

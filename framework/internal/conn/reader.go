@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"time"
 
@@ -99,12 +100,24 @@ func endsLine(before, p []byte) bool {
 	return bytes.IndexByte(before, last) < 0 && bytes.IndexByte(p, last) == len(p)-1
 }
 
+// CloseRead ends what is read: what has arrived is, and then the end. A read that waits returns. below is the connection
+// below all layers, whose end is theirs, too. Where it has none but its peer's, what has not been read is given up.
+func (s *Stream) CloseRead(below net.Conn) {
+	s.clock.endReads()
+	if half, ok := NetConn(below).(interface{ CloseRead() error }); !ok || half.CloseRead() != nil {
+		_ = s.conn.SetReadDeadline(past)
+	}
+}
+
 func (s *Stream) read(p []byte) (int, error) {
 	for began := Now(); ; {
 		s.clock.beforeRead(began)
 		n, err := s.conn.Read(p)
 		s.in.Add(int64(n))
 		s.filled(p[:n])
+		if err != nil && s.clock.hasEnded() {
+			return n, io.EOF
+		}
 		if err != nil && n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.clock.early(began) {
 			continue // something was written meanwhile: the connection is not idle
 		}

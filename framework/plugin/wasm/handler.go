@@ -59,9 +59,7 @@ func (h *handler) limit() (context.Context, context.CancelFunc) {
 		ctx, cancel = context.WithTimeout(context.Background(), timeouts.Request)
 	}
 	stop := context.AfterFunc(h.Context(), func() {
-		if c, ok := h.Conn().(interface{ CloseRead() error }); ok {
-			_ = c.CloseRead()
-		}
+		h.CloseRead()
 		sleep(ctx, cmp.Or(timeouts.Drain, 10*time.Second))
 		cancel()
 	})

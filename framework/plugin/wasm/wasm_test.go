@@ -1,9 +1,11 @@
 package wasm
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +20,8 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
+	"github.com/go-socketserver/socketserver/framework/layer"
+	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 )
 
 func TestMain(m *testing.M) {
@@ -184,6 +188,40 @@ func TestStop(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, rest)
 		})
+	}
+}
+
+// So it is behind layers, of which the end of input is no method, and in workers.
+func TestStopBehindLayers(t *testing.T) {
+	secure, err := layer.NewTLS(layer.TLSFiles{Pairs: []layer.Pair{layer.Pair(frameworktest.NewAuthority(t).Issue(t, "localhost"))}})
+	require.NoError(t, err)
+	layers := map[string]struct {
+		layer framework.Layer
+		dial  func(net.Conn) (net.Conn, error)
+	}{
+		"tls": {secure, func(c net.Conn) (net.Conn, error) {
+			return tls.Client(c, &tls.Config{InsecureSkipVerify: true}), nil
+		}},
+		"websocket": {websocket.New(websocket.Options{}), func(c net.Conn) (net.Conn, error) {
+			return websocket.Client(c, &url.URL{Scheme: "ws", Host: "localhost", Path: "/"})
+		}},
+	}
+	for name, c := range layers {
+		for strategy := range strategies() {
+			t.Run(name+" "+strategy, func(t *testing.T) {
+				s := frameworktest.NewServer(t, "tcp", open(t, options(t, echo)))
+				s.Strategy, s.Layers = strategies()[strategy], []framework.Layer{c.layer}
+				s.Timeouts.Drain, s.Timeouts.Idle = time.Hour, time.Hour
+				frameworktest.Serve(t, s)
+				conn, err := c.dial(frameworktest.Dial(t, s))
+				require.NoError(t, err)
+				require.Equal(t, "hello\n", frameworktest.Ask(t, conn, "hello\n"))
+				frameworktest.Shutdown(t, s)
+				rest, err := io.ReadAll(conn)
+				require.NoError(t, err)
+				require.Empty(t, rest)
+			})
+		}
 	}
 }
 
