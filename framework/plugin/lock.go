@@ -113,7 +113,7 @@ func (l *Lock) Write(path string) error {
 	}
 	defer os.Remove(fresh.Name()) // fails once it has its name
 	_, err = fresh.WriteString(strings.Join(append(all, l.tail...), "\n") + "\n")
-	if err = errors.Join(err, fresh.Chmod(0o644), fresh.Close()); err != nil {
+	if err = errors.Join(err, fresh.Chmod(0o644), fresh.Sync(), fresh.Close()); err != nil {
 		return err
 	}
 	return os.Rename(fresh.Name(), path)

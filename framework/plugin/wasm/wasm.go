@@ -7,12 +7,12 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -81,18 +81,19 @@ func Open(ctx context.Context, o Options, log hclog.Logger) (*framework.HandlerC
 	return Constructor.Class(options)
 }
 
-// keep writes the module to a directory, under a name that no other module has.
+// keep writes the module to a directory, under a name that no other module has. A file of that name may have lost its content with
+// the power.
 func keep(code []byte, directory string) (framework.Path, error) {
 	path := filepath.Join(directory, fmt.Sprintf("%x.wasm", sha256.Sum256(code)))
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return framework.Path(path), err
+	if kept, err := os.ReadFile(path); err == nil && bytes.Equal(kept, code) {
+		return framework.Path(path), nil
 	}
 	f, err := os.CreateTemp(directory, "*.tmp")
 	if err != nil {
 		return "", fmt.Errorf("keep module: %w", err)
 	}
 	_, err = f.Write(code)
-	if err = errors.Join(err, f.Close()); err == nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {

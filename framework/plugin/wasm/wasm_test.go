@@ -273,6 +273,24 @@ func TestReplacedFileChangesNothing(t *testing.T) {
 	require.Equal(t, "hello", frameworktest.Ask(t, frameworktest.Dial(t, s), "hello"))
 }
 
+// A copy of the module that has lost its content, as it may with the power, is made again.
+func TestKeptModuleIsMended(t *testing.T) {
+	o := options(t, echo)
+	o.Cache = framework.Path(t.TempDir())
+	open(t, o)
+	kept, err := filepath.Glob(filepath.Join(string(o.Cache), "*.wasm"))
+	require.NoError(t, err)
+	require.Len(t, kept, 1)
+	for _, content := range [][]byte{nil, make([]byte, len(echo))} {
+		require.NoError(t, os.WriteFile(kept[0], content, 0o600))
+		class := open(t, o)
+		require.NoError(t, class.Check())
+		answer, err := frameworktest.Run(t, class, "hello")
+		require.NoError(t, err)
+		require.Equal(t, "hello", answer)
+	}
+}
+
 func TestModulesThatCannotServe(t *testing.T) {
 	foreign := strings.Replace(string(echo), "\x07fd_read", "\x07fd_fead", 1)
 	for problem, code := range map[string]string{
