@@ -34,8 +34,13 @@ type Conn struct {
 	read    reader
 	write   writer
 
-	writeBy  atomic.Int64 // the deadline of writes that was set, in Unix nanoseconds; 0: none
-	writeFor atomic.Int64 // how far away it was, in nanoseconds
+	writeBy atomic.Pointer[deadline] // that of writes, as it was set; nil: there was none yet
+}
+
+// A deadline is one that was set. Its time is kept whole: what the system's clock is set to does not move it.
+type deadline struct {
+	by     time.Time     // zero: none
+	within time.Duration // how far away it was
 }
 
 // newConn returns a Conn on c, of which r has read what it holds.
@@ -69,37 +74,36 @@ func (c *Conn) SetDeadline(t time.Time) error {
 
 // SetWriteDeadline implements [net.Conn].
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	at, within := int64(0), int64(0)
+	d := &deadline{by: t}
 	if !t.IsZero() {
-		at, within = t.UnixNano(), int64(time.Until(t))
+		d.within = time.Until(t)
 	}
-	c.writeFor.Store(within)
-	c.writeBy.Store(at)
+	c.writeBy.Store(d)
 	return c.Conn.SetWriteDeadline(t)
 }
 
 // extendDeadline gives a write that no deadline was set for as much time as the last one had that there was one for, which
 // may have passed. One that was in the past when it was set, to cut the peer off, stays.
 func (c *Conn) extendDeadline() {
-	by, within := c.writeBy.Load(), c.writeFor.Load()
-	if within <= 0 {
+	d := c.writeBy.Load()
+	if d == nil || d.within <= 0 {
 		return
 	}
-	_ = c.Conn.SetWriteDeadline(time.Now().Add(time.Duration(within)))
-	if c.writeBy.Load() != by { // it has been set meanwhile
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(d.within))
+	if c.writeBy.Load() != d { // it has been set meanwhile
 		c.restoreDeadline()
 	}
 }
 
 // restoreDeadline sets the deadline of writes again that was set by the owner of c.
 func (c *Conn) restoreDeadline() {
-	for at := int64(-1); at != c.writeBy.Load(); { // it may be set meanwhile
-		at = c.writeBy.Load()
-		by := time.Time{}
-		if at != 0 {
-			by = time.Unix(0, at)
+	for again := true; again; { // it may be set meanwhile
+		d, by := c.writeBy.Load(), time.Time{}
+		if d != nil {
+			by = d.by
 		}
 		_ = c.Conn.SetWriteDeadline(by)
+		again = c.writeBy.Load() != d
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-socketserver/socketserver/framework/frameworktest"
 	"github.com/go-socketserver/socketserver/framework/layer/websocket"
 )
 
@@ -102,6 +103,37 @@ func TestWriteDeadline(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A deadline that is set again is the one that was set, of the same clock: setting the system's does not move it.
+func TestDeadlineIsKept(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	defer theirs.Close()
+	go func() { _, _ = io.WriteString(theirs, request+"\r\n") }()
+	go func() { _, _ = io.Copy(io.Discard, theirs) }()
+	below := recorder{ours, make(chan time.Time, 10)}
+	c, err := websocket.New(websocket.Options{}).Wrap(t.Context(), below)
+	require.NoError(t, err)
+	by := time.Now().Add(time.Hour) // a bubble's clock is that of the system alone
+	require.NoError(t, c.SetWriteDeadline(by))
+	_, err = io.WriteString(c, "a")
+	require.NoError(t, err)
+	frameworktest.Await(t, below.set)
+	frameworktest.Await(t, below.set, "of the message that the beginning of a line becomes")
+	again := frameworktest.Await(t, below.set)
+	require.Equal(t, by.String(), again.String(), "also of the monotonic clock")
+}
+
+// A recorder passes the deadlines of writes that are set.
+type recorder struct {
+	net.Conn
+	set chan time.Time
+}
+
+func (r recorder) SetWriteDeadline(t time.Time) error {
+	r.set <- t
+	return r.Conn.SetWriteDeadline(t)
 }
 
 // payloads returns those of all frames.
