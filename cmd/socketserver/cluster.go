@@ -16,11 +16,13 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/cluster"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A machineStatus is the status of one daemon of the cluster.
 type machineStatus struct {
 	Machine string `json:"machine"`
+	Problem string `json:"problem,omitempty"` // why the daemon does not say more
 	statusAnswer
 }
 
@@ -61,7 +63,9 @@ func (d *daemon) clusterStatus(r *http.Request) (any, error) {
 	all := make([]machineStatus, 0, len(answers))
 	for _, a := range answers {
 		one := machineStatus{Machine: a.Machine}
-		if err := json.Unmarshal(a.Status, &one.statusAnswer); err == nil {
+		var problem cluster.Problem
+		if json.Unmarshal(a.Status, &one.statusAnswer) == nil && json.Unmarshal(a.Status, &problem) == nil {
+			one.Problem = problem.Problem
 			all = append(all, one)
 		}
 	}
@@ -93,6 +97,9 @@ func printAll(c *cobra.Command, path func() (string, error), names []string, asJ
 	table := newTable(c.OutOrStdout(), machineHead+statusHead)
 	for _, a := range all {
 		a.rows(table, a.Machine, a.Pid)
+		if a.Problem != "" {
+			c.PrintErrf("the daemon %d on %s is not listed: %s\n", a.Pid, text.Line(a.Machine), text.Line(a.Problem))
+		}
 	}
 	return table.Flush()
 }
@@ -107,7 +114,7 @@ func of(all []machineStatus, name string) (those []machineStatus) {
 				a.Servers = append(a.Servers, s)
 			}
 		}
-		if a.Servers != nil {
+		if a.Servers != nil || a.Problem != "" { // it may have one
 			those = append(those, a)
 		}
 	}

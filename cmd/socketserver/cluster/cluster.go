@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/internal/natsclient"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 const (
@@ -51,7 +52,7 @@ type Link struct {
 }
 
 // Join joins a cluster, now or as soon as it can be reached. status returns what the daemon does; its JSON is an
-// object.
+// object. In place of one that NATS does not take others get a [Problem].
 func Join(c config.Cluster, log hclog.Logger, status func() any) (*Link, error) {
 	l := &Link{Prefix: "socketserver." + c.Name + ".", where: natsclient.Hosts(c.URL), within: maxTime}
 	l.log = log.With("cluster", c.Name, "nats", l.where)
@@ -90,11 +91,13 @@ func Join(c config.Cluster, log hclog.Logger, status func() any) (*Link, error) 
 			if e.Name != statusEndpoint {
 				return nil
 			}
-			return status()
+			return l.fitting(status())
 		},
 	})
 	if err == nil {
-		err = l.Service.AddEndpoint(statusEndpoint, micro.HandlerFunc(func(r micro.Request) { _ = r.RespondJSON(status()) }), micro.WithEndpointSubject(l.Prefix+statusEndpoint))
+		err = l.Service.AddEndpoint(statusEndpoint, micro.HandlerFunc(func(r micro.Request) {
+			_ = r.RespondJSON(l.fitting(status())) // it can be lost, as all of NATS
+		}), micro.WithEndpointSubject(l.Prefix+statusEndpoint))
 	}
 	if err != nil {
 		l.Close()
@@ -104,6 +107,26 @@ func Join(c config.Cluster, log hclog.Logger, status func() any) (*Link, error) 
 		l.joined()
 	}
 	return l, nil
+}
+
+// A Problem is what a daemon answers that cannot give its status.
+type Problem struct {
+	Pid     int    `json:"pid"`
+	Problem string `json:"problem"`
+}
+
+// fitting returns a status, or why it is not sent: NATS does not take it.
+func (l *Link) fitting(status any) any {
+	const around = 16 << 10 // bytes of the answer beside it
+	answer, err := json.Marshal(status)
+	most := l.Conn.MaxPayload() - around
+	switch {
+	case err != nil:
+		return Problem{os.Getpid(), err.Error()}
+	case int64(len(answer)) > most:
+		return Problem{os.Getpid(), fmt.Sprintf("its status has %d bytes, and NATS takes %d; set a larger max_payload there", len(answer), most)}
+	}
+	return json.RawMessage(answer)
 }
 
 // statusEndpoint is the name of the endpoint that has the status in place of statistics.
@@ -165,6 +188,11 @@ func (l *Link) Status(ctx context.Context) ([]Answer, error) {
 	}
 	var answers []Answer
 	err = l.gather(ctx, subject, func(m *nats.Msg) {
+		if problem := m.Header.Get(micro.ErrorHeader); problem != "" { // of a daemon of an older version
+			status, _ := json.Marshal(Problem{0, text.Line(problem)})
+			answers = append(answers, Answer{"?", status})
+			return
+		}
 		var stats micro.Stats
 		if json.Unmarshal(m.Data, &stats) != nil {
 			return

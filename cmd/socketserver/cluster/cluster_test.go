@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
@@ -61,5 +64,37 @@ func TestAnswersAreBounded(t *testing.T) {
 			_, err = l.Status(t.Context())
 			require.ErrorIs(t, err, errTooMuch)
 		})
+	}
+}
+
+// A daemon whose status NATS does not take is not left out without a word, whatever its version.
+func TestStatusIsTooLarge(t *testing.T) {
+	server := natstest.Serve(t, &natsserver.Options{MaxPayload: 32 << 10})
+	l, err := Join(config.Cluster{URL: server.ClientURL(), Name: "c"}, hclog.NewNullLogger(), func() any { return map[string]string{"x": strings.Repeat("x", 20<<10)} })
+	require.NoError(t, err)
+	defer l.Close()
+	older, err := nats.Connect(server.ClientURL())
+	require.NoError(t, err)
+	defer older.Close()
+	_, err = micro.AddService(older, micro.Config{
+		Name: l.Service.Info().Name, Version: "1.0.0", QueueGroupDisabled: true,
+		Endpoint:     &micro.EndpointConfig{Subject: "older", Handler: micro.HandlerFunc(func(micro.Request) {})},
+		StatsHandler: func(*micro.Endpoint) any { return strings.Repeat("x", 40<<10) },
+	})
+	require.NoError(t, err)
+	for _, conn := range []*nats.Conn{l.Conn, older} {
+		require.NoError(t, conn.Flush())
+	}
+	all, err := l.Status(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	for _, a := range all {
+		var p Problem
+		require.NoError(t, json.Unmarshal(a.Status, &p))
+		if a.Machine == "?" {
+			require.Contains(t, p.Problem, "maximum payload exceeded")
+		} else {
+			require.Equal(t, Problem{os.Getpid(), "its status has 20488 bytes, and NATS takes 16384; set a larger max_payload there"}, p)
+		}
 	}
 }
