@@ -19,8 +19,9 @@ import (
 	"github.com/go-socketserver/socketserver/internal/natsclient"
 )
 
-// startTimeout is the time that a server of this process has to read what it has stored.
-const startTimeout = 30 * time.Second
+// longRead is after which it is logged that a server of this process still reads what it has stored, again and again: how long
+// that takes is for the size of the directory and the disk to say. A variable for tests.
+var longRead = 30 * time.Second
 
 // A file is a NATS server in this process, which has a directory for itself.
 type file struct {
@@ -33,14 +34,14 @@ type file struct {
 	broke  context.CancelCauseFunc
 }
 
-func openFile(path string, sync time.Duration, log hclog.Logger) (*file, error) {
+func openFile(ctx context.Context, path string, sync time.Duration, log hclog.Logger) (*file, error) {
 	lock, err := lockDirectory(path)
 	if err != nil {
 		return nil, err
 	}
 	f := &file{lock: lock, sync: sync}
 	f.broken, f.broke = context.WithCancelCause(context.Background())
-	if err := f.start(path, log); err != nil {
+	if err := f.start(ctx, path, log); err != nil {
 		f.close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -67,7 +68,7 @@ func lockDirectory(path string) (*os.File, error) {
 }
 
 // start starts the server and waits until it takes connections.
-func (f *file) start(path string, log hclog.Logger) (err error) {
+func (f *file) start(ctx context.Context, path string, log hclog.Logger) (err error) {
 	said := &natsLog{log: log.With("path", path), path: path, broke: f.broke}
 	f.server, err = natsserver.NewServer(&natsserver.Options{
 		ServerName: "socketserver", DontListen: true, NoSigs: true,
@@ -79,12 +80,13 @@ func (f *file) start(path string, log hclog.Logger) (err error) {
 	}
 	f.server.SetLoggerV2(said, false, false, false)
 	go f.server.Start()
-	if ready := f.server.ReadyForConnections(startTimeout); said.failed() != nil {
-		return said.failed()
-	} else if !ready {
-		return fmt.Errorf("it was not read within %v", startTimeout)
+	for began := time.Now(); !f.server.ReadyForConnections(longRead) && said.failed() == nil; {
+		if ctx.Err() != nil {
+			return fmt.Errorf("read the state: %w", ctx.Err())
+		}
+		log.Warn("the state is still being read", "path", path, "for", time.Since(began).Round(time.Second).String())
 	}
-	return nil
+	return said.failed()
 }
 
 func (f *file) connect() (*nats.Conn, error) {

@@ -35,7 +35,7 @@ func (b *Backends) Open(ctx context.Context, server string, how config.State, lo
 		}
 		return s, s.close, nil
 	}
-	f, err := b.open(how, log)
+	f, err := b.open(ctx, how, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -57,14 +57,14 @@ func (b *Backends) Open(ctx context.Context, server string, how config.State, lo
 }
 
 // open returns the server of a directory, with one more user.
-func (b *Backends) open(how config.State, log hclog.Logger) (*file, error) {
+func (b *Backends) open(ctx context.Context, how config.State, log hclog.Logger) (*file, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.files[how.Path]
 	switch {
 	case f == nil:
 		var err error
-		if f, err = openFile(how.Path, how.Sync, log); err != nil {
+		if f, err = openFile(ctx, how.Path, how.Sync, log); err != nil {
 			return nil, err
 		}
 		if b.files == nil {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	natsserver "github.com/nats-io/nats-server/v2/server"
@@ -298,4 +299,19 @@ func TestNATSComesAndGoes(t *testing.T) {
 	s.WaitForShutdown()
 	<-lost
 	away()
+}
+
+// A directory is read for as long as that takes.
+func TestFileThatIsReadForLong(t *testing.T) {
+	before := longRead
+	longRead = time.Millisecond
+	defer func() { longRead = before }()
+	for range 3 {
+		var log bytes.Buffer
+		var b Backends
+		_, closeState, err := b.Open(t.Context(), "s", fileState(t), hclog.New(&hclog.LoggerOptions{Output: &log}))
+		require.NoError(t, err)
+		closeState()
+		require.Contains(t, log.String(), "the state is still being read")
+	}
 }
