@@ -42,7 +42,7 @@ type session struct {
 
 	// The lease is this server's key. Others take its users for gone when it has ended, so from then on
 	// this server neither sends frames nor takes any.
-	until    atomic.Int64 // since began
+	until    atomic.Int64 // of now
 	revision uint64
 
 	alive   map[string]bool // servers that have a key
@@ -75,9 +75,7 @@ const (
 // cost is what a user takes.
 func (u user) cost(key string) int { return perUser + len(key) + len(u.Name) + len(u.Room) }
 
-var began = time.Now()
-
-func (s *session) hasLease() bool { return time.Since(began) < time.Duration(s.until.Load()) }
+func (s *session) hasLease() bool { return now() < time.Duration(s.until.Load()) }
 
 // isLinked reports whether frames are sent and taken.
 func (b *bus) isLinked() bool {
@@ -253,7 +251,7 @@ func (s *session) close() {
 
 // bounded returns a context that ends with the lease.
 func (s *session) bounded() (context.Context, context.CancelFunc) {
-	return context.WithDeadline(s.ctx, began.Add(time.Duration(s.until.Load())))
+	return context.WithTimeout(s.ctx, time.Duration(s.until.Load())-now())
 }
 
 // renew puts this server's key, which nobody has removed meanwhile. The lease counts from before.
@@ -263,7 +261,7 @@ func (s *session) renew(ctx context.Context) error {
 	if s.revision > 0 {
 		options = append(options, jetstream.WithExpectLastSequencePerSubject(s.revision))
 	}
-	sent := time.Since(began)
+	sent := now()
 	ack, err := s.js.PublishMsg(ctx, m, options...)
 	if err != nil {
 		return err
