@@ -99,12 +99,12 @@ func (s *BaseServer) socketTask(socket syscall.Conn) (worker.Task, error) {
 	return worker.Task{
 		Layer: s.workerLayer,
 		Frame: handoff.Frame{Kind: handoff.Listen, Flags: s.counted(), Body: body}, Socket: socket,
-		Stop: s.Done(), Retire: s.life.Retired(), Takers: &s.takers, Conclude: errorOf, Event: s.socketEvent, Gone: s.workerGone,
+		Stop: s.Done(), Retire: s.life.Retired(), Takers: &s.takers, Conclude: errorOf, Event: s.socketEvent, Over: s.endReports,
 	}, err
 }
 
 // socketEvent acts on what a worker says of a shared socket and its requests.
-func (s *BaseServer) socketEvent(pid int, f *handoff.Frame) {
+func (s *BaseServer) socketEvent(p *worker.Process, f *handoff.Frame) {
 	switch {
 	case f.Kind == handoff.Quit:
 		s.stopServer()
@@ -115,19 +115,19 @@ func (s *BaseServer) socketEvent(pid int, f *handoff.Frame) {
 	switch f.Flags {
 	case handoff.Started:
 		r := s.reportedRequest(f)
-		if !s.reported.Open(pid, f.Request, r) {
-			s.reporter.Unfollowed(s.log(), pid)
+		if !s.reported.Open(p, f.Request, r) {
+			s.reporter.Unfollowed(s.log(), p.Pid())
 			return
 		}
 		s.traceAccepted(r)
-		s.traceStarted(r, InWorkers, pid)
+		s.traceStarted(r, InWorkers, p.Pid())
 	case handoff.Refused:
 		r := s.reportedRequest(f)
 		s.traceAccepted(r)
 		s.traceRefused(r, Refusal(f.Text))
 	case handoff.Ended:
-		if r, ok := s.reported.Close(pid, f.Request); ok {
-			s.endReported(r, Outcome{Err: errorOf(f), Duration: time.Duration(f.Duration), In: f.In, Out: f.Out, Pid: pid})
+		if r, ok := s.reported.Close(p, f.Request); ok {
+			s.endReported(r, Outcome{Err: errorOf(f), Duration: time.Duration(f.Duration), In: f.In, Out: f.Out, Pid: p.Pid()})
 		}
 	}
 }
@@ -150,10 +150,10 @@ func (s *BaseServer) endReported(r *Request, o Outcome) {
 	}
 }
 
-// workerGone ends the requests that a worker cannot report the ends of, as it has gone.
-func (s *BaseServer) workerGone(pid int, err error) {
-	for _, r := range s.reported.Leave(pid) {
-		s.endReported(r, Outcome{Err: err, Duration: time.Duration(conn.Now() - r.traced.began), In: -1, Out: -1, Pid: pid})
+// endReports ends the requests that a worker reports no ends of: it is done with the socket, or has gone.
+func (s *BaseServer) endReports(p *worker.Process, err error) {
+	for _, r := range s.reported.Leave(p) {
+		s.endReported(r, Outcome{Err: err, Duration: time.Duration(conn.Now() - r.traced.began), In: -1, Out: -1, Pid: p.Pid()})
 	}
 }
 

@@ -88,8 +88,8 @@ func (e *events) take(record []byte) error {
 	e.process.mu.Lock()
 	t := e.process.pending[f.ID]
 	e.process.mu.Unlock()
-	if t != nil && t.task.Event != nil {
-		t.task.Event(e.process.pid, &f)
+	if t != nil {
+		t.event(e.process, &f)
 	}
 	return nil
 }

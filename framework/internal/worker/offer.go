@@ -36,7 +36,7 @@ func (p *Process) Do(t *Task) error {
 		})
 	}
 	if err := p.handOver(t, id); err != nil {
-		p.forget(id)
+		p.forget(id, h, err)
 		if channelEnded(err) || p.ended() {
 			return fmt.Errorf("%w: %w", ErrNotTaken, err)
 		}

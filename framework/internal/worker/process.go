@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,6 +50,30 @@ type inflight struct {
 	task    *Task
 	outcome chan error
 	kept    bool // the caller keeps its copy of the descriptor until the process has it
+
+	mu   sync.Mutex // held during an event
+	over bool       // there are no more events
+}
+
+// event passes a frame about the task on, unless the task is over: what a handler left behind may still ask.
+func (h *inflight) event(p *Process, f *handoff.Frame) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.over && h.task.Event != nil {
+		h.task.Event(p, f)
+	}
+}
+
+// end is called before the task is over, however that comes, after the last event.
+func (h *inflight) end(p *Process, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		return
+	}
+	if h.over = true; h.task.Over != nil {
+		h.task.Over(p, err)
+	}
 }
 
 // Calls answers what a process asks for that is none of its tasks: the state.
@@ -91,6 +116,9 @@ func (p *Process) send(f *handoff.Frame, wait bool) error {
 	return p.channel.Send(f, nil)
 }
 
+// Pid returns the number of the process, which is another one's once this one has gone.
+func (p *Process) Pid() int { return p.pid }
+
 // Gone is closed when the process has ended.
 func (p *Process) Gone() <-chan struct{} { return p.gone }
 
@@ -130,9 +158,7 @@ func (p *Process) receive() {
 	_ = p.channel.Close()
 	close(p.gone)
 	for _, t := range pending {
-		if t.task.Gone != nil {
-			t.task.Gone(p.pid, p.err)
-		}
+		t.end(p, p.err)
 		if t.kept {
 			t.outcome <- fmt.Errorf("%w: %w", ErrNotTaken, p.err)
 			continue
@@ -200,10 +226,12 @@ func (p *Process) take(f handoff.Frame) error {
 		if t == nil {
 			return fmt.Errorf("outcome of request %d, which it does not have", f.ID)
 		}
-		t.outcome <- t.task.Conclude(&f)
+		err := t.task.Conclude(&f)
+		t.end(p, cmp.Or(err, errUnreported))
+		t.outcome <- err
 	case handoff.Quit, handoff.Event:
-		if t != nil && t.task.Event != nil { // else it is over: what a handler left behind may still ask
-			t.task.Event(p.pid, &f)
+		if t != nil {
+			t.event(p, &f)
 		}
 	default:
 		return fmt.Errorf("frame of kind %d", f.Kind)
@@ -236,8 +264,14 @@ func (p *Process) tasks() (n int, alive bool) {
 	return len(p.pending), p.pending != nil
 }
 
-func (p *Process) forget(id uint64) {
+// forget ends a task that has not been handed over, which a process that does not keep to the protocol
+// may have reported events of.
+func (p *Process) forget(id uint64, h *inflight, err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	delete(p.pending, id)
+	p.mu.Unlock()
+	h.end(p, err)
 }
+
+// errUnreported is the error of a request that a process has begun and not ended when it was done with the socket.
+var errUnreported = errors.New("its worker has not reported its end")

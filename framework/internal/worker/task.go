@@ -40,10 +40,10 @@ type Task struct {
 	Conclude func(outcome *handoff.Frame) error
 	// Event is called for each other frame about the task; nil: they are ignored. It must not
 	// keep the body of the frame.
-	Event func(pid int, f *handoff.Frame)
-	// Gone is called, after the last Event, when the process has gone before the task was over;
-	// nil: it is not.
-	Gone func(pid int, err error)
+	Event func(p *Process, f *handoff.Frame)
+	// Over is called once, after the last Event, when p is done with the task or has gone; nil: it is not. err is that of
+	// what p has begun and not reported the end of.
+	Over func(p *Process, err error)
 }
 
 // Relay has do perform t with one end of a socketpair, and copies between the other end and c
