@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/handoff"
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
@@ -30,7 +31,8 @@ const PreambleTimeout = 5 * time.Second
 // that they accept. They do where [RestorePreamble] is set and their class is not Foreign.
 type PortablePreamble interface {
 	Preamble
-	// Describe returns what RestorePreamble makes an equal preamble of, as JSON.
+	// Describe returns what RestorePreamble makes an equal preamble of, as JSON. Where that takes more than 80 KiB the
+	// server accepts, and reads the preamble.
 	Describe() ([]byte, error)
 }
 
@@ -39,15 +41,28 @@ type PortablePreamble interface {
 var RestorePreamble func(description []byte) (Preamble, error)
 
 // delegatePreamble has workers that run program read the preamble of s, where it is one for them.
-func (s *BaseServer) delegatePreamble(program *Program) (err error) {
+func (s *BaseServer) delegatePreamble(program *Program) error {
 	if RestorePreamble == nil || s.Class.Foreign || program.Path != "" && !program.Preambles {
 		return nil
 	}
-	if p, ok := s.Preamble.(PortablePreamble); ok {
-		s.workerPreamble, err = p.Describe()
+	p, ok := s.Preamble.(PortablePreamble)
+	if !ok {
+		return nil
 	}
-	return err
+	description, err := p.Describe()
+	if err != nil {
+		return err
+	}
+	if len(description) > maxPreambleDescription {
+		s.log().Warn("the server accepts for its workers: its preamble takes too many bytes to describe", "bytes", len(description), "most", maxPreambleDescription)
+		return nil
+	}
+	s.workerPreamble = description
+	return nil
 }
+
+// maxPreambleDescription is the size in bytes of a description that goes to workers with their socket, in one frame.
+const maxPreambleDescription = handoff.MaxFrame / 2
 
 // restorePreamble is for a worker that reads the preamble of its server.
 func (s *BaseServer) restorePreamble(description []byte) (err error) {

@@ -60,7 +60,9 @@ func (w *Worker) Configure(c WorkerConfiguration, timeout time.Duration) (*Worke
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", err)
 	}
-	w.process.Configure(as)
+	if err := w.process.Configure(as); err != nil {
+		return nil, err
+	}
 	if err := w.Ready(timeout); err != nil {
 		return nil, err
 	}

@@ -85,6 +85,19 @@ func TestAddressesOfTheHeader(t *testing.T) {
 	}
 }
 
+// Where there are more networks than workers can be described the server accepts.
+func TestManyNetworks(t *testing.T) {
+	from := loopback()
+	for n := range 12_000 {
+		from = append(from, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n), 0}), 24))
+	}
+	s, log, _ := serve(t, &framework.Preforking{Workers: 1}, proxyproto.Options{From: from, Require: true, Timeout: time.Minute})
+	c := frameworktest.Dial(t, s)
+	frameworktest.Send(t, c, one+"hello\n")
+	frameworktest.Expect(t, c, "192.0.2.1:56324 198.51.100.1:443 hello\n")
+	require.Contains(t, log.String(), "the server accepts for its workers")
+}
+
 // What does not begin with a header is closed, with a reason of its own; an address that may not
 // send one is not believed.
 func TestNoHeader(t *testing.T) {

@@ -169,6 +169,16 @@ func (f *Frame) Append(b []byte) []byte {
 	return append(b, f.Body...)
 }
 
+// Check returns the error of a frame that no process can be sent: it is too long.
+func (f *Frame) Check() error { return checkSize(f.Append(nil)) }
+
+func checkSize(frame []byte) error {
+	if len(frame) > MaxFrame {
+		return fmt.Errorf("frame of %d bytes is longer than %d", len(frame), MaxFrame)
+	}
+	return nil
+}
+
 func (f *Frame) appendAddresses(b []byte) []byte {
 	for _, s := range []string{f.Network, f.Client, f.Local} {
 		b = appendWord(b, s)

@@ -77,7 +77,7 @@ func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
 		g.Event(p.Pid, true, err)
 		return err
 	}, p.Kill, func() {}, g.Calls)
-	c.Configure(configure)
+	_ = c.Configure(configure) // its size has been checked
 	return c, nil
 }
 

@@ -83,10 +83,15 @@ func (p *Process) awaitTurn(turn time.Duration) {
 	}
 }
 
-// Configure tells the process what to be, as JSON. Where it has gone already this fails, and its
-// first task gets that error.
-func (p *Process) Configure(as []byte) {
-	_ = p.channel.Send(&handoff.Frame{Kind: handoff.Configure, Body: as}, nil)
+// Configure tells the process what to be, as JSON. The error is that no process can be told so much. One that has
+// gone already is not told, and its first task gets the error of that.
+func (p *Process) Configure(as []byte) error {
+	f := &handoff.Frame{Kind: handoff.Configure, Body: as}
+	if err := f.Check(); err != nil {
+		return fmt.Errorf("configure: %w", err)
+	}
+	_ = p.channel.Send(f, nil)
+	return nil
 }
 
 // Hello returns what the process has said, once it is Ready.

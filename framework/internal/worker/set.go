@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -167,6 +168,9 @@ func (s *Set) Pids() []int {
 func (s *Set) Share(owner any, t Task) error {
 	if s == nil { // the caller was the last to withdraw
 		return ErrServerClosed
+	}
+	if err := t.Frame.Check(); err != nil { // no process could have it
+		return fmt.Errorf("share the socket: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
