@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -113,10 +114,14 @@ func (c *Conn) TrySend(f *Frame) error { return c.send(f, nil, false) }
 
 func (c *Conn) send(f *Frame, socket syscall.Conn, wait bool) error {
 	buf := frames.Get().(*[]byte)
-	defer frames.Put(buf)
+	defer func() {
+		if buf != nil {
+			frames.Put(buf)
+		}
+	}()
 	b := f.Append((*buf)[:0])
-	if len(b) > MaxFrame {
-		return fmt.Errorf("frame of %d bytes is longer than %d", len(b), MaxFrame)
+	if err := checkSize(b); err != nil {
+		return err
 	}
 	var theirs syscall.RawConn
 	if socket != nil {
@@ -133,6 +138,9 @@ func (c *Conn) send(f *Frame, socket syscall.Conn, wait bool) error {
 		if room, err = c.room(); err != nil {
 			return err
 		}
+		b = bytes.Clone(b) // many may wait, with frames that are small
+		frames.Put(buf)
+		buf = nil
 		// The descriptor is held only during an attempt: what waited while holding it would
 		// keep the connection from being closed.
 		err = room.Write(func(fd uintptr) bool {

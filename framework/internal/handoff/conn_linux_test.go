@@ -4,6 +4,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -51,6 +54,47 @@ func TestSendConnection(t *testing.T) {
 	text, err := io.ReadAll(client)
 	require.NoError(t, err)
 	require.Equal(t, "hello", string(text))
+}
+
+// counted is a socket whose senders are counted.
+type counted struct {
+	*net.TCPConn
+	senders atomic.Int64
+}
+
+func (c *counted) SyscallConn() (syscall.RawConn, error) {
+	c.senders.Add(1)
+	return c.TCPConn.SyscallConn()
+}
+
+// What waits for room in the channel keeps its frame, and no buffer for the largest one.
+func TestMemoryOfWaitingFrames(t *testing.T) {
+	ours, _ := pair(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	for ours.TrySend(&Frame{Kind: Wake}) == nil {
+	}
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC() // and what is pooled
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	const senders, most = 400, 8 << 20 // of 64 MiB
+	socket := &counted{TCPConn: client.(*net.TCPConn)}
+	var all sync.WaitGroup
+	for range senders {
+		all.Go(func() { _ = ours.Send(&Frame{Kind: Stream, Network: "tcp"}, socket) })
+	}
+	require.Eventually(t, func() bool { return socket.senders.Load() == senders && heap() < before+most }, 20*time.Second, 10*time.Millisecond)
+	ours.Unblock()
+	all.Wait()
 }
 
 // The server's side takes no descriptors: a worker could fill its table with them.
