@@ -1,6 +1,7 @@
 package plugin_test
 
 import (
+	"context"
 	"crypto/rand"
 	"net"
 	"os"
@@ -625,4 +626,24 @@ func TestPythonForksWithoutADescriptor(t *testing.T) {
 	frameworktest.ExpectEnd(t, frameworktest.Dial(t, s))
 	j.Await(t, "Too many open files")
 	require.Equal(t, "3\n", ask(t, s, "\n"), "the process is the same")
+}
+
+// A worker says that it takes no more clients of a socket as soon as it does not, and not when its requests are over.
+func TestScriptAcknowledgesRetiring(t *testing.T) {
+	const patience = time.Second // of the server
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 5 { // on a loaded machine one may take as long
+		s, _ := serveScript(t, "documented_stream", "tcp", "preforking")
+		client := frameworktest.Dial(t, s)
+		frameworktest.Send(t, client, "a request that is under way")
+		began := time.Now()
+		require.ErrorIs(t, s.Retire(over), context.Canceled)
+		took := time.Since(began)
+		require.NoError(t, client.Close())
+		if took < patience {
+			return
+		}
+	}
+	require.Fail(t, "the server waits in vain")
 }

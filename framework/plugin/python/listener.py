@@ -235,6 +235,8 @@ class Listener:
         """Take no more requests; with STOP those that there are are to end."""
         self.pause()
         self.retired = True
+        if flags & WANT_ACK:
+            self.runner.channel.send(ACK, self.id)
         if flags & STOP:
             for request in list(self.requests):
                 request.cancel()
