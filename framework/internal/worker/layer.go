@@ -21,7 +21,7 @@ type Layer struct {
 	Over <-chan struct{}
 	// Describe returns what a process makes it of, and a channel that is closed when that has changed; nil: it does not.
 	Describe func() (description []byte, changed <-chan struct{})
-	// Answer answers what a process asks, soon. It must not keep the question.
+	// Answer answers what a process asks, soon.
 	Answer func(question []byte) ([]byte, error)
 }
 
@@ -30,11 +30,16 @@ type layers struct {
 	describing sync.Mutex // held while one is sent
 	mu         sync.Mutex
 	known      map[uint64]known
-	unread     slots.Semaphore // replies that wait for room in the channel
+	asked      []handoff.Frame // questions that wait for their answer
+	answering  bool            // one of them is being answered
 }
 
-// maxUnread is more than a process that reads its replies ever leaves unread.
-const maxUnread = 1024
+const (
+	// maxQuestions is the number of questions of a process that are not answered yet; the next one waits there.
+	maxQuestions = 1024
+	// maxQuestion is the largest of them, in bytes.
+	maxQuestion = 8 << 10
+)
 
 // known is a layer as a process has it.
 type known struct {
@@ -42,33 +47,33 @@ type known struct {
 	changed <-chan struct{} // closed when that is out of date
 }
 
-func (l *layers) get(id uint64) known {
+// get returns a layer that the process has and that is not over.
+func (l *layers) get(id uint64) (k known, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.known[id]
+	k, ok = l.known[id]
+	return k, ok && !k.isOver()
 }
 
-func (l *layers) set(k known) {
+// set reports whether the process did not have the layer.
+func (l *layers) set(k known) (added bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.known == nil {
 		l.known = map[uint64]known{}
 	}
+	_, had := l.known[k.ID]
 	l.known[k.ID] = k
+	return !had
 }
 
-// forget removes those that are over, and returns their ids: a process may outlive the servers that it has them of.
-func (l *layers) forget() (over []uint64) {
+func (l *layers) remove(id uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for id, k := range l.known {
-		if k.Over != nil && life.Closed(k.Over) {
-			over = append(over, id)
-			delete(l.known, id)
-		}
-	}
-	return over
+	delete(l.known, id)
 }
+
+func (l *Layer) isOver() bool { return l.Over != nil && life.Closed(l.Over) }
 
 // part is the number of bytes of a description that one frame has.
 const part = handoff.MaxFrame / 2
@@ -78,16 +83,16 @@ const part = handoff.MaxFrame / 2
 func (p *Process) describe(l *Layer) (changed <-chan struct{}, err error) {
 	p.layers.describing.Lock()
 	defer p.layers.describing.Unlock()
+	if l.isOver() { // it has been forgotten, or is about to be
+		return nil, ErrServerClosed
+	}
 	description, changed := l.Describe()
-	if k := p.layers.get(l.ID); k.Layer != nil && k.changed == changed {
+	if k, ok := p.layers.get(l.ID); ok && k.changed == changed {
 		return changed, nil
 	}
-	for _, id := range p.layers.forget() {
-		if err := p.channel.Send(&handoff.Frame{Kind: handoff.Layer, ID: id}, nil); err != nil {
-			return nil, err
-		}
+	if p.layers.set(known{l, changed}) && l.Over != nil { // it may ask as soon as it has it
+		go p.forgetLayer(l)
 	}
-	p.layers.set(known{l, changed}) // it may ask as soon as it has it
 	for more := true; more; {
 		f := &handoff.Frame{Kind: handoff.Layer, ID: l.ID, Body: description[:min(len(description), part)]}
 		description = description[len(f.Body):]
@@ -119,39 +124,74 @@ func (p *Process) followLayer(l *Layer, over <-chan struct{}) {
 	}
 }
 
-// answer answers a question of the process, which gets no other answer meanwhile: it has no more of this
-// process's time than it could use itself.
-func (p *Process) answer(f *handoff.Frame) error {
-	l := p.layers.get(f.Number)
-	if l.Layer == nil {
-		return fmt.Errorf("a question about layer %d, which it does not have", f.Number)
+// forgetLayer waits until l is over. A process may outlive the servers that it has layers of, and what is known of those
+// are private keys.
+func (p *Process) forgetLayer(l *Layer) {
+	select {
+	case <-l.Over:
+	case <-p.gone:
+		return
 	}
-	reply := &handoff.Frame{Kind: handoff.Reply, ID: f.ID}
-	body, err := l.Answer(f.Body)
-	if err != nil {
-		reply.Text = err.Error()
-	} else {
-		reply.Body = body
+	p.layers.describing.Lock()
+	defer p.layers.describing.Unlock()
+	p.layers.remove(l.ID)
+	_ = p.channel.Send(&handoff.Frame{Kind: handoff.Layer, ID: l.ID}, nil) // or the process ends
+}
+
+// ask has a question of the process answered, beside what else it sends: an answer may take milliseconds.
+func (p *Process) ask(f *handoff.Frame) error {
+	if len(f.Body) > maxQuestion {
+		return fmt.Errorf("a question of %d bytes", len(f.Body))
 	}
-	if err := p.channel.TrySend(reply); !errors.Is(err, handoff.ErrFull) {
-		return nil //nolint:nilerr // it has gone, which the end of its channel says
+	l := &p.layers
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.asked) == maxQuestions {
+		return fmt.Errorf("asks though %d of its questions wait", maxQuestions)
 	}
-	if !p.layers.unread.Try(maxUnread) {
-		return fmt.Errorf("asks, and has not read %d replies", maxUnread)
+	l.asked = append(l.asked, handoff.Frame{ID: f.ID, Number: f.Number, Body: bytes.Clone(f.Body)})
+	if !l.answering {
+		l.answering = true
+		go p.answer()
 	}
-	go func() { // ends with the process at the latest
-		defer p.layers.unread.Release()
-		_ = p.channel.Send(reply, nil)
-	}()
 	return nil
+}
+
+// answer answers one question after the other until there is none, so that a process has no more of this process's
+// time than it could use itself, nor more than one reply that waits for room in the channel.
+func (p *Process) answer() {
+	l := &p.layers
+	for {
+		l.mu.Lock()
+		if len(l.asked) == 0 || life.Closed(p.gone) {
+			l.asked, l.answering = nil, false
+			l.mu.Unlock()
+			return
+		}
+		f := l.asked[0]
+		l.asked = l.asked[1:]
+		l.mu.Unlock()
+		reply := &handoff.Frame{Kind: handoff.Reply, ID: f.ID}
+		if k, ok := l.get(f.Number); !ok {
+			reply.Text = "the server has ended"
+		} else if body, err := k.Answer(f.Body); err != nil {
+			reply.Text = err.Error()
+		} else {
+			reply.Body = body
+		}
+		if err := p.channel.Send(reply, nil); err != nil { // it is too long, or the process has gone
+			_ = p.channel.Send(&handoff.Frame{Kind: handoff.Reply, ID: f.ID, Text: "send the answer: " + err.Error()}, nil)
+		}
+	}
 }
 
 // questions are what a process has asked its server.
 type questions struct {
+	room slots.Semaphore // for those that are open
 	mu   sync.Mutex
 	last uint64
-	open map[uint64]chan reply
-	over bool // there are no more replies
+	open map[uint64]chan reply // without a reply, also where nothing waits for it any more
+	over bool                  // there are no more replies
 }
 
 type reply struct {
@@ -161,45 +201,60 @@ type reply struct {
 
 // Ask has the server answer a question about a layer that it has described, and waits for that until ctx is done.
 func (p *Parent) Ask(ctx context.Context, layer uint64, question []byte) ([]byte, error) {
-	q := &p.questions
-	replied := make(chan reply, 1)
-	q.mu.Lock()
-	if q.over {
-		q.mu.Unlock()
-		return nil, errServerGone
+	if len(question) > maxQuestion {
+		return nil, fmt.Errorf("ask the server: a question of %d bytes; at most %d are answered", len(question), maxQuestion)
 	}
-	if q.open == nil {
-		q.open = map[uint64]chan reply{}
+	id, replied, err := p.questions.begin(ctx)
+	if err != nil {
+		return nil, err
 	}
-	q.last++
-	id := q.last
-	q.open[id] = replied
-	q.mu.Unlock()
 	if err := p.Send(&handoff.Frame{Kind: handoff.Ask, ID: id, Number: layer, Body: question}); err != nil {
-		q.take(id)
+		p.questions.take(id)
 		return nil, fmt.Errorf("ask the server: %w", err)
 	}
 	select {
 	case r := <-replied:
 		return r.body, r.err
 	case <-ctx.Done():
-		q.take(id)
 		return nil, fmt.Errorf("ask the server: %w", context.Cause(ctx))
 	}
 }
 
+// begin makes a question, once there is room for it.
+func (q *questions) begin(ctx context.Context) (id uint64, replied chan reply, err error) {
+	if !q.room.Acquire(maxQuestions, ctx.Done()) {
+		return 0, nil, fmt.Errorf("ask the server: %w", context.Cause(ctx))
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.over {
+		q.room.Release()
+		return 0, nil, errServerGone
+	}
+	if q.open == nil {
+		q.open = map[uint64]chan reply{}
+	}
+	q.last++
+	replied = make(chan reply, 1)
+	q.open[q.last] = replied
+	return q.last, replied, nil
+}
+
 var errServerGone = errors.New("the server has gone")
 
-// take returns what waits for the reply to a question; nil: nothing does.
+// take ends a question and returns what its reply is for; nil: it was not open.
 func (q *questions) take(id uint64) chan reply {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	replied := q.open[id]
-	delete(q.open, id)
+	if replied != nil {
+		delete(q.open, id)
+		q.room.Release()
+	}
 	return replied
 }
 
-// reply passes the answer to a question on, if that still waits.
+// reply passes the answer to a question on.
 func (q *questions) reply(f *handoff.Frame) error {
 	replied := q.take(f.ID)
 	if replied == nil {
@@ -221,6 +276,7 @@ func (q *questions) end() {
 	q.over = true
 	for _, replied := range q.open {
 		replied <- reply{err: errServerGone}
+		q.room.Release()
 	}
 	q.open = nil
 }

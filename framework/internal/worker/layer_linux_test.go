@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -79,7 +80,8 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// A process that outlives the server that has lent it a layer is told to forget that with the next one.
+// A process that outlives the server that has lent it a layer is told to forget that, and gets no answer about it from the
+// moment the server is over. Another question about the layer, or about one that it never had, ends nothing.
 func TestLayerIsForgotten(t *testing.T) {
 	p, parent, _ := pairOf(t)
 	has := &Inherited{Restore: func(uint64, []byte) (Wrapper, error) { return &inherited{}, nil }}
@@ -92,28 +94,78 @@ func TestLayerIsForgotten(t *testing.T) {
 	}()
 	over := make(chan struct{})
 	text := func() ([]byte, <-chan struct{}) { return []byte("text"), nil }
-	for _, l := range []*Layer{{ID: 1, Over: over, Describe: text}, {ID: 2, Over: make(chan struct{}), Describe: text}} {
+	sign := func([]byte) ([]byte, error) { return []byte("signed"), nil }
+	first := &Layer{ID: 1, Over: over, Describe: text, Answer: sign}
+	for _, l := range []*Layer{first, {ID: 2, Over: make(chan struct{}), Describe: text, Answer: sign}} {
 		_, err := p.describe(l)
 		require.NoError(t, err)
+		require.Equal(t, l.ID, <-described)
+		answer, err := parent.Ask(t.Context(), l.ID, nil)
+		require.NoError(t, err)
+		require.Equal(t, "signed", string(answer))
 	}
+	p.layers.describing.Lock() // it cannot be forgotten yet
 	close(over)
-	_, err := p.describe(&Layer{ID: 3, Describe: text})
+	_, err := parent.Ask(t.Context(), 1, nil)
+	require.EqualError(t, err, "the server has ended")
+	p.layers.describing.Unlock()
+	require.EqualValues(t, 1, <-described)
+	_, err = p.describe(first)
+	require.ErrorIs(t, err, ErrServerClosed)
+	for _, id := range []uint64{1, 7} {
+		_, err = parent.Ask(t.Context(), id, nil)
+		require.EqualError(t, err, "the server has ended")
+	}
+	_, err = parent.Ask(t.Context(), 2, nil)
 	require.NoError(t, err)
 	p.Close()
-	var ids []uint64
-	for id := range described {
-		ids = append(ids, id)
-	}
-	require.Equal(t, []uint64{1, 2, 1, 3}, ids)
-	require.Equal(t, []uint64{2, 3}, slices.Sorted(maps.Keys(has.all)))
-	require.Nil(t, p.layers.get(1).Layer)
+	_, more := <-described
+	require.False(t, more)
+	require.Equal(t, []uint64{2}, slices.Sorted(maps.Keys(has.all)))
+	require.Equal(t, []uint64{2}, slices.Sorted(maps.Keys(p.layers.known)))
 }
 
-// One that asks about another layer does not keep to the protocol.
-func TestAskAboutAnotherLayer(t *testing.T) {
-	_, parent, killed := pairOf(t)
-	require.NoError(t, parent.Send(&handoff.Frame{Kind: handoff.Ask, ID: 1, Number: 7}))
-	<-killed
+// What a process sends besides is not held up by its questions, of which a fair one has no more open than the server keeps, nor
+// by one that is too long.
+func TestAnswersHoldNothingUp(t *testing.T) {
+	p, parent, killed := pairOf(t)
+	released := make(chan struct{})
+	layer := &Layer{
+		ID:       1,
+		Describe: func() ([]byte, <-chan struct{}) { return nil, nil },
+		Answer:   func(question []byte) ([]byte, error) { <-released; return question, nil },
+	}
+	parent.Layer = func(uint64, []byte) error { return nil }
+	go func() {
+		for parent.Next(nil) == nil {
+		}
+	}()
+	_, err := p.describe(layer)
+	require.NoError(t, err)
+	_, err = parent.Ask(t.Context(), 1, make([]byte, maxQuestion+1))
+	require.ErrorContains(t, err, "at most 8192 are answered")
+	ctx, give := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range 2 * maxQuestions {
+		all.Go(func() { _, _ = parent.Ask(ctx, 1, []byte("sign")) })
+	}
+	eventually(t, func() bool {
+		p.layers.mu.Lock()
+		defer p.layers.mu.Unlock()
+		return len(p.layers.asked) == maxQuestions-1
+	}, "the questions arrive")
+	give()
+	all.Wait() // nothing waits for the answers any more
+	task := &Task{Conclude: ErrorOf}
+	id, h, err := p.register(task)
+	require.NoError(t, err)
+	go parent.Finish(&handoff.Frame{Kind: handoff.Outcome, ID: id})
+	require.NoError(t, p.await(task, id, h))
+	close(released)
+	answer, err := parent.Ask(t.Context(), 1, []byte("again"))
+	require.NoError(t, err)
+	require.Equal(t, "again", string(answer))
+	require.Empty(t, killed)
 }
 
 // A process that asks and does not read the replies is ended, as they would fill the memory of the server.

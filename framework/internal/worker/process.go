@@ -197,7 +197,7 @@ func (p *Process) take(f handoff.Frame) error {
 		p.quit()
 		return nil
 	case f.Kind == handoff.Ask:
-		return p.answer(&f)
+		return p.ask(&f)
 	case f.Kind == handoff.State && p.calls != nil && p.saidHello() && p.hello.State:
 		return p.calls.Take(&f)
 	}
