@@ -1,9 +1,11 @@
 package framework
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/worker"
@@ -27,8 +29,9 @@ type Portable interface {
 	// Describe returns what RestoreLayer makes an equal layer of, and a channel that is closed when that has changed;
 	// nil: it does not.
 	Describe() (description []byte, changed <-chan struct{})
-	// Answer answers, soon, what a restored layer asks. Workers that do not do what this program says may ask anything.
-	Answer(question []byte) ([]byte, error)
+	// Answer answers, soon, what a restored layer asks, in at most 8 KiB, of a handshake that takes no longer than
+	// handshake. Workers that do not do what this program says may ask anything.
+	Answer(question []byte, handshake time.Duration) ([]byte, error)
 	// Isolate has what is described from here on be without private keys, which restored layers ask to use. It is
 	// called before a process gets the layer whose program is another one's, as a plugin is.
 	Isolate()
@@ -64,7 +67,12 @@ func (s *BaseServer) delegateLayer(program *Program) {
 	if program == s.Class.Program {
 		l.Isolate()
 	}
-	s.workerLayer = &worker.Layer{ID: layerIDs.Add(1), Over: s.life.Finished(), Describe: l.Describe, Answer: l.Answer}
+	s.workerLayer = &worker.Layer{
+		ID: layerIDs.Add(1), Over: s.life.Finished(), Describe: l.Describe,
+		Answer: func(question []byte) ([]byte, error) {
+			return l.Answer(question, cmp.Or(s.timeouts().Handshake, PreambleTimeout))
+		},
+	}
 }
 
 // TLS is what is known of a connection that has passed a TLS layer.

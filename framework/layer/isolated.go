@@ -16,6 +16,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A remoteKey is a private key that the server has. It signs what a worker of it asks for.
@@ -67,24 +68,35 @@ func (k *remoteKey) SignMessage(_ io.Reader, message []byte, options crypto.Sign
 	return k.ask(question)
 }
 
-// Answer implements [framework.Portable]: it signs with an isolated key, also with one that was replaced lately.
-func (t *TLS) Answer(question []byte) ([]byte, error) {
+// Answer implements [framework.Portable]: it signs with an isolated key, also with one that was replaced since the
+// handshake began.
+func (t *TLS) Answer(question []byte, handshake time.Duration) ([]byte, error) {
 	var s toSign
 	if err := json.Unmarshal(question, &s); err != nil {
 		return nil, fmt.Errorf("read what to sign: %w", err)
 	}
-	t.mu.Lock()
-	all := append([]*loaded{t.loaded.Load()}, t.before...)
-	if !t.isolated {
-		all = nil
-	}
-	t.mu.Unlock()
-	for _, l := range all {
+	for _, l := range t.signing(handshake) {
 		if key := l.keyOf(s.Key); key != nil {
 			return s.sign(key, l.config.MinVersion)
 		}
 	}
 	return nil, errors.New("there is no isolated key for that certificate")
+}
+
+// signing returns what was loaded last and what was replaced no longer ago than a handshake takes, if its keys are isolated.
+func (t *TLS) signing(handshake time.Duration) (all []*loaded) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.isolated {
+		return nil
+	}
+	all = append(all, t.loaded.Load())
+	for _, earlier := range t.before {
+		if time.Since(earlier.at) <= handshake {
+			all = append(all, earlier.loaded)
+		}
+	}
+	return all
 }
 
 // keyOf returns the key that belongs to a public one; nil: there is none.
@@ -102,8 +114,12 @@ var hashes = []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512}
 
 // sign signs what a server signs in TLS of at least the version, and nothing else.
 func (s *toSign) sign(key crypto.Signer, version uint16) ([]byte, error) {
-	if !signedIn13(s.Message) && (version >= tls.VersionTLS13 || !signedIn12(s.Message)) {
+	in13 := signedIn13(s.Message)
+	if !in13 && (version >= tls.VersionTLS13 || !signedIn12(s.Message)) {
 		return nil, errors.New("a message that no server signs in TLS")
+	}
+	if _, ok := key.(*rsa.PrivateKey); ok && in13 && !s.PSS {
+		return nil, errors.New("a signature by PKCS #1 v1.5, which TLS 1.3 does not have")
 	}
 	_, ofMessage := key.(ed25519.PrivateKey)
 	switch {

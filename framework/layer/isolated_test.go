@@ -41,6 +41,8 @@ func TestSignsAsTLSDoes(t *testing.T) {
 		{ofECDSA, toSign{Message: in13, Hash: crypto.SHA512}, only13, true},
 		{ofECDSA, toSign{Message: in12, Hash: crypto.SHA512}, any12, true},
 		{ofEd25519, toSign{Message: in13}, only13, true},
+		{ofRSA, toSign{Message: in12, Hash: crypto.SHA256, PSS: true}, any12, true},
+		{ofRSA, toSign{Message: in13, Hash: crypto.SHA256}, any12, false}, // by PKCS #1 v1.5
 		{ofRSA, toSign{Message: in13}, any12, false},
 		{ofRSA, toSign{Message: in13, PSS: true}, any12, false},
 		{ofRSA, toSign{Message: in13, Hash: crypto.SHA1, PSS: true}, any12, false},

@@ -85,15 +85,21 @@ func (t *TLS) Isolate() {
 	}
 }
 
-// keptKeys is the number of earlier certificates whose isolated keys still sign, for handshakes that have begun with
-// them: more than are replaced in the time of one.
+// replaced is what was loaded earlier. Its isolated keys still sign, for handshakes that have begun with them, for as
+// long as one takes.
+type replaced struct {
+	*loaded
+	at time.Time
+}
+
+// keptKeys bounds the number of those: more than are replaced in the time of one handshake.
 const keptKeys = 8
 
 // replace has l used from here on. The caller holds t.mu.
 func (t *TLS) replace(l *loaded) {
 	before := t.loaded.Swap(l)
 	if before.described = nil; t.isolated {
-		t.before = append([]*loaded{before}, t.before[:min(len(t.before), keptKeys-1)]...)
+		t.before = append([]replaced{{before, time.Now()}}, t.before[:min(len(t.before), keptKeys-1)]...)
 	}
 	if before.aging != nil {
 		before.aging.Stop()

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -67,7 +68,7 @@ func TestIsolate(t *testing.T) {
 		require.NoError(t, json.Unmarshal(text, &d))
 		return d, changed
 	}
-	key := &remoteKey{l.loaded.Load().config.Certificates[0].Leaf, l.Answer}
+	key := &remoteKey{l.loaded.Load().config.Certificates[0].Leaf, answering(l, time.Hour)}
 	before, changed := described()
 	require.NotEmpty(t, before.Certificates[0].Key)
 	_, err = key.SignMessage(nil, asSigned, crypto.SHA256)
@@ -102,6 +103,11 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+// answering returns what asks l as a worker of a server does whose handshakes may take that long.
+func answering(l *TLS, handshake time.Duration) func([]byte) ([]byte, error) {
+	return func(question []byte) ([]byte, error) { return l.Answer(question, handshake) }
+}
+
 // asSigned is what a server signs in TLS 1.3.
 var asSigned = append(slices.Clone(before13), make([]byte, sha256.Size)...)
 
@@ -112,7 +118,7 @@ func TestAnswer(t *testing.T) {
 	l, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(c)}, Isolated: true})
 	require.NoError(t, err)
 	public := l.loaded.Load().config.Certificates[0].Leaf
-	restored := &remoteKey{public, l.Answer}
+	restored := &remoteKey{public, answering(l, time.Hour)}
 	signature, err := restored.SignMessage(nil, asSigned, crypto.SHA256)
 	require.NoError(t, err)
 	digest := sha256.Sum256(asSigned)
@@ -126,12 +132,12 @@ func TestAnswer(t *testing.T) {
 		_, err := restored.SignMessage(nil, asSigned, options)
 		require.EqualError(t, err, want)
 	}
-	_, err = l.Answer([]byte("nonsense"))
+	_, err = l.Answer([]byte("nonsense"), time.Hour)
 	require.ErrorContains(t, err, "read what to sign")
 	for _, files := range []TLSFiles{{Pairs: []Pair{Pair(ca.Issue(t, "other"))}, Isolated: true}, {Pairs: []Pair{Pair(c)}}} {
 		other, err := NewTLS(files)
 		require.NoError(t, err)
-		_, err = (&remoteKey{public, other.Answer}).SignMessage(nil, asSigned, crypto.SHA256)
+		_, err = (&remoteKey{public, answering(other, time.Hour)}).SignMessage(nil, asSigned, crypto.SHA256)
 		require.EqualError(t, err, "there is no isolated key for that certificate")
 	}
 }
@@ -141,7 +147,7 @@ func TestKeysOfEarlierCertificatesSign(t *testing.T) {
 	ca := frameworktest.NewAuthority(t)
 	l, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(ca.Issue(t, "localhost"))}, Isolated: true})
 	require.NoError(t, err)
-	first := &remoteKey{l.loaded.Load().config.Certificates[0].Leaf, l.Answer}
+	first := &remoteKey{l.loaded.Load().config.Certificates[0].Leaf, answering(l, time.Hour)}
 	for range keptKeys {
 		l.files.Pairs = []Pair{Pair(ca.Issue(t, "localhost"))}
 		_, err = l.Reload()
@@ -154,6 +160,24 @@ func TestKeysOfEarlierCertificatesSign(t *testing.T) {
 	require.NoError(t, err)
 	_, err = first.SignMessage(nil, asSigned, crypto.SHA256)
 	require.EqualError(t, err, "there is no isolated key for that certificate")
+}
+
+// The key of a certificate that was replaced signs no longer than a handshake may take.
+func TestKeysOfEarlierCertificatesLapse(t *testing.T) {
+	ca := frameworktest.NewAuthority(t)
+	l, err := NewTLS(TLSFiles{Pairs: []Pair{Pair(ca.Issue(t, "localhost"))}, Isolated: true})
+	require.NoError(t, err)
+	public := l.loaded.Load().config.Certificates[0].Leaf
+	l.files.Pairs = []Pair{Pair(ca.Issue(t, "localhost"))}
+	_, err = l.Reload()
+	require.NoError(t, err)
+	_, err = (&remoteKey{public, answering(l, time.Hour)}).SignMessage(nil, asSigned, crypto.SHA256)
+	require.NoError(t, err)
+	_, err = (&remoteKey{public, answering(l, time.Nanosecond)}).SignMessage(nil, asSigned, crypto.SHA256)
+	require.EqualError(t, err, "there is no isolated key for that certificate")
+	current := l.loaded.Load().config.Certificates[0].Leaf
+	_, err = (&remoteKey{current, answering(l, time.Nanosecond)}).SignMessage(nil, asSigned, crypto.SHA256)
+	require.NoError(t, err)
 }
 
 // A client resumes its session also where it meets a worker first and then the server, which ends TLS beside it,

@@ -27,8 +27,8 @@ type TLS struct {
 	loaded    atomic.Pointer[loaded]
 	// ask asks the server of this process, which has the keys; nil: they are here.
 	ask      func(ctx context.Context, question []byte) ([]byte, error)
-	isolated bool      // workers are not given the keys
-	before   []*loaded // what was loaded before that, if its keys are isolated, the latest first
+	isolated bool       // workers are not given the keys
+	before   []replaced // what was loaded before that, if its keys are isolated, the latest first
 }
 
 // NewTLS reads files. The error joins a [*FileProblem] for each that cannot be used.
