@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework/internal/handoff"
+	"github.com/go-socketserver/socketserver/framework/internal/life"
 	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 )
 
@@ -25,7 +26,8 @@ type Relay struct {
 
 	up     chan struct{}  // closed when nothing is read of conn any more
 	down   sync.WaitGroup // process to client
-	ending atomic.Bool    // the process is done: what it has written is in pair
+	ending chan struct{}  // closed when the process is done: what it has written is in pair
+	ended  atomic.Bool    // the client's end has been passed on, or is about to be
 	cut    atomic.Bool    // the client's end was no regular one
 }
 
@@ -40,7 +42,7 @@ func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, 
 	if err != nil {
 		return nil, nil, errors.Join(err, pair.Close(), theirs.Close())
 	}
-	r := &Relay{conn: NewClient(conn, write), pair: pair, raw: raw, up: make(chan struct{})}
+	r := &Relay{conn: NewClient(conn, write), pair: pair, raw: raw, up: make(chan struct{}), ending: make(chan struct{})}
 	go r.toProcess()
 	r.down.Go(r.toClient)
 	return r, theirs, nil
@@ -58,6 +60,7 @@ func (r *Relay) toProcess() {
 	defer relayBuffers.Put(buf)
 	_, _ = io.CopyBuffer(struct{ io.Writer }{r.pair}, r.conn, buf[:]) // a file would take a buffer of its own
 	r.cut.Store(errors.Is(r.conn.Ended(), ErrPeerGone))
+	r.ended.Store(true)
 	_ = r.raw.Control(func(fd uintptr) { _ = shutdownWrite(fd) })
 }
 
@@ -82,7 +85,7 @@ func (r *Relay) toClient() {
 				r.conn.CloseWrite()
 			}
 			return
-		case !r.ending.Load() || quiet || !errors.Is(err, os.ErrDeadlineExceeded):
+		case !life.Closed(r.ending) || quiet || !errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		default: // a deadline that passed during a write says nothing of what is in pair
 			quiet = true
@@ -93,6 +96,7 @@ func (r *Relay) toClient() {
 
 // isLeft reports whether telling the client of the end is left to who closes conn and knows how the request has ended.
 // That is where the client can be told, and the process has not only ended its output but left, or does so within a moment.
+// Once the client has ended, too, the system does not tell one from the other: that the process is done does.
 func (r *Relay) isLeft() (left bool) {
 	if _, tells := asFailer(r.conn.Conn); !tells {
 		return false
@@ -102,7 +106,15 @@ func (r *Relay) isLeft() (left bool) {
 		left = hungUp(fd)
 		return left
 	})
-	return left
+	if !left || !r.ended.Load() {
+		return left
+	}
+	select {
+	case <-r.ending:
+		return true
+	case <-time.After(settling):
+		return false
+	}
 }
 
 // receive waits for what the process writes. The buffer is taken for each attempt, so that a relay that
@@ -133,7 +145,7 @@ const deadlinePatience = 5 * time.Second
 // then. It is called when the process is done with its end, and returns ErrPeerGone if the client was cut
 // off. A conn whose reads take no notice of a deadline is closed.
 func (r *Relay) Finish() error {
-	r.ending.Store(true)
+	close(r.ending)
 	_ = r.pair.SetReadDeadline(time.Now().Add(settling))
 	r.down.Wait()
 	if r.conn.SetReadDeadline(past) != nil {

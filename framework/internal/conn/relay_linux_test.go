@@ -2,6 +2,8 @@ package conn_test
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
+	"github.com/go-socketserver/socketserver/framework/internal/life"
 	"github.com/go-socketserver/socketserver/framework/internal/slots"
 )
 
@@ -64,6 +67,55 @@ type telling struct {
 func (c *telling) Fail() error {
 	c.failed = true
 	return nil
+}
+
+// ending is a connection that reports the end of its output.
+type ending struct {
+	telling
+	told chan struct{}
+}
+
+func (c *ending) CloseWrite() error {
+	close(c.told)
+	return nil
+}
+
+// A client is told of the end of the output by the relay where the process stays, and by who knows how the request has ended
+// where it leaves; also where the client has ended first.
+func TestEndOfOutput(t *testing.T) {
+	relayed := func(t *testing.T, clientEnds bool) (c *ending, relay *conn.Relay, process net.Conn) {
+		client, server := net.Pipe()
+		t.Cleanup(func() { _ = client.Close() })
+		c = &ending{telling{Conn: server}, make(chan struct{})}
+		relay, theirs, err := conn.NewRelay(c, 0)
+		require.NoError(t, err)
+		process, err = theirs.Conn()
+		require.NoError(t, err)
+		if clientEnds {
+			require.NoError(t, client.Close())
+			_, err = io.ReadAll(process)
+			require.NoError(t, err)
+		}
+		return c, relay, process
+	}
+	for _, clientEnds := range []bool{false, true} {
+		t.Run(fmt.Sprintf("client ends %t", clientEnds), func(t *testing.T) {
+			c, relay, process := relayed(t, clientEnds)
+			require.NoError(t, process.(interface{ CloseWrite() error }).CloseWrite())
+			<-c.told
+			require.NoError(t, process.Close())
+			require.NoError(t, relay.Finish())
+
+			told := true
+			for attempt := 0; told && attempt < 10; attempt++ { // on a loaded machine a moment may pass between the two
+				c, relay, process = relayed(t, clientEnds)
+				require.NoError(t, process.Close())
+				require.NoError(t, relay.Finish())
+				told = life.Closed(c.told)
+			}
+			require.False(t, told)
+		})
+	}
 }
 
 // A client that was waited for is told as any other.

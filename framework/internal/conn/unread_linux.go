@@ -14,7 +14,8 @@ func shutdownWrite(fd uintptr) error {
 	return os.NewSyscallError("shutdown", syscall.Shutdown(int(fd), syscall.SHUT_WR))
 }
 
-// hungUp reports whether the other end of a socketpair is closed, and not only done with its output.
+// hungUp reports whether the other end of a socketpair is closed, and not only done with its output; or both ends
+// are done with that.
 func hungUp(fd uintptr) bool { return poll(fd, 0)&pollHup != 0 }
 
 // HasUnread reports whether the socket of conn holds bytes that nobody has read.
