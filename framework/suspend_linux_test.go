@@ -151,6 +151,26 @@ func TestFileInTheWayOfSuspension(t *testing.T) {
 	}
 }
 
+// The file of another server that has taken the name of a suspended socket stays that server's, also when another process
+// inherits the socket.
+func TestFileInThePlaceOfTheHiddenOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	before, err := framework.OpenSocket("unix", path, framework.SocketOptions{})
+	require.NoError(t, err)
+	require.NoError(t, before.Suspend())
+	theirs, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	defer theirs.Close()
+	next, lock := inherit(t, before)
+	require.NoError(t, before.Disown())
+	require.NoError(t, before.Close())
+	next.Own(lock)
+	require.ErrorContains(t, next.Resume(), "there is another file at "+path+"; remove it")
+	require.ErrorContains(t, next.Close(), "there is another file at "+path)
+	require.FileExists(t, path)
+	require.NoFileExists(t, path+".suspended")
+}
+
 // requireSuspended requires that clients are refused.
 func requireSuspended(t *testing.T, socket *framework.Socket) {
 	t.Helper()

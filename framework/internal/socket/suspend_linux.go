@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Suspend has the system refuse clients, for every process that serves the socket: those of tcp are
@@ -119,19 +121,25 @@ func (s *UnixFile) show() error {
 	return s.move(s.path)
 }
 
-// move renames the file, and never replaces another one, as rename(2) would.
+// move renames the file, and never replaces another one.
 func (s *UnixFile) move(to string) error {
 	return inDirectory(s.at, func(dir *os.Root, name string) error {
 		if found, err := dir.Lstat(name); err != nil || !os.SameFile(found, s.file) {
 			return fmt.Errorf("the file of the socket is not at %s any more; restart the server", s.at)
 		}
-		if err := dir.Link(name, filepath.Base(to)); err != nil {
-			if errors.Is(err, os.ErrExist) {
-				return fmt.Errorf("there is another file at %s; remove it", to)
-			}
+		opened, err := dir.Open(".")
+		if err != nil {
 			return err
 		}
+		defer opened.Close()
+		at := int(opened.Fd())
+		switch err := unix.Renameat2(at, name, at, filepath.Base(to), unix.RENAME_NOREPLACE); {
+		case errors.Is(err, os.ErrExist):
+			return fmt.Errorf("there is another file at %s; remove it", to)
+		case err != nil:
+			return fmt.Errorf("rename %s to %s: %w", s.at, to, err)
+		}
 		s.at = to
-		return dir.Remove(name)
+		return nil
 	})
 }

@@ -159,10 +159,11 @@ func (s *UnixFile) held() *os.File {
 	return s.lock
 }
 
-// owned returns the file at path, or hidden, which another process has made and locked.
+// owned returns the file at path, or hidden, which another process has made and locked. What is at path while
+// there is a hidden one is another server's.
 func owned(path string, lock *os.File) *UnixFile {
 	s := &UnixFile{path: path, at: path, lock: lock}
-	for _, at := range []string{path, s.hidden()} {
+	for _, at := range []string{s.hidden(), path} {
 		if found, err := os.Lstat(at); err == nil && found.Mode().Type() == fs.ModeSocket {
 			s.at, s.file = at, found // without it nothing is removed
 			break
