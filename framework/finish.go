@@ -179,9 +179,12 @@ func (s *BaseServer) closeAside(r *Request, served bool) {
 		s.ended(r, served)
 		return
 	}
+	s.life.Enter(r) // the server is not over before it is closed, also where it was refused
 	go func() {
+		defer s.life.Leave()
 		defer s.leaving.Release()
 		s.ShutdownRequest(r)
+		s.life.Forget(r)
 		s.ended(r, served)
 	}()
 }

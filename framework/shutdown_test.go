@@ -273,6 +273,37 @@ func TestRefusedClientDoesNotHoldUp(t *testing.T) {
 	require.Equal(t, "hello\n", ask(t, s, "hello\n"))
 }
 
+// A server is not over before the connection of a client that it has refused is closed, whoever has refused it.
+func TestRefusedClientIsClosedBeforeTheEnd(t *testing.T) {
+	for name, strategy := range map[string]framework.Strategy{"by the loop": &framework.Threading{}, "by the strategy": &refusing{}} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer["tcp"](t, class(t, echo))
+			clients := &stayingClients{s.Transport, make(chan struct{})}
+			s.Transport, s.Strategy = clients, strategy
+			s.VerifyRequest = func(*framework.Request) bool { return name != "by the loop" }
+			require.NoError(t, s.Listen())
+			conn := frameworktest.Dial(t, s)
+			frameworktest.Send(t, conn, "unread")
+			served := start(t, s)
+			frameworktest.ExpectEnd(t, conn)
+			soon, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			require.ErrorIs(t, s.Retire(soon), context.DeadlineExceeded) // the client stays
+			require.NoError(t, conn.Close())
+			close(clients.leave)
+			require.NoError(t, s.Retire(t.Context()))
+			require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+		})
+	}
+}
+
+// refusing is a strategy that takes no requests.
+type refusing struct{ framework.Threading }
+
+func (*refusing) ProcessRequest(*framework.BaseServer, *framework.Request) error {
+	return &framework.RefusalError{Refusal: "busy", Err: errors.New("it is busy")}
+}
+
 // Several servers share a strategy and a class, which is closed with the last of them.
 func TestSharedStrategyAndClass(t *testing.T) {
 	for name, strategy := range newStrategy {
