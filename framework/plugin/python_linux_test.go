@@ -630,13 +630,22 @@ func TestPythonForksWithoutADescriptor(t *testing.T) {
 
 // A worker says that it takes no more clients of a socket as soon as it does not, and not when its requests are over.
 func TestScriptAcknowledgesRetiring(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hold.py")
+	write(t, path, `import socketserver
+class H(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line)
+socketserver.ThreadingTCPServer(("", 0), H).serve_forever()
+`, 0o644)
 	const patience = time.Second // of the server
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 5 { // on a loaded machine one may take as long
-		s, _ := serveScript(t, "documented_stream", "tcp", "preforking")
+		j := frameworktest.NewLog()
+		s := serve(t, frameworktest.NewServer(t, "tcp", open(t, scriptAt(path, "preforking", j))), strategies["preforking"](), j)
 		client := frameworktest.Dial(t, s)
-		frameworktest.Send(t, client, "a request that is under way")
+		require.Equal(t, "a request\n", frameworktest.Ask(t, client, "a request\n"))
 		began := time.Now()
 		require.ErrorIs(t, s.Retire(over), context.Canceled)
 		took := time.Since(began)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
@@ -155,7 +156,13 @@ func TestAnswersHoldNothingUp(t *testing.T) {
 		return len(p.layers.asked) == maxQuestions-1
 	}, "the questions arrive")
 	give()
-	all.Wait() // nothing waits for the answers any more
+	all.Wait() // nothing waits for the answers any more, and they are open
+	for range 3 {
+		soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		_, err = parent.Ask(soon, 1, []byte("one more"))
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	}
 	task := &Task{Conclude: ErrorOf}
 	id, h, err := p.register(task)
 	require.NoError(t, err)
