@@ -67,22 +67,23 @@ func (r *runner) Start(context.Context) error {
 		return fmt.Errorf("make pipe: %w", err)
 	}
 	defer printed.Close()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.killed {
-		return errors.Join(context.Canceled, output.Close())
-	}
-	// One pipe for both keeps the order of lines.
-	r.process, err = process.Start(process.Command{
+	// One pipe for both keeps the order of lines. kill does not wait for the start, which may take long.
+	p, err := process.Start(process.Command{
 		Image: r.image, Args: append([]string{r.name}, r.args...), Env: r.env, Directory: r.dir,
 		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true, Restrictions: process.Restrictions(r.limits),
 		Sandbox: (*process.Sandbox)(r.sandbox),
 	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err != nil {
 		r.why = process.Explain(err)
 		return errors.Join(r.why, output.Close())
 	}
-	r.latest.Store(int64(r.process.Pid))
+	r.process = p
+	if r.killed {
+		p.Kill()
+	}
+	r.latest.Store(int64(p.Pid))
 	go func() {
 		r.relay.Copy(output)
 		close(r.drained)

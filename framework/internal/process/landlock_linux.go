@@ -64,15 +64,14 @@ func (s *Sandbox) Enforceable() (version int, gaps []string) {
 	return version, gaps
 }
 
-// enter confines the calling thread, and what it starts, to s and image, for good. no_new_privs is
-// set.
-func (s *Sandbox) enter(image *Image) error {
+// rules returns what lets a process have s and image, and nothing else; nil: this system cannot.
+func (s *Sandbox) rules(image *Image) (*os.File, error) {
 	version, gaps := s.Enforceable()
 	if s.Required && len(gaps) > 0 {
-		return fmt.Errorf("the sandbox is required, and cannot be enforced here: %v", gaps)
+		return nil, fmt.Errorf("the sandbox is required, and cannot be enforced here: %v", gaps)
 	}
 	if version == 0 {
-		return nil
+		return nil, nil
 	}
 	var attr unix.LandlockRulesetAttr
 	for _, r := range rights {
@@ -86,10 +85,9 @@ func (s *Sandbox) enter(image *Image) error {
 	}
 	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
 	if errno != 0 {
-		return fmt.Errorf("make sandbox: %w", errno)
+		return nil, fmt.Errorf("make sandbox: %w", errno)
 	}
 	rules := ruleset{int(fd), attr.Handled_access_fs}
-	defer unix.Close(rules.fd)
 	program := image.Name
 	if image.fd != 0 {
 		program = fmt.Sprintf("/proc/self/fd/%d", image.fd)
@@ -97,9 +95,14 @@ func (s *Sandbox) enter(image *Image) error {
 	err := errors.Join(rules.allow(mayRead, program), rules.allow(mayRead, devices...), rules.allow(mayWrite, os.DevNull),
 		rules.allow(mayRead, s.Read...), rules.allow(mayWrite, s.Write...))
 	if err != nil {
-		return err
+		return nil, errors.Join(err, unix.Close(rules.fd))
 	}
-	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0); errno != 0 {
+	return os.NewFile(fd, "sandbox"), nil
+}
+
+// enterSandbox confines the calling thread, and what it starts, to rules, for good. no_new_privs is set.
+func enterSandbox(rules *os.File) error {
+	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, rules.Fd(), 0, 0); errno != 0 {
 		return fmt.Errorf("enter sandbox: %w", errno)
 	}
 	return nil

@@ -49,43 +49,16 @@ func Start(c Command) (*Process, error) {
 	if c.Four != nil {
 		attr.Files = append(attr.Files, c.Four)
 	}
-	if r := c.Restrictions; r.AsUser {
-		attr.Sys.Credential = &syscall.Credential{Uid: r.UID, Gid: r.GID}
-	}
-	// Timers of the child may be late by slack; 0: by what is usual. A millisecond is what those of Go
-	// wait in anyhow: the monitor thread of its runtime else wakes thirty times in the life of a child
-	// that serves one request.
-	slack := time.Millisecond
 	if c.DieWithParent {
-		attr.Sys.Pdeathsig, slack = syscall.SIGKILL, 0
+		attr.Sys.Pdeathsig = syscall.SIGKILL
 	}
-	pidfd := -1
 	if c.Foreign {
-		attr.Sys.PidFD = &pidfd
+		attr.Sys.PidFD = new(int)
 	}
-	limiter, err := c.Restrictions.limiter()
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
-	}
-	defer func() { _ = limiter.end() }()
-	by, err := acquireSpawner(c.inherited())
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
-	}
-	var unlimited error
-	start := func() (p *os.Process, err error) {
-		by.do(func() {
-			prctl(syscall.PR_SET_TIMERSLACK, uintptr(slack))
-			if p, err = c.Image.start(c.Args, attr, c.Foreign); err == nil {
-				unlimited = limiter.limit(p.Pid)
-			}
-		})
-		return p, err
-	}
-	p, err := start()
+	p, err := c.start(attr)
 	for delay := time.Millisecond; errors.Is(err, syscall.ETXTBSY) && delay < time.Second; delay *= 2 {
 		time.Sleep(delay) // it is being written, or was by a process that is being forked
-		p, err = start()
+		p, err = c.start(attr)
 	}
 	if failed := (*os.PathError)(nil); errors.As(err, &failed) {
 		err = failed.Err // its path is that of a descriptor
@@ -97,19 +70,59 @@ func Start(c Command) (*Process, error) {
 		err = errors.New("permission denied: its mode, or the sandbox, which must let it read the interpreter or the loader that it names: add that to read, as in /lib and /lib64, or link it statically, as with CGO_ENABLED=0")
 	}
 	if err != nil {
-		by.release()
 		return nil, fmt.Errorf("start %s: %w", c.Image.Name, err)
+	}
+	return p, nil
+}
+
+// start is one attempt.
+func (c *Command) start(attr *os.ProcAttr) (*Process, error) {
+	by, err := acquireSpawner(c.inherited())
+	if err != nil {
+		return nil, err
+	}
+	var j *jump
+	if c.Restrictions.AsUser {
+		if j, err = c.jump(attr, by.rules); err != nil {
+			by.release()
+			return nil, err
+		}
+	}
+	var p *os.Process
+	by.do(func() {
+		// Timers of the child may be late by slack; 0: by what is usual. A millisecond is what those of Go
+		// wait in anyhow: the monitor thread of its runtime else wakes thirty times in the life of a child
+		// that serves one request.
+		slack := time.Millisecond
+		if c.DieWithParent {
+			slack = 0
+		}
+		prctl(syscall.PR_SET_TIMERSLACK, uintptr(slack))
+		if j != nil {
+			p, err = j.begin()
+		} else {
+			p, err = c.Image.start(c.Args, attr, c.Foreign)
+		}
+	})
+	if err != nil {
+		by.release()
+		return nil, err
 	}
 	started.Add(1)
 	raiseScore(p.Pid)
 	child := &Process{Pid: p.Pid, os: p, release: by.release}
-	if pidfd >= 0 && syscall.SetNonblock(pidfd, true) == nil {
-		child.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+	if pidfd := attr.Sys.PidFD; pidfd != nil && *pidfd >= 0 && syscall.SetNonblock(*pidfd, true) == nil {
+		child.pidfd = os.NewFile(uintptr(*pidfd), "pidfd")
 	}
-	if unlimited != nil {
+	if j != nil {
+		err = j.await(jumpPatience)
+	} else {
+		err = c.Restrictions.apply(p.Pid)
+	}
+	if err != nil {
 		child.Kill()
 		_, _ = child.Wait()
-		return nil, fmt.Errorf("start %s: %w", c.Image.Name, unlimited)
+		return nil, err
 	}
 	return child, nil
 }

@@ -22,6 +22,14 @@ func TestMain(m *testing.M) {
 	case "attack":
 		attack()
 		return
+	case "stop":
+		stopAll()
+		return
+	case "stopped server":
+		if err := serveStopper(); err != nil {
+			panic(err)
+		}
+		return
 	case "server":
 		if err := serveAttacker(); err != nil {
 			panic(err)

@@ -2,6 +2,7 @@ package process
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -21,6 +22,7 @@ type spawner struct {
 	of    inherited
 	users int
 	jobs  chan func()
+	rules *os.File // of the sandbox that processes of another user enter themselves; nil: there is none
 }
 
 // inherited is what a process has of the thread that starts it.
@@ -28,6 +30,7 @@ type inherited struct {
 	nice, umask int      // as in Restrictions
 	sandbox     *Sandbox // nil: there is none, and no image
 	image       *Image   // that the sandbox lets it run
+	jumps       bool     // it has another user, and enters the sandbox by itself
 }
 
 // spawners are those that have users.
@@ -39,7 +42,7 @@ var spawners = struct {
 func (c *Command) inherited() inherited {
 	i := inherited{nice: c.Restrictions.Nice, umask: c.Restrictions.Umask, sandbox: c.Sandbox}
 	if i.sandbox != nil {
-		i.image = c.Image
+		i.image, i.jumps = c.Image, c.Restrictions.AsUser
 	}
 	return i
 }
@@ -101,32 +104,41 @@ func (s *spawner) run(ready chan<- error) {
 		runtime.UnlockOSThread()
 		return
 	}
-	err := s.of.set()
+	err := s.set()
 	if ready <- err; err != nil {
 		return
 	}
+	defer s.rules.Close()
 	for job := range s.jobs {
 		job()
 	}
 }
 
 // set makes the calling thread have what its children inherit, for good.
-func (i *inherited) set() error {
+func (s *spawner) set() (err error) {
 	const noNewPrivs = 38
 	prctl(noNewPrivs, 1)
 	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil) // whatever this process was started with
 	if syscall.Unshare(syscall.CLONE_FS) == nil {                    // else the umask is that of all threads
-		syscall.Umask(max(cmp.Or(i.umask, 0o077), 0))
+		syscall.Umask(max(cmp.Or(s.of.umask, 0o077), 0))
 	}
-	if i.nice != 0 {
-		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, i.nice); err != nil { // of this thread
-			return fmt.Errorf("set nice to %d: %w", i.nice, err)
+	if s.of.nice != 0 {
+		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, s.of.nice); err != nil { // of this thread
+			return fmt.Errorf("set nice to %d: %w", s.of.nice, err)
 		}
 	}
-	if i.sandbox == nil {
+	if s.of.sandbox == nil {
 		return nil
 	}
-	return i.sandbox.enter(i.image)
+	rules, err := s.of.sandbox.rules(s.of.image)
+	if err != nil || rules == nil {
+		return err
+	}
+	if s.of.jumps {
+		s.rules = rules
+		return nil
+	}
+	return errors.Join(enterSandbox(rules), rules.Close())
 }
 
 func prctl(option int, value uintptr) {

@@ -1,0 +1,107 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-socketserver/socketserver/framework/internal/trampoline"
+)
+
+// A jump is the start of a process of another user, by a [trampoline].
+type jump struct {
+	by     *Image // this program
+	args   []string
+	attr   os.ProcAttr
+	status *os.File   // what the trampoline says, and its end when the program runs or the process has gone
+	theirs []*os.File // what the trampoline alone gets
+}
+
+// jumpPatience is the time that a process has from its start to its program: one of its user may have stopped it.
+var jumpPatience = 5 * time.Second
+
+// jump prepares the start of c. attr is what its program gets, and rules are of its sandbox; nil: there is none.
+// It is begun once.
+func (c *Command) jump(attr *os.ProcAttr, rules *os.File) (*jump, error) {
+	self, err := Self()
+	if err != nil {
+		return nil, err
+	}
+	status, said, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	j := &jump{by: self, attr: *attr, status: status, theirs: []*os.File{said}}
+	j.attr.Dir, j.attr.Files, j.attr.Env = "", slices.Clone(attr.Files), trampoline.Env(Environment(), attr.Env)
+	give := func(f *os.File) (number int) {
+		j.attr.Files = append(j.attr.Files, f)
+		return len(j.attr.Files) - 1
+	}
+	r := c.Restrictions
+	to := trampoline.Jump{UID: r.UID, GID: r.GID, Directory: attr.Dir, Restrict: unix.SYS_LANDLOCK_RESTRICT_SELF}
+	switch {
+	case c.Image.text != nil: // its interpreter opens it
+		to.Paths = []string{fmt.Sprintf("/proc/self/fd/%d", give(c.Image.text))}
+	case c.Image.fd == 0:
+		to.Paths = []string{c.Image.path}
+	default:
+		fd, err := unix.FcntlInt(uintptr(c.Image.fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			j.close()
+			return nil, errors.Join(err, status.Close())
+		}
+		image := os.NewFile(uintptr(fd), c.Image.Name)
+		j.theirs = append(j.theirs, image)
+		to.Image = give(image)
+		to.Paths = []string{fmt.Sprintf("/proc/self/fd/%d", to.Image)}
+		if c.Foreign && c.Image.isNamed() {
+			to.Paths = append([]string{c.Image.Name}, to.Paths...)
+		}
+	}
+	to.Status = give(said)
+	if rules != nil {
+		to.Rules = give(rules)
+	}
+	if c.DieWithParent {
+		to.Parent = os.Getpid()
+	}
+	for _, l := range r.limits() {
+		to.Limits = append(to.Limits, trampoline.Limit{Which: l.which, Value: l.value})
+	}
+	j.args = to.Args(c.Args)
+	return j, nil
+}
+
+// begin starts the trampoline.
+func (j *jump) begin() (*os.Process, error) {
+	defer j.close()
+	p, err := j.by.start(j.args, &j.attr, false)
+	if err != nil {
+		_ = j.status.Close()
+	}
+	return p, err
+}
+
+// close closes what is the trampoline's.
+func (j *jump) close() {
+	for _, f := range j.theirs {
+		_ = f.Close()
+	}
+}
+
+// await waits until the program runs, and returns why it does not. A process that has been killed is one that has
+// ended.
+func (j *jump) await(patience time.Duration) error {
+	defer j.status.Close()
+	said := make([]byte, 3)
+	_ = j.status.SetReadDeadline(time.Now().Add(patience))
+	n, err := j.status.Read(said)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("its program does not run after %v; processes of its user may have stopped it", patience)
+	}
+	return trampoline.Parse(said[:n])
+}
