@@ -2,9 +2,9 @@ package worker
 
 import (
 	"errors"
-	"math"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -179,11 +179,20 @@ func (p *Pool) finish(c *child, t *Task) error {
 }
 
 // killLate kills c unless stop is called within patience. The time before its hello, which has a bound of its own, does
-// not count.
-func (p *Pool) killLate(c *child, patience time.Duration) (stop func() bool) {
+// not count. When stop has returned c is not killed any more: it may have another task.
+func (p *Pool) killLate(c *child, patience time.Duration) (stop func()) {
 	began := conn.Now()
+	var mu sync.Mutex
+	var over bool
 	var overdue *time.Timer
-	overdue = time.AfterFunc(math.MaxInt64, func() {
+	mu.Lock()
+	defer mu.Unlock()
+	overdue = time.AfterFunc(patience, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if over {
+			return
+		}
 		if left := patience - time.Duration(conn.Now()-max(began, c.readyAt())); left > 0 {
 			overdue.Reset(left)
 			return
@@ -191,8 +200,12 @@ func (p *Pool) killLate(c *child, patience time.Duration) (stop func() bool) {
 		p.Log.Warn("child killed: its request has timed out", "pid", c.pid, "timeout", p.size.Request)
 		c.kill()
 	})
-	overdue.Reset(patience)
-	return overdue.Stop
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+		overdue.Stop()
+	}
 }
 
 // put makes c idle, or has it end where it may not have another task. It has ended already

@@ -5,7 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/framework/internal/life"
 )
 
 func (p *Pool) idleChildren() int {
@@ -68,4 +71,35 @@ func TestPatience(t *testing.T) {
 	require.Equal(t, 65*time.Second+Overtime, size.patience(&Task{Layer: &Layer{}}))
 	size.Request = 0
 	require.Zero(t, size.patience(&Task{Layer: &Layer{}}))
+}
+
+// A logged is called with what is logged.
+type logged func()
+
+func (l logged) Write(b []byte) (int, error) {
+	l()
+	return len(b), nil
+}
+
+// A child whose task ends while its time runs out is killed before it may have another one, or not at all.
+func TestChildIsNotKilledForAnEarlierTask(t *testing.T) {
+	late, stopped, killed := make(chan struct{}), make(chan struct{}), make(chan bool)
+	log := hclog.New(&hclog.LoggerOptions{Output: logged(func() {
+		close(late)
+		select {
+		case <-stopped:
+		case <-time.After(100 * time.Millisecond): // it waits for the kill
+		}
+	})})
+	p := &Pool{group: &group{Config: Config{Log: log}}}
+	c := &child{Process: &Process{ready: make(chan struct{}), kill: func() { killed <- life.Closed(stopped) }}}
+	close(c.ready)
+	stop := p.killLate(c, time.Millisecond)
+	go func() {
+		<-late
+		stop()
+		close(stopped)
+	}()
+	require.False(t, <-killed, "killed after its task was over")
+	<-stopped
 }
