@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
-	"github.com/go-socketserver/socketserver/framework/proxyproto"
 )
 
 // Difference describes how s differs from old, one attribute each, in the words of the file:
@@ -33,14 +32,19 @@ func (s *Server) Difference(old *Server) []string {
 			changes = append(changes, "another process block")
 		case is == "":
 			changes = append(changes, name+" removed")
+		case was == "" && is == present:
+			changes = append(changes, name+" added")
 		case was == "":
-			changes = append(changes, withoutLogins(name+" "+is))
+			changes = append(changes, withoutLogins(name+" "+is+" added"))
 		default:
 			changes = append(changes, withoutLogins(fmt.Sprintf("%s %s -> %s", name, was, is)))
 		}
 	}
 	return changes
 }
+
+// present is the value of a block whose attributes have values of their own.
+const present = "present"
 
 // withoutLogins hides the users and passwords of URLs: who may see what changes may not see those.
 func withoutLogins(text string) string {
@@ -62,17 +66,22 @@ func (s *Server) attributes() map[string]string {
 	flatten(all, "concurrency", s.Concurrency)
 	flatten(all, "access", s.Access)
 	flatten(all, "limits", s.Limits)
+	all["limits.when_full"] = word(s.Limits.Refuse, "refuse", "wait")
 	flatten(all, "timeouts", s.Timeouts)
 	if s.State != nil {
 		flatten(all, "state", *s.State)
+		if s.State.Backend == "file" && s.State.Sync == 0 {
+			all["state.sync"] = `"always"`
+		}
 	}
 	if s.Timeouts.IdleIsDefault {
 		all["timeouts.idle"] = "default"
 	}
 	for _, t := range s.Transports {
 		name := "transport " + t.Word() + " " + t.Address
-		all[name] = "added"
+		all[name] = present
 		flatten(all, name, t)
+		t.describeIn(all, name)
 	}
 	if s.Process.isSet() {
 		process, _ := json.Marshal(s.Process) // of plain values
@@ -86,33 +95,62 @@ func (s *Server) attributes() map[string]string {
 	return all
 }
 
-// labels are fields that are no attributes of their own.
-var labels = []string{"kind", "network", "address", "idle_is_default", "-"}
+// describeIn adds what a transport has that its fields do not say as attributes do. A zero there is the default, and
+// -1 stands for 0, see orNone.
+func (t *Transport) describeIn(all map[string]string, name string) {
+	for _, a := range []struct {
+		name  string
+		value int
+	}{
+		{"request_queue_size", t.RequestQueueSize}, {"read_buffer", t.ReadBuffer}, {"write_buffer", t.WriteBuffer},
+		{"keep_alive", int(t.KeepAlive)}, {"max_packet_size", t.MaxPacketSize}, {"mode", int(t.Mode)},
+	} {
+		if a.value == 0 {
+			all[name+"."+a.name] = "default"
+		}
+	}
+	all[name+".no_delay"], all[name+".multipath"] = quote(!t.Nagle), quote(!t.SinglePath)
+	if t.Mode != 0 {
+		all[name+".mode"] = fmt.Sprintf(`"%04o"`, t.Mode)
+	}
+	if proxies := t.ProxyProtocol; proxies != nil {
+		all[name+".proxy_protocol"] = present
+		flatten(all, name+".proxy_protocol", *proxies)
+	}
+	if web := t.WebSocket; web != nil {
+		flatten(all, name, *web)
+		all[name+".message"] = word(web.Binary, "binary", "text")
+	}
+}
+
+// word returns a boolean as the attribute that has words for it.
+func word(is bool, yes, no string) string {
+	if is {
+		return quote(yes)
+	}
+	return quote(no)
+}
+
+// unnamed are fields that are no attributes, or are those of another name: see attributes and describeIn.
+var unnamed = []string{"kind", "network", "address", "idle_is_default", "refuse", "nagle", "single_path", "multipath", "binary", "websocket", "proxy_protocol", "refuse_reuse_address", "ipv6_only", "-"}
 
 // flatten adds the fields of a struct under the names of their JSON.
 func flatten(all map[string]string, prefix string, from any) {
 	v := reflect.ValueOf(from)
 	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		name, options, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
 		value := v.Field(i).Interface()
-		if proxies, ok := value.(*proxyproto.Options); ok {
-			if proxies != nil {
-				flatten(all, prefix+"."+name, *proxies)
-			}
-			continue
-		}
 		switch {
 		case v.Type().Field(i).Anonymous:
 			flatten(all, prefix, value)
-		case name == "nagle":
-			all[prefix+".no_delay"] = quote(value == false)
-		case !slices.Contains(labels, name):
+		case options == "omitempty" && v.Field(i).IsZero(): // it is not there
+		case !slices.Contains(unnamed, name):
 			all[prefix+"."+name] = quote(value)
 		}
 	}
 }
 
-// quote returns a value as one writes it. In a transport -1 stands for 0, see orNone.
+// quote returns a value as one writes it. Less than 0 stands for 0, see orNone.
 func quote(value any) string {
 	switch v := value.(type) {
 	case string:
@@ -126,6 +164,9 @@ func quote(value any) string {
 			return `"0"`
 		}
 		return fmt.Sprintf("%q", v)
+	case []string:
+		text, _ := json.Marshal(v) // of strings
+		return strings.ReplaceAll(string(text), `","`, `", "`)
 	case []netip.Prefix:
 		var all []string
 		for _, n := range v {

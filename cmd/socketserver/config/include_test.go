@@ -72,7 +72,7 @@ func TestDifference(t *testing.T) {
 		limits { connections = 200 }
 		timeouts { idle = "2m" }`))
 	require.Equal(t, []string{
-		"concurrency threading -> forking", `greet.greeting "hi"`, "greet.requests 1 -> 2", "limits.connections 1000 -> 200", "limits.per_source 64 -> 20",
+		"concurrency threading -> forking", `greet.greeting "hi" added`, "greet.requests 1 -> 2", "limits.connections 1000 -> 200", "limits.per_source 64 -> 20",
 		`timeouts.idle default -> "2m0s"`, "transport unix s added",
 	}, next.Servers[0].Difference(old.Servers[0]))
 	require.Empty(t, next.Servers[0].Difference(next.Servers[0]))
@@ -81,6 +81,30 @@ func TestDifference(t *testing.T) {
 		no_delay = false
 	}` + "\n" + threading + `handler "greet" { requests = 1 }`)
 	require.Equal(t, []string{"transport tcp localhost:9000.no_delay true -> false"}, parse(t, same).Servers[0].Difference(old.Servers[0]))
+}
+
+// What changes has the names and values of the file, and of a default that it is one: 0 is another value.
+func TestDifferenceInWordsOfTheFile(t *testing.T) {
+	in := func(transport, inside, rest string) *config.Server {
+		return parse(t, server("transport \""+transport+"\" {\n  address = \""+map[bool]string{true: "s", false: ":0"}[transport == "unix"]+"\"\n  "+inside+"\n}\n"+threading+echo+rest)).Servers[0]
+	}
+	for _, c := range []struct {
+		transport, inside, rest string
+		want                    string
+	}{
+		{"tcp", "", `limits { when_full = "refuse" }`, `limits.when_full "wait" -> "refuse"`},
+		{"tcp", "multipath = false", "", "transport tcp :0.multipath true -> false"},
+		{"tcp", `keep_alive = "0"`, "", `transport tcp :0.keep_alive default -> "0s"`},
+		{"tcp", "write_buffer = 0", "", "transport tcp :0.write_buffer default -> 0"},
+		{"tcp", "request_queue_size = 7", "", "transport tcp :0.request_queue_size default -> 7"},
+		{"unix", `mode = "0660"`, "", `transport unix s.mode default -> "0660"`},
+		{"udp", "max_packet_size = 9", "", "transport udp :0.max_packet_size default -> 9"},
+		{"tcp", `proxy_protocol { from = ["::1"] }`, "", "transport tcp :0.proxy_protocol added"},
+		{"websocket", "message = \"binary\"\n  origins = [\"https://a.example\", \"*\"]", "", `transport websocket :0.message "text" -> "binary"|transport websocket :0.origins ["https://a.example", "*"] added`},
+	} {
+		plain, changed := in(c.transport, "", ""), in(c.transport, c.inside, c.rest)
+		require.Equal(t, c.want, strings.Join(changed.Difference(plain), "|"))
+	}
 }
 
 // Who may see what changes is not shown the passwords in it.

@@ -4,7 +4,6 @@ package websocket
 
 import (
 	"context"
-	"fmt"
 	"net"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -44,22 +43,4 @@ var _ framework.Layer = (*Layer)(nil)
 // Wrap implements [framework.Layer]: it answers the request to upgrade, or refuses it with a status of HTTP.
 func (l *Layer) Wrap(_ context.Context, c net.Conn) (net.Conn, error) {
 	return l.options.upgrade(c)
-}
-
-// String describes o in one line; empty: o is nil.
-func (o *Options) String() string {
-	if o == nil {
-		return ""
-	}
-	all := o.Path + ", text"
-	if o.Binary {
-		all = o.Path + ", binary"
-	}
-	if len(o.Origins) > 0 {
-		all += fmt.Sprintf(", origins %q", o.Origins)
-	}
-	if o.Subprotocol != "" {
-		all += fmt.Sprintf(", subprotocol %q", o.Subprotocol)
-	}
-	return all
 }
