@@ -135,7 +135,7 @@ func (s *BaseServer) handleError(r *Request, err error) {
 		err = fmt.Errorf("handle error: %w", failed)
 	}
 	if handshake := (*HandshakeError)(nil); errors.As(err, &handshake) && !worker.Routine(err) {
-		s.reporter.Handshake(r.Log(), handshake.Err)
+		s.reporter.Handshake(s.log(), r.Log(), handshake.Err)
 		return
 	}
 	var stack []byte

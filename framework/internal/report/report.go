@@ -59,11 +59,17 @@ func (p *Reporter) Refused(log hclog.Logger, why string) {
 	}
 }
 
-// Handshake logs a client that has not passed the handshake of a layer.
-func (p *Reporter) Handshake(log hclog.Logger, err error) {
-	if more, ok := p.handshakes.Allow(1); ok {
-		log.Warn("client refused: handshake failed", ratelog.More(more, "error", err)...)
+// Handshake logs a client that has not passed the handshake of a layer. Those beyond the first one of a second, which may be
+// the last for long, are counted in log at its end.
+func (p *Reporter) Handshake(log, client hclog.Logger, err error) {
+	count := func(clients, _ int) {
+		log.Warn("more clients refused: handshake failed", "clients", clients, "next", `log { level = "debug" } has the reason of each`)
 	}
+	level := hclog.Debug
+	if p.handshakes.Admit(1, 0, count) {
+		level = hclog.Warn
+	}
+	client.Log(level, "client refused: handshake failed", "error", err)
 }
 
 // Unfollowed logs a worker whose requests are not counted, as it reports too many, or one twice.
