@@ -30,7 +30,7 @@ const (
 
 var (
 	errMissing = errors.New("it does not begin with a PROXY header")
-	errLine    = errors.New("the line of the PROXY header is not valid")
+	errEndless = fmt.Errorf("the line of the PROXY header has no end within %d bytes", maxLine)
 )
 
 // whole returns the size of the header that b begins with, or 0 if b does not have all of it.
@@ -56,11 +56,11 @@ func missing(b []byte) (int, error) {
 	case bytes.HasPrefix(b, signature1):
 		switch end := bytes.Index(b, crlf); {
 		case end >= 0 && end+len(crlf) < len(b): // no line is so short
-			return 0, errLine
+			return 0, errors.New("the line of the PROXY header is too short")
 		case end >= 0:
 			return end + len(crlf) - len(b), nil
 		case len(b) >= maxLine:
-			return 0, errLine
+			return 0, errEndless
 		case b[len(b)-1] == '\r':
 			return 1, nil
 		}
@@ -96,25 +96,31 @@ func parseLine(line string) (header, error) {
 	if family == "UNKNOWN" {
 		return header{}, nil // whatever follows
 	}
-	if n < len(words) || more || family != "TCP4" && family != "TCP6" {
-		return header{}, errLine
+	switch {
+	case family != "TCP4" && family != "TCP6":
+		return header{}, fmt.Errorf("the PROXY header has the protocol %q, and should have TCP4, TCP6 or UNKNOWN", family)
+	case n < len(words) || more:
+		return header{}, errors.New("the line of the PROXY header should have six words: PROXY, the protocol, two addresses and two ports")
 	}
 	client, err := parseAddress(family, words[2], words[4])
 	if err != nil {
-		return header{}, err
+		return header{}, fmt.Errorf("the PROXY header has %w as the client's", err)
 	}
 	local, err := parseAddress(family, words[3], words[5])
-	return header{client, local}, err
+	if err != nil {
+		return header{}, fmt.Errorf("the PROXY header has %w as the server's", err)
+	}
+	return header{client, local}, nil
 }
 
 func parseAddress(family, address, port string) (netip.AddrPort, error) {
 	ip, err := netip.ParseAddr(address)
 	if err != nil || ip.Is4() != (family == "TCP4") || ip.Zone() != "" {
-		return netip.AddrPort{}, errLine
+		return netip.AddrPort{}, fmt.Errorf("the address %q, which is none of %s,", address, family)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || port[0] == '0' && port != "0" {
-		return netip.AddrPort{}, errLine
+		return netip.AddrPort{}, fmt.Errorf("the port %q, which is none,", port)
 	}
 	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), nil
 }

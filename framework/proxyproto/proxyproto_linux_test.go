@@ -114,7 +114,7 @@ func testNoHeader(t *testing.T, strategy func() framework.Strategy, next string)
 	s, log, refused := serve(t, strategy(), proxyproto.Options{From: loopback(), Require: true, Timeout: 50 * time.Millisecond})
 	for text, want := range map[string]string{
 		"GET / HTTP/1.0\r\n\r\n": "client refused: read preamble: it does not begin with a PROXY header",
-		"PROXY TCP4 \x00 \r\n":   "client refused: read preamble: the line of the PROXY header is not valid",
+		"PROXY TCP4 \x00 \r\n":   "client refused: read preamble: the line of the PROXY header should have six words",
 		"":                       "client refused: read preamble: the PROXY header has not come within 50ms: " + next,
 	} {
 		c := frameworktest.Dial(t, s)

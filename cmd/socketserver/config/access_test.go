@@ -54,7 +54,7 @@ func TestErrorsOfAccessAndRates(t *testing.T) {
 		`limits { rate = "20/fortnight" }`:       `5:17: server "s": limits: rate: "20/fortnight" is not a rate; write it as in "200/s" or "20/10s", or "0" for no limit`,
 		`limits { rate_per_source = "-1/s" }`:    `5:28: server "s": limits: rate_per_source: "-1/s" is out of range; write it as in "200/s" or "20/10s", or "0" for no limit`,
 		`limits { rate_per_source = "1/1000h" }`: `5:28: server "s": limits: rate_per_source: "1/1000h" is out of range; write it as in "200/s" or "20/10s", or "0" for no limit`,
-		`limits { penalty = "10s" }`:             `1:1: server "s": limits: penalty is for sources that exceed rate_per_source, which is not set; add rate_per_source = "20/10s", or remove penalty`,
+		`limits { penalty = "10s" }`:             `5:20: server "s": limits: penalty is for sources that exceed rate_per_source, which is not set; add rate_per_source = "20/10s", or remove penalty`,
 	} {
 		require.Equal(t, []string{want}, problems(t, server(tcp+threading+echo+block)), block)
 	}

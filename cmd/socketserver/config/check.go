@@ -98,7 +98,7 @@ func (r *reader) checkParts(d *draft) {
 		r.add(at, faultf("remove it; mode of a Unix socket says which users may connect", "%saccess: it is about IP addresses, and clients of these transports have none", d.block))
 	}
 	if l := d.Limits; l.Penalty > 0 && l.RatePerSource.N == 0 {
-		r.add(d.at, faultf(`add rate_per_source = "20/10s", or remove penalty`, "%slimits: penalty is for sources that exceed rate_per_source, which is not set", d.block))
+		r.add(cmp.Or(d.penalty, d.at), faultf(`add rate_per_source = "20/10s", or remove penalty`, "%slimits: penalty is for sources that exceed rate_per_source, which is not set", d.block))
 	}
 	d.checkPreambles(r)
 	r.checkDistributed(d)

@@ -47,6 +47,7 @@ type draft struct {
 	concurrency hcl.Range
 	spares      hcl.Range
 	workers     hcl.Range
+	penalty     hcl.Range // of its own limits
 	handler     hcl.Range
 	options     map[string]hcl.Range
 	state       State // State, if the class uses one
@@ -197,8 +198,10 @@ func (r *reader) readDefaults(b *block) {
 	})
 }
 
-func (b *block) readLimits(h *hclsyntax.Block, l *Limits) {
-	b.bare(h).read(attributes{
+// readLimits returns where penalty is, if it is there.
+func (b *block) readLimits(h *hclsyntax.Block, l *Limits) (penalty hcl.Range) {
+	i := b.bare(h)
+	i.read(attributes{
 		"connections": integer(&l.Connections, 0, count),
 		"per_source":  integer(&l.PerSource, 0, count),
 		"when_full":   choice(func(s string) { l.Refuse = s == "refuse" }, "wait", "refuse"),
@@ -207,6 +210,10 @@ func (b *block) readLimits(h *hclsyntax.Block, l *Limits) {
 		"answers":     byteRate(&l.Answers),
 		"rate":        rate(&l.Rate), "rate_per_source": rate(&l.RatePerSource), "penalty": duration(&l.Penalty),
 	}, nil)
+	if i.body.Attributes["penalty"] != nil {
+		penalty = i.place("penalty")
+	}
+	return penalty
 }
 
 func (b *block) readAccess(h *hclsyntax.Block, a *Access) {

@@ -55,7 +55,7 @@ func (b *block) readServer(h *hclsyntax.Block) {
 		"concurrency": once(func(h *hclsyntax.Block) { s.readConcurrency(h, d) }),
 		"handler":     repeat(func(h *hclsyntax.Block) { s.readHandler(h, d) }),
 		"plugin":      repeat(func(h *hclsyntax.Block) { s.readHandler(h, d) }),
-		"limits":      once(func(h *hclsyntax.Block) { s.readLimits(h, &d.Limits) }),
+		"limits":      once(func(h *hclsyntax.Block) { d.penalty = s.readLimits(h, &d.Limits) }),
 		"timeouts":    once(func(h *hclsyntax.Block) { s.readTimeouts(h, &d.Timeouts) }),
 		"state":       once(func(h *hclsyntax.Block) { s.readState(h, &d.state) }),
 		"access":      once(func(h *hclsyntax.Block) { s.readAccess(h, &d.Access) }),
