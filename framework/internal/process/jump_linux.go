@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-socketserver/socketserver/framework/internal/trampoline"
+	"github.com/go-socketserver/socketserver/internal/patience"
 )
 
-// A jump is the start of a process of another user, by a [trampoline].
+// A jump is the start of a process of another user, or with limits, by a [trampoline].
 type jump struct {
 	by     *Image // this program
 	args   []string
@@ -21,7 +23,8 @@ type jump struct {
 	theirs []*os.File // what the trampoline alone gets
 }
 
-// jumpPatience is the time that a process has from its start to its program: one of its user may have stopped it.
+// jumpPatience is the time that a process has from its start to its program, see [patience.WithTimeout]: one of its user
+// may have stopped it.
 var jumpPatience = 5 * time.Second
 
 // jump prepares the start of c. attr is what its program gets, and rules are of its sandbox; nil: there is none.
@@ -42,7 +45,7 @@ func (c *Command) jump(attr *os.ProcAttr, rules *os.File) (*jump, error) {
 		return len(j.attr.Files) - 1
 	}
 	r := c.Restrictions
-	to := trampoline.Jump{UID: r.UID, GID: r.GID, Directory: attr.Dir, Restrict: unix.SYS_LANDLOCK_RESTRICT_SELF}
+	to := trampoline.Jump{AsUser: r.AsUser, UID: r.UID, GID: r.GID, Directory: attr.Dir, Restrict: unix.SYS_LANDLOCK_RESTRICT_SELF}
 	switch {
 	case c.Image.text != nil: // its interpreter opens it
 		to.Paths = []string{fmt.Sprintf("/proc/self/fd/%d", give(c.Image.text))}
@@ -70,7 +73,7 @@ func (c *Command) jump(attr *os.ProcAttr, rules *os.File) (*jump, error) {
 		to.Parent = os.Getpid()
 	}
 	for _, l := range r.limits() {
-		to.Limits = append(to.Limits, trampoline.Limit{Which: l.which, Value: l.value})
+		to.Limits = append(to.Limits, l)
 	}
 	j.args = to.Args(c.Args)
 	return j, nil
@@ -95,13 +98,20 @@ func (j *jump) close() {
 
 // await waits until the program runs, and returns why it does not. A process that has been killed is one that has
 // ended.
-func (j *jump) await(patience time.Duration) error {
+func (j *jump) await(pid int, limit time.Duration) error {
 	defer j.status.Close()
 	said := make([]byte, 3)
-	_ = j.status.SetReadDeadline(time.Now().Add(patience))
+	_ = j.status.SetReadDeadline(time.Now().Add(limit / 2))
 	n, err := j.status.Read(said)
+	if errors.Is(err, os.ErrDeadlineExceeded) { // only now is it worth a look at what it had of the processors
+		ctx, cancel := patience.WithTimeout(context.Background(), limit/2, func() int { return pid })
+		defer cancel()
+		_ = j.status.SetReadDeadline(time.Time{})
+		defer context.AfterFunc(ctx, func() { _ = j.status.SetReadDeadline(time.Unix(1, 0)) })()
+		n, err = j.status.Read(said)
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("its program does not run after %v; processes of its user may have stopped it", patience)
+		return fmt.Errorf("its program does not run after %v; a process of its user may have stopped it", limit)
 	}
 	return trampoline.Parse(said[:n])
 }

@@ -82,7 +82,7 @@ func (c *Command) start(attr *os.ProcAttr) (*Process, error) {
 		return nil, err
 	}
 	var j *jump
-	if c.Restrictions.AsUser {
+	if c.Restrictions.jumps() {
 		if j, err = c.jump(attr, by.rules); err != nil {
 			by.release()
 			return nil, err
@@ -115,14 +115,11 @@ func (c *Command) start(attr *os.ProcAttr) (*Process, error) {
 		child.pidfd = os.NewFile(uintptr(*pidfd), "pidfd")
 	}
 	if j != nil {
-		err = j.await(jumpPatience)
-	} else {
-		err = c.Restrictions.apply(p.Pid)
-	}
-	if err != nil {
-		child.Kill()
-		_, _ = child.Wait()
-		return nil, err
+		if err = j.await(p.Pid, jumpPatience); err != nil {
+			child.Kill()
+			_, _ = child.Wait()
+			return nil, err
+		}
 	}
 	return child, nil
 }

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -39,6 +42,32 @@ func TestChildCannotEndTheServer(t *testing.T) {
 	}()
 	said := <-done
 	require.NoError(t, started, "%s", said)
+}
+
+// A program, and what it starts at once, has the limits from its first instruction on.
+func TestLimitsHoldFromTheStart(t *testing.T) {
+	image, err := Pin("/bin/sh")
+	require.NoError(t, err)
+	defer image.Close()
+	out, said, err := os.Pipe()
+	require.NoError(t, err)
+	defer out.Close()
+	for _, sandbox := range []*Sandbox{nil, {Read: system}} {
+		for range 20 {
+			p, err := Start(Command{
+				Image: image, Args: []string{"sh", "-c", "(ulimit -n; ulimit -t)"}, Env: Environment(), Stdout: said, Stderr: os.Stderr,
+				Restrictions: Restrictions{Files: 64, FileSize: 1 << 20, CPU: time.Hour}, Sandbox: sandbox,
+			})
+			require.NoError(t, err)
+			state, err := p.Wait()
+			require.NoError(t, Describe(state, err))
+		}
+	}
+	require.NoError(t, said.Close())
+	text, err := io.ReadAll(out)
+	require.NoError(t, err)
+	require.Equal(t, strings.Repeat("64\n3600\n", 40), string(text))
+	require.Empty(t, spawners.all)
 }
 
 // serveAttacker is a server one of whose children attacks it while it starts others.

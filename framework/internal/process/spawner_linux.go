@@ -22,7 +22,7 @@ type spawner struct {
 	of    inherited
 	users int
 	jobs  chan func()
-	rules *os.File // of the sandbox that processes of another user enter themselves; nil: there is none
+	rules *os.File // of a sandbox that processes enter themselves; nil: there is none
 }
 
 // inherited is what a process has of the thread that starts it.
@@ -30,7 +30,7 @@ type inherited struct {
 	nice, umask int      // as in Restrictions
 	sandbox     *Sandbox // nil: there is none, and no image
 	image       *Image   // that the sandbox lets it run
-	jumps       bool     // it has another user, and enters the sandbox by itself
+	jumps       bool     // it enters the sandbox by itself
 }
 
 // spawners are those that have users.
@@ -42,7 +42,7 @@ var spawners = struct {
 func (c *Command) inherited() inherited {
 	i := inherited{nice: c.Restrictions.Nice, umask: c.Restrictions.Umask, sandbox: c.Sandbox}
 	if i.sandbox != nil {
-		i.image, i.jumps = c.Image, c.Restrictions.AsUser
+		i.image, i.jumps = c.Image, c.Restrictions.jumps()
 	}
 	return i
 }

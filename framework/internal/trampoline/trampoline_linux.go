@@ -1,6 +1,6 @@
-// Package trampoline is what a process of another user runs between its start and its program. It is this
-// program under another name: the process starts with the rights of the one that starts it, becomes that user
-// here, and then runs the program.
+// Package trampoline is what a process of another user, or with limits, runs between its start and its program. It
+// is this program under another name: the process starts with the rights of the one that starts it, becomes that
+// user and limits itself here, and then runs the program, which has never been without.
 //
 // The thread that starts a process waits in the kernel until that runs something, and Go's scheduler waits for
 // the thread. Had the process another user by then, any process of that user could stop it, and with it all of
@@ -23,6 +23,7 @@ const name = "socketserver-trampoline"
 
 // A Jump is what a process becomes. Numbers of descriptors are 0 where there is none.
 type Jump struct {
+	AsUser    bool // it becomes UID and GID, without other groups
 	UID, GID  uint32
 	Parent    int // the process that it dies with; 0: it does not
 	Status    int // descriptor that an error is written to, and that is closed when the program runs
@@ -42,7 +43,11 @@ type Limit struct {
 
 // Args returns the arguments of the trampoline for a program with args.
 func (j *Jump) Args(args []string) []string {
-	text := fields(uint64(j.UID), uint64(j.GID), uint64(j.Parent), uint64(j.Status), uint64(j.Image), uint64(j.Rules), uint64(j.Restrict), uint64(len(j.Paths)))
+	var asUser uint64
+	if j.AsUser {
+		asUser = 1
+	}
+	text := fields(asUser, uint64(j.UID), uint64(j.GID), uint64(j.Parent), uint64(j.Status), uint64(j.Image), uint64(j.Rules), uint64(j.Restrict), uint64(len(j.Paths)))
 	for _, l := range j.Limits {
 		text = append(text, fields(uint64(l.Which), l.Value)...)
 	}
@@ -67,13 +72,13 @@ func parse(all []string) (j Jump, args []string) {
 		numbers = append(numbers, n)
 	}
 	j = Jump{
-		UID: uint32(numbers[0]), GID: uint32(numbers[1]), Parent: int(numbers[2]), Status: int(numbers[3]),
-		Image: int(numbers[4]), Rules: int(numbers[5]), Restrict: int(numbers[6]), Directory: all[2],
+		AsUser: numbers[0] == 1, UID: uint32(numbers[1]), GID: uint32(numbers[2]), Parent: int(numbers[3]), Status: int(numbers[4]),
+		Image: int(numbers[5]), Rules: int(numbers[6]), Restrict: int(numbers[7]), Directory: all[2],
 	}
-	for l := range slices.Chunk(numbers[8:], 2) {
+	for l := range slices.Chunk(numbers[9:], 2) {
 		j.Limits = append(j.Limits, Limit{int(l[0]), l[1]})
 	}
-	paths := 3 + int(numbers[7])
+	paths := 3 + int(numbers[8])
 	j.Paths = all[3:paths]
 	return j, all[paths:]
 }
@@ -141,11 +146,13 @@ func (j *Jump) become() (step byte, err error) {
 			return sandbox, errno
 		}
 	}
-	if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(int(j.GID))); err != nil { // of all threads
-		return group, err
-	}
-	if err := syscall.Setuid(int(j.UID)); err != nil {
-		return user, err
+	if j.AsUser {
+		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(int(j.GID))); err != nil { // of all threads
+			return group, err
+		}
+		if err := syscall.Setuid(int(j.UID)); err != nil {
+			return user, err
+		}
 	}
 	if j.Parent != 0 { // the signal is not kept for another user
 		_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0)
