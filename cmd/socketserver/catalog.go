@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,7 +98,7 @@ func definition(p *config.Plugin) plugin.Definition {
 	}
 	d := plugin.Definition{
 		Kind: p.Kind, Path: p.Path, Declared: p.Options, Sum: p.Sum, Restart: plugin.Restart(p.Restart),
-		Environment: p.Variables(), WorkingDirectory: p.Directory, Limits: p.Limits, Sandbox: p.Sandbox,
+		Environment: p.Variables(), WorkingDirectory: cmp.Or(p.Directory, p.Beside), Limits: p.Limits, Sandbox: p.Sandbox,
 	}
 	if p.Command != nil {
 		d.Command, d.Args = p.Command[0], p.Command[1:]
@@ -199,12 +200,12 @@ func (c *catalog) of(s *config.Server) plugin.Definition {
 	if d.Kind == plugin.Wasm {
 		return d
 	}
-	own := config.Process{}
-	if block := c.defined[s.Handler.Name]; block != nil {
-		own = block.Process
+	block := config.Plugin{}
+	if own := c.defined[s.Handler.Name]; own != nil {
+		block = *own
 	}
-	p := s.Process.Under(own)
-	d.Environment, d.WorkingDirectory, d.Limits, d.Sandbox = p.Variables(), p.Directory, p.Limits, p.Sandbox
+	p := s.Process.Under(block.Process)
+	d.Environment, d.WorkingDirectory, d.Limits, d.Sandbox = p.Variables(), cmp.Or(p.Directory, block.Beside), p.Limits, p.Sandbox
 	return d
 }
 

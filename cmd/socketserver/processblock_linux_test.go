@@ -84,6 +84,25 @@ server "program" {
 	}
 }
 
+// A program with arguments runs beside its file unless a process block, its own or that of its server, says otherwise.
+func TestDirectoryOfACommand(t *testing.T) {
+	dir := t.TempDir()
+	servers, own, at := dir+"/servers", dir+"/own", dir+"/servers.hcl"
+	require.NoError(t, os.Mkdir(servers, 0o755))
+	require.NoError(t, os.Mkdir(own, 0o755))
+	text := ""
+	for name, blocks := range map[string][2]string{"default": {}, "of the server": {"process { directory = \"servers\" }\n"}, "of the plugin": {"process { directory = \"servers\" }\n", "directory = \"own\"\n"}} {
+		text += fmt.Sprintf("server %[1]q {\ntransport \"tcp\" { address = \"127.0.0.1:0\" }\nconcurrency \"forking\" {}\nplugin %[1]q {}\n%[2]s}\nplugin %[1]q {\ncommand = [\"/bin/pwd\"]\nkind = \"stdio\"\n%[3]s}\n", name, blocks[0], blocks[1])
+	}
+	require.NoError(t, os.WriteFile(at, []byte(text), 0o600))
+	_, listeners := serveArgs(t, "-c", at)
+	require.Len(t, listeners, 3)
+	for _, l := range listeners {
+		want := map[string]string{"default": dir, "of the server": servers, "of the plugin": own}[l.server]
+		require.Equal(t, want+"\n", frameworktest.End(t, dial(t, l)), l.server)
+	}
+}
+
 // hasLandlock reports whether a server has logged that the sandbox is enforced.
 func hasLandlock(p *process) bool {
 	e, _ := p.take(func(e event) bool { return e["@message"] == "processes are in a sandbox" })

@@ -16,6 +16,7 @@ import (
 func (r *reader) check(catalog Catalog) {
 	r.checkNames()
 	r.checkAddresses()
+	r.checkDirectories()
 	for _, d := range r.servers {
 		r.checkParts(d)
 		if d.Limits.PerSource == notSet {

@@ -21,6 +21,7 @@ type Plugin struct {
 	Kind    plugin.Kind
 	Path    string   // of its file or directory; of the executable of Command
 	Command []string // the name that it is started by, and its arguments
+	Beside  string   // directory of the file that has Command, whose arguments may be files there
 	Process          // of each of its processes; a module has Environment, and Limits.Memory, alone
 	Options []framework.Option
 	Sum     string // SHA-256 that its file must have; empty: any
@@ -94,7 +95,7 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 			if len(words) == 0 || words[0] == "" {
 				return faultf(`write it as in ["/usr/bin/awk", "-f", "sum.awk"]`, "there is no program")
 			}
-			p.Path, p.Command = i.source.beside(words[0]), words
+			p.Path, p.Command, p.Beside = i.source.beside(words[0]), words, filepath.Dir(i.source.name)
 			return nil
 		}),
 		"sha256": typed(cty.String, "a SHA-256 in quotes", func(sum string) *fault {
@@ -116,9 +117,6 @@ func (b *block) readPlugin(h *hclsyntax.Block) {
 	i.read(of, parts)
 	if p.Command != nil && i.body.Attributes["path"] != nil {
 		i.problem(i.place("command"), faultf("leave one of them", "there are both path and command"))
-	}
-	if p.Command != nil && p.Directory == "" { // its arguments may be files beside this one
-		p.Directory = filepath.Dir(b.source.name)
 	}
 }
 

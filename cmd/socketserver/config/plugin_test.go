@@ -56,10 +56,10 @@ plugin "elsewhere" {
 	r.readFiles()
 	require.Equal(t, map[string]*Plugin{
 		"awk": {
-			Kind: "stdio", Path: "/usr/bin/awk", Command: []string{"/usr/bin/awk", "-f", "sum.awk"},
+			Kind: "stdio", Path: "/usr/bin/awk", Command: []string{"/usr/bin/awk", "-f", "sum.awk"}, Beside: "/conf",
 			Process: Process{
-				Environment: []string{"A=1", "B=2"}, Directory: "/conf",
-				Limits: framework.Restrictions{Memory: 64 << 20, CPU: 10 * time.Second, Files: 64, Processes: 32},
+				Environment: []string{"A=1", "B=2"},
+				Limits:      framework.Restrictions{Memory: 64 << 20, CPU: 10 * time.Second, Files: 64, Processes: 32},
 			},
 			Options: []framework.Option{
 				{Name: "greeting", Type: "string", Default: []byte(`"hello"`), Doc: "said first"},

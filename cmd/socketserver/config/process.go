@@ -2,6 +2,8 @@ package config
 
 import (
 	"cmp"
+	"errors"
+	"io/fs"
 	"os"
 	"os/user"
 	"slices"
@@ -94,11 +96,42 @@ func (b *block) readProcess(h *hclsyntax.Block, p *Process) {
 	i.read(i.processGrammar(p))
 }
 
+// directory is the path of a directory that processes run in, which [reader.check] looks for.
+func (b *block) directory(into *string) field {
+	set := b.path(into)
+	return func(v cty.Value) *fault {
+		f := set(v)
+		if f == nil && !v.IsNull() {
+			b.reader.directories = append(b.reader.directories, usedDirectory{b, *into})
+		}
+		return f
+	}
+}
+
+// A usedDirectory is one that processes run in, with the block that has it.
+type usedDirectory struct {
+	block *block
+	path  string
+}
+
+// checkDirectories reports those that are not there. Without them each start of a process would fail, for
+// a reason that the system does not tell from a program that is not there.
+func (r *reader) checkDirectories() {
+	for _, d := range r.directories {
+		switch info, err := os.Stat(d.path); {
+		case errors.Is(err, fs.ErrNotExist):
+			d.block.problem(d.block.place("directory"), faultf("make it, or correct the path", "directory: there is no directory %s", d.path))
+		case err == nil && !info.IsDir():
+			d.block.problem(d.block.place("directory"), faultf("name a directory", "directory: %s is not a directory", d.path))
+		}
+	}
+}
+
 // processGrammar returns the grammar of what a process has.
 func (b *block) processGrammar(p *Process) (attributes, blocks) {
 	l := &p.Limits
 	of := attributes{
-		"directory": b.path(&p.Directory),
+		"directory": b.directory(&p.Directory),
 		"environment": typed(cty.Map(cty.String), `a map of text, as in { LC_ALL = "C" }`, func(values map[string]string) *fault {
 			p.Environment = slices.Clip(p.Environment) // it is the defaults', for all servers
 			for _, name := range names(values) {

@@ -24,6 +24,8 @@ type reader struct {
 	texts     map[string][]byte // of files, as they were read
 	including []string          // the files that are being read, each included by the one before
 
+	directories []usedDirectory
+
 	access   Access // the defaults of every server
 	limits   Limits
 	timeouts framework.Timeouts
