@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,7 +62,7 @@ func follow(c *cobra.Command, path func() (string, error), each func(eventFrame)
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := stopOnSignal(nil)
 	defer stop()
 	if err := admin.Follow(ctx, socket, "/v1/events", each); err != nil {
 		return failed(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/internal/regular"
 )
 
 // maxSource is one above the maximum size of a configuration, in bytes.
@@ -87,7 +88,7 @@ func (f *formatter) path(path string) error {
 // file writes in place: a new file would have another owner, leave the hard links of the old one
 // behind, and could not take the place of a mount.
 func (f *formatter) file(path string) error {
-	src, err := os.ReadFile(path)
+	src, err := regular.Read(path, maxSource)
 	if err != nil {
 		return config.PathError(path, err)
 	}

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +26,7 @@ func newHandlers() *cobra.Command {
 defaults as in a configuration. Plugins are built and started to be asked, if their kind can be. Where
 a handler and a plugin have the same name, it is the handler's.`,
 		RunE: func(c *cobra.Command, names []string) error {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := stopOnSignal(nil)
 			defer stop()
 			place := &pluginPlace{}
 			if compiled := handlerNames(); slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(compiled, name) }) {

@@ -8,9 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -45,7 +43,7 @@ func newPluginDescribe() *cobra.Command {
 	addConfigFlag(c, &file)
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		ctx, stop := stopOnSignal(nil)
 		defer stop()
 		place, err := definedPlugins(c, file, &directory)
 		if err != nil {
@@ -75,7 +73,7 @@ func newPluginBuild() *cobra.Command {
 	addPluginsFlag(c, &directory)
 	addConfigFlag(c, &file)
 	c.RunE = func(c *cobra.Command, names []string) error {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		ctx, stop := stopOnSignal(nil)
 		defer stop()
 		place, err := definedPlugins(c, file, &directory)
 		if err != nil {

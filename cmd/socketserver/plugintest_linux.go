@@ -101,7 +101,7 @@ type bench struct {
 }
 
 func (b *bench) run(c *cobra.Command) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := stopOnSignal(nil)
 	defer stop()
 	defer framework.AdoptOrphans()()
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // as serve does

@@ -263,9 +263,8 @@ func (d *daemon) attempt(ctx context.Context, load func(*catalog) (*config.Confi
 	for {
 		catalog := newCatalog(ctx, d.logs)
 		catalog.log, catalog.running = d.log, d.servers.Class
-		c, err := load(catalog)
+		c, err := readConfig(ctx, catalog, load)
 		if err != nil {
-			catalog.close()
 			return nil, c, err
 		}
 		if err := d.restartFor(c); err != nil {
@@ -276,6 +275,34 @@ func (d *daemon) attempt(ctx context.Context, load func(*catalog) (*config.Confi
 		if !errors.Is(err, supervisor.ErrStopped) || ctx.Err() != nil {
 			return plan, c, err
 		}
+	}
+}
+
+// readConfig returns what load does, and closes the catalog where that is an error. A file may lie where a read does not
+// return, as on a server that is gone: once ctx is done load is left to itself after a while.
+func readConfig(ctx context.Context, catalog *catalog, load func(*catalog) (*config.Config, error)) (*config.Config, error) {
+	type answer struct {
+		c   *config.Config
+		err error
+	}
+	loaded := make(chan answer, 1)
+	go func() {
+		c, err := load(catalog)
+		if err != nil {
+			catalog.close()
+		}
+		loaded <- answer{c, err}
+	}()
+	select {
+	case a := <-loaded:
+		return a.c, a.err
+	case <-ctx.Done():
+	}
+	select {
+	case a := <-loaded:
+		return a.c, a.err
+	case <-time.After(tidyTime):
+		return nil, errors.New("stopped while the configuration was read")
 	}
 }
 

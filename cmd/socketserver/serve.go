@@ -132,12 +132,14 @@ func serve(o serving) error {
 	defer stop()
 	endWithGoRun()
 	catalog := newCatalog(ctx, logs)
-	c, err := o.load(catalog)
+	c, err := readConfig(ctx, catalog, o.load)
 	if ctx.Err() != nil {
+		if err == nil {
+			catalog.close()
+		}
 		err = errors.New("socketserver: stopped by a signal before it listened")
 	}
 	if err != nil {
-		catalog.close()
 		return failed(err)
 	}
 	log := catalog.log
@@ -212,8 +214,8 @@ func (d *daemon) run(ctx context.Context, c *config.Config, before *upgrade.Pred
 // tidyTime is how long the second signal waits at most; a third one does not.
 const tidyTime = 2 * time.Second
 
-// stopOnSignal returns a context that the first signal ends. The second one calls tidy and ends
-// the process, also while it is still starting. The caller calls stop last: it waits for that
+// stopOnSignal returns a context that the first signal ends. The second one calls tidy, which may be nil, and ends
+// the process, whatever blocks it. The caller calls stop last: it waits for that
 // end where there was a second signal. One channel takes both signals, so that none is lost.
 func stopOnSignal(tidy func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -225,6 +227,9 @@ func stopOnSignal(tidy func()) (ctx context.Context, stop func()) {
 		cancel()
 		<-signals
 		forced.Store(true)
+		if tidy == nil {
+			os.Exit(exitUsage)
+		}
 		tidied := make(chan struct{})
 		go func() { tidy(); close(tidied) }()
 		select {

@@ -72,7 +72,7 @@ func (o *theatreFlags) play(out io.Writer) error {
 	if err != nil {
 		return failed(fmt.Errorf("socketserver: theatre: %s: %w", o.replay, err))
 	}
-	ctx, stop := stopOnSignal(func() {})
+	ctx, stop := stopOnSignal(nil)
 	defer stop()
 	return o.serve(ctx, out, &page.Page{Events: recorded, ReadOnly: true})
 }

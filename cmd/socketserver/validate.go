@@ -1,11 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +26,7 @@ are built, and started to be asked for their options, unless --no-plugins says o
 			if err := logs.check(); err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := stopOnSignal(nil)
 			defer stop()
 			if logs.level == "" {
 				logs.level = "warn"

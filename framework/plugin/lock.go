@@ -10,10 +10,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/go-socketserver/socketserver/internal/regular"
 )
 
 // LockFile is the name of the file of a [Lock], which lies beside the configuration.
 const LockFile = "plugins.lock"
+
+const maxLock = 1 << 20 // bytes
 
 // A Lock is what plugins.lock contains: what the plugins must be. Its lines have a sum, a kind and a
 // name, in the order of the names; those that begin with # are comments, which stay with the line
@@ -40,9 +44,12 @@ func (l Locked) String() string { return fmt.Sprintf("%s  %-6s  %s", l.Sum, l.Ki
 
 // ReadLock reads the file at path. One that is not there is empty.
 func ReadLock(path string) (*Lock, error) {
-	text, err := os.ReadFile(path)
+	text, err := regular.Read(path, maxLock+1)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if len(text) > maxLock {
+		return nil, fmt.Errorf("%s: it is larger than 1 MiB", path)
 	}
 	l := &Lock{}
 	var comments []string

@@ -32,6 +32,8 @@ func TestErrors(t *testing.T) {
 		{"multipath of a Unix socket", server("transport \"unixpacket\" {\n  address = \"s\"\n  multipath = true\n}\n" + threading + echo), `4:3: server "s": transport "unixpacket": multipath is for "tcp" and "websocket"; remove it, or change the word`},
 		{"handler", server(tcp + threading + `handler "ehco" {}`), `4:1: server "s": there is no handler "ehco"; did you mean "echo"?`},
 		{"handler that is a plugin", server(tcp + threading + `handler "shout" {}`), `4:1: server "s": there is no handler "shout"; there is a plugin of that name: write plugin "shout"`},
+		{"directory of a process", server(tcp + "concurrency \"forking\" {}\n" + echo + "process {\n  directory = \"/nonexistent\"\n}"), `6:15: server "s": process: directory: there is no directory /nonexistent; make it, or correct the path`},
+		{"file as directory", server(tcp + "concurrency \"forking\" {}\n" + echo + "process { directory = \"/dev/null\" }"), `5:23: server "s": process: directory: /dev/null is not a directory; name a directory`},
 		{"spares", server(tcp + "concurrency \"forking\" {\n  max_children = 2\n  spares = 3\n}\n" + echo), `5:12: server "s": concurrency "forking": spares is 3 and max_children only 2; lower spares or raise max_children`},
 		{"attribute of another word", server(tcp + "concurrency \"threading\" { max_children = 2 }\n" + echo), `3:27: server "s": concurrency "threading": max_children is for "forking"; remove it, or change the word`},
 		{"isolated state without processes", server(tcp + "concurrency \"threading\" { isolated_state = true }\n" + echo), `3:27: server "s": concurrency "threading": isolated_state is for "distributed", "forking" and "preforking"; remove it, or change the word`},
@@ -317,7 +319,7 @@ func TestNotARegularFile(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "d.hcl"), 0o755))
 	_, err := config.Load(dir, catalog)
-	require.ErrorContains(t, err, "it is not a regular file; move it elsewhere")
+	require.ErrorContains(t, err, "it is not a regular file; name a file, or move this one elsewhere")
 	_, err = config.Parse("servers.hcl", []byte(server(tcp+threading+`handler "greet" { greeting = file("/dev/zero") }`)), catalog)
-	require.ErrorContains(t, err, "file(): /dev/zero: this is not a regular file; name a text file")
+	require.ErrorContains(t, err, "file(): /dev/zero: it is not a regular file; name a file")
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
+
+	"github.com/go-socketserver/socketserver/internal/regular"
 )
 
 var standard = map[string]function.Function{
@@ -79,14 +81,7 @@ func file(s *source) function.Function {
 }
 
 func readText(path string) (string, *fault) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", pathFault(err)
-	}
-	if !info.Mode().IsRegular() { // a pipe would block, a device never end
-		return "", faultf("name a text file", "this is not a regular file")
-	}
-	text, err := readBounded(path, maxFile+1)
+	text, err := regular.Read(path, maxFile+1)
 	switch {
 	case err != nil:
 		return "", pathFault(err)

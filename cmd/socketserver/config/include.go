@@ -41,7 +41,7 @@ func (r *reader) includeAll(pattern string) *fault {
 	}
 	for _, name := range files {
 		switch info, err := os.Stat(name); {
-		case err == nil && !info.Mode().IsRegular(): // opening a pipe would block
+		case err == nil && !info.Mode().IsRegular(): // the include is where to say so
 			return faultf("name files, as in conf.d/*.hcl", "%s is not a regular file", name)
 		case r.isRead(name, r.including):
 			chain := strings.Join(append(slices.Clone(r.including), name), " includes ")

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/go-socketserver/socketserver/internal/regular"
 )
 
 // source is a parsed file.
@@ -52,11 +53,6 @@ func (r *reader) load(path string) {
 		r.add(hcl.Range{Filename: path}, faultf("write one, or name another directory", "there is no .hcl file in this directory"))
 	}
 	for _, name := range files {
-		// The user named the directory, not this file: opening a pipe would block.
-		if one, err := os.Stat(name); info.IsDir() && err == nil && !one.Mode().IsRegular() {
-			r.add(hcl.Range{Filename: name}, faultf("move it elsewhere or give it another name", "it is not a regular file"))
-			continue
-		}
 		if !r.isRead(name, r.names()) { // one of them has included it
 			r.loadFile(name)
 		}
@@ -76,7 +72,7 @@ func Files(directory string) ([]string, error) {
 }
 
 func (r *reader) loadFile(name string) {
-	src, err := readBounded(name, maxSource+1)
+	src, err := regular.Read(name, maxSource+1)
 	if err != nil {
 		r.add(hcl.Range{Filename: name}, pathFault(err))
 		return
@@ -97,15 +93,6 @@ func (r *reader) parse(name string, src []byte) {
 	r.include(s)
 }
 
-func readBounded(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, limit))
-}
-
 // PathError describes an error of the system about path in the words of Load.
 func PathError(path string, err error) error {
 	var p problems
@@ -117,6 +104,8 @@ func PathError(path string, err error) error {
 func pathFault(err error) *fault {
 	var path *fs.PathError
 	switch {
+	case errors.Is(err, regular.ErrNotRegular):
+		return faultf("name a file, or move this one elsewhere", "%s", regular.ErrNotRegular)
 	case errors.Is(err, fs.ErrNotExist):
 		return faultf("check the path, or write the file", "there is no such file or directory")
 	case errors.Is(err, fs.ErrPermission):

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+
+	"github.com/go-socketserver/socketserver/internal/regular"
 )
 
 // Sum identifies what the files contain that match patterns, such as [Config.Sources], and whether they can be executed.
@@ -33,12 +35,8 @@ func isExecutable(name string) bool {
 
 // textOf reads a regular file, as far as a configuration could be that long; what is longer has a time.
 func textOf(name string) []byte {
-	info, err := os.Stat(name)
-	if err != nil || !info.Mode().IsRegular() { // opening a pipe would block
-		return nil
-	}
-	text, _ := readBounded(name, maxSource+1)
-	if len(text) > maxSource { // a program
+	text, _ := regular.Read(name, maxSource+1)
+	if info, err := os.Stat(name); err == nil && len(text) > maxSource { // a program
 		text = fmt.Append(text, info.Size(), info.ModTime().UnixNano())
 	}
 	return text

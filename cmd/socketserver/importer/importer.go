@@ -9,7 +9,6 @@ package importer
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/internal/regular"
 )
 
 const preface = `# Imported. What could not be carried over is a comment at its server.
@@ -79,15 +79,7 @@ func Import(format string, paths []string, check func(src string) error) (string
 const maxFile = 1 << 20
 
 func readFile(path string) (file, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return file{}, config.PathError(path, err)
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return file{}, fmt.Errorf("%s: it is not a regular file", path)
-	}
-	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	src, err := regular.Read(path, maxFile+1)
 	if err != nil {
 		return file{}, config.PathError(path, err)
 	}

@@ -235,7 +235,7 @@ func TestUnreadableEntries(t *testing.T) {
 	got, err := Import("", []string{dir}, check)
 	require.NoError(t, err)
 	require.Contains(t, got, "\nserver \"a\"")
-	require.Contains(t, got, "# Not carried over: "+filepath.Join(dir, "masked.service")+": it is not a regular file\n")
+	require.Contains(t, got, "# Not carried over: "+filepath.Join(dir, "masked.service")+": it is not a regular file")
 	require.Contains(t, got, "# Not carried over: "+filepath.Join(dir, "dangling.socket")+": there is no such file")
 	_, err = Import("", []string{filepath.Join(dir, "dangling.socket")}, check)
 	require.Error(t, err, "it was named")

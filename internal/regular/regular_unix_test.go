@@ -1,0 +1,32 @@
+//go:build unix
+
+package regular_test
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-socketserver/socketserver/internal/regular"
+)
+
+// A pipe without a writer would block for ever.
+func TestWhatIsNotRegularIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	pipe, file, link := filepath.Join(dir, "pipe"), filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("text"), 0o600))
+	require.NoError(t, os.Symlink(file, link))
+	for _, path := range []string{pipe, dir, os.DevNull} {
+		_, err := regular.Read(path, 10)
+		require.ErrorIs(t, err, regular.ErrNotRegular, path)
+	}
+	_, err := regular.Read(filepath.Join(dir, "none"), 10)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	text, err := regular.Read(link, 3)
+	require.NoError(t, err)
+	require.Equal(t, "tex", string(text))
+}
