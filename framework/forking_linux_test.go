@@ -467,6 +467,46 @@ func TestChildEnvironmentIsAnAllowList(t *testing.T) {
 	require.Contains(t, answer, "LC_ALL=C")
 }
 
+// What a program is given takes the place of what it inherits.
+func TestChildEnvironmentIsReplaced(t *testing.T) {
+	t.Setenv("HOME", "/of/the/server")
+	s := forkingServer(t, &framework.Forking{Command: &framework.Program{Path: os.Args[0], Env: []string{"HOME=/of/the/child"}}})
+	frameworktest.Serve(t, s)
+	answer := askAll(t, s, "environment\n")
+	require.Contains(t, answer, "HOME=/of/the/child\n")
+	require.NotContains(t, answer, "/of/the/server")
+}
+
+// A server whose workers could not open its class does not listen.
+func TestClassIsCheckedInWorkers(t *testing.T) {
+	t.Setenv("TZ", "here")
+	for _, strategy := range []framework.Strategy{&framework.Forking{}, &framework.Preforking{Workers: 1}} {
+		for program, want := range map[*framework.Program]string{
+			{Env: []string{"TZ=elsewhere"}}:                   "open handler class: the zone is elsewhere",
+			{Env: []string{"TZ=elsewhere"}, Path: os.Args[0]}: "open handler class: the zone is elsewhere",
+			{}:                          "",
+			{Path: os.Args[0]}:          "",
+			{Directory: "/nonexistent"}: "no such file or directory",
+		} {
+			switch strategy := strategy.(type) {
+			case *framework.Forking:
+				strategy.Command = program
+			case *framework.Preforking:
+				strategy.Command = program
+			}
+			s := newServer["tcp"](t, class(t, local))
+			s.Strategy = strategy
+			err := s.Listen()
+			if want == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, want)
+			}
+			require.NoError(t, s.Close())
+		}
+	}
+}
+
 // What a child prints is a line of the server's log.
 func TestChildPrints(t *testing.T) {
 	s := forkingServer(t, &framework.Forking{})

@@ -91,12 +91,15 @@ type HandlerClass struct {
 	// Foreign means that handlers run code that is not this program's, such as a module of a plugin. Their
 	// processes are not given the layers of the server, which have its keys.
 	Foreign bool
+	// Reads are files and directories that a worker reads to make the class. Its [Sandbox] lets it. What else keeps a user
+	// from them is for who sets this.
+	Reads []string
 	// Open acquires what the class holds beside its requests, for a server of that name and with
 	// that server's log. The first server of the class calls it before it serves, in the process
 	// where the handlers run; an error keeps that from listening. It may be nil.
 	Open func(server string, log hclog.Logger) error
 	// Check returns an error that Open would return, as far as it is known without opening
-	// anything. It may be nil.
+	// anything. Of a class whose handlers run in workers one is started for it when the server opens. It may be nil.
 	Check func() error
 	// Close releases what the class holds. The last server of the class calls it once it has
 	// closed, also where Open was not called. It may be nil.

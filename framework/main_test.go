@@ -19,7 +19,7 @@ import (
 )
 
 // The test binary is its own worker: what runs in a child is one of these.
-var constructors = []framework.Constructor{echo, act, demanding, stateful, chunks}
+var constructors = []framework.Constructor{echo, act, demanding, stateful, chunks, local}
 
 // roleVariable makes the test binary a server process of its own, for tests that kill
 // or starve one.
@@ -73,6 +73,16 @@ var demanding = framework.Define(struct{}{}, func(struct{}) (*framework.HandlerC
 		return nil, errors.New("DEMANDED is not set")
 	}
 	return &framework.HandlerClass{New: func() framework.Handler { return &actor{} }}, nil
+})
+
+// local can be opened in one time zone alone.
+var local = framework.Define(struct{}{}, func(struct{}) (*framework.HandlerClass, error) {
+	return &framework.HandlerClass{New: func() framework.Handler { return &actor{} }, Check: func() error {
+		if zone := os.Getenv("TZ"); zone != "here" {
+			return fmt.Errorf("the zone is %s", zone)
+		}
+		return nil
+	}}, nil
 })
 
 // act does what the first line of a request says.

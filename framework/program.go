@@ -105,9 +105,19 @@ func programOf(command *Program, class *HandlerClass) (*Program, int, error) {
 	}
 	own := &Program{}
 	if command != nil {
-		own.Env, own.Directory, own.Restrictions, own.Sandbox = command.Env, command.Directory, command.Restrictions, command.Sandbox
+		own.Env, own.Directory, own.Restrictions, own.Sandbox = command.Env, command.Directory, command.Restrictions, command.Sandbox.reading(class.Reads)
 	}
 	return own, index, nil
+}
+
+// reading returns a Sandbox that lets a process read more; nil for nil.
+func (s *Sandbox) reading(paths []string) *Sandbox {
+	if s == nil || len(paths) == 0 {
+		return s
+	}
+	more := *s
+	more.Read = slices.Concat(s.Read, paths)
+	return &more
 }
 
 // workerKey is what servers that share workers have in common: what those are configured with.
@@ -155,11 +165,15 @@ func workerConfig(strategy string, command *Program, s *BaseServer, processors i
 	if c.Configure, err = json.Marshal(conf); err != nil {
 		return c, fmt.Errorf("configure children: %w", err)
 	}
-	if program.Path != "" {
-		conf.Build = program.Build
-		c.Question = fmt.Sprint(index, program.Build, program.Args)
-		c.Ask, err = json.Marshal(conf)
+	own, checked := program.Path == "", s.Class.Check != nil && s.Class.Program == nil
+	if own && !checked && program.Sandbox == nil && program.Restrictions == (Restrictions{}) && program.Directory == "" {
+		return c, nil // there is nothing that a start could meet
 	}
+	conf.Build, conf.Check = program.Build, checked
+	if !own && !checked { // else the answer depends on more than the program
+		c.Question = fmt.Sprint(index, program.Build, program.Args)
+	}
+	c.Ask, err = json.Marshal(conf)
 	return c, err
 }
 

@@ -28,10 +28,11 @@ import (
 // WorkerConfiguration is what a worker process has to know.
 type WorkerConfiguration struct {
 	Server      string          `json:"server"`
-	Build       string          `json:"build"`       // what the worker has to be of; empty: it is not asked
-	Constructor int             `json:"constructor"` // which of ServeWorker's
-	Concurrency string          `json:"concurrency"` // the server's strategy, in the words of a configuration
-	Options     json.RawMessage `json:"options"`     // of the handler
+	Build       string          `json:"build"`           // what the worker has to be of; empty: it is not asked
+	Check       bool            `json:"check,omitempty"` // it is asked whether it could open the class, too
+	Constructor int             `json:"constructor"`     // which of ServeWorker's
+	Concurrency string          `json:"concurrency"`     // the server's strategy, in the words of a configuration
+	Options     json.RawMessage `json:"options"`         // of the handler
 	Timeouts    Timeouts        `json:"timeouts"`
 	MaxLine     int             `json:"max_line,omitempty"`
 	Limits      *Limits         `json:"limits,omitempty"`  // of a worker that gets its requests itself
@@ -80,6 +81,11 @@ func serveWorker(name string) error {
 	class, err := own[c.Constructor].Class(c.Options)
 	if err != nil {
 		return fmt.Errorf("configure handler: %w", err)
+	}
+	if c.Check && class.Check != nil {
+		if err := class.Check(); err != nil {
+			return p.SayHello(worker.Hello{Build: c.Build, Problems: []worker.Problem{{Problem: fmt.Sprintf("open handler class: %v", err)}}})
+		}
 	}
 	return serveParent(p, c, class, true)
 }

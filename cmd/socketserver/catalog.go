@@ -184,7 +184,7 @@ func (c *catalog) newClass(s *config.Server) (*framework.HandlerClass, error) {
 	}
 	class, err := plugin.Open(c.ctx, plugin.Settings{
 		Definition: c.of(s), Name: s.Handler.Name, Server: s.Name, Concurrency: s.Concurrency.InProcess(),
-		Options: s.Handler.Options, Directory: s.Handler.Directory, Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(), Log: c.log.With("server", s.Name),
+		Workers: s.Process.Limits, Options: s.Handler.Options, Directory: s.Handler.Directory, Timeouts: s.Timeouts, MaxLine: s.Limits.MaxLine(), Log: c.log.With("server", s.Name),
 	})
 	if err != nil {
 		return nil, withoutName(err)

@@ -11,9 +11,12 @@ import (
 
 // openModule makes the class of a plugin that is a WebAssembly module.
 func openModule(ctx context.Context, s plugin.Settings) (*framework.HandlerClass, error) {
-	cache, err := plugin.CacheDirectory("wasm")
-	if err != nil {
-		s.Log.Warn("each worker compiles the module, as what was compiled cannot be kept", "error", err)
+	cache := s.Cache
+	if cache == "" {
+		var err error
+		if cache, err = plugin.CacheDirectory("wasm"); err != nil {
+			s.Log.Warn("each worker compiles the module, as what was compiled cannot be kept", "error", err)
+		}
 	}
 	return wasm.Open(ctx, wasm.Options{
 		Module: framework.Path(s.File()), Name: cmp.Or(s.Command, s.Name), Args: s.Args,

@@ -65,6 +65,78 @@ func TestModule(t *testing.T) {
 	}
 }
 
+// Workers read a module also where they may read little else, or are another user's, and leave nothing behind.
+func TestModuleInProcesses(t *testing.T) {
+	t.Parallel()
+	processes := []string{`sandbox { read = ["/bin", "/usr", "/lib", "/lib64", "/etc/ld.so.cache"] }`}
+	if os.Geteuid() == 0 {
+		processes = append(processes, `user = "nobody"`, "user = \"nobody\"\n"+processes[0])
+	}
+	dir, file := t.TempDir(), ""
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "copy.wasm"), []byte(echoModule), 0o600))
+	for _, strategy := range []string{"forking", "preforking"} {
+		for n, process := range processes {
+			file += fmt.Sprintf(`
+server "%[1]s-%[2]d" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency %[1]q {}
+  plugin "copy" {}
+  process {
+    %[3]s
+  }
+}
+`, strategy, n, process)
+		}
+	}
+	path := write(t, "servers.hcl", fmt.Sprintf("plugins { directory = %q }\n", dir)+file)
+	kept, err := os.MkdirTemp("", "kept") // which another user may enter
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(kept) })
+	require.NoError(t, os.Chmod(kept, 0o711))
+	environment := append(os.Environ(), "RUNTIME_DIRECTORY="+kept)
+	validate := exec.Command("socketserver", "validate", "-c", path)
+	validate.Env = environment
+	out, err := validate.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	serve := exec.Command("socketserver", "serve", "-c", path)
+	serve.Env = environment
+	p := start(t, t.TempDir(), serve)
+	for _, l := range p.awaitListening(t) {
+		requireEcho(t, l)
+	}
+	require.NoError(t, p.Process.Signal(os.Interrupt))
+	<-p.ended
+	left, err := os.ReadDir(kept)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// What keeps workers from reading a module is told before a client comes.
+func TestModuleThatWorkersCannotRead(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can change the user")
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "copy.wasm"), []byte(echoModule), 0o600))
+	for _, strategy := range []string{"forking", "preforking"} {
+		validate := exec.Command("socketserver", "validate", "-c", write(t, "servers.hcl", fmt.Sprintf(`
+plugins { directory = %q }
+server "one" {
+  transport "tcp" { address = "127.0.0.1:0" }
+  concurrency %q {}
+  plugin "copy" {}
+  process { user = "nobody" }
+}
+`, dir, strategy)))
+		validate.Env = append(os.Environ(), "TMPDIR="+dir, "RUNTIME_DIRECTORY=", "XDG_RUNTIME_DIR=")
+		out, err := validate.CombinedOutput()
+		require.Error(t, err)
+		require.Contains(t, string(out), "may not enter "+dir)
+	}
+}
+
 func TestModuleHasNoOptions(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

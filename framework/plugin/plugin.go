@@ -34,6 +34,12 @@ type Settings struct {
 	MaxLine     int                // of the server
 	Log         hclog.Logger       // of the server; nil: hclog.Default()
 
+	// Workers bound the server's workers, for a kind that runs in them: of a Wasm one whose user is another one
+	// the module is kept where that may read it.
+	Workers framework.Restrictions
+	// Cache is a directory for what is made of a module, set for OpenWasm; empty: it has one of its own.
+	Cache string
+
 	started *atomic.Int64 // the id of the process that was started last
 	sealed  string        // the path of what was checked, in place of Path; empty: nothing had to be
 }

@@ -60,7 +60,7 @@ func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
 	}
 	defer journal.Close()
 	p, err := process.Start(process.Command{
-		Image: image, Args: args, Env: g.environment(self), Directory: g.Directory, Stdout: printed, Stderr: printed, Three: theirs, Four: journal, Restrictions: g.Restrictions, Sandbox: g.Sandbox,
+		Image: image, Args: args, Env: g.environment(), Directory: g.Directory, Stdout: printed, Stderr: printed, Three: theirs, Four: journal, Restrictions: g.Restrictions, Sandbox: g.Sandbox,
 	})
 	if err != nil {
 		return nil, errors.Join(err, channel.Close(), output.Close(), events.close())

@@ -46,7 +46,7 @@ type Config struct {
 	Ask   []byte
 	Build string
 	// Question is equal for groups that get the same answer from the same program: while one of
-	// them is open no other one starts a process for it.
+	// them is open no other one starts a process for it. Empty: the answer is for this group alone.
 	Question string
 }
 
@@ -98,8 +98,12 @@ func newGroup(c Config) (*group, error) {
 // ask learns whether the program is a worker, and of the right build.
 func (g *group) ask() error {
 	image := g.image
-	answer, _ := image.Said.LoadOrStore(g.Question, sync.OnceValues(g.hello))
-	build, err := answer.(func() (string, error))()
+	hello := sync.OnceValues(g.hello)
+	if g.Question != "" {
+		answer, _ := image.Said.LoadOrStore(g.Question, hello)
+		hello = answer.(func() (string, error))
+	}
+	build, err := hello()
 	if err != nil {
 		image.Said.Delete(g.Question)
 		return err
@@ -122,7 +126,11 @@ func (g *group) hello() (build string, err error) {
 		build, err = child.hello.Build, child.hello.problem()
 	} else {
 		child.kill()
-		err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", g.program(), err)
+		if g.Path == "" {
+			err = fmt.Errorf("a worker does not start: %w", err)
+		} else {
+			err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", g.program(), err)
+		}
 	}
 	child.finish(0)
 	<-reaped
@@ -205,10 +213,8 @@ func (g *group) fallBack(why string) error {
 	return g.use("")
 }
 
-func (g *group) environment(self bool) []string {
-	env := append(process.Environment(), Variable+"="+g.Server, "GOMAXPROCS="+strconv.Itoa(g.Processors))
-	if self && g.Path != "" { // in place of another program, whose variables these are
-		return env
-	}
-	return append(env, g.Env...)
+// environment has each name once, as programs differ in which one of several counts.
+func (g *group) environment() []string {
+	env := append(process.Environment(), "GOMAXPROCS="+strconv.Itoa(g.Processors))
+	return process.Unique(append(append(env, g.Env...), Variable+"="+g.Server))
 }

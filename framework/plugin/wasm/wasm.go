@@ -8,6 +8,7 @@ package wasm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -47,7 +48,7 @@ func newClass(o Options) (*framework.HandlerClass, error) {
 	return &framework.HandlerClass{
 		New:  func() framework.Handler { return &handler{class: c} },
 		Open: c.open, Check: c.check, Close: c.close,
-		OwnProgram: true, Foreign: true,
+		OwnProgram: true, Foreign: true, Reads: []string{string(cmp.Or(o.Cache, o.Module))}, // the module is there, too, see Open
 	}, nil
 }
 
