@@ -122,6 +122,9 @@ func warnIneffective(log hclog.Logger, conf *config.Config) {
 		}
 	}
 	for _, s := range conf.Servers {
+		if c := s.Concurrency; c.Kind == "forking" && s.Class != nil && s.Class.Isolates && (c.Spares > 0 || c.MaxRequests > 1) {
+			log.Warn("the plugin has a process of its own for each request, so spares and max_requests do nothing", "server", s.Name, "plugin", s.Handler.Name, "next", "remove them")
+		}
 		if most := s.Lowered(); most > 0 {
 			log.Warn("limits.per_source is more than half of limits.connections, and lowered to that", "server", s.Name, "per_source", s.Limits.PerSource, "half", most, "next", "lower limits.per_source or raise limits.connections")
 		}

@@ -39,7 +39,7 @@ func newPluginList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [-c servers.hcl]",
 		Short: "List the plugins, their kinds and the servers that use them",
-		Long: "List what may be a plugin in the directory of a configuration, or in plugins/ where there is none:\n" +
+		Long: "List what lies in the directory of a configuration, or in plugins/ where there is none:\n" +
 			"its kind, why it is of that kind, its path and the servers that use it, or why it cannot be used. Nothing\n" +
 			"is built or started.",
 		Args: noArguments,
@@ -90,7 +90,15 @@ func (p *pluginPlace) definition(name string) plugin.Definition {
 // use a name without its extension.
 func (p *pluginPlace) list() []*listedPlugin {
 	var all []*listedPlugin
-	for _, name := range pluginNames(p.directory, p.defined) {
+	names := pluginNames(p.directory, p.defined)
+	entries, _ := os.ReadDir(p.directory)
+	for _, e := range entries { // also what cannot be one, with the reason
+		if name := e.Name(); name != plugin.LockFile && plugin.Has(p.directory, name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		d, err := plugin.Find(p.directory, name, p.definition(name))
 		all = append(all, &listedPlugin{name: name, Definition: d, problem: err})
 	}

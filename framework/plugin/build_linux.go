@@ -203,6 +203,7 @@ func (b *builder) build(ctx context.Context, f *found) error {
 	}
 	after, err := os.Stat(f.Path)
 	if err != nil || after.Mode()&0o111 == 0 {
+		_ = os.Remove(f.Path) // it is the archive of a package, and no program that was built before
 		return fmt.Errorf("%s is no program: its package must be main", f.from)
 	}
 	if before == nil || !os.SameFile(before, after) {

@@ -2,6 +2,9 @@ package plugin
 
 import (
 	"context"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
@@ -61,3 +64,14 @@ type Restart struct {
 // has the options. A program that runs modules sets it before it uses this package, which would link a
 // compiler into each plugin otherwise.
 var OpenWasm func(context.Context, Settings) (*framework.HandlerClass, error)
+
+// Spellings returns the names of plugins with those that they may be called by, without an extension, for hints.
+func Spellings(names []string) []string {
+	all := slices.Clone(names)
+	for _, name := range names {
+		if short := strings.TrimSuffix(name, filepath.Ext(name)); short != name {
+			all = append(all, short)
+		}
+	}
+	return all
+}

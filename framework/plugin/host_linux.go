@@ -3,6 +3,7 @@ package plugin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -135,6 +136,12 @@ func newHost(s Settings) (*host, error) {
 	var err error
 	if h.image, err = process.Pin(s.File()); err != nil {
 		return nil, fmt.Errorf("plugin %q: %w", s.Name, err)
+	}
+	first := process.Command{
+		Image: h.image, Directory: s.WorkingDirectory, Restrictions: process.Restrictions(s.Limits), Sandbox: (*process.Sandbox)(s.Sandbox),
+	}
+	if err := first.Reach(s.executed(s.File())); err != nil {
+		return nil, errors.Join(fmt.Errorf("plugin %q: %w", s.Name, err), h.image.Close())
 	}
 	return h, nil
 }

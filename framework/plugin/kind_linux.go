@@ -31,6 +31,14 @@ var servesInPython = sync.OnceValue(func() *regexp.Regexp { // it would cost eac
 	return regexp.MustCompile(`(?m)^[ \t]*(import[ \t]+([\w., \t]*,[ \t]*)?|from[ \t]+)(socketserver|SocketServer|http\.server|xmlrpc\.server)\b|^async[ \t]+def[ \t]+handle[ \t]*\(`)
 })
 
+// opensOwnPort is why a Python script that listens by itself is run for each request.
+const opensOwnPort = "a .py file that opens a port of its own, and has no server or handler"
+
+// opensPort matches what a Python script says that listens by itself.
+var opensPort = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^[^#\n]*(\.listen[ \t]*\(|\b(create_server|start_server|start_unix_server)[ \t]*\()`)
+})
+
 // maxScript is how much of a Python script is looked at.
 const maxScript = 1 << 20
 
@@ -52,6 +60,10 @@ func kindOf(path string, executable bool) looked {
 		text, err := io.ReadAll(io.NewSectionReader(f, 0, maxScript))
 		if err == nil && servesInPython().Match(text) {
 			return looked{Python, "a .py file with a server or handler"}
+		}
+		if err == nil && opensPort().Match(text) {
+			stdio.why = opensOwnPort
+			return stdio
 		}
 	}
 	if executable && contains(f, handshake.MagicCookieKey) {
@@ -95,6 +107,10 @@ func (f *found) checkInterpreter() error {
 	switch {
 	case kind == Python && (!script || len(fields) == 0): // it runs under python3 of the PATH
 		return nil
+	case !script && isObject(head):
+		return fmt.Errorf("%s is an object file, and no program; link it, as by cc without -c", path)
+	case !script && bytes.HasPrefix(head, []byte(elf)) && len(head) < 52: // the shorter of both headers
+		return fmt.Errorf("%s begins as a program and ends after %d bytes (exec format error); build or copy it again", path, len(head))
 	case !script && isText(head):
 		return fmt.Errorf("%s is a text without a first line that names its interpreter (exec format error); begin it with #!/bin/sh or the like", path)
 	case !script:
@@ -154,12 +170,40 @@ func behindEnv(args []string) string {
 	return ""
 }
 
+// elf is how programs and object files of Linux begin.
+const elf = "\x7fELF"
+
+// isObject reports whether a file that begins so is what a compiler makes for a linker.
+func isObject(head []byte) bool {
+	return len(head) > 17 && bytes.HasPrefix(head, []byte(elf)) && head[16]^head[17] == 1 // ET_REL, in either order of bytes
+}
+
 // isText reports whether a file that begins so cannot be a program.
 func isText(head []byte) bool {
 	for _, b := range head {
-		if b < ' ' && b != '\t' && b != '\n' && b != '\r' && b != '\f' && b != 0x1b {
+		if b == 0x7f || b < ' ' && b != '\t' && b != '\n' && b != '\r' && b != '\f' && b != 0x1b {
 			return false
 		}
 	}
 	return true
+}
+
+// executed returns what a process that runs path has to execute, and to read, besides its image: a script and the
+// interpreter that its first line names. The script of an interpreter that is run itself is only read.
+func (s *Settings) executed(path string) (execute, read []string) {
+	if s.script != "" {
+		return nil, []string{s.script}
+	}
+	line, err := firstLine(path)
+	line, script := strings.CutPrefix(line, "#!")
+	if err != nil || !script {
+		return nil, nil
+	}
+	if s.sealed == "" { // else it is inherited
+		execute, read = []string{path}, []string{path}
+	}
+	if fields := strings.Fields(line); len(fields) > 0 {
+		execute = append(execute, fields[0])
+	}
+	return execute, read
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -89,6 +90,9 @@ func TestScriptThatCannotRun(t *testing.T) {
 	write(t, dir+"/split", "#!/usr/bin/env -S A=b nosuch -x\n", 0o755)
 	write(t, dir+"/python env.py", "#!/usr/bin/env python3.nosuch\nimport socketserver\n", 0o644)
 	all := wanted("windows", "without", "nothing", "missing", "plain", "python", "env", "split", "python env")
+	write(t, dir+"/object", "\x7fELF\x02\x01\x01"+strings.Repeat("\x00", 9)+"\x01\x00>\x00"+strings.Repeat("\x00", 100), 0o755)
+	write(t, dir+"/garbage", "\x7fELFgarbage", 0o755)
+	all["object"], all["garbage"] = plugin.Definition{}, plugin.Definition{}
 	all["absent"] = plugin.Definition{Path: "/nonexistent/program"}
 	all["bare"] = plugin.Definition{Path: dir + "/sh", Command: "sh"}
 	all["nowhere"] = plugin.Definition{Path: dir + "/nosuch", Command: "nosuch"}
@@ -97,6 +101,8 @@ func TestScriptThatCannotRun(t *testing.T) {
 	_, errs := plugin.Prepare(t.Context(), dir, all, frameworktest.NewLog().Logger())
 	for name, want := range map[string]string{
 		"windows":    `its interpreter is "/bin/sh\r", which does not exist; run: sed -i 's/\r$//' ` + dir + `/windows`,
+		"object":     "is an object file, and no program; link it",
+		"garbage":    "begins as a program and ends after 11 bytes (exec format error); build or copy it again",
 		"without":    "(exec format error); begin it with #!/bin/sh",
 		"nothing":    "names no interpreter",
 		"missing":    "is a script for /nonexistent/sh, which is not installed",

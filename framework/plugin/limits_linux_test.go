@@ -149,3 +149,55 @@ func TestPluginOfAnotherUser(t *testing.T) {
 		require.Empty(t, found["Groups"])
 	}
 }
+
+// What keeps a process from its program is told when its server opens, with who may not do what.
+func TestPluginThatItsUserCannotReach(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	t.Parallel()
+	base, err := os.MkdirTemp("", "reach")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	require.NoError(t, os.Chmod(base, 0o755))
+	require.NoError(t, os.Mkdir(base+"/private", 0o700))
+	require.NoError(t, os.Mkdir(base+"/private/in", 0o755))
+	require.NoError(t, os.Mkdir(base+"/public", 0o755))
+	const shell, python = "#!/bin/sh\ncat\n", "import socketserver\nclass H(socketserver.StreamRequestHandler):\n    def handle(self): pass\n"
+	for n, c := range []struct {
+		directory, name, text string
+		mode                  os.FileMode
+		sandboxed             bool
+		want                  string
+	}{
+		{"private", "a.sh", shell, 0o755, false, "user 65534, which it runs as, may not run in " + base + "/private; let it, as by chmod o+x"},
+		{"private/in", "a.sh", shell, 0o755, false, "user 65534, which it runs as, may not enter " + base + "/private, and so not run in " + base + "/private/in"},
+		{"private", "b.py", python, 0o644, false, "user 65534, which it runs as, may not run in " + base + "/private; let it, as by chmod o+x"},
+		{"public", "c.sh", shell, 0o700, false, "user 65534, which it runs as, may not execute " + base + "/public/c.sh; let it"},
+		{"public", "d.sh", shell, 0o711, false, "user 65534, which it runs as, may not read " + base + "/public/d.sh; let it"},
+		{"public", "e.py", python, 0o600, false, "user 65534, which it runs as, may not read " + base + "/public/e.py; let it"},
+		{"public", "f", "\x7fELF" + strings.Repeat(" ", 60), 0o700, false, "user 65534, which it runs as, may not execute " + base + "/public/f; let it"},
+		{"public", "g.sh", shell, 0o755, true, "its sandbox does not let it read /bin/sh; add that to read"},
+		{"public", "h.sh", shell, 0o755, false, ""},
+		{"public", "i.py", python, 0o644, false, ""},
+	} {
+		path, limits := fmt.Sprintf("%s/%s/%s", base, c.directory, c.name), framework.Restrictions{AsUser: true, UID: 65534, GID: 65534}
+		write(t, path, c.text, c.mode)
+		require.NoError(t, os.Chmod(path, c.mode))
+		found, err := plugin.Find(base+"/"+c.directory, c.name, plugin.Definition{Limits: limits})
+		require.NoError(t, err)
+		if c.sandboxed {
+			if (&framework.Sandbox{Required: true}).Check(frameworktest.NewLog().Logger()) != nil {
+				continue
+			}
+			found.Limits, found.Sandbox = framework.Restrictions{}, &framework.Sandbox{}
+		}
+		class, err := plugin.Open(t.Context(), plugin.Settings{Name: "x", Server: "test", Definition: found, Log: frameworktest.NewLog().Logger()})
+		if c.want != "" {
+			require.ErrorContains(t, err, c.want, n)
+			continue
+		}
+		require.NoError(t, err)
+		require.NoError(t, class.Close())
+	}
+}

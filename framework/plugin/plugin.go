@@ -40,6 +40,7 @@ type Settings struct {
 	// Cache is a directory for what is made of a module, set for OpenWasm; empty: it has one of its own.
 	Cache string
 
+	script  string        // that Path, an interpreter, reads; empty: it reads none, or one that it inherits
 	started *atomic.Int64 // the id of the process that was started last
 	sealed  string        // the path of what was checked, in place of Path; empty: nothing had to be
 }

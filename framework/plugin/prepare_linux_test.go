@@ -186,6 +186,7 @@ func TestInNoModuleAndNoSourceTree(t *testing.T) {
 // What a module of its own lacks is said with the next step, as go does, and without what it
 // prints over several lines.
 func TestIncompleteModule(t *testing.T) {
+	const library = "package library\n"
 	ownCache(t)
 	dir := t.TempDir()
 	const own = "github.com/go-socketserver/socketserver"
@@ -195,7 +196,10 @@ func TestIncompleteModule(t *testing.T) {
 	write(t, dir+"/untidy/go.mod", "module untidy\n\ngo 1.26.0\n\nreplace "+own+" => "+tree(t)+"\n", 0o644)
 	write(t, dir+"/mainless/main.go", "package main\n\nfunc Main() {}\n", 0o644)
 	write(t, dir+"/mainless/go.mod", "module mainless\n\ngo 1.26.0\n", 0o644)
+	write(t, dir+"/library/main.go", library, 0o644)
+	write(t, dir+"/library/go.mod", "module library\n\ngo 1.26.0\n", 0o644)
 	for name, want := range map[string]string{
+		"library": "$ is no program: its package must be main",
 		"bare": "it does not build: $/main.go:8:2: no required module provides package " + own + "/framework; $/main.go:9:2: no required module provides package " + own +
 			"/framework/plugin; run: cd $ && go mod edit -replace " + own + "=DIRECTORY-OF-ITS-SOURCE && go mod tidy",
 		"untidy": "it does not build: $/main.go:8:2: module " + own + " provides package " + own + "/framework and is replaced but not required; $/main.go:9:2: module " + own + " provides package " + own +
@@ -274,7 +278,7 @@ func TestWhatIsNoPlugin(t *testing.T) {
 	outside := t.TempDir()
 	write(t, dir+"/loose.go", shout, 0o644)
 	write(t, dir+"/plain", "text", 0o644)
-	write(t, dir+"/binary", "\x7fELF\x02\x01\x01 of another system", 0o755)
+	write(t, dir+"/binary", "\x7fELF\x02\x01\x01"+strings.Repeat(" of another system", 4), 0o755)
 	write(t, dir+"/script", "#!/nonexistent/python\n", 0o755)
 	write(t, dir+"/empty/README", "", 0o644)
 	write(t, outside+"/program", "#!/bin/sh\n", 0o755)

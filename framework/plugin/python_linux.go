@@ -60,6 +60,9 @@ func (s *Settings) interpret(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.sealed == "" {
+		s.script = script
+	}
 	s.Path, s.sealed, s.Command = interpreter, "", interpreter // it finds its library by its name
 	s.Args = slices.Concat([]string{"-I", "-u", "-c", pythonRunner(), script, text}, s.Args)
 	s.WorkingDirectory = cmp.Or(s.WorkingDirectory, filepath.Dir(script))

@@ -105,6 +105,8 @@ func TestPythonThatCannotBeServed(t *testing.T) {
 		"two_classes": {"threading", head + "class I(socketserver.StreamRequestHandler): pass\n", `it starts no server and has 2 handler classes \(H, I\)`},
 		"nothing":     {"threading", "import socketserver\n", `it starts no server and has 0 handler classes`},
 		"argument":    {"threading", head + "import sys\nport = int(sys.argv[1])\n", `argument.py:5: it wants an argument; give it arguments by args = \[...\]`},
+		"usage":       {"threading", head + "import sys\nsys.exit('usage: usage.py PORT')\n", `usage.py ended before it served \(usage: usage.py PORT\); give it arguments by args`},
+		"status":      {"threading", head + "import sys\nsys.exit(3)\n", `status.py ended before it served \(exit status 3\)`},
 		"own_loop":    {"forking", head + "socketserver.TCPServer(('', 0), H).handle_request()\n", `it calls handle_request\(\) in a loop of its own, for one request after the other; use synchronous`},
 		"workers":     {"preforking", head + "socketserver.TCPServer(('', 0), H).handle_request()\n", `it calls handle_request\(\) in a loop of its own`},
 	} {
@@ -655,4 +657,31 @@ socketserver.ThreadingTCPServer(("", 0), H).serve_forever()
 		}
 	}
 	require.Fail(t, "the server waits in vain")
+}
+
+// A handler class that does nothing is most often one that is misspelt.
+func TestPythonWithoutHandle(t *testing.T) {
+	t.Parallel()
+	const head = "import socketserver\nclass H(socketserver.StreamRequestHandler):\n    def "
+	for method, warned := range map[string]bool{"handel": true, "handle": false, "setup": false, "finish": false} {
+		path, j := t.TempDir()+"/one.py", frameworktest.NewLog()
+		write(t, path, head+method+"(self): pass\n", 0o644)
+		require.NoError(t, open(t, scriptAt(path, "threading", j)).Close())
+		require.Equal(t, warned, strings.Contains(j.String(), "H has no handle(), so its clients get nothing"), method)
+	}
+}
+
+// A script that has a server of another kind is told, as its clients are not that server's.
+func TestPythonWithAPortOfItsOwn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for text, warned := range map[string]bool{"s.listen()": true, "server = socket.create_server(('', 0))": true, "# s.listen()": false, "print('hello')": false} {
+		j := frameworktest.NewLog()
+		write(t, dir+"/own.py", "#!/usr/bin/env python3\nimport socket\n"+text+"\n", 0o755)
+		found, err := plugin.Find(dir, "own", plugin.Definition{})
+		require.NoError(t, err)
+		require.Equal(t, plugin.Stdio, found.Kind)
+		require.NoError(t, open(t, plugin.Settings{Name: "own", Definition: found, Log: j.Logger()}).Close())
+		require.Equal(t, warned, strings.Contains(j.String(), "opens a port of its own"), text)
+	}
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/internal/conn"
 	"github.com/go-socketserver/socketserver/framework/internal/logline"
@@ -55,6 +57,10 @@ func newProgram(s *Settings) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Why == opensOwnPort {
+		cmp.Or(s.Log, hclog.Default()).Warn("the script opens a port of its own, where the clients of this server are not: it is started for each of them, and they are its standard input and output",
+			"plugin", s.Name, "next", "serve with socketserver, or by async def handle(reader, writer)")
+	}
 	directory := cmp.Or(s.WorkingDirectory, filepath.Dir(s.Path))
 	if _, err := os.Stat(directory); err != nil {
 		return nil, fmt.Errorf("open directory to run in: %w", err)
@@ -70,6 +76,9 @@ func newProgram(s *Settings) (*program, error) {
 	}}
 	if p.command.Image, err = process.Pin(path); err != nil {
 		return nil, err
+	}
+	if err := p.command.Reach(s.executed(path)); err != nil {
+		return nil, errors.Join(err, p.command.Image.Close())
 	}
 	if p.release, err = process.KeepSpawner(p.command); err != nil {
 		return nil, errors.Join(err, p.command.Image.Close())

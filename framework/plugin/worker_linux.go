@@ -80,7 +80,7 @@ func startWorker(ctx context.Context, s *Settings, image *process.Image) (*insta
 	hello, err := i.worker.Configure(s.configuration(), 2*startTimeout) // ctx comes first
 	switch {
 	case hello == nil:
-		err = i.noHello(ctx, err)
+		err = i.noHello(ctx, s.Kind, err)
 	case err == nil && hello.Options != nil: // else it does not say which it has
 		_, err = completeOptions(hello.Options, s.Options, nil)
 	}
@@ -93,11 +93,13 @@ func startWorker(ctx context.Context, s *Settings, image *process.Image) (*insta
 }
 
 // noHello returns why a process has not said hello.
-func (i *instance) noHello(ctx context.Context, err error) error {
-	switch ctx.Err() {
-	case context.Canceled:
-		return ctx.Err()
-	case context.DeadlineExceeded:
+func (i *instance) noHello(ctx context.Context, kind Kind, err error) error {
+	switch late := ctx.Err(); {
+	case late == context.Canceled:
+		return late
+	case late != nil && kind == Python:
+		return i.runner.problem(fmt.Errorf("it has come neither to serve_forever() nor to its end within %s; remove what it waits for, or loops in, before that", startTimeout))
+	case late != nil:
 		return fmt.Errorf("it did not say hello on descriptor 3 within %s; see the worker mode of PROTOCOL.md", startTimeout)
 	}
 	select {

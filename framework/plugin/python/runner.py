@@ -304,6 +304,13 @@ class Runner:
         if tls or kind.get_request not in ACCEPTS:
             how = "its socket does TLS" if tls else "get_request() accepts (and may do TLS)"
             self.refuse(f"{how} by itself in {kind.__name__}, and connections come from the server here: TLS is tls {{ }} of its transport")
+        served = server.RequestHandlerClass
+        if isinstance(served, type) and issubclass(served, socketserver.BaseRequestHandler) and all(
+            "__init__" not in vars(c) and "handle" not in vars(c) and "setup" not in vars(c) and "finish" not in vars(c)
+            for c in served.__mro__
+            if c.__module__ not in ("socketserver", "builtins")
+        ):
+            print(f"{served.__name__} has no handle(), so its clients get nothing", file=sys.stderr)
         if kind.process_request not in PROCESSES:
             print(f"process_request() of {kind.__name__} is not used: concurrency says where requests run", file=sys.stderr)
         if self.concurrency in ("forking", "preforking"):
@@ -381,6 +388,7 @@ class Runner:
     def explain(self, error, printed):
         """Refuse a file that did not load, with the line that is the reason."""
         if isinstance(error, SystemExit):
+            printed += error.code if isinstance(error.code, str) else ""  # Python itself would print it
             said = " ".join(printed.split()) or f"exit status {error.code or 0}"
             self.refuse(f"{self.path} ended before it served ({said}); give it arguments by args = [...]", "args")
         line, text, trace = 0, f"{type(error).__name__}: {error}", error.__traceback__

@@ -55,7 +55,10 @@ func compile(ctx context.Context, code []byte, o *Options, inspect bool) (m *mod
 		return m, err
 	}
 	if m.compiled, err = m.runtime.CompileModule(ctx, code); err != nil {
-		return m, fmt.Errorf("cannot be compiled with %d KiB of memory: %w", o.Memory>>10, err)
+		if strings.Contains(err.Error(), "section memory") || strings.Contains(err.Error(), "memory limit") {
+			return m, fmt.Errorf("cannot be compiled with %d KiB of memory: %w", o.Memory>>10, err)
+		}
+		return m, fmt.Errorf("is damaged, or no WebAssembly of version 1; build or copy it again: %w", err)
 	}
 	return m, m.check()
 }

@@ -294,7 +294,7 @@ func TestKeptModuleIsMended(t *testing.T) {
 func TestModulesThatCannotServe(t *testing.T) {
 	foreign := strings.Replace(string(echo), "\x07fd_read", "\x07fd_fead", 1)
 	for problem, code := range map[string]string{
-		"cannot be compiled with 16384 KiB of memory: invalid magic number":                                         "#!/bin/sh\n",
+		"is damaged, or no WebAssembly of version 1; build or copy it again: invalid magic number":                  "#!/bin/sh\n",
 		"is a component of WASI preview 2; build a command of preview 1, as by the target wasm32-wasip1":            "\x00asm\x0d\x00\x01\x00",
 		"imports the function wasi_snapshot_preview1.fd_fead, which is none of WASI preview 1":                      foreign,
 		"has no function _start; build it as a command, with a main function":                                       "\x00asm\x01\x00\x00\x00",
