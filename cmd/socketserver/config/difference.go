@@ -102,8 +102,12 @@ func (t *Transport) describeIn(all map[string]string, name string) {
 		name  string
 		value int
 	}{
-		{"request_queue_size", t.RequestQueueSize}, {"read_buffer", t.ReadBuffer}, {"write_buffer", t.WriteBuffer},
-		{"keep_alive", int(t.KeepAlive)}, {"max_packet_size", t.MaxPacketSize}, {"mode", int(t.Mode)},
+		{"request_queue_size", t.RequestQueueSize},
+		{"read_buffer", t.ReadBuffer},
+		{"write_buffer", t.WriteBuffer},
+		{"keep_alive", int(t.KeepAlive)},
+		{"max_packet_size", t.MaxPacketSize},
+		{"mode", int(t.Mode)},
 	} {
 		if a.value == 0 {
 			all[name+"."+a.name] = "default"

@@ -34,7 +34,7 @@ func TestNamesOfDifferencesAreAttributes(t *testing.T) {
 			WebSocket: &websocket.Options{Path: "/", Origins: []string{"*"}, Subprotocol: "s", Binary: true},
 		}},
 	}
-	s.Transports[0].SocketOptions.RequestQueueSize, s.Transports[0].ReusePort, s.Transports[0].Multipath = 1, true, true
+	s.Transports[0].RequestQueueSize, s.Transports[0].ReusePort, s.Transports[0].Multipath = 1, true, true
 	s.Concurrency.MaxRequestsPerWorker, s.Concurrency.Via = 1, "bus"
 	for name := range s.attributes() {
 		if strings.HasPrefix(name, "transport ") && !strings.Contains(name, ".") || name == "concurrency" {
