@@ -46,6 +46,7 @@ type Link struct {
 	where   string
 	log     hclog.Logger
 	within  time.Duration // all answers to a question; maxTime but in tests
+	quiet   time.Duration // as above; longer in tests
 
 	mu     sync.Mutex
 	logged string // the kind of problem that was logged last; empty: none since it was joined
@@ -54,7 +55,7 @@ type Link struct {
 // Join joins a cluster, now or as soon as it can be reached. status returns what the daemon does; its JSON is an
 // object. In place of one that NATS does not take others get a [Problem].
 func Join(c config.Cluster, log hclog.Logger, status func() any) (*Link, error) {
-	l := &Link{Prefix: "socketserver." + c.Name + ".", where: natsclient.Hosts(c.URL), within: maxTime}
+	l := &Link{Prefix: "socketserver." + c.Name + ".", where: natsclient.Hosts(c.URL), within: maxTime, quiet: quiet}
 	l.log = log.With("cluster", c.Name, "nats", l.where)
 	machine, _ := os.Hostname()
 	options, err := natsclient.Credentials(c.Credentials)
@@ -224,7 +225,7 @@ func (l *Link) gather(ctx context.Context, subject string, add func(*nats.Msg)) 
 	all, cancel := context.WithTimeoutCause(ctx, l.within, errTooMuch)
 	defer cancel()
 	var number, size, objects int
-	for wait := firstAnswer; ; wait = quiet {
+	for wait := firstAnswer; ; wait = l.quiet {
 		within, cancel := context.WithTimeout(all, wait)
 		m, err := answers.NextMsgWithContext(within)
 		cancel()

@@ -7,6 +7,8 @@ import (
 	"net"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/go-socketserver/socketserver/framework/internal/rawsock"
 )
 
@@ -63,7 +65,7 @@ func (c *sharedConn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil 
 
 // Close does not linger.
 func (c *sharedConn) Close() error {
-	_ = c.raw.Control(stopLingering)
+	_ = c.raw.Control(stopWaiting)
 	return c.Conn.Close()
 }
 
@@ -71,6 +73,14 @@ func (c *sharedConn) Close() error {
 func StopLingering(l syscall.Conn) {
 	if raw, err := l.SyscallConn(); err == nil {
 		_ = raw.Control(stopLingering)
+	}
+}
+
+// stopWaiting keeps close(2) from waiting. A connection that is to be reset, with a linger of 0, does not wait, and is
+// reset.
+func stopWaiting(fd uintptr) {
+	if l, err := unix.GetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER); err == nil && l.Onoff != 0 && l.Linger != 0 {
+		stopLingering(fd)
 	}
 }
 
@@ -87,7 +97,7 @@ func Kill(c net.Conn) {
 			if flags&syscall.O_NONBLOCK == 0 {
 				_ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR)
 			}
-			stopLingering(fd)
+			stopWaiting(fd)
 		})
 	}
 	_ = c.Close()
