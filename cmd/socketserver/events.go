@@ -57,7 +57,7 @@ func (d *daemon) events(ctx context.Context, send func(any) error) error {
 }
 
 // follow calls each with the frames of the daemon until a signal comes.
-func follow(c *cobra.Command, path func() (string, error), each func(eventFrame) error) error {
+func follow(path func() (string, error), each func(eventFrame) error) error {
 	socket, err := path()
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func newEvents() *cobra.Command {
 	path := addAdminFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "a JSON object a line")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return follow(c, path, func(f eventFrame) error { return f.print(c.OutOrStdout(), asJSON) })
+		return follow(path, func(f eventFrame) error { return f.print(c.OutOrStdout(), asJSON) })
 	}
 	return c
 }

@@ -102,7 +102,7 @@ func newTop() *cobra.Command {
 			err = askAgain(c, path, interval, between(rates, ratesOf))
 		} else {
 			take := between(rates, newTopAnswer)
-			err = follow(c, path, func(f eventFrame) error { return take(f.Status) })
+			err = follow(path, func(f eventFrame) error { return take(f.Status) })
 		}
 		if errors.Is(err, errShown) {
 			return nil

@@ -68,7 +68,7 @@ func respell(root, output string) string {
 	}
 	var packages []string
 	if own {
-		_ = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		_ = filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 			if err == nil && filepath.Ext(path) == ".go" {
 				packages = append(packages, ownModule+strings.TrimPrefix(filepath.Dir(path), root))
 			}

@@ -102,7 +102,7 @@ func (b *block) directory(into *string) field {
 	return func(v cty.Value) *fault {
 		f := set(v)
 		if f == nil && !v.IsNull() {
-			b.reader.directories = append(b.reader.directories, usedDirectory{b, *into})
+			b.directories = append(b.directories, usedDirectory{b, *into})
 		}
 		return f
 	}

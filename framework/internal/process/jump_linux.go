@@ -45,7 +45,7 @@ func (c *Command) jump(attr *os.ProcAttr, rules *os.File) (*jump, error) {
 		return len(j.attr.Files) - 1
 	}
 	r := c.Restrictions
-	to := trampoline.Jump{AsUser: r.AsUser, UID: r.UID, GID: r.GID, Directory: attr.Dir, Restrict: unix.SYS_LANDLOCK_RESTRICT_SELF}
+	to := trampoline.Jump{AsUser: r.AsUser, UID: r.UID, GID: r.GID, Directory: attr.Dir, Limits: r.limits(), Restrict: unix.SYS_LANDLOCK_RESTRICT_SELF}
 	switch {
 	case c.Image.text != nil: // its interpreter opens it
 		to.Paths = []string{fmt.Sprintf("/proc/self/fd/%d", give(c.Image.text))}
@@ -71,9 +71,6 @@ func (c *Command) jump(attr *os.ProcAttr, rules *os.File) (*jump, error) {
 	}
 	if c.DieWithParent {
 		to.Parent = os.Getpid()
-	}
-	for _, l := range r.limits() {
-		to.Limits = append(to.Limits, l)
 	}
 	j.args = to.Args(c.Args)
 	return j, nil
