@@ -141,3 +141,15 @@ func unitFile(path, name string) string {
 	}
 	return ""
 }
+
+// sameFile reports whether two paths lead to one file. A link that leads nowhere is a file of its own.
+func sameFile(a, b string) bool {
+	stat := func(path string) os.FileInfo {
+		info, err := os.Stat(path)
+		if err != nil {
+			info, _ = os.Lstat(path)
+		}
+		return info
+	}
+	return os.SameFile(stat(a), stat(b))
+}

@@ -297,9 +297,23 @@ const (
 	echoService = "[Service]\nExecStart=/bin/cat\nStandardInput=socket\n"
 )
 
-// importUnits imports a.socket of usr/lib/systemd/system in a tree with other units and drop-ins, where etc
-// and lib stand for the directories of the system.
+// importUnits imports a-b.socket of usr/lib/systemd/system in a [unitTree].
 func importUnits(t *testing.T, socket string, others map[string]string) string {
+	t.Helper()
+	return importPaths(t, filepath.Join(unitTree(t, socket, others), "usr/lib/systemd/system/a-b.socket"))
+}
+
+func importPaths(t *testing.T, paths ...string) string {
+	t.Helper()
+	got, err := Import("", paths, check)
+	require.NoError(t, err)
+	requireValid(t, got)
+	return got
+}
+
+// unitTree makes a tree with a-b.socket in usr/lib/systemd/system and other units and drop-ins, where etc and
+// lib stand for the directories of the system.
+func unitTree(t *testing.T, socket string, others map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
 	write := func(name, text string) {
@@ -316,10 +330,7 @@ func importUnits(t *testing.T, socket string, others map[string]string) string {
 		place, rest, _ := strings.Cut(name, "/")
 		write(map[string]string{"etc": "etc", "lib": "usr/lib"}[place]+"/systemd/system/"+rest, text)
 	}
-	got, err := Import("", []string{filepath.Join(root, "usr/lib/systemd/system/a-b.socket")}, check)
-	require.NoError(t, err)
-	requireValid(t, got)
-	return got
+	return root
 }
 
 // Drop-ins and services are looked for where systemd does.
@@ -346,6 +357,24 @@ func TestLoadPathOfUnits(t *testing.T) {
 	require.Contains(t, importUnits(t, echoSocket, with("etc/a-b.socket", echoSocket)), "etc/systemd/system/a-b.socket in place of ")
 	got := importUnits(t, echoSocket, with("etc/a-b.socket.d/x.conf", "[Socket]\nIPAddressDeny=192.0.2.2\n", "lib/a-b.socket.d/x.conf", deny))
 	require.Contains(t, got, "access { deny = [\"192.0.2.2\"] }", "the first directory counts")
+}
+
+// A drop-in that another one hides says nothing where it is found in a directory, either.
+func TestHiddenDropInInDirectory(t *testing.T) {
+	root := unitTree(t, echoSocket, map[string]string{
+		"lib/a-b@.service":        echoService,
+		"etc/a-b.socket.d/x.conf": "[Socket]\nIPAddressDeny=192.0.2.9\n",
+		"lib/a-b.socket.d/x.conf": "[Socket]\nIPAddressDeny=\nIPAddressDeny=192.0.2.1\n",
+	})
+	t.Chdir(root)
+	for _, directories := range [][]string{
+		{filepath.Join(root, "usr/lib/systemd/system")},
+		{"usr/lib/systemd/system"},
+		{"usr/lib/systemd/system", "etc/systemd/system"},
+		{"usr/lib/systemd/system", filepath.Join(root, "usr/lib/systemd/system/a-b.socket.d")},
+	} {
+		require.Contains(t, importPaths(t, directories...), "access { deny = [\"192.0.2.9\"] }", directories)
+	}
 }
 
 // A drop-in that cannot be read may have what restricts clients or the program.

@@ -48,13 +48,13 @@ func (r *systemd) collect(files []file) {
 		}
 	}
 	read := map[[2]string]bool{}
-	used := map[string]bool{}
 	for _, f := range files {
 		if u := units[f.of]; u != nil && !read[[2]string{f.of, f.path}] {
-			read[[2]string{f.of, f.path}], used[f.path] = true, true
+			read[[2]string{f.of, f.path}] = true
 			u.read(f)
 		}
 	}
+	used := map[string]bool{}
 	for _, f := range files {
 		if f.of == "" && !isUnit(f.path) && !used[f.path] {
 			used[f.path] = true
@@ -63,20 +63,27 @@ func (r *systemd) collect(files []file) {
 	}
 }
 
-// addFound adds a drop-in that was found by itself to the units that its directory names.
+// addFound adds a drop-in that was found by itself to the units that its directory names. Where it lies in
+// the load path of one of them, [dropIns] has decided whether it counts.
 func (r *systemd) addFound(f file) {
-	directory := filepath.Base(f.path)
-	if !unitDropIns.MatchString(directory) {
-		directory = filepath.Base(filepath.Dir(f.path))
+	directory := f.path
+	if !unitDropIns.MatchString(filepath.Base(directory)) {
+		directory = filepath.Dir(directory)
 	}
-	belongs := false
+	var of []*unit
 	for _, u := range r.units {
-		if slices.Contains(dropInNames(u.path), strings.TrimSuffix(directory, ".d")) {
-			belongs = true
-			u.read(f)
+		if !slices.Contains(dropInNames(u.path), strings.TrimSuffix(filepath.Base(directory), ".d")) {
+			continue
 		}
+		if slices.ContainsFunc(loadPath(filepath.Dir(u.path)), func(d string) bool { return sameFile(d, filepath.Dir(directory)) }) {
+			return
+		}
+		of = append(of, u)
 	}
-	if !belongs {
+	for _, u := range of {
+		u.read(f)
+	}
+	if of == nil {
 		r.comments = append(r.comments, comment("%s: not carried over, as it changes a unit that was not read; name that unit, too", f.path))
 	}
 }
