@@ -62,27 +62,35 @@ func dropIns(path string) []file {
 		return nil
 	}
 	found := map[string]file{}
-	for _, directory := range loadPath(filepath.Dir(path)) {
-		for _, name := range dropInNames(path) {
-			at := filepath.Join(directory, name+".d")
-			entries, err := os.ReadDir(at)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				found[at] = file{path: at, unread: config.PathError(at, err)}
-			}
-			for _, e := range entries {
-				if _, hidden := found[e.Name()]; !hidden && isDropIn(e.Name()) {
-					found[e.Name()] = readDropIn(filepath.Join(at, e.Name()))
-				}
+	all := dropInNames(path)
+	last := len(all) - 1
+	for _, group := range [][]string{all[:last], all[last:]} { // those of the type come after all others
+		for _, directory := range loadPath(filepath.Dir(path)) {
+			for _, name := range group {
+				findDropIns(found, filepath.Join(directory, name+".d"))
 			}
 		}
 	}
-	var all []file
+	var files []file
 	for _, name := range names(found) {
 		f := found[name]
 		f.of = path
-		all = append(all, f)
+		files = append(files, f)
 	}
-	return all
+	return files
+}
+
+// findDropIns adds the drop-ins in a directory to those that were found before, which hide others of their name.
+func findDropIns(found map[string]file, directory string) {
+	entries, err := os.ReadDir(directory)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		found[directory] = file{path: directory, unread: config.PathError(directory, err)}
+	}
+	for _, e := range entries {
+		if _, hidden := found[e.Name()]; !hidden && isDropIn(e.Name()) {
+			found[e.Name()] = readDropIn(filepath.Join(directory, e.Name()))
+		}
+	}
 }
 
 func isUnit(path string) bool {
@@ -107,7 +115,7 @@ func readDropIn(path string) file {
 }
 
 // dropInNames returns the names of the directories of a unit's drop-ins, without .d: for a-b@.service
-// these are a-b@.service, a-.service and service, and those of the unit that it is a link to.
+// these are a-b@.service, a-.service and service, and those of the unit that it is a link to. The type is the last.
 func dropInNames(path string) []string {
 	units := []string{filepath.Base(path)}
 	if target, err := filepath.EvalSymlinks(path); err == nil && filepath.Base(target) != units[0] && isUnit(target) {

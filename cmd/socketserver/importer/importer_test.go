@@ -357,6 +357,8 @@ func TestLoadPathOfUnits(t *testing.T) {
 	require.Contains(t, importUnits(t, echoSocket, with("etc/a-b.socket", echoSocket)), "etc/systemd/system/a-b.socket in place of ")
 	got := importUnits(t, echoSocket, with("etc/a-b.socket.d/x.conf", "[Socket]\nIPAddressDeny=192.0.2.2\n", "lib/a-b.socket.d/x.conf", deny))
 	require.Contains(t, got, "access { deny = [\"192.0.2.2\"] }", "the first directory counts")
+	got = importUnits(t, echoSocket, with("etc/socket.d/x.conf", "[Socket]\nIPAddressDeny=192.0.2.2\n", "lib/a-b.socket.d/x.conf", deny))
+	require.Contains(t, got, "access { deny = [\"192.0.2.1\"] }", "that of the type comes after")
 }
 
 // A drop-in that another one hides says nothing where it is found in a directory, either.
