@@ -94,6 +94,7 @@ var leftover = regexp.MustCompile(`^\.|~$|\.(bak|orig|rpmsave|rpmnew|rpmorig|dpk
 
 // readPath reads a file, or the files of a directory, as far as they can be read, with the drop-ins of systemd's units.
 func readPath(path string) ([]file, error) {
+	path = filepath.Clean(path) // so that a file is one unit, however it was named
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:

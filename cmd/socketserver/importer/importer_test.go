@@ -379,6 +379,28 @@ func TestHiddenDropInInDirectory(t *testing.T) {
 	}
 }
 
+// A unit that is named in another way is not another unit.
+func TestNamesOfOneUnit(t *testing.T) {
+	root := unitTree(t, echoSocket, map[string]string{"lib/a-b@.service": echoService})
+	require.NoError(t, os.Symlink("usr/lib", filepath.Join(root, "lib")))
+	directory := filepath.Join(root, "usr/lib/systemd/system")
+	t.Chdir(directory)
+	for _, paths := range [][]string{
+		{"./a-b.socket"},
+		{directory + "//a-b.socket"},
+		{filepath.Join(root, "lib/systemd/system/a-b.socket")},
+		{"./a-b.socket", "a-b.socket"},
+	} {
+		got := importPaths(t, paths...)
+		require.Contains(t, got, "\nserver \"a-b\"", paths)
+		require.NotContains(t, got, "Disabled", paths)
+	}
+	etc := filepath.Join(root, "etc/systemd/system/a-b.socket")
+	require.NoError(t, os.MkdirAll(filepath.Dir(etc), 0o700))
+	require.NoError(t, os.Symlink("nowhere", etc))
+	require.Contains(t, importPaths(t, "a-b.socket"), "# Disabled: systemd takes "+etc+" in place of a-b.socket; name that file\n")
+}
+
 // A drop-in that cannot be read may have what restricts clients or the program.
 func TestUnreadableDropInDisables(t *testing.T) {
 	for _, name := range []string{"lib/a-b.socket.d/x.conf", "lib/a-b@.service.d/x.conf", "etc/service.d/x.conf", "etc/a-b@.service"} {

@@ -137,7 +137,7 @@ func (r *systemd) convert(socket *unit) *server {
 		for _, why := range u.unread {
 			s.disable(why)
 		}
-		if at := unitFile(u.path, u.name()); at != "" && at != u.path {
+		if at := unitFile(u.path, u.name()); at != "" && !sameFile(at, u.path) {
 			s.disable(fmt.Sprintf("systemd takes %s in place of %s; name that file", at, u.path))
 		}
 	}
