@@ -424,6 +424,29 @@ func TestUnreadableDropInDisables(t *testing.T) {
 	require.Contains(t, got, "\nserver", "a link to /dev/null hides a drop-in")
 }
 
+// A directory with - before it need not be there.
+func TestWorkingDirectory(t *testing.T) {
+	there := t.TempDir()
+	absent := filepath.Join(there, "absent")
+	with := func(value string) string {
+		return importUnits(t, echoSocket, map[string]string{"lib/a-b@.service": echoService + "WorkingDirectory=" + value + "\n"})
+	}
+	for _, value := range []string{there, "-" + there, "~\nWorkingDirectory=" + there} {
+		got := with(value)
+		require.Contains(t, got, "\nserver \"a-b\"", value)
+		require.Contains(t, got, fmt.Sprintf("process { directory = %q }", there), value)
+	}
+	got := with("-" + absent)
+	require.Contains(t, got, "\nserver \"a-b\"")
+	require.NotContains(t, got, "process {")
+	require.Contains(t, got, "# Different: there is no such directory; the program runs in the directory of servers.hcl\n#     WorkingDirectory=-"+absent)
+	got = with(absent)
+	require.Contains(t, got, "# Disabled: there is no directory "+absent+"; make it, or correct process.directory\n")
+	require.Contains(t, got, fmt.Sprintf("#   process { directory = %q }", absent))
+	require.Contains(t, with(there+"/../%p"), "# Disabled: there is no directory "+there+"/../a-b;")
+	require.Contains(t, with("~"), "# Disabled: the home of a user is not looked up; write its path\n")
+}
+
 // A file that xinetd includes may have the defaults of all services.
 func TestUnreadableIncludeOfXinetd(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "xinetd.conf")

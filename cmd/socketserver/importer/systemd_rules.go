@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 
@@ -27,7 +26,7 @@ var systemdRules = withAll(withAll(map[string]rule{
 
 	"User": {to: "process.user", as: asText}, "Group": {to: "process.group", as: asText},
 	"UMask": {to: "process.umask", as: asMode}, "Nice": {to: "process.nice", as: asNumber},
-	"WorkingDirectory": {to: "process.directory", as: asDirectory},
+	"WorkingDirectory": {},
 	"LimitAS":          {to: "process.limits.memory", as: asLimit}, "LimitCPU": {to: "process.limits.cpu", as: asLimit},
 	"LimitNOFILE": {to: "process.limits.files", as: asLimit}, "LimitNPROC": {to: "process.limits.processes", as: asLimit},
 	"LimitFSIZE": {to: "process.limits.file_size", as: asLimit},
@@ -118,15 +117,6 @@ func systemdEnvironment(s *server, x setting) {
 		v = cty.MapVal(all)
 	}
 	s.values["process.environment"] = v
-}
-
-// asDirectory is asText for a path. A - before it is for one that need not be there.
-func asDirectory(words []string) (cty.Value, error) {
-	path := strings.TrimPrefix(strings.Join(words, " "), "-")
-	if path == "~" {
-		return cty.NilVal, errors.New("the home of a user is not looked up; write its path")
-	}
-	return cty.StringVal(path), nil
 }
 
 // asDuration reads a time span; a number alone is of seconds.
