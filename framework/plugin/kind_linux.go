@@ -34,9 +34,9 @@ var servesInPython = sync.OnceValue(func() *regexp.Regexp { // it would cost eac
 // opensOwnPort is why a Python script that listens by itself is run for each request.
 const opensOwnPort = "a .py file that opens a port of its own, and has no server or handler"
 
-// opensPort matches what a Python script says that listens by itself.
+// opensPort matches what a Python script says that listens by itself: it has sockets, and gives one its address.
 var opensPort = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?m)^[^#\n]*(\.listen[ \t]*\(|\b(create_server|start_server|start_unix_server)[ \t]*\()`)
+	return regexp.MustCompile(`(?ms)^[ \t]*(import|from)[ \t]+[^\n]*\b(socket|asyncio)\b.*^[^#\n]*(\.bind[ \t]*\(|\b(create_server|start_server|start_unix_server)[ \t]*\()`)
 })
 
 // maxScript is how much of a Python script is looked at.
@@ -204,6 +204,11 @@ func (s *Settings) executed(path string) (execute, read []string) {
 	}
 	if fields := strings.Fields(line); len(fields) > 0 {
 		execute = append(execute, fields[0])
+		if filepath.Base(fields[0]) == "env" {
+			if found, err := exec.LookPath(behindEnv(fields[1:])); err == nil {
+				execute = append(execute, found)
+			}
+		}
 	}
 	return execute, read
 }

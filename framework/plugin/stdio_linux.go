@@ -58,7 +58,7 @@ func newProgram(s *Settings) (*program, error) {
 		return nil, err
 	}
 	if s.Why == opensOwnPort {
-		cmp.Or(s.Log, hclog.Default()).Warn("the script opens a port of its own, where the clients of this server are not: it is started for each of them, and they are its standard input and output",
+		cmp.Or(s.Log, hclog.Default()).Warn("the script seems to open a port of its own, where the clients of this server are not: it is started for each of them, and they are its standard input and output",
 			"plugin", s.Name, "next", "serve with socketserver, or by async def handle(reader, writer)")
 	}
 	directory := cmp.Or(s.WorkingDirectory, filepath.Dir(s.Path))

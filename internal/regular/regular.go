@@ -1,5 +1,5 @@
-// Package regular opens files that others have made. What lies at a path may have become a pipe, which would
-// block who opens or reads it, or a device, which never ends.
+// Package regular opens files that others have made. What lies at a path may have become a pipe, whose reader waits for
+// a writer, or a device, which never ends.
 package regular
 
 import (
@@ -16,6 +16,9 @@ var ErrNotRegular = errors.New("it is not a regular file")
 // Open opens a regular file for reading, and never blocks. Its errors are of type [*fs.PathError].
 func Open(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENXIO) { // a socket, or a device without its driver
+		err = &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package regular_test
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -20,11 +21,14 @@ func TestWhatIsNotRegularIsRefused(t *testing.T) {
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	require.NoError(t, os.WriteFile(file, []byte("text"), 0o600))
 	require.NoError(t, os.Symlink(file, link))
-	for _, path := range []string{pipe, dir, os.DevNull} {
+	socket, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	require.NoError(t, err)
+	defer socket.Close()
+	for _, path := range []string{pipe, dir, os.DevNull, filepath.Join(dir, "socket")} {
 		_, err := regular.Read(path, 10)
 		require.ErrorIs(t, err, regular.ErrNotRegular, path)
 	}
-	_, err := regular.Read(filepath.Join(dir, "none"), 10)
+	_, err = regular.Read(filepath.Join(dir, "none"), 10)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	text, err := regular.Read(link, 3)
 	require.NoError(t, err)

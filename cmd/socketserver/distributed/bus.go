@@ -186,7 +186,10 @@ func (w *Worker) take(by bus, m *nats.Msg) {
 		w.stop(id)
 		return
 	}
-	if len(m.Data) == 0 { // nobody waits for what cannot be said: the front looks again
+	if m.Reply == "" { // nobody could be answered, and so it is from no front
+		return
+	}
+	if len(m.Data) == 0 { // an answer that is lost is asked for again
 		var has []byte
 		if id := m.Header.Get(lookHeader); id != "" {
 			if _, held := w.held.Load(id); !held {

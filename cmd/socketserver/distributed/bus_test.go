@@ -213,3 +213,10 @@ func TestWorkerAnswersAgain(t *testing.T) {
 	require.Equal(t, byte(over), m.Data[0])
 	require.Contains(t, string(m.Data), "stopped")
 }
+
+// What could be answered to nobody does not keep a worker from what fronts send.
+func TestMessageWithoutReply(t *testing.T) {
+	for _, text := range []string{"", "x"} {
+		(&Worker{}).take(bus{}, &nats.Msg{Data: []byte(text)}) // would wait for a connection
+	}
+}

@@ -80,11 +80,15 @@ func (f *file) start(ctx context.Context, path string, log hclog.Logger) (err er
 	}
 	f.server.SetLoggerV2(said, false, false, false)
 	go f.server.Start()
-	for began := time.Now(); !f.server.ReadyForConnections(longRead) && said.failed() == nil; {
+	began := time.Now()
+	for logged := began; !f.server.ReadyForConnections(min(longRead, time.Second)) && said.failed() == nil; {
 		if ctx.Err() != nil {
 			return fmt.Errorf("read the state: %w", ctx.Err())
 		}
-		log.Warn("the state is still being read", "path", path, "for", time.Since(began).Round(time.Second).String())
+		if time.Since(logged) >= longRead {
+			logged = time.Now()
+			log.Warn("the state is still being read", "path", path, "for", time.Since(began).Round(time.Second).String())
+		}
 	}
 	return said.failed()
 }

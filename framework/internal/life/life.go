@@ -187,7 +187,7 @@ func (l *Life[R]) Remember(r R) {
 	late := Closed(l.cut)
 	l.mu.Unlock()
 	if late {
-		l.kill(r)
+		go l.kill(r) // see Cut
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -44,6 +45,12 @@ func (c *Command) jump(attr *os.ProcAttr, rules *os.File) (*jump, error) {
 		j.attr.Files = append(j.attr.Files, f)
 		return len(j.attr.Files) - 1
 	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		j.close()
+		return nil, errors.Join(err, status.Close())
+	}
+	j.theirs = append(j.theirs, null)
 	r := c.Restrictions
 	to := trampoline.Jump{AsUser: r.AsUser, UID: r.UID, GID: r.GID, Directory: attr.Dir, Limits: r.limits(), Restrict: unix.SYS_LANDLOCK_RESTRICT_SELF}
 	switch {
@@ -65,7 +72,8 @@ func (c *Command) jump(attr *os.ProcAttr, rules *os.File) (*jump, error) {
 			to.Paths = append([]string{c.Image.Name}, to.Paths...)
 		}
 	}
-	to.Status = give(said)
+	to.Status, to.Stdin, to.Stdout = give(said), give(attr.Files[0]), give(attr.Files[1])
+	j.attr.Files[0], j.attr.Files[1] = null, null
 	if rules != nil {
 		to.Rules = give(rules)
 	}
@@ -93,22 +101,22 @@ func (j *jump) close() {
 	}
 }
 
-// await waits until the program runs, and returns why it does not. A process that has been killed is one that has
-// ended.
+// await waits until the program runs, and returns why it does not.
 func (j *jump) await(pid int, limit time.Duration) error {
 	defer j.status.Close()
-	said := make([]byte, 3)
 	_ = j.status.SetReadDeadline(time.Now().Add(limit / 2))
-	n, err := j.status.Read(said)
+	said, err := io.ReadAll(j.status)
 	if errors.Is(err, os.ErrDeadlineExceeded) { // only now is it worth a look at what it had of the processors
 		ctx, cancel := patience.WithTimeout(context.Background(), limit/2, func() int { return pid })
 		defer cancel()
 		_ = j.status.SetReadDeadline(time.Time{})
 		defer context.AfterFunc(ctx, func() { _ = j.status.SetReadDeadline(time.Unix(1, 0)) })()
-		n, err = j.status.Read(said)
+		var rest []byte
+		rest, err = io.ReadAll(j.status)
+		said = append(said, rest...)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("its program does not run after %v; a process of its user may have stopped it", limit)
 	}
-	return trampoline.Parse(said[:n])
+	return trampoline.Parse(said)
 }

@@ -70,6 +70,23 @@ func TestLimitsHoldFromTheStart(t *testing.T) {
 	require.Empty(t, spawners.all)
 }
 
+// A limit of memory is for the program, and not for how it is begun.
+func TestLittleMemoryAndManyVariables(t *testing.T) {
+	image, err := Pin("/bin/true")
+	require.NoError(t, err)
+	defer image.Close()
+	env := Environment()
+	for n := range 14 {
+		env = append(env, fmt.Sprintf("A%d=%s", n, strings.Repeat("x", 100_000)))
+	}
+	for range 20 {
+		p, err := Start(Command{Image: image, Args: []string{"true"}, Env: env, Stdout: os.Stdout, Stderr: os.Stderr, Restrictions: Restrictions{Memory: 64 << 20}})
+		require.NoError(t, err)
+		state, err := p.Wait()
+		require.NoError(t, Describe(state, err))
+	}
+}
+
 // serveAttacker is a server one of whose children attacks it while it starts others.
 func serveAttacker() error {
 	image, err := Self()

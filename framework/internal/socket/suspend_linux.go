@@ -133,7 +133,13 @@ func (s *UnixFile) move(to string) error {
 		}
 		defer opened.Close()
 		at := int(opened.Fd())
-		switch err := unix.Renameat2(at, name, at, filepath.Base(to), unix.RENAME_NOREPLACE); {
+		err = unix.Renameat2(at, name, at, filepath.Base(to), unix.RENAME_NOREPLACE)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // the file system has no such rename
+			if err = dir.Link(name, filepath.Base(to)); err == nil {
+				err = dir.Remove(name)
+			}
+		}
+		switch {
 		case errors.Is(err, os.ErrExist):
 			return fmt.Errorf("there is another file at %s; remove it", to)
 		case err != nil:

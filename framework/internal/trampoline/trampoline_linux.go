@@ -6,7 +6,9 @@
 // the thread. Had the process another user by then, any process of that user could stop it, and with it all of
 // its parent, whose memory it shares until then.
 //
-// This package imports next to nothing, so that it is initialized, and gone, before most others are.
+// This package imports next to nothing, so that it is initialized, and gone, before packages that need more and those
+// whose import paths come later. What others do as they are initialized they do here, too: without the program's
+// variables, and with nothing as standard input and output.
 package trampoline
 
 import (
@@ -16,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unsafe"
 )
 
 // name is the name by which a program is a trampoline.
@@ -28,6 +31,8 @@ type Jump struct {
 	Parent    int // the process that it dies with; 0: it does not
 	Status    int // descriptor that an error is written to, and that is closed when the program runs
 	Image     int // descriptor of the program, which is closed then
+	Stdin     int // descriptor that becomes 0, as what else a program does before its main has no business there
+	Stdout    int // likewise 1
 	Rules     int // descriptor of a Landlock ruleset
 	Restrict  int // the system call that enters it, which package syscall does not have
 	Limits    []Limit
@@ -47,7 +52,7 @@ func (j *Jump) Args(args []string) []string {
 	if j.AsUser {
 		asUser = 1
 	}
-	text := fields(asUser, uint64(j.UID), uint64(j.GID), uint64(j.Parent), uint64(j.Status), uint64(j.Image), uint64(j.Rules), uint64(j.Restrict), uint64(len(j.Paths)))
+	text := fields(asUser, uint64(j.UID), uint64(j.GID), uint64(j.Parent), uint64(j.Status), uint64(j.Image), uint64(j.Stdin), uint64(j.Stdout), uint64(j.Rules), uint64(j.Restrict), uint64(len(j.Paths)))
 	for _, l := range j.Limits {
 		text = append(text, fields(uint64(l.Which), l.Value)...)
 	}
@@ -73,12 +78,12 @@ func parse(all []string) (j Jump, args []string) {
 	}
 	j = Jump{
 		AsUser: numbers[0] == 1, UID: uint32(numbers[1]), GID: uint32(numbers[2]), Parent: int(numbers[3]), Status: int(numbers[4]),
-		Image: int(numbers[5]), Rules: int(numbers[6]), Restrict: int(numbers[7]), Directory: all[2],
+		Image: int(numbers[5]), Stdin: int(numbers[6]), Stdout: int(numbers[7]), Rules: int(numbers[8]), Restrict: int(numbers[9]), Directory: all[2],
 	}
-	for l := range slices.Chunk(numbers[9:], 2) {
+	for l := range slices.Chunk(numbers[11:], 2) {
 		j.Limits = append(j.Limits, Limit{int(l[0]), l[1]})
 	}
-	paths := 3 + int(numbers[8])
+	paths := 3 + int(numbers[10])
 	j.Paths = all[3:paths]
 	return j, all[paths:]
 }
@@ -110,19 +115,46 @@ func serve() {
 			env = append(env, variable)
 		}
 	}
-	for _, fd := range []int{j.Status, j.Image, j.Rules} {
-		if fd != 0 {
-			syscall.CloseOnExec(fd)
+	step, err := j.start(args, env)
+	said := [...]byte{step, byte(err), byte(err >> 8)}
+	_, _, _ = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(j.Status), uintptr(unsafe.Pointer(&said)), uintptr(len(said)))
+	syscall.Exit(1)
+}
+
+// began is written to the status before the program runs, and now is a limit; they are not allocated.
+var (
+	began [1]byte
+	now   syscall.Rlimit
+)
+
+// start runs the program, or returns why not. What the system is told of it is made before anything has a limit, with
+// which Go may get no more memory and no more threads: from then on nothing is allocated, and the scheduler not entered.
+func (j *Jump) start(args, env []string) (step byte, err syscall.Errno) {
+	var paths []*byte
+	for _, path := range j.Paths {
+		text, err := syscall.BytePtrFromString(path)
+		if err != nil {
+			return run, syscall.EINVAL
+		}
+		paths = append(paths, text)
+	}
+	argv, failed := syscall.SlicePtrFromStrings(args)
+	envp, failedToo := syscall.SlicePtrFromStrings(env)
+	if failed != nil || failedToo != nil {
+		return run, syscall.EINVAL
+	}
+	_ = syscall.Exec("", args, env) // runs nothing, and gives back the limit of files that package os has raised
+	if step, err = j.become(); err != 0 {
+		return step, err
+	}
+	_, _, _ = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(j.Status), uintptr(unsafe.Pointer(&began)), 1)
+	for _, path := range paths {
+		_, _, err = syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])))
+		if err != syscall.EACCES {
+			break
 		}
 	}
-	step, err := j.become()
-	for i := 0; err == nil || step == run && err == syscall.EACCES && i < len(j.Paths); i++ { //nolint:errorlint // a system call's
-		step, err = run, syscall.Exec(j.Paths[i], args, env)
-	}
-	var errno syscall.Errno
-	_ = errors.As(err, &errno)
-	_, _ = syscall.Write(j.Status, []byte{step, byte(errno), byte(errno >> 8)})
-	syscall.Exit(1)
+	return run, err
 }
 
 // The steps of a jump, the first one last.
@@ -133,60 +165,88 @@ const (
 	user
 	group
 	sandbox
+	descriptors
 )
 
-var steps = [...]string{"run it", "limit it", "enter its directory", "become its user", "take its group", "enter its sandbox"}
+var steps = [...]string{"run it", "limit it", "enter its directory", "become its user", "take its group", "enter its sandbox", "take its descriptors"}
 
 // become does all but to run the program. From the moment that it has another user, processes of that may end or
 // stop it, and look into nothing: the system makes it not dumpable. The limits are last, as they are for the
-// program.
-func (j *Jump) become() (step byte, err error) {
+// program. All of it is for the thread that runs the program: the others, which Go has made, end then, and would be
+// counted as processes of the user.
+func (j *Jump) become() (step byte, err syscall.Errno) {
+	for to, fd := range []int{j.Stdin, j.Stdout} {
+		if _, _, err := syscall.RawSyscall(syscall.SYS_DUP3, uintptr(fd), uintptr(to), 0); err != 0 {
+			return descriptors, err
+		}
+	}
+	for _, fd := range []int{j.Status, j.Image, j.Rules, j.Stdin, j.Stdout} {
+		if fd != 0 {
+			_, _, _ = syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_SETFD, syscall.FD_CLOEXEC)
+		}
+	}
 	if j.Rules != 0 {
-		if _, _, errno := syscall.RawSyscall(uintptr(j.Restrict), uintptr(j.Rules), 0, 0); errno != 0 { // of this thread
-			return sandbox, errno
+		if _, _, err := syscall.RawSyscall(uintptr(j.Restrict), uintptr(j.Rules), 0, 0); err != 0 {
+			return sandbox, err
 		}
 	}
 	if j.AsUser {
-		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(int(j.GID))); err != nil { // of all threads
+		if _, _, err := syscall.RawSyscall(setgroups, 0, 0, 0); err != 0 {
 			return group, err
 		}
-		if err := syscall.Setuid(int(j.UID)); err != nil {
+		if _, _, err := syscall.RawSyscall(setgid, uintptr(j.GID), 0, 0); err != 0 {
+			return group, err
+		}
+		if _, _, err := syscall.RawSyscall(setuid, uintptr(j.UID), 0, 0); err != 0 {
 			return user, err
 		}
 	}
 	if j.Parent != 0 { // the signal is not kept for another user
 		_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0)
-		if syscall.Getppid() != j.Parent {
+		if parent, _, _ := syscall.RawSyscall(syscall.SYS_GETPPID, 0, 0, 0); int(parent) != j.Parent {
 			syscall.Exit(1) // it died before
 		}
 	}
 	if j.Directory != "" {
 		if err := syscall.Chdir(j.Directory); err != nil {
-			return directory, err
+			return directory, errno(err)
 		}
 	}
 	for _, l := range j.Limits {
-		var now syscall.Rlimit
 		err := syscall.Getrlimit(l.Which, &now)
 		if err == nil {
-			most := min(l.Value, now.Max) // only a privileged process may raise it
-			err = syscall.Setrlimit(l.Which, &syscall.Rlimit{Cur: most, Max: most})
+			now.Cur = min(l.Value, now.Max) // only a privileged process may raise it
+			now.Max = now.Cur
+			err = syscall.Setrlimit(l.Which, &now)
 		}
 		if err != nil {
-			return limit, err
+			return limit, errno(err)
 		}
 	}
-	return run, nil
+	return run, 0
 }
 
-// Parse returns the error that a trampoline has written to its status, if any.
+// errno is that of a system call.
+func errno(err error) (number syscall.Errno) {
+	_ = errors.As(err, &number)
+	return number
+}
+
+var errGone = errors.New("it ended before it ran its program")
+
+// Parse returns the error that a trampoline has written to its status, or nil: the program runs. All that was written
+// until the end of the status is its text.
 func Parse(status []byte) error {
-	if len(status) < 3 || int(status[0]) >= len(steps) {
+	if len(status) == 0 {
+		return errGone
+	}
+	if len(status) < 3 { // it began, and there is nothing else
 		return nil
 	}
-	errno := syscall.Errno(status[1]) | syscall.Errno(status[2])<<8
-	if status[0] == run {
-		return errno
+	status = status[len(status)-3:]
+	err := syscall.Errno(status[1]) | syscall.Errno(status[2])<<8
+	if status[0] == run || int(status[0]) >= len(steps) {
+		return err
 	}
-	return errors.New(steps[status[0]] + ": " + errno.Error())
+	return errors.New(steps[status[0]] + ": " + err.Error())
 }
