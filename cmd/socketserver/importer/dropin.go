@@ -11,15 +11,21 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// loadPaths are the directories of systemd.unit(5) in their order: a file hides those of its name in the
-// directories behind its own.
-var loadPaths = map[string][]string{
-	"system": {
+// loadPaths are the directories of systemd.unit(5) in their order, of the system's manager and of a user's: a
+// file hides those of its name in the directories behind its own.
+var loadPaths = [][]string{
+	{
 		"etc/systemd/system.control", "run/systemd/system.control", "run/systemd/transient", "run/systemd/generator.early",
 		"etc/systemd/system", "etc/systemd/system.attached", "run/systemd/system", "run/systemd/system.attached", "run/systemd/generator",
 		"usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system", "run/systemd/generator.late",
 	},
-	"user": {"etc/systemd/user", "run/systemd/user", "usr/local/share/systemd/user", "usr/share/systemd/user", "usr/local/lib/systemd/user", "usr/lib/systemd/user"},
+	{
+		"$XDG_CONFIG_HOME/systemd/user.control", "$XDG_RUNTIME_DIR/systemd/user.control", "$XDG_RUNTIME_DIR/systemd/transient",
+		"$XDG_RUNTIME_DIR/systemd/generator.early", "$XDG_CONFIG_HOME/systemd/user", "etc/xdg/systemd/user", "etc/systemd/user",
+		"$XDG_RUNTIME_DIR/systemd/user", "run/systemd/user", "$XDG_RUNTIME_DIR/systemd/generator", "$XDG_DATA_HOME/systemd/user",
+		"usr/local/share/systemd/user", "usr/share/systemd/user", "usr/local/lib/systemd/user", "usr/lib/systemd/user", "lib/systemd/user",
+		"$XDG_RUNTIME_DIR/systemd/generator.late",
+	},
 }
 
 // loadPath returns the directories in which systemd looks for units, where directory is one of them, in a
@@ -29,30 +35,59 @@ func loadPath(directory string) []string {
 	if err != nil {
 		return []string{directory}
 	}
-	for _, among := range loadPaths {
-		i := slices.IndexFunc(among, func(d string) bool { return strings.HasSuffix(filepath.ToSlash(absolute), "/"+d) })
-		if i < 0 {
-			continue
-		}
-		root := strings.TrimSuffix(filepath.ToSlash(absolute), among[i])
-		var all []string
-		for _, d := range among {
-			if at := filepath.Join(root, d); at == absolute {
-				all = append(all, directory) // as it was named
-			} else {
-				all = append(all, at)
+	user := userDirectories(absolute)
+	var paths, copies [][]string
+	for _, path := range loadPaths {
+		paths = append(paths, below("/", path, user))
+		for _, d := range path {
+			if root, ok := strings.CutSuffix(filepath.ToSlash(absolute), "/"+d); ok {
+				copies = append(copies, below(root+"/", path, nil))
+				break // lib is the end of usr/lib, too
 			}
 		}
-		return all
 	}
-	if filepath.Base(absolute) == "user" && filepath.Base(filepath.Dir(absolute)) == "systemd" { // of one user
-		all := []string{directory}
-		for _, d := range loadPaths["user"] {
-			all = append(all, filepath.Join("/", d))
+	for _, path := range append(paths, copies...) {
+		if i := slices.Index(path, absolute); i >= 0 {
+			path[i] = directory // as it was named
+			return path
 		}
-		return all
+	}
+	if filepath.Base(absolute) == "user" && filepath.Base(filepath.Dir(absolute)) == "systemd" { // of a user with other variables
+		return append([]string{directory}, below("/", loadPaths[1], nil)...)
 	}
 	return []string{directory}
+}
+
+// below returns the directories of a load path in the file system at root. Those of a user are there as far
+// as the variables are known.
+func below(root string, path []string, user map[string]string) (all []string) {
+	for _, d := range path {
+		if name, rest, _ := strings.Cut(d, "/"); name[0] != '$' {
+			all = append(all, filepath.Join(root, d))
+		} else if user[name] != "" {
+			all = append(all, filepath.Join(user[name], rest))
+		}
+	}
+	return all
+}
+
+// userDirectories returns the variables in a user's load path. They are those of the environment, unless
+// directory lies in the home of another user.
+func userDirectories(directory string) map[string]string {
+	home, _ := os.UserHomeDir()
+	for _, d := range []string{".config/systemd/user.control", ".config/systemd/user", ".local/share/systemd/user"} {
+		other, ok := strings.CutSuffix(filepath.ToSlash(directory), "/"+d)
+		if ok && !sameFile(other, home) {
+			return map[string]string{"$XDG_CONFIG_HOME": other + "/.config", "$XDG_DATA_HOME": other + "/.local/share"}
+		}
+	}
+	known := map[string]string{"$XDG_RUNTIME_DIR": os.Getenv("XDG_RUNTIME_DIR")}
+	for name, d := range map[string]string{"XDG_CONFIG_HOME": ".config", "XDG_DATA_HOME": ".local/share"} {
+		if known["$"+name] = os.Getenv(name); known["$"+name] == "" && home != "" {
+			known["$"+name] = filepath.Join(home, d)
+		}
+	}
+	return known
 }
 
 // dropIns reads the drop-ins of a unit that is a file, in the order in which they count. What cannot be

@@ -361,6 +361,42 @@ func TestLoadPathOfUnits(t *testing.T) {
 	require.Contains(t, got, "access { deny = [\"192.0.2.1\"] }", "that of the type comes after")
 }
 
+// The units of a user have drop-ins in other directories than those of the system.
+func TestLoadPathOfUsers(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", "")
+	t.Setenv("XDG_DATA_HOME", filepath.Join(home, "data"))
+	t.Setenv("XDG_RUNTIME_DIR", filepath.Join(home, "run"))
+	want := []string{
+		home + "/.config/systemd/user.control", home + "/run/systemd/user.control", home + "/run/systemd/transient",
+		home + "/run/systemd/generator.early", home + "/.config/systemd/user", "/etc/xdg/systemd/user", "/etc/systemd/user",
+		home + "/run/systemd/user", "/run/systemd/user", home + "/run/systemd/generator", home + "/data/systemd/user",
+		"/usr/local/share/systemd/user", "/usr/share/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user", "/lib/systemd/user",
+		home + "/run/systemd/generator.late",
+	}
+	for _, directory := range want {
+		require.Equal(t, want, loadPath(directory), directory)
+	}
+	other := t.TempDir()
+	got := loadPath(other + "/.local/share/systemd/user")
+	require.Equal(t, []string{other + "/.config/systemd/user.control", other + "/.config/systemd/user", "/etc/xdg/systemd/user"}, got[:3])
+	require.NotContains(t, got, home+"/run/systemd/user", "it is another user's")
+	require.Equal(t, "/copy/etc/xdg/systemd/user", loadPath("/copy/usr/lib/systemd/user")[0])
+
+	write := func(name, text string) {
+		at := filepath.Join(home, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(at), 0o700))
+		require.NoError(t, os.WriteFile(at, []byte(text), 0o600))
+	}
+	write("data/systemd/user/a.socket", echoSocket)
+	write("data/systemd/user/a@.service", echoService)
+	write("run/systemd/user/a.socket.d/x.conf", "[Socket]\nIPAddressDeny=192.0.2.1\n")
+	require.Contains(t, importPaths(t, filepath.Join(home, "data/systemd/user/a.socket")), "access { deny = [\"192.0.2.1\"] }")
+	write(".config/systemd/user/a.socket.d/x.conf", "[Socket]\nIPAddressDeny=192.0.2.2\n")
+	require.Contains(t, importPaths(t, filepath.Join(home, "data/systemd/user/a.socket")), "access { deny = [\"192.0.2.2\"] }")
+}
+
 // A drop-in that another one hides says nothing where it is found in a directory, either.
 func TestHiddenDropInInDirectory(t *testing.T) {
 	root := unitTree(t, echoSocket, map[string]string{
