@@ -319,7 +319,7 @@ func TestNotARegularFile(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "d.hcl"), 0o755))
 	_, err := config.Load(dir, catalog)
-	require.ErrorContains(t, err, "it is not a regular file; write what it gives to a file and name that, or move it out of a directory that is read")
+	require.ErrorContains(t, err, "it is not a regular file; name a file that has its text, or move this one elsewhere")
 	_, err = config.Parse("servers.hcl", []byte(server(tcp+threading+`handler "greet" { greeting = file("/dev/zero") }`)), catalog)
 	require.ErrorContains(t, err, "file(): /dev/zero: it is not a regular file; name a file")
 }

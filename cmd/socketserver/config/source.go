@@ -105,7 +105,7 @@ func pathFault(err error) *fault {
 	var path *fs.PathError
 	switch {
 	case errors.Is(err, regular.ErrNotRegular):
-		return faultf("write what it gives to a file and name that, or move it out of a directory that is read", "%s", regular.ErrNotRegular)
+		return faultf("name a file that has its text, or move this one elsewhere", "%s", regular.ErrNotRegular)
 	case errors.Is(err, fs.ErrNotExist):
 		return faultf("check the path, or write the file", "there is no such file or directory")
 	case errors.Is(err, fs.ErrPermission):
