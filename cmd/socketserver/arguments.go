@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/go-socketserver/socketserver/framework/plugin"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
@@ -63,11 +62,6 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 // suggest returns the nearest of the names as a question, or lists them all.
 func suggest(name string, names []string) string {
 	return text.Hint(name, names, "there are "+strings.Join(names, ", "))
-}
-
-// hint is suggest for names some of which are of plugins, which may be written without an extension.
-func hint(name string, names []string) string {
-	return text.Hint(name, plugin.Spellings(names), "there are "+strings.Join(names, ", "))
 }
 
 // tryHelp returns the command that prints the help for c.

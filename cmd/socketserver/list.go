@@ -63,7 +63,7 @@ func listHandlers(ctx context.Context, directory string, place *pluginPlace, nam
 		case slices.Contains(plugins, name) || plugin.Has(directory, name):
 			one, err = describePlugin(ctx, directory, name, place.definition(name))
 		default:
-			return "", usage("there is no handler %q compiled in, and no plugin in %s; %s", name, directory, hint(name, append(compiled, plugins...)))
+			return "", usage("there is no handler %q compiled in, and no plugin in %s; %s", name, directory, plugin.Hint(name, append(compiled, plugins...)))
 		}
 		if err != nil {
 			return "", failed(fmt.Errorf("socketserver: %w", err))

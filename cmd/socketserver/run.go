@@ -95,7 +95,7 @@ func locate(name string, f *config.Flags, what string, names []string) (plugin.D
 	} else if isPath {
 		return plugin.Definition{}, failed(fmt.Errorf("socketserver: %w", err))
 	} else {
-		return plugin.Definition{}, usage("there is no %s %q, and no such file; %s", what, name, hint(name, slices.Compact(slices.Sorted(slices.Values(append(names, plugin.Names(f.PluginDirectory)...))))))
+		return plugin.Definition{}, usage("there is no %s %q, and no such file; %s", what, name, plugin.Hint(name, slices.Compact(slices.Sorted(slices.Values(append(names, plugin.Names(f.PluginDirectory)...))))))
 	}
 	d, err := plugin.Find(f.PluginDirectory, f.Plugin, plugin.Definition{Path: f.PluginPath})
 	if err != nil {

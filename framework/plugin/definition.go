@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-socketserver/socketserver/framework"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // A Kind is how the program of a plugin serves requests.
@@ -65,13 +66,14 @@ type Restart struct {
 // compiler into each plugin otherwise.
 var OpenWasm func(context.Context, Settings) (*framework.HandlerClass, error)
 
-// Spellings returns the names of plugins with those that they may be called by, without an extension, for hints.
-func Spellings(names []string) []string {
-	all := slices.Clone(names)
-	for _, name := range names {
-		if short := strings.TrimSuffix(name, filepath.Ext(name)); short != name {
-			all = append(all, short)
+// Hint returns which of the names was meant, some of which are of plugins, or what there is. A plugin may be called
+// without its extension.
+func Hint(name string, names []string) string {
+	spellings := slices.Clone(names)
+	for _, n := range names {
+		if short := strings.TrimSuffix(n, filepath.Ext(n)); short != n {
+			spellings = append(spellings, short)
 		}
 	}
-	return all
+	return text.Hint(name, spellings, "there are "+strings.Join(names, ", "))
 }

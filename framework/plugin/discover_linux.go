@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // Names returns the names of what may be a plugin in dir, sorted, whether or not it can be used. A
@@ -270,7 +268,7 @@ func notThere(dir, name string) error {
 		return fmt.Errorf("there is no directory %s; create it and put the plugin there", dir)
 	}
 	if names := Names(dir); len(names) > 0 {
-		return fmt.Errorf("there is none in %s; %s", dir, text.Hint(name, Spellings(names), "there are "+strings.Join(names, ", ")))
+		return fmt.Errorf("there is none in %s; %s", dir, Hint(name, names))
 	}
 	return fmt.Errorf("there is none in %s, which is empty; put a program or a directory with its source there", dir)
 }

@@ -343,7 +343,7 @@ func (c *conversation) why(err error) error {
 		return ErrTruncated
 	case c.Address.datagrams() && c.received.Load() == 0:
 		return &ConnectError{fmt.Errorf("could not connect: %s: %s; %s", c.conn.RemoteAddr(), reason(err), cmp.Or(c.remedy(err), absent))}
-	case isRejected(err) && c.received.Load() == 0: // of TLS 1.3, whose client has finished by then
+	case isRejected(err) && c.received.Load() == 0: // of TLS 1.3: this side had finished
 		return &ConnectError{fmt.Errorf("could not connect: %s: %s; %s", c.conn.RemoteAddr(), reason(err), c.remedyRejected(err))}
 	}
 	return fmt.Errorf("%w (%s)", ErrClosed, reason(err))

@@ -68,7 +68,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// A daemon whose status NATS does not take is not left out without a word, whatever its version.
+// A daemon with a status that NATS does not take is not left out in silence, of any version.
 func TestStatusIsTooLarge(t *testing.T) {
 	server := natstest.Serve(t, &natsserver.Options{MaxPayload: 32 << 10})
 	l, err := Join(config.Cluster{URL: server.ClientURL(), Name: "c"}, hclog.NewNullLogger(), func() any { return map[string]string{"x": strings.Repeat("x", 20<<10)} })

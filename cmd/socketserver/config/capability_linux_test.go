@@ -11,7 +11,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
-// Root that may not do what a process block needs is told so before anything starts.
+// Root that may not do what a process block needs gets an error before anything starts.
 func TestRootWithoutCapabilities(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")

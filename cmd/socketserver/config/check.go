@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/framework/plugin"
-	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // check finds the errors that no single attribute shows, and makes the classes.
@@ -126,7 +125,7 @@ func (r *reader) makeClass(d *draft, catalog Catalog) {
 	h := d.Handler
 	block := fmt.Sprintf("%s%s %q: ", d.block, h.Kind, h.Name)
 	if there := catalog.Names(h.Kind); len(there) > 0 && !slices.Contains(there, h.Name) {
-		f := faultf(text.Hint(h.Name, plugin.Spellings(there), "there are "+strings.Join(there, ", ")), "there is no %s %q", h.Kind, h.Name)
+		f := faultf(plugin.Hint(h.Name, there), "there is no %s %q", h.Kind, h.Name)
 		if other := map[string]string{"handler": "plugin", "plugin": "handler"}[h.Kind]; slices.Contains(catalog.Names(other), h.Name) {
 			f.next = fmt.Sprintf("there is a %s of that name: write %s %q", other, other, h.Name)
 			if d.typed {

@@ -43,7 +43,7 @@ func (s *Server) Difference(old *Server) []string {
 	return changes
 }
 
-// present is the value of a block whose attributes have values of their own.
+// present is the value of a block: its attributes have values of their own.
 const present = "present"
 
 // withoutLogins hides the users and passwords of URLs: who may see what changes may not see those.

@@ -21,7 +21,7 @@ type Plugin struct {
 	Kind    plugin.Kind
 	Path    string   // of its file or directory; of the executable of Command
 	Command []string // the name that it is started by, and its arguments
-	Beside  string   // directory of the file that has Command, whose arguments may be files there
+	Beside  string   // directory of the file that has Command: arguments may be files there
 	Process          // of each of its processes; a module has Environment, and Limits.Memory, alone
 	Options []framework.Option
 	Sum     string // SHA-256 that its file must have; empty: any

@@ -59,11 +59,20 @@ func SendMessage(fd uintptr, p, rights []byte) error {
 func ReceiveMessage(fd uintptr, p, rights []byte) (n, controlled, how int, err error) {
 	m, iov := message(p, rights)
 	m.Iov = &iov
-	received, _, errno := syscall.RawSyscall(sysRecvmsg, fd, uintptr(unsafe.Pointer(&m)), flags|syscall.MSG_CMSG_CLOEXEC)
-	if errno != 0 {
-		return 0, 0, 0, errno
+	n, err = receiveMessage(fd, &m)
+	return n, int(m.Controllen), int(m.Flags), err
+}
+
+func receiveMessage(fd uintptr, m *syscall.Msghdr) (int, error) {
+	for {
+		n, _, errno := syscall.RawSyscall(sysRecvmsg, fd, uintptr(unsafe.Pointer(m)), flags|syscall.MSG_CMSG_CLOEXEC)
+		if errno == 0 {
+			return int(n), nil
+		}
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
 	}
-	return int(received), int(m.Controllen), int(m.Flags), nil
 }
 
 func message(p, rights []byte) (m syscall.Msghdr, iov syscall.Iovec) {

@@ -37,16 +37,8 @@ func ReceiveFromUnix(fd uintptr, p []byte) (n int, from UnixSender, err error) {
 	m.Name, m.Namelen = (*byte)(unsafe.Pointer(&address)), maxName
 	m.Control = (*byte)(unsafe.Pointer(&control))
 	m.SetControllen(int(unsafe.Sizeof(control)))
-	for {
-		received, _, errno := syscall.RawSyscall(sysRecvmsg, fd, uintptr(unsafe.Pointer(&m)), flags|syscall.MSG_CMSG_CLOEXEC)
-		if errno == syscall.EINTR {
-			continue
-		}
-		if errno != 0 {
-			return 0, from, errno
-		}
-		n = int(received)
-		break
+	if n, err = receiveMessage(fd, &m); err != nil {
+		return 0, from, err
 	}
 	path := (*[len(address.Path)]byte)(unsafe.Pointer(&address.Path))
 	from.Name = string(path[:max(min(m.Namelen, maxName), 2)-2])

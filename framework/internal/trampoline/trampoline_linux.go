@@ -29,9 +29,9 @@ type Jump struct {
 	AsUser    bool // it becomes UID and GID, without other groups
 	UID, GID  uint32
 	Parent    int // the process that it dies with; 0: it does not
-	Status    int // descriptor that an error is written to, and that is closed when the program runs
+	Status    int // descriptor that is written to before the program runs, and for an error; closed when it runs
 	Image     int // descriptor of the program, which is closed then
-	Stdin     int // descriptor that becomes 0, as what else a program does before its main has no business there
+	Stdin     int // descriptor that becomes 0, which has nothing until then: other packages may read it as they are initialized
 	Stdout    int // likewise 1
 	Rules     int // descriptor of a Landlock ruleset
 	Restrict  int // the system call that enters it, which package syscall does not have
