@@ -249,6 +249,36 @@ func TestChildKilled(t *testing.T) {
 	require.Equal(t, "hello\n", ask(t, s, "echo hello\n"))
 }
 
+// A process that is killed is over, whatever it has left behind with its channel.
+func TestChildThatLeavesItsChannelBehind(t *testing.T) {
+	leave := func(t *testing.T, s *framework.BaseServer) {
+		var pid int
+		_, err := fmt.Sscan(ask(t, s, "leave 3600\n"), &pid)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, syscall.Kill(pid, syscall.SIGKILL)) })
+	}
+	t.Run("late", func(t *testing.T) {
+		s := forkingServer(t, &framework.Forking{MaxChildren: 1})
+		s.Timeouts.Request = time.Second
+		frameworktest.Serve(t, s)
+		leave(t, s)
+		require.Equal(t, "next\n", ask(t, s, "echo next\n"))
+	})
+	for name, strategy := range map[string]framework.Strategy{"forking": &framework.Forking{}, "preforking": &framework.Preforking{Workers: 1}} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer["tcp"](t, class(t, act))
+			s.Strategy = strategy
+			served := start(t, s)
+			leave(t, s)
+			at, cut := context.WithCancel(t.Context())
+			cut()
+			require.ErrorIs(t, s.Shutdown(at), context.Canceled)
+			require.ErrorIs(t, frameworktest.Await(t, served), framework.ErrServerClosed)
+			frameworktest.Shutdown(t, s)
+		})
+	}
+}
+
 // The program of the children has gone, or is none: a clear error before listening.
 func TestListenRefusesACommandThatIsNoWorker(t *testing.T) {
 	dir := t.TempDir()

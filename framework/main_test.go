@@ -170,7 +170,7 @@ func (h *actor) Handle(rfile *bufio.Reader, wfile io.Writer) error {
 		h.CloseRead()
 		left, failed := io.ReadAll(rfile)
 		_, err = fmt.Fprintln(wfile, len(left), failed)
-	case "kill", "files", "linger", "gate":
+	case "kill", "files", "linger", "gate", "leave":
 		err = verbs[verb](wfile, number)
 	default:
 		err = fmt.Errorf("no such verb: %q", verb)

@@ -42,6 +42,16 @@ func init() {
 		_, err := fmt.Fprintln(wfile, "lingering")
 		return err
 	}
+	verbs["leave"] = func(wfile io.Writer, seconds int) error { // a process of its own keeps our channel
+		background := exec.Command("sleep", strconv.Itoa(seconds))
+		background.ExtraFiles = []*os.File{os.NewFile(3, "channel")}
+		background.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := background.Start(); err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintln(wfile, background.Process.Pid)
+		select {} // for as long as the process lives
+	}
 	verbs["gate"] = func(_ io.Writer, port int) error { // waits for a datagram of whom it tells so
 		conn, err := net.DialUDP("udp", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		if err != nil {

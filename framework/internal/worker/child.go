@@ -76,7 +76,10 @@ func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
 		err := c.wait()
 		g.Event(p.Pid, true, err)
 		return err
-	}, p.Kill, func() {}, g.Calls)
+	}, func() {
+		p.Kill()
+		_ = channel.CloseRead() // what it left behind may keep the channel open
+	}, func() {}, g.Calls)
 	_ = c.Configure(configure) // its size has been checked
 	return c, nil
 }
