@@ -46,7 +46,8 @@ type file struct {
 
 // Import returns servers.hcl for files, and for the files in directories. format is one of
 // [Formats], or empty: then each file's content decides. check returns what is wrong with a
-// configuration, of which the last server is the one in question.
+// configuration, of which the last server is the one in question. What is too long for one
+// configuration is returned, and says so.
 func Import(format string, paths []string, check func(src string) error) (string, error) {
 	files := map[string][]file{}
 	var servers []*server
@@ -146,20 +147,15 @@ func detect(f file) string {
 // tcp and udp.
 func merge(servers []*server) []*server {
 	var all []*server
+	named := map[string][]*server{}
 	for _, s := range servers {
-		i := slices.IndexFunc(all, func(o *server) bool { return s.name != "" && s.mayJoin(o) })
+		same := named[s.name]
+		i := slices.IndexFunc(same, func(o *server) bool { return s.name != "" && s.mayJoin(o) })
 		if i < 0 {
-			all = append(all, s)
+			all, named[s.name] = append(all, s), append(same, s)
 			continue
 		}
-		o := all[i]
-		o.listeners = append(o.listeners, s.listeners...)
-		o.source += ", and " + s.source
-		for _, n := range s.notes {
-			for _, x := range n.settings {
-				o.note(n.fate, x)
-			}
-		}
+		same[i].join(s)
 	}
 	for _, s := range all {
 		s.listeners = bothFamilies(s.listeners)
@@ -170,6 +166,21 @@ func merge(servers []*server) []*server {
 func (s *server) mayJoin(o *server) bool {
 	return s.name == o.name && s.handler == o.handler && slices.Equal(s.command, o.command) && slices.Equal(s.off, o.off) &&
 		reflect.DeepEqual(s.values, o.values)
+}
+
+// join adds the listeners of o, without those that s has, as of a line that stands twice.
+func (s *server) join(o *server) {
+	for _, l := range o.listeners {
+		if !slices.ContainsFunc(s.listeners, func(own listener) bool { return reflect.DeepEqual(own, l) }) {
+			s.listeners = append(s.listeners, l)
+		}
+	}
+	s.source += ", and " + o.source
+	for _, n := range o.notes {
+		for _, x := range n.settings {
+			s.note(n.fate, x)
+		}
+	}
 }
 
 var notInName = regexp.MustCompile(`[^\pL\pN ._-]+`)
@@ -193,8 +204,9 @@ func nameApart(servers []*server) {
 	}
 }
 
-// lastServer is the beginning of an error, which names a block that the reader sees anyway.
-var lastServer = regexp.MustCompile(`^server "[^"]*": `)
+// needless are the parts of an error that name a block which the reader sees anyway, or a line of what was checked,
+// which is not the result.
+var needless = regexp.MustCompile(`^server "[^"]*": |, in servers\.hcl, line \d+$`)
 
 // A call is a function call in the result, such as file("banner").
 type call struct{ function, argument string }

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -67,6 +68,62 @@ func TestImport(t *testing.T) {
 			requireValid(t, got)
 		})
 	}
+}
+
+// What is checked grows with the number of services, not with its square, also where two share a port.
+func TestWorkGrowsWithServices(t *testing.T) {
+	checked := func(services int) (size int) {
+		var lines strings.Builder
+		for i := range services {
+			fmt.Fprintf(&lines, "127.0.0.%d:%d stream tcp nowait nobody /bin/cat cat\n", 1+i%2, 10000+i/2)
+		}
+		at := filepath.Join(t.TempDir(), "inetd.conf")
+		require.NoError(t, os.WriteFile(at, []byte(lines.String()), 0o600))
+		_, err := Import("", []string{at}, func(src string) error {
+			size += len(src)
+			return nil
+		})
+		require.NoError(t, err)
+		return size
+	}
+	require.Less(t, checked(1500), 11*checked(150))
+}
+
+// What is too long for one configuration says so.
+func TestTooLongAsAWhole(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "inetd.conf")
+	require.NoError(t, os.WriteFile(at, []byte("7001 stream tcp nowait nobody /bin/cat cat\n7002 stream tcp nowait nobody /bin/cat cat\n"), 0o600))
+	got, err := Import("", []string{at}, func(src string) error {
+		if strings.Contains(src, "7001") && strings.Contains(src, "7002") {
+			return errors.New("it is too long")
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(got, preface+"# Not valid as a whole: it is too long\n"), got)
+	require.Equal(t, 2, strings.Count(got, "\nserver "))
+}
+
+// Servers that share an address stay apart: the first has it.
+func TestServersOfOneAddress(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "inetd.conf")
+	require.NoError(t, os.WriteFile(at, []byte(`7001 stream tcp nowait nobody /bin/cat cat
+7002 stream tcp nowait nobody /bin/cat cat
+7002 stream tcp nowait nobody /bin/cat cat -u
+127.0.0.1:7001 stream tcp nowait nobody /bin/cat cat -v
+/run/a/x stream unix nowait nobody /bin/cat cat
+/run//a/./x stream unix nowait nobody /bin/cat cat -u
+/run/b/x stream unix nowait nobody /bin/cat cat -v
+`), 0o600))
+	got := importPaths(t, at)
+	for _, want := range []string{
+		"\n# Disabled: transport \"tcp\": 0.0.0.0:7002 is taken by tcp 0.0.0.0:7002 of server \"7002\"\n",
+		"\n# Disabled: transport \"tcp\": 127.0.0.1:7001 is taken by tcp 0.0.0.0:7001 of server \"7001\"\n",
+		"\n# Disabled: transport \"unix\": /run//a/./x is taken by unix /run/a/x of server \"x\"\n",
+	} {
+		require.Contains(t, got, want)
+	}
+	require.Equal(t, 4, strings.Count(got, "\nserver "))
 }
 
 // requireValid checks what holds for everything that is imported: it is valid, formatted, and

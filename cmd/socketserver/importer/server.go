@@ -58,7 +58,7 @@ func comment(format string, args ...any) *server {
 func (s *server) note(fate string, x setting) {
 	for i, n := range s.notes {
 		if n.fate == fate {
-			if last := n.settings[len(n.settings)-1]; last.at != x.at {
+			if !slices.ContainsFunc(n.settings, func(old setting) bool { return old.at == x.at }) {
 				s.notes[i].settings = append(n.settings, x)
 			}
 			return

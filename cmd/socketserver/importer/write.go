@@ -3,6 +3,7 @@ package importer
 import (
 	"errors"
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -129,19 +130,25 @@ func (s *server) setAll(b *block, prefix string) {
 	}
 }
 
-// write returns the servers, those as comments that are off or that the configuration refuses.
+// write returns the servers, those as comments that are off or that the configuration refuses. Each is checked with
+// the enabled ones that share one of its ports or paths, as it can clash with no others: to check it with all of them
+// takes a time that grows with the square of their number.
 func write(servers []*server, check func(src string) error) string {
-	var all, enabled strings.Builder
-	all.WriteString(preface)
+	var all strings.Builder
+	var enabled []string
+	sharing := map[string][]int{} // of enabled, by place
 	for _, s := range servers {
 		src := ""
 		if s.name != "" {
 			src = s.hcl()
 			if len(s.off) == 0 {
-				s.off = refusals(check(enabled.String() + src))
+				s.off = refusals(check(s.neighbours(enabled, sharing) + src))
 			}
 			if len(s.off) == 0 {
-				enabled.WriteString(src)
+				for _, l := range s.listeners {
+					sharing[l.place()] = append(sharing[l.place()], len(enabled))
+				}
+				enabled = append(enabled, src)
 			}
 		}
 		fmt.Fprintf(&all, "\n%s", commented(s.head()))
@@ -150,7 +157,35 @@ func write(servers []*server, check func(src string) error) string {
 		}
 		all.WriteString(src)
 	}
-	return all.String()
+	head := preface
+	if len(enabled) > 0 {
+		if err := check(preface + all.String()); err != nil { // it is too long
+			head += commented("Not valid as a whole: " + text.Line(err.Error()))
+		}
+	}
+	return head + all.String()
+}
+
+// neighbours returns the enabled servers that share a place with s.
+func (s *server) neighbours(enabled []string, sharing map[string][]int) string {
+	var near []int
+	for _, l := range s.listeners {
+		near = append(near, sharing[l.place()]...)
+	}
+	slices.Sort(near)
+	var src strings.Builder
+	for _, i := range slices.Compact(near) {
+		src.WriteString(enabled[i])
+	}
+	return src.String()
+}
+
+// place returns what listeners that cannot be open at once have in common: a port, or the name of a socket's file.
+func (l listener) place() string {
+	if config.IsUnix(l.network) {
+		return path.Base(path.Clean(l.address))
+	}
+	return l.address[strings.LastIndexByte(l.address, ':')+1:]
 }
 
 // refusals returns the messages of an error, which may be nil, each once.
@@ -167,7 +202,7 @@ func refusals(err error) (all []string) {
 		}
 	}
 	for _, m := range messages {
-		if why := lastServer.ReplaceAllString(m, ""); !slices.Contains(all, why) {
+		if why := needless.ReplaceAllString(m, ""); !slices.Contains(all, why) {
 			all = append(all, why)
 		}
 	}
