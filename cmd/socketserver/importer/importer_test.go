@@ -540,6 +540,28 @@ func TestWorkingDirectory(t *testing.T) {
 	require.Contains(t, with("~"), "# Disabled: the home of a user is not looked up; write its path\n")
 }
 
+// Time on processors is a duration in the configuration; in both sources a number of seconds, of systemd also a time span.
+func TestProcessorTime(t *testing.T) {
+	for value, want := range map[string]string{"5": "5s", "90s:120s": "90s", "1min 30s": "1m30s", "2minutes": "2m", "1 h": "1h", "infinity": ""} {
+		got := importUnits(t, echoSocket, map[string]string{"lib/a-b@.service": echoService + "LimitCPU=" + value + "\nRuntimeMaxSec=1min 30s\n"})
+		require.Contains(t, got, "\nserver \"a-b\"", value)
+		require.Contains(t, got, `request = "1m30s"`, value)
+		if want != "" {
+			want = fmt.Sprintf("process {\n    limits { cpu = %q }", want)
+		}
+		require.Contains(t, got, want, value)
+	}
+	at := filepath.Join(t.TempDir(), "date")
+	for value, want := range map[string]string{"5": `limits { cpu = "5s" }`, "UNLIMITED": ""} {
+		service := "service date\n{\nsocket_type = stream\nwait = no\nport = 5013\ntype = UNLISTED\nuser = nobody\nserver = /bin/date\nrlimit_cpu = " + value + "\n}\n"
+		require.NoError(t, os.WriteFile(at, []byte(service), 0o600))
+		got, err := Import("xinetd", []string{at}, check)
+		require.NoError(t, err)
+		require.Contains(t, got, "\nserver \"date\"", value)
+		require.Contains(t, got, want, value)
+	}
+}
+
 // A file that xinetd includes may have the defaults of all services.
 func TestUnreadableIncludeOfXinetd(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "xinetd.conf")

@@ -56,8 +56,8 @@ func asNumber(words []string) (cty.Value, error) {
 // the soft one. Unlimited is null.
 func asLimit(words []string) (cty.Value, error) {
 	value := strings.Join(words, " ")
-	soft, _, _ := strings.Cut(value, ":")
-	if strings.EqualFold(soft, "unlimited") || strings.EqualFold(soft, "infinity") {
+	soft, unlimited := softLimit(value)
+	if unlimited {
 		return cty.NullVal(cty.Number), nil
 	}
 	factor := int64(1)
@@ -71,6 +71,21 @@ func asLimit(words []string) (cty.Value, error) {
 		return cty.NilVal, fmt.Errorf("%q is not a limit", value)
 	}
 	return cty.NumberIntVal(n * factor), nil
+}
+
+// asProcessorTime is asLimit for time on processors, in seconds or, of systemd, as a time span.
+func asProcessorTime(words []string) (cty.Value, error) {
+	soft, unlimited := softLimit(strings.Join(words, ""))
+	if unlimited {
+		return cty.NullVal(cty.String), nil
+	}
+	return cty.StringVal(seconds(soft)), nil
+}
+
+// softLimit returns the first of the limits in value, and whether it is none.
+func softLimit(value string) (soft string, unlimited bool) {
+	soft, _, _ = strings.Cut(value, ":")
+	return soft, strings.EqualFold(soft, "unlimited") || strings.EqualFold(soft, "infinity")
 }
 
 // asEnvironment makes a map of NAME=VALUE.

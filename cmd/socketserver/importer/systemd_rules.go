@@ -27,7 +27,7 @@ var systemdRules = withAll(withAll(map[string]rule{
 	"User": {to: "process.user", as: asText}, "Group": {to: "process.group", as: asText},
 	"UMask": {to: "process.umask", as: asMode}, "Nice": {to: "process.nice", as: asNumber},
 	"WorkingDirectory": {},
-	"LimitAS":          {to: "process.limits.memory", as: asLimit}, "LimitCPU": {to: "process.limits.cpu", as: asLimit},
+	"LimitAS":          {to: "process.limits.memory", as: asLimit}, "LimitCPU": {to: "process.limits.cpu", as: asProcessorTime},
 	"LimitNOFILE": {to: "process.limits.files", as: asLimit}, "LimitNPROC": {to: "process.limits.processes", as: asLimit},
 	"LimitFSIZE": {to: "process.limits.file_size", as: asLimit},
 
@@ -131,10 +131,9 @@ func seconds(span string) string {
 	if span == "infinity" {
 		return "0"
 	}
-	for _, unit := range [][2]string{{"msec", "ms"}, {"usec", "us"}, {"min", "m"}, {"sec", "s"}, {"hr", "h"}} {
-		if n, ok := strings.CutSuffix(span, unit[0]); ok {
-			return n + unit[1]
-		}
-	}
-	return span // the configuration refuses it where it has another unit
+	return units.Replace(span) // the configuration refuses it where it has another unit
 }
+
+// units are those of systemd.time(7) in the words of the configuration.
+var units = strings.NewReplacer("msec", "ms", "usec", "us",
+	"seconds", "s", "second", "s", "sec", "s", "minutes", "m", "minute", "m", "min", "m", "hours", "h", "hour", "h", "hr", "h")

@@ -31,7 +31,7 @@ var xinetdRules = map[string]rule{
 	"env": {to: "process.environment", as: asEnvironment},
 
 	"rlimit_as":    {to: "process.limits.memory", as: asLimit},
-	"rlimit_cpu":   {to: "process.limits.cpu", as: asLimit},
+	"rlimit_cpu":   {to: "process.limits.cpu", as: asProcessorTime},
 	"rlimit_files": {to: "process.limits.files", as: asLimit},
 
 	"banner_fail": {do: func(s *server, x setting) { s.values["limits.banner"] = callOf("file", x.value()) }},
