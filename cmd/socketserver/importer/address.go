@@ -22,6 +22,21 @@ func port(network, service string) (string, error) {
 	return strconv.Itoa(n), nil
 }
 
+// inFamily returns the host, of a setting, that stands for an address of IPv6 or of IPv4.
+func (s *server) inFamily(x setting, host string, six bool) string {
+	_, err := netip.ParseAddr(host)
+	switch {
+	case err == nil:
+	case host == "localhost" && six:
+		return "::1"
+	case host == "localhost":
+		return "127.0.0.1"
+	default:
+		s.refuse(x, fmt.Sprintf("it listens at one address of %q there, and would at all of them, of both families; write the address", host))
+	}
+	return host
+}
+
 // bothFamilies makes :port of 0.0.0.0:port with [::]:port or :port.
 func bothFamilies(all []listener) []listener {
 	for i, l := range all {

@@ -89,6 +89,206 @@ func TestWorkGrowsWithServices(t *testing.T) {
 	require.Less(t, checked(1500), 11*checked(150))
 }
 
+// importInetd imports lines of inetd.conf.
+func importInetd(t *testing.T, lines string) string {
+	t.Helper()
+	at := filepath.Join(t.TempDir(), "inetd.conf")
+	require.NoError(t, os.WriteFile(at, []byte(lines), 0o600))
+	return importPaths(t, at)
+}
+
+// Words are quoted where all inetds agree that have quotes.
+func TestQuotesOfInetd(t *testing.T) {
+	const begin = "7001 stream tcp nowait nobody /bin/sh sh "
+	for arguments, want := range map[string]string{
+		`-c "echo  a 'b'" 'c "d'`: `"-c", "echo  a 'b'", "c \"d"`,
+		`-c "" ''`:                `"-c", "", ""`,
+		`-c a\b\ c`:               `"-c", "a\\b\\", "c"`,
+		"-c\t\"a\tb\"":            `"-c", "a\tb"`,
+		"-c\n\t'a b'":             `"-c", "a b"`,
+		"a\u00a0b":                `"a\u00a0b"`,
+		`${x} %{y}`:               `"$${x}", "%%{y}"`,
+	} {
+		got := importInetd(t, begin+arguments+"\n")
+		require.Contains(t, got, "\n  command = [\"/bin/sh\", "+want+"]\n", arguments)
+		require.Equal(t, strings.ContainsAny(arguments, `"'`), strings.Contains(got, "\n# Different: the inetds of OpenBSD and busybox take the quotes for parts of words\n#     7001 "), arguments)
+	}
+	for _, arguments := range []string{`-c "a`, `-c a"b c"`, `-c "a"b`, `-m don't`, `-c "a\" b"`, `'a' "b""c"`} {
+		got := importInetd(t, begin+arguments+"\n")
+		require.Contains(t, got, "\n# Disabled: every inetd reads these quotes in another way; write the command as it is meant\n", arguments)
+	}
+	require.Contains(t, importInetd(t, begin+"-c a #b\n"), "\n# Different: busybox takes what follows # for a comment\n")
+}
+
+// The newer form of NetBSD has its own quotes, with escapes, and everything between them is a value.
+func TestQuotesOfNetBSD(t *testing.T) {
+	const begin = "7001 on protocol = tcp, wait = no, user = nobody, exec = /bin/sh, args = "
+	for arguments, want := range map[string]string{
+		`sh -c "a, b; c = 'd' # e" x"y z"'\''`: `"-c", "a, b; c = 'd' # e", "xy z'"`,
+		`sh "\x41\t\\"`:                        `"A\t\\"`,
+		"sh a # b, c;\n\n d":                   `"a", "d"`,
+	} {
+		got := importInetd(t, begin+arguments+";\n7002 stream tcp nowait nobody /bin/cat cat\n")
+		require.Contains(t, got, "\n  command = [\"/bin/sh\", "+want+"]\n", arguments)
+		require.Contains(t, got, "\nserver \"7002\"")
+	}
+	for _, arguments := range []string{`sh "a;`, `sh 'a\q';`, `sh "\xg1";`, "sh \"a\nb\";", `sh`} {
+		got := importInetd(t, "7002 stream tcp nowait nobody /bin/cat cat\n"+begin+arguments+"\n7003 stream tcp nowait nobody /bin/cat cat\n")
+		require.Equal(t, 1, strings.Count(got, "\nserver "), arguments)
+		require.Contains(t, got, "inetd.conf:2: not carried over, as it is no service of NetBSD's inetd, which stops there: 7001 on", arguments)
+	}
+	require.Contains(t, importInetd(t, begin+"sh; 7002 on protocol = tcp;\n"), "inetd.conf:1: not carried over, as it stands behind a service; write it on a line of its own: 7002 on")
+}
+
+// What restricts clients or the program in inetd.conf and has no counterpart, or cannot be read, disables the server.
+func TestRestrictionsOfInetd(t *testing.T) {
+	const service = " stream tcp nowait nobody /bin/cat cat\n"
+	for line, why := range map[string]string{
+		"7001 stream tcp nowait/x nobody /bin/cat cat":                                                   `"x" is not a number`,
+		"7001 stream tcp nowait/3/x nobody /bin/cat cat":                                                 `"x" is not a number`,
+		"7001 stream tcp nowait.3x nobody /bin/cat cat":                                                  `"3x" is not a number`,
+		"7001 stream tcp nowait/-1 nobody /bin/cat cat":                                                  `"-1" is not a number`,
+		"#@ in ipsec esp/transport//require\n7001" + service:                                             "clients without IPsec reach it there",
+		"example.net:7001" + service:                                                                     `it listens at one address of "example.net" there, and would at all of them`,
+		"example.net:\n7001" + service:                                                                   `it listens at one address of "example.net" there, and would at all of them`,
+		":root:wheel:0600:/run/x stream local nowait nobody /bin/cat cat":                                `transport "unix": owner is not available yet`,
+		"/run/x seqpacket unix nowait nobody /bin/cat cat":                                               `"unixpacket" cannot serve a program on standard input`,
+		"7001 stream tcp nowait nobody /bin/cat cat\n 7002" + service:                                    "a line that begins with a blank is the end of the one before it, or one of its own",
+		"7001 on protocol = tcp, wait = no, user = nobody, exec = /bin/cat, ipsec = in;":                 "ipsec has no counterpart",
+		"7001 on protocol = tcp, wait = no, user = nobody, exec = /bin/cat, unknown = 1;":                "unknown has no counterpart",
+		"7001 on protocol = tcp, wait = no, exec = /bin/cat;":                                            "it has no user",
+		"7001 on protocol = tcp, user = nobody, exec = /bin/cat;":                                        wantsSocket,
+		"7001 on protocol = tcp, wait = no, user = nobody, exec = /bin/cat, bind = 127.0.0.1 127.0.0.2;": "bind has one value",
+		"7001 on protocol = tcp, wait = no, user = nobody, exec = /bin/cat, ip_max = three;":             `"three" is not a number`,
+	} {
+		got := importInetd(t, line+"\n")
+		require.NotContains(t, got, "\nserver ", line)
+		require.Contains(t, got, "\n# Disabled: "+why, line)
+	}
+	for _, line := range []string{"7001 stream tcp nowait:3 nobody /bin/cat cat\n", "#@ in ipsec x\n#@\n7001" + service, "localhost:7001" + service} {
+		require.Contains(t, importInetd(t, line), "\nserver ", line)
+	}
+	require.Contains(t, importInetd(t, ":::0600:/run/x stream local nowait nobody /bin/cat cat\n"), `mode    = "0600"`)
+}
+
+// What systemd refuses, or starts with other commands than one, is not served.
+func TestUnitsThatSystemdRefuses(t *testing.T) {
+	imported := func(socket, service string) string {
+		return importUnits(t, echoSocket+socket, map[string]string{"lib/a-b@.service": echoService + service})
+	}
+	for _, refused := range [][2]string{
+		{"", "ExecStart=/bin/ls\n"},
+		{"", "ExecStart=/bin/ls\nType=oneshot\n"},
+		{"", "ExecStart=\nExecStart=/bin/ls ; /bin/cat\nType=oneshot\n"},
+		{"", "ExecStart=\n"},
+		{"", "ExecStart=\nExecStart=/bin/cat a\"b c\"\n"},
+		{"", "User=%i\n"},
+		{"", "Environment=A=%i\n"},
+		{"", "Environment='A=1\n"},
+		{"", "[Service] # more\n"},
+		{"MaxConnections=0\n", ""},
+		{"MaxConnections=many\n", ""},
+		{"ListenDatagram=7777\n", ""},
+		{"ListenFIFO=/run/x\n", ""},
+		{"ListenStream=0\n", ""},
+		{"ListenStream=vsock:x:1\n", ""},
+		{"ListenStream=vsock:3\n", ""},
+		{"ListenDatagram=vsock::1\n", ""},
+		{"ListenSequentialPacket=vsock::1\n", ""},
+		{"ListenSequentialPacket=/run/x\n", ""},
+		{"Service=a-b@.service\n", ""},
+		{"PrivateNetwork=yes\n", ""},
+		{"MaxConnections=3 \\\n\n[Socket\n", ""},
+	} {
+		require.NotContains(t, imported(refused[0], refused[1]), "\nserver ", refused)
+	}
+	for _, started := range [][2]string{
+		{"", "ExecStart=\nExecStart=/bin/ls\n"},
+		{"", "ExecStart=\nExecStart=/bin/ls \\; x\n"},
+		{"", "PrivateNetwork=yes\nDynamicUser=false\n"},
+		{"PrivateNetwork=no\n", ""},
+		{"ListenDatagram=7777\nListenFIFO=/run/x\nListenStream=\nListenStream=7777\n", ""},
+	} {
+		require.Contains(t, imported(started[0], started[1]), "\nserver ", started)
+	}
+	got := imported("", "ExecStart=/bin/ls\n")
+	require.Contains(t, got, "\n# Not carried over: "+severalCommands+"\n#     ExecStart=/bin/cat (a-b@.service:2)\n#     ExecStart=/bin/ls (a-b@.service:4)\n")
+}
+
+// A line goes on after one backslash at its very end; one without = is none.
+func TestLinesOfUnits(t *testing.T) {
+	for socket, want := range map[string]string{
+		"IPAddressDeny=192.0.2.1\nIPAddressDeny\n":                    "deny = [",
+		"FileDescriptorName=a \\ \nIPAddressDeny=192.0.2.1\n":         "deny = [",
+		"FileDescriptorName=a \\\\\nIPAddressDeny=192.0.2.1\n":        "deny = [",
+		"IPAddressDeny=\\\n# IPAddressDeny=\n ; x\n\t192.0.2.1\n":     "deny = [",
+		"FileDescriptorName=a \\\nIPAddressDeny=192.0.2.1\n":          "",
+		"IPAddressDeny=192.0.2.1\nIPAddressDeny=\\\n\n":               "",
+		"ListenStream=\nListenStream=127.0.0.1:7777\nIPAddressDeny\n": "127.0.0.1:7777",
+	} {
+		got := importUnits(t, echoSocket+socket, map[string]string{"lib/a-b@.service": echoService})
+		require.Contains(t, got, "\nserver ", socket)
+		require.Contains(t, got, want, socket)
+		if want == "" {
+			require.NotContains(t, got, "deny = [", socket)
+		}
+	}
+}
+
+// Addresses of VSOCK are served, and the backlog is that of all sockets of connections.
+func TestSocketsOfSystemd(t *testing.T) {
+	got := importUnits(t, "[Socket]\nListenStream=vsock::22\nListenStream=vsock:4294967295:23\nListenStream=vsock:3:24\nListenStream=7777\nListenStream=/run/x\nBacklog=7\nAccept=yes\n",
+		map[string]string{"lib/a-b@.service": echoService})
+	require.Contains(t, got, "\nserver ")
+	for _, address := range []string{"any:22", "any:23", "3:24", ":7777", "/run/x"} {
+		require.Contains(t, got, fmt.Sprintf("address            = %q\n", address))
+	}
+	require.Equal(t, 5, strings.Count(got, "    request_queue_size = 7\n"))
+	for backlog, want := range map[string]string{"0": "request_queue_size = 1", "4294967295": "request_queue_size = 65535", "x": "Not carried over: it is not a number"} {
+		got := importUnits(t, echoSocket+"Backlog="+backlog+"\n", map[string]string{"lib/a-b@.service": echoService})
+		require.Contains(t, got, "\nserver ")
+		require.Contains(t, got, want)
+		require.Contains(t, got, "#     Backlog="+backlog+" (a-b.socket:4)\n")
+	}
+}
+
+// Variables and specifiers are replaced where systemd does that.
+func TestVariablesOfSystemd(t *testing.T) {
+	got := importUnits(t, echoSocket, map[string]string{"lib/a-b@.service": echoService +
+		"Environment='A=one two' B=%p C=$A\nExecStart=\nExecStart=/bin/cat $A ${A} x$A x${A} $$A ${B} $C\nUser=root\nUser=%%\nUser=root\n"})
+	require.Contains(t, got, `command = ["/bin/cat", "one", "two", "one two", "x$A", "xone two", "$A", "a-b", "$A"]`)
+	require.Contains(t, got, `B = "a-b"`)
+	require.Contains(t, got, `user = "root"`)
+}
+
+// servers.hcl cannot have what is not UTF-8, nor letters that are not composed.
+func TestTextThatCannotBeWritten(t *testing.T) {
+	for _, bad := range []string{"\xff", "caf\xe9", "cafe\u0301"} {
+		service := func(settings string) string {
+			return importUnits(t, echoSocket, map[string]string{"lib/a-b@.service": echoService + settings})
+		}
+		for _, got := range []string{
+			importInetd(t, "7001 stream tcp nowait nobody /bin/"+bad+" x\n"),
+			importInetd(t, "7001 stream tcp nowait nobody /bin/cat cat "+bad+"\n"),
+			importInetd(t, "/run/"+bad+" stream unix nowait nobody /bin/cat cat\n"),
+			importInetd(t, "7001 stream tcp nowait "+bad+" /bin/cat cat\n"),
+			importInetd(t, "7001 stream tcp nowait a:"+bad+" /bin/cat cat\n"),
+			service("ExecStart=\nExecStart=/bin/cat " + bad + "\n"),
+			service("Environment=A=" + bad + "\n"),
+			service("Environment=" + bad + "=A\n"),
+			service("User=" + bad + "\n"),
+			importUnits(t, echoSocket+"ListenStream=/run/"+bad+"\n", map[string]string{"lib/a-b@.service": echoService}),
+			importUnits(t, echoSocket+"ListenStream=/run/x\nSocketGroup="+bad+"\n", map[string]string{"lib/a-b@.service": echoService}),
+		} {
+			require.NotContains(t, got, "\nserver ", bad)
+			require.Contains(t, got, "\n# Disabled: servers.hcl ", bad)
+		}
+		require.Contains(t, service("SyslogIdentifier="+bad+"\n"), "\nserver ", "it is not carried over anyway")
+	}
+	got := importUnits(t, echoSocket, map[string]string{"lib/a-b@.service": echoService + "ExecStart=\nExecStart=/bin/cat \"\\xff\" \"caf\u00e9\"\n"})
+	require.Contains(t, got, `\# Disabled: servers.hcl is UTF-8, and "\xff" is not`[1:])
+}
+
 // What is too long for one configuration says so.
 func TestTooLongAsAWhole(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "inetd.conf")
@@ -222,14 +422,16 @@ func TestWordsOfACommandLine(t *testing.T) {
 		`/bin/a b  c`:              {"/bin/a", "b", "c"},
 		`a "b c" 'd "e"' ""`:       {"a", "b c", `d "e"`, ""},
 		`a b\x20c \t \s \u00e9 \"`: {"a", "b c", "\t", " ", "é", `"`},
-		`a 'b\nc' x"y"`:            {"a", "b\nc", `x"y"`},
+		`a 'b\nc' \xff\101`:        {"a", "b\nc", "\xffA"},
 	} {
 		got, err := split(line)
 		require.NoError(t, err)
 		require.Equal(t, want, got, line)
 	}
-	_, err := split(`a "b`)
-	require.Error(t, err)
+	for _, line := range []string{`a "b`, `x"y"`, `"x"y`} {
+		_, err := split(line)
+		require.Error(t, err, line)
+	}
 }
 
 // FuzzImport: whatever a file has, what is imported is valid.

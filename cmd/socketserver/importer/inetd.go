@@ -1,19 +1,23 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"path"
-	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 )
 
 // inetd reads inetd.conf as the inetds of the BSDs and of Linux have it.
 type inetd struct {
 	path     string
-	hosts    string // default addresses of the lines that follow
+	hosts    string  // default addresses of the lines that follow
+	policy   setting // of IPsec, for the lines that follow
 	services []*server
 }
 
@@ -21,118 +25,129 @@ func readInetd(files []file) []*server {
 	var all []*server
 	for _, f := range files {
 		r := &inetd{path: f.path}
-		lines := strings.Split(f.text, "\n")
-		for i := 0; i < len(lines); i++ {
-			n, text := i+1, lines[i]
-			for i+1 < len(lines) && continues(text, lines[i+1]) {
-				i++
-				if next := strings.TrimSpace(lines[i]); !strings.HasPrefix(next, "#") {
-					text += " " + next
-				}
-			}
-			r.read(n, text)
+		n, rest := 1, f.text
+		for rest != "" {
+			after := r.next(n, rest)
+			n += strings.Count(rest[:len(rest)-len(after)], "\n")
+			rest = after
 		}
 		all = append(all, r.services...)
 	}
 	return all
 }
 
-var keyValues = regexp.MustCompile(`^\S+\s+(on|off)\s+\w+\s*=`)
-
-// continues reports whether next belongs to the line before it: it begins with a blank, or a
-// line of keys and values has not come to its semicolon.
-func continues(line, next string) bool {
-	if strings.TrimSpace(line) == "" || line[0] == '#' {
-		return false
+// next reads the first line of text, which is line n, with those that belong to it. It returns the others.
+func (r *inetd) next(n int, text string) string {
+	line, rest, _ := strings.Cut(text, "\n")
+	if words := strings.Fields(line); len(words) > 1 && words[0][0] != '#' && (words[1] == "on" || words[1] == "off") {
+		name := line[:strings.Index(line, words[0])+len(words[0])]
+		from := len(name) + strings.Index(line[len(name):], words[1]) + len(words[1])
+		d, rest, ok := readDefinition(text[from:])
+		if !ok {
+			r.services = append(r.services, comment("%s: not carried over, as it is no service of NetBSD's inetd, which stops there: %s", r.at(n), line))
+			return rest
+		}
+		if s := r.add(keyedLine(r.at(n), words[0], strings.TrimSuffix(text, rest), d)); words[1] == "off" {
+			s.disable("it is off in inetd.conf")
+		}
+		after, rest, _ := strings.Cut(rest, "\n")
+		if after = strings.TrimSpace(after); after != "" && after[0] != '#' {
+			r.services = append(r.services, comment("%s: not carried over, as it stands behind a service; write it on a line of its own: %s", r.at(n), after))
+		}
+		return rest
 	}
-	word := strings.TrimSpace(next)
-	if keyValues.MatchString(line + " " + word) {
-		return !strings.HasSuffix(strings.TrimSpace(line), ";")
+	var all strings.Builder
+	all.WriteString(line)
+	split := false
+	for strings.TrimSpace(line) != "" && line[0] != '#' && (strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, "\t")) {
+		next, after, _ := strings.Cut(rest, "\n")
+		words := strings.Fields(next)
+		if len(words) == 0 || words[0][0] == '#' {
+			break
+		}
+		split = split || len(words) >= 6 && sockets[words[1]]
+		all.WriteString(" " + next)
+		rest = after
 	}
-	return word != "" && word[0] != '#' && (next[0] == ' ' || next[0] == '\t')
+	r.read(n, all.String(), split)
+	return rest
 }
 
-// A line has the fields of a line of inetd.conf.
-type line struct {
-	setting
-	service, socket, protocol, wait, user string
-	program                               []string // with the name that the program gets as its first argument
-}
+// sockets are the words for types of sockets.
+var sockets = map[string]bool{"stream": true, "dgram": true, "seqpacket": true, "rdm": true, "raw": true}
 
 func (r *inetd) at(n int) string { return fmt.Sprintf("%s:%d", r.path, n) }
 
-func (r *inetd) read(n int, text string) {
+// read reads a line. split reports whether a part of it, which begins with a blank, looks like a line of its own.
+func (r *inetd) read(n int, text string, split bool) {
 	text = strings.TrimSpace(text)
+	if policy, ok := strings.CutPrefix(text, "#@"); ok {
+		r.policy = setting{at: r.at(n), text: text, words: strings.Fields(policy)}
+	}
 	off, disabled := strings.CutPrefix(text, "#<off>#")
 	if disabled {
 		text = strings.TrimSpace(off)
 	}
-	words := strings.Fields(text)
+	l := line{setting: setting{at: r.at(n), text: text}}
 	switch {
 	case text == "" || text[0] == '#':
-	case len(words) == 1 && strings.HasSuffix(text, ":"):
+		return
+	case !strings.ContainsAny(text, " \t") && strings.HasSuffix(text, ":"):
 		r.hosts = strings.TrimSuffix(text, ":")
-	case keyValues.MatchString(text):
-		r.add(keyedLine(r.at(n), text))
-	case len(words) >= 6:
-		l := line{
-			setting: setting{at: r.at(n), text: strings.Join(words, " ")},
-			service: words[0], socket: words[1], protocol: words[2], wait: words[3], user: words[4], program: words[5:],
-		}
-		if s := r.add(l); disabled {
-			s.disable("it is disabled in inetd.conf")
-		}
-	default:
+		return
+	}
+	words := l.fields(text)
+	if len(words) < 6 {
 		r.services = append(r.services, comment("%s: not carried over, as it is no line of inetd: %s", r.at(n), text))
+		return
+	}
+	l.service, l.socket, l.protocol, l.wait, l.user, l.program = words[0], words[1], words[2], words[3], words[4], words[5:]
+	if split {
+		l.refused = append(l.refused, "a line that begins with a blank is the end of the one before it, or one of its own, as for inetutils and busybox")
+	}
+	if s := r.add(l); disabled {
+		s.disable("it is disabled in inetd.conf")
 	}
 }
 
-// keyedLine reads a line of NetBSD's newer form: name on key = value, ... ;
-func keyedLine(at, text string) line {
-	text = strings.TrimSuffix(text, ";")
-	words := strings.Fields(text)
-	l := line{setting: setting{at: at, text: text}, service: words[0], socket: "stream", wait: "nowait"}
-	var name, group, arguments, most, mostPerSource string
-	for pair := range strings.SplitSeq(strings.Join(words[2:], " "), ",") {
-		key, value, _ := strings.Cut(pair, "=")
-		value = strings.TrimSpace(value)
-		switch strings.TrimSpace(key) {
-		case "bind":
-			l.service = value + ":" + l.service
-		case "protocol":
-			if l.protocol = value; strings.HasPrefix(value, "udp") {
-				l.socket = "dgram"
+// keyedLine makes a line of NetBSD's newer form.
+func keyedLine(at, service, text string, d definition) line {
+	l := line{setting: setting{at: at, text: strings.Join(strings.Fields(text), " ")}, service: service}
+	one := map[string]string{}
+	for _, key := range d.keys {
+		switch values := d.of[key]; key {
+		case "bind", "protocol", "socktype", "wait", "user", "group", "exec", "service_max", "ip_max":
+			if one[key] = strings.Join(values, " "); len(values) != 1 {
+				l.refused = append(l.refused, key+" has one value")
 			}
-		case "socktype":
-			l.socket = value
-		case "wait":
-			l.wait = map[string]string{"yes": "wait", "no": "nowait"}[value]
-		case "user":
-			l.user = value
-		case "group":
-			group = ":" + value
-		case "exec":
-			name = value
 		case "args":
-			arguments = value
-		case "service_max":
-			most = value
-		case "ip_max":
-			mostPerSource = value
+		case "acceptfilter", "sndbuf", "recvbuf", "accept_max":
+			l.lost = append(l.lost, key+" has no counterpart")
 		default:
-			l.words = append(l.words, strings.TrimSpace(pair))
+			l.refused = append(l.refused, strings.TrimSpace(key+" ")+" has no counterpart")
 		}
 	}
-	l.user += group
-	l.program = append([]string{name}, strings.Fields(arguments)...)
-	if name == "" {
-		l.program = []string{"internal"}
+	l.protocol, l.socket, l.user = one["protocol"], one["socktype"], one["user"]
+	switch {
+	case l.socket != "":
+	case strings.HasPrefix(l.protocol, "udp"):
+		l.socket = "dgram"
+	case strings.HasPrefix(l.protocol, "tcp"):
+		l.socket = "stream"
 	}
-	if most != "" || mostPerSource != "" {
-		l.wait += "." + most + "." + mostPerSource
+	l.program = append([]string{cmp.Or(one["exec"], "internal")}, d.of["args"]...)
+	if l.user == "" {
+		l.refused = append(l.refused, "it has no user")
 	}
-	if words[1] == "off" {
-		l.words = append(l.words, "off")
+	if one["bind"] != "" {
+		l.service = one["bind"] + ":" + l.service
+	}
+	if one["group"] != "" {
+		l.user += ":" + one["group"]
+	}
+	l.wait = map[string]string{"yes": "wait", "no": "nowait"}[one["wait"]]
+	if most, perSource := one["service_max"], one["ip_max"]; most != "" || perSource != "" {
+		l.wait += "." + most + "." + perSource
 	}
 	return l
 }
@@ -152,12 +167,17 @@ func (r *inetd) add(l line) *server {
 	s.values["timeouts.idle"] = cty.StringVal("0")
 	s.bound(0)
 	s.perSource(l.setting, 0)
-	for _, extra := range l.words {
-		if extra == "off" {
-			s.disable("it is off in inetd.conf")
-		} else {
-			s.lose(l.setting, extra+" has no counterpart")
-		}
+	for _, why := range l.lost {
+		s.lose(l.setting, why)
+	}
+	for _, how := range l.different {
+		s.differ(l.setting, how)
+	}
+	for _, why := range l.refused {
+		s.refuse(l.setting, why)
+	}
+	if len(r.policy.words) > 0 {
+		s.refuse(r.policy, "clients without IPsec reach it there")
 	}
 	listenAsInetd(s, l, hosts, service)
 	inetdProgram(s, l, service)
@@ -181,16 +201,13 @@ func listenAsInetd(s *server, l line, hosts, service string) {
 	case variant != "":
 		s.lose(l.setting, "there is no "+protocol+"/"+variant)
 	}
-	if network == "unix" || network == "local" {
-		if l.socket == "dgram" {
-			network = "unixgram"
-		}
-		s.listeners = append(s.listeners, listener{network, service, map[string]cty.Value{"mode": cty.StringVal("0755")}})
-		s.differ(l.setting, "inetd leaves the mode of the socket to its umask; 0755 is the usual result, with which only its owner may connect")
+	network = inetdNetworks[network+" "+l.socket]
+	if network == "" {
+		s.refuseProgram(l.setting, "there are stream sockets of tcp and unix, dgram sockets of udp and unix, and seqpacket sockets of unix")
 		return
 	}
-	if want := map[string]string{"tcp": "stream", "udp": "dgram"}[network]; want == "" || want != l.socket {
-		s.refuseProgram(l.setting, "there are stream sockets of tcp and unix, and dgram sockets of udp and unix")
+	if config.IsUnix(network) {
+		listenAsUnix(s, l, network, hosts, service)
 		return
 	}
 	number, err := port(network, service)
@@ -203,9 +220,33 @@ func listenAsInetd(s *server, l line, hosts, service string) {
 		host = strings.Trim(host, "[]")
 		if host == "" || host == "*" {
 			host = map[string]string{"": "0.0.0.0", "4": "0.0.0.0", "6": "::", "46": ""}[family]
+		} else if family != "46" {
+			host = s.inFamily(l.setting, host, family == "6")
 		}
-		s.listeners = append(s.listeners, listener{network, net.JoinHostPort(host, number), nil})
+		s.listen(l.setting, listener{network, net.JoinHostPort(host, number), nil})
 	}
+}
+
+// inetdNetworks are the networks of a protocol and a type of socket.
+var inetdNetworks = map[string]string{
+	"tcp stream": "tcp", "udp dgram": "udp",
+	"unix stream": "unix", "unix dgram": "unixgram", "unix seqpacket": "unixpacket",
+	"local stream": "unix", "local dgram": "unixgram", "local seqpacket": "unixpacket",
+}
+
+// listenAsUnix makes the transport of a path, before which FreeBSD has :user:group:mode.
+func listenAsUnix(s *server, l line, network, permissions, path string) {
+	values := map[string]cty.Value{"mode": cty.StringVal("0755")}
+	if parts := strings.Split(permissions, ":"); len(parts) == 4 && parts[0] == "" {
+		for i, name := range []string{"", "owner", "group", "mode"} {
+			if i > 0 && parts[i] != "" {
+				values[name] = cty.StringVal(parts[i])
+			}
+		}
+	} else {
+		s.differ(l.setting, "inetd leaves the mode of the socket to its umask; 0755 is the usual result, with which only its owner may connect")
+	}
+	s.listen(l.setting, listener{network, path, values})
 }
 
 // inetdProgram finds out what the service does, and how many may run.
@@ -220,9 +261,9 @@ func inetdProgram(s *server, l line, service string) {
 	if len(s.listeners) == 0 {
 		return
 	}
-	s.command = inetdCommand(s, l)
+	s.run(l.setting, inetdCommand(s, l))
 	wait, bounds, _ := strings.Cut(l.wait, "/")
-	wait, perMinute, _ := strings.Cut(wait, ".")
+	wait, perMinute, _ := strings.Cut(strings.Replace(wait, ":", ".", 1), ".") // NetBSD has both
 	if wait != "nowait" {
 		s.refuseProgram(l.setting, wantsSocket)
 		return
@@ -230,9 +271,9 @@ func inetdProgram(s *server, l line, service string) {
 	numbers := func(list, separator string) []int {
 		var all []int
 		for word := range strings.SplitSeq(list, separator) {
-			n := 0
-			if _, err := fmt.Sscan(word, &n); err != nil && word != "" {
-				s.lose(l.setting, word+" is not a number")
+			n, err := strconv.Atoi(word)
+			if word != "" && (err != nil || n < 0) {
+				s.refuse(l.setting, fmt.Sprintf("%q is not a number", word))
 			}
 			all = append(all, n)
 		}
@@ -285,12 +326,17 @@ func inetdUser(s *server, l line) {
 	if class != "" {
 		s.lose(l.setting, "there are no login classes")
 	}
+	group := ""
 	if i := strings.IndexAny(user, ".:"); i > 0 {
-		s.values["process.group"] = cty.StringVal(user[i+1:])
-		user = user[:i]
+		user, group = user[:i], user[i+1:]
 	}
-	if user != "" {
-		s.values["process.user"] = cty.StringVal(user)
+	for path, name := range map[string]string{"process.user": user, "process.group": group} {
+		v, err := asText([]string{name})
+		if err != nil {
+			s.refuse(l.setting, err.Error())
+		} else if name != "" {
+			s.values[path] = v
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -42,7 +43,10 @@ func (s *server) apply(rules map[string]rule, x setting) {
 	}
 }
 
-func asText(words []string) (cty.Value, error) { return cty.StringVal(strings.Join(words, " ")), nil }
+func asText(words []string) (cty.Value, error) {
+	text := strings.Join(words, " ")
+	return cty.StringVal(text), writable(text)
+}
 
 func asNumber(words []string) (cty.Value, error) {
 	n, err := strconv.ParseInt(strings.Join(words, " "), 10, 64)
@@ -67,7 +71,7 @@ func asLimit(words []string) (cty.Value, error) {
 		}
 	}
 	n, err := strconv.ParseInt(soft, 10, 64)
-	if err != nil {
+	if err != nil || n > math.MaxInt64/factor {
 		return cty.NilVal, fmt.Errorf("%q is not a limit", value)
 	}
 	return cty.NumberIntVal(n * factor), nil
@@ -95,6 +99,9 @@ func asEnvironment(words []string) (cty.Value, error) {
 		name, value, ok := strings.Cut(w, "=")
 		if !ok || name == "" {
 			return cty.NilVal, fmt.Errorf("%q is not NAME=VALUE", w)
+		}
+		if err := writable(w); err != nil {
+			return cty.NilVal, err
 		}
 		all[name] = cty.StringVal(value)
 	}

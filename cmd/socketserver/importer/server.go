@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/zclconf/go-cty/cty"
 )
@@ -91,6 +92,43 @@ func (s *server) refuse(x setting, why string) {
 func (s *server) refuseProgram(x setting, why string) {
 	s.refuse(x, why)
 	s.command = nil
+}
+
+// writable returns an error for text that servers.hcl cannot have: it is UTF-8, and in the composed form of Unicode.
+func writable(all ...string) error {
+	for _, text := range all {
+		if !utf8.ValidString(text) {
+			return fmt.Errorf("servers.hcl is UTF-8, and %q is not; give it another name", text)
+		}
+		if composed := cty.StringVal(text).AsString(); composed != text {
+			return fmt.Errorf("servers.hcl has the composed form of letters, and %+q has another one; give it another name", text)
+		}
+		if strings.ContainsRune(text, 0) {
+			return fmt.Errorf("%q has a NUL byte", text)
+		}
+	}
+	return nil
+}
+
+// run sets the command, of a setting.
+func (s *server) run(x setting, command []string) {
+	if err := writable(command...); err != nil {
+		s.refuseProgram(x, err.Error())
+		return
+	}
+	s.command = command
+}
+
+// listen adds a listener, of a setting.
+func (s *server) listen(x setting, l listener) {
+	if err := writable(l.address); err != nil {
+		s.refuse(x, err.Error())
+		return
+	}
+	if l.network == "unixpacket" {
+		s.refuse(x, `"unixpacket" cannot serve a program on standard input, as one that reads less than a message loses the rest`)
+	}
+	s.listeners = append(s.listeners, l)
 }
 
 // bound sets how many requests run at once; the sources close what is beyond. 0 is no bound.

@@ -2,13 +2,9 @@ package importer
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -129,6 +125,13 @@ func (r *systemd) convert(socket *unit) *server {
 	accept := socket.yes("Socket", "Accept")
 	service, wanted := r.service(socket, accept)
 	systemdListen(s, socket)
+	known := map[string]string{}
+	if service != nil {
+		known = systemdEnvironment(s, service)
+	}
+	if accept {
+		refusedBySystemd(s, socket)
+	}
 	for _, u := range []*unit{socket, service} {
 		if u == nil {
 			continue
@@ -153,7 +156,7 @@ func (r *systemd) convert(socket *unit) *server {
 	case service == nil:
 		s.disable("its service was not found")
 	default:
-		systemdProgram(s, service)
+		systemdProgram(s, service, known)
 	}
 	if service != nil {
 		s.source += " with " + wanted
@@ -168,101 +171,48 @@ func (r *systemd) convert(socket *unit) *server {
 			continue
 		}
 		for _, x := range section.of.sections[section.name] {
-			s.applyUnit(section.name, x)
+			s.applyUnit(section.of, section.name, x)
 		}
 	}
 	systemdDirectory(s, service)
 	systemdAccess(s, socket, service)
+	interval := socket.last("Socket", "PollLimitIntervalSec")
 	if n := socket.last("Socket", "PollLimitBurst").value(); n != "" {
-		s.rate("rate", n, seconds(cmp.Or(socket.last("Socket", "PollLimitIntervalSec").value(), "2s"))) // systemd's default
+		s.rate("rate", n, seconds(cmp.Or(interval.value(), "2s"))) // systemd's default
+	} else if interval.words != nil {
+		s.lose(interval, "there is no PollLimitBurst=")
 	}
 	s.finish()
 	return s
 }
 
-func (s *server) applyUnit(section string, x setting) {
+// refusedBySystemd disables a server of Accept=yes that systemd does not start.
+func refusedBySystemd(s *server, socket *unit) {
+	const refused = "systemd refuses it with Accept=yes"
+	for _, x := range socket.sections["Socket"] {
+		connected := x.name == "ListenStream" || x.name == "ListenSequentialPacket"
+		if strings.HasPrefix(x.name, "Listen") && !connected || x.name == "Service" {
+			s.refuse(x, refused)
+		}
+	}
+	if most := socket.last("Socket", "MaxConnections"); most.value() == "0" {
+		s.refuse(most, refused)
+	}
+}
+
+func (s *server) applyUnit(u *unit, section string, x setting) {
 	switch {
 	case strings.HasPrefix(x.name, "X-"):
+	case section == "Socket" && x.name == "PrivateNetwork" && isYes(x):
+		s.refuse(x, "its socket is in a network of its own")
 	case section == "Socket" || section == "Service":
+		if systemdRules[x.name].to != "" {
+			x.words = strings.Fields(s.specified(u, x, x.value()))
+		}
 		s.apply(systemdRules, x)
 	case strings.HasPrefix(x.name, "Condition"), strings.HasPrefix(x.name, "Assert"):
 		s.refuse(x, "it is served under a condition there")
 	case section == "Install", x.name != "Description" && x.name != "Documentation":
 		s.lose(x, "dependencies of units belong to the daemon's own unit")
 	}
-}
-
-var listens = map[string]string{"ListenStream": "tcp", "ListenDatagram": "udp"}
-
-// systemdListen makes the transports of a socket unit.
-func systemdListen(s *server, socket *unit) {
-	attributes := func(names map[string]string) map[string]cty.Value {
-		all := map[string]cty.Value{}
-		for name, to := range names {
-			if x := socket.last("Socket", name); x.words != nil {
-				all[to] = cty.StringVal(x.value())
-			}
-		}
-		return all
-	}
-	only6 := socket.is("Socket", "BindIPv6Only", "ipv6-only")
-	for _, x := range socket.sections["Socket"] {
-		network := listens[x.name]
-		if network == "" {
-			continue
-		}
-		address, err := socket.specifiers(x.value())
-		switch {
-		case err != nil:
-			s.refuse(x, err.Error())
-			continue
-		case strings.HasPrefix(address, "/"), strings.HasPrefix(address, "@"):
-			values := attributes(map[string]string{"SocketMode": "mode", "SocketUser": "owner", "SocketGroup": "group"})
-			if values["mode"] == cty.NilVal {
-				values["mode"] = cty.StringVal("0666")
-			}
-			network = map[string]string{"tcp": "unix", "udp": "unixgram"}[network]
-			s.listeners = append(s.listeners, listener{network, address, values})
-			if strings.Contains(x.value(), "%t") {
-				s.differ(x, "%t is /run, as for units of the system; it is $XDG_RUNTIME_DIR for a user's")
-			}
-			continue
-		}
-		if address, err = systemdAddress(address, only6); err != nil {
-			s.refuse(x, err.Error())
-			continue
-		}
-		l := listener{network: network, address: address}
-		if network == "tcp" {
-			l.values = map[string]cty.Value{}
-			if socket.yes("Socket", "NoDelay") {
-				l.values["no_delay"] = cty.True
-			}
-			if socket.yes("Socket", "ReusePort") {
-				l.values["reuse_port"] = cty.True
-			}
-			if n, err := asNumber(socket.last("Socket", "Backlog").words); err == nil {
-				l.values["request_queue_size"] = n
-			}
-		}
-		s.listeners = append(s.listeners, l)
-	}
-}
-
-// systemdAddress returns host:port of what a Listen setting has.
-func systemdAddress(address string, only6 bool) (string, error) {
-	if _, err := strconv.ParseUint(address, 10, 16); err == nil {
-		if only6 {
-			return "[::]:" + address, nil
-		}
-		return ":" + address, nil
-	}
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return "", errors.New("there are addresses of IPv4, IPv6 and Unix sockets")
-	}
-	if at.Addr() == netip.IPv6Unspecified() && !only6 {
-		return net.JoinHostPort("", strconv.Itoa(int(at.Port()))), nil
-	}
-	return at.String(), nil
 }

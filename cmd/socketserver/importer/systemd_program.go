@@ -7,13 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 )
 
 // systemdProgram finds out what a service of Accept=yes runs.
-func systemdProgram(s *server, service *unit) {
+func systemdProgram(s *server, service *unit, known map[string]string) {
 	start := service.last("Service", "ExecStart")
 	if !service.is("Service", "StandardInput", "socket") {
 		input := service.last("Service", "StandardInput")
@@ -26,6 +27,12 @@ func systemdProgram(s *server, service *unit) {
 	if output := service.last("Service", "StandardOutput"); output.words != nil && output.value() != "socket" && output.value() != "inherit" {
 		s.refuse(output, "what the program prints would be sent to the client")
 	}
+	if starts := service.all("Service", "ExecStart"); len(starts) > 1 {
+		for _, x := range starts {
+			s.refuseProgram(x, severalCommands)
+		}
+		return
+	}
 	value := start.raw()
 	if trimmed := strings.TrimLeft(value, "-@:+!|"); trimmed != value {
 		if strings.ContainsAny(value[:len(value)-len(trimmed)], "@:+!|") {
@@ -35,30 +42,52 @@ func systemdProgram(s *server, service *unit) {
 		value = trimmed
 	}
 	words, err := split(value)
-	if err != nil || len(words) == 0 {
+	switch {
+	case err != nil || len(words) == 0:
 		s.refuse(start, "the command line cannot be read")
 		return
+	case slices.Contains(words, ";"):
+		s.refuseProgram(start, severalCommands)
+		return
 	}
-	known := environmentOf(service)
+	var command []string
 	for i, w := range words {
-		expanded, err := service.specifiers(w)
-		if err == nil {
-			expanded, err = expand(expanded, known)
+		if w == `\;` {
+			w = ";"
 		}
-		if err != nil {
-			s.refuse(start, err.Error())
-			continue
+		expanded := []string{s.specified(service, start, w)}
+		if i > 0 {
+			if expanded, err = expand(expanded[0], known); err != nil {
+				s.refuse(start, err.Error())
+			}
 		}
-		words[i] = expanded
+		command = append(command, expanded...)
 	}
-	if !filepath.IsAbs(words[0]) {
+	if !filepath.IsAbs(command[0]) {
 		s.differ(start, "the program has no absolute path; write one")
 	}
-	s.command = words
+	s.run(start, command)
 	if limit := service.last("Service", "TimeoutStartSec"); service.is("Service", "Type", "oneshot") && len(limit.words) > 0 {
 		s.values["timeouts.request"], _ = asDuration(limit.words)
 	}
 }
+
+const severalCommands = "several commands are started, one after the other, or none if it is no Type=oneshot; write a script"
+
+// specified returns a word, of a setting, with its specifiers replaced.
+func (s *server) specified(u *unit, x setting, word string) string {
+	result, err := u.specifiers(word)
+	if err != nil {
+		s.refuse(x, err.Error())
+	}
+	if result != word && ofSystem.MatchString(strings.ReplaceAll(word, "%%", "")) {
+		s.differ(x, "%t, %S, %C, %L and %E are directories of the system; a unit of a user has others")
+	}
+	return result
+}
+
+// ofSystem are the specifiers that have other values for a user's units.
+var ofSystem = regexp.MustCompile(`%[tSCLE]`)
 
 // systemdDirectory sets the directory that a service runs in. One with a - before it need not be there.
 func systemdDirectory(s *server, service *unit) {
@@ -71,8 +100,8 @@ func systemdDirectory(s *server, service *unit) {
 		s.refuse(x, "the home of a user is not looked up; write its path")
 		return
 	}
-	path, err := service.specifiers(value)
-	if err != nil {
+	path := s.specified(service, x, value)
+	if err := writable(path); err != nil {
 		s.refuse(x, err.Error())
 		return
 	}
@@ -88,37 +117,53 @@ func systemdDirectory(s *server, service *unit) {
 	s.values["process.directory"] = cty.StringVal(path)
 }
 
-func environmentOf(service *unit) map[string]string {
+// systemdEnvironment sets the variables that a service gives to its program, and returns them.
+func systemdEnvironment(s *server, service *unit) map[string]string {
 	known := map[string]string{}
-	for _, x := range service.sections["Service"] {
-		if x.name != "Environment" {
-			continue
+	var words []string
+	for _, x := range service.all("Service", "Environment") {
+		all, err := split(x.raw())
+		if err != nil {
+			s.refuse(x, err.Error())
 		}
-		words, _ := split(x.raw())
-		for _, w := range words {
+		for _, w := range all {
+			w = s.specified(service, x, w)
+			if _, err := asEnvironment([]string{w}); err != nil {
+				s.refuse(x, err.Error())
+				continue
+			}
 			name, value, _ := strings.Cut(w, "=")
-			known[name] = value
+			known[name], words = value, append(words, w)
 		}
 	}
+	s.values["process.environment"], _ = asEnvironment(words)
 	return known
 }
 
-var variable = regexp.MustCompile(`\$(\$|\{\w+\}|\w+)`)
+var (
+	aloneVariable = regexp.MustCompile(`^\$(\w+)$`)
+	variable      = regexp.MustCompile(`\$(\$|\{[^}]*\})`)
+)
 
-// expand replaces the variables that are known.
-func expand(word string, known map[string]string) (string, error) {
+// expand replaces the variables of a word that are known. One that is the word, without braces, stands for several words.
+func expand(word string, known map[string]string) ([]string, error) {
+	if m := aloneVariable.FindStringSubmatch(word); m != nil {
+		value, ok := known[m[1]]
+		if !ok {
+			return []string{word}, fmt.Errorf("the value of %s is not known", word)
+		}
+		return split(value)
+	}
 	var missing error
-	result := variable.ReplaceAllStringFunc(word, func(v string) string {
-		name := strings.Trim(v[1:], "{}")
-		value, ok := known[name]
-		switch {
-		case name == "$":
+	return []string{variable.ReplaceAllStringFunc(word, func(v string) string {
+		if v == "$$" {
 			return "$"
-		case !ok:
+		}
+		value, ok := known[v[2:len(v)-1]]
+		if !ok {
 			missing = fmt.Errorf("the value of %s is not known", v)
 			return v
 		}
 		return value
-	})
-	return result, missing
+	})}, missing
 }

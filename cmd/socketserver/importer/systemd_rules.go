@@ -16,9 +16,9 @@ const (
 
 // systemdRules are the settings of the sections Socket and Service.
 var systemdRules = withAll(withAll(map[string]rule{
-	"ListenStream": {}, "ListenDatagram": {}, "Accept": {}, "Service": {}, "BindIPv6Only": {}, "SocketMode": {}, "SocketUser": {}, "SocketGroup": {},
+	"ListenStream": {}, "ListenDatagram": {}, "ListenSequentialPacket": {}, "Accept": {}, "Service": {}, "BindIPv6Only": {}, "SocketMode": {}, "SocketUser": {}, "SocketGroup": {},
 	"NoDelay": {}, "ReusePort": {}, "Backlog": {}, "IPAddressAllow": {}, "IPAddressDeny": {}, "FileDescriptorName": {}, "RemoveOnStop": {},
-	"ExecStart": {}, "StandardInput": {}, "StandardOutput": {}, "StandardError": {}, "Environment": {do: systemdEnvironment},
+	"ExecStart": {}, "StandardInput": {}, "StandardOutput": {}, "StandardError": {}, "Environment": {},
 
 	"MaxConnections":          {do: func(s *server, x setting) { count(s, x, s.bound) }},
 	"MaxConnectionsPerSource": {do: func(s *server, x setting) { count(s, x, func(n int) { s.perSource(x, n) }) }},
@@ -40,7 +40,7 @@ var systemdRules = withAll(withAll(map[string]rule{
 
 	"EnvironmentFile": {lost: "its variables are not known; write them into process.environment"},
 	"DynamicUser": {do: func(s *server, x setting) {
-		if x.value() != "no" {
+		if isYes(x) {
 			s.refuse(x, "there are no users for one process; write an existing one")
 		}
 	}},
@@ -50,7 +50,7 @@ var systemdRules = withAll(withAll(map[string]rule{
 		}
 	}},
 }, map[string][]string{
-	"there are sockets of TCP, UDP and Unix":             {"ListenSequentialPacket", "ListenFIFO", "ListenSpecial", "ListenNetlink", "ListenMessageQueue", "ListenUSBFunction"},
+	"there are sockets of TCP, UDP, Unix and VSOCK":      {"ListenFIFO", "ListenSpecial", "ListenNetlink", "ListenMessageQueue", "ListenUSBFunction"},
 	"a socket that is triggered too often is not closed": {"TriggerLimitIntervalSec", "TriggerLimitBurst"},
 	socketOption: {
 		"KeepAliveTimeSec", "KeepAliveIntervalSec", "KeepAliveProbes", "DeferAcceptSec", "ReceiveBuffer", "SendBuffer", "IPTOS", "IPTTL", "Mark", "FreeBind",
@@ -96,27 +96,6 @@ func withAll(rules map[string]rule, lost map[string][]string, vital bool) map[st
 		}
 	}
 	return rules
-}
-
-func systemdEnvironment(s *server, x setting) {
-	words, err := split(x.raw())
-	if err != nil {
-		s.refuse(x, err.Error())
-		return
-	}
-	v, err := asEnvironment(words)
-	if err != nil {
-		s.refuse(x, err.Error())
-		return
-	}
-	if old, ok := s.values["process.environment"]; ok && !v.IsNull() {
-		all := old.AsValueMap()
-		for name, value := range v.AsValueMap() {
-			all[name] = value
-		}
-		v = cty.MapVal(all)
-	}
-	s.values["process.environment"] = v
 }
 
 // asDuration reads a time span; a number alone is of seconds.

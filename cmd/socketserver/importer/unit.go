@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -20,7 +21,7 @@ type unit struct {
 
 func (u *unit) name() string { return filepath.Base(u.path) }
 
-// read adds what a file, the unit's or a drop-in, says. An empty value clears a list.
+// read adds what a file, the unit's or a drop-in, says. An empty value clears a list. Lines without a name are none.
 func (u *unit) read(f file) {
 	if f.unread != nil {
 		u.unread = append(u.unread, f.unread.Error()+"; without it is not known what restricts clients or the program")
@@ -33,26 +34,63 @@ func (u *unit) read(f file) {
 		if text == "" || text[0] == '#' || text[0] == ';' {
 			continue
 		}
-		for strings.HasSuffix(text, `\`) && i+1 < len(lines) {
-			i++
-			if next := strings.TrimSpace(lines[i]); next == "" || next[0] != '#' && next[0] != ';' {
-				text = strings.TrimSuffix(text, `\`) + " " + next
-			}
+		if goesOn(lines[i]) {
+			text, i = joined(lines, i)
 		}
-		if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
+		x := setting{at: fmt.Sprintf("%s:%d", f.path, n), text: text}
+		name, value, ok := strings.Cut(text, "=")
+		switch {
+		case text[0] == '[' && !strings.HasSuffix(text, "]"):
+			u.unread = append(u.unread, fmt.Sprintf("%s: %s is no section, and systemd does not load the unit", x.at, text))
+			return
+		case text[0] == '[':
 			section = strings.Trim(text, "[]")
 			continue
+		case !ok:
+			continue
 		}
-		name, value, _ := strings.Cut(text, "=")
-		x := setting{at: fmt.Sprintf("%s:%d", f.path, n), name: strings.TrimSpace(name), text: text, words: strings.Fields(value)}
+		x.name, x.words = strings.TrimSpace(name), strings.Fields(value)
 		if len(x.words) == 0 {
-			u.sections[section] = slices.DeleteFunc(u.sections[section], func(old setting) bool { return old.name == x.name })
+			u.sections[section] = slices.DeleteFunc(u.sections[section], func(old setting) bool { return cleared(x.name, old.name) })
 			if r := systemdRules[x.name]; r.lost == "" || r.vital {
 				continue
 			}
 		}
 		u.sections[section] = append(u.sections[section], x)
 	}
+}
+
+// goesOn reports whether the next line belongs to a line: its last character is a backslash that is not escaped.
+func goesOn(line string) bool {
+	return (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1
+}
+
+// joined returns the line at i with those that belong to it, without comments between them, and the index of the last.
+func joined(lines []string, i int) (string, int) {
+	var all strings.Builder
+	for {
+		line := strings.TrimLeft(lines[i], " \t")
+		on := goesOn(line) && i+1 < len(lines)
+		if on {
+			line = line[:len(line)-1] + " "
+		}
+		all.WriteString(line)
+		for i++; on && i < len(lines) && isComment(lines[i]); i++ {
+		}
+		if !on || i == len(lines) {
+			return strings.TrimSpace(all.String()), i - 1
+		}
+	}
+}
+
+func isComment(line string) bool {
+	line = strings.TrimSpace(line)
+	return line != "" && (line[0] == '#' || line[0] == ';')
+}
+
+// cleared reports whether an empty setting clears those of a name. Addresses of all kinds are one list.
+func cleared(empty, name string) bool {
+	return empty == name || strings.HasPrefix(empty, "Listen") && strings.HasPrefix(name, "Listen")
 }
 
 // raw returns the value with its blanks and quotes.
@@ -78,8 +116,20 @@ func (u *unit) is(section, name, value string) bool {
 	return strings.EqualFold(u.last(section, name).value(), value)
 }
 
-func (u *unit) yes(section, name string) bool {
-	return slices.Contains([]string{"yes", "true", "on", "1", "y", "t"}, strings.ToLower(u.last(section, name).value()))
+func (u *unit) yes(section, name string) bool { return isYes(u.last(section, name)) }
+
+func isYes(x setting) bool {
+	return slices.Contains([]string{"yes", "true", "on", "1", "y", "t"}, strings.ToLower(x.value()))
+}
+
+// all returns the settings of a name in their order.
+func (u *unit) all(section, name string) (all []setting) {
+	for _, x := range u.sections[section] {
+		if x.name == name {
+			all = append(all, x)
+		}
+	}
+	return all
 }
 
 // split divides a command line or a list into words, as systemd does: in quotes blanks are kept
@@ -96,6 +146,8 @@ func split(s string) (words []string, err error) {
 			continue
 		case quote == 0 && (c == '"' || c == '\'') && !open:
 			quote, open = c, true
+		case quote == 0 && (c == '"' || c == '\''), c == quote && len(s) > 1 && s[1] != ' ' && s[1] != '\t':
+			return nil, errors.New("a quotation mark stands inside a word")
 		case c == quote && quote != 0:
 			quote = 0
 		case quote == 0 && (c == ' ' || c == '\t'):
@@ -111,7 +163,7 @@ func split(s string) (words []string, err error) {
 		s = s[1:]
 	}
 	if quote != 0 {
-		return nil, fmt.Errorf("a quotation mark has no end")
+		return nil, errors.New("a quotation mark has no end")
 	}
 	if open {
 		words = append(words, word.String())
@@ -121,17 +173,22 @@ func split(s string) (words []string, err error) {
 
 // unescape returns what the escape at the beginning of s stands for, and its length.
 func unescape(s string) (string, int) {
-	if s[1] == 's' {
+	if strings.HasPrefix(s, `\s`) {
 		return " ", 2
 	}
 	for _, n := range []int{2, 4, 6, 10} {
 		if n <= len(s) {
-			if r, _, tail, err := strconv.UnquoteChar(s[:n], s[1]); err == nil && tail == "" {
+			r, multibyte, tail, err := strconv.UnquoteChar(s[:n], s[1])
+			switch {
+			case err != nil || tail != "":
+			case multibyte:
 				return string(r), n
+			default:
+				return string([]byte{byte(r)}), n
 			}
 		}
 	}
-	return s[:2], 2
+	return s[:min(2, len(s))], min(2, len(s))
 }
 
 // specifiers replaces %-words of which the value is known: names of the unit and directories of

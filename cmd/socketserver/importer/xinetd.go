@@ -247,7 +247,7 @@ func (x *xinetd) listen(s *server, e *entry) {
 	if e.has("flags", "NODELAY") {
 		l.values["no_delay"] = cty.True
 	}
-	s.listeners = append(s.listeners, l)
+	s.listen(e.settings["bind"], l)
 }
 
 // program finds out what the service does.
@@ -273,7 +273,10 @@ func (x *xinetd) program(s *server, e *entry) {
 	if e.has("flags", "NAMEINARGS") && len(arguments.words) > 0 {
 		arguments.words = arguments.words[1:]
 	}
-	s.command = append(slices.Clone(server.words), arguments.words...)
+	s.run(server, slices.Clone(server.words))
+	if s.command != nil {
+		s.run(arguments, append(s.command, arguments.words...))
+	}
 	if wait := e.settings["wait"]; strings.EqualFold(wait.value(), "yes") {
 		s.lose(server, wantsSocket)
 		if len(arguments.words) > 0 {

@@ -34,7 +34,13 @@ var xinetdRules = map[string]rule{
 	"rlimit_cpu":   {to: "process.limits.cpu", as: asProcessorTime},
 	"rlimit_files": {to: "process.limits.files", as: asLimit},
 
-	"banner_fail": {do: func(s *server, x setting) { s.values["limits.banner"] = callOf("file", x.value()) }},
+	"banner_fail": {do: func(s *server, x setting) {
+		if err := writable(x.value()); err != nil {
+			s.lose(x, err.Error())
+			return
+		}
+		s.values["limits.banner"] = callOf("file", x.value())
+	}},
 
 	"log_type": {lost: ownLog}, "log_on_success": {lost: ownLog}, "log_on_failure": {lost: ownLog},
 	"access_times": {lost: noHours, vital: true}, "max_load": {lost: "no limit looks at the load of the machine"},
@@ -56,7 +62,7 @@ func count(s *server, x setting, use func(int)) {
 	}
 	n, err := strconv.Atoi(x.value())
 	if err != nil || n < 0 {
-		s.lose(x, "it is not a number")
+		s.refuse(x, "it is not a number")
 		return
 	}
 	use(n)
