@@ -52,7 +52,7 @@ func (c *Command) jump(attr *os.ProcAttr, rules *os.File) (*jump, error) {
 	}
 	j.theirs = append(j.theirs, null)
 	r := c.Restrictions
-	to := trampoline.Jump{AsUser: r.AsUser, UID: r.UID, GID: r.GID, Directory: attr.Dir, Limits: r.limits(), Restrict: unix.SYS_LANDLOCK_RESTRICT_SELF}
+	to := trampoline.Jump{AsUser: r.AsUser, UID: r.UID, GID: r.GID, Directory: attr.Dir, Limits: r.limits(), Restrict: unix.SYS_LANDLOCK_RESTRICT_SELF, Umask: mask(r.Umask)}
 	switch {
 	case c.Image.text != nil: // its interpreter opens it
 		to.Paths = []string{fmt.Sprintf("/proc/self/fd/%d", give(c.Image.text))}

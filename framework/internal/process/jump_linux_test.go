@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -183,4 +184,50 @@ func stopAll() {
 			fmt.Println("stops")
 		}
 	}
+}
+
+// A process of another user has no terminal: not that of who has started the server.
+func TestNoTerminalOfAnotherUser(t *testing.T) {
+	needRoot(t)
+	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("needs /dev/ptmx:", err)
+	}
+	defer ours.Close()
+	require.NoError(t, unix.IoctlSetPointerInt(int(ours.Fd()), unix.TIOCSPTLCK, 0))
+	number, err := unix.IoctlGetInt(int(ours.Fd()), unix.TIOCGPTN)
+	require.NoError(t, err)
+	theirs, err := os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	defer theirs.Close()
+	server := exec.Command(os.Args[0])
+	server.Env, server.Stdin = append(os.Environ(), "TEST_CHILD=terminal"), theirs
+	server.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	out, err := server.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+// serveAtTerminal is a server with a terminal, and starts processes that look for it.
+func serveAtTerminal() error {
+	image, err := Pin("/bin/sh")
+	if err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		of  Restrictions
+		has bool
+	}{{Restrictions{}, true}, {Restrictions{Files: 64}, true}, {Restrictions{AsUser: true, UID: nobody, GID: nobody}, false}} {
+		p, err := Start(Command{Image: image, Args: []string{"sh", "-c", ": </dev/tty"}, Stdout: os.Stdout, Stderr: os.Stderr, Restrictions: c.of})
+		if err != nil {
+			return err
+		}
+		state, err := p.Wait()
+		if err != nil {
+			return err
+		}
+		if state.Success() != c.has {
+			return fmt.Errorf("%+v: %v", c.of, state)
+		}
+	}
+	return nil
 }

@@ -30,6 +30,16 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		return
+	case "masks":
+		if err := serveMasks(); err != nil {
+			panic(err)
+		}
+		return
+	case "terminal":
+		if err := serveAtTerminal(); err != nil {
+			panic(err)
+		}
+		return
 	case "server":
 		if err := serveAttacker(); err != nil {
 			panic(err)

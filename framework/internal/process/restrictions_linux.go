@@ -22,5 +22,5 @@ func (r *Restrictions) limits() []trampoline.Limit {
 
 // jumps reports whether there is something that a process has to do itself before it runs its program.
 func (r *Restrictions) jumps() bool {
-	return r.AsUser || *r != Restrictions{Nice: r.Nice, Umask: r.Umask, UID: r.UID, GID: r.GID}
+	return r.AsUser || *r != Restrictions{Nice: r.Nice, Umask: r.Umask, UID: r.UID, GID: r.GID} || r.Umask != 0 && !threadsMask()
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -42,6 +43,71 @@ func TestChildCannotEndTheServer(t *testing.T) {
 	}()
 	said := <-done
 	require.NoError(t, started, "%s", said)
+}
+
+// A process has the umask that is asked for also where its server may not call unshare(2), as under Docker, and that of
+// the server where none is.
+func TestUmaskWithoutUnshare(t *testing.T) {
+	server := exec.Command(os.Args[0])
+	server.Env = append(os.Environ(), "TEST_CHILD=masks")
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the number of the call
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_UNSHARE, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	var out []byte
+	var err error
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: what it starts has the filter, too
+		program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+		if err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err == nil {
+			err = unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
+		}
+		if err == nil {
+			out, err = server.CombinedOutput()
+		}
+	}()
+	<-done
+	require.NoError(t, err, "%s", out)
+	want := "0022\n0027\n0000\n0077\n0027\n0027\n"
+	if os.Geteuid() == 0 {
+		want += "0077\n"
+	}
+	require.Equal(t, want, string(out))
+}
+
+// serveMasks starts processes that print their umask.
+func serveMasks() error {
+	unix.Umask(0o22)
+	image, err := Pin("/bin/sh")
+	if err != nil {
+		return err
+	}
+	for _, c := range []Command{
+		{},
+		{Restrictions: Restrictions{Umask: 0o27}},
+		{Restrictions: Restrictions{Umask: -1}},
+		{Restrictions: Restrictions{Files: 64}},
+		{Restrictions: Restrictions{Umask: 0o27, Nice: 1}},
+		{Restrictions: Restrictions{Umask: 0o27}, Sandbox: &Sandbox{Read: system}},
+		{Restrictions: Restrictions{AsUser: true, UID: nobody, GID: nobody}},
+	} {
+		if c.Restrictions.AsUser && os.Geteuid() != 0 {
+			continue
+		}
+		c.Image, c.Args, c.Stdout, c.Stderr = image, []string{"sh", "-c", "umask"}, os.Stdout, os.Stderr
+		p, err := Start(c)
+		if err != nil {
+			return err
+		}
+		if _, err = p.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A program, and what it starts at once, has the limits from its first instruction on.

@@ -19,10 +19,11 @@ import (
 // thread alone, and costs its start nothing: no program gives it privileges (no_new_privs), and no
 // signal is blocked. Processes that inherit the same have one spawner.
 type spawner struct {
-	of    inherited
-	users int
-	jobs  chan func()
-	rules *os.File // of a sandbox that processes enter themselves; nil: there is none
+	of     inherited
+	users  int
+	jobs   chan func()
+	rules  *os.File // of a sandbox that processes enter themselves; nil: there is none
+	masked bool     // it has a umask of its own
 }
 
 // inherited is what a process has of the thread that starts it.
@@ -118,9 +119,9 @@ func (s *spawner) run(ready chan<- error) {
 func (s *spawner) set() (err error) {
 	const noNewPrivs = 38
 	prctl(noNewPrivs, 1)
-	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil) // whatever this process was started with
-	if syscall.Unshare(syscall.CLONE_FS) == nil {                    // else the umask is that of all threads
-		syscall.Umask(max(cmp.Or(s.of.umask, 0o077), 0))
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil)   // whatever this process was started with
+	if s.masked = syscall.Unshare(syscall.CLONE_FS) == nil; s.masked { // else the umask is that of all threads
+		syscall.Umask(mask(s.of.umask))
 	}
 	if s.of.nice != 0 {
 		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, s.of.nice); err != nil { // of this thread
@@ -140,6 +141,20 @@ func (s *spawner) set() (err error) {
 	}
 	return errors.Join(enterSandbox(rules), rules.Close())
 }
+
+// mask returns the umask of a restriction.
+func mask(umask int) int { return max(cmp.Or(umask, 0o077), 0) }
+
+// threadsMask reports whether threads may have a umask of their own, which Docker does not let those have that may not
+// make namespaces. Then a process sets one that is asked for by itself; what nobody has asked for is not worth a later start.
+var threadsMask = sync.OnceValue(func() bool {
+	s, err := acquireSpawner(inherited{})
+	if err != nil {
+		return false
+	}
+	defer s.release()
+	return s.masked
+})
 
 func prctl(option int, value uintptr) {
 	_, _, _ = syscall.RawSyscall6(syscall.SYS_PRCTL, uintptr(option), value, 0, 0, 0, 0)

@@ -35,6 +35,7 @@ type Jump struct {
 	Stdout    int // likewise 1
 	Rules     int // descriptor of a Landlock ruleset
 	Restrict  int // the system call that enters it, which package syscall does not have
+	Umask     int
 	Limits    []Limit
 	Directory string
 	Paths     []string // of the program: the next one is tried where one may not be run
@@ -52,7 +53,7 @@ func (j *Jump) Args(args []string) []string {
 	if j.AsUser {
 		asUser = 1
 	}
-	text := fields(asUser, uint64(j.UID), uint64(j.GID), uint64(j.Parent), uint64(j.Status), uint64(j.Image), uint64(j.Stdin), uint64(j.Stdout), uint64(j.Rules), uint64(j.Restrict), uint64(len(j.Paths)))
+	text := fields(asUser, uint64(j.UID), uint64(j.GID), uint64(j.Parent), uint64(j.Status), uint64(j.Image), uint64(j.Stdin), uint64(j.Stdout), uint64(j.Rules), uint64(j.Restrict), uint64(j.Umask), uint64(len(j.Paths)))
 	for _, l := range j.Limits {
 		text = append(text, fields(uint64(l.Which), l.Value)...)
 	}
@@ -78,12 +79,12 @@ func parse(all []string) (j Jump, args []string) {
 	}
 	j = Jump{
 		AsUser: numbers[0] == 1, UID: uint32(numbers[1]), GID: uint32(numbers[2]), Parent: int(numbers[3]), Status: int(numbers[4]),
-		Image: int(numbers[5]), Stdin: int(numbers[6]), Stdout: int(numbers[7]), Rules: int(numbers[8]), Restrict: int(numbers[9]), Directory: all[2],
+		Image: int(numbers[5]), Stdin: int(numbers[6]), Stdout: int(numbers[7]), Rules: int(numbers[8]), Restrict: int(numbers[9]), Umask: int(numbers[10]), Directory: all[2],
 	}
-	for l := range slices.Chunk(numbers[11:], 2) {
+	for l := range slices.Chunk(numbers[12:], 2) {
 		j.Limits = append(j.Limits, Limit{int(l[0]), l[1]})
 	}
-	paths := 3 + int(numbers[10])
+	paths := 3 + int(numbers[11])
 	j.Paths = all[3:paths]
 	return j, all[paths:]
 }
@@ -185,6 +186,10 @@ func (j *Jump) become() (step byte, err syscall.Errno) {
 			_, _, _ = syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_SETFD, syscall.FD_CLOEXEC)
 		}
 	}
+	_, _, _ = syscall.RawSyscall(syscall.SYS_UMASK, uintptr(j.Umask), 0, 0)
+	if j.AsUser {
+		leaveTerminal()
+	}
 	if j.Rules != 0 {
 		if _, _, err := syscall.RawSyscall(uintptr(j.Restrict), uintptr(j.Rules), 0, 0); err != 0 {
 			return sandbox, err
@@ -224,6 +229,18 @@ func (j *Jump) become() (step byte, err syscall.Errno) {
 		}
 	}
 	return run, 0
+}
+
+// leaveTerminal keeps a process of another user from the terminal that the server was started at, where it could read
+// what is typed, or type itself: what the system asks for it is that the process has the terminal, and not whose it is.
+// A session of its own would do, too, and make its nice value one among its own processes alone, see sched(7).
+func leaveTerminal() {
+	tty, err := syscall.Open("/dev/tty", syscall.O_RDWR|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return // there is none
+	}
+	_, _, _ = syscall.RawSyscall(syscall.SYS_IOCTL, uintptr(tty), syscall.TIOCNOTTY, 0)
+	_ = syscall.Close(tty)
 }
 
 // errno is that of a system call.
