@@ -37,6 +37,12 @@ func (s *server) inFamily(x setting, host string, six bool) string {
 	return host
 }
 
+// isIPv4 reports whether host:port has clients of IPv4 alone.
+func isIPv4(address string) bool {
+	at, err := netip.ParseAddrPort(address)
+	return err == nil && at.Addr().Is4()
+}
+
 // bothFamilies makes :port of 0.0.0.0:port with [::]:port or :port.
 func bothFamilies(all []listener) []listener {
 	for i, l := range all {

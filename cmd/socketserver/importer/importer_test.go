@@ -261,6 +261,102 @@ func TestVariablesOfSystemd(t *testing.T) {
 	require.Contains(t, got, `user = "root"`)
 }
 
+// importXinetd imports a file of xinetd.
+func importXinetd(t *testing.T, text string) string {
+	t.Helper()
+	at := filepath.Join(t.TempDir(), "xinetd.conf")
+	require.NoError(t, os.WriteFile(at, []byte(text), 0o600))
+	return importPaths(t, at)
+}
+
+// xinetdService returns a service that xinetd starts, with other attributes.
+func xinetdService(attributes string) string {
+	return "service a\n{\n type = UNLISTED\n socket_type = stream\n port = 7777\n wait = no\n user = nobody\n server = /bin/cat\n" + attributes + "}\n"
+}
+
+// What xinetd does not start, or lets nobody in, is not served.
+func TestServicesThatXinetdDoesNotStart(t *testing.T) {
+	for _, attributes := range []string{
+		"nonsense here\n", "only_from+=192.0.2.1\n", "{\n", "instances = many\n", "instances = 0\n", "instances = 1 2\n", "per_source = 0\n",
+		"disable = true\n", "flags = NOSUCH\n", "flags = LABELED\n", "flags = REUSE # x\n", "env = A=1 # x\n", "env -= A\n", "log_on_failure += HOST # x\n",
+		"umask = 1000\n", "rlimit_as = 3G\n", "rlimit_as = 3KK\n", "cps = x 1\n", "bind = ::1\nflags = IPv4\n", "bind = 127.0.0.1\nflags = IPv6\n",
+		"bind = example.net\n", "only_from =\nonly_from += example.net\n",
+	} {
+		require.NotContains(t, importXinetd(t, xinetdService(attributes)), "\nserver \"a\"", attributes)
+	}
+	for _, change := range [][2]string{
+		{"\n{", " {\n"},
+		{"\n{", ""},
+		{"\n}", "\n"},
+		{" wait = no\n", ""},
+		{" wait = no", " wait = perhaps"},
+		{" user = nobody\n", ""},
+		{"user = nobody", "user = nobody # x"},
+		{" socket_type = stream\n", ""},
+		{" type = UNLISTED\n", ""},
+		{"port = 7777", "port = 7777 # x"},
+		{"service", "stray\nservice"},
+		{"service", "}\nservice"},
+		{"service", "defaults\n{\n enabled = b\n}\nservice"},
+		{"service", "defaults\n{\n enabled = a\n}\nservice"}, // its id is b
+	} {
+		text := strings.Replace(xinetdService(""), change[0], change[1], 1)
+		if strings.Contains(text, "enabled = a\n") {
+			text = strings.Replace(text, " port", " id = b\n port", 1)
+		}
+		require.NotContains(t, importXinetd(t, text), "\nserver ", change)
+	}
+	for _, attributes := range []string{
+		"", "per_source = 2 # two\n", "cps = 0 10\n", "instances += 5\n", "flags = IPv4\nflags += IPv6\n", "rlimit_as = 3M\n", "rlimit_cpu = UNLIMITED\n", "groups = no\n",
+		"bind = 127.0.0.1\ninterface = 127.0.0.2\n", "bind = localhost\n", "protocol = tcp\n",
+	} {
+		require.Contains(t, importXinetd(t, xinetdService(attributes)), "\nserver \"a\"", attributes)
+	}
+	require.Contains(t, importXinetd(t, "stray\nincludedir x\n}\n"+xinetdService("")), "\nserver \"a\"", "what is passed over ends with }")
+	require.Contains(t, importXinetd(t, xinetdService("bind = 127.0.0.1\ninterface = 127.0.0.2\n")), `"127.0.0.1:7777"`)
+	require.Contains(t, importXinetd(t, xinetdService("v6only = yes\n")), `"[::]:7777"`)
+}
+
+// Lists of the defaults grow, in one entry for each file, and = of a service replaces them.
+func TestDefaultsOfXinetd(t *testing.T) {
+	got := importXinetd(t, "defaults\n{\n no_access = 192.0.2.1\n no_access = 192.0.2.2\n user = root\n flags = IPv4\n}\n"+
+		"defaults\n{\n no_access = 192.0.2.3\n instances = 3\n}\n"+xinetdService(""))
+	require.Contains(t, got, `access { deny = ["192.0.2.1", "192.0.2.2"] }`)
+	require.Contains(t, got, `address = ":7777"`)
+	require.Contains(t, got, ":5: not carried over, as xinetd ignores it in defaults, too: user = root\n")
+	require.Contains(t, got, ":8: not carried over, as xinetd passes over the second defaults of a file\n")
+	require.NotContains(t, importXinetd(t, "defaults\n{\n user = nobody\n wait = no\n}\n"+strings.Replace(xinetdService(""), " user = nobody\n", "", 1)), "\nserver ")
+	got = importXinetd(t, xinetdService("only_from += 192.0.2.1\n")+"defaults\n{\n only_from = 198.51.100.1\n}\n")
+	require.Contains(t, got, `access { allow = ["192.0.2.1"] }`)
+
+	dir := filepath.Join(t.TempDir(), "xinetd.d")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a"), []byte(xinetdService("")), 0o600))
+	require.Contains(t, importPaths(t, dir), "# There are no defaults of xinetd, which may restrict clients; name xinetd.conf, too.\n")
+	require.Contains(t, importPaths(t, dir), "\nserver ")
+	conf := strings.TrimSuffix(dir, ".d") + ".conf"
+	require.NoError(t, os.WriteFile(conf, []byte("defaults\n{\n only_from = 192.0.2.1\n}\n"), 0o600))
+	require.Contains(t, importPaths(t, filepath.Join(dir, "a")), "# Disabled: "+conf+" was not read, and may have defaults that restrict clients\n")
+	require.Contains(t, importPaths(t, dir, conf), `access { allow = ["192.0.2.1"] }`)
+}
+
+// A list with addresses of one family lets in clients of that family alone, and ::/0 has those of IPv4, too.
+func TestFamiliesOfXinetd(t *testing.T) {
+	for attributes, want := range map[string]string{
+		"only_from = 0.0.0.0/0\n":               `access { allow = ["0.0.0.0/0"] }`,
+		"only_from = 0.0.0.0\nflags = IPv6\n":   `access { allow = ["0.0.0.0/0"] }`,
+		"only_from = 0.0.0.0\nflags = IPv4\n":   "",
+		"only_from = ::/0\n":                    "",
+		"no_access = ::/0\n":                    `access { deny = ["::/0", "0.0.0.0/0"] }`,
+		"bind = 127.0.0.1\nonly_from = 0.0.0.0": "",
+	} {
+		got := importXinetd(t, xinetdService(attributes+"\n"))
+		require.Contains(t, got, "\nserver ", attributes)
+		require.Contains(t, got, want, attributes)
+		require.Equal(t, want != "", strings.Contains(got, "access {"), attributes)
+	}
+}
+
 // servers.hcl cannot have what is not UTF-8, nor letters that are not composed.
 func TestTextThatCannotBeWritten(t *testing.T) {
 	for _, bad := range []string{"\xff", "caf\xe9", "cafe\u0301"} {
@@ -509,6 +605,7 @@ func TestRemovedFromLists(t *testing.T) {
 }
 service a
 {
+	type        = UNLISTED
 	socket_type = stream
 	port        = 7777
 	wait        = no
@@ -531,7 +628,7 @@ service a
 // What restricts access adds to what another setting has put there.
 func TestAccessRulesAddUp(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "xinetd.conf")
-	const service = "service a\n{\n socket_type = stream\n port = 7777\n wait = no\n server = /bin/cat\n%s}\n"
+	const service = "service a\n{\n type = UNLISTED\n socket_type = stream\n port = 7777\n wait = no\n user = nobody\n server = /bin/cat\n%s}\n"
 	for _, settings := range []string{" only_from =\n no_access = 192.0.2.1\n", " no_access = 192.0.2.1\n only_from =\n"} {
 		for _, text := range []string{fmt.Sprintf(service, settings), "defaults\n{\n only_from =\n}\n" + fmt.Sprintf(service, " no_access = 192.0.2.1\n")} {
 			require.NoError(t, os.WriteFile(at, []byte(text), 0o600))
@@ -767,7 +864,7 @@ func TestProcessorTime(t *testing.T) {
 // A file that xinetd includes may have the defaults of all services.
 func TestUnreadableIncludeOfXinetd(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "xinetd.conf")
-	const service = "include nowhere\nservice a\n{\n socket_type = stream\n port = 7777\n wait = no\n server = /bin/cat\n}\n"
+	const service = "include nowhere\nservice a\n{\n type = UNLISTED\n socket_type = stream\n port = 7777\n wait = no\n user = nobody\n server = /bin/cat\n}\n"
 	for text, enabled := range map[string]bool{service: false, "defaults\n{\n instances = 5\n}\n" + service: true} {
 		require.NoError(t, os.WriteFile(at, []byte(text), 0o600))
 		got, err := Import("", []string{at}, check)

@@ -178,7 +178,10 @@ func has(list cty.Value, prefix string) bool {
 
 // finish drops what means nothing here.
 func (s *server) finish() {
-	if v, ok := s.values["access.allow"]; ok && !slices.ContainsFunc(everyone, func(p string) bool { return !has(v, p) }) {
+	needed := slices.DeleteFunc(slices.Clone(everyone), func(p string) bool {
+		return p == everyone[1] && !slices.ContainsFunc(s.listeners, func(l listener) bool { return !isIPv4(l.address) })
+	})
+	if v, ok := s.values["access.allow"]; ok && !slices.ContainsFunc(needed, func(p string) bool { return !has(v, p) }) {
 		delete(s.values, "access.allow")
 	}
 	if s.handler != "" { // it runs in the daemon, as it ran in the super server

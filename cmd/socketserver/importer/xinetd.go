@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -27,6 +28,8 @@ type entry struct {
 	order        []string
 	settings     map[string]setting
 	problems     []note
+	off          []string // why xinetd does not start it
+	early        bool     // it stands before the only_from of the defaults, which it does not add to
 }
 
 func readXinetd(files []file) []*server {
@@ -37,6 +40,10 @@ func readXinetd(files []file) []*server {
 	for _, f := range files {
 		x.parse(f)
 	}
+	if len(x.defaults.order) == 0 && x.unread == "" && len(x.services) > 0 {
+		x.unread = mainFile(files)
+		x.comments = append(x.comments, comment("There are no defaults of xinetd, which may restrict clients; name xinetd.conf, too."))
+	}
 	servers := x.comments
 	for _, e := range x.services {
 		servers = append(servers, x.convert(e))
@@ -44,36 +51,110 @@ func readXinetd(files []file) []*server {
 	return servers
 }
 
+// mainFile returns the file of xinetd that includes the directory of one of the files, if there is one that was not read.
+func mainFile(files []file) string {
+	for _, f := range files {
+		main := filepath.Dir(f.path)
+		if filepath.Base(main) != "xinetd.d" {
+			continue
+		}
+		main = strings.TrimSuffix(main, ".d") + ".conf"
+		if _, err := os.Stat(main); err == nil && !slices.ContainsFunc(files, func(o file) bool { return sameFile(o.path, main) }) {
+			return main
+		}
+	}
+	return ""
+}
+
 func newEntry(name, source string) *entry {
 	return &entry{name: name, source: source, settings: map[string]setting{}}
 }
 
-var assignment = regexp.MustCompile(`^([A-Za-z0-9_]+)\s*(\+=|-=|=)\s*(.*)$`)
+var assignment = regexp.MustCompile(`^([^\s=]+)\s+(\+=|-=|=)\s*(.*)$`)
+
+const passedOver = "xinetd passes over an entry with a line that it does not understand"
 
 func (x *xinetd) parse(f file) {
 	var open *entry
+	begun, defaults := false, false // of this file
+	bad := ""                       // where a line stands outside of entries that makes xinetd pass over the next one
 	for i, line := range strings.Split(f.text, "\n") {
 		line = strings.TrimSpace(line)
 		at := fmt.Sprintf("%s:%d", f.path, i+1)
 		words := strings.Fields(strings.TrimSuffix(line, "{"))
 		m := assignment.FindStringSubmatch(line)
 		switch {
-		case line == "" || line[0] == '#' || line == "{":
-		case open == nil && words[0] == "service" && len(words) == 2:
+		case line == "" || line[0] == '#':
+		case open == nil && len(words) == 2 && strings.EqualFold(words[0], "service"):
 			open = newEntry(words[1], fmt.Sprintf("xinetd service %s, %s", words[1], at))
+			_, late := x.defaults.settings["only_from"]
+			open.early = !late
+			begun = open.begin(line)
+			if bad != "" {
+				open.off = append(open.off, "xinetd passes over it, as it does not understand "+bad)
+			}
 			x.services = append(x.services, open)
-		case open == nil && words[0] == "defaults":
-			open = x.defaults
-		case open == nil && len(words) == 2 && (words[0] == "include" || words[0] == "includedir"):
-			x.include(at, words[0], words[1])
-		case open != nil && line == "}":
-			open = nil
+		case open == nil && len(words) == 1 && strings.EqualFold(words[0], "defaults"):
+			if open = x.defaults; defaults {
+				open = newEntry("", "")
+				x.comments = append(x.comments, comment("%s: not carried over, as xinetd passes over the second defaults of a file", at))
+			}
+			defaults, begun = true, open.begin(line)
+		case open == nil && len(words) == 2 && (strings.EqualFold(words[0], "include") || strings.EqualFold(words[0], "includedir")):
+			if bad != "" {
+				x.comments = append(x.comments, comment("%s: not carried over, as xinetd passes over it for %s: %s", at, bad, line))
+				continue
+			}
+			x.include(at, strings.ToLower(words[0]), words[1])
+		case open != nil && !begun:
+			if begun = true; line != "{" {
+				open.off = append(open.off, "{ does not stand on the line behind its name, and xinetd passes over the entry")
+			}
+		case line == "}" && (open != nil || bad != ""):
+			open, bad = nil, ""
 		case open != nil && m != nil:
-			open.add(m[2], setting{at: at, name: strings.ToLower(m[1]), text: line, words: strings.Fields(m[3])})
+			x.assign(open, m[2], setting{at: at, name: attribute(m[1]), text: line, words: strings.Fields(m[3])})
 		default:
+			if open != nil {
+				open.off = append(open.off, passedOver)
+			} else {
+				bad = at
+			}
 			x.comments = append(x.comments, comment("%s: not carried over, as xinetd does not understand it either: %s", at, line))
 		}
 	}
+	if open != nil {
+		open.off = append(open.off, "the entry has no }, and xinetd passes over it")
+	}
+}
+
+// begin reports whether the line of a name ends with the {, which xinetd does not accept.
+func (e *entry) begin(line string) bool {
+	if !strings.HasSuffix(line, "{") {
+		return false
+	}
+	e.off = append(e.off, "{ stands on the line of its name, and xinetd passes over the entry")
+	return true
+}
+
+// attribute returns the name of an attribute, of which one has two.
+func attribute(name string) string {
+	if name = strings.ToLower(name); name == "interface" {
+		return "bind"
+	}
+	return name
+}
+
+// assign adds a setting to an entry. The defaults have some attributes alone, and = adds to their lists.
+func (x *xinetd) assign(e *entry, operator string, s setting) {
+	switch {
+	case e == x.defaults && !inDefaults[s.name]:
+		x.comments = append(x.comments, comment("%s: not carried over, as xinetd ignores it in defaults, too: %s", s.at, s.text))
+		return
+	case e == x.defaults && operator == "=" && modifiable[s.name]:
+		operator = "+="
+	}
+	e.add(operator, s)
 }
 
 // include reads the files that an include line names. In a directory xinetd passes over names
@@ -109,11 +190,24 @@ func (x *xinetd) include(at, what, path string) {
 	}
 }
 
-// several are the attributes that have lists, to which += adds.
-var several = map[string]bool{
-	"only_from": true, "no_access": true, "log_on_success": true, "log_on_failure": true, "passenv": true, "env": true,
-	"access_times": true, "flags": true, "type": true, "disabled": true, "enabled": true,
+// set returns the words of a list.
+func set(words string) map[string]bool {
+	all := map[string]bool{}
+	for _, w := range strings.Fields(words) {
+		all[w] = true
+	}
+	return all
 }
+
+var (
+	// modifiable are the attributes that have lists, to which += adds.
+	modifiable = set("only_from no_access log_type log_on_success log_on_failure passenv env disabled enabled")
+	// inDefaults are those that the defaults may have.
+	inDefaults = set("log_type log_on_success log_on_failure disabled no_access only_from instances passenv banner bind per_source groups " +
+		"banner_success banner_fail cps enabled max_load v6only umask mdns")
+	// needed are those for which xinetd does not start a service if there is a comment behind their value.
+	needed = set("socket_type protocol wait user server port redirect type flags env access_times log_type log_on_success log_on_failure")
+)
 
 // add assigns, as xinetd does: where an attribute is given twice the first counts.
 func (e *entry) add(operator string, s setting) {
@@ -121,19 +215,22 @@ func (e *entry) add(operator string, s setting) {
 	if s.name != "server_args" {
 		if i := slices.IndexFunc(s.words, func(w string) bool { return w[0] == '#' }); i >= 0 {
 			s.words = s.words[:i]
-			e.problem("Different: xinetd takes a comment behind a value for a part of it and ignores the attribute", s)
+			e.problem("Different: xinetd takes a comment behind a value for a part of it", s)
+			if needed[s.name] {
+				e.refuse("with a comment behind this value xinetd does not start the service", s)
+			}
 		}
 	}
 	switch {
-	case operator == "=" && again && !several[s.name], s.name == "server" && len(s.words) > 1:
+	case !modifiable[s.name] && (again || operator != "="), s.name == "server" && len(s.words) > 1:
 		e.problem("Not carried over: xinetd ignores it, too", s)
+		return
+	case operator == "-=" && s.name == "env":
+		e.refuse("with -= for it xinetd does not start the service", s)
 		return
 	case operator == "+=":
 		s.words, s.adds, s.removed = append(slices.Clone(old.words), s.words...), !again || old.adds, old.removed
 	case operator == "-=":
-		if s.name == "env" || s.name == "passenv" {
-			e.problem("Different: programs get an environment of allowed names", s)
-		}
 		s.removed, s.adds = append(slices.Clone(old.removed), s.words...), !again || old.adds
 		s.words = without(old.words, s.removed)
 	}
@@ -141,6 +238,12 @@ func (e *entry) add(operator string, s setting) {
 		e.order = append(e.order, s.name)
 	}
 	e.settings[s.name] = s
+}
+
+// refuse is problem for a service that xinetd does not start.
+func (e *entry) refuse(why string, s setting) {
+	e.problem("Not carried over: "+why, s)
+	e.off = append(e.off, why)
 }
 
 // without returns words but for those that are removed.
@@ -155,11 +258,13 @@ func (e *entry) problem(fate string, s setting) {
 // with returns e with the defaults that it does not set.
 func (e *entry) with(defaults *entry) *entry {
 	all := newEntry(e.name, e.source)
-	all.problems = e.problems
+	all.problems, all.off = e.problems, e.off
 	for _, name := range defaults.order {
-		if name != "enabled" && name != "disabled" {
-			all.add("=", defaults.settings[name])
+		if name == "enabled" || name == "disabled" || name == "only_from" && e.early && e.settings[name].adds {
+			continue
 		}
+		all.order = append(all.order, name)
+		all.settings[name] = defaults.settings[name]
 	}
 	for _, name := range e.order {
 		own := e.settings[name]
@@ -190,21 +295,25 @@ func (x *xinetd) convert(e *entry) *server {
 	for _, p := range e.problems {
 		s.note(p.fate, p.settings[0])
 	}
+	for _, why := range e.off {
+		s.disable(why)
+	}
 	s.values["timeouts.idle"] = cty.StringVal("0")
 	s.bound(0)
 	s.perSource(setting{}, 0)
-	listed := func(list string) bool {
-		return x.defaults.has(list, e.name) || x.defaults.has(list, id)
-	}
 	_, only := x.defaults.settings["enabled"]
+	disable := e.settings["disable"]
 	switch {
-	case only && !listed("enabled"):
+	case only && !x.defaults.has("enabled", id):
 		s.disable("the defaults of xinetd do not list it as enabled")
-	case listed("disabled"), !only && strings.EqualFold(e.value("disable"), "yes"):
+	case x.defaults.has("disabled", id), !only && disable.words != nil && !strings.EqualFold(disable.value(), "no"):
 		s.disable("it is disabled in xinetd")
 	}
 	if x.unread != "" && len(x.defaults.order) == 0 {
-		s.disable(x.unread + " could not be read, and may have defaults that restrict clients")
+		s.disable(x.unread + " was not read, and may have defaults that restrict clients")
+	}
+	if len(e.settings["wait"].words) == 0 {
+		s.disable("it has no wait, and xinetd does not start it")
 	}
 	x.listen(s, e)
 	x.program(s, e)
@@ -217,37 +326,50 @@ func (x *xinetd) convert(e *entry) *server {
 
 // listen makes the transport of a service.
 func (x *xinetd) listen(s *server, e *entry) {
-	network := map[string]string{"stream": "tcp", "dgram": "udp"}[e.value("socket_type")]
+	socket, named := e.settings["socket_type"], e.settings["port"]
+	if socket.words == nil {
+		socket = e.settings["protocol"]
+	}
+	network := map[string]string{"stream": "tcp", "tcp": "tcp", "dgram": "udp", "udp": "udp"}[strings.ToLower(socket.value())]
 	if network == "" {
-		s.refuse(e.settings["socket_type"], "there are sockets of the types stream and dgram")
+		s.refuse(socket, "there are sockets of the types stream and dgram")
 		return
 	}
-	service := e.value("port")
-	if service == "" {
-		service = e.name
-	}
-	number, err := port(network, service)
+	number, err := port(network, cmp.Or(named.value(), e.name))
 	if err != nil {
 		s.disable(err.Error())
-		number = service
+		number = cmp.Or(named.value(), e.name)
 	}
-	l := listener{network: network, values: map[string]cty.Value{}}
-	host := e.value("bind") + e.value("interface")
-	v4, v6 := e.has("flags", "IPv4"), e.has("flags", "IPv6")
-	switch {
-	case host != "" && v6 && !v4 && !strings.Contains(host, ":"):
-		s.differ(e.settings["flags"], "the address that it is bound to is of IPv4")
-	case host != "":
-	case v4 && !v6:
-		host = "0.0.0.0"
-	case v6 && !v4 && strings.EqualFold(e.value("v6only"), "yes"):
-		host = "::"
+	if known, err := port(network, e.name); !e.has("type", "UNLISTED") && err == nil && known != number || err != nil && named.words != nil && !e.has("type", "UNLISTED") {
+		s.refuse(named, "without type = UNLISTED xinetd starts it only if /etc/services has its name with its port, and that here has not")
 	}
-	l.address = net.JoinHostPort(host, number)
-	if e.has("flags", "NODELAY") {
+	l := listener{network: network, address: net.JoinHostPort(x.host(s, e), number), values: map[string]cty.Value{}}
+	if e.has("flags", "NODELAY") && network == "tcp" {
 		l.values["no_delay"] = cty.True
 	}
 	s.listen(e.settings["bind"], l)
+}
+
+// host returns where a service listens. One with no flag of a family does so at both, and a client of IPv4 is one
+// there, too.
+func (x *xinetd) host(s *server, e *entry) string {
+	v4, v6 := e.has("flags", "IPv4"), e.has("flags", "IPv6")
+	bind := e.settings["bind"]
+	host := bind.value()
+	if host != "" {
+		host = s.inFamily(bind, host, v6)
+		if six := strings.Contains(host, ":"); six && v4 || !six && v6 {
+			s.refuse(bind, "its flags name the other family of addresses")
+		}
+		return host
+	}
+	switch {
+	case v4 && !v6:
+		return "0.0.0.0"
+	case !v4 && strings.EqualFold(e.value("v6only"), "yes"):
+		return "::"
+	}
+	return ""
 }
 
 // program finds out what the service does.
@@ -264,6 +386,9 @@ func (x *xinetd) program(s *server, e *entry) {
 		s.refuseProgram(redirect, "no handler relays to another server")
 		return
 	}
+	if len(e.settings["user"].words) == 0 {
+		s.disable("it has no user, and xinetd does not start it")
+	}
 	server := e.settings["server"]
 	arguments := e.settings["server_args"]
 	if len(server.words) == 0 {
@@ -277,7 +402,7 @@ func (x *xinetd) program(s *server, e *entry) {
 	if s.command != nil {
 		s.run(arguments, append(s.command, arguments.words...))
 	}
-	if wait := e.settings["wait"]; strings.EqualFold(wait.value(), "yes") {
+	if wait := e.settings["wait"]; !strings.EqualFold(wait.value(), "no") && len(wait.words) > 0 {
 		s.lose(server, wantsSocket)
 		if len(arguments.words) > 0 {
 			s.lose(arguments, wantsSocket)

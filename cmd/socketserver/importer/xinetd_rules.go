@@ -1,9 +1,12 @@
 package importer
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/zclconf/go-cty/cty"
 )
 
 const (
@@ -15,12 +18,12 @@ const (
 
 // xinetdRules are the attributes that say nothing about the address or the program.
 var xinetdRules = map[string]rule{
-	"id": {}, "type": {}, "socket_type": {}, "protocol": {}, "port": {}, "bind": {}, "interface": {}, "v6only": {}, "disable": {}, "wait": {},
+	"id": {}, "type": {}, "socket_type": {}, "protocol": {}, "port": {}, "bind": {}, "v6only": {}, "disable": {}, "wait": {},
 	"server": {}, "server_args": {}, "redirect": {},
 
 	"flags":      {do: xinetdFlags},
-	"instances":  {do: func(s *server, x setting) { count(s, x, s.bound) }},
-	"per_source": {do: func(s *server, x setting) { count(s, x, func(n int) { s.perSource(x, n) }) }},
+	"instances":  {do: func(s *server, x setting) { xinetdCount(s, x, s.bound) }},
+	"per_source": {do: func(s *server, x setting) { xinetdCount(s, x, func(n int) { s.perSource(x, n) }) }},
 	"cps":        {do: xinetdRate},
 
 	"only_from": {do: xinetdAllow},
@@ -30,9 +33,9 @@ var xinetdRules = map[string]rule{
 	"umask": {to: "process.umask", as: asMode}, "nice": {to: "process.nice", as: asNumber},
 	"env": {to: "process.environment", as: asEnvironment},
 
-	"rlimit_as":    {to: "process.limits.memory", as: asLimit},
+	"rlimit_as":    {to: "process.limits.memory", as: xinetdLimit},
 	"rlimit_cpu":   {to: "process.limits.cpu", as: asProcessorTime},
-	"rlimit_files": {to: "process.limits.files", as: asLimit},
+	"rlimit_files": {to: "process.limits.files", as: xinetdLimit},
 
 	"banner_fail": {do: func(s *server, x setting) {
 		if err := writable(x.value()); err != nil {
@@ -46,12 +49,34 @@ var xinetdRules = map[string]rule{
 	"access_times": {lost: noHours, vital: true}, "max_load": {lost: "no limit looks at the load of the machine"},
 	"banner": {lost: noBanner}, "banner_success": {lost: noBanner},
 	"rlimit_data": {lost: noLimit}, "rlimit_rss": {lost: noLimit}, "rlimit_stack": {lost: noLimit},
-	"groups":      {lost: "a process with a user has the groups of that user"},
+	"groups": {do: func(s *server, x setting) {
+		if !strings.EqualFold(x.value(), "no") {
+			s.lose(x, "a process with a user has that user's own group alone")
+		}
+	}},
 	"passenv":     {lost: "programs get an environment of allowed names"},
 	"rpc_version": {lost: "there is no RPC"}, "rpc_number": {lost: "there is no RPC"},
 	"mdns": {lost: "no service is announced"}, "libwrap": {lost: "hosts.allow and hosts.deny are not read", vital: true},
 	"deny_time": {lost: "there are no sensors"},
 	"enabled":   {}, "disabled": {},
+}
+
+// xinetdCount is count where 0 is not UNLIMITED.
+func xinetdCount(s *server, x setting, use func(int)) {
+	if n, err := strconv.Atoi(x.value()); err == nil && n == 0 {
+		s.refuse(x, "0 lets nobody in")
+		return
+	}
+	count(s, x, use)
+}
+
+// xinetdLimit is asLimit for the units that xinetd knows.
+func xinetdLimit(words []string) (cty.Value, error) {
+	value := strings.Join(words, "")
+	if number := strings.TrimRight(value, "kKmM"); !strings.EqualFold(value, "UNLIMITED") && (strings.Trim(number, "0123456789") != "" || len(value)-len(number) > 1) {
+		return cty.NilVal, fmt.Errorf("%q is not a limit", value)
+	}
+	return asLimit(words)
 }
 
 // count reads a number that may be UNLIMITED.
@@ -78,9 +103,11 @@ func xinetdFlags(s *server, x setting) {
 			s.lose(x, "only the first datagram of a client is checked, as is each connection")
 		case "SENSOR":
 			s.refuseProgram(x, "there are no sensors")
+		case "LABELED":
+			s.refuse(x, "a program does not get the security label of its client")
 		case "KEEPALIVE", "NODELAY", "REUSE", "NOLIBWRAP", "NORETRY", "NAMEINARGS", "IPV4", "IPV6":
 		default:
-			s.lose(x, "no flag of this name is known")
+			s.refuse(x, "no flag of this name is known")
 		}
 	}
 }
@@ -90,12 +117,14 @@ func xinetdRate(s *server, x setting) {
 	if len(x.words) == 0 {
 		return
 	}
-	if _, err := strconv.Atoi(x.words[0]); err != nil {
-		s.lose(x, "it is not a number")
-		return
+	n, err := strconv.ParseUint(x.words[0], 10, 31)
+	switch {
+	case err != nil:
+		s.refuse(x, "it is not a number")
+	case n > 0:
+		s.rate("rate", x.words[0], "s")
+		s.differ(x, "single connections are refused; xinetd stops listening for some seconds")
 	}
-	s.rate("rate", x.words[0], "s")
-	s.differ(x, "single connections are refused; xinetd stops listening for some seconds")
 }
 
 func xinetdAllow(s *server, x setting) {
@@ -110,7 +139,7 @@ func xinetdAllow(s *server, x setting) {
 func xinetdDeny(s *server, x setting) {
 	addPrefixes(s, x, "access.deny")
 	if slices.Contains(x.words, "0.0.0.0/0") || slices.Contains(x.words, "0.0.0.0") {
-		s.differ(x, "nobody gets in, as in xinetd, where denying wins, too")
+		s.differ(x, "nobody gets in by IPv4, as in xinetd, where denying wins, too")
 	}
 }
 
@@ -119,8 +148,8 @@ func addPrefixes(s *server, x setting, to string) {
 	if err != nil {
 		s.refuse(x, err.Error())
 	}
-	if to == "access.allow" && slices.Contains(all, everyone[0]) { // of xinetd's manual: all Internet addresses
-		all = everyone
+	if slices.Contains(all, everyone[1]) { // it has the addresses ::ffff:a.b.c.d, too
+		all = append(all, everyone[0])
 	}
 	s.access(to, all)
 }
