@@ -228,13 +228,11 @@ func (r *reader) readHeader() error {
 // end takes a close frame.
 func (c *Conn) end(payload []byte) error {
 	code, reason := ws.ParseCloseFrameData(payload)
-	if len(payload) > 0 {
-		if err := ws.CheckCloseFrameData(code, reason); err != nil || len(payload) == 1 {
-			if !utf8.ValidString(reason) {
-				return c.fail(ws.StatusInvalidFramePayloadData, "a reason to close that is not UTF-8")
-			}
-			return c.fail(ws.StatusProtocolError, "a close frame that is none")
-		}
+	switch {
+	case !utf8.ValidString(reason):
+		return c.fail(ws.StatusInvalidFramePayloadData, "a reason to close that is not UTF-8")
+	case len(payload) > 0 && !isCloseCode(code):
+		return c.fail(ws.StatusProtocolError, "a close frame that is none")
 	}
 	c.write.code.Store(int32(cmp.Or(code, ws.StatusNoStatusRcvd)))
 	c.read.err = io.EOF
@@ -242,6 +240,12 @@ func (c *Conn) end(payload []byte) error {
 		c.read.err = &CloseError{code}
 	}
 	return c.read.err
+}
+
+// isCloseCode reports whether a close frame may have the code: RFC 6455 or the registry of IANA knows it, or it is
+// an application's.
+func isCloseCode(code ws.StatusCode) bool {
+	return code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999
 }
 
 // fail ends the conversation with a peer that does not keep to the protocol.

@@ -220,8 +220,16 @@ func TestFrames(t *testing.T) {
 		"7.3.6 close of 126 bytes":      {frames{frame(end, true, "\x03\xe8"+long[:124])}, "close 1002"},
 		"7.5.1 reason not UTF-8":        {frames{frame(end, true, body(1000, "\xff"))}, "close 1007"},
 		"7.7.13 code of its own":        {frames{frame(end, true, body(4999, ""))}, "close 4999"},
+		"7.7 service restart":           {frames{frame(end, true, body(1012, ""))}, "close 1012"},
+		"7.7 try again later":           {frames{frame(end, true, body(1013, ""))}, "close 1013"},
+		"7.7 bad gateway":               {frames{frame(end, true, body(1014, ""))}, "close 1014"},
 		"7.9.1 code that is none":       {frames{frame(end, true, body(999, ""))}, "close 1002"},
 		"7.9.5 code not to be sent":     {frames{frame(end, true, body(1005, ""))}, "close 1002"},
+		"7.9.6 code of TLS alone":       {frames{frame(end, true, body(1015, ""))}, "close 1002"},
+		"7.9.7 code nobody has":         {frames{frame(end, true, body(1016, ""))}, "close 1002"},
+		"7.9.9 last of the protocol":    {frames{frame(end, true, body(2999, ""))}, "close 1002"},
+		"7.13.1 code beyond all":        {frames{frame(end, true, body(5000, ""))}, "close 1002"},
+		"7.13.2 largest code":           {frames{frame(end, true, body(65535, ""))}, "close 1002"},
 	} {
 		for _, size := range []int{1 << 20, 1} {
 			if size == 1 && len(c.want) > 1000 {
