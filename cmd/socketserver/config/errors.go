@@ -147,7 +147,11 @@ func translate(d *hcl.Diagnostic) *fault {
 		return &fault{fmt.Sprintf("%s(): %s", call.CalledFunctionName(), f.message), f.next}
 	}
 	if v, ok := d.Expression.(*hclsyntax.ScopeTraversalExpr); ok && (d.Summary == "Unknown variable" || d.Summary == "Variables not allowed") {
-		return faultf(fmt.Sprintf("write text in quotes, as in %q", v.Traversal.RootName()), "there is no variable %q", v.Traversal.RootName())
+		name, next := v.Traversal.RootName(), "write text in quotes, as in %q"
+		if slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(name)) {
+			next = "write true or false, or " + next[len("write "):]
+		}
+		return faultf(fmt.Sprintf(next, name), "there is no variable %q", name)
 	}
 	if d.Summary == "Too many function arguments" || d.Summary == "Not enough function arguments" {
 		next := "see its form in docs/configuration.md"

@@ -53,6 +53,7 @@ func TestErrors(t *testing.T) {
 		{"block as option", server(tcp + threading + "handler \"greet\" {\n  tags {}\n}"), `5:3: server "s": handler "greet": options are attributes, and tags is a block; write tags = { ... }`},
 		{"infinite option", server(tcp + threading + "handler \"greet\" {\n  requests = [pow(10, 1000)]\n}"), `5:14: server "s": handler "greet": requests: this value cannot be passed to a handler; write a number, text, a list or a map`},
 		{"variable", server(tcp + threading + "handler \"greet\" {\n  greeting = hello\n}"), `5:14: server "s": handler "greet": greeting: there is no variable "hello"; write text in quotes, as in "hello"`},
+		{"word for a boolean", server(tcp + threading + echo + "access_log = no"), `5:14: server "s": access_log: there is no variable "no"; write true or false, or text in quotes, as in "no"`},
 		{"function", server(tcp + threading + "handler \"greet\" {\n  greeting = uper(\"a\")\n}"), `5:14: server "s": handler "greet": greeting: call to unknown function; there is no function named "uper". Did you mean "upper"?`},
 		{"environment", server(tcp + threading + "handler \"greet\" {\n  greeting = env(\"SOCKETSERVER_NOT_SET\")\n}"), `5:14: server "s": handler "greet": greeting: env(): the environment variable "SOCKETSERVER_NOT_SET" is not set; set it before starting, or write the value here`},
 		{"file", server(tcp + threading + "handler \"greet\" {\n  greeting = file(\"not.there\")\n}"), `5:14: server "s": handler "greet": greeting: file(): not.there: there is no such file or directory; check the path, or write the file`},
@@ -115,6 +116,15 @@ func TestCommonMistakes(t *testing.T) {
 		three(`"echo" {}`, "\"echo\" {}\nlimits:"):           `11:1: limits is a block; write limits { ... }`,
 		three(`"echo" {}`, "\"echo\" {\n a = true b = 1\n}"): `11:11: a line has one attribute; write each attribute in a line of its own`,
 		three("handler", "/* handler"):                       `10:1: the comment has no end; close it with */`,
+
+		three(`"echo" {}`, "\"echo\" {}\nlimits { connections = 3, rate = \"2/s\" }"):     `11:27: a line has one attribute; write each attribute in a line of its own`,
+		three(`"echo" {}`, "\"echo\" {}\nlimits { connections = 3; rate = \"2/s\" }"):     `11:27: a line has one attribute; write each attribute in a line of its own`,
+		three(`"echo" {}`, "\"echo\" {}\naccess { allow = [\"::1\"], deny = [\"::2\"] }"): `11:27: a line has one attribute; write each attribute in a line of its own`,
+		three(`"echo" {}`, "\"echo\" {}\nprocess { limits { cpu = \"5s\" } }"):            `11:11: the block limits is in the line of another one; write it in a line of its own`,
+		three(`"echo" {}`, "\"echo\" {}\nprocess { sandbox { network = true } }"):         `11:11: the block sandbox is in the line of another one; write it in a line of its own`,
+		three(`:9000" }`, ":9000\" tls { certificate = \"a.pem\" } }"):                    `8:46: the block tls is in the line of another one; write it in a line of its own`,
+		three(`"threading" {}`, `"threading" {} limits {}`):                               `9:28: the block limits is in the line of another one; write it in a line of its own`,
+		block("a") + `plugin "hi" { option "name" { default = "x" } }`:                    `7:15: the block option is in the line of another one; write it in a line of its own`,
 
 		"\n# c\n{\"server\": {}}\n":                    `the file is JSON instead of HCL` + example,
 		"[1]{":                                         `the file is JSON instead of HCL` + example,

@@ -40,11 +40,15 @@ func (p *problems) syntax(name string, src []byte, g *guard) ([]byte, *hclsyntax
 	return src, nil
 }
 
-// essential drops syntax errors that only follow from others: all but the first of a line, and
-// all after an unclosed quote, where text and configuration swap places.
+// essential drops syntax errors that only follow from others: all but the first of a line, all after
+// an unclosed quote, where text and configuration swap places, and where the parser takes the end of
+// a block for that of another one which began in its line.
 func essential(diags hcl.Diagnostics) hcl.Diagnostics {
 	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int { return a.Subject.Start.Byte - b.Subject.Start.Byte })
-	diags = slices.CompactFunc(diags, func(a, b *hcl.Diagnostic) bool { return a.Subject.Start.Line == b.Subject.Start.Line })
+	diags = slices.CompactFunc(diags, func(d, before *hcl.Diagnostic) bool {
+		return d.Subject.Start.Line == before.Subject.Start.Line ||
+			d.Summary == "Invalid single-argument block definition" && before.Summary == "Argument definition required"
+	})
 	if i := slices.IndexFunc(diags, func(d *hcl.Diagnostic) bool { return d.Summary == "Invalid multi-line string" }); i >= 0 {
 		diags = diags[:i+1]
 	}
@@ -129,12 +133,13 @@ func cause(src []byte, d *hcl.Diagnostic) (hcl.Range, *fault) {
 var mistakes = []struct{ pattern, message, next string }{
 	{`[=\s](['‘’“”]([^'‘’“”"]*)['‘’“”])`, "text needs double quotation marks", `write "$2"`},
 	{`(/\*)[^*]*$`, "the comment has no end", "close it with */"},
+	{`\{.*\b(transport|concurrency|handler|plugin|defaults|admin|access|limits|timeouts|state|process|sandbox|tls|proxy_protocol|option|restart|replace|recycle)(?:\s+"[^"]*")?\s*\{`, "the block $1 is in the line of another one", "write it in a line of its own"},
 	{`^\s*(server|transport|concurrency|handler|plugin)\s*[:=]?\s*"?([\w-]*)"?\s*[:=]?\s*\{\s*$`, "$1 is a block", `write $1 "$2" {`},
 	{`^\s*(server|transport|concurrency|handler|plugin)\s*[:=>]*\s*"?([\w-]+)"?[\s,;]*$`, "$1 is a block", `write $1 "$2" { ... }`},
 	{`^\s*(defaults|plugins|log|admin|reload|metrics|page|cluster|access|limits|timeouts|state|process|sandbox|tls|proxy_protocol|restart|replace|recycle)\s*[:=>]*\s*\{?\s*$`, "$1 is a block", "write $1 { ... }"},
 	{`(?:^|\{)\s*([\w-]+)\s*(?:[:=]=|:|=>|\s)\s*("[^"]*"|\d+|true|false)[\s},;]*$`, "an attribute is set with =", "write $1 = $2"},
 	{`(?:^|\{)\s*([\w-]+)\s*(?:[:=]=|:|=>)\s*([^\s"{}]*[^\s"{},;])`, "an attribute is set with =", `write $1 = "$2"`},
-	{`=\s*(?:true|false|null|\d+|"[^"]*")\s+([\w-]+)\s*=`, "a line has one attribute", "write each attribute in a line of its own"},
+	{`=\s*(?:true|false|null|\d+|"[^"]*"|\[[^\]]*\])(?:\s*[,;])?\s*([\w-]+)\s*=`, "a line has one attribute", "write each attribute in a line of its own"},
 	{`^\s*([\w-]+)\s*$`, "$1 is neither an attribute nor a block", "write $1 = and its value, or remove it"},
 	{`(?:^|\{)\s*[\w-]+\s*=\s*([\d.]*[A-Za-z_/:@][^\s"{}\[\](),#]*)(?:[\s,}#]|$)`, "text needs quotation marks", `write "$1"`},
 }
