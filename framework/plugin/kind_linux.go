@@ -92,6 +92,9 @@ func contains(f *os.File, text string) bool {
 	}
 }
 
+// byteOrderMark is what some editors of Windows begin a text with.
+const byteOrderMark = "\xef\xbb\xbf"
+
 // checkInterpreter returns an error if it is a script that the system cannot run, or whose
 // interpreter another user could change. The system's own error would name the script, whatever is
 // missing.
@@ -111,6 +114,8 @@ func (f *found) checkInterpreter() error {
 		return fmt.Errorf("%s is an object file, and no program; link it, as by cc without -c", path)
 	case !script && bytes.HasPrefix(head, []byte(elf)) && len(head) < 52: // the shorter of both headers
 		return fmt.Errorf("%s begins as a program and ends after %d bytes (exec format error); build or copy it again", path, len(head))
+	case !script && bytes.HasPrefix(head, []byte(byteOrderMark+"#!")):
+		return fmt.Errorf("%[1]s begins with a byte order mark in place of #! (exec format error); run: sed -i '1s/^\\xEF\\xBB\\xBF//' %[1]s", path)
 	case !script && isText(head):
 		return fmt.Errorf("%s is a text without a first line that names its interpreter (exec format error); begin it with #!/bin/sh or the like", path)
 	case !script:

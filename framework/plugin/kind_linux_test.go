@@ -82,6 +82,7 @@ func TestScriptThatCannotRun(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/windows", "#!/bin/sh\r\necho hello\r\n", 0o755)
 	write(t, dir+"/without", "echo hello\n", 0o755)
+	write(t, dir+"/marked", "\xef\xbb\xbf#!/bin/sh\necho hello\n", 0o755)
 	write(t, dir+"/nothing", "#!\necho hello\n", 0o755)
 	write(t, dir+"/missing", "#!/nonexistent/sh\n", 0o755)
 	write(t, dir+"/plain.sh", "#!/bin/sh\n", 0o644)
@@ -89,7 +90,7 @@ func TestScriptThatCannotRun(t *testing.T) {
 	write(t, dir+"/env", "#!/usr/bin/env nosuch\n", 0o755)
 	write(t, dir+"/split", "#!/usr/bin/env -S A=b nosuch -x\n", 0o755)
 	write(t, dir+"/python env.py", "#!/usr/bin/env python3.nosuch\nimport socketserver\n", 0o644)
-	all := wanted("windows", "without", "nothing", "missing", "plain", "python", "env", "split", "python env")
+	all := wanted("windows", "without", "marked", "nothing", "missing", "plain", "python", "env", "split", "python env")
 	write(t, dir+"/object", "\x7fELF\x02\x01\x01"+strings.Repeat("\x00", 9)+"\x01\x00>\x00"+strings.Repeat("\x00", 100), 0o755)
 	write(t, dir+"/garbage", "\x7fELFgarbage", 0o755)
 	all["object"], all["garbage"] = plugin.Definition{}, plugin.Definition{}
@@ -104,6 +105,7 @@ func TestScriptThatCannotRun(t *testing.T) {
 		"object":     "is an object file, and no program; link it",
 		"garbage":    "begins as a program and ends after 11 bytes (exec format error); build or copy it again",
 		"without":    "(exec format error); begin it with #!/bin/sh",
+		"marked":     `begins with a byte order mark in place of #! (exec format error); run: sed -i '1s/^\xEF\xBB\xBF//' ` + dir + `/marked`,
 		"nothing":    "names no interpreter",
 		"missing":    "is a script for /nonexistent/sh, which is not installed",
 		"python":     "is a script for /usr/bin/python5, which is not installed",
