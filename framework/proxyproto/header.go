@@ -48,6 +48,11 @@ func whole(b []byte) int {
 	return size
 }
 
+// begins reports whether b, of any length, may be the beginning of a header.
+func begins(b []byte) bool {
+	return bytes.HasPrefix(signature1, b[:min(len(b), len(signature1))]) || bytes.HasPrefix(signature2, b[:min(len(b), len(signature2))])
+}
+
 // missing returns how many bytes of a header are still to be read for sure, where b was; 0: none.
 func missing(b []byte) (int, error) {
 	switch {

@@ -102,6 +102,10 @@ func TestHeaders(t *testing.T) {
 		"PROXY UNKNOWN " + strings.Repeat("x", maxLine) + "\r\n":                 "error: the line of the PROXY header has no end within 107 bytes",
 		"PROXY TCP4 192.0.2.1":                                                   "error: the PROXY header is cut off",
 		"PROX":                                                                   "error: the PROXY header is cut off",
+		"\r\n\r\n\x00\r":                                                         "error: the PROXY header is cut off",
+		"hi\n":                                                                   "error: it does not begin with a PROXY header",
+		"PRO ":                                                                   "error: it does not begin with a PROXY header",
+		"\r\n":                                                                   "error: it does not begin with a PROXY header",
 		"":                                                                       "error: EOF",
 	} {
 		for _, most := range []int{1, 7, 1 << 20} {

@@ -129,12 +129,16 @@ func readHeader(c net.Conn, buffer *[maxSize]byte) ([]byte, error) {
 			line, _, _ := bytes.Cut(buffer[:len(b)+arrived], crlf)
 			n = max(n, len(line)-len(b))
 		}
-		if _, err := io.ReadFull(c, buffer[len(b):len(b)+n]); err != nil {
-			if errors.Is(err, io.ErrUnexpectedEOF) || len(b) > 0 && errors.Is(err, io.EOF) {
-				err = errors.New("the PROXY header is cut off")
-			}
-			return nil, err
-		}
+		n, err = io.ReadFull(c, buffer[len(b):len(b)+n])
 		b = buffer[:len(b)+n]
+		switch {
+		case err == nil:
+		case len(b) == 0 || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, err
+		case begins(b):
+			return nil, errors.New("the PROXY header is cut off")
+		default:
+			return nil, errMissing
+		}
 	}
 }
