@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -94,6 +95,8 @@ func locate(name string, f *config.Flags, what string, names []string) (plugin.D
 		f.Plugin, f.PluginPath = filepath.Base(filepath.Clean(name)), name
 	} else if isPath {
 		return plugin.Definition{}, failed(fmt.Errorf("socketserver: %w", err))
+	} else if path, err := exec.LookPath(name); err == nil {
+		return plugin.Definition{}, usage("there is no %s %q, and no such file; for the program write %s", what, name, path)
 	} else {
 		return plugin.Definition{}, usage("there is no %s %q, and no such file; %s", what, name, plugin.Hint(name, slices.Compact(slices.Sorted(slices.Values(append(names, plugin.Names(f.PluginDirectory)...))))))
 	}
@@ -126,7 +129,8 @@ func introduce(w io.Writer, all []supervisor.Status, certificate string) {
 			if host, _, _ := net.SplitHostPort(l.Address); host == "::1" && len(s.Listeners) > 1 { // as 127.0.0.1
 				continue
 			}
-			fmt.Fprintf(w, "%s serves %s under %s; talk to it with: socketserver connect%s %s\n", text.Line(s.Name), address, s.Strategy, options, address)
+			reached := strings.Replace(address, "vsock://any:", "vsock://local:", 1)
+			fmt.Fprintf(w, "%s serves %s under %s; talk to it with: socketserver connect%s %s\n", text.Line(s.Name), address, s.Strategy, options, reached)
 		}
 	}
 	fmt.Fprintln(w, "^C ends it")

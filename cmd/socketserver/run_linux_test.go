@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
 )
 
 // runs starts run in a directory with these files, all executable, and returns where it listens.
@@ -25,6 +26,16 @@ func runs(t *testing.T, files map[string]string, args ...string) (*process, list
 	}
 	p := start(t, dir, exec.Command("socketserver", append([]string{"run", "--log-format", "json"}, args...)...))
 	return p, p.awaitListening(t)[0]
+}
+
+// The address that stands for all of a machine is none to connect to, where it is vsock's.
+func TestIntroductionOfVsock(t *testing.T) {
+	var b strings.Builder
+	introduce(&b, []supervisor.Status{{Name: "echo", Strategy: "threading", Listeners: []supervisor.Listener{{Network: "vsock", Address: "any:9000"}, {Network: "vsock", Address: "3:9000"}}}}, "")
+	require.Equal(t, `echo serves vsock://any:9000 under threading; talk to it with: socketserver connect vsock://local:9000
+echo serves vsock://3:9000 under threading; talk to it with: socketserver connect vsock://3:9000
+^C ends it
+`, b.String())
 }
 
 // What can be named is served at once, and the command says how to talk to it.
@@ -122,8 +133,11 @@ func TestRunRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "text"), []byte("hello"), 0o600))
+	sh, err := exec.LookPath("sh")
+	require.NoError(t, err)
 	for args, want := range map[string]string{
 		"":                      "run needs TARGET",
+		"sh":                    `there is no handler and no plugin "sh", and no such file; for the program write ` + sh,
 		"eco":                   `there is no handler and no plugin "eco", and no such file; did you mean "echo"?`,
 		"./gone":                "./gone: no such file or directory",
 		"./text":                "is not executable; if it is a program, run: chmod +x",

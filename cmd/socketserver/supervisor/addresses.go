@@ -110,6 +110,8 @@ func listenError(network, address string, err error) error {
 	case !isBind(err): // such as a socket option
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s %s: permission denied; choose a port from 1024 up, or run with CAP_NET_BIND_SERVICE", network, address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL) && network == "vsock":
+		return fmt.Errorf("%s %s is no address of this machine; write any:PORT, or load the module vsock_loopback for local:PORT", network, address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s %s is no address of this machine; choose one that is", network, address)
 	}
