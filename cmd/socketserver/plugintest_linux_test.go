@@ -159,6 +159,18 @@ func TestPluginTestWithoutExchange(t *testing.T) {
 	require.Regexp(t, `\n9 ok, 0 failed, 7 skipped\n$`, printed)
 }
 
+// An answer that is not the one of --expect is told once, and not as the fault of each check.
+func TestPluginTestOfAnotherAnswer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "x.sh"), []byte("#!/bin/sh\nexec cat\n"), 0o700))
+	printed, status := pluginTest(dir, "./x.sh", "--send", `hello\n`, "--expect", `HELLO\n`)
+	require.Equal(t, 1, status)
+	require.Equal(t, `failed   threading    keeps its answer, and ends, when the client ends its input: it answered "hello\n" in place of "HELLO\n"
+socketserver: plugin test: other checks compare this answer, too; if it is the right one, give it by --expect
+`, printed)
+}
+
 func TestPluginTestRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

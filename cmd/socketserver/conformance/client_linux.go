@@ -57,6 +57,16 @@ func (c *client) reset() {
 	_ = c.Close()
 }
 
+// An otherAnswer is another one than is known.
+type otherAnswer struct {
+	got   []byte
+	known string
+}
+
+func (e *otherAnswer) Error() string {
+	return fmt.Sprintf("it answered %s in place of %s", text.Beginning(e.got), text.Beginning(e.known))
+}
+
 // expect reads as many bytes as the answer has.
 func (c *client) expect(answer string, bound time.Duration) error {
 	_ = c.SetReadDeadline(time.Now().Add(bound))
@@ -64,7 +74,7 @@ func (c *client) expect(answer string, bound time.Duration) error {
 	n, err := io.ReadFull(c, got)
 	switch {
 	case string(got[:n]) != answer[:n]:
-		return fmt.Errorf("it answered %s in place of %s", text.Beginning(got[:n]), text.Beginning(answer))
+		return &otherAnswer{got[:n], answer}
 	case err == nil:
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -61,7 +61,7 @@ const (
 )
 
 // Run tries every check under every strategy. It returns an error if no strategy serves the handler,
-// or if ctx is done.
+// if the first answer is another one than is known, or if ctx is done.
 func (k *Kit) Run(ctx context.Context) error {
 	var refused error
 	served := false
@@ -74,8 +74,12 @@ func (k *Kit) Run(ctx context.Context) error {
 		}
 		t := &trial{ctx: ctx, kit: k, subject: s, strategy: strategy, silence: patience, end: patience}
 		for _, c := range checks {
-			if !served || c.needs&once == 0 {
-				t.run(c)
+			if served && c.needs&once != 0 {
+				continue
+			}
+			if t.run(c); !served && t.other != nil {
+				s.Stop()
+				return errors.New("other checks compare this answer, too; if it is the right one, give it by --expect")
 			}
 		}
 		served = true
@@ -101,6 +105,7 @@ type trial struct {
 	silence  time.Duration  // the wait for what happens at once, or not at all
 	ending   sync.WaitGroup // of other servers
 	clients  []*client      // of the check
+	other    *otherAnswer   // of the first check
 }
 
 // A skip is why a check does not apply.
@@ -168,7 +173,7 @@ func (t *trial) run(c check) {
 		r.Outcome, r.Why = Skipped, string(skipped)
 	} else if err != nil {
 		r.Outcome, r.Why = Failed, err.Error()
-		if c.advice != "" {
+		if c.advice != "" && t.other == nil {
 			r.Why += "; " + c.advice
 		}
 		if trouble := t.subject.Trouble(); trouble != "" {
@@ -229,6 +234,7 @@ func (t *trial) measured(took time.Duration) {
 
 func endsWithClient(t *trial) error {
 	err := t.ask()
+	errors.As(err, &t.other)
 	t.measured(0)
 	if err != nil { // it is not waited for again as long
 		t.end = t.silence
