@@ -91,6 +91,34 @@ func TestPythonScripts(t *testing.T) {
 	}
 }
 
+// A wait may be without end, or longer than the 24 days that the system takes.
+func TestPythonWaitsForLong(t *testing.T) {
+	const head = "import socketserver\nclass H(socketserver.StreamRequestHandler):\n    def handle(self): self.wfile.write(self.rfile.readline())\n"
+	for name, c := range map[string]struct {
+		text    string
+		request time.Duration
+	}{
+		"own_loop":      {"server = socketserver.TCPServer(('', 0), H)\nwhile True: server.handle_request()\n", 0},
+		"timeout":       {"server = socketserver.TCPServer(('', 0), H)\nserver.timeout = 1e9\nwhile True: server.handle_request()\n", 0},
+		"poll_interval": {"class S(socketserver.TCPServer):\n    def service_actions(self): pass\nS(('', 0), H).serve_forever(poll_interval=1e9)\n", 0},
+		"request":       {"socketserver.TCPServer(('', 0), H).serve_forever()\n", 10000 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path, j := filepath.Join(t.TempDir(), name+".py"), frameworktest.NewLog()
+			require.NoError(t, os.WriteFile(path, []byte(head+c.text), 0o600))
+			settings := scriptAt(path, "threading", j)
+			settings.Timeouts.Request = c.request
+			class := open(t, settings)
+			s := serve(t, frameworktest.NewServer(t, "tcp", class), strategies["threading"](), j)
+			for range 2 {
+				require.Equal(t, "a\n", ask(t, s, "a\n"))
+			}
+			require.Zero(t, j.Count("plugin ended"))
+		})
+	}
+}
+
 func TestPythonThatCannotBeServed(t *testing.T) {
 	const head = "import socketserver, threading\nclass H(socketserver.StreamRequestHandler):\n    def handle(self): pass\n"
 	const serves = "S(('', 0), H).serve_forever()\n"

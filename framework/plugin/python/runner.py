@@ -72,12 +72,12 @@ class Runner:
         insort(self.timers, (time.monotonic() + seconds, id(call), call))
 
     def poll(self, seconds):
-        """Wait for one of the watched descriptors, and do what it is for."""
+        """Wait for one of the watched descriptors, for some days at most, and do what it is for."""
         ends = [at for at, *_ in self.timers[:1]] + self.expire()
         if ends:
             until = max(min(ends) - time.monotonic(), 0)
             seconds = until if seconds is None else min(until, seconds)
-        for descriptor, _ in self.poller.poll(seconds):
+        for descriptor, _ in self.poller.poll(seconds and min(seconds, 1 << 20)):  # beyond 24 days is an OverflowError
             if descriptor in self.watched:
                 self.watched[descriptor](descriptor)
         while self.timers and self.timers[0][0] <= time.monotonic():
