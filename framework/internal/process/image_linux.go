@@ -140,7 +140,17 @@ func pin(f *os.File, name string, was content) (*Image, error) {
 	if errno != 0 {
 		return nil, fmt.Errorf("pin %s: %w", name, errno)
 	}
-	return &Image{Name: name, path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), fd: int(fd), was: was}, nil
+	i := &Image{Name: name, path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), fd: int(fd), was: was}
+	if !isAt(i.path, i.fd) { // what is there instead, if anything, is another process's
+		return nil, errors.Join(fmt.Errorf("pin %s: %s is not its descriptor; mount the /proc of this process's own PID namespace", name, i.path), syscall.Close(i.fd))
+	}
+	return i, nil
+}
+
+// isAt reports whether the file of a descriptor is at path.
+func isAt(path string, fd int) bool {
+	var named, opened syscall.Stat_t
+	return syscall.Stat(path, &named) == nil && syscall.Fstat(fd, &opened) == nil && named.Ino == opened.Ino && named.Dev == opened.Dev
 }
 
 // privateCopy returns an executable copy without a name, or nil.
@@ -192,7 +202,7 @@ func (i *Image) start(args []string, attr *os.ProcAttr, named bool) (*os.Process
 		inherited := *attr
 		inherited.Files = append(slices.Clip(attr.Files), i.text)
 		attr, path = &inherited, fmt.Sprintf("/proc/self/fd/%d", len(attr.Files))
-	case named && i.isNamed():
+	case named && isAt(i.Name, i.fd):
 		path = i.Name
 	}
 	p, err := os.StartProcess(path, args, attr)
@@ -203,12 +213,6 @@ func (i *Image) start(args []string, attr *os.ProcAttr, named bool) (*os.Process
 		own.pids.Store(p.Pid, true)
 	}
 	return p, err
-}
-
-// isNamed reports whether the image's name is still that of its file.
-func (i *Image) isNamed() bool {
-	var now syscall.Stat_t
-	return syscall.Stat(i.Name, &now) == nil && now.Ino == i.was.inode && uint64(now.Dev) == i.was.device //nolint:unconvert // 32 bits on some systems
 }
 
 // Self is the image of this process. It stays open; an error is not kept, as there may

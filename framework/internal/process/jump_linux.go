@@ -68,7 +68,7 @@ func (c *Command) jump(attr *os.ProcAttr, rules *os.File) (*jump, error) {
 		j.theirs = append(j.theirs, image)
 		to.Image = give(image)
 		to.Paths = []string{fmt.Sprintf("/proc/self/fd/%d", to.Image)}
-		if c.Foreign && c.Image.isNamed() {
+		if c.Foreign && isAt(c.Image.Name, c.Image.fd) {
 			to.Paths = append([]string{c.Image.Name}, to.Paths...)
 		}
 	}

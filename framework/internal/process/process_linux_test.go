@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -29,6 +30,10 @@ func TestMain(m *testing.M) {
 		if err := serveStopper(); err != nil {
 			panic(err)
 		}
+		return
+	case "foreign numbers":
+		_, err := Pin("/bin/true")
+		fmt.Print(err)
 		return
 	case "masks":
 		if err := serveMasks(); err != nil {
@@ -175,6 +180,19 @@ func TestPinUnderALowLimit(t *testing.T) {
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
 	require.NoError(t, err)
 	require.NoError(t, image.Close())
+}
+
+// Where /proc has the processes of another PID namespace it is another's descriptor that has the number, and is not run.
+func TestPinWithTheProcOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), "TEST_CHILD=foreign numbers")
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	said, err := c.CombinedOutput()
+	require.NoError(t, err)
+	require.Regexp(t, `^pin /bin/true: /proc/1/fd/\d+ is not its descriptor; mount the /proc of`, string(said))
 }
 
 // That there is no descriptor left is not remembered.
