@@ -185,6 +185,23 @@ func unitFile(path, name string) string {
 	return ""
 }
 
+// isWanted reports whether a unit of a load path is enabled: another unit wants or requires it. One that lies elsewhere is.
+func isWanted(path string) bool {
+	directories := loadPath(filepath.Dir(path))
+	for _, d := range directories {
+		entries, _ := os.ReadDir(d)
+		for _, e := range entries {
+			if ext := filepath.Ext(e.Name()); ext != ".wants" && ext != ".requires" && ext != ".upholds" {
+				continue
+			}
+			if _, err := os.Lstat(filepath.Join(d, e.Name(), filepath.Base(path))); err == nil {
+				return true
+			}
+		}
+	}
+	return len(directories) == 1
+}
+
 // sameFile reports whether two paths lead to one file. A link that leads nowhere is a file of its own.
 func sameFile(a, b string) bool {
 	stat := func(path string) os.FileInfo {

@@ -42,6 +42,7 @@ type file struct {
 	path, text string
 	unread     error  // of one in a directory, instead of its text
 	of         string // the unit that it is a drop-in of; empty: it was found by itself
+	listed     bool   // in a directory that was named
 }
 
 // Import returns servers.hcl for files, and for the files in directories. format is one of
@@ -109,15 +110,22 @@ func readPath(path string) ([]file, error) {
 		return nil, config.PathError(path, err)
 	}
 	var all []file
+	inDropIns := unitDropIns.MatchString(filepath.Base(path))
 	for _, e := range entries {
-		if leftover.MatchString(e.Name()) || e.IsDir() && !unitDropIns.MatchString(e.Name()) || unitDropIns.MatchString(filepath.Base(path)) && !isDropIn(e.Name()) {
+		at := filepath.Join(path, e.Name())
+		info, err := os.Stat(at) // as a link to a directory is one, too
+		directory := err == nil && info.IsDir()
+		if leftover.MatchString(e.Name()) || inDropIns && !isDropIn(e.Name()) || directory && (inDropIns || !unitDropIns.MatchString(e.Name())) {
 			continue
 		}
-		found, err := readPath(filepath.Join(path, e.Name()))
+		found, err := readPath(at)
 		if err != nil { // as of a unit that is masked, or a link that leads nowhere
-			found = []file{{path: filepath.Join(path, e.Name()), unread: err}}
+			found = []file{{path: at, unread: err}}
 		}
-		all = append(all, found...)
+		for _, f := range found {
+			f.listed = true
+			all = append(all, f)
+		}
 	}
 	return all, nil
 }
@@ -192,7 +200,7 @@ func nameApart(servers []*server) {
 		if s.name == "" {
 			continue
 		}
-		name := strings.Trim(notInName.ReplaceAllString(s.name, "-"), "-._ ")
+		name := cty.StringVal(strings.Trim(notInName.ReplaceAllString(s.name, "-"), "-._ ")).AsString() // which has one form of each letter
 		if r := []rune(name); len(r) > 56 {
 			name = string(r[:56])
 		}

@@ -252,6 +252,51 @@ func TestSocketsOfSystemd(t *testing.T) {
 	}
 }
 
+// Where both units deny addresses a client has to be let in by both.
+func TestAddressesOfBothUnits(t *testing.T) {
+	const allow, other, deny = "IPAddressAllow=192.0.2.0/24\n", "IPAddressAllow=198.51.100.0/24\n", "IPAddressDeny=any\n"
+	for units, want := range map[[2]string]string{
+		{allow + deny, ""}:           `access { allow = ["192.0.2.0/24"] }`,
+		{"", allow + deny}:           `access { allow = ["192.0.2.0/24"] }`,
+		{other, allow + deny}:        `access { allow = ["192.0.2.0/24"] }`,
+		{allow + deny, other}:        `access { allow = ["192.0.2.0/24"] }`,
+		{allow + deny, allow + deny}: `access { allow = ["192.0.2.0/24"] }`,
+		{allow + deny, other + deny}: "",
+		{deny, allow + deny}:         "",
+	} {
+		got := importUnits(t, echoSocket+units[0], map[string]string{"lib/a-b@.service": echoService + units[1]})
+		require.Equal(t, want != "", strings.Contains(got, "\nserver "), units)
+		require.Contains(t, got, want, units)
+	}
+}
+
+// Of a directory of systemd those units are served that systemd starts. A unit that was named is.
+func TestUnitsThatAreNotEnabled(t *testing.T) {
+	root := unitTree(t, echoSocket, map[string]string{"lib/a-b@.service": echoService})
+	lib := filepath.Join(root, "usr/lib/systemd/system")
+	require.Contains(t, importPaths(t, lib), "\n# Disabled: systemd does not start it by itself, as no .wants directory has it\n")
+	require.Contains(t, importPaths(t, filepath.Join(lib, "a-b.socket")), "\nserver ")
+	wants := filepath.Join(root, "etc/systemd/system/sockets.target.wants")
+	require.NoError(t, os.MkdirAll(wants, 0o700))
+	require.NoError(t, os.Symlink("/usr/lib/systemd/system/a-b.socket", filepath.Join(wants, "a-b.socket")))
+	require.Contains(t, importPaths(t, lib), "\nserver ")
+}
+
+// A link to a directory is none to follow, but for those of drop-ins.
+func TestLinksToDirectories(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.socket"), []byte(echoSocket), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a@.service"), []byte(echoService), 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "other"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "other", "x.conf"), []byte("[Socket]\nIPAddressDeny=192.0.2.1\n"), 0o600))
+	for name, to := range map[string]string{
+		"1": ".", "2": ".", "3": "..", "a.socket.d": "other", "other/1.conf": ".", "other/2.conf": "..", "other/service.d": ".",
+	} {
+		require.NoError(t, os.Symlink(to, filepath.Join(dir, name)))
+	}
+	require.Contains(t, importPaths(t, dir), `access { deny = ["192.0.2.1"] }`)
+}
+
 // Variables and specifiers are replaced where systemd does that.
 func TestVariablesOfSystemd(t *testing.T) {
 	got := importUnits(t, echoSocket, map[string]string{"lib/a-b@.service": echoService +
@@ -383,6 +428,16 @@ func TestTextThatCannotBeWritten(t *testing.T) {
 	}
 	got := importUnits(t, echoSocket, map[string]string{"lib/a-b@.service": echoService + "ExecStart=\nExecStart=/bin/cat \"\\xff\" \"caf\u00e9\"\n"})
 	require.Contains(t, got, `\# Disabled: servers.hcl is UTF-8, and "\xff" is not`[1:])
+}
+
+// Names that servers.hcl takes for one stay apart.
+func TestNamesInOtherForms(t *testing.T) {
+	service := func(name, port string) string {
+		return strings.NewReplacer("service a", "service "+name, "7777", port).Replace(xinetdService(""))
+	}
+	got := importXinetd(t, service("\uac00", "7001")+service("\u1100\u1161", "7002"))
+	require.Equal(t, 2, strings.Count(got, "\nserver "))
+	require.NotContains(t, got, "Not valid")
 }
 
 // What is too long for one configuration says so.

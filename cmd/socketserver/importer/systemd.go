@@ -84,7 +84,7 @@ func (r *systemd) addFound(f file) {
 }
 
 func (r *systemd) unit(f file) *unit {
-	u := &unit{path: f.path, sections: map[string][]setting{}}
+	u := &unit{path: f.path, sections: map[string][]setting{}, listed: f.listed}
 	u.read(f)
 	r.units = append(r.units, u)
 	return u
@@ -142,6 +142,9 @@ func (r *systemd) convert(socket *unit) *server {
 		if at := unitFile(u.path, u.name()); at != "" && !sameFile(at, u.path) {
 			s.disable(fmt.Sprintf("systemd takes %s in place of %s; name that file", at, u.path))
 		}
+	}
+	if socket.listed && !isWanted(socket.path) {
+		s.disable("systemd does not start it by itself, as no .wants directory has it")
 	}
 	switch {
 	case !accept:

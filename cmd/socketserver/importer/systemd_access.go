@@ -5,39 +5,52 @@ import (
 	"slices"
 )
 
-// systemdAccess makes the access lists. An address that is allowed gets in whatever else is
-// denied, other than here.
+// systemdAccess makes the access lists. An address that is allowed by a unit gets in whatever else that unit denies,
+// other than here. Where both units deny some, a client has to be let in by both.
 func systemdAccess(s *server, socket, service *unit) {
-	var allow, deny []string
-	for _, section := range []struct {
-		of   *unit
-		name string
-	}{{socket, "Socket"}, {service, "Service"}} {
-		if section.of == nil {
+	ofSocket, ofService := addressesOf(s, socket, "Socket"), addressesOf(s, service, "Service")
+	switch {
+	case len(ofSocket.deny) == 0:
+		ofService.restrict(s)
+	case len(ofService.deny) == 0 || slices.Equal(ofSocket.allow, ofService.allow) && slices.Equal(ofSocket.deny, ofService.deny):
+		ofSocket.restrict(s)
+	default:
+		s.disable("both of its units deny addresses; write an access block for both")
+	}
+}
+
+// addresses are what a unit allows and denies.
+type addresses struct{ allow, deny []string }
+
+func addressesOf(s *server, u *unit, section string) (a addresses) {
+	if u == nil {
+		return a
+	}
+	for _, x := range u.sections[section] {
+		if x.name != "IPAddressAllow" && x.name != "IPAddressDeny" {
 			continue
 		}
-		for _, x := range section.of.sections[section.name] {
-			if x.name != "IPAddressAllow" && x.name != "IPAddressDeny" {
-				continue
-			}
-			all, err := systemdPrefixes(x.words)
-			if err != nil {
-				s.refuse(x, err.Error())
-			}
-			if x.name == "IPAddressAllow" {
-				allow = append(allow, all...)
-			} else {
-				deny = append(deny, all...)
-			}
+		all, err := systemdPrefixes(x.words)
+		if err != nil {
+			s.refuse(x, err.Error())
+		}
+		if x.name == "IPAddressAllow" {
+			a.allow = append(a.allow, all...)
+		} else {
+			a.deny = append(a.deny, all...)
 		}
 	}
+	return a
+}
+
+func (a addresses) restrict(s *server) {
 	switch {
-	case len(deny) == 0:
-	case slices.Contains(deny, everyone[0]) && slices.Contains(deny, everyone[1]) && len(allow) > 0:
-		s.access("access.allow", allow)
+	case len(a.deny) == 0:
+	case slices.Contains(a.deny, everyone[0]) && slices.Contains(a.deny, everyone[1]) && len(a.allow) > 0:
+		s.access("access.allow", a.allow)
 	default:
-		s.access("access.deny", deny)
-		if overlap(allow, deny) {
+		s.access("access.deny", a.deny)
+		if overlap(a.allow, a.deny) {
 			s.disable("it allows addresses out of those that it denies, and here denying wins")
 		}
 	}

@@ -17,6 +17,7 @@ type unit struct {
 	path     string
 	sections map[string][]setting
 	unread   []string // what of it could not be read
+	listed   bool     // it was found in a directory
 }
 
 func (u *unit) name() string { return filepath.Base(u.path) }
