@@ -177,21 +177,10 @@ func (p *Process) take(f handoff.Frame) error {
 	if err := p.events.read(); err != nil {
 		return err
 	}
-	if f.Kind == handoff.Hello {
-		if p.saidHello() {
-			return errors.New("said hello twice")
-		}
-		if err := json.Unmarshal(f.Body, &p.hello); err != nil {
-			return fmt.Errorf("read hello: %w", err)
-		}
-		p.began = conn.Now()
-		close(p.ready)
-		return nil
-	}
 	switch {
-	case f.Kind == handoff.Wake: // its events have been read
-		return nil
-	case f.Kind == handoff.Pong: // which has answered
+	case f.Kind == handoff.Hello:
+		return p.greet(f.Body)
+	case f.Kind == handoff.Wake, f.Kind == handoff.Pong: // its events have been read, and it has answered
 		return nil
 	case f.Kind == handoff.Quit && f.ID == 0:
 		p.quit()
@@ -201,6 +190,24 @@ func (p *Process) take(f handoff.Frame) error {
 	case f.Kind == handoff.State && p.calls != nil && p.saidHello() && p.hello.State:
 		return p.calls.Take(&f)
 	}
+	return p.takeAbout(&f)
+}
+
+// greet handles the hello of the process.
+func (p *Process) greet(hello []byte) error {
+	if p.saidHello() {
+		return errors.New("said hello twice")
+	}
+	if err := json.Unmarshal(hello, &p.hello); err != nil {
+		return fmt.Errorf("read hello: %w", err)
+	}
+	p.began = conn.Now()
+	close(p.ready)
+	return nil
+}
+
+// takeAbout handles a frame about one of the tasks.
+func (p *Process) takeAbout(f *handoff.Frame) error {
 	p.mu.Lock()
 	t := p.pending[f.ID]
 	kept := t != nil && t.kept
@@ -226,12 +233,12 @@ func (p *Process) take(f handoff.Frame) error {
 		if t == nil {
 			return fmt.Errorf("outcome of request %d, which it does not have", f.ID)
 		}
-		err := t.task.Conclude(&f)
+		err := t.task.Conclude(f)
 		t.end(p, cmp.Or(err, errUnreported))
 		t.outcome <- err
 	case handoff.Quit, handoff.Event:
 		if t != nil {
-			t.event(p, &f)
+			t.event(p, f)
 		}
 	default:
 		return fmt.Errorf("frame of kind %d", f.Kind)
