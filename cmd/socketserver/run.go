@@ -124,13 +124,13 @@ func introduce(w io.Writer, all []supervisor.Status, certificate string) {
 		for _, l := range s.Listeners {
 			address, options := l.URL(), ""
 			if l.TLS {
-				options = " --ca " + certificate
+				options = " --ca " + text.ShellWord(certificate)
 			}
 			if host, _, _ := net.SplitHostPort(l.Address); host == "::1" && len(s.Listeners) > 1 { // as 127.0.0.1
 				continue
 			}
 			reached := strings.Replace(address, "vsock://any:", "vsock://local:", 1)
-			fmt.Fprintf(w, "%s serves %s under %s; talk to it with: socketserver connect%s %s\n", text.Line(s.Name), address, s.Strategy, options, reached)
+			fmt.Fprintf(w, "%s serves %s under %s; talk to it with: socketserver connect%s %s\n", text.Line(s.Name), address, s.Strategy, options, text.ShellWord(reached))
 		}
 	}
 	fmt.Fprintln(w, "^C ends it")

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // Names returns the names of what may be a plugin in dir, sorted, whether or not it can be used. A
@@ -217,7 +219,7 @@ func (f *found) identify() error {
 			return err
 		}
 		if mode&0o111 == 0 && f.Kind != Python {
-			return fmt.Errorf("%[1]s is not executable; if it is a program, run: chmod +x %[1]s", f.Path)
+			return fmt.Errorf("%s is not executable; if it is a program, run: chmod +x %s", f.Path, text.ShellWord(f.Path))
 		}
 		return f.checkInterpreter()
 	}
@@ -275,7 +277,7 @@ func notThere(dir, name string) error {
 
 func looseFile(file string) error {
 	dir := strings.TrimSuffix(file, ".go")
-	return fmt.Errorf("%s is a Go file of its own, and a plugin is a directory; run: mkdir %s && mv %s %s/main.go", file, dir, file, dir)
+	return fmt.Errorf("%s is a Go file of its own, and a plugin is a directory; run: mkdir %[2]s && mv %[3]s %[2]s/main.go", file, text.ShellWord(dir), text.ShellWord(file))
 }
 
 func exists(path string) bool {

@@ -201,14 +201,14 @@ func (h *host) restart(why error, delay time.Duration) *instance {
 		if !h.pause(minBackoff) || !h.isWanted(why) {
 			return nil
 		}
-		log.Error("plugin ended and is started again", "error", why, "delay", delay)
+		log.Error("plugin ended and is started again", "error", why, "delay", delay.String())
 		if !h.pause(delay - minBackoff) {
 			return nil
 		}
 		var i *instance
 		if i, _, why = h.start(h.ctx); why == nil {
 			h.restarts.Add(1)
-			log.Info("plugin started again", "pid", i.runner.ID())
+			log.Info("plugin started again", "pid", i.runner.pid())
 			h.set(i, nil)
 			return i
 		}

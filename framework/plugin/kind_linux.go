@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // looked is what a look at a file has shown.
@@ -115,7 +117,7 @@ func (f *found) checkInterpreter() error {
 	case !script && bytes.HasPrefix(head, []byte(elf)) && len(head) < 52: // the shorter of both headers
 		return fmt.Errorf("%s begins as a program and ends after %d bytes (exec format error); build or copy it again", path, len(head))
 	case !script && bytes.HasPrefix(head, []byte(byteOrderMark+"#!")):
-		return fmt.Errorf("%[1]s begins with a byte order mark in place of #! (exec format error); run: sed -i '1s/^\\xEF\\xBB\\xBF//' %[1]s", path)
+		return fmt.Errorf("%s begins with a byte order mark in place of #! (exec format error); run: sed -i '1s/^\\xEF\\xBB\\xBF//' %s", path, text.ShellWord(path))
 	case !script && isText(head):
 		return fmt.Errorf("%s is a text without a first line that names its interpreter (exec format error); begin it with #!/bin/sh or the like", path)
 	case !script:
@@ -123,7 +125,7 @@ func (f *found) checkInterpreter() error {
 	case len(fields) == 0:
 		return fmt.Errorf("%s names no interpreter behind #! (exec format error); begin it with #!/bin/sh or the like", path)
 	case whole && kind != Python && strings.HasSuffix(line, "\r"):
-		return fmt.Errorf("%[1]s has lines that end with CR and LF, so that its interpreter is %[2]q, which does not exist; run: sed -i 's/\\r$//' %[1]s", path, fields[0]+"\r")
+		return fmt.Errorf("%s has lines that end with CR and LF, so that its interpreter is %q, which does not exist; run: sed -i 's/\\r$//' %s", path, fields[0]+"\r", text.ShellWord(path))
 	}
 	name := fields[0]
 	installed := exists(name)

@@ -273,6 +273,27 @@ func TestUnchangedPluginNeedsNoBuild(t *testing.T) {
 	}
 }
 
+func TestCommandsOfErrorsCanBeTyped(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "it's mine; $HOME")
+	write(t, dir+"/plain", "#!/bin/sh\n", 0o644)
+	write(t, dir+"/carriage.sh", "#!/bin/sh\r\n", 0o755)
+	write(t, dir+"/loose.go", shout, 0o644)
+	_, errs := plugin.Prepare(context.Background(), dir, wanted("plain", "carriage.sh", "loose"), frameworktest.NewLog().Logger())
+	require.Len(t, errs, 3)
+	for _, err := range errs {
+		_, command, found := strings.Cut(err.Error(), "; if it is a program, run: ")
+		if !found {
+			_, command, found = strings.Cut(err.Error(), "; run: ")
+		}
+		require.True(t, found, err)
+		printed, err := exec.Command("/bin/sh", "-c", command).CombinedOutput()
+		require.NoError(t, err, "%s: %s", command, printed)
+	}
+	_, errs = plugin.Prepare(context.Background(), dir, wanted("plain", "carriage.sh"), frameworktest.NewLog().Logger())
+	require.Empty(t, errs)
+	require.FileExists(t, dir+"/loose/main.go")
+}
+
 func TestWhatIsNoPlugin(t *testing.T) {
 	dir := t.TempDir()
 	outside := t.TempDir()

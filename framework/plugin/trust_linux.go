@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // checkTree refuses, for root, what another user could change: path and what is in it, and the
@@ -105,9 +107,9 @@ func checkOwner(path, home string, around bool) error {
 	case mode&fs.ModeSymlink != 0, around && mode&fs.ModeSticky != 0:
 		return nil
 	case mode.Perm()&0o002 != 0:
-		return fmt.Errorf("%s has mode %#o, so that others can write it, and a privileged user would run it; run: chmod o-w %s", path, mode.Perm(), path)
+		return fmt.Errorf("%s has mode %#o, so that others can write it, and a privileged user would run it; run: chmod o-w %s", path, mode.Perm(), text.ShellWord(path))
 	case mode.Perm()&0o020 != 0 && owner.Gid != 0: // root's group is its own
-		return fmt.Errorf("%s has mode %#o, so that its group can write it, and a privileged user would run it; run: chmod g-w %s", path, mode.Perm(), path)
+		return fmt.Errorf("%s has mode %#o, so that its group can write it, and a privileged user would run it; run: chmod g-w %s", path, mode.Perm(), text.ShellWord(path))
 	}
 	return nil
 }
@@ -119,7 +121,7 @@ func remedy(home string, uid uint32) string {
 	if root := moduleRoot(home); root != "" {
 		top = root
 	}
-	return fmt.Sprintf("run socketserver as that user (sudo -u '#%d'), or in a copy that belongs to root: cp -r %s /usr/local/lib/", uid, top)
+	return fmt.Sprintf("run socketserver as that user (sudo -u '#%d'), or in a copy that belongs to root: cp -r %s /usr/local/lib/", uid, text.ShellWord(top))
 }
 
 // isIn reports whether path is dir or in it; both are absolute and clean.

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 // Reach returns why a process of c could not run in its directory or execute its image, or execute and read those files,
@@ -106,8 +108,8 @@ func (c *Command) who() string {
 func (c *Command) denied(path, do, mode string) error {
 	for at := 1; at < len(path); at++ {
 		if dir := path[:at]; path[at] == filepath.Separator && !allowed(dir, unix.X_OK) {
-			return fmt.Errorf("%s may not enter %s, and so not %s %s; let it in, as by chmod o+x %[2]s, or put that elsewhere", c.who(), dir, do, path)
+			return fmt.Errorf("%s may not enter %s, and so not %s %s; let it in, as by chmod o+x %s, or put that elsewhere", c.who(), dir, do, path, text.ShellWord(dir))
 		}
 	}
-	return fmt.Errorf("%s may not %s %s; let it, as by chmod %s %[3]s", c.who(), do, path, mode)
+	return fmt.Errorf("%s may not %s %s; let it, as by chmod %s %s", c.who(), do, path, mode, text.ShellWord(path))
 }

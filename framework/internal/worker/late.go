@@ -26,7 +26,7 @@ func (p *Pool) killLate(c *child, patience time.Duration) (stop func()) {
 			overdue.Reset(left)
 			return
 		}
-		p.Log.Warn("child killed: its request has timed out", "pid", c.pid, "timeout", p.size.Request)
+		p.Log.Warn("child killed: its request has timed out", "pid", c.pid, "timeout", p.size.Request.String())
 		c.kill()
 	})
 	return func() {

@@ -133,7 +133,7 @@ func (s *Set) replace(why error, pid int, delay *time.Duration) *child {
 		if life.Closed(s.done) {
 			return nil
 		}
-		s.Log.Error("worker ended and is replaced", "pid", pid, "error", why, "delay", *delay)
+		s.Log.Error("worker ended and is replaced", "pid", pid, "error", why, "delay", delay.String())
 		select {
 		case <-s.done:
 			return nil
