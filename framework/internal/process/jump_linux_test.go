@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -186,8 +187,11 @@ func stopAll() {
 	}
 }
 
-// A process of another user has no terminal: not that of who has started the server.
-func TestNoTerminalOfAnotherUser(t *testing.T) {
+// sessionKey is a key in the keyring of a session.
+const sessionKey = "socketserver test"
+
+// A process of another user has neither the terminal nor the keys of who has started the server.
+func TestNothingOfTheSessionForAnotherUser(t *testing.T) {
 	needRoot(t)
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -201,32 +205,38 @@ func TestNoTerminalOfAnotherUser(t *testing.T) {
 	require.NoError(t, err)
 	defer theirs.Close()
 	server := exec.Command(os.Args[0])
-	server.Env, server.Stdin = append(os.Environ(), "TEST_CHILD=terminal"), theirs
+	server.Env, server.Stdin = append(os.Environ(), "TEST_CHILD=session server"), theirs
 	server.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	out, err := server.CombinedOutput()
+	var out []byte
+	var withoutKeys error
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: the keyring is this thread's, and of what it starts
+		if _, withoutKeys = unix.KeyctlJoinSessionKeyring(sessionKey); withoutKeys == nil {
+			_, withoutKeys = unix.AddKey("user", sessionKey, []byte("x"), unix.KEY_SPEC_SESSION_KEYRING)
+		}
+		out, err = server.CombinedOutput()
+	}()
+	<-done
 	require.NoError(t, err, "%s", out)
+	had := fmt.Sprintln(true, withoutKeys == nil)
+	require.Equal(t, had+had+"false false\n", string(out))
 }
 
-// serveAtTerminal is a server with a terminal, and starts processes that look for it.
-func serveAtTerminal() error {
-	image, err := Pin("/bin/sh")
+// serveInSession is a server with a terminal and a key, and starts processes that look for them.
+func serveInSession() error {
+	image, err := Self()
 	if err != nil {
 		return err
 	}
-	for _, c := range []struct {
-		of  Restrictions
-		has bool
-	}{{Restrictions{}, true}, {Restrictions{Files: 64}, true}, {Restrictions{AsUser: true, UID: nobody, GID: nobody}, false}} {
-		p, err := Start(Command{Image: image, Args: []string{"sh", "-c", ": </dev/tty"}, Stdout: os.Stdout, Stderr: os.Stderr, Restrictions: c.of})
+	for _, r := range []Restrictions{{}, {Files: 64}, {AsUser: true, UID: nobody, GID: nobody}} {
+		p, err := Start(Command{Image: image, Args: []string{"child"}, Env: append(Environment(), "TEST_CHILD=session"), Stdout: os.Stdout, Stderr: os.Stderr, Restrictions: r})
 		if err != nil {
 			return err
 		}
-		state, err := p.Wait()
-		if err != nil {
+		if _, err = p.Wait(); err != nil {
 			return err
-		}
-		if state.Success() != c.has {
-			return fmt.Errorf("%+v: %v", c.of, state)
 		}
 	}
 	return nil

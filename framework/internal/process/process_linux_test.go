@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // The test binary is the child, too.
@@ -40,8 +41,14 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		return
-	case "terminal":
-		if err := serveAtTerminal(); err != nil {
+	case "session":
+		tty, err := os.Open("/dev/tty")
+		_, failed := unix.KeyctlSearch(unix.KEY_SPEC_SESSION_KEYRING, "user", sessionKey, 0)
+		fmt.Println(err == nil, failed == nil)
+		_ = tty.Close()
+		return
+	case "session server":
+		if err := serveInSession(); err != nil {
 			panic(err)
 		}
 		return

@@ -189,6 +189,9 @@ func (j *Jump) become() (step byte, err syscall.Errno) {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_UMASK, uintptr(j.Umask), 0, 0)
 	if j.AsUser {
 		leaveTerminal()
+		if err := leaveKeys(); err != 0 {
+			return user, err
+		}
 	}
 	if j.Rules != 0 {
 		if _, _, err := syscall.RawSyscall(uintptr(j.Restrict), uintptr(j.Rules), 0, 0); err != 0 {
@@ -241,6 +244,19 @@ func leaveTerminal() {
 	}
 	_, _, _ = syscall.RawSyscall(syscall.SYS_IOCTL, uintptr(tty), syscall.TIOCNOTTY, 0)
 	_ = syscall.Close(tty)
+}
+
+// leaveKeys keeps a process of another user from the keys of the session that the server was started in: who has a
+// keyring may read in it, whoever that is. Where the system has no keys, or keeps them from this process, it
+// keeps them from the program, too.
+func leaveKeys() syscall.Errno {
+	const join = 1 // of no name: a new one
+	_, _, err := syscall.RawSyscall(syscall.SYS_KEYCTL, join, 0, 0)
+	switch err {
+	case syscall.ENOSYS, syscall.EPERM, syscall.EACCES:
+		return 0
+	}
+	return err
 }
 
 // errno is that of a system call.
