@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 
@@ -23,7 +24,7 @@ func openAccessLog(path string, log hclog.Logger) (a *accessLog, err error) {
 	a = &accessLog{log: log, signals: make(chan os.Signal, 1), ended: make(chan struct{})}
 	if path != "" {
 		if a.Log, err = accesslog.Open(path, log); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("access log: %w", err)
 		}
 	}
 	notifyReopen(a.signals)

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// refused runs a serve that cannot start, and returns what it says: no more than one line.
+// refused runs a serve that cannot start, and returns what it says: no more than one error, with its line of the source.
 func refused(t *testing.T, args ...string) string {
 	t.Helper()
 	c := exec.Command("socketserver", append([]string{"serve"}, args...)...)
@@ -22,7 +22,7 @@ func refused(t *testing.T, args ...string) string {
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, "%s", out)
 	require.Equal(t, exitFailed, exit.ExitCode(), "%s", out)
-	require.Equal(t, 1, strings.Count(string(out), "\n"), "%s", out)
+	require.Equal(t, 1, strings.Count(string(out), "\n")-strings.Count(string(out), "\n    "), "%s", out)
 	return strings.TrimSuffix(string(out), "\n")
 }
 
@@ -91,7 +91,7 @@ server "taken" {
 }
 `, network, address))
 		said := refused(t, "-c", file)
-		require.Regexp(t, fmt.Sprintf(`^%s:9:31: server "taken": %s %s is in use by process %d \(.+\); stop it or choose another address$`, regexp.QuoteMeta(file), network, address, os.Getpid()), said)
+		require.Regexp(t, fmt.Sprintf(`^%s:9:31: server "taken": %s %s is in use by process %d \(.+\); stop it or choose another address\n      transport %[2]q { address = %[3]q }\n *\^$`, regexp.QuoteMeta(file), network, address, os.Getpid()), said)
 		left, err := os.ReadDir(filepath.Dir(file))
 		require.NoError(t, err)
 		require.Len(t, left, 1, "only the configuration")
@@ -110,7 +110,9 @@ func TestBlocksBesideServersThatCannotBeHad(t *testing.T) {
 		{"log", `access = "absent/access.log"`, "2:12: "},
 	} {
 		file := write(t, "servers.hcl", fmt.Sprintf("%s {\n  %s\n}\nserver \"s\" {\n  transport \"tcp\" { address = \"127.0.0.1:0\" }\n  concurrency \"threading\" {}\n  handler \"echo\" {}\n}\n", c.block, c.value))
-		require.Contains(t, refused(t, "-c", file), file+":"+c.want)
+		said := refused(t, "-c", file)
+		require.Contains(t, said, file+":"+c.want)
+		require.Contains(t, said, "\n      "+c.value+"\n")
 	}
 }
 

@@ -237,12 +237,16 @@ func TestReloadThatFails(t *testing.T) {
 	other := func(address, handler string) string {
 		return strings.ReplaceAll(good, `"0{data}"`, `"1{data}"`) + fmt.Sprintf("server \"o\" {\n transport \"tcp\" { address = %q }\n concurrency \"forking\" {}\n %s\n}\n", address, handler)
 	}
+	_, port, err := net.SplitHostPort(r.listeners[0].address)
+	require.NoError(t, err)
+	wildcard := "0.0.0.0:" + port
 	descriptors, children := held(t, r.Process.Pid)
 	for name, c := range map[string]struct {
 		text  string
 		valid bool
 		want  string
 	}{
+		"overlap":         {other(wildcard, `handler "echo" {}`), true, "overlaps an address that this process has open; restart it, or choose another port\n     transport \"tcp\" { address = \"" + wildcard + "\" }\n"},
 		"busy port":       {other(busy.Addr().String(), `handler "echo" {}`), true, "is in use by process"},
 		"bad HCL":         {good + "server {", false, "servers.hcl:"},
 		"unknown handler": {other("127.0.0.1:0", `handler "ech" {}`), false, `did you mean "echo"?`},

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/accesslog"
+	"github.com/go-socketserver/socketserver/cmd/socketserver/admin"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/supervisor"
+	"github.com/go-socketserver/socketserver/framework"
 	"github.com/go-socketserver/socketserver/internal/text"
 )
 
@@ -36,7 +41,7 @@ are built, and started to be asked for their options, unless --no-plugins says o
 			conf, err := config.Load(file, catalog)
 			if err == nil {
 				warnIneffective(catalog.log, conf)
-				err = supervisor.Check(ctx, conf, supervisor.Options{Log: catalog.log, Means: findWorkers(catalog.log)})
+				err = errors.Join(checkBeside(ctx, conf), supervisor.Check(ctx, conf, supervisor.Options{Log: catalog.log, Means: findWorkers(catalog.log)}))
 			}
 			catalog.close()
 			if err != nil {
@@ -55,4 +60,26 @@ are built, and started to be asked for their options, unless --no-plugins says o
 	c.Flags().BoolVar(&noPlugins, "no-plugins", false, "do not look at plugins")
 	logs.add(c.Flags())
 	return c
+}
+
+// checkBeside returns the errors that serve would return for the blocks beside the servers.
+func checkBeside(ctx context.Context, c *config.Config) error {
+	var errs []error
+	add := func(block, what string, err error) {
+		if err != nil {
+			errs = append(errs, c.Places[block].Wrap(fmt.Errorf("%s: %w", what, err)))
+		}
+	}
+	if c.Log.Access != "" {
+		add("log", "access log", accesslog.Check(c.Log.Access))
+	}
+	if path := c.Admin.Socket; path != nil && *path != "" {
+		add("admin", "admin socket", framework.CheckSocket("unix", *path, admin.SocketOptions(c.Admin.Allow)))
+	}
+	for _, web := range []struct{ block, address string }{{"metrics", c.Metrics.Address}, {"page", c.Page.Address}} {
+		if web.address != "" {
+			add(web.block, web.block, supervisor.CheckTransport(ctx, config.Transport{Network: "tcp", Address: web.address}))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -5,7 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,7 +40,7 @@ func TestValidateRefusesWhatServeRefuses(t *testing.T) {
 	script := fmt.Sprintf("#!/bin/sh\n# SOCKETSERVER_PLUGIN\n[ -z \"$SOCKETSERVER_WORKER\" ] || exit 3\nexec %s\n", filepath.Join(filepath.Dir(pathOf(t, "socketserver")), "talkative"))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "workerless"), []byte(script), 0o755))
 
-	transports, want := "", ""
+	transports, want := "", []string{}
 	for _, c := range []struct{ network, address, want string }{
 		{"unix", "absent/s", "unix: listen: there is no directory DIR/absent; make it, or choose another path"},
 		{"unixgram", "absent/d", "unixgram: listen: there is no directory DIR/absent; make it, or choose another path"},
@@ -55,28 +57,76 @@ func TestValidateRefusesWhatServeRefuses(t *testing.T) {
 		{"tcp", "[fe80::1]:9000", `address "[fe80::1]:9000": a link-local address needs its network interface, as in [fe80::1%eth0]; check the name, or write an address`},
 		{"tcp", "name.invalid:9000", `address "name.invalid:9000": cannot find the host "name.invalid": `},
 	} {
-		want += fmt.Sprintf("%s:%d:%d: ", filepath.Join(dir, "servers.hcl"), 3+strings.Count(transports, "\n"), len(fmt.Sprintf("transport %q { address = |", c.network)))
+		want = append(want, fmt.Sprintf(`%s:%d:%d: server "s": %s`, filepath.Join(dir, "servers.hcl"), 3+strings.Count(transports, "\n"), len(fmt.Sprintf("transport %q { address = |", c.network)), strings.ReplaceAll(c.want, "DIR", dir)))
 		transports += fmt.Sprintf("transport %q { address = %q }\n", c.network, c.address)
-		want += `server "s": ` + strings.ReplaceAll(c.want, "DIR", dir) + "\n"
 	}
-	for _, c := range []struct{ name, transports, concurrency, handler, want string }{
-		{"addresses", transports, "threading", `handler "echo" {}`, strings.TrimSpace(want)},
-		{"plugin that is no worker", "", "forking", `plugin "workerless" {}`, "workerless does not serve as a worker; it has to call framework.ServeWorker first: "},
-		{"socket of an operator", "", "threading", "handler \"chat\" {\n  mode = \"half-duplex\"\n  operator = \"absent/s\"\n}", `server "s": open handler class: operator's socket: there is no directory ` + dir + "/absent; make it"},
+	for _, c := range []struct {
+		name, transports, concurrency, handler string
+		want                                   []string
+	}{
+		{"addresses", transports, "threading", `handler "echo" {}`, want},
+		{"plugin that is no worker", "", "forking", `plugin "workerless" {}`, []string{"workerless does not serve as a worker; it has to call framework.ServeWorker first: "}},
+		{"socket of an operator", "", "threading", "handler \"chat\" {\n  mode = \"half-duplex\"\n  operator = \"absent/s\"\n}", []string{`server "s": open handler class: operator's socket: there is no directory ` + dir + "/absent; make it"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			file := filepath.Join(dir, "servers.hcl")
 			if c.transports == "" {
 				c.transports = `transport "tcp" { address = "127.0.0.1:0" }`
 			}
-			require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, "plugins { directory = \".\" }\nserver \"s\" {\n%s\nconcurrency %q {}\n%s\n}\n", c.transports, c.concurrency, c.handler), 0o644))
-			served, err := says(append(run, "serve", "--log-level", "error", "-c", file)...)
-			require.Error(t, err)
-			validated, err := says(append(run, "validate", "--log-level", "error", "-c", file)...)
-			require.Error(t, err)
-			require.Contains(t, validated, c.want)
-			require.Equal(t, served, validated)
+			requireBothRefuse(t, run, dir, fmt.Sprintf("plugins { directory = \".\" }\nserver \"s\" {\n%s\nconcurrency %q {}\n%s\n}\n", c.transports, c.concurrency, c.handler), c.want...)
 		})
+	}
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+	require.NoError(t, os.Symlink("absent/log", filepath.Join(dir, "dangling")))
+	require.NoError(t, os.Symlink("closed/log", filepath.Join(dir, "leads")))
+	for block, want := range map[string]string{
+		`log { access = "plain.log" }`:                "",
+		`log { access = "pipe" }`:                     "1:16: access log: nothing reads the pipe DIR/pipe; start its reader first, or change log.access",
+		`log { access = "closed" }`:                   "1:16: access log: open DIR/closed: is a directory; change log.access",
+		`log { access = "closed/log" }`:               "1:16: access log: open DIR/closed/log: permission denied; change log.access",
+		`log { access = "leads" }`:                    "1:16: access log: open ",
+		`log { access = "dangling" }`:                 "1:16: access log: open ",
+		`log { access = "absent/log" }`:               "1:16: access log: open DIR/absent/log: no such file or directory; make the directory, or change log.access",
+		`log { access = "file/log" }`:                 "1:16: access log: open DIR/file/log: not a directory; change log.access",
+		`admin { socket = "absent/s" }`:               "1:18: admin socket: there is no directory DIR/absent; make it, or choose another path",
+		`admin { socket = "file" }`:                   "1:18: admin socket: DIR/file exists and is not a socket; remove it or choose another path",
+		`metrics { address = "192.0.2.1:9000" }`:      "1:21: metrics: tcp 192.0.2.1:9000 is no address of this machine; choose one that is",
+		`page { address = "[fe80::1%nowhere]:9000" }`: `1:18: page: address "[fe80::1%nowhere]:9000": there is no network interface "nowhere"; check the name, or write an address`,
+	} {
+		t.Run(block, func(t *testing.T) {
+			text := block + "\nserver \"s\" {\ntransport \"tcp\" { address = \"127.0.0.1:0\" }\nconcurrency \"threading\" {}\nhandler \"echo\" {}\n}\n"
+			if want != "" {
+				requireBothRefuse(t, run, dir, text, filepath.Join(dir, "servers.hcl")+":"+strings.ReplaceAll(want, "DIR", dir))
+				return
+			}
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "servers.hcl"), []byte(text), 0o644))
+			out, err := says(append(run, "validate", "-c", filepath.Join(dir, "servers.hcl"))...)
+			require.NoError(t, err, out)
+			require.NoFileExists(t, filepath.Join(dir, "plain.log"))
+		})
+	}
+}
+
+// requireBothRefuse requires that serve and validate refuse a configuration in dir in the same words, and that these
+// have all that is wanted, and the lines of their places.
+func requireBothRefuse(t *testing.T, run []string, dir, text string, want ...string) {
+	t.Helper()
+	file := filepath.Join(dir, "servers.hcl")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+	served, err := says(append(run, "serve", "--log-level", "error", "-c", file)...)
+	require.Error(t, err)
+	validated, err := says(append(run, "validate", "--log-level", "error", "-c", file)...)
+	require.Error(t, err)
+	for _, text := range want {
+		require.Contains(t, validated, text)
+	}
+	require.Equal(t, served, validated)
+	for line := range strings.Lines(validated) {
+		if place, found := strings.CutPrefix(line, file+":"); found {
+			n, _, _ := strings.Cut(place, ":")
+			at, err := strconv.Atoi(n)
+			require.NoError(t, err)
+			require.Contains(t, validated, "\n    "+strings.Split(text, "\n")[at-1]+"\n")
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -71,15 +72,53 @@ func open(path string) (*os.File, error) {
 		return os.Stdout, nil
 	}
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
-	switch {
-	case errors.Is(err, syscall.ENXIO):
-		return nil, fmt.Errorf("access log: nothing reads the pipe %s", path)
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("access log: %w; make the directory, or change log.access", err)
-	case err != nil:
-		return nil, fmt.Errorf("access log: %w", err)
+	return file, explain(path, err)
+}
+
+// Check returns the error that Open would return, and creates no file. A pipe is opened for a moment, which its
+// reader sees as it would a restart.
+func Check(path string) error {
+	if path == Standard {
+		return nil
 	}
-	return file, nil
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err == nil {
+		return file.Close()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+		if cause := mayCreate(filepath.Dir(follow(path))); cause != nil {
+			err = &fs.PathError{Op: "open", Path: path, Err: cause}
+		}
+	}
+	return explain(path, err)
+}
+
+// follow returns where a link that leads to no file leads to.
+func follow(path string) string {
+	for {
+		target, err := os.Readlink(path)
+		switch {
+		case err != nil:
+			return path
+		case !filepath.IsAbs(target):
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
+	}
+}
+
+// explain returns an error of opening path, which may be nil, with what to do about it.
+func explain(path string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENXIO):
+		return fmt.Errorf("nothing reads the pipe %s; start its reader first, or change log.access", path)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w; make the directory, or change log.access", err)
+	}
+	return fmt.Errorf("%w; change log.access", err)
 }
 
 // Add appends the line of a request that has ended.

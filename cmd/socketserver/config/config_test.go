@@ -53,7 +53,7 @@ server "forks" {
 func placeless(all []config.Transport) []config.Transport {
 	all = slices.Clone(all)
 	for i := range all {
-		all[i].At = ""
+		all[i].At = config.Place{}
 	}
 	return all
 }

@@ -51,37 +51,37 @@ func (e *Errors) Error() string {
 }
 
 func (e Error) Error() string {
-	var b strings.Builder
-	b.WriteString(text.Line(e.File))
-	if e.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
-	}
-	b.WriteString(": " + e.Message)
+	message := e.Message
 	if e.Next != "" {
-		b.WriteString("; " + e.Next)
+		message += "; " + e.Next
 	}
-	if e.Source != "" {
-		fmt.Fprintf(&b, "\n    %s\n    %s^", e.Source, e.caret)
-	}
-	return b.String()
+	return e.place() + ": " + message + e.excerpt()
 }
 
-// A Place is where something is written, as "servers.hcl:3:13". It is empty for what is not in a file.
-type Place string
+func (e Error) place() string {
+	if e.Line == 0 {
+		return text.Line(e.File)
+	}
+	return fmt.Sprintf("%s:%d:%d", text.Line(e.File), e.Line, e.Column)
+}
 
-func placeOf(at hcl.Range) Place {
-	if at.Start.Line == 0 {
+// excerpt returns the line around the place, and a mark below that; empty: there is none.
+func (e Error) excerpt() string {
+	if e.Source == "" {
 		return ""
 	}
-	return Place(fmt.Sprintf("%s:%d:%d", text.Line(at.Filename), at.Start.Line, at.Start.Column))
+	return fmt.Sprintf("\n    %s\n    %s^", e.Source, e.caret)
 }
 
-// Wrap returns err, which may be nil, with the place before it.
+// A Place is where something is written, for errors that are found later. It is zero for what is not in a file.
+type Place struct{ at, excerpt string }
+
+// Wrap returns err, which may be nil, with the place before it and the line of the source after it, as [Error] has them.
 func (p Place) Wrap(err error) error {
-	if p == "" || err == nil {
+	if p == (Place{}) || err == nil {
 		return err
 	}
-	return fmt.Errorf("%s: %w", p, err)
+	return fmt.Errorf("%s: %w%s", p.at, err, p.excerpt)
 }
 
 // problems collects errors. A place is an [hcl.Range]; its line is 0 for a whole file
@@ -99,14 +99,27 @@ func faultf(next, format string, args ...any) *fault {
 }
 
 func (p *problems) add(at hcl.Range, f *fault) {
-	e := Error{
-		File: at.Filename, Line: at.Start.Line, Column: at.Start.Column,
-		Message: oneLine(f.message), Next: oneLine(f.next),
-	}
+	e := p.locate(at)
+	e.Message, e.Next = oneLine(f.message), oneLine(f.next)
+	p.list = append(p.list, e)
+}
+
+// locate returns an error with its place alone.
+func (p *problems) locate(at hcl.Range) Error {
+	e := Error{File: at.Filename, Line: at.Start.Line, Column: at.Start.Column}
 	if src := p.sources[at.Filename]; e.Line > 0 && at.Start.Byte <= len(src) {
 		e.Source, e.caret = excerpt(src, at.Start.Byte)
 	}
-	p.list = append(p.list, e)
+	return e
+}
+
+// placeOf returns a place for errors that are found later.
+func (p *problems) placeOf(at hcl.Range) Place {
+	e := p.locate(at)
+	if e.Line == 0 {
+		return Place{}
+	}
+	return Place{e.place(), e.excerpt()}
 }
 
 // err returns the errors, sorted and without duplicates, or nil.

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestFlagsLikeAFile(t *testing.T) {
   handler "greet" { requests = 2 }
 }`)
 	flags.Servers[0].Class, file.Servers[0].Class = nil, nil
-	require.Equal(t, config.Place("servers.hcl:2:31"), file.Servers[0].Transports[0].At)
+	require.EqualError(t, file.Servers[0].Transports[0].At.Wrap(errors.New("in use")), "servers.hcl:2:31: in use\n      transport \"tcp\" { address = \"localhost:9000\" }\n                                  ^")
 	file.Servers[0].Transports = placeless(file.Servers[0].Transports)
 	require.Equal(t, file, flags)
 }

@@ -144,7 +144,7 @@ func (r *reader) readAdmin(b *block) {
 			return nil
 		}),
 	}, nil)
-	r.config.Places["admin"] = placeOf(b.place("socket"))
+	r.config.Places["admin"] = r.placeOf(b.place("socket"))
 }
 
 func (r *reader) readMetrics(b *block) {
@@ -155,7 +155,7 @@ func (r *reader) readMetrics(b *block) {
 	if b.body.Attributes["address"] == nil {
 		b.problem(b.at, faultf(`add address = "localhost:9090"`, "there is no address"))
 	}
-	r.config.Places["metrics"] = placeOf(b.place("address"))
+	r.config.Places["metrics"] = r.placeOf(b.place("address"))
 }
 
 func (r *reader) readPage(b *block) {
@@ -168,7 +168,7 @@ func (r *reader) readPage(b *block) {
 		}),
 		"read_only": boolean(&p.ReadOnly),
 	}, nil)
-	r.config.Places["page"] = placeOf(b.place("address"))
+	r.config.Places["page"] = r.placeOf(b.place("address"))
 }
 
 func (r *reader) readLog(b *block) {
@@ -187,7 +187,7 @@ func (r *reader) readLog(b *block) {
 		}),
 		"file": nil,
 	}, nil)
-	r.config.Places["log"] = placeOf(b.place("access"))
+	r.config.Places["log"] = r.placeOf(b.place("access"))
 }
 
 func (r *reader) readDefaults(b *block) {

@@ -150,7 +150,7 @@ func (b *block) readTransport(h *hclsyntax.Block, d *draft) {
 		}
 		i.problem(i.at, faultf(fmt.Sprintf("add address = %q", example), "there is no address"))
 	}
-	t.At = placeOf(i.place("address"))
+	t.At = i.placeOf(i.place("address"))
 	d.Transports = append(d.Transports, t)
 	d.transports, d.isolated = append(d.transports, i.place("address")), append(d.isolated, isolated)
 	d.preambles = append(d.preambles, preamble)

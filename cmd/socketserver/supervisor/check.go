@@ -26,20 +26,21 @@ func Check(ctx context.Context, c *config.Config, o Options) error {
 	}
 	for _, s := range c.Servers {
 		for _, t := range s.Transports {
-			add(s, t.At, checkTransport(ctx, t))
-			add(s, "", checkTLS(t, o.Log.With("server", s.Name)))
+			add(s, t.At, CheckTransport(ctx, t))
+			add(s, config.Place{}, checkTLS(t, o.Log.With("server", s.Name)))
 			warnAboutMultipath(t, o.Log.With("server", s.Name))
 		}
 	}
 	for _, s := range c.Servers {
 		if s.Class != nil && len(errs) == 0 {
-			add(s, "", checkClass(s, o))
+			add(s, config.Place{}, checkClass(s, o))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func checkTransport(ctx context.Context, t config.Transport) error {
+// CheckTransport is Check for a transport alone.
+func CheckTransport(ctx context.Context, t config.Transport) error {
 	if isNamed(t.Address) { // systemd passes it to the server alone
 		return nil
 	}

@@ -34,7 +34,7 @@ func (p *printed) copy(log io.Writer, r io.Reader) {
 	}
 }
 
-// explain adds the last line to an error, or the whole text.
+// explain adds the last line to an error, with the excerpt that is indented below it, or the whole text.
 func (p *printed) explain(err error, whole bool) error {
 	text := bytes.TrimSpace(p.tail)
 	if len(text) == 0 {
@@ -43,5 +43,9 @@ func (p *printed) explain(err error, whole bool) error {
 	if whole {
 		return fmt.Errorf("%w\n%s", err, text)
 	}
-	return fmt.Errorf("%w; the last line that it printed: %s", err, text[bytes.LastIndexByte(text, '\n')+1:])
+	at := bytes.LastIndexByte(text, '\n')
+	for at >= 0 && text[at+1] == ' ' {
+		at = bytes.LastIndexByte(text[:at], '\n')
+	}
+	return fmt.Errorf("%w; the last line that it printed: %s", err, text[at+1:])
 }
