@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -93,7 +94,8 @@ func (p *pluginPlace) list() []*listedPlugin {
 	names := pluginNames(p.directory, p.defined)
 	entries, _ := os.ReadDir(p.directory)
 	for _, e := range entries { // also what cannot be one, with the reason
-		if name := e.Name(); name != plugin.LockFile && plugin.Has(p.directory, name) && !slices.Contains(names, name) {
+		name := e.Name()
+		if name != plugin.LockFile && plugin.Has(p.directory, name) && !slices.Contains(names, name) && !isOther(filepath.Join(p.directory, name)) {
 			names = append(names, name)
 		}
 	}
@@ -117,6 +119,16 @@ func (p *pluginPlace) list() []*listedPlugin {
 		all[i].servers = append(all[i].servers, s.Name)
 	}
 	return all
+}
+
+// isOther reports whether path is a directory without Go source, such as __pycache__: nobody means it as a plugin.
+func isOther(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	files, err := os.ReadDir(path)
+	return err == nil && !slices.ContainsFunc(files, func(e os.DirEntry) bool { return filepath.Ext(e.Name()) == ".go" })
 }
 
 func (p *pluginPlace) print(w io.Writer) error {
