@@ -1,4 +1,4 @@
-// Package docs has the documents that are manual pages, too.
+// Package docs has the documents that the command reads, too.
 package docs
 
 import _ "embed"
@@ -12,3 +12,8 @@ var Configuration string
 //
 //go:embed command.md
 var Command string
+
+// Report is the JSON Schema of the reports of compare.
+//
+//go:embed compare.schema.json
+var Report []byte

@@ -13,10 +13,11 @@ func WritePair(w io.Writer, first, second *result.Report, format string, o Optio
 	first, second = cleaned(first), cleaned(second)
 	v := &view{Report: &result.Report{Settings: second.Settings}, Compared: "Two runs. 1: " + compared(first) + " 2: " + compared(second)}
 	v.Summary.Head = []string{"", "load", "rate 1", "rate 2", "ratio", "p99 1", "p99 2"}
+	known := false
 	for _, c := range result.Changes(first, second) {
 		ratio := "-"
 		if c.Known {
-			ratio = c.Ratio.String()
+			ratio, known = c.Ratio.String(), true
 		}
 		if c.Verdict == result.More || c.Verdict == result.Less {
 			word := map[string]string{result.More: "more", result.Less: "fewer"}[c.Verdict]
@@ -26,7 +27,10 @@ func WritePair(w io.Writer, first, second *result.Report, format string, o Optio
 			c.Subject, heads[c.Load], c.First.Text("rate"), c.Second.Text("rate"), ratio, c.First.Text("p99"), c.Second.Text("p99"),
 		})
 	}
-	if len(v.Advice) == 0 {
+	switch {
+	case !known:
+		v.Advice = []result.Advice{{Text: "Nothing can be compared: no subject has enough answers under the same load in both runs."}}
+	case len(v.Advice) == 0:
 		v.Advice = []result.Advice{{Text: "No rate is certain to differ by more than a tenth."}}
 	}
 	if a, b := first.Environment, second.Environment; a.CPU != b.CPU || a.Cores != b.Cores || a.Kernel != b.Kernel {

@@ -94,6 +94,13 @@ func TestPair(t *testing.T) {
 	for _, format := range []string{"text", "markdown", "html"} {
 		require.Contains(t, pair(faster, format), "threading answers more requests in the second run (connections: 2x ±")
 	}
+	other := readReport(t)
+	for i := range other.Loads {
+		other.Loads[i].Kind = "other"
+	}
+	var b bytes.Buffer
+	require.NoError(t, WritePair(&b, readReport(t), other, "text", Options{}))
+	require.Contains(t, b.String(), "Nothing can be compared")
 	require.EqualError(t, WritePair(&bytes.Buffer{}, faster, faster, "csv", Options{}), "two runs are shown as text, markdown or html, not as csv")
 }
 

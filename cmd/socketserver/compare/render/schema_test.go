@@ -3,200 +3,112 @@ package render
 import (
 	"encoding/json"
 	"fmt"
-	"math"
+	"io"
+	"maps"
 	"os"
-	"reflect"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/compare/result"
 )
 
-// A schema is as much of JSON Schema as the report's uses.
-type schema struct {
-	Schema      string             `json:"$schema"`
-	Ref         string             `json:"$ref"`
-	Defs        map[string]*schema `json:"$defs"`
-	Title       string             `json:"title"`
-	Description string             `json:"description"`
-	Type        string             `json:"type"`
-	Format      string             `json:"format"`
-	Properties  map[string]*schema `json:"properties"`
-	Required    []string           `json:"required"`
-	Additional  any                `json:"additionalProperties"`
-	Items       *schema            `json:"items"`
-	Enum        []any              `json:"enum"`
-	Const       any                `json:"const"`
-	Minimum     *float64           `json:"minimum"`
-	Maximum     *float64           `json:"maximum"`
-}
-
-func readSchema(t *testing.T) *schema {
+func save(t *testing.T, text []byte) string {
 	t.Helper()
-	file, err := os.Open("../../../../docs/compare.schema.json")
-	require.NoError(t, err)
-	defer file.Close()
-	decoder := json.NewDecoder(file)
-	decoder.DisallowUnknownFields()
-	var s schema
-	require.NoError(t, decoder.Decode(&s))
-	return &s
-}
-
-// check reports where v, at path, does not follow s.
-func (s *schema) check(root *schema, v any, path string) error {
-	if s.Ref != "" {
-		return root.Defs[strings.TrimPrefix(s.Ref, "#/$defs/")].check(root, v, path)
-	}
-	if s.Const != nil && s.Const != v || s.Enum != nil && !slices.Contains(s.Enum, v) {
-		return fmt.Errorf("%s is %v", path, v)
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		return s.checkObject(root, v, path)
-	case []any:
-		if s.Type != "array" {
-			return fmt.Errorf("%s is an array", path)
-		}
-		for i, item := range v {
-			if err := s.Items.check(root, item, fmt.Sprintf("%s[%d]", path, i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	case float64:
-		if s.Type != "number" && (s.Type != "integer" || v != math.Trunc(v)) ||
-			s.Minimum != nil && v < *s.Minimum || s.Maximum != nil && v > *s.Maximum {
-			return fmt.Errorf("%s is %v", path, v)
-		}
-		return nil
-	case string:
-		if s.Format == "date-time" {
-			_, err := time.Parse(time.RFC3339, v)
-			return err
-		}
-	}
-	if kind := map[bool]string{true: "string", false: "boolean"}[reflect.TypeOf(v) == reflect.TypeFor[string]()]; v == nil || s.Type != kind {
-		return fmt.Errorf("%s is %v", path, v)
-	}
-	return nil
-}
-
-func (s *schema) checkObject(root *schema, v map[string]any, path string) error {
-	if s.Type != "object" {
-		return fmt.Errorf("%s is an object", path)
-	}
-	for _, name := range s.Required {
-		if _, ok := v[name]; !ok {
-			return fmt.Errorf("%s.%s is missing", path, name)
-		}
-	}
-	for name, value := range v {
-		property := s.Properties[name]
-		if property == nil && s.Additional != false {
-			property = &schema{Type: "integer"} // the only such map counts
-		}
-		if property == nil {
-			return fmt.Errorf("%s.%s is not known", path, name)
-		}
-		if err := property.check(root, value, path+"."+name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func decoded(t *testing.T, r *result.Report) map[string]any {
-	t.Helper()
-	var v map[string]any
-	require.NoError(t, json.Unmarshal([]byte(write(t, r, "json")), &v))
-	return v
+	path := filepath.Join(t.TempDir(), "report.json")
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+	return path
 }
 
 func TestReportFollowsSchema(t *testing.T) {
-	s := readSchema(t)
-	require.NoError(t, s.check(s, decoded(t, readReport(t)), "report"))
 	empty := &result.Report{Schema: result.Schema, Loads: []result.Load{{Results: []result.Measured{{}}}}}
 	empty.Settings.Network, empty.Settings.Clients, empty.Settings.Rounds = "tcp", 1, 1
-	require.NoError(t, s.check(s, decoded(t, empty), "report"), "lists without elements are lists")
-}
-
-func TestSchemaRefuses(t *testing.T) {
-	s := readSchema(t)
-	for want, spoil := range map[string]func(map[string]any){
-		"report.schema is 2":           func(v map[string]any) { v["schema"] = 2.0 },
-		"report.mishaps is <nil>":      func(v map[string]any) { v["mishaps"] = nil },
-		"report.noisy is missing":      func(v map[string]any) { delete(v, "noisy") },
-		"report.other is not known":    func(v map[string]any) { v["other"] = 1.0 },
-		"report.warnings[0] is 1":      func(v map[string]any) { v["warnings"] = []any{1.0} },
-		"report.settings.clients is 0": func(v map[string]any) { v["settings"].(map[string]any)["clients"] = 0.0 },
-	} {
-		v := decoded(t, readReport(t))
-		spoil(v)
-		require.EqualError(t, s.check(s, v, "report"), want)
+	for _, r := range []*result.Report{readReport(t), empty} {
+		_, err := result.Read(save(t, []byte(write(t, r, "json"))))
+		require.NoError(t, err)
 	}
 }
 
-// TestSchemaIsOfTheTypes holds the document against the data, field by field.
-func TestSchemaIsOfTheTypes(t *testing.T) {
-	s := readSchema(t)
-	require.Equal(t, "https://json-schema.org/draft/2020-12/schema", s.Schema)
-	require.Equal(t, "#/$defs/Report", s.Ref)
-	seen := map[string]bool{}
-	same(t, s, reflect.TypeFor[result.Report](), seen)
-	require.Len(t, s.Defs, len(seen), "no definition is left over")
+// A saved report of which any field was edited is shown, or refused with the name of the file and of the field.
+func TestReportThatWasEdited(t *testing.T) {
+	var report map[string]any
+	require.NoError(t, json.Unmarshal([]byte(write(t, readReport(t), "json")), &report))
+	shorten(report)
+	report["sweep"] = []any{
+		map[string]any{"load": "connections", "subject": "threading", "clients": 1.0, "rate": 5.0},
+		map[string]any{"load": "connections", "subject": "threading", "clients": 16.0, "rate": 50.0},
+	}
+	path := filepath.Join(t.TempDir(), "report.json")
+	edits, whole := 0, readReport(t)
+	show := func(field string) {
+		edits++
+		text, err := json.Marshal(report)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+		r, err := result.Read(path)
+		if err != nil {
+			if field != "schema" {
+				require.Regexp(t, "^"+path+": "+strings.NewReplacer("[", `\[`, ".", `\.`).Replace(field)+" is .*, and not .*; correct it, or measure again with --save$", err.Error())
+			}
+			return
+		}
+		for _, format := range []string{"text", "html", "csv"} {
+			require.NoError(t, Write(io.Discard, r, format, Options{Verbose: true}), "%s: %s", field, text)
+		}
+		require.NoError(t, WritePair(io.Discard, r, whole, "text", Options{}), field)
+	}
+	values := []any{-5.0, 0.5, 0.0, 1e300, float64(1 << 53), "", nil, []any{}}
+	edit(report, "", func(field string, set func(any)) {
+		for _, v := range values {
+			set(v)
+			show(field)
+		}
+	}, show)
+	require.Greater(t, edits, 1000)
+
+	report["loads"].([]any)[0].(map[string]any)["results"].([]any)[0].(map[string]any)["rounds"].([]any)[0].(map[string]any)["rate"] = -5.0
+	text, err := json.Marshal(report)
+	require.NoError(t, err)
+	_, err = result.Read(save(t, text))
+	require.ErrorContains(t, err, "report.json: loads[0].results[0].rounds[0].rate is -5, and not a number from 0 to 9007199254740992; correct it, or measure again with --save")
 }
 
-func same(t *testing.T, root *schema, of reflect.Type, seen map[string]bool) {
-	t.Helper()
-	if seen[of.Name()] {
-		return
-	}
-	seen[of.Name()] = true
-	def := root.Defs[of.Name()]
-	require.NotNil(t, def, of.Name())
-	require.NotEmpty(t, def.Description)
-	require.Equal(t, false, def.Additional)
-	require.Len(t, def.Properties, of.NumField(), of.Name())
-	require.Len(t, def.Required, of.NumField(), of.Name())
-	for i := range of.NumField() {
-		name := of.Field(i).Tag.Get("json")
-		where := of.Name() + "." + name
-		property := def.Properties[name]
-		require.NotNil(t, property, where)
-		require.Contains(t, def.Required, name)
-		require.NotEmpty(t, property.Description, where)
-		sameType(t, root, property, of.Field(i).Type, where, seen)
+// shorten leaves the first elements of all lists.
+func shorten(v any) {
+	fields, _ := v.(map[string]any)
+	for name, field := range fields {
+		list, _ := field.([]any)
+		if list != nil {
+			list = slices.Clip(list[:min(len(list), 2)])
+			fields[name] = list
+		}
+		for _, item := range append(list, field) {
+			shorten(item)
+		}
 	}
 }
 
-func sameType(t *testing.T, root, s *schema, of reflect.Type, where string, seen map[string]bool) {
-	t.Helper()
-	switch {
-	case of == reflect.TypeFor[time.Time]():
-		require.Equal(t, "date-time", s.Format, where)
-	case of == reflect.TypeFor[time.Duration]():
-		require.Equal(t, "integer", s.Type, where)
-		require.Contains(t, s.Description, "nanoseconds", where)
-	case of.Kind() == reflect.Struct:
-		require.Equal(t, "#/$defs/"+of.Name(), s.Ref, where)
-		same(t, root, of, seen)
-	case of.Kind() == reflect.Slice:
-		require.Equal(t, "array", s.Type, where)
-		sameType(t, root, s.Items, of.Elem(), where, seen)
-	case of.Kind() == reflect.Map:
-		require.Equal(t, "object", s.Type, where)
-	case of.Kind() == reflect.Float64:
-		require.Equal(t, "number", s.Type, where)
-	case of.Kind() == reflect.String:
-		require.Equal(t, "string", s.Type, where)
-	case of.Kind() == reflect.Bool:
-		require.Equal(t, "boolean", s.Type, where)
-	default:
-		require.Equal(t, "integer", s.Type, where)
+// edit calls change for each field of v, of the first element of each list, and show without each field.
+func edit(v any, path string, change func(path string, set func(any)), show func(string)) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			field, was := strings.TrimPrefix(path+"."+name, "."), v[name]
+			edit(was, field, change, show)
+			change(field, func(to any) { v[name] = to })
+			delete(v, name)
+			show(field)
+			v[name] = was
+		}
+	case []any:
+		if len(v) > 0 {
+			was := v[0]
+			edit(was, fmt.Sprintf("%s[0]", path), change, show)
+			change(fmt.Sprintf("%s[0]", path), func(to any) { v[0] = to })
+			v[0] = was
+		}
 	}
 }

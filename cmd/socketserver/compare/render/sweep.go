@@ -37,7 +37,7 @@ func sweepOf(r *result.Report) *sweep {
 		return nil
 	}
 	s := &sweep{Title: "Throughput by clients: " + strings.ToLower(loadTitles[r.Sweep[0].Load])}
-	rates, highest := map[string][]float64{}, 0.0
+	points, highest := map[string][]result.Point{}, 0.0
 	for _, p := range r.Sweep {
 		if p.Load != r.Sweep[0].Load {
 			continue
@@ -45,29 +45,34 @@ func sweepOf(r *result.Report) *sweep {
 		if !slices.Contains(s.Clients, p.Clients) {
 			s.Clients = append(s.Clients, p.Clients)
 		}
-		rates[p.Subject] = append(rates[p.Subject], p.Rate)
+		points[p.Subject] = append(points[p.Subject], p)
 		highest = max(highest, p.Rate)
 	}
 	s.Top = result.FormatRate(highest)
 	for i, subject := range r.Subjects {
 		l := line{Letter: string(rune('a' + i%26)), Name: subject.Name, Form: formOf(r, subject.Name)}
-		for j, rate := range rates[subject.Name] {
-			p := point{X: math.Round(100 * float64(j) / float64(max(1, len(s.Clients)-1))), Y: -1}
-			if rate > 0 {
-				p.Y = math.Round(1000*rate/highest) / 10
+		for _, p := range points[subject.Name] {
+			at := point{X: s.place(slices.Index(s.Clients, p.Clients)), Y: -1}
+			if p.Rate > 0 {
+				at.Y = math.Round(1000*p.Rate/highest) / 10
 			}
-			l.Points = append(l.Points, p)
+			l.Points = append(l.Points, at)
 		}
 		s.Lines = append(s.Lines, l)
 	}
 	return s
 }
 
+// place returns that of the i-th number of clients, in percent of the width.
+func (s *sweep) place(i int) float64 {
+	return math.Round(100 * float64(i) / float64(max(1, len(s.Clients)-1)))
+}
+
 // Ticks are the numbers of clients with their places.
 func (s *sweep) Ticks() []point {
 	var all []point
 	for i, n := range s.Clients {
-		all = append(all, point{math.Round(100 * float64(i) / float64(max(1, len(s.Clients)-1))), float64(n)})
+		all = append(all, point{s.place(i), float64(n)})
 	}
 	return all
 }

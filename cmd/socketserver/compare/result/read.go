@@ -3,18 +3,31 @@ package result
 import (
 	"encoding/json"
 	"fmt"
-	"os"
+
+	"github.com/go-socketserver/socketserver/internal/regular"
 )
 
-// Read reads a report that was saved as JSON.
+// maxReport is the maximum size of a saved report in bytes.
+const maxReport = 256 << 20
+
+// Read reads a report that was saved as JSON. It may have been edited since.
 func Read(path string) (*Report, error) {
-	text, err := os.ReadFile(path)
+	saved, err := regular.Read(path, maxReport)
 	if err != nil {
 		return nil, fmt.Errorf("read a report: %w", err)
 	}
-	var r Report
-	if err := json.Unmarshal(text, &r); err != nil || r.Schema != Schema {
+	var fields map[string]any
+	if err := json.Unmarshal(saved, &fields); err != nil || fields["schema"] != float64(Schema) {
 		return nil, fmt.Errorf("%s is no report of this version, as --save and --output json write it", path)
+	}
+	root := readSchema()
+	err = root.check(root, fields, "")
+	var r Report
+	if err == nil {
+		err = json.Unmarshal(saved, &r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; correct it, or measure again with --save", path, err)
 	}
 	return &r, nil
 }

@@ -1,6 +1,7 @@
 package result
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,8 +48,45 @@ func (e *evidence) choose() {
 		e.rest("no subject that serve runs has a place")
 		e.Text = "None can be recommended: each left requests or clients without an answer, as the warnings say."
 	default:
+		if missing := e.missing(chosen); missing != "" {
+			e.rest("no other has a place")
+			e.Text = fmt.Sprintf("None can be recommended: there is nothing to compare %s with, as %s.", chosen, missing)
+			return
+		}
 		e.recommend(chosen)
 	}
+}
+
+// missing returns which subjects could not be compared with the chosen one, where none could; empty: some could, or
+// there is none.
+func (e *evidence) missing(chosen string) (why string) {
+	for i := range e.Loads {
+		if placed := slices.Concat(e.places(e.Ranks[i])...); slices.ContainsFunc(placed, func(name string) bool { return name != chosen }) {
+			return ""
+		}
+		why = cmp.Or(why, e.lost(&e.Loads[i]))
+	}
+	return why
+}
+
+// lost returns which choices were not measured under a load, or never answered; empty: all were.
+func (e *evidence) lost(l *Load) string {
+	var names []string
+	why := ""
+	for i := range l.Results {
+		m := &l.Results[i]
+		if e.excluded(m.Subject) || m.Problem == "" && m.requests() > 0 {
+			continue
+		}
+		names, why = append(names, m.Subject), cmp.Or(why, m.Problem, "nothing was answered")
+	}
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("%s was not measured (%s)", names[0], why)
+	}
+	return fmt.Sprintf("%s were not measured (%s)", text.And(names), why)
 }
 
 // recommend names the chosen subject.
@@ -111,13 +149,19 @@ func (e *evidence) reason(l *Load, ranking Ranking, chosen string) string {
 			beaten++
 		}
 	}
+	lost := e.lost(l)
+	if lost != "" {
+		lost = ", and " + lost
+	}
 	switch {
+	case len(others) == 0 && slices.ContainsFunc(l.Results, func(m Measured) bool { return m.Subject != chosen && !e.excluded(m.Subject) }):
+		return fmt.Sprintf("%s no other has a place (%s)%s", under[l.Kind], own, lost)
 	case len(others) == 0:
 		return fmt.Sprintf("%s there is no other to choose (%s)", under[l.Kind], own)
 	case beaten < len(others):
-		return fmt.Sprintf("%s nothing is clearly better (%s)", under[l.Kind], own)
+		return fmt.Sprintf("%s nothing is clearly better (%s)%s", under[l.Kind], own, lost)
 	}
-	return fmt.Sprintf("%s it %s (%s, and next %s %s)", under[l.Kind], most, own, others[0], value(others[0]))
+	return fmt.Sprintf("%s it %s (%s, and next %s %s)%s", under[l.Kind], most, own, others[0], value(others[0]), lost)
 }
 
 // risks are the mishaps that may end a server, the most certain first.

@@ -64,9 +64,27 @@ func TestVerdictOnRates(t *testing.T) {
 
 	failing := subject("forking", 200, even)
 	failing.Errors = map[string]int64{"timeout": 500}
-	require.Equal(t, threading+"there is no other to choose (100/s)", alone(t, report(Connections, subject("threading", 100, even), failing)))
+	require.Equal(t, threading+"no other has a place (100/s)", alone(t, report(Connections, subject("threading", 100, even), failing)))
 	require.Equal(t, "None can be recommended: each left requests or clients without an answer, as the warnings say", alone(t, report(Connections, failing)))
 	require.Equal(t, "Nothing was measured: it ended", alone(t, report(Connections, Measured{Subject: "threading", Problem: "it ended"})))
+}
+
+// What could not be started, or never answered, is not beaten: the verdict says so, and is none where nothing is left to
+// compare with.
+func TestVerdictNamesWhatWasNotMeasured(t *testing.T) {
+	silent := subject("preforking", 0, even)
+	for i := range silent.Rounds {
+		silent.Rounds[i] = Round{Elapsed: time.Second}
+	}
+	ended := Measured{Subject: "forking", Problem: "it ended"}
+	only := func(others ...Measured) string {
+		return alone(t, report(Connections, append([]Measured{subject("threading", 200, even)}, others...)...))
+	}
+	require.Equal(t, "None can be recommended: there is nothing to compare threading with, as forking was not measured (it ended)", only(ended))
+	require.Equal(t, "None can be recommended: there is nothing to compare threading with, as preforking was not measured (nothing was answered)", only(silent))
+	require.Equal(t, "None can be recommended: there is nothing to compare threading with, as forking and preforking were not measured (it ended)", only(ended, silent))
+	require.Equal(t, `Write concurrency "threading" {} in servers.hcl: with a connection for each request it answers most (200/s, and next synchronous 100/s), and forking was not measured (it ended)`,
+		only(subject("synchronous", 100, even), ended))
 }
 
 // A block with settings is written in words, and is there to copy.
