@@ -59,6 +59,25 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 	return usage("there is no command %q; %s", args[0], suggest(args[0], names))
 }
 
+// refuseOtherTopics has help and completion, which cobra adds, fail for what they do not know.
+func refuseOtherTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "completion":
+			c.Args, c.RunE = noSuchCommand, func(c *cobra.Command, _ []string) error { return c.Help() }
+		case "help":
+			c.Args = func(_ *cobra.Command, topics []string) error {
+				if found, rest, err := root.Find(topics); err == nil && found.HasSubCommands() {
+					return noSuchCommand(found, rest)
+				}
+				return nil
+			}
+		}
+	}
+}
+
 // suggest returns the nearest of the names as a question, or lists them all.
 func suggest(name string, names []string) string {
 	return text.Hint(name, names, "there are "+strings.Join(names, ", "))

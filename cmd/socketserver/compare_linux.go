@@ -133,8 +133,9 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 		return failed(fmt.Errorf("socketserver: compare: %w", err))
 	}
 	var saved *os.File // opened first: a long comparison would be lost
+	var unsaved error
 	if o.save != "" {
-		if saved, err = os.Create(o.save); err != nil {
+		if saved, err = createFile(o.save); err != nil {
 			return failed(fmt.Errorf("socketserver: compare: save the report: %w", err))
 		}
 		defer saved.Close()
@@ -151,15 +152,10 @@ func runCompare(c *cobra.Command, o *compareFlags) error {
 	}
 	describeProgram(report, o.Base.Handler.Kind)
 	if saved != nil {
-		if err := errors.Join(render.Write(saved, report, "json", render.Options{}), saved.Close()); err != nil {
-			return failed(fmt.Errorf("socketserver: compare: %s: %w", o.save, err))
-		}
+		unsaved = errors.Join(render.Write(saved, report, "json", render.Options{}), saved.Close())
 	}
-	if err := render.Write(c.OutOrStdout(), report, o.format, o.rendering(c)); err != nil {
+	if err := errors.Join(render.Write(c.OutOrStdout(), report, o.format, o.rendering(c)), unsaved, interrupted); err != nil {
 		return failed(fmt.Errorf("socketserver: compare: %w", err))
-	}
-	if interrupted != nil {
-		return failed(fmt.Errorf("socketserver: compare: %w", interrupted))
 	}
 	return o.verdict(report)
 }
@@ -172,6 +168,15 @@ func (o *compareFlags) rendering(c *cobra.Command) render.Options {
 func (o *compareFlags) showSaved(c *cobra.Command, paths []string) error {
 	if err := render.Check(o.format); err != nil {
 		return usage("--output: %v", err)
+	}
+	var refused error
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if !slices.Contains([]string{"output", "verbose", "quiet"}, f.Name) {
+			refused = usage("--%s is of a comparison, and %s is a saved report; leave it out", f.Name, paths[0])
+		}
+	})
+	if refused != nil {
+		return refused
 	}
 	var reports []*result.Report
 	for _, path := range paths {
@@ -200,6 +205,9 @@ func (o *compareFlags) check(c *cobra.Command, args []string) error {
 	}
 	given := c.Flags().Changed
 	if err := o.checkTarget(given, args); err != nil {
+		return err
+	}
+	if err := o.checkLists(given); err != nil {
 		return err
 	}
 	words := []struct {
@@ -249,6 +257,24 @@ func (o *compareFlags) check(c *cobra.Command, args []string) error {
 		return usage("--message %q: give some text; write \\\\ for a backslash, and \\n, \\t or \\xNN", o.Message)
 	}
 	o.Message = message
+	return nil
+}
+
+// checkLists refuses lists with doubles and with nothing between commas.
+func (o *compareFlags) checkLists(given func(string) bool) error {
+	for _, list := range []struct {
+		flag  string
+		names []string
+	}{{"strategies", result.Names(o.Strategies)}, {"peer", o.Peers}, {"loads", o.Loads}} {
+		if given(list.flag) && len(list.names) == 0 || slices.Contains(list.names, "") {
+			return usage("--%s has an empty name; write names with one comma between two, or leave it out", list.flag)
+		}
+		for i, name := range list.names {
+			if slices.Contains(list.names[:i], name) {
+				return usage("--%s has %s twice; leave one out", list.flag, name)
+			}
+		}
+	}
 	return nil
 }
 

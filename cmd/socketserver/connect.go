@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/go-socketserver/socketserver/cmd/socketserver/terminal"
 	"github.com/go-socketserver/socketserver/framework/layer"
 	"github.com/go-socketserver/socketserver/handlers/chat/room"
+	"github.com/go-socketserver/socketserver/internal/regular"
 )
 
 // Exit statuses of connect, besides exitUsage.
@@ -172,9 +172,10 @@ func (f *connectFlags) checkTLS() error {
 	if f.ca == "" {
 		return nil
 	}
-	text, err := os.ReadFile(f.ca)
+	const longest = 1 << 20
+	text, err := regular.Read(f.ca, longest)
 	if err != nil {
-		return usage("--ca: %w", err)
+		return usage("--ca: %w; name a PEM file", err)
 	}
 	f.TLS.RootCAs = x509.NewCertPool()
 	if !f.TLS.RootCAs.AppendCertsFromPEM(text) {

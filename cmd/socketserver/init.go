@@ -66,5 +66,8 @@ func writeNew(path, content string, mode fs.FileMode) error {
 		return err
 	}
 	_, err = f.WriteString(content)
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(path) // a part of it would keep the next try from writing
+	}
+	return err
 }

@@ -82,6 +82,16 @@ func failed(err error) error { return statusError{exitFailed, err} }
 
 func usage(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
+// forms are what to write for flags, by the types of their values.
+var forms = map[string]string{
+	"duration":    "a number and its unit, as in 5s, 300ms or 2m",
+	"int":         "a whole number",
+	"float64":     "a number",
+	"bool":        "true or false, or the flag alone",
+	"intSlice":    "whole numbers with commas between them, as in 1,4,16",
+	"stringSlice": "names with commas between them, without quotes",
+}
+
 func newRoot() *cobra.Command {
 	var version bool
 	root := &cobra.Command{
@@ -99,8 +109,8 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		if invalid := (*pflag.InvalidValueError)(nil); errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration" {
-			return usage("--%s %q: write a number and its unit, as in 5s, 300ms or 2m", invalid.GetFlag().Name, invalid.GetValue())
+		if invalid := (*pflag.InvalidValueError)(nil); errors.As(err, &invalid) && forms[invalid.GetFlag().Value.Type()] != "" {
+			return usage("--%s %q: write %s", invalid.GetFlag().Name, invalid.GetValue(), forms[invalid.GetFlag().Value.Type()])
 		}
 		return err
 	})
@@ -108,5 +118,6 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newServe(), newWorker(), newRun(), newInit(), newValidate(), newFmt(), newHandlers(), newConnect(), newConsole(), newCompare(), newTheatre(), newImport(), newStatus(), newReload(), newUpgrade(), newPlugin(), newPs(), newKill(), newEvents(), newTop(), newLogLevel(), newVersion(), newMan())
 	root.AddCommand(newOperations()...)
 	addCompletions(root)
+	refuseOtherTopics(root)
 	return root
 }

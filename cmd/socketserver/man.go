@@ -24,7 +24,7 @@ func newMan() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			pages, err := writeManual(c.Root(), args[0])
 			if err != nil {
-				return failed(err)
+				return failed(fmt.Errorf("socketserver: man: %w", err))
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), strings.Join(pages, "\n"))
 			return err

@@ -32,7 +32,11 @@ func TestPipeInPlaceOfAFile(t *testing.T) {
 	}
 	locked := filepath.Join(dir, "locked.hcl")
 	require.NoError(t, os.WriteFile(locked, []byte(timestamps(everyStrategy[0], "", "")+"server \"p\" {\ntransport \"tcp\" { address = \"127.0.0.1:0\" }\nconcurrency \"threading\" {}\nplugin \"p\" {}\n}\nplugins { trust = \"lock\" }\n"), 0o600))
-	for _, args := range [][]string{{"validate", "-c", pipes[0]}, {"validate", "-c", locked}, {"import", pipes[2]}, {"import", filepath.Dir(pipes[2])}, {"fmt", pipes[0]}} {
+	for _, args := range [][]string{
+		{"validate", "-c", pipes[0]}, {"validate", "-c", locked}, {"import", pipes[2]}, {"import", filepath.Dir(pipes[2])}, {"fmt", pipes[0]},
+		{"theatre", "--replay", pipes[0]}, {"compare", pipes[0], pipes[0]}, {"connect", "--ca", pipes[0], "tls://127.0.0.1:1"},
+		{"connect", "--certificate", pipes[0], "tls://127.0.0.1:1"}, {"connect", "--certificate", locked, "--key", pipes[0], "tls://127.0.0.1:1"},
+	} {
 		ctx, cancel := context.WithTimeout(context.Background(), frameworktest.Patience)
 		out, _ := exec.CommandContext(ctx, "socketserver", args...).CombinedOutput()
 		require.NoError(t, ctx.Err(), args)

@@ -114,6 +114,9 @@ func newOperation(verb, short, long string) *cobra.Command {
 		c.Use, c.Args = "stop [SERVER]", arguments(0, 1)
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if wait < 0 {
+			return usage("--wait %s: write a duration above 0, such as 10s, or leave it out", wait)
+		}
 		if len(args) == 0 {
 			_, err := ask[struct{}](c, path, http.MethodPost, "/v1/stop", nil)
 			return err

@@ -10,7 +10,7 @@ import (
 // newPlugin returns the command of plugins: what their authors use, and what operators do to those of
 // a running daemon.
 func newPlugin() *cobra.Command {
-	c := &cobra.Command{Use: "plugin", Short: "Make, look at, test and replace plugins", Args: arguments(0, 0), RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{Use: "plugin", Short: "Make, look at, test and replace plugins", Args: noSuchCommand, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(newPluginNew(), newPluginList(), newPluginDescribe(), newPluginBuild(), newPluginTest(), newPluginLock(), newPluginReload(), newPluginReset())
 	return c
 }

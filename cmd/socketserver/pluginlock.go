@@ -55,7 +55,9 @@ func (p *pluginPlace) write(c *cobra.Command, lock *plugin.Lock, names []string)
 			continue
 		}
 		if kept = append(kept, line.Name); lock.Sum(line.Name) != line.Sum {
-			fmt.Fprintln(c.OutOrStdout(), text.Line(line.String()))
+			if _, err := fmt.Fprintln(c.OutOrStdout(), text.Line(line.String())); err != nil {
+				problems = append(problems, fmt.Errorf("socketserver: %w", err))
+			}
 		}
 		lock.Set(line)
 	}

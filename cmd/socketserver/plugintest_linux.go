@@ -56,6 +56,10 @@ result is a line, and the exit status is 1 where one failed. Most checks need to
 		if b.kit.Exchange, err = exchange(send, expect); err != nil {
 			return err
 		}
+		const most = 10_000
+		if b.kit.Connections < 1 || b.kit.Connections > most {
+			return usage("--connections %d: take 1 to %d", b.kit.Connections, most)
+		}
 		for _, s := range b.kit.Strategies {
 			if !slices.Contains(testOrder, s) {
 				return usage("--concurrency %s is unknown; %s", s, suggest(s, testOrder))

@@ -14,9 +14,11 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
+	"github.com/go-socketserver/socketserver/cmd/socketserver/config"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/page"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/page/feed"
 	"github.com/go-socketserver/socketserver/cmd/socketserver/web"
+	"github.com/go-socketserver/socketserver/internal/regular"
 )
 
 // theatreFlags are the flags of theatre. what is compared is as for compare.
@@ -50,20 +52,28 @@ The page is for this machine, at an address with a token. ^C ends it.`,
 	f.BoolVar(&o.readOnly, "read-only", false, "the page shows and takes no commands")
 	f.BoolVar(&o.quiet, "no-browser", false, "print the address and open no browser")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		switch {
-		case o.replay != "" && o.record != "":
-			return usage("--record and --replay exclude each other")
-		case o.replay != "":
-			return o.play(c.OutOrStdout())
+		if err := config.CheckPage(o.address); err != nil {
+			return usage("--page %s: %v", o.address, err)
 		}
-		return o.stage(c, args)
+		if !c.Flags().Changed("replay") {
+			return o.stage(c, args)
+		}
+		for _, name := range []string{"record", "strategies", "handler", "set", "plugins"} {
+			if c.Flags().Changed(name) {
+				return usage("--replay shows what was recorded; leave out --%s", name)
+			}
+		}
+		if len(args) > 0 {
+			return usage("--replay shows what was recorded; leave out %q", args[0])
+		}
+		return o.play(c.OutOrStdout())
 	}
 	return c
 }
 
 // play shows a recording.
 func (o *theatreFlags) play(out io.Writer) error {
-	file, err := os.Open(o.replay)
+	file, err := regular.Open(o.replay)
 	if err != nil {
 		return failed(fmt.Errorf("socketserver: theatre: %w", err))
 	}

@@ -97,6 +97,9 @@ func newTop() *cobra.Command {
 	c.Flags().DurationVar(&interval, "interval", time.Second, "how long rates are measured")
 	c.Flags().BoolVar(&all, "all", false, "of all daemons of the cluster")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if interval < frameInterval {
+			return usage("--interval %s: take %s or more", interval, frameInterval)
+		}
 		rates := rates{c.OutOrStdout(), interval, once, asJSON}
 		if all {
 			err = askAgain(c, path, interval, between(rates, ratesOf))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -97,11 +98,17 @@ func (d *daemon) checkNext(ctx context.Context, path string) (string, error) {
 	if path == "" {
 		path = os.Args[0] // which may be a link, and lead elsewhere by now
 	}
-	path, err := exec.LookPath(path)
+	found, err := exec.LookPath(path)
 	if err != nil {
-		return "", err
+		if inner := (*exec.Error)(nil); errors.As(err, &inner) {
+			err = inner.Err
+		}
+		if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
+			err = inner.Err
+		}
+		return "", fmt.Errorf("%s cannot be run: %w; name a program", path, err)
 	}
-	if path, err = filepath.Abs(path); err != nil {
+	if path, err = filepath.Abs(found); err != nil {
 		return "", err
 	}
 	if d.upgrader.file != "" {

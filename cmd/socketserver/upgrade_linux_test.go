@@ -138,7 +138,7 @@ func TestUpgradeThatFails(t *testing.T) {
 		"it exits and prints nothing":  {script(t, "exit 0\n"), ": it ended before it was ready: exit status 0; it printed nothing\n"},
 		"it hangs":                     {script(t, "echo waiting for a disk >&2\nsleep 1000\n"), ": it was not ready within 10s; the last line that it printed: waiting for a disk\n"},
 		"it rejects the configuration": {rejects, " validate -c " + r.file + ": exit status 1\nthe first line\nline 2 is wrong\n"},
-		"there is no such program":     {rejects + "x", "no such file or directory\n"},
+		"there is no such program":     {rejects + "x", rejects + "x cannot be run: no such file or directory; name a program\n"},
 		"it is no socketserver":        {"/bin/false", "/bin/false validate -c " + r.file + ": exit status 1; it printed nothing\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,5 +75,9 @@ func Hint(name string, names []string) string {
 			spellings = append(spellings, short)
 		}
 	}
-	return text.Hint(name, spellings, "there are "+strings.Join(names, ", "))
+	all := "there are none"
+	if len(names) > 0 {
+		all = "there are " + strings.Join(names, ", ")
+	}
+	return text.Hint(name, spellings, all)
 }

@@ -48,9 +48,6 @@ type Comparison struct {
 // New selects what is compared: the base's first transport of the network, or its first one. An error
 // is about a name that the user gave.
 func New(o Options) (*Comparison, error) {
-	if len(slices.Compact(slices.Sorted(slices.Values(o.Loads)))) < len(o.Loads) {
-		return nil, errors.New("a kind of load is given twice")
-	}
 	base := *o.Base
 	i := slices.IndexFunc(base.Transports, func(t config.Transport) bool { return o.Network == "" || t.Network == o.Network })
 	if i < 0 {

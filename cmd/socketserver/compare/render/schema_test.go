@@ -40,6 +40,7 @@ func TestReportThatWasEdited(t *testing.T) {
 	report["sweep"] = []any{
 		map[string]any{"load": "connections", "subject": "threading", "clients": 1.0, "rate": 5.0},
 		map[string]any{"load": "connections", "subject": "threading", "clients": 16.0, "rate": 50.0},
+		map[string]any{"load": "connections", "subject": "threading", "clients": 16.0, "rate": 51.0}, // once more
 	}
 	path := filepath.Join(t.TempDir(), "report.json")
 	edits, whole := 0, readReport(t)

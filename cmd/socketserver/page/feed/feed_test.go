@@ -287,8 +287,28 @@ func (timed) SetReadDeadline(time.Time) error  { return nil }
 func (timed) SetWriteDeadline(time.Time) error { return nil }
 
 func TestWhatIsNoRecording(t *testing.T) {
-	for _, text := range []string{"", "{}\n", "hello\n"} {
+	const good = `{"v":1,"seq":5,"t":7,"servers":[{"name":"s"}],"events":[]}` + "\n"
+	for text, want := range map[string]string{
+		"":                               "it has no whole frame, and was cut off; record it again",
+		good[:9]:                         "it has no whole frame, and was cut off; record it again",
+		"hello\n":                        "line 1 is no JSON; name a file that --record has written, or remove the lines from there",
+		good + "}\n":                     "line 2 is no JSON; name a file that --record has written, or remove the lines from there",
+		`{"v":2}`:                        "line 1 is no frame of a recording: v is 2, and 1 is known; correct it, or remove the lines from there",
+		`{"v":1}`:                        "line 1 is no frame of a recording: servers is missing; correct it, or remove the lines from there",
+		good + good:                      "line 2 is no frame of a recording: seq is 5, after 5; correct it, or remove the lines from there",
+		good + `{"v":1,"servers":[]}`:    "line 2 is no frame of a recording: t is 0, after 7; correct it, or remove the lines from there",
+		`{"v":1,"servers":[],"t":1e300}`: "line 1 is no frame of a recording: t is 1e+300, and 1e+11 at most; correct it, or remove the lines from there",
+		`{"v":1,"servers":[],"t":-1}`:    "line 1 is no frame of a recording: t is -1; correct it, or remove the lines from there",
+		`{"v":1,"servers":[{"children":[{"pid":1},{"rss":-2.5}]}]}`: "line 1 is no frame of a recording: servers[0].children[1].rss is -2.5; correct it, or remove the lines from there",
+		`{"v":1,"servers":[{"refused":{"rate":-2}}]}`:               "line 1 is no frame of a recording: servers[0].refused.rate is -2; correct it, or remove the lines from there",
+		`{"v":1,"servers":[{"pid":"x"}]}`:                           "line 1 is no frame of a recording: servers.pid is a string; correct it, or remove the lines from there",
+	} {
 		_, err := Load(strings.NewReader(text))
-		require.Error(t, err)
+		require.EqualError(t, err, want, text)
+	}
+	for _, rest := range []string{"", "\n", `{"v":1,"seq`} { // cut off, as by a full disk
+		r, err := Load(strings.NewReader(good + rest))
+		require.NoError(t, err)
+		require.Len(t, r.frames, 1)
 	}
 }

@@ -1,14 +1,17 @@
 package feed
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -35,34 +38,81 @@ type Recording struct {
 	at     []time.Duration // of each frame, since the first one
 }
 
-// longest is the size of the longest line of a recording in bytes.
-const longest = 16 << 20
-
-// Load reads a recording. Its frames are read only, and say what they are.
+// Load reads a recording, which may have been edited. Its frames are read only, and say what they are. The last one is
+// left out where it is cut off, as by a full disk.
 func Load(r io.Reader) (*Recording, error) {
 	var all Recording
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, longest)
-	first := 0.0
-	for lines.Scan() {
+	lines := json.NewDecoder(r)
+	var first, last Frame
+	for n := 1; ; n++ {
 		var f Frame
-		if err := json.Unmarshal(lines.Bytes(), &f); err != nil || f.V != 1 {
-			return nil, fmt.Errorf("line %d is no frame of a recording", len(all.frames)+1)
+		err := lines.Decode(&f)
+		if ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); ended && n > 1 {
+			return &all, nil
+		} else if ended {
+			return nil, errors.New("it has no whole frame, and was cut off; record it again")
 		}
-		if len(all.frames) == 0 {
-			first = f.T
+		if mismatch := (*json.UnmarshalTypeError)(nil); errors.As(err, &mismatch) {
+			err = fmt.Errorf("%s is a %s", mismatch.Field, mismatch.Value)
+		} else if err != nil {
+			return nil, fmt.Errorf("line %d is no JSON; name a file that --record has written, or remove the lines from there", n)
 		}
+		if err == nil {
+			err = f.follows(n, last)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d is no frame of a recording: %w; correct it, or remove the lines from there", n, err)
+		}
+		if n == 1 {
+			first = f
+		}
+		last = f
 		f.Readonly, f.Recorded = true, true
 		all.frames = append(all.frames, encode(f))
-		all.at = append(all.at, time.Duration((f.T-first)*float64(time.Millisecond)))
+		all.at = append(all.at, time.Duration((f.T-first.T)*float64(time.Millisecond)))
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read the recording: %w", err)
+}
+
+// follows returns why f cannot come n-th, after another frame.
+func (f *Frame) follows(n int, before Frame) error {
+	const longest = 1e11 // milliseconds that a recording lasts, some years
+	switch {
+	case f.V != 1:
+		return fmt.Errorf("v is %d, and 1 is known", f.V)
+	case f.Servers == nil:
+		return errors.New("servers is missing")
+	case f.T > longest:
+		return fmt.Errorf("t is %g, and %g at most", f.T, longest)
+	case n > 1 && f.T < before.T:
+		return fmt.Errorf("t is %g, after %g", f.T, before.T)
+	case n > 1 && f.Seq <= before.Seq:
+		return fmt.Errorf("seq is %d, after %d", f.Seq, before.Seq)
 	}
-	if len(all.frames) == 0 {
-		return nil, io.ErrUnexpectedEOF
+	return negative(reflect.ValueOf(*f), "")
+}
+
+// negative returns an error with the path of a number in v below 0. A feed has none.
+func negative(v reflect.Value, path string) (err error) {
+	switch v.Kind() {
+	case reflect.Int, reflect.Int64, reflect.Float64:
+		if v.Convert(reflect.TypeFor[float64]()).Float() < 0 {
+			return fmt.Errorf("%s is %v", path, v)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			err = cmp.Or(err, negative(v.Field(i), strings.TrimPrefix(path+"."+name, ".")))
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			err = cmp.Or(err, negative(v.Index(i), fmt.Sprintf("%s[%d]", path, i)))
+		}
+	case reflect.Map:
+		for entry := v.MapRange(); entry.Next(); {
+			err = cmp.Or(err, negative(entry.Value(), fmt.Sprintf("%s.%v", path, entry.Key())))
+		}
 	}
-	return &all, nil
+	return err
 }
 
 // ServeHTTP sends the frames when they were, from the one after Last-Event-ID.
