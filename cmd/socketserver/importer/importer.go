@@ -27,7 +27,7 @@ import (
 const preface = `# Imported. What could not be carried over is a comment at its server.
 # As before: no time limit (idle = "0"), one process for each connection.
 # Other than before: programs get an environment of allowed names; descriptor 2 is the log; TCP
-# has no_delay and keep_alive; hosts.allow and hosts.deny are not read; where there was no bound
+# has no_delay and keep_alive; hosts.allow and hosts.deny are not heeded; where there was no bound
 # 40 processes run at once (max_children) and other clients wait; a rate of starts that super servers
 # have by themselves (50 a second in xinetd, 256 a minute in inetd, 200 in 2 s in systemd) is none here.
 `

@@ -37,6 +37,11 @@ func (catalog) Class(s *config.Server) (*framework.HandlerClass, error) {
 	return h.Class(s.Handler.Options)
 }
 
+func TestMain(m *testing.M) {
+	wrappers.deny, wrappers.allow = "/no/hosts.deny", "/no/hosts.allow" // not those of this machine
+	os.Exit(m.Run())
+}
+
 func check(src string) error {
 	_, err := config.Parse("servers.hcl", []byte(src), catalog{})
 	return err
@@ -400,6 +405,37 @@ func TestFamiliesOfXinetd(t *testing.T) {
 		require.Contains(t, got, want, attributes)
 		require.Equal(t, want != "", strings.Contains(got, "access {"), attributes)
 	}
+}
+
+// A server is off where libwrap refuses clients of it.
+func TestRulesOfLibwrap(t *testing.T) {
+	before := wrappers
+	t.Cleanup(func() { wrappers = before })
+	dir := t.TempDir()
+	wrappers.deny, wrappers.allow = filepath.Join(dir, "hosts.deny"), filepath.Join(dir, "hosts.allow")
+	const line = "7001 stream tcp nowait nobody /bin/cat cat\n"
+	for _, rules := range []struct {
+		deny, allow, at string
+	}{
+		{"# ALL: ALL\n\n", "ALL: ALL\n# ALL: ALL: deny\n", ""},
+		{"# none\nALL: ALL\n", "", wrappers.deny + ":2"},
+		{"", "sshd: ALL\nALL: ALL: DENY\n", wrappers.allow + ":2"},
+	} {
+		require.NoError(t, os.WriteFile(wrappers.deny, []byte(rules.deny), 0o600))
+		require.NoError(t, os.WriteFile(wrappers.allow, []byte(rules.allow), 0o600))
+		for _, got := range []string{importInetd(t, line), importXinetd(t, xinetdService(""))} {
+			require.Equal(t, rules.at == "", strings.Contains(got, "\nserver "), rules)
+			require.Contains(t, got, rules.at)
+		}
+		require.Contains(t, importXinetd(t, xinetdService("flags = NOLIBWRAP\n")), "\nserver ")
+		require.Contains(t, importUnits(t, echoSocket, map[string]string{"lib/a-b@.service": echoService}), "\nserver ")
+	}
+	require.NoError(t, os.Remove(wrappers.deny))
+	require.NoError(t, os.Mkdir(wrappers.deny, 0o700))
+	require.Contains(t, importInetd(t, line), "# Disabled: "+wrappers.deny+" cannot be read, and may refuse clients\n")
+	require.NoError(t, os.Remove(wrappers.deny))
+	require.NoError(t, os.Remove(wrappers.allow))
+	require.Contains(t, importInetd(t, line), "\nserver ")
 }
 
 // servers.hcl cannot have what is not UTF-8, nor letters that are not composed.

@@ -19,7 +19,8 @@ type xinetd struct {
 	services []*entry
 	comments []*server
 	included map[string]bool
-	unread   string // a file that is included and could not be read
+	unread   string   // a file that is included and could not be read
+	wrapped  []string // see there
 }
 
 // An entry is a service or the defaults.
@@ -33,7 +34,7 @@ type entry struct {
 }
 
 func readXinetd(files []file) []*server {
-	x := &xinetd{defaults: newEntry("", ""), included: map[string]bool{}}
+	x := &xinetd{defaults: newEntry("", ""), included: map[string]bool{}, wrapped: wrapped()}
 	for _, f := range files {
 		x.included[f.path] = true
 	}
@@ -311,6 +312,9 @@ func (x *xinetd) convert(e *entry) *server {
 	}
 	if x.unread != "" && len(x.defaults.order) == 0 {
 		s.disable(x.unread + " was not read, and may have defaults that restrict clients")
+	}
+	if !e.has("flags", "NOLIBWRAP") {
+		s.off = append(s.off, x.wrapped...)
 	}
 	if len(e.settings["wait"].words) == 0 {
 		s.disable("it has no wait, and xinetd does not start it")
