@@ -1,6 +1,7 @@
 package plugin_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"net"
@@ -615,18 +616,22 @@ func TestPythonAnswersNoOtherSocket(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }
 
-// The name of a client need not be UTF-8.
+// The name of a client need not be UTF-8, and there may be none: it is reported as by this process.
 func TestPythonNameOfClient(t *testing.T) {
 	for _, concurrency := range []string{"threading", "forking", "preforking"} {
 		t.Run(concurrency, func(t *testing.T) {
 			t.Parallel()
-			s, j := serveScript(t, "class_only", "unix", concurrency)
-			for range 2 {
-				name := "@\xff\xfe" + rand.Text()
+			j := frameworktest.NewLog()
+			s := frameworktest.NewServer(t, "unix", open(t, script(t, "class_only", concurrency, j)))
+			ended := make(chan string, 3)
+			s.Trace = &framework.Trace{Ended: func(r *framework.Request, _ framework.Outcome) { ended <- r.ClientAddress.String() }}
+			serve(t, s, strategies[concurrency](), j)
+			for _, name := range []string{"", "@\xff\xfe" + rand.Text(), "@\xff\xfe" + rand.Text()} {
 				conn, err := net.DialUnix("unix", &net.UnixAddr{Net: "unix", Name: name}, s.Addr().(*net.UnixAddr))
 				require.NoError(t, err)
 				frameworktest.Send(t, conn, "abc")
 				require.Equal(t, "cba", frameworktest.End(t, conn))
+				require.Equal(t, cmp.Or(name, "@"), <-ended)
 			}
 			require.NotContains(t, j.String(), "Error")
 		})

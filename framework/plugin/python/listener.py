@@ -117,7 +117,7 @@ class Listener:
         user = None
         if self.network in ("unix", "unixpacket"):
             peer = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # pid, uid, gid
-            user = "uid", int.from_bytes(peer[4:8], sys.byteorder)
+            user, name = ("uid", int.from_bytes(peer[4:8], sys.byteorder)), name or "@"  # as the server calls one without a name
         self.begin(name, accepted.detach(), None, user)
 
     def receive(self, _):
