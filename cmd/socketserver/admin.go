@@ -69,7 +69,7 @@ func read(r *http.Request, value any, example string) error {
 	return nil
 }
 
-// openAdmin opens the admin socket; nil without an error: there is none.
+// openAdmin opens the admin socket, where nobody is answered yet; nil without an error: there is none.
 func (d *daemon) openAdmin(ctx context.Context, c config.Admin) (*admin.Server, error) {
 	path := admin.DefaultPath()
 	if c.Socket != nil {
@@ -83,19 +83,19 @@ func (d *daemon) openAdmin(ctx context.Context, c config.Admin) (*admin.Server, 
 			return nil, fmt.Errorf("admin socket: %w", err)
 		}
 	}
-	s, err := d.serveAdmin(ctx, path, c.Allow)
+	s, err := d.openAdminAt(ctx, path, c.Allow)
 	if err != nil {
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
 	return s, nil
 }
 
-// serveAdmin serves the admin socket at path.
-func (d *daemon) serveAdmin(ctx context.Context, path string, allow []string) (s *admin.Server, err error) {
+// openAdminAt opens the admin socket at path.
+func (d *daemon) openAdminAt(ctx context.Context, path string, allow []string) (s *admin.Server, err error) {
 	if d.adminSocket, err = d.servers.Open("unix", path, "admin", admin.SocketOptions(allow)); err != nil {
 		return nil, err
 	}
-	if s, err = admin.Serve(d.adminSocket.Socket, allow, d.endpoints(ctx), d.log); err != nil {
+	if s, err = admin.Open(d.adminSocket.Socket, allow, d.endpoints(ctx), d.log); err != nil {
 		d.servers.Release(d.adminSocket)
 	}
 	return s, err

@@ -77,7 +77,8 @@ func (d *daemon) use(c *config.Config) {
 }
 
 // start applies the first configuration, and takes causes to reload from then on until ctx is
-// done. The admin socket is open before it is logged that the servers are ready.
+// done. The admin socket and the addresses of metrics are open before the servers, and answered when these serve: who asks
+// whether they do waits until then, or is answered by the process whose place this one takes.
 func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
@@ -99,6 +100,13 @@ func (d *daemon) start(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	d.reloads.Record(nil)
+	if err := d.serveMetrics(); err != nil {
+		d.servers.Kill()
+		return c.Places["metrics"].Wrap(err)
+	}
+	if d.admin != nil {
+		d.admin.Serve()
+	}
 	if d.admin == nil && closed == nil && c.Admin.Socket == nil {
 		d.log.Warn("there is no admin socket, as neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set", "next", `write admin { socket = "/path/admin.sock" } in the configuration, and name it with --admin`)
 	}
@@ -151,7 +159,7 @@ func (d *daemon) closeWatchers() {
 	}
 }
 
-// openMetrics serves metrics where the configuration says.
+// openMetrics opens the addresses of metrics that the configuration has. Nobody is answered there yet.
 func (d *daemon) openMetrics(ctx context.Context, c config.Metrics) (err error) {
 	if c.Address == "" {
 		return nil
@@ -159,6 +167,11 @@ func (d *daemon) openMetrics(ctx context.Context, c config.Metrics) (err error) 
 	if d.metricsSockets, err = d.servers.OpenAll(ctx, config.Transport{Network: "tcp", Address: c.Address}, "metrics"); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
+	return nil
+}
+
+// serveMetrics answers at the addresses of metrics, if there are any.
+func (d *daemon) serveMetrics() error {
 	answers := http.NewServeMux()
 	answers.Handle("GET /metrics", d.scrape())
 	answers.Handle("GET /healthz", metrics.Health(d.servers.Status))

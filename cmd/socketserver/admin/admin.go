@@ -71,8 +71,8 @@ func SocketOptions(allow []string) framework.SocketOptions {
 	return framework.SocketOptions{Mode: 0o600}
 }
 
-// Serve answers on a Unix socket until Close. The caller closes the socket after that.
-func Serve(socket *framework.Socket, allow []string, endpoints []Endpoint, log hclog.Logger) (*Server, error) {
+// Open returns a server for a Unix socket, where Serve answers until Close. The caller closes the socket after that.
+func Open(socket *framework.Socket, allow []string, endpoints []Endpoint, log hclog.Logger) (*Server, error) {
 	l, err := listen(socket, allow)
 	if err != nil {
 		return nil, err
@@ -103,8 +103,12 @@ func Serve(socket *framework.Socket, allow []string, endpoints []Endpoint, log h
 		ErrorLog:       log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
 		ConnContext:    withConnection,
 	}}
-	go func() { _ = s.http.Serve(l) }() // its end is Close's
 	return s, nil
+}
+
+// Serve answers from now on.
+func (s *Server) Serve() {
+	go func() { _ = s.http.Serve(s.listener) }() // its end is Close's
 }
 
 // Retire stops accepting, as another process does from now on, and lets what is being answered

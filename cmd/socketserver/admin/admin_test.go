@@ -45,8 +45,9 @@ func serve(t *testing.T) (path string) {
 	path = filepath.Join(t.TempDir(), "admin.sock")
 	socket, err := framework.OpenSocket("unix", path, admin.SocketOptions(nil))
 	require.NoError(t, err)
-	s, err := admin.Serve(socket, nil, endpoints, hclog.NewNullLogger())
+	s, err := admin.Open(socket, nil, endpoints, hclog.NewNullLogger())
 	require.NoError(t, err)
+	s.Serve()
 	t.Cleanup(func() {
 		require.NoError(t, s.Close())
 		require.NoError(t, socket.Close())
@@ -79,12 +80,13 @@ func TestRetire(t *testing.T) {
 	socket, err := framework.OpenSocket("unix", path, admin.SocketOptions(nil))
 	require.NoError(t, err)
 	asked, answer := make(chan struct{}), make(chan struct{})
-	old, err := admin.Serve(socket, nil, []admin.Endpoint{{Pattern: "GET /v1/which", Do: func(*http.Request) (any, error) {
+	old, err := admin.Open(socket, nil, []admin.Endpoint{{Pattern: "GET /v1/which", Do: func(*http.Request) (any, error) {
 		close(asked)
 		<-answer
 		return "old", nil
 	}}}, hclog.NewNullLogger())
 	require.NoError(t, err)
+	old.Serve()
 	ended := make(chan string)
 	go func() {
 		var which string
@@ -93,8 +95,9 @@ func TestRetire(t *testing.T) {
 	}()
 	frameworktest.Await(t, asked)
 	old.Retire()
-	next, err := admin.Serve(socket, nil, []admin.Endpoint{{Pattern: "GET /v1/which", Do: func(*http.Request) (any, error) { return "new", nil }}}, hclog.NewNullLogger())
+	next, err := admin.Open(socket, nil, []admin.Endpoint{{Pattern: "GET /v1/which", Do: func(*http.Request) (any, error) { return "new", nil }}}, hclog.NewNullLogger())
 	require.NoError(t, err)
+	next.Serve()
 	var which string
 	require.NoError(t, admin.Do(t.Context(), path, http.MethodGet, "/v1/which", nil, &which))
 	require.Equal(t, "new", which)
@@ -141,12 +144,13 @@ func TestWaitingCommandsLeaveTheSocketToOthers(t *testing.T) {
 	socket, err := framework.OpenSocket("unix", path, admin.SocketOptions(nil))
 	require.NoError(t, err)
 	begun, end := make(chan struct{}), make(chan struct{})
-	s, err := admin.Serve(socket, nil, append([]admin.Endpoint{{Pattern: "POST /v1/wait", Waits: true, Do: func(*http.Request) (any, error) {
+	s, err := admin.Open(socket, nil, append([]admin.Endpoint{{Pattern: "POST /v1/wait", Waits: true, Do: func(*http.Request) (any, error) {
 		begun <- struct{}{}
 		<-end
 		return "over", nil
 	}}}, endpoints...), hclog.NewNullLogger())
 	require.NoError(t, err)
+	s.Serve()
 	var waiting sync.WaitGroup
 	for range places {
 		waiting.Go(func() {

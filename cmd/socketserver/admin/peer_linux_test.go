@@ -51,8 +51,9 @@ func TestOtherUser(t *testing.T) {
 		path := filepath.Join(dir, "admin.sock")
 		socket, err := framework.OpenSocket("unix", path, SocketOptions([]string{allow}))
 		require.NoError(t, err)
-		s, err := Serve(socket, []string{allow}, []Endpoint{{Pattern: "GET /", Do: func(*http.Request) (any, error) { return "hello", nil }}}, hclog.NewNullLogger())
+		s, err := Open(socket, []string{allow}, []Endpoint{{Pattern: "GET /", Do: func(*http.Request) (any, error) { return "hello", nil }}}, hclog.NewNullLogger())
 		require.NoError(t, err)
+		s.Serve()
 		as := exec.Command(curl, "-s", "-w", " %{http_code}", "--unix-socket", path, "http://x/")
 		as.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		out, err := as.CombinedOutput()
