@@ -42,7 +42,7 @@ func (s *BaseServer) conclude(r *Request, finish func() error) {
 				return err
 			}
 		}
-		return finish()
+		return s.retry(r, finish)
 	})
 	s.sayUnavailable(r)
 	s.report(r, r.err)

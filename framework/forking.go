@@ -164,12 +164,13 @@ func (f *Forking) finish(s *BaseServer, r *Request, slot *worker.Slot) {
 		defer p.Release(slot)
 	}
 	do := func(t *worker.Task) (err error) {
-		if slot == nil {
-			if slot, err = p.Take(s.Done()); err != nil {
+		of := slot
+		if slot = nil; of == nil {
+			if of, err = p.Take(s.Done()); err != nil {
 				return err
 			}
 		}
-		return p.Do(slot, t)
+		return p.Do(of, t)
 	}
 	s.conclude(r, func() error { return s.handOver(r, false, do) })
 }

@@ -95,7 +95,11 @@ func (s *BaseServer) enter() (leave func(), err error) {
 // that retires serves what the transport has returned already.
 func (s *BaseServer) getRequest() (*Request, error) {
 	for {
-		r, err := s.Transport.GetRequest()
+		var r *Request
+		err := s.room()
+		if err == nil {
+			r, err = s.Transport.GetRequest()
+		}
 		switch {
 		case err == nil && !s.isStopped():
 			s.accept.Reset()

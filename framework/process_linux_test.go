@@ -93,6 +93,7 @@ type serverOptions struct {
 	Canary      string `json:"canary"`     // a file to be held open without close-on-exec
 	Datagrams   bool   `json:"datagrams"`  // of UDP, one after the other
 	Processors  int    `json:"processors"` // of the runtime; 0: all
+	Passing     bool   `json:"passing"`    // connections pass a layer
 }
 
 // runServer serves act, over TCP as a rule, until its standard input ends.
@@ -124,6 +125,9 @@ func runServer() {
 	}
 	if o.Preforking > 0 {
 		s.Strategy = &framework.Preforking{Workers: o.Preforking}
+	}
+	if o.Passing {
+		s.Layers = []framework.Layer{passing{}}
 	}
 	must(s.Listen())
 	fmt.Println(s.Addr())

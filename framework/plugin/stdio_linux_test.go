@@ -362,6 +362,33 @@ type passed struct{ net.Conn }
 
 func (c passed) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
 
+// A client that was accepted waits for the descriptors that its program needs.
+func TestStdioWaitsForDescriptors(t *testing.T) {
+	for name, change := range map[string]func(*framework.BaseServer){
+		"threading": func(*framework.BaseServer) {},
+		"forking":   func(s *framework.BaseServer) { s.Strategy = &framework.Forking{} },
+		"layer":     func(s *framework.BaseServer) { s.Layers = []framework.Layer{passing{}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShell(t, "tcp", "read x; echo got $x")
+			change(s.BaseServer)
+			var limit syscall.Rlimit
+			require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+			restore := func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)) }
+			defer restore()
+			s.VerifyRequest = func(*framework.Request) bool { // what is not there yet cannot be opened any more
+				return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 1, Max: limit.Max}) == nil
+			}
+			s.serve(t)
+			conn := frameworktest.Dial(t, s.BaseServer)
+			frameworktest.Send(t, conn, "it\n")
+			s.log.Await(t, "request waits to begin")
+			restore()
+			frameworktest.Expect(t, conn, "got it\n")
+		})
+	}
+}
+
 // Idle programs cost neither threads nor much memory.
 func TestStdioIdleProgramsTakeNoThread(t *testing.T) {
 	s := newProgram(t, "tcp", "/bin/cat").serve(t)

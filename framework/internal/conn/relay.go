@@ -24,15 +24,15 @@ type Relay struct {
 	pair *os.File
 	raw  syscall.RawConn // of pair
 
-	up     chan struct{}  // closed when nothing is read of conn any more
+	up     chan struct{}  // closed when nothing is read of conn any more; nil: not started
 	down   sync.WaitGroup // process to client
 	ending chan struct{}  // closed when the process is done: what it has written is in pair
 	ended  atomic.Bool    // the client's end has been passed on, or is about to be
 	cut    atomic.Bool    // the client's end was no regular one
 }
 
-// NewRelay starts a relay and returns the descriptor for the process, which the caller
-// closes. conn stays the caller's.
+// NewRelay makes a relay and returns the descriptor for the process, which the caller
+// closes. conn stays the caller's, and is not touched before Start.
 func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, error) {
 	pair, theirs, err := handoff.StreamPair()
 	if err != nil {
@@ -42,10 +42,14 @@ func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, 
 	if err != nil {
 		return nil, nil, errors.Join(err, pair.Close(), theirs.Close())
 	}
-	r := &Relay{conn: NewClient(conn, write), pair: pair, raw: raw, up: make(chan struct{}), ending: make(chan struct{})}
+	return &Relay{conn: NewClient(conn, write), pair: pair, raw: raw, ending: make(chan struct{})}, theirs, nil
+}
+
+// Start begins to copy: there is a process that has its end, or is going to.
+func (r *Relay) Start() {
+	r.up = make(chan struct{})
 	go r.toProcess()
 	r.down.Go(r.toClient)
-	return r, theirs, nil
 }
 
 // relayBuffers hold what is being copied; a record of TLS fits into one.
@@ -145,6 +149,10 @@ const deadlinePatience = 5 * time.Second
 // then. It is called when the process is done with its end, and returns ErrPeerGone if the client was cut
 // off. A conn whose reads take no notice of a deadline is closed.
 func (r *Relay) Finish() error {
+	if r.up == nil {
+		_ = r.pair.Close()
+		return nil
+	}
 	close(r.ending)
 	_ = r.pair.SetReadDeadline(time.Now().Add(settling))
 	r.down.Wait()

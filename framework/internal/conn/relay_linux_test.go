@@ -49,6 +49,7 @@ func TestRelayReadsNoMoreAtItsEnd(t *testing.T) {
 			c := &slow{Conn: server, deadline: refused}
 			relay, theirs, err := conn.NewRelay(c, 0)
 			require.NoError(t, err)
+			relay.Start()
 			_, err = client.Write([]byte("x")) // the relay reads
 			require.NoError(t, err)
 			require.NoError(t, theirs.Close())
@@ -89,6 +90,7 @@ func TestEndOfOutput(t *testing.T) {
 		c = &ending{telling{Conn: server}, make(chan struct{})}
 		relay, theirs, err := conn.NewRelay(c, 0)
 		require.NoError(t, err)
+		relay.Start()
 		process, err = theirs.Conn()
 		require.NoError(t, err)
 		if clientEnds {

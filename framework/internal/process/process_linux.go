@@ -63,6 +63,9 @@ func Start(c Command) (*Process, error) {
 	if failed := (*os.PathError)(nil); errors.As(err, &failed) {
 		err = failed.Err // its path is that of a descriptor
 	}
+	if errors.Is(err, syscall.EBADF) { // what the child gets is moved beyond the last of it, where no number is left
+		err = syscall.EMFILE
+	}
 	if errors.Is(err, syscall.EAGAIN) {
 		err = fmt.Errorf("%w: the limit of processes and threads is reached; raise it (TasksMax, docker --pids-limit, ulimit -u) or start fewer", err)
 	}

@@ -33,6 +33,7 @@ func (*Image) Close() error                                { return nil }
 func Describe(_ *os.ProcessState, err error) error         { return err }
 func SetName(string)                                       {}
 func OpenFilesLimit() int                                  { return 0 }
+func Room() error                                          { return nil }
 func Started() int64                                       { return 0 }
 func KeepSpawner(Command) (release func(), err error)      { return nil, errUnsupported }
 func (*Sandbox) Enforceable() (version int, gaps []string) { return 0, []string{"it needs Linux"} }

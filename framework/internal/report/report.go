@@ -16,7 +16,7 @@ import (
 
 // A Reporter bounds what it logs, so that clients that can make a handler fail cannot fill a
 // disk. The zero value is ready.
-type Reporter struct{ failures, overdue, endless, handshakes, unfollowed ratelog.Limiter }
+type Reporter struct{ failures, overdue, endless, handshakes, unfollowed, waiting ratelog.Limiter }
 
 const maxFailures = 10 // requests that failed, logged a second
 
@@ -49,6 +49,13 @@ func (p *Reporter) Endless(log hclog.Logger, after time.Duration, stack, next st
 	if more, ok := p.endless.Allow(1); ok {
 		log.Error("handler does not end though its request has timed out", ratelog.More(more,
 			"running", after.String(), "stack", strings.ReplaceAll(stack, "\t", "    "), "next", next)...)
+	}
+}
+
+// Waits logs a request that begins when there is what it lacks.
+func (p *Reporter) Waits(log hclog.Logger, err error, next string) {
+	if more, ok := p.waiting.Allow(1); ok {
+		log.Error("request waits to begin", ratelog.More(more, "error", err, "next", next)...)
 	}
 }
 

@@ -47,14 +47,22 @@ func (a *Backoff) Report(log hclog.Logger, err error) time.Duration {
 		log.Debug("could not get a request", ratelog.More(more, "error", err)...)
 		return a.delay
 	}
-	for e, remedy := range exhausted {
-		if is(e) {
-			log.Error("could not get a request; waiting", ratelog.More(more, "error", err, "next", remedy)...)
-			return a.delay
-		}
+	if remedy := Remedy(err); remedy != "" {
+		log.Error("could not get a request; waiting", ratelog.More(more, "error", err, "next", remedy)...)
+		return a.delay
 	}
 	log.Error("could not get a request; trying again", ratelog.More(more, "error", err)...)
 	return a.delay
+}
+
+// Remedy returns what to do about an error that lasts until a resource is released; empty: it is none.
+func Remedy(err error) string {
+	for e, remedy := range exhausted {
+		if errors.Is(err, e) {
+			return remedy
+		}
+	}
+	return ""
 }
 
 // Reset ends the back-off.

@@ -69,6 +69,7 @@ func (r *Run) Relay(c net.Conn) error {
 	}
 	killable := r.Killable
 	r.Killable = func(pid int, kill func()) {
+		relay.Start()
 		killable(pid, func() { kill(); relay.Abort() })
 	}
 	err = r.Serve(theirs)

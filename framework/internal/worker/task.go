@@ -47,13 +47,13 @@ type Task struct {
 }
 
 // Relay has do perform t with one end of a socketpair, and copies between the other end and c
-// until the process is done. c stays the caller's. write bounds one write to c; 0: no bound.
+// until the process is done. c stays the caller's, and nothing of it is read before the process has its end. write bounds one write to c; 0: no bound.
 func (t *Task) Relay(c net.Conn, write time.Duration, do func(*Task) error) error {
 	relay, theirs, err := conn.NewRelay(c, write)
 	if err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}
-	t.Socket, t.Acked = theirs, func() { _ = theirs.Close() }
+	t.Socket, t.Acked = theirs, func() { _ = theirs.Close(); relay.Start() }
 	killable := t.Killable
 	t.Killable = func(pid int, kill func()) {
 		killable(pid, func() { kill(); relay.Abort() })
