@@ -42,11 +42,20 @@ func (s *BaseServer) handOver(r *Request, keep bool, do func(*worker.Task) error
 		f.Body, _ = json.Marshal(r.TLS) // of plain values
 	}
 	if t.Socket = r.Socket(); t.Socket == nil {
-		return t.Relay(r.conn, s.timeouts().Write, do)
+		return s.relay(r, &t, do)
 	}
 	t.WantAck = keep
 	t.Acked = func() { s.CloseRequest(r) } // ours only; shutdown(2) would act on what the process has
 	return do(&t)
+}
+
+// relay has do perform t with a relay of the connection of r. A process that was killed has not counted its bytes.
+func (s *BaseServer) relay(r *Request, t *worker.Task, do func(*worker.Task) error) error {
+	in, out, err := t.Relay(r.conn, s.timeouts().Write, do)
+	if r.traced != nil && r.traced.in < 0 {
+		r.Moved(in, out)
+	}
+	return err
 }
 
 // counted is the flag that asks a worker to count the bytes of requests.

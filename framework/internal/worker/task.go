@@ -48,10 +48,11 @@ type Task struct {
 
 // Relay has do perform t with one end of a socketpair, and copies between the other end and c
 // until the process is done. c stays the caller's, and nothing of it is read before the process has its end. write bounds one write to c; 0: no bound.
-func (t *Task) Relay(c net.Conn, write time.Duration, do func(*Task) error) error {
+// It returns the bytes from c and to it.
+func (t *Task) Relay(c net.Conn, write time.Duration, do func(*Task) error) (in, out int64, err error) {
 	relay, theirs, err := conn.NewRelay(c, write)
 	if err != nil {
-		return fmt.Errorf("hand over: %w", err)
+		return 0, 0, fmt.Errorf("hand over: %w", err)
 	}
 	t.Socket, t.Acked = theirs, func() { _ = theirs.Close(); relay.Start() }
 	killable := t.Killable
@@ -60,7 +61,9 @@ func (t *Task) Relay(c net.Conn, write time.Duration, do func(*Task) error) erro
 	}
 	err = do(t)
 	_ = theirs.Close() // where it was not handed over
-	return cmp.Or(err, relay.Finish())
+	err = cmp.Or(err, relay.Finish())
+	in, out = relay.Bytes()
+	return in, out, err
 }
 
 var (
