@@ -77,6 +77,11 @@ func (r *Request) Answer(p []byte) error {
 // Started records that r has begun to run elsewhere, where abort ends it: in the process pid, or on another machine.
 func (r *Request) Started(pid int, abort func()) {
 	r.server.traceStarted(r, InWorkers, pid)
+	r.abortable(abort)
+}
+
+// abortable has abort end r.
+func (r *Request) abortable(abort func()) {
 	r.scope.OnAbort(abort)
 	r.server.life.Remember(r) // also a datagram
 }

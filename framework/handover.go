@@ -23,6 +23,7 @@ func (s *BaseServer) handOver(r *Request, keep bool, do func(*worker.Task) error
 			Network: r.Network, Client: r.client(), Local: conn.AddressText(r.LocalAddress),
 		},
 		Stop:     s.Done(),
+		Begun:    r.abortable,
 		Killable: r.Started,
 		Conclude: r.concludeTask,
 	}

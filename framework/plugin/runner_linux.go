@@ -67,29 +67,34 @@ func (r *runner) Start(context.Context) error {
 		return fmt.Errorf("make pipe: %w", err)
 	}
 	defer printed.Close()
-	// One pipe for both keeps the order of lines. kill does not wait for the start, which may take long.
-	p, err := process.Start(process.Command{
+	// One pipe for both keeps the order of lines.
+	_, err = process.Start(process.Command{
 		Image: r.image, Args: append([]string{r.name}, r.args...), Env: r.env, Directory: r.dir,
 		Stdout: printed, Stderr: printed, Three: r.three, DieWithParent: true, Restrictions: process.Restrictions(r.limits),
-		Sandbox: (*process.Sandbox)(r.sandbox),
+		Sandbox: (*process.Sandbox)(r.sandbox), Begun: r.begun,
 	})
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if err != nil {
-		r.why = process.Explain(err)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.process, r.why = nil, process.Explain(err)
 		return errors.Join(r.why, output.Close())
 	}
-	r.process = p
-	if r.killed {
-		p.Kill()
-	}
-	r.latest.Store(int64(p.Pid))
 	go func() {
 		r.relay.Copy(output)
 		close(r.drained)
 	}()
 	go r.wait(output)
 	return nil
+}
+
+// begun has the process killed that is being started.
+func (r *runner) begun(p *process.Process) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.process = p; r.killed {
+		p.Kill()
+	}
+	r.latest.Store(int64(p.Pid))
 }
 
 // errEnded is how a process ended that was not killed and did not fail.

@@ -26,6 +26,10 @@ type Command struct {
 	// Foreign programs are started by their path as long as it has the image's file, so that ps
 	// shows their names, and Wait takes no thread.
 	Foreign bool
+
+	// Begun is called when the process is there, and before it runs its program, for which one with Restrictions may take
+	// seconds: what kills it meanwhile ends the start; nil: nothing is to. A start that is tried again calls it again.
+	Begun func(*Process)
 }
 
 // Restrictions have the fields of the framework's, so that those convert to these.

@@ -241,3 +241,33 @@ func serveInSession() error {
 	}
 	return nil
 }
+
+// What kills a process while that is no program yet ends its start.
+func TestStartIsKilledBeforeTheProgram(t *testing.T) {
+	image, err := Pin("/bin/sleep")
+	require.NoError(t, err)
+	defer image.Close()
+	isTrampoline := false
+	for !isTrampoline { // else it was faster than the signal that stops it
+		p, err := Start(Command{
+			Image: image, Args: []string{"sleep", "600"}, Stdout: os.Stdout, Stderr: os.Stderr, Restrictions: Restrictions{Files: 64},
+			Begun: func(p *Process) {
+				require.NoError(t, unix.Kill(p.Pid, unix.SIGSTOP))
+				_, err := p.peek(wStopped)
+				require.NoError(t, err)
+				line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.Pid))
+				require.NoError(t, err)
+				isTrampoline = strings.Contains(string(line), "trampoline")
+				p.Kill()
+			},
+		})
+		if isTrampoline {
+			require.EqualError(t, err, "start /bin/sleep: it was killed before its program ran; a process of its user may have stopped it")
+			continue
+		}
+		require.NoError(t, err)
+		_, err = p.Wait()
+		require.NoError(t, err)
+	}
+	require.Empty(t, spawners.all)
+}

@@ -20,6 +20,7 @@ type Process struct {
 
 	mu      sync.Mutex
 	reaped  bool
+	killed  bool   // by Kill
 	release func() // of the spawner
 }
 
@@ -117,14 +118,28 @@ func (c *Command) start(attr *os.ProcAttr) (*Process, error) {
 	if pidfd := attr.Sys.PidFD; pidfd != nil && *pidfd >= 0 && syscall.SetNonblock(*pidfd, true) == nil {
 		child.pidfd = os.NewFile(uintptr(*pidfd), "pidfd")
 	}
+	if c.Begun != nil {
+		c.Begun(child)
+	}
 	if j != nil {
 		if err = j.await(p.Pid, jumpPatience); err != nil {
+			err = child.notRun(err)
 			child.Kill()
 			_, _ = child.Wait()
 			return nil, err
 		}
 	}
 	return child, nil
+}
+
+// notRun returns why its program does not run, where the process has said err.
+func (p *Process) notRun(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.killed {
+		return errors.New("it was killed before its program ran; a process of its user may have stopped it")
+	}
+	return err
 }
 
 // Supported reports whether this system has workers.
@@ -233,6 +248,7 @@ func (p *Process) Terminate() {
 func (p *Process) Kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.killed = true
 	if !p.reaped {
 		_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
 		_ = p.os.Kill() // it may have left its group

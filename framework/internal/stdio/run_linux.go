@@ -129,18 +129,23 @@ func (r *Run) start(stdin, stdout *os.File) (*running, error) {
 	c := r.Command
 	c.Stdin, c.Stdout, c.Stderr, c.DieWithParent, c.Foreign = stdin, stdout, printed, true, true
 	p := &running{Run: r, printed: output, logged: make(chan struct{})}
+	c.Begun = func(begun *process.Process) {
+		r.Killable(begun.Pid, func() {
+			p.killed.Store(true)
+			begun.Kill()
+		})
+	}
 	r.Command = process.Command{} // not kept while the program runs
 	if p.process, err = process.Start(c); err != nil {
-		return nil, errors.Join(process.Explain(err), output.Close())
+		if err = process.Explain(err); p.killed.Load() {
+			err = routine{err, net.ErrClosed}
+		}
+		return nil, errors.Join(err, output.Close())
 	}
 	go func() {
 		r.Log.Copy(output)
 		close(p.logged)
 	}()
-	r.Killable(p.process.Pid, func() {
-		p.killed.Store(true)
-		p.process.Kill()
-	})
 	return p, nil
 }
 

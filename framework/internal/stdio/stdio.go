@@ -16,7 +16,7 @@ type Run struct {
 	Timeouts *conn.Timeouts
 	Stop     context.Context // done when the program is to end soon
 	Log      *logline.Relay  // of descriptor 2
-	// Killable is called with what ends the process, once it has started.
+	// Killable is called with what ends the process, once it is there.
 	Killable func(pid int, kill func())
 
 	// In and Out are the bytes from the client and to it, set when a connection has been served. They

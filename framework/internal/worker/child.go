@@ -33,8 +33,9 @@ type child struct {
 }
 
 // start starts a child and sends it what to be. It does not wait for the child: what is sent
-// before it runs lies in its channel. gone is called when it has been reaped.
-func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
+// before it runs lies in its channel. gone is called when it has been reaped. begun is that
+// of [Task]; nil: the start is not given up.
+func (g *group) start(configure []byte, gone func(*child), begun func(kill func())) (*child, error) {
 	image, self, err := g.running()
 	if err != nil {
 		return nil, err
@@ -59,9 +60,13 @@ func (g *group) start(configure []byte, gone func(*child)) (*child, error) {
 		return nil, errors.Join(err, channel.Close(), output.Close())
 	}
 	defer journal.Close()
-	p, err := process.Start(process.Command{
+	command := process.Command{
 		Image: image, Args: args, Env: g.environment(), Directory: g.Directory, Stdout: printed, Stderr: printed, Three: theirs, Four: journal, Restrictions: g.Restrictions, Sandbox: g.Sandbox,
-	})
+	}
+	if begun != nil {
+		command.Begun = func(p *process.Process) { begun(p.Kill) }
+	}
+	p, err := process.Start(command)
 	if err != nil {
 		return nil, errors.Join(err, channel.Close(), output.Close(), events.close())
 	}

@@ -117,7 +117,7 @@ func (g *group) ask() error {
 // hello starts a process and returns of which build it says it is.
 func (g *group) hello() (build string, err error) {
 	reaped := make(chan struct{})
-	child, err := g.start(g.Ask, func(*child) { close(reaped) })
+	child, err := g.start(g.Ask, func(*child) { close(reaped) }, nil)
 	if err != nil {
 		return "", err
 	}

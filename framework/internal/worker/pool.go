@@ -141,7 +141,7 @@ func (p *Pool) Do(slot *Slot, t *Task) error {
 		waited := c != nil
 		if c == nil {
 			var err error
-			if c, err = p.startKnown(); err != nil {
+			if c, err = p.startKnown(t.Begun); err != nil {
 				p.mu.Lock()
 				defer p.mu.Unlock()
 				p.startFailed(err, t.Stop)
@@ -210,12 +210,13 @@ func (p *Pool) endIdle(c *child) {
 }
 
 // startKnown starts a child, which the caller has counted. At most as many begin at once as
-// there are processors: more would only keep each other from getting ready.
-func (p *Pool) startKnown() (*child, error) {
+// there are processors: more would only keep each other from getting ready. begun is called with what gives up
+// the start; nil: nothing is to.
+func (p *Pool) startKnown(begun func(kill func())) (*child, error) {
 	if !p.starting.Acquire(runtime.GOMAXPROCS(0), p.done) {
 		return nil, ErrServerClosed
 	}
-	c, err := p.start(p.Configure, p.gone)
+	c, err := p.start(p.Configure, p.gone, begun)
 	if err != nil {
 		p.starting.Release()
 		return nil, err
@@ -302,7 +303,7 @@ func (p *Pool) refill() {
 
 // warm starts a spare, which is idle when it is ready.
 func (p *Pool) warm() {
-	c, err := p.startKnown()
+	c, err := p.startKnown(nil)
 	if err == nil {
 		select {
 		case <-c.ready:

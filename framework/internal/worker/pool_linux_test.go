@@ -103,3 +103,19 @@ func TestChildIsNotKilledForAnEarlierTask(t *testing.T) {
 	require.False(t, <-killed, "killed after its task was over")
 	<-stopped
 }
+
+// A start that is given up ends with its process, and none is left.
+func TestStartThatIsGivenUp(t *testing.T) {
+	c := config()
+	c.Restrictions.Files = 100 // it has to become what it is
+	p, err := NewPool(c, PoolSize{Children: 1, Tasks: 1})
+	require.NoError(t, err)
+	defer p.Close(nil)
+	given := task(t)
+	given.Begun = func(kill func()) { kill() }
+	slot, err := p.Take(given.Stop)
+	require.NoError(t, err)
+	require.Error(t, p.Do(slot, given))
+	eventually(t, func() bool { return len(p.Pids()) == 0 }, "the child lives on")
+	require.NoError(t, do(t, p))
+}

@@ -69,7 +69,7 @@ func NewSet(c Config, processes int) (*Set, error) {
 
 // enlist starts a process and gives it the shared tasks.
 func (s *Set) enlist() (*child, error) {
-	m, err := s.start(s.Configure, func(*child) {})
+	m, err := s.start(s.Configure, func(*child) {}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,8 @@ type Task struct {
 	WantAck bool
 	// Acked is called when the process has the descriptor: the caller's copy may be closed.
 	Acked func()
+	// Begun is called with what ends a process that is being started for the task; nil: it is not.
+	Begun func(kill func())
 	// Killable is called with what ends the process, before the process has the task.
 	Killable func(pid int, kill func())
 	// Conclude is called with the outcome and returns the error of the task. It must not keep
