@@ -173,7 +173,7 @@ func (f *connectFlags) checkTLS() error {
 		return nil
 	}
 	const longest = 1 << 20
-	text, err := regular.Read(f.ca, longest)
+	text, err := regular.ReadInput(f.ca, longest)
 	if err != nil {
 		return usage("--ca: %w; name a PEM file", err)
 	}

@@ -73,7 +73,7 @@ The page is for this machine, at an address with a token. ^C ends it.`,
 
 // play shows a recording.
 func (o *theatreFlags) play(out io.Writer) error {
-	file, err := regular.Open(o.replay)
+	file, err := regular.OpenInput(o.replay)
 	if err != nil {
 		return failed(fmt.Errorf("socketserver: theatre: %w", err))
 	}

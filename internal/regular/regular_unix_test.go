@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -33,4 +34,23 @@ func TestWhatIsNotRegularIsRefused(t *testing.T) {
 	text, err := regular.Read(link, 3)
 	require.NoError(t, err)
 	require.Equal(t, "tex", string(text))
+}
+
+func TestInputMayBeAPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	text, err := regular.ReadInput(pipe, 10)
+	require.NoError(t, err)
+	require.Empty(t, text, "nobody writes")
+
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	go func() {
+		_, _ = w.WriteString("text")
+		_ = w.Close()
+	}()
+	text, err = regular.ReadInput("/dev/fd/"+strconv.Itoa(int(r.Fd())), 10)
+	require.NoError(t, err)
+	require.Equal(t, "text", string(text))
 }

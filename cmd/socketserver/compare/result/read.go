@@ -12,7 +12,7 @@ const maxReport = 256 << 20
 
 // Read reads a report that was saved as JSON. It may have been edited since.
 func Read(path string) (*Report, error) {
-	saved, err := regular.Read(path, maxReport)
+	saved, err := regular.ReadInput(path, maxReport)
 	if err != nil {
 		return nil, fmt.Errorf("read a report: %w", err)
 	}
