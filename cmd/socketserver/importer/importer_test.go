@@ -343,7 +343,6 @@ func TestServicesThatXinetdDoesNotStart(t *testing.T) {
 		{" user = nobody\n", ""},
 		{"user = nobody", "user = nobody # x"},
 		{" socket_type = stream\n", ""},
-		{" type = UNLISTED\n", ""},
 		{"port = 7777", "port = 7777 # x"},
 		{"service", "stray\nservice"},
 		{"service", "}\nservice"},

@@ -345,7 +345,7 @@ func (x *xinetd) listen(s *server, e *entry) {
 		number = cmp.Or(named.value(), e.name)
 	}
 	if known, err := port(network, e.name); !e.has("type", "UNLISTED") && err == nil && known != number || err != nil && named.words != nil && !e.has("type", "UNLISTED") {
-		s.refuse(named, "without type = UNLISTED xinetd starts it only if /etc/services has its name with its port, and that here has not")
+		s.differ(named, "without type = UNLISTED xinetd starts it only where /etc/services has its name with its port, and that of this machine has not")
 	}
 	l := listener{network: network, address: net.JoinHostPort(x.host(s, e), number), values: map[string]cty.Value{}}
 	if e.has("flags", "NODELAY") && network == "tcp" {
