@@ -25,7 +25,8 @@ import (
 //
 // Where the transport has no socket that can be shared, the server has other layers or another Preamble, or its
 // limits are about the clients of all workers (Access, Rate, RatePerSource, Refuse), this process
-// accepts, applies the limits and hands each connection to the worker that has the fewest.
+// accepts, applies the limits and hands each connection to the worker that has the fewest. One that waits for a worker is a
+// request in flight: Limits.Connections alone bounds how many do.
 type Preforking struct {
 	// Command is the program of the workers, as in [Forking].
 	Command *Program

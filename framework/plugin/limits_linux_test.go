@@ -17,7 +17,7 @@ import (
 )
 
 // converse starts a program with limits on standard input and output, and returns a client of it and its
-// process, which has the limits by then.
+// process, which has the limits once the program says something.
 func converse(t *testing.T, limits framework.Restrictions, text string) (*client, int) {
 	t.Helper()
 	conf, j := settings(t, "limited", frameworktest.NewLog()), frameworktest.NewLog()
@@ -27,6 +27,17 @@ func converse(t *testing.T, limits framework.Restrictions, text string) (*client
 	s.Trace = &framework.Trace{Started: func(_ *framework.Request, _ framework.Place, pid int) { started <- pid }}
 	serve(t, s, &framework.Forking{}, j)
 	return dial(t, s), <-started
+}
+
+// A plugin that ends as it begins may lack memory, which it does not say.
+func TestPluginWithoutMemory(t *testing.T) {
+	t.Parallel()
+	for _, memory := range []int64{1 << 20, 10 << 20, 50 << 20} {
+		conf := settings(t, "limited", frameworktest.NewLog())
+		conf.Limits.Memory = memory
+		_, err := plugin.Open(t.Context(), conf)
+		require.ErrorContains(t, err, fmt.Sprintf("its memory is limited to %d KiB", memory>>10))
+	}
 }
 
 // A program is refused the memory that it may not have; the server does not notice.

@@ -168,6 +168,9 @@ func (r *runner) problem(err error) error {
 	if r.ended != nil {
 		err = r.ended
 	}
+	if r.ended != nil && !errors.Is(err, errEnded) {
+		err = (*process.Restrictions)(&r.limits).WithMemory(err)
+	}
 	if tail := strings.Join(r.relay.Tail(r.crashed), "; "); tail != "" {
 		const most = 400
 		if len(tail) > most {

@@ -2,6 +2,7 @@
 package process
 
 import (
+	"fmt"
 	"os"
 	"time"
 )
@@ -43,6 +44,15 @@ type Restrictions struct {
 	Umask     int           // of what it creates; 0: 077, -1: none
 	AsUser    bool          // it runs as UID and GID, without other groups
 	UID, GID  uint32
+}
+
+// WithMemory adds the limit of memory, if there is one, to the error of a process that has ended by itself: programs do
+// not say that they lacked memory.
+func (r *Restrictions) WithMemory(err error) error {
+	if r.Memory == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; its memory is limited to %d KiB, which may be too little: raise memory in limits", err, r.Memory>>10)
 }
 
 // A Sandbox has the fields of the framework's.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -49,5 +50,16 @@ func TestProgramIsAskedAgain(t *testing.T) {
 		_, err := newGroup(c)
 		require.ErrorContains(t, err, "/bin/false does not serve as a worker")
 		require.EqualValues(t, 1, process.Started()-before)
+	}
+}
+
+// What ends a worker as it begins may be its limit of memory, which it cannot say.
+func TestWorkerWithoutMemory(t *testing.T) {
+	for _, memory := range []int64{1 << 20, 10 << 20, 50 << 20} {
+		c := config()
+		c.Restrictions.Memory, c.Ask = memory, []byte("{}")
+		_, err := NewPool(c, PoolSize{Children: 1, Tasks: 1})
+		require.ErrorContains(t, err, fmt.Sprintf("its memory is limited to %d KiB", memory>>10))
+		require.ErrorContains(t, err, "a worker does not start")
 	}
 }
