@@ -15,8 +15,13 @@ import (
 
 // Backends open states. Those of one directory share a server.
 type Backends struct {
-	mu    sync.Mutex
-	files map[string]*file // by path
+	directories sync.Map // of *directory, by path
+}
+
+// A directory is held while its state is opened or closed, which takes what its disk takes.
+type directory struct {
+	sync.Mutex
+	file *file // nil: nobody has it open
 }
 
 // Open opens the state of a server, as a [supervisor.OpenState]. One in a NATS server that cannot be reached is
@@ -56,34 +61,36 @@ func (b *Backends) Open(ctx context.Context, server string, how config.State, lo
 	return s, func() { s.close(); b.release(how.Path, f) }, nil
 }
 
+// at returns the directory of a path.
+func (b *Backends) at(path string) *directory {
+	d, _ := b.directories.LoadOrStore(path, new(directory))
+	return d.(*directory)
+}
+
 // open returns the server of a directory, with one more user.
-func (b *Backends) open(ctx context.Context, how config.State, log hclog.Logger) (*file, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	f := b.files[how.Path]
+func (b *Backends) open(ctx context.Context, how config.State, log hclog.Logger) (f *file, err error) {
+	d := b.at(how.Path)
+	d.Lock()
+	defer d.Unlock()
 	switch {
-	case f == nil:
-		var err error
-		if f, err = openFile(ctx, how.Path, how.Sync, log); err != nil {
+	case d.file == nil:
+		if d.file, err = openFile(ctx, how.Path, how.Sync, log); err != nil {
 			return nil, err
 		}
-		if b.files == nil {
-			b.files = map[string]*file{}
-		}
-		b.files[how.Path] = f
-	case f.sync != how.Sync:
+	case d.file.sync != how.Sync:
 		return nil, fmt.Errorf("%s is open with another sync; give all servers of a path the same, and restart", how.Path)
 	}
-	f.users++
-	return f, nil
+	d.file.users++
+	return d.file, nil
 }
 
 // release undoes open.
 func (b *Backends) release(path string, f *file) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	d := b.at(path)
+	d.Lock()
+	defer d.Unlock()
 	if f.users--; f.users == 0 {
-		delete(b.files, path)
+		d.file = nil
 		f.close()
 	}
 }

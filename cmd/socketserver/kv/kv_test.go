@@ -153,12 +153,23 @@ func TestFileOutlivesServer(t *testing.T) {
 		var process Backends
 		_, _, err = process.Open(t.Context(), "s", how, hclog.NewNullLogger())
 		require.EqualError(t, err, how.Path+" is in use by another process; give each its own path, and restart a server in place of an upgrade")
-		copied, err := syscall.Dup(int(b.files[how.Path].lock.Fd())) // as a process that is being started has one
+		copied, err := syscall.Dup(int(b.at(how.Path).file.lock.Fd())) // as a process that is being started has one
 		require.NoError(t, err)
 		defer syscall.Close(copied)
 		closeState()
 		closeOther()
 	}
+}
+
+// A directory that takes long, as one of a network may, holds up no other.
+func TestSlowDirectoryHoldsUpNoOther(t *testing.T) {
+	var b Backends
+	slow := b.at("slow")
+	slow.Lock() // as while it is opened
+	defer slow.Unlock()
+	_, closeState, err := b.Open(t.Context(), "s", fileState(t), hclog.NewNullLogger())
+	require.NoError(t, err)
+	closeState()
 }
 
 // What could not be read is logged, and the end of a process that has lost nothing, or that of a new state, is not.
