@@ -307,7 +307,7 @@ func TestRuntimeDirectoryIsMadeAgain(t *testing.T) {
 			require.NotEqual(t, pid, dial(t, s).pid(t))
 			var dirs []string // of sockets
 			for _, base := range []string{base, os.TempDir()} {
-				found, err := filepath.Glob(filepath.Join(base, "socketserver-plugins-*", "plugin-dir*"))
+				found, err := filepath.Glob(filepath.Join(base, "socketserver-plugins-*", "sockets"))
 				require.NoError(t, err)
 				dirs = append(dirs, found...)
 			}

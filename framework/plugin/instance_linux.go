@@ -102,13 +102,14 @@ func launch(ctx context.Context, s *Settings, image *process.Image) (*instance, 
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: startTimeout}),
 		},
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (pluginrunner.Runner, error) {
-			if err := giveTo(&s.Limits, sockets, dir.path); err != nil { // the inner one first, while nobody else can replace it
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (pluginrunner.Runner, error) {
+			sockets, err := dir.give(&s.Limits) // the one that the client has made stays empty: it removes that, whatever is in it
+			if err != nil {
 				return nil, err
 			}
-			i.runner.env = process.Unique(slices.Concat(process.Environment(), s.Environment, cmd.Env)) // cmd itself would read the terminal
+			i.runner.env = process.Unique(slices.Concat(process.Environment(), s.Environment, cmd.Env, []string{goplugin.EnvUnixSocketDir + "=" + sockets})) // cmd itself would read the terminal
 			i.runner.dir = s.WorkingDirectory
-			i.runner.sandbox = withPaths(s.Sandbox, nil, []string{dir.path})
+			i.runner.sandbox = withPaths(s.Sandbox, nil, []string{sockets})
 			return i.runner, nil
 		},
 	})

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -22,9 +23,12 @@ type runtimeDir struct {
 
 const (
 	runtimePrefix = "socketserver-plugins-"
-	// maxRuntimeDir keeps a socket's path within the 107 bytes that the system takes:
-	// go-plugin makes a directory and a file in it with names of 21 and 17 bytes.
+	// maxRuntimeDir keeps a socket's path within the 107 bytes that the system takes: go-plugin makes
+	// a directory in it, with a name of 21 bytes, and a file with one of 17.
 	maxRuntimeDir = 107 - 21 - 17
+
+	// maxRemoved bounds the steps that removing what a plugin has left takes at once.
+	maxRemoved = 20_000
 
 	// unlocked is the time that a process has to lock the directory that it has made.
 	unlocked = time.Minute
@@ -118,24 +122,63 @@ func lockDir(path string) (*runtimeDir, error) {
 	return &runtimeDir{path, f}, nil
 }
 
-// giveTo makes the directories those of the user that a plugin runs as, if it has one of its own. Other processes of that
-// user may be at work in those that it has already, so links are not followed.
-func giveTo(r *framework.Restrictions, directories ...string) error {
-	if !r.AsUser {
-		return nil
+// give returns a directory in d for the sockets of a plugin. It belongs to the user that the plugin runs as, if it has one of
+// its own; d does not, so that nobody else replaces what is in it.
+func (d *runtimeDir) give(r *framework.Restrictions) (string, error) {
+	sockets := filepath.Join(d.path, "sockets")
+	err := os.Mkdir(sockets, 0o700)
+	if err == nil && r.AsUser {
+		err = errors.Join(os.Chown(sockets, int(r.UID), int(r.GID)), os.Chmod(d.path, 0o711))
 	}
-	for _, dir := range directories {
-		if err := os.Lchown(dir, int(r.UID), int(r.GID)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return sockets, err
 }
 
-// remove removes the directory and what is in it.
+// remove removes the directory and what is in it, and what a plugin has put there beyond a bound with the next sweep.
 func (d *runtimeDir) remove() {
-	_ = os.RemoveAll(d.path)
-	_ = d.lock.Close()
+	defer d.lock.Close()
+	root, err := os.OpenRoot(d.path)
+	if err != nil {
+		return
+	}
+	defer root.Close()
+	made, err := d.lock.Stat()
+	if now, failed := root.Stat("."); err != nil || failed != nil || !os.SameFile(made, now) {
+		return // it was replaced
+	}
+	empty(root)
+	_ = os.Remove(d.path)
+}
+
+// empty removes what is in root, in about maxRemoved steps at most, with a few descriptors: [os.RemoveAll] has one for each level of a
+// tree, and a plugin could have it take all of this process. What is in a directory is moved up.
+func empty(root *os.Root) {
+	for n := 0; n < maxRemoved; {
+		names := namesIn(root, ".")
+		if len(names) == 0 {
+			return
+		}
+		for _, name := range names {
+			n++
+			if root.Remove(name) == nil {
+				continue
+			}
+			for _, inner := range namesIn(root, name) {
+				n++
+				_ = root.Rename(filepath.Join(name, inner), "up"+rand.Text())
+			}
+		}
+	}
+}
+
+// namesIn returns some of the names in a directory of root.
+func namesIn(root *os.Root, dir string) []string {
+	f, err := root.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(100)
+	return names
 }
 
 // sweepRuntimeDirs removes the directories in base whose server has ended. New ones may not be
