@@ -38,7 +38,7 @@ func TestHostileDaemon(t *testing.T) {
 	url := strings.Replace(nats.ClientURL(), "://", "://u:canary@", 1)
 	r := reloadable(t, fmt.Sprintf("cluster { url = %q }\n%s", url, timestamps(`"threading" {}`, "", "")))
 	r.await(t, "cluster joined")
-	for _, command := range [][]string{{"status", "--all"}, {"status", "--all", "--json"}, {"top", "--all", "--once", "--interval", "10ms"}} {
+	for _, command := range [][]string{{"status", "--all"}, {"status", "--all", "--json"}, {"top", "--all", "--once", "--interval", "100ms"}} {
 		out := r.do(t, command...)
 		require.Contains(t, out, "owned")
 		require.False(t, strings.ContainsFunc(out, text.Block.Hides), "%q", out)
@@ -75,7 +75,7 @@ func TestCluster(t *testing.T) {
 	require.Len(t, all, 2)
 	require.ElementsMatch(t, []int{first.Process.Pid, second.Process.Pid}, []int{all[0].Pid, all[1].Pid})
 	require.EqualValues(t, 1, all[0].Servers[0].Accepted+all[1].Servers[0].Accepted)
-	require.Regexp(t, `^MACHINE +PID +SERVER +STATE +REQUESTS .*\n\S+ +\d+ +s +serving .*\n\S+ +\d+ +s +serving .*\n\n$`, second.do(t, "top", "--all", "--once", "--interval", "10ms"))
+	require.Regexp(t, `^MACHINE +PID +SERVER +STATE +REQUESTS .*\n\S+ +\d+ +s +serving .*\n\S+ +\d+ +s +serving .*\n\n$`, second.do(t, "top", "--all", "--once", "--interval", "100ms"))
 	require.Contains(t, second.refuse(t, "status", "nobody", "--all"), `no daemon of the cluster has a server "nobody"`)
 
 	alone := reloadable(t, timestamps(`"threading" {}`, "", ""))
