@@ -75,21 +75,28 @@ func open(path string) (*os.File, error) {
 	return file, explain(path, err)
 }
 
-// Check returns the error that Open would return, and creates no file. A pipe is opened for a moment, which its
-// reader sees as it would a restart.
+// Check returns the error that Open would return, and opens nothing: the reader of a pipe would take the end of that for
+// the end of the log. Whether a pipe has a reader it does not say, as that may change.
 func Check(path string) error {
 	if path == Standard {
 		return nil
 	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0)
-	if err == nil {
-		return file.Close()
+	const write, enter = 2, 1
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = access(filepath.Dir(follow(path)), write|enter)
+	case err != nil:
+		err = errors.Unwrap(err)
+	case info.IsDir():
+		err = syscall.EISDIR
+	case isSocket(path):
+		err = syscall.ENXIO
+	default:
+		err = access(path, write)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-		if cause := mayCreate(filepath.Dir(follow(path))); cause != nil {
-			err = &fs.PathError{Op: "open", Path: path, Err: cause}
-		}
+	if err != nil {
+		err = &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	return explain(path, err)
 }
@@ -113,12 +120,19 @@ func explain(path string, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, syscall.ENXIO) && isSocket(path):
+		return fmt.Errorf("%s is a socket; name a file or a pipe, or write \"-\" for standard output", path)
 	case errors.Is(err, syscall.ENXIO):
 		return fmt.Errorf("nothing reads the pipe %s; start its reader first, or change log.access", path)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w; make the directory, or change log.access", err)
 	}
 	return fmt.Errorf("%w; change log.access", err)
+}
+
+func isSocket(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().Type() == fs.ModeSocket
 }
 
 // Add appends the line of a request that has ended.

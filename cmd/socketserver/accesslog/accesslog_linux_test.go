@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-socketserver/socketserver/cmd/socketserver/accesslog"
 	"github.com/go-socketserver/socketserver/framework"
@@ -139,6 +140,20 @@ func TestAPipeThatIsNotReadIsReopened(t *testing.T) {
 	go func() { reopened <- l.Reopen() }()
 	require.NoError(t, frameworktest.Await(t, reopened))
 	require.NoError(t, l.Close())
+}
+
+// The reader of a pipe would take the end of a check for the end of the log.
+func TestCheckOpensNoPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	reader, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	require.NoError(t, err)
+	defer reader.Close()
+	require.NoError(t, accesslog.Check(path))
+	state := []unix.PollFd{{Fd: int32(reader.Fd()), Events: unix.POLLIN}}
+	_, err = unix.Poll(state, 0)
+	require.NoError(t, err)
+	require.Zero(t, state[0].Revents, "it has had a writer")
 }
 
 func TestAFullDiskIsReported(t *testing.T) {
