@@ -419,6 +419,11 @@ func TestRulesOfLibwrap(t *testing.T) {
 		{"# ALL: ALL\n\n", "ALL: ALL\n# ALL: ALL: deny\n", ""},
 		{"# none\nALL: ALL\n", "", wrappers.deny + ":2"},
 		{"", "sshd: ALL\nALL: ALL: DENY\n", wrappers.allow + ":2"},
+		{"sshd, in.telnetd : 192.0.2.1\nsmtpd: \\\n ALL\n", "vsftpd: ALL: deny\n", ""},
+		{"sshd: ALL\nsmtpd, \\\n CAT: 192.0.2.1\n", "", wrappers.deny + ":2"},
+		{"ALL EXCEPT sshd: 192.0.2.1\n", "", wrappers.deny + ":1"},
+		{"sshd@192.0.2.9: 192.0.2.1\n", "", wrappers.deny + ":1"},
+		{"c*: 192.0.2.1\n", "", wrappers.deny + ":1"},
 	} {
 		require.NoError(t, os.WriteFile(wrappers.deny, []byte(rules.deny), 0o600))
 		require.NoError(t, os.WriteFile(wrappers.allow, []byte(rules.allow), 0o600))

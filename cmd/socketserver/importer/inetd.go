@@ -16,16 +16,16 @@ import (
 // inetd reads inetd.conf as the inetds of the BSDs and of Linux have it.
 type inetd struct {
 	path     string
-	hosts    string   // default addresses of the lines that follow
-	policy   setting  // of IPsec, for the lines that follow
-	wrapped  []string // see there
+	hosts    string  // default addresses of the lines that follow
+	policy   setting // of IPsec, for the lines that follow
+	wrappers []wrapperRule
 	services []*server
 }
 
 func readInetd(files []file) []*server {
 	var all []*server
 	for _, f := range files {
-		r := &inetd{path: f.path, wrapped: wrapped()}
+		r := &inetd{path: f.path, wrappers: wrapperRules()}
 		n, rest := 1, f.text
 		for rest != "" {
 			after := r.next(n, rest)
@@ -180,7 +180,7 @@ func (r *inetd) add(l line) *server {
 	if len(r.policy.words) > 0 {
 		s.refuse(r.policy, "clients without IPsec reach it there")
 	}
-	s.off = append(s.off, r.wrapped...)
+	s.heed(r.wrappers, append([]string{service}, l.program...)...)
 	listenAsInetd(s, l, hosts, service)
 	inetdProgram(s, l, service)
 	inetdUser(s, l)

@@ -19,8 +19,8 @@ type xinetd struct {
 	services []*entry
 	comments []*server
 	included map[string]bool
-	unread   string   // a file that is included and could not be read
-	wrapped  []string // see there
+	unread   string // a file that is included and could not be read
+	wrappers []wrapperRule
 }
 
 // An entry is a service or the defaults.
@@ -34,7 +34,7 @@ type entry struct {
 }
 
 func readXinetd(files []file) []*server {
-	x := &xinetd{defaults: newEntry("", ""), included: map[string]bool{}, wrapped: wrapped()}
+	x := &xinetd{defaults: newEntry("", ""), included: map[string]bool{}, wrappers: wrapperRules()}
 	for _, f := range files {
 		x.included[f.path] = true
 	}
@@ -314,7 +314,7 @@ func (x *xinetd) convert(e *entry) *server {
 		s.disable(x.unread + " was not read, and may have defaults that restrict clients")
 	}
 	if !e.has("flags", "NOLIBWRAP") {
-		s.off = append(s.off, x.wrapped...)
+		s.heed(x.wrappers, append([]string{e.name, id, e.value("server")}, e.settings["server_args"].words...)...)
 	}
 	if len(e.settings["wait"].words) == 0 {
 		s.disable("it has no wait, and xinetd does not start it")
