@@ -24,7 +24,8 @@ type Relay struct {
 	pair *os.File
 	raw  syscall.RawConn // of pair
 
-	up     chan struct{}  // closed when nothing is read of conn any more; nil: not started
+	begin  sync.Once      // by Start, or by Finish where that has not been
+	up     chan struct{}  // closed when nothing is read of conn any more
 	down   sync.WaitGroup // process to client
 	ending chan struct{}  // closed when the process is done: what it has written is in pair
 	ended  atomic.Bool    // the client's end has been passed on, or is about to be
@@ -42,14 +43,15 @@ func NewRelay(conn net.Conn, write time.Duration) (*Relay, *handoff.Descriptor, 
 	if err != nil {
 		return nil, nil, errors.Join(err, pair.Close(), theirs.Close())
 	}
-	return &Relay{conn: NewClient(conn, write), pair: pair, raw: raw, ending: make(chan struct{})}, theirs, nil
+	return &Relay{conn: NewClient(conn, write), pair: pair, raw: raw, up: make(chan struct{}), ending: make(chan struct{})}, theirs, nil
 }
 
-// Start begins to copy: there is a process that has its end, or is going to.
+// Start begins to copy, once: there is a process that has its end, or is going to. A start that is tried again calls it again.
 func (r *Relay) Start() {
-	r.up = make(chan struct{})
-	go r.toProcess()
-	r.down.Go(r.toClient)
+	r.begin.Do(func() {
+		go r.toProcess()
+		r.down.Go(r.toClient)
+	})
 }
 
 // relayBuffers hold what is being copied; a record of TLS fits into one.
@@ -149,7 +151,9 @@ const deadlinePatience = 5 * time.Second
 // then. It is called when the process is done with its end, and returns ErrPeerGone if the client was cut
 // off. A conn whose reads take no notice of a deadline is closed.
 func (r *Relay) Finish() error {
-	if r.up == nil {
+	started := true
+	r.begin.Do(func() { started = false })
+	if !started {
 		_ = r.pair.Close()
 		return nil
 	}
