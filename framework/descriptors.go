@@ -19,11 +19,12 @@ func (s *BaseServer) room() error {
 }
 
 // retry calls finish until it has the descriptors that it needs, and returns its error: others may have taken them since r was
-// accepted. Nothing of r has been read before it has begun.
+// accepted. Nothing of r has been read before it has begun. An [UnavailableError] is told at once, whatever its reason.
 func (s *BaseServer) retry(r *Request, finish func() error) error {
 	for delay := 5 * time.Millisecond; ; delay = min(2*delay, time.Second) {
 		err := finish()
-		if r.scope.Abortable() || !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+		lacking := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+		if !lacking || r.scope.Abortable() || errors.As(err, new(*UnavailableError)) {
 			return err
 		}
 		s.reporter.Waits(r.Log(), err, socket.Remedy(err))

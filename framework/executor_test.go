@@ -1,6 +1,8 @@
 package framework_test
 
 import (
+	"fmt"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,4 +41,20 @@ func TestExecutorThatIsolatesRequests(t *testing.T) {
 	s = frameworktest.NewServer(t, "tcp", class)
 	s.Strategy = &framework.Preforking{}
 	require.ErrorContains(t, s.Listen(), "there is no program that workers could run the requests of this handler class in")
+}
+
+// unavailable is an executor that cannot execute anything, as a process that it needs has not started.
+type unavailable struct{ why error }
+
+func (u unavailable) Execute(*framework.Request) error {
+	return &framework.UnavailableError{Text: "later\n", Err: fmt.Errorf("last because: %w", u.why)}
+}
+
+// A client whose request nothing can serve is told so, and does not wait for what that lacked.
+func TestUnavailableForWantOfDescriptors(t *testing.T) {
+	for _, why := range []error{syscall.EMFILE, syscall.ENFILE} {
+		s := frameworktest.NewServer(t, "tcp", &framework.HandlerClass{Executor: unavailable{why}})
+		frameworktest.Serve(t, s)
+		require.Equal(t, "later\n", frameworktest.End(t, frameworktest.Dial(t, s)))
+	}
 }
