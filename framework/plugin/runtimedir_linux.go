@@ -13,9 +13,8 @@ import (
 	"github.com/go-socketserver/socketserver/framework"
 )
 
-// A runtimeDir is the directory of the control socket of one process of a plugin. It has mode
-// 0700 and is locked while the process lives, which also keeps systemd-tmpfiles from removing
-// old files there.
+// A runtimeDir is the directory of the control socket of one process of a plugin. Nobody else may list it. It is locked while
+// the process lives, which also keeps systemd-tmpfiles from removing old files there.
 type runtimeDir struct {
 	path string
 	lock *os.File
@@ -150,21 +149,22 @@ func (d *runtimeDir) remove() {
 }
 
 // empty removes what is in root, in about maxRemoved steps at most, with a few descriptors: [os.RemoveAll] has one for each level of a
-// tree, and a plugin could have it take all of this process. What is in a directory is moved up.
+// tree, and a plugin could have it take all of this process. What is in a directory, which may be read-only, is moved up.
 func empty(root *os.Root) {
-	for n := 0; n < maxRemoved; {
-		names := namesIn(root, ".")
-		if len(names) == 0 {
-			return
-		}
-		for _, name := range names {
+	for n, changed := 0, true; changed && n < maxRemoved; {
+		changed = false
+		for _, name := range namesIn(root, ".") {
 			n++
 			if root.Remove(name) == nil {
+				changed = true
 				continue
 			}
+			_ = root.Chmod(name, 0o700)
 			for _, inner := range namesIn(root, name) {
 				n++
-				_ = root.Rename(filepath.Join(name, inner), "up"+rand.Text())
+				from := filepath.Join(name, inner)
+				_ = root.Chmod(from, 0o700)
+				changed = root.Rename(from, "up"+rand.Text()) == nil || changed
 			}
 		}
 	}

@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-socketserver/socketserver/framework"
 )
@@ -64,6 +67,35 @@ func TestWhatAPluginLeavesIsRemoved(t *testing.T) {
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before))
 	require.NoDirExists(t, d.path)
 	require.FileExists(t, outside)
+}
+
+// Directories that may not be written, as those of Go's module cache, are removed by a server that is not root, too.
+func TestReadOnlyDirectoriesAreRemoved(t *testing.T) {
+	if os.Geteuid() == 0 {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		require.NoError(t, unix.Setfsuid(65534)) // of this thread, which then has no right to write them either
+		defer unix.Setfsuid(0)
+	}
+	_, d := newRuntimeDir(t)
+	at := d.path
+	var made []string
+	for _, name := range []string{"cache", "module", "package", "test"} {
+		at = filepath.Join(at, name)
+		require.NoError(t, os.Mkdir(at, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(at, "file"), nil, 0o400))
+		made = append(made, at)
+	}
+	for _, mode := range []os.FileMode{0o500, 0} {
+		require.NoError(t, os.Chmod(made[len(made)-1], mode))
+		made = made[:len(made)-1]
+	}
+	for _, dir := range slices.Backward(made) {
+		require.NoError(t, os.Chmod(dir, 0o500))
+	}
+	require.Error(t, os.RemoveAll(d.path))
+	d.remove()
+	require.NoDirExists(t, d.path)
 }
 
 // What takes long to remove is left to the next server that starts.
