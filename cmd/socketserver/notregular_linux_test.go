@@ -33,8 +33,13 @@ func TestPipeInPlaceOfAFile(t *testing.T) {
 	locked := filepath.Join(dir, "locked.hcl")
 	require.NoError(t, os.WriteFile(locked, []byte(timestamps(everyStrategy[0], "", "")+"server \"p\" {\ntransport \"tcp\" { address = \"127.0.0.1:0\" }\nconcurrency \"threading\" {}\nplugin \"p\" {}\n}\nplugins { trust = \"lock\" }\n"), 0o600))
 	for _, args := range [][]string{
-		{"validate", "-c", pipes[0]}, {"validate", "-c", locked}, {"import", pipes[2]}, {"import", filepath.Dir(pipes[2])}, {"fmt", pipes[0]},
-		{"connect", "--certificate", pipes[0], "tls://127.0.0.1:1"}, {"connect", "--certificate", locked, "--key", pipes[0], "tls://127.0.0.1:1"},
+		{"validate", "-c", pipes[0]},
+		{"validate", "-c", locked},
+		{"import", pipes[2]},
+		{"import", filepath.Dir(pipes[2])},
+		{"fmt", pipes[0]},
+		{"connect", "--certificate", pipes[0], "tls://127.0.0.1:1"},
+		{"connect", "--certificate", locked, "--key", pipes[0], "tls://127.0.0.1:1"},
 	} {
 		require.Contains(t, refusal(t, args), "it is not a regular file", args)
 	}
