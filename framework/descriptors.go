@@ -10,9 +10,13 @@ import (
 )
 
 // room returns the error of a request that could not be got now: one that is to run in a process needs descriptors besides
-// that of its connection, and clients wait for them in the backlog.
+// that of its connection, and clients wait for them in the backlog. A server that has none takes one in any case: it may be what
+// there is room for, and an idle server has nothing to report. With a preamble it would take all that have not sent it.
 func (s *BaseServer) room() error {
-	if s.strategy.Place() != InWorkers && s.Class.Executor == nil {
+	switch {
+	case s.strategy.Place() != InWorkers && s.Class.Executor == nil:
+		return nil
+	case s.Active() == 0 && s.Preamble == nil:
 		return nil
 	}
 	return process.Room()

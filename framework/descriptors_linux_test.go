@@ -58,6 +58,28 @@ func TestAcceptedClientWaitsForDescriptors(t *testing.T) {
 	}
 }
 
+// A server that has no request takes one where the descriptors suffice for that, and has nothing to report before it comes.
+func TestIdleServerTakesAClientWithFewDescriptors(t *testing.T) {
+	s := newServer["tcp"](t, class(t, act))
+	s.Strategy = &framework.Forking{}
+	failed := make(chan error, 1)
+	s.Trace = &framework.Trace{AcceptFailed: func(err error) {
+		select {
+		case failed <- err:
+		default:
+		}
+	}}
+	require.NoError(t, s.Listen())
+	leave(t, 28)
+	frameworktest.Serve(t, s)
+	conn := frameworktest.Dial(t, s)
+	frameworktest.Send(t, conn, "hold\n")
+	frameworktest.Expect(t, conn, "holding\n")
+	require.ErrorIs(t, frameworktest.Await(t, failed), syscall.EMFILE) // the next client has to wait
+	frameworktest.Send(t, conn, "all\n")
+	frameworktest.Expect(t, conn, "released all\n")
+}
+
 // leave lets this process open so many more descriptors, until restore.
 func leave(t *testing.T, room int) (restore func()) {
 	var limit syscall.Rlimit

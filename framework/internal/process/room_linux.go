@@ -12,7 +12,7 @@ import (
 const spare = 32
 
 // Room returns an error unless there are descriptors to start a process. A new one has the lowest number that is free. So the
-// last numbers are taken by starts alone, as long as nothing that waits for one was opened without Room, and some start finds
+// last numbers are taken by starts alone, as long as little that waits for one was opened without Room, and some start finds
 // them free, however many wait.
 func Room() error {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
