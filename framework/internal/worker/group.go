@@ -126,8 +126,10 @@ func (g *group) hello() (build string, err error) {
 		build, err = child.hello.Build, child.hello.problem()
 	} else {
 		child.kill()
-		err = g.Restrictions.WithMemory(err)
-		if g.Path == "" || g.Restrictions.Memory > 0 {
+		if errors.Is(err, ErrGone) {
+			err = g.Restrictions.WithMemory(err)
+		}
+		if g.Path == "" {
 			err = fmt.Errorf("a worker does not start: %w", err)
 		} else {
 			err = fmt.Errorf("%s does not serve as a worker; it has to call framework.ServeWorker first: %w", g.program(), err)

@@ -63,3 +63,14 @@ func TestWorkerWithoutMemory(t *testing.T) {
 		require.ErrorContains(t, err, "a worker does not start")
 	}
 }
+
+// A program that is no worker is said to be none, also where its memory is limited.
+func TestProgramWithMemoryThatIsNoWorker(t *testing.T) {
+	for _, path := range []string{"/bin/true", "/bin/false", "/bin/cat"} {
+		c := config()
+		c.Path, c.Restrictions.Memory, c.Ask = path, 1<<30, []byte("{}")
+		_, err := NewPool(c, PoolSize{Children: 1, Tasks: 1})
+		require.ErrorContains(t, err, path+" does not serve as a worker; it has to call framework.ServeWorker first")
+		require.ErrorContains(t, err, "its memory is limited to 1048576 KiB")
+	}
+}
