@@ -87,7 +87,7 @@ func TestValidateRefusesWhatServeRefuses(t *testing.T) {
 		`log { access = "pipe" }`:                     "", // its reader may be started later
 		`log { access = "taken" }`:                    `1:16: access log: DIR/taken is a socket; name a file or a pipe, or write "-" for standard output`,
 		`log { access = "closed" }`:                   "1:16: access log: open DIR/closed: is a directory; change log.access",
-		`log { access = "closed/log" }`:               "1:16: access log: open DIR/closed/log: permission denied; change log.access",
+		`log { access = "closed/log" }`:               "1:16: access log: open DIR/closed/log: permission denied; let this user write there, or change log.access",
 		`log { access = "leads" }`:                    "1:16: access log: open ",
 		`log { access = "dangling" }`:                 "1:16: access log: open ",
 		`log { access = "absent/log" }`:               "1:16: access log: open DIR/absent/log: no such file or directory; make the directory, or change log.access",

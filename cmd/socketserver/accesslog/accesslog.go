@@ -126,6 +126,8 @@ func explain(path string, err error) error {
 		return fmt.Errorf("nothing reads the pipe %s; start its reader first, or change log.access", path)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w; make the directory, or change log.access", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; let this user write there, or change log.access", err)
 	}
 	return fmt.Errorf("%w; change log.access", err)
 }
