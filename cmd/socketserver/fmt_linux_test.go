@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,6 +77,9 @@ func TestFmtWritesAMountedFile(t *testing.T) {
 	c.Dir = dir
 	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS} // whose mounts Go makes private
 	out, err := c.CombinedOutput()
+	if errors.Is(err, syscall.EPERM) {
+		t.Skip("in a container root may not mount")
+	}
 	require.NoError(t, err, "%s", out)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)

@@ -2,6 +2,7 @@ package process
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -191,13 +192,13 @@ func TestPinUnderALowLimit(t *testing.T) {
 
 // Where /proc has the processes of another PID namespace it is another's descriptor that has the number, and is not run.
 func TestPinWithTheProcOfOthers(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
 	c := exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), "TEST_CHILD=foreign numbers")
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	said, err := c.CombinedOutput()
+	if errors.Is(err, syscall.EPERM) {
+		t.Skip("only root makes PID namespaces, and in a container it may not")
+	}
 	require.NoError(t, err)
 	require.Regexp(t, `^pin /bin/true: /proc/1/fd/\d+ is not its descriptor; mount the /proc of`, string(said))
 }
