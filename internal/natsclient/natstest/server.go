@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package natstest has servers of NATS for tests: one in the process of the test, or a cluster of three, which a
 // test kills, stops and cuts off from each other.
 package natstest
