@@ -14,7 +14,8 @@ import (
 // [Forking] where the class Isolates.
 type Executor interface {
 	// Execute finishes r, which has passed the layers, and returns its error. It is called in the
-	// request's goroutine; the server closes r afterwards.
+	// request's goroutine; the server closes r afterwards. It is called again for an error that wraps EMFILE or ENFILE
+	// where it has not called [Request.Started].
 	Execute(r *Request) error
 }
 

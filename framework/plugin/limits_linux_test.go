@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,17 @@ func TestPluginWithoutMemory(t *testing.T) {
 		_, err := plugin.Open(t.Context(), conf)
 		require.ErrorContains(t, err, fmt.Sprintf("its memory is limited to %d KiB", memory>>10))
 	}
+}
+
+// One that says why it ends does not lack memory.
+func TestPluginThatFailsWithMemory(t *testing.T) {
+	t.Parallel()
+	conf := settings(t, "typo", frameworktest.NewLog())
+	conf.Kind, conf.Path, conf.Limits.Memory = plugin.Go, filepath.Join(t.TempDir(), "typo"), 1<<30
+	write(t, conf.Path, "#!/bin/sh\necho 'no such option' >&2; exit 1\n", 0o755)
+	_, err := plugin.Open(t.Context(), conf)
+	require.ErrorContains(t, err, "no such option")
+	require.NotContains(t, err.Error(), "memory")
 }
 
 // A program is refused the memory that it may not have; the server does not notice.

@@ -168,10 +168,11 @@ func (r *runner) problem(err error) error {
 	if r.ended != nil {
 		err = r.ended
 	}
-	if r.ended != nil && !errors.Is(err, errEnded) {
+	tail := strings.Join(r.relay.Tail(r.crashed), "; ")
+	if r.ended != nil && !errors.Is(err, errEnded) && mayLackMemory(tail) {
 		err = (*process.Restrictions)(&r.limits).WithMemory(err)
 	}
-	if tail := strings.Join(r.relay.Tail(r.crashed), "; "); tail != "" {
+	if tail != "" {
 		const most = 400
 		if len(tail) > most {
 			tail = "..." + tail[len(tail)-most:]
@@ -179,6 +180,12 @@ func (r *runner) problem(err error) error {
 		return fmt.Errorf("%w (it printed %q)", err, tail)
 	}
 	return err
+}
+
+// mayLackMemory reports whether a process may have ended for that, by what it has said last: Go, Python and the loader name it, if
+// there is memory for that.
+func mayLackMemory(said string) bool {
+	return said == "" || strings.Contains(strings.ToLower(said), "memory") || strings.Contains(said, "map segment")
 }
 
 // kill ends the process and its group, now or when it is started.

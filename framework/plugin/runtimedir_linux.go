@@ -27,7 +27,7 @@ const (
 	maxRuntimeDir = 107 - 21 - 17
 
 	// maxRemoved bounds the steps that removing what a plugin has left takes at once.
-	maxRemoved = 20_000
+	maxRemoved = 5_000
 
 	// unlocked is the time that a process has to lock the directory that it has made.
 	unlocked = time.Minute

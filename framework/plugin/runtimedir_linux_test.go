@@ -51,7 +51,7 @@ func TestWhatAPluginLeavesIsRemoved(t *testing.T) {
 	require.NoError(t, os.WriteFile(outside, nil, 0o600))
 	tree := filepath.Join(sockets, "tree")
 	require.NoError(t, os.Mkdir(tree, 0o700))
-	for range 2000 { // from the inside out, as no path is that long
+	for range 500 { // from the inside out, as no path is that long
 		require.NoError(t, os.Rename(tree, filepath.Join(base, "inner")))
 		require.NoError(t, os.Mkdir(tree, 0o700))
 		require.NoError(t, os.Symlink(filepath.Dir(outside), filepath.Join(tree, "link")))
@@ -101,7 +101,7 @@ func TestReadOnlyDirectoriesAreRemoved(t *testing.T) {
 // What takes long to remove is left to the next server that starts.
 func TestLargeDirectoryIsRemovedInParts(t *testing.T) {
 	base, d := newRuntimeDir(t)
-	for i := range maxRemoved + 2000 {
+	for i := range maxRemoved + 500 {
 		require.NoError(t, os.WriteFile(filepath.Join(d.path, fmt.Sprint(i)), nil, 0o600))
 	}
 	d.remove()
