@@ -37,7 +37,7 @@ func newInit() *cobra.Command {
 			}
 			from := ""
 			if file != "servers.hcl" {
-				from = " -c " + file
+				from = " -c " + text.ShellWord(file)
 			}
 			_, err := fmt.Fprintf(c.OutOrStdout(), `%[1]s is yours to change. Check it, and run it:
 

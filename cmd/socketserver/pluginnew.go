@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-socketserver/socketserver/framework/plugin"
+	"github.com/go-socketserver/socketserver/internal/text"
 )
 
 //go:embed templates/*.tmpl
@@ -106,7 +107,7 @@ func (n *newcomer) next(path string) string {
 	}
 	from := ""
 	if n.directory != "plugins" {
-		from = " --plugins " + n.directory
+		from = " --plugins " + text.ShellWord(n.directory)
 	}
 	first, err := "", error(nil)
 	if directory, failed := filepath.Abs(n.directory); n.language == "go" && failed == nil {
@@ -116,7 +117,7 @@ func (n *newcomer) next(path string) string {
 	case err != nil:
 		first = "  # " + err.Error() + "\n"
 	case n.language == "c-wasm":
-		first = fmt.Sprintf("  clang --target=wasm32-wasi --sysroot=/usr -O2 -o %s %s\n", filepath.Join(n.directory, n.name+".wasm"), path)
+		first = fmt.Sprintf("  clang --target=wasm32-wasi --sysroot=/usr -O2 -o %s %s\n", text.ShellWord(filepath.Join(n.directory, n.name+".wasm")), text.ShellWord(path))
 	}
 	return fmt.Sprintf(`%[1]s is yours to change. In a configuration:
 
