@@ -23,7 +23,7 @@ func (s *BaseServer) room() error {
 }
 
 // retry calls finish until it has the descriptors that it needs, and returns its error: others may have taken them since r was
-// accepted. Nothing of r has been read before it has begun. An [UnavailableError] is told at once, whatever its reason.
+// accepted. Nothing of r has been read before it has begun. An [UnavailableError] is returned at once, whatever its reason.
 func (s *BaseServer) retry(r *Request, finish func() error) error {
 	for delay := 5 * time.Millisecond; ; delay = min(2*delay, time.Second) {
 		err := finish()

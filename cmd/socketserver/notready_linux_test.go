@@ -12,7 +12,7 @@ import (
 	"github.com/go-socketserver/socketserver/framework/frameworktest"
 )
 
-// Who asks before the servers serve is not told of a daemon that has none.
+// A command that comes before the servers serve gets no answer about a daemon without servers.
 func TestAnswersWhenItServes(t *testing.T) {
 	nats, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -159,7 +159,7 @@ func TestPluginTestWithoutExchange(t *testing.T) {
 	require.Regexp(t, `\n9 ok, 0 failed, 7 skipped\n$`, printed)
 }
 
-// An answer that is not the one of --expect is told once, and not as the fault of each check.
+// An answer that is not the one of --expect is reported once, and not as the fault of each check.
 func TestPluginTestOfAnotherAnswer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

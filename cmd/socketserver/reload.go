@@ -77,8 +77,8 @@ func (d *daemon) use(c *config.Config) {
 }
 
 // start applies the first configuration, and takes causes to reload from then on until ctx is
-// done. The admin socket and the addresses of metrics are open before the servers, and answered when these serve: who asks
-// whether they do waits until then, or is answered by the process whose place this one takes.
+// done. The admin socket and the addresses of metrics are open before the servers, and answered when these serve: commands
+// and scrapes wait until then, or the process that this one replaces answers them.
 func (d *daemon) start(ctx context.Context, c *config.Config) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()

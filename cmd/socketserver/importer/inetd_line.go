@@ -7,7 +7,7 @@ type line struct {
 	setting
 	service, socket, protocol, wait, user string
 	program                               []string // with the name that the program gets as its first argument
-	lost, different, refused              []string // what its server is told about it
+	lost, different, refused              []string // notes of its server
 }
 
 // fields divides a line into words, without the quotes around one. FreeBSD, NetBSD and inetutils agree upon a word

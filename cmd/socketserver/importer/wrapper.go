@@ -20,7 +20,7 @@ type wrapperRule struct {
 	daemons []string
 }
 
-// wrapperRules returns the rules of this machine that refuse somebody.
+// wrapperRules returns the rules of this machine that refuse clients.
 func wrapperRules() (all []wrapperRule) {
 	for _, rules := range [][2]string{{wrappers.deny, ""}, {wrappers.allow, "deny"}} { // which is an option of a rule
 		at, word := rules[0], rules[1]
